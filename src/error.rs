@@ -1,0 +1,339 @@
+//! The one error type of the crate, and the refusal that the codec speaks in.
+
+use std::borrow::Cow;
+use std::error::Error as StdError;
+use std::fmt;
+use std::io;
+
+use http::StatusCode;
+
+/// The result of everything in this crate that can fail.
+pub type Result<T, E = Error> = std::result::Result<T, E>;
+
+type BoxError = Box<dyn StdError + Send + Sync>;
+
+/// What failed, while what was waited for, and what a peer should be told.
+///
+/// One pointer wide. [`kind`](Error::kind) is for programs to match on, `Display` is one line
+/// for people with the whole cause in it. A handler that returns an error answers with its
+/// [`status`](Error::status) when nothing was written yet; see [`Error::answer`].
+///
+/// ```
+/// use nethttp::{Error, ErrorKind, StatusCode};
+///
+/// let error = Error::answer(StatusCode::CONFLICT, "that name is taken");
+/// assert_eq!(error.kind(), ErrorKind::Answer);
+/// assert_eq!(error.to_string(), "that name is taken");
+/// ```
+pub struct Error(Box<Inner>);
+
+struct Inner {
+    kind: ErrorKind,
+    phase: Option<Phase>,
+    status: Option<StatusCode>,
+    message: Cow<'static, str>,
+    source: Option<BoxError>,
+}
+
+/// What kind of thing went wrong.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum ErrorKind {
+    /// The peer's bytes are no message that may be answered (RFC 9112): the connection closes.
+    Refused,
+    /// A body went on after its limit ([`Body::limit`](crate::Body::limit)).
+    BodyTooLarge,
+    /// The peer closed, or stopped sending, in the middle of a message.
+    CutOff,
+    /// A deadline passed; [`phase`](Error::phase) says which.
+    TimedOut,
+    /// The operating system, or the stream beneath, reported a fault.
+    Io,
+    /// The status or the method allows no content (RFC 9110 §6.4.1), yet some was written.
+    BodyNotAllowed,
+    /// More content was written than the `Content-Length` that was declared.
+    ContentLength,
+    /// The connection was taken over with `hijack`; it is no longer the server's to write to.
+    Hijacked,
+    /// The request is over: its handler returned, or its connection is gone.
+    TurnOver,
+    /// The server was shut down or closed.
+    ServerClosed,
+    /// What was asked for cannot be done on this connection or with these settings.
+    Unsupported,
+    /// An argument is wrong: an address, a pattern, a status, a length.
+    Invalid,
+    /// A handler wants this status answered; see [`Error::answer`].
+    Answer,
+    /// Anything else: an error of the caller's own.
+    Other,
+}
+
+/// What was being waited for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum Phase {
+    /// For a connection.
+    Accept,
+    /// For the next request on a connection that is kept.
+    Idle,
+    /// For a request's head to be complete.
+    Head,
+    /// For a body's next bytes.
+    Body,
+    /// For the peer to take what is written.
+    Write,
+}
+
+impl fmt::Display for Phase {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Phase::Accept => "accepting a connection",
+            Phase::Idle => "waiting for a request",
+            Phase::Head => "reading the head",
+            Phase::Body => "reading the body",
+            Phase::Write => "writing",
+        })
+    }
+}
+
+impl Error {
+    /// An error of this kind with a message for people.
+    pub(crate) fn new(kind: ErrorKind, message: impl Into<Cow<'static, str>>) -> Error {
+        Error(Box::new(Inner { kind, phase: None, status: None, message: message.into(), source: None }))
+    }
+
+    /// An error that a handler returns to have `status` and `message` answered as plain text,
+    /// when nothing was written before it. The message is shown to the peer.
+    pub fn answer(status: StatusCode, message: impl Into<Cow<'static, str>>) -> Error {
+        Error::new(ErrorKind::Answer, message).with_status(status)
+    }
+
+    /// Wraps an error of the caller's own. At the server's edge it becomes a plain 500; its
+    /// text goes to the log and never to the peer.
+    pub fn other(source: impl Into<Box<dyn StdError + Send + Sync>>) -> Error {
+        Error::new(ErrorKind::Other, "").with_source(source)
+    }
+
+    /// What went wrong.
+    pub fn kind(&self) -> ErrorKind {
+        self.0.kind
+    }
+
+    /// What was being waited for, where something was.
+    pub fn phase(&self) -> Option<Phase> {
+        self.0.phase
+    }
+
+    /// The status to answer with when this error ends a request and nothing was written yet;
+    /// `None` stands for 500.
+    pub fn status(&self) -> Option<StatusCode> {
+        self.0.status
+    }
+
+    /// Whether a deadline passed.
+    pub fn is_timeout(&self) -> bool {
+        self.0.kind == ErrorKind::TimedOut
+    }
+
+    /// The message alone, without phase and cause.
+    pub(crate) fn message(&self) -> &str {
+        &self.0.message
+    }
+
+    pub(crate) fn during(mut self, phase: Phase) -> Error {
+        self.0.phase = Some(phase);
+        self
+    }
+
+    pub(crate) fn with_status(mut self, status: StatusCode) -> Error {
+        self.0.status = Some(status);
+        self
+    }
+
+    pub(crate) fn with_source(mut self, source: impl Into<BoxError>) -> Error {
+        self.0.source = Some(source.into());
+        self
+    }
+
+    pub(crate) fn timed_out(phase: Phase) -> Error {
+        Error::new(ErrorKind::TimedOut, "timed out").during(phase).with_status(StatusCode::REQUEST_TIMEOUT)
+    }
+
+    pub(crate) fn cut_off(phase: Phase) -> Error {
+        Error::new(ErrorKind::CutOff, "the peer closed in the middle of a message")
+            .during(phase)
+            .with_status(StatusCode::BAD_REQUEST)
+    }
+
+    /// An error like this one that can be reported again: sticky errors are asked for twice.
+    pub(crate) fn again(&self) -> Error {
+        let inner = &self.0;
+        let text = if inner.source.is_some() { self.to_string().into() } else { inner.message.clone() };
+        Error(Box::new(Inner {
+            kind: inner.kind,
+            phase: if inner.source.is_some() { None } else { inner.phase },
+            status: inner.status,
+            message: text,
+            source: None,
+        }))
+    }
+}
+
+impl fmt::Display for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let inner = &self.0;
+        f.write_str(&inner.message)?;
+        let mut cause = inner.source.as_deref().map(|source| source as &dyn StdError);
+        let mut first = inner.message.is_empty();
+        while let Some(error) = cause {
+            if !first {
+                f.write_str(": ")?;
+            }
+            first = false;
+            write!(f, "{error}")?;
+            cause = error.source();
+        }
+        if let Some(phase) = inner.phase {
+            write!(f, " (while {phase})")?;
+        }
+        Ok(())
+    }
+}
+
+impl fmt::Debug for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let inner = &self.0;
+        f.debug_struct("Error")
+            .field("kind", &inner.kind)
+            .field("phase", &inner.phase)
+            .field("status", &inner.status)
+            .field("message", &inner.message)
+            .field("source", &inner.source)
+            .finish()
+    }
+}
+
+impl StdError for Error {
+    fn source(&self) -> Option<&(dyn StdError + 'static)> {
+        self.0.source.as_deref().map(|source| source as _)
+    }
+}
+
+impl From<io::Error> for Error {
+    fn from(error: io::Error) -> Error {
+        match error.downcast::<Error>() {
+            Ok(ours) => ours,
+            Err(error) => Error::new(ErrorKind::Io, "").with_source(error),
+        }
+    }
+}
+
+impl From<Error> for io::Error {
+    fn from(error: Error) -> io::Error {
+        let kind = match error.kind() {
+            ErrorKind::TimedOut => io::ErrorKind::TimedOut,
+            ErrorKind::CutOff => io::ErrorKind::UnexpectedEof,
+            ErrorKind::Refused => io::ErrorKind::InvalidData,
+            ErrorKind::Invalid => io::ErrorKind::InvalidInput,
+            ErrorKind::Unsupported => io::ErrorKind::Unsupported,
+            ErrorKind::Hijacked | ErrorKind::TurnOver | ErrorKind::ServerClosed => io::ErrorKind::NotConnected,
+            _ => io::ErrorKind::Other,
+        };
+        io::Error::new(kind, error)
+    }
+}
+
+impl From<http::Error> for Error {
+    fn from(error: http::Error) -> Error {
+        Error::other(error)
+    }
+}
+
+impl From<fmt::Error> for Error {
+    fn from(error: fmt::Error) -> Error {
+        Error::other(error)
+    }
+}
+
+impl From<std::str::Utf8Error> for Error {
+    fn from(error: std::str::Utf8Error) -> Error {
+        Error::other(error)
+    }
+}
+
+impl From<std::num::ParseIntError> for Error {
+    fn from(error: std::num::ParseIntError) -> Error {
+        Error::other(error)
+    }
+}
+
+impl From<Box<dyn StdError + Send + Sync>> for Error {
+    fn from(error: Box<dyn StdError + Send + Sync>) -> Error {
+        match error.downcast::<Error>() {
+            Ok(ours) => *ours,
+            Err(error) => Error::other(error),
+        }
+    }
+}
+
+/// Why the codec refuses what a peer sent, and what to tell it. Every refusal closes the
+/// connection: where the next message would start is in doubt.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Refusal {
+    /// The status that answers it.
+    pub(crate) status: StatusCode,
+    /// What is wrong, in fixed words: input is never echoed.
+    pub(crate) reason: &'static str,
+}
+
+impl Refusal {
+    /// 400, with the reason.
+    pub(crate) const fn bad(reason: &'static str) -> Refusal {
+        Refusal { status: StatusCode::BAD_REQUEST, reason }
+    }
+
+    /// Any other status, with the reason.
+    pub(crate) const fn with(status: StatusCode, reason: &'static str) -> Refusal {
+        Refusal { status, reason }
+    }
+}
+
+impl From<Refusal> for Error {
+    fn from(refusal: Refusal) -> Error {
+        Error::new(ErrorKind::Refused, refusal.reason).with_status(refusal.status)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_line_has_the_message_the_cause_and_the_phase() {
+        let cause = io::Error::new(io::ErrorKind::ConnectionReset, "reset by peer");
+        let error = Error::new(ErrorKind::Io, "the answer was not taken").with_source(cause).during(Phase::Write);
+        assert_eq!(error.to_string(), "the answer was not taken: reset by peer (while writing)");
+    }
+
+    #[test]
+    fn an_error_survives_the_way_through_io() {
+        let there = io::Error::from(Error::timed_out(Phase::Body));
+        assert_eq!(there.kind(), io::ErrorKind::TimedOut);
+        let back = Error::from(there);
+        assert_eq!((back.kind(), back.phase()), (ErrorKind::TimedOut, Some(Phase::Body)));
+    }
+
+    #[test]
+    fn an_error_said_again_says_the_same() {
+        let error = Error::from(io::Error::other("disk full"));
+        assert_eq!(error.again().to_string(), error.to_string());
+        let plain = Error::timed_out(Phase::Head);
+        assert_eq!(plain.again().to_string(), plain.to_string());
+    }
+
+    #[test]
+    fn an_error_is_one_pointer_wide() {
+        assert_eq!(size_of::<Error>(), size_of::<usize>());
+    }
+}

@@ -1,0 +1,432 @@
+//! The content of a message, on both sides and for every protocol.
+
+use std::fmt;
+use std::future::poll_fn;
+use std::pin::Pin;
+use std::sync::Mutex;
+use std::task::{Context, Poll};
+
+use bytes::{Buf, Bytes, BytesMut};
+use futures_core::Stream;
+use http::StatusCode;
+
+use super::header::Header;
+use crate::error::{Error, ErrorKind, Result};
+
+/// What [`Body::text`] and [`Body::json`] read at most, unless told otherwise: 10 MiB.
+pub const DEFAULT_MAX_TEXT_BYTES: u64 = 10 << 20;
+
+/// The content of a request or a response: nothing, bytes in memory, or bytes that come bit by
+/// bit.
+///
+/// Read it with [`chunk`](Body::chunk), or whole with [`bytes`](Body::bytes),
+/// [`text`](Body::text) and [`json`](Body::json). It is also an
+/// [`AsyncRead`](tokio::io::AsyncRead) and an [`http_body::Body`]. All of these are cancel safe:
+/// a read that is dropped has taken nothing, except that the whole-body helpers lose what they
+/// had collected.
+///
+/// An error is final: it is reported again by every later read. A body that ends early is an
+/// error ([`ErrorKind::CutOff`]), never a shorter body.
+///
+/// A request's body belongs to its turn: kept after the handler returned, it reads as an error
+/// ([`ErrorKind::TurnOver`]).
+#[derive(Default)]
+pub struct Body {
+    state: State,
+    /// What was taken from the source and not yet handed out.
+    ready: Bytes,
+    /// How many more bytes may come.
+    allowed: Option<Allowed>,
+    trailer: Option<Box<Header>>,
+}
+
+#[derive(Default)]
+enum State {
+    #[default]
+    Ended,
+    Streaming(Box<dyn Source>),
+    Failed(Error),
+}
+
+#[derive(Clone, Copy)]
+struct Allowed {
+    limit: u64,
+    left: u64,
+}
+
+/// Where the bytes of a body come from. One verb, so that every producer is a few lines.
+pub(crate) trait Source: Send + Sync {
+    /// The next piece: never an empty `Data`; `None` at the end. Not called again after the end
+    /// or an error.
+    fn poll_frame(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Frame>>>;
+
+    /// How many bytes are still to come, where that is known.
+    fn remaining(&self) -> Option<u64>;
+}
+
+/// A piece of a body: bytes, or the trailer that ends it.
+pub(crate) enum Frame {
+    Data(Bytes),
+    Trailer(Header),
+}
+
+impl Body {
+    /// No content at all (Go's `NoBody`).
+    pub const fn empty() -> Body {
+        Body { state: State::Ended, ready: Bytes::new(), allowed: None, trailer: None }
+    }
+
+    /// A body of unknown length out of a stream of chunks. Empty chunks are passed over; an
+    /// error ends it.
+    pub fn from_stream<S, B, E>(stream: S) -> Body
+    where
+        S: Stream<Item = Result<B, E>> + Send + 'static,
+        B: Into<Bytes>,
+        E: Into<Box<dyn std::error::Error + Send + Sync>>,
+    {
+        Body::from_source(StreamSource(Mutex::new(Box::pin(stream))))
+    }
+
+    pub(crate) fn from_source(source: impl Source + 'static) -> Body {
+        Body { state: State::Streaming(Box::new(source)), ..Body::empty() }
+    }
+
+    /// Allows at most `limit` bytes from here on (Go's `MaxBytesReader`). The read that would
+    /// go beyond fails with [`ErrorKind::BodyTooLarge`], which answers 413 when a handler
+    /// returns it; where the length is announced, the first read does.
+    ///
+    /// 0 allows no byte. Of two limits the smaller one holds.
+    pub fn limit(&mut self, limit: u64) {
+        let left = self.allowed.map_or(limit, |allowed| allowed.left.min(limit));
+        self.allowed = Some(Allowed { limit: left, left });
+    }
+
+    /// The next bytes, as they come; `None` at the end.
+    ///
+    /// # Errors
+    /// A fault of the connection, a deadline, a limit, or framing that the peer broke. After an
+    /// error the body is over and its connection is not used again.
+    pub async fn chunk(&mut self) -> Result<Option<Bytes>> {
+        poll_fn(|cx| self.poll_chunk(cx)).await.transpose()
+    }
+
+    /// The whole content, of `limit` bytes at most.
+    ///
+    /// # Errors
+    /// As [`chunk`](Body::chunk); [`ErrorKind::BodyTooLarge`] when there is more.
+    pub async fn bytes(&mut self, limit: u64) -> Result<Bytes> {
+        self.limit(limit);
+        let Some(first) = self.chunk().await? else { return Ok(Bytes::new()) };
+        let Some(second) = self.chunk().await? else { return Ok(first) };
+        let mut whole = BytesMut::with_capacity(first.len() + second.len());
+        whole.extend_from_slice(&first);
+        whole.extend_from_slice(&second);
+        while let Some(chunk) = self.chunk().await? {
+            whole.extend_from_slice(&chunk);
+        }
+        Ok(whole.freeze())
+    }
+
+    /// The whole content as text (UTF-8), of [`DEFAULT_MAX_TEXT_BYTES`] at most.
+    ///
+    /// # Errors
+    /// As [`bytes`](Body::bytes); an error that answers 400 when it is no UTF-8.
+    pub async fn text(&mut self) -> Result<String> {
+        let bytes = self.bytes(DEFAULT_MAX_TEXT_BYTES).await?;
+        String::from_utf8(bytes.into()).map_err(|error| {
+            Error::new(ErrorKind::Other, "the body is no UTF-8").with_source(error).with_status(StatusCode::BAD_REQUEST)
+        })
+    }
+
+    /// The whole content read as JSON, of [`DEFAULT_MAX_TEXT_BYTES`] at most.
+    ///
+    /// # Errors
+    /// As [`bytes`](Body::bytes); an error that answers 400 when it is no JSON of this type.
+    #[cfg(feature = "json")]
+    pub async fn json<T: serde::de::DeserializeOwned>(&mut self) -> Result<T> {
+        let bytes = self.bytes(DEFAULT_MAX_TEXT_BYTES).await?;
+        serde_json::from_slice(&bytes).map_err(|error| {
+            Error::new(ErrorKind::Other, "the body is not the JSON that was expected")
+                .with_source(error)
+                .with_status(StatusCode::BAD_REQUEST)
+        })
+    }
+
+    /// How many bytes are still to come, where that is known.
+    pub fn remaining(&self) -> Option<u64> {
+        let ready = self.ready.len() as u64;
+        match &self.state {
+            State::Ended => Some(ready),
+            State::Streaming(source) => source.remaining()?.checked_add(ready),
+            State::Failed(_) => None,
+        }
+    }
+
+    /// Whether nothing is left to read. `false` may still turn out to be the end.
+    pub fn is_empty(&self) -> bool {
+        self.ready.is_empty() && matches!(self.state, State::Ended)
+    }
+
+    /// The trailer fields that came behind the content, once it has been read to its end.
+    pub fn trailer(&self) -> Option<&Header> {
+        self.trailer.as_deref()
+    }
+
+    /// The whole content where it lies in memory, for senders that can then know its length.
+    pub(crate) fn in_memory(&self) -> Option<&Bytes> {
+        matches!((&self.state, self.allowed), (State::Ended, None)).then_some(&self.ready)
+    }
+
+    pub(crate) fn poll_chunk(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Bytes>>> {
+        if self.allowed.is_some() && self.announced_too_much() {
+            return Poll::Ready(Some(Err(self.fail(too_large(self.allowed)))));
+        }
+        let next =
+            if self.ready.is_empty() { std::task::ready!(self.poll_source(cx)) } else { Some(Ok(self.take_ready())) };
+        Poll::Ready(match next {
+            Some(Ok(chunk)) => Some(self.count(chunk)),
+            other => other,
+        })
+    }
+
+    fn poll_source(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Bytes>>> {
+        let source = match &mut self.state {
+            State::Streaming(source) => source,
+            State::Ended => return Poll::Ready(None),
+            State::Failed(error) => return Poll::Ready(Some(Err(error.again()))),
+        };
+        match std::task::ready!(source.poll_frame(cx)) {
+            Some(Ok(Frame::Data(chunk))) => Poll::Ready(Some(Ok(chunk))),
+            Some(Ok(Frame::Trailer(trailer))) => {
+                self.trailer = Some(Box::new(trailer));
+                self.state = State::Ended;
+                Poll::Ready(None)
+            }
+            None => {
+                self.state = State::Ended;
+                Poll::Ready(None)
+            }
+            Some(Err(error)) => Poll::Ready(Some(Err(self.fail(error)))),
+        }
+    }
+
+    /// Lets a chunk through as far as the limit goes; the error comes behind what was allowed.
+    fn count(&mut self, mut chunk: Bytes) -> Result<Bytes> {
+        let Some(allowed) = &mut self.allowed else { return Ok(chunk) };
+        let len = chunk.len() as u64;
+        if len <= allowed.left {
+            allowed.left -= len;
+            return Ok(chunk);
+        }
+        let error = too_large(self.allowed);
+        let left = self.allowed.map_or(0, |allowed| allowed.left);
+        let first = self.fail(error);
+        if left == 0 {
+            return Err(first);
+        }
+        chunk.truncate(usize::try_from(left).unwrap_or(usize::MAX));
+        Ok(chunk)
+    }
+
+    fn announced_too_much(&self) -> bool {
+        let left = self.allowed.map_or(u64::MAX, |allowed| allowed.left);
+        self.remaining().is_some_and(|remaining| remaining > left)
+    }
+
+    /// Ends the body with this error; dropping the source tells its connection.
+    fn fail(&mut self, error: Error) -> Error {
+        self.ready = Bytes::new();
+        self.state = State::Failed(error.again());
+        error
+    }
+
+    fn take_ready(&mut self) -> Bytes {
+        std::mem::take(&mut self.ready)
+    }
+
+    /// Reads into a slice: what [`AsyncRead`](tokio::io::AsyncRead) does with this body.
+    pub(crate) fn poll_copy(&mut self, cx: &mut Context<'_>, room: usize) -> Poll<Option<Result<Bytes>>> {
+        let mut chunk = match std::task::ready!(self.poll_chunk(cx)) {
+            Some(Ok(chunk)) => chunk,
+            other => return Poll::Ready(other),
+        };
+        if chunk.len() > room {
+            let taken = chunk.copy_to_bytes(room);
+            self.put_back(chunk);
+            chunk = taken;
+        }
+        Poll::Ready(Some(Ok(chunk)))
+    }
+
+    fn put_back(&mut self, rest: Bytes) {
+        if let Some(allowed) = &mut self.allowed {
+            allowed.left += rest.len() as u64;
+        }
+        self.ready = rest;
+    }
+}
+
+fn too_large(allowed: Option<Allowed>) -> Error {
+    let limit = allowed.map_or(0, |allowed| allowed.limit);
+    Error::new(ErrorKind::BodyTooLarge, format!("the body is over its limit of {limit} bytes"))
+        .with_status(StatusCode::PAYLOAD_TOO_LARGE)
+}
+
+/// A stream behind a lock that is never taken: it only makes the stream `Sync`.
+struct StreamSource<S: ?Sized>(Mutex<Pin<Box<S>>>);
+
+impl<S, B, E> Source for StreamSource<S>
+where
+    S: Stream<Item = Result<B, E>> + Send + ?Sized,
+    B: Into<Bytes>,
+    E: Into<Box<dyn std::error::Error + Send + Sync>>,
+{
+    fn poll_frame(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Frame>>> {
+        let stream = self.0.get_mut().unwrap_or_else(std::sync::PoisonError::into_inner);
+        loop {
+            match std::task::ready!(stream.as_mut().poll_next(cx)) {
+                Some(Ok(chunk)) => {
+                    let chunk = chunk.into();
+                    if !chunk.is_empty() {
+                        return Poll::Ready(Some(Ok(Frame::Data(chunk))));
+                    }
+                }
+                Some(Err(error)) => return Poll::Ready(Some(Err(Error::from(error.into())))),
+                None => return Poll::Ready(None),
+            }
+        }
+    }
+
+    fn remaining(&self) -> Option<u64> {
+        None
+    }
+}
+
+impl fmt::Debug for Body {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Body").field("remaining", &self.remaining()).finish_non_exhaustive()
+    }
+}
+
+macro_rules! body_from_memory {
+    ($($memory:ty),*) => {$(
+        impl From<$memory> for Body {
+            fn from(content: $memory) -> Body {
+                Body { ready: Bytes::from(content), ..Body::empty() }
+            }
+        }
+    )*};
+}
+
+body_from_memory!(Bytes, &'static str, &'static [u8], String, Vec<u8>);
+
+impl From<()> for Body {
+    fn from((): ()) -> Body {
+        Body::empty()
+    }
+}
+
+impl http_body::Body for Body {
+    type Data = Bytes;
+    type Error = Error;
+
+    fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<http_body::Frame<Bytes>>>> {
+        Poll::Ready(match std::task::ready!(self.poll_chunk(cx)) {
+            Some(chunk) => Some(chunk.map(http_body::Frame::data)),
+            None => self.trailer.take().map(|trailer| Ok(http_body::Frame::trailers((*trailer).into()))),
+        })
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.is_empty() && self.trailer.is_none()
+    }
+
+    fn size_hint(&self) -> http_body::SizeHint {
+        self.remaining().map_or_else(http_body::SizeHint::default, http_body::SizeHint::with_exact)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A source of known chunks, with or without an announced length.
+    struct Chunks(Vec<Result<&'static str>>, Option<u64>);
+
+    impl Source for Chunks {
+        fn poll_frame(&mut self, _: &mut Context<'_>) -> Poll<Option<Result<Frame>>> {
+            if self.0.is_empty() {
+                return Poll::Ready(None);
+            }
+            Poll::Ready(Some(self.0.remove(0).map(|text| Frame::Data(Bytes::from_static(text.as_bytes())))))
+        }
+
+        fn remaining(&self) -> Option<u64> {
+            self.1
+        }
+    }
+
+    fn streaming(chunks: &[&'static str]) -> Body {
+        Body::from_source(Chunks(chunks.iter().map(|chunk| Ok(*chunk)).collect(), None))
+    }
+
+    #[tokio::test]
+    async fn a_body_is_read_whole() {
+        assert_eq!(streaming(&["he", "llo", " you"]).text().await.unwrap(), "hello you");
+        assert_eq!(Body::from("memory").text().await.unwrap(), "memory");
+        assert_eq!(Body::empty().text().await.unwrap(), "");
+    }
+
+    #[tokio::test]
+    async fn a_limit_lets_as_much_through_and_then_fails_for_good() {
+        let mut body = streaming(&["hello", "world"]);
+        body.limit(7);
+        assert_eq!(body.chunk().await.unwrap().unwrap(), "hello");
+        assert_eq!(body.chunk().await.unwrap().unwrap(), "wo");
+        for _ in 0..2 {
+            let error = body.chunk().await.unwrap_err();
+            assert_eq!(error.kind(), ErrorKind::BodyTooLarge);
+            assert_eq!(error.status(), Some(StatusCode::PAYLOAD_TOO_LARGE));
+        }
+    }
+
+    #[tokio::test]
+    async fn a_limit_that_is_just_reached_is_the_end_and_no_error() {
+        let mut body = streaming(&["hello"]);
+        assert_eq!(body.bytes(5).await.unwrap(), "hello");
+        let mut empty = streaming(&[]);
+        assert_eq!(empty.bytes(0).await.unwrap(), "");
+    }
+
+    #[tokio::test]
+    async fn an_announced_length_over_the_limit_fails_at_the_first_read() {
+        let mut body = Body::from_source(Chunks(vec![Ok("hello")], Some(5)));
+        assert_eq!(body.bytes(4).await.unwrap_err().kind(), ErrorKind::BodyTooLarge);
+    }
+
+    #[tokio::test]
+    async fn of_two_limits_the_smaller_one_holds() {
+        let mut body = streaming(&["hello"]);
+        body.limit(3);
+        body.limit(100);
+        assert_eq!(body.bytes(50).await.unwrap_err().to_string(), "the body is over its limit of 3 bytes");
+    }
+
+    #[tokio::test]
+    async fn an_error_is_reported_again() {
+        let mut body = Body::from_source(Chunks(vec![Err(Error::cut_off(crate::error::Phase::Body))], None));
+        assert_eq!(body.chunk().await.unwrap_err().kind(), ErrorKind::CutOff);
+        assert_eq!(body.chunk().await.unwrap_err().kind(), ErrorKind::CutOff);
+    }
+
+    #[tokio::test]
+    async fn a_small_reader_gets_a_large_chunk_in_pieces() {
+        let mut body = streaming(&["hello"]);
+        body.limit(5);
+        let mut got = Vec::new();
+        while let Some(piece) = poll_fn(|cx| body.poll_copy(cx, 2)).await {
+            got.push(piece.unwrap());
+        }
+        assert_eq!(got, ["he", "ll", "o"]);
+    }
+}

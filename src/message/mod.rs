@@ -1,0 +1,26 @@
+//! The vocabulary: what a request and a response are, on both sides and for every protocol.
+//!
+//! No runtime, no clock that is waited for, no bytes of any protocol.
+
+mod addr;
+mod body;
+mod context;
+mod date;
+mod header;
+mod request;
+mod response;
+mod signal;
+
+pub use addr::Addr;
+pub use body::{Body, DEFAULT_MAX_TEXT_BYTES};
+pub use context::Context;
+pub use date::{format_time, parse_time};
+pub use header::{Header, canonical_header_key};
+pub use request::Request;
+pub use response::Response;
+
+pub(crate) use body::{Frame, Source};
+pub(crate) use context::ConnContext;
+pub(crate) use date::append_now;
+pub(crate) use header::{has_control, is_token, is_token_byte, list_has};
+pub(crate) use signal::Signal;

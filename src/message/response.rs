@@ -1,0 +1,78 @@
+//! A response, the same on the server and on the client.
+
+use http::{StatusCode, Version};
+
+use super::body::Body;
+use super::header::Header;
+
+/// An HTTP response as a value: what a handler made with [`respond`](crate::respond) returns.
+///
+/// ```
+/// use nethttp::{Response, StatusCode};
+///
+/// let response = Response::new("created\n").with_status(StatusCode::CREATED).with_header("Location", "/things/7");
+/// assert_eq!(response.status, StatusCode::CREATED);
+/// ```
+#[derive(Debug)]
+#[non_exhaustive]
+pub struct Response {
+    /// The status code.
+    pub status: StatusCode,
+    /// The protocol version of the peer; of no effect on a response that is to be sent.
+    pub proto: Version,
+    /// The header fields.
+    pub header: Header,
+    /// The content.
+    pub body: Body,
+    /// The length of the content as announced; `None` when it is not known beforehand. Of no
+    /// effect on a response that is to be sent: the body says its length.
+    pub content_length: Option<u64>,
+}
+
+impl Response {
+    /// 200 with this content.
+    pub fn new(body: impl Into<Body>) -> Response {
+        let body = body.into();
+        Response {
+            status: StatusCode::OK,
+            proto: Version::HTTP_11,
+            header: Header::new(),
+            content_length: body.remaining(),
+            body,
+        }
+    }
+
+    /// The same with another status.
+    #[must_use]
+    pub fn with_status(mut self, status: StatusCode) -> Response {
+        self.status = status;
+        self
+    }
+
+    /// The same with this field set.
+    #[must_use]
+    pub fn with_header(mut self, name: impl AsRef<str>, value: impl AsRef<[u8]>) -> Response {
+        self.header.set(name, value);
+        self
+    }
+}
+
+impl<B: Into<Body>> From<http::Response<B>> for Response {
+    fn from(response: http::Response<B>) -> Response {
+        let (parts, body) = response.into_parts();
+        let mut ours = Response::new(body).with_status(parts.status);
+        ours.proto = parts.version;
+        ours.header = parts.headers.into();
+        ours
+    }
+}
+
+impl From<Response> for http::Response<Body> {
+    fn from(response: Response) -> http::Response<Body> {
+        let mut theirs = http::Response::new(response.body);
+        *theirs.status_mut() = response.status;
+        *theirs.version_mut() = response.proto;
+        *theirs.headers_mut() = response.header.into();
+        theirs
+    }
+}
