@@ -11,10 +11,12 @@ pub use message::{
     Addr, Body, Context, DEFAULT_MAX_TEXT_BYTES, Header, Request, Response, canonical_header_key, format_time,
     parse_time,
 };
+pub use net::Listener;
 
 mod h1;
 #[cfg(feature = "server")]
 mod mux;
+mod net;
 #[cfg(feature = "server")]
 mod server;
 

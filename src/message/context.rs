@@ -1,7 +1,7 @@
 //! What surrounds a request: who serves it, where it came in, and whether anybody still waits.
 
 use std::fmt;
-use std::sync::Arc;
+use std::sync::{Arc, LazyLock};
 
 use http::Extensions;
 
@@ -22,13 +22,13 @@ pub struct Context {
 /// What all requests of a connection share.
 pub(crate) struct ConnContext {
     pub(crate) local_addr: Addr,
-    pub(crate) values: Extensions,
+    pub(crate) values: Arc<Extensions>,
     pub(crate) turns: Signal,
     pub(crate) draining: Arc<Signal>,
 }
 
 impl ConnContext {
-    pub(crate) fn new(local_addr: Addr, values: Extensions, draining: Arc<Signal>) -> ConnContext {
+    pub(crate) fn new(local_addr: Addr, values: Arc<Extensions>, draining: Arc<Signal>) -> ConnContext {
         ConnContext { local_addr, values, turns: Signal::default(), draining }
     }
 }
@@ -37,8 +37,9 @@ impl Context {
     /// A context that nothing surrounds and nothing cancels: what a request has that was made
     /// by hand.
     pub fn background() -> Context {
-        let connection = ConnContext::new(Addr::unknown(), Extensions::new(), Arc::default());
-        Context { connection: Arc::new(connection), turn: 0 }
+        static NOWHERE: LazyLock<Arc<ConnContext>> =
+            LazyLock::new(|| Arc::new(ConnContext::new(Addr::unknown(), Arc::default(), Arc::default())));
+        Context { connection: NOWHERE.clone(), turn: 0 }
     }
 
     pub(crate) fn of_turn(connection: Arc<ConnContext>, turn: u64) -> Context {

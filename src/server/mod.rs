@@ -1,9 +1,47 @@
-//! The server.
+//! The server: listeners in, answers out.
+//!
+//! ```text
+//!  accept ── a task for each connection ──▶ connection: idle ▶ head ▶ turn ▶ verdict ─┐
+//!                                               ▲                                     │
+//!                                               └────────────── Reuse ────────────────┘
+//!  turn: handler ▶ writer (what the answer is) ▶ wire (when bytes leave) ▶ line (the socket)
+//! ```
 
+mod accept;
+mod connection;
+mod desk;
+mod event;
 mod handler;
+mod hijack;
+mod line;
+#[cfg(not(feature = "tracing"))]
+#[path = "log_stderr.rs"]
+mod log;
+#[cfg(feature = "tracing")]
+#[path = "log_tracing.rs"]
+mod log;
+mod per_core;
+mod registry;
+mod respond;
+#[expect(clippy::module_inception, reason = "the server itself, beside what serves it")]
+mod server;
+mod settings;
+mod turn;
+mod verdict;
+mod wire;
 mod writer;
 
+pub use event::{ConnInfo, ConnState, RequestRecord, ServerEvent};
 pub use handler::{Handler, HandlerFn, HandlerFuture, StateFn, handle_with};
-pub use writer::ResponseWriter;
+pub use hijack::Hijacked;
+#[cfg(feature = "json")]
+pub use respond::Json;
+pub use respond::{IntoResponse, RespondFn, TryIntoResponse, respond};
+pub use server::{
+    DEFAULT_MAX_HEADER_BYTES, DEFAULT_MAX_HEADER_VALUE_COUNT, Server, ShutdownReport, listen_and_serve, serve,
+};
+pub use turn::abort;
+pub use verdict::CloseReason;
+pub use writer::{AutoField, ResponseWriter};
 
 pub(crate) use handler::AnyHandler;

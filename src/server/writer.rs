@@ -1,50 +1,652 @@
 //! The answer to a request, as a handler writes it.
+//!
+//! The writer decides what an answer is (its status, its length, whether it has content), the
+//! codec how that looks in bytes, and the wire when the bytes leave.
+
+use std::pin::Pin;
+use std::task::{Context, Poll, ready};
 
 use bytes::Bytes;
-use http::StatusCode;
+use http::{Method, StatusCode, Version};
+use tokio::io::AsyncWrite;
+use tokio::time::Instant;
 
-use crate::error::Result;
-use crate::message::Header;
+use super::hijack::Hijacked;
+use super::line::{Line, Unread};
+use super::verdict::CloseReason;
+use super::wire::Wire;
+use crate::error::{Error, ErrorKind, Result};
+use crate::h1::{self, AnswerFacts, ConnectionField, Outgoing, ResponseHead};
+use crate::message::{Header, Request, detect_content_type, list_has};
 
 /// Writes the answer to one request (Go's `ResponseWriter`).
+///
+/// The first write sends status and header; without [`write_header`](Self::write_header) the
+/// status is 200. Content of up to 2 KiB waits until the handler returns and then leaves in one
+/// piece with its `Content-Length`; more is sent in chunks as it is written, or as it is where
+/// the handler has set `Content-Length`. [`flush`](Self::flush) sends what waits at once.
+///
+/// Written by the server itself, unless the handler sets them: `Date`, and a `Content-Type` found
+/// by looking at the content. Written by the server alone, whatever the header says:
+/// `Content-Length` (a length that is set is held to), `Transfer-Encoding`, and `Connection` (with
+/// `close` in it the connection closes after the answer).
+///
+/// Writes wait until the peer takes them; a peer that takes nothing for
+/// [`stall_timeout`](crate::Server::stall_timeout) ends them with an error. A write that was
+/// dropped before it was done leaves the answer incomplete: later writes fail, and the connection
+/// is closed.
+///
+/// It is also an [`AsyncWrite`]: `tokio::io::copy(&mut file, w)`.
 #[derive(Debug)]
 pub struct ResponseWriter {
     header: Header,
+    trailer: Header,
+    status: Option<StatusCode>,
+    stage: Stage,
+    /// Content that waits: for the head to be decided, or to make a chunk that is worth it.
+    pending: Vec<u8>,
+    /// How much content was written so far.
+    written: u64,
+    omitted: Omitted,
+    hooks: Vec<HeadHook>,
+    asked: Asked,
+    wire: Wire,
 }
 
+/// What the request and the server say about the answer.
+#[derive(Debug, Clone)]
+pub(crate) struct Asked {
+    pub(crate) head_request: bool,
+    pub(crate) connect_request: bool,
+    pub(crate) http10: bool,
+    /// Why the connection closes after this answer, as far as is known before it.
+    pub(crate) close: Option<CloseReason>,
+    /// Content that is left unread up to this length is read and thrown away.
+    pub(crate) drain_bytes: u64,
+    pub(crate) turn: u64,
+}
+
+#[derive(Debug)]
+enum Stage {
+    /// Nothing was sent; all may still change.
+    Open,
+    /// The head is sent, or on its way; content follows in this form.
+    Sent {
+        outgoing: Outgoing,
+        declared: Option<u64>,
+    },
+    /// The answer is whole.
+    Over,
+    Hijacked,
+}
+
+/// A field that the server writes by itself.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum AutoField {
+    /// `Date`.
+    Date,
+    /// `Content-Type`, found by looking at the content.
+    ContentType,
+    /// `Content-Length` of content that is known when the head is sent.
+    ContentLength,
+}
+
+#[derive(Debug, Clone, Copy, Default)]
+struct Omitted {
+    date: bool,
+    content_type: bool,
+    content_length: bool,
+}
+
+struct HeadHook(Box<dyn FnOnce(StatusCode, &mut Header) + Send>);
+
+impl std::fmt::Debug for HeadHook {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("HeadHook")
+    }
+}
+
+/// Content waits up to this size (Go's number): an answer that is whole within it has a length.
+const PENDING: usize = 2048;
+/// What is left of a writer's memory between turns.
+const KEPT: usize = 16 * 1024;
+
 impl ResponseWriter {
-    /// The fields of the answer's head, to be changed until it is sent.
+    /// The fields of the answer, to be changed until the head is sent: by the first
+    /// [`flush`](Self::flush), by content over 2 KiB, or when the handler returns.
     pub fn header(&mut self) -> &mut Header {
         &mut self.header
     }
 
-    /// The fields that follow the content; see `Trailer`.
+    /// Fields that follow the content (RFC 9110 §6.5). They can be set until the handler
+    /// returns; they are sent where the content is chunked, which a name set here before the head
+    /// is sent, or listed in the `Trailer` field, brings about. HTTP/1.0 has no trailers.
+    ///
+    /// Fields that decide framing, routing or credentials are left out (Go's rule).
     pub fn trailer(&mut self) -> &mut Header {
-        unimplemented!()
+        &mut self.trailer
     }
 
-    /// Sets the status, once.
-    pub fn write_header(&mut self, _status: StatusCode) {
-        unimplemented!()
+    /// Sets the status, once: a second call changes nothing and is reported, and so does an
+    /// informational status other than 101, which goes through
+    /// [`send_informational`](Self::send_informational).
+    pub fn write_header(&mut self, status: StatusCode) {
+        let informational = status.is_informational() && status != StatusCode::SWITCHING_PROTOCOLS;
+        if self.status.is_none() && !informational && matches!(self.stage, Stage::Open) {
+            self.status = Some(status);
+        }
     }
 
-    /// The status that was set, if one was.
+    /// The status that was set or sent, if one was.
     pub fn status(&self) -> Option<StatusCode> {
-        unimplemented!()
+        self.status
+    }
+
+    /// Whether the head is sent or on its way: header and status can no longer change.
+    pub fn is_sent(&self) -> bool {
+        !matches!(self.stage, Stage::Open)
+    }
+
+    /// How many bytes of content were written so far.
+    pub fn written(&self) -> u64 {
+        self.written
+    }
+
+    /// Does without a field that the server would write by itself.
+    pub fn omit(&mut self, field: AutoField) {
+        match field {
+            AutoField::Date => self.omitted.date = true,
+            AutoField::ContentType => self.omitted.content_type = true,
+            AutoField::ContentLength => self.omitted.content_length = true,
+        }
+    }
+
+    /// Runs a function when the head is about to be sent, with the status and the header to be
+    /// sent: how middleware adds to every answer. Of several the last one added runs first.
+    pub fn before_head(&mut self, hook: impl FnOnce(StatusCode, &mut Header) + Send + 'static) {
+        self.hooks.push(HeadHook(Box::new(hook)));
     }
 
     /// Writes content.
-    pub async fn write(&mut self, _content: impl AsRef<[u8]>) -> Result<()> {
-        unimplemented!()
+    ///
+    /// # Errors
+    /// [`ErrorKind::BodyNotAllowed`] for a status without content (1xx, 204, 304);
+    /// [`ErrorKind::ContentLength`] beyond the length that was set, and then nothing of this
+    /// content is sent; [`ErrorKind::TimedOut`] or [`ErrorKind::Io`] when the peer does not take
+    /// it, and then the request's context is cancelled; [`ErrorKind::Hijacked`].
+    pub async fn write(&mut self, content: impl AsRef<[u8]>) -> Result<()> {
+        let content = content.as_ref();
+        if self.accept(content)? { Ok(()) } else { self.write_through(content).await }
     }
 
-    /// Writes content that lies in memory anyway, without a copy.
-    pub async fn write_bytes(&mut self, _content: Bytes) -> Result<()> {
-        unimplemented!()
+    /// Writes content that lies in memory anyway: however large, it is not copied.
+    ///
+    /// # Errors
+    /// As [`write`](Self::write).
+    pub async fn write_bytes(&mut self, content: Bytes) -> Result<()> {
+        self.write(&content).await
     }
 
-    /// Sends what was written so far.
+    /// Sends head and content written so far. The length is then no longer found by counting.
+    ///
+    /// # Errors
+    /// As [`write`](Self::write).
     pub async fn flush(&mut self) -> Result<()> {
-        unimplemented!()
+        self.may_write()?;
+        self.commit(&[], None);
+        self.send_pending(&[]).await?;
+        let flushed = self.wire.flush().await;
+        self.noticed(flushed)
+    }
+
+    /// Sends an informational answer (1xx) with the present header, ahead of the final one: 103
+    /// with `Link` fields, for example. The header stays for the final answer. HTTP/1.0 knows no
+    /// such answers: there nothing is sent.
+    ///
+    /// A 100 of the handler's own takes the place of the server's.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Invalid`] when the status is not 1xx or is 101, or the head is sent already;
+    /// else as [`write`](Self::write).
+    pub async fn send_informational(&mut self, status: StatusCode) -> Result<()> {
+        if !status.is_informational() || status == StatusCode::SWITCHING_PROTOCOLS {
+            return Err(Error::new(ErrorKind::Invalid, "an informational status is 100 or 102 to 199"));
+        }
+        self.may_write()?;
+        if self.is_sent() {
+            return Err(Error::new(ErrorKind::Invalid, "the final status is sent already"));
+        }
+        if self.asked.http10 {
+            return Ok(());
+        }
+        if status == StatusCode::CONTINUE {
+            self.with_line(|line| line.lock().forgo_continue());
+        }
+        h1::encode_informational(self.wire.out(), status, &self.header);
+        let flushed = self.wire.flush().await;
+        self.noticed(flushed)
+    }
+
+    /// Takes the connection over: the raw stream, with all that was already read of it, content
+    /// of this request included. The server never touches it again; a head that was set by
+    /// [`write_header`](Self::write_header) is sent first. Nothing more can be written here.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Hijacked`] the second time; what writing the head meets.
+    pub async fn hijack(&mut self) -> Result<Hijacked> {
+        if matches!(self.stage, Stage::Hijacked) {
+            return Err(Error::new(ErrorKind::Hijacked, "the connection was taken over already"));
+        }
+        if self.status.is_some() {
+            self.flush().await?;
+        }
+        self.wire.flush().await?;
+        let Some(line) = self.wire.line() else {
+            return Err(Error::new(ErrorKind::TurnOver, "the request is over"));
+        };
+        let hijacked = line.hijack()?;
+        self.stage = Stage::Hijacked;
+        Ok(hijacked)
+    }
+
+    /// Answers `101 Switching Protocols` with the present header and takes the connection over
+    /// (RFC 9110 §7.8). Set `Upgrade` to the protocol before; `Connection: Upgrade` is added.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Invalid`] without an `Upgrade` field; else as [`hijack`](Self::hijack).
+    pub async fn upgrade(&mut self) -> Result<Hijacked> {
+        if !self.header.contains("Upgrade") || self.is_sent() {
+            return Err(Error::new(ErrorKind::Invalid, "set `Upgrade`, and send nothing, before an upgrade"));
+        }
+        self.status = Some(StatusCode::SWITCHING_PROTOCOLS);
+        self.hijack().await
+    }
+
+    /// Until when the request's content must be read; `None` takes the limit away. Once passed it
+    /// stays passed: the read in question has failed, and with it the body.
+    pub fn set_read_deadline(&mut self, at: Option<Instant>) {
+        self.with_line(|line| line.lock().read_until = at);
+    }
+
+    /// Until when the answer must be written; `None` takes the limit away. Once a write has
+    /// failed for it, later ones fail too.
+    pub fn set_write_deadline(&mut self, at: Option<Instant>) {
+        self.with_line(|line| line.lock().write_until = at);
+    }
+}
+
+/// What the connection does with a writer.
+impl ResponseWriter {
+    pub(crate) fn new() -> ResponseWriter {
+        ResponseWriter {
+            header: Header::new(),
+            trailer: Header::new(),
+            status: None,
+            stage: Stage::Over,
+            pending: Vec::new(),
+            written: 0,
+            omitted: Omitted::default(),
+            hooks: Vec::new(),
+            asked: Asked::nothing(),
+            wire: Wire::new(),
+        }
+    }
+
+    pub(crate) fn wire(&mut self) -> &mut Wire {
+        &mut self.wire
+    }
+
+    /// Begins the answer to a request.
+    pub(crate) fn begin(&mut self, asked: Asked) {
+        self.reset();
+        self.asked = asked;
+    }
+
+    /// Forgets all of an answer that was not sent.
+    pub(crate) fn reset(&mut self) {
+        self.header.clear();
+        self.trailer.clear();
+        self.status = None;
+        self.stage = Stage::Open;
+        self.pending.clear();
+        self.pending.shrink_to(KEPT);
+        self.written = 0;
+        self.omitted = Omitted::default();
+        self.hooks.clear();
+    }
+
+    /// Starts over, for another answer in place of one that was not sent.
+    pub(crate) fn restart(&mut self) {
+        let asked = self.asked.clone();
+        self.begin(asked);
+    }
+
+    /// A whole answer with this content, in place of what a handler may write.
+    pub(crate) fn write_whole(&mut self, status: StatusCode, content: &[u8]) {
+        self.status = Some(status);
+        self.pending.clear();
+        if h1::allows_content(status) {
+            self.pending.extend_from_slice(content);
+        }
+        self.written = self.pending.len() as u64;
+    }
+
+    /// The status, if an answer was sent.
+    pub(crate) fn sent_status(&self) -> Option<StatusCode> {
+        self.status.filter(|_| !matches!(self.stage, Stage::Open))
+    }
+
+    /// Completes the answer: what waits is encoded, not yet sent. Says why the connection must
+    /// close behind it, if it must.
+    pub(crate) fn finish(&mut self) -> Option<CloseReason> {
+        if matches!(self.stage, Stage::Hijacked) {
+            return Some(CloseReason::Hijacked);
+        }
+        if self.wire.check().is_err() {
+            return Some(CloseReason::WriteFailed);
+        }
+        let pending = std::mem::take(&mut self.pending);
+        self.commit(&[], Some(pending.len() as u64));
+        self.pending = pending;
+        let Stage::Sent { outgoing, declared } = &self.stage else { return self.asked.close };
+        let short = declared.is_some_and(|declared| self.written < declared) && !self.asked.head_request;
+        let content = if has_content(outgoing, &self.asked) { &self.pending[..] } else { &[] };
+        let out = self.wire.out();
+        match outgoing {
+            Outgoing::Chunked if !self.asked.head_request => {
+                if !content.is_empty() {
+                    h1::encode_chunk_head(out, content.len());
+                    out.extend_from_slice(content);
+                    h1::encode_chunk_end(out);
+                }
+                h1::encode_last_chunk(out, &self.trailer);
+            }
+            _ => out.extend_from_slice(content),
+        }
+        self.pending.clear();
+        self.stage = Stage::Over;
+        if short { Some(CloseReason::ContentShort) } else { self.asked.close }
+    }
+
+    /// Whether nothing of an answer was sent, so that another one can take its place.
+    pub(crate) fn is_open(&self) -> bool {
+        matches!(self.stage, Stage::Open) && !self.wire.has_failed()
+    }
+
+    pub(crate) fn is_hijacked(&self) -> bool {
+        matches!(self.stage, Stage::Hijacked)
+    }
+
+    fn with_line(&self, act: impl FnOnce(&Line)) {
+        if let Some(line) = self.wire.line() {
+            act(line);
+        }
+    }
+
+    fn may_write(&mut self) -> Result<()> {
+        match self.stage {
+            Stage::Open | Stage::Sent { .. } => self.wire.check(),
+            Stage::Over => Err(Error::new(ErrorKind::TurnOver, "the answer of this request is over")),
+            Stage::Hijacked => Err(Error::new(ErrorKind::Hijacked, "the connection was taken over")),
+        }
+    }
+
+    /// Takes content if it can simply wait. Says whether it did.
+    fn accept(&mut self, content: &[u8]) -> Result<bool> {
+        self.may_write()?;
+        self.may_have(content.len() as u64)?;
+        self.status.get_or_insert(StatusCode::OK);
+        if self.pending.len() + content.len() > PENDING {
+            return Ok(false);
+        }
+        self.pending.extend_from_slice(content);
+        self.written += content.len() as u64;
+        Ok(true)
+    }
+
+    /// Whether this much more content may be written at all.
+    fn may_have(&self, more: u64) -> Result<()> {
+        let status = self.status.unwrap_or(StatusCode::OK);
+        if more > 0 && !h1::allows_content(status) {
+            return Err(Error::new(ErrorKind::BodyNotAllowed, format!("{status} allows no content")));
+        }
+        let declared = match &self.stage {
+            Stage::Sent { declared, .. } => *declared,
+            _ => self.declared(),
+        };
+        match declared {
+            Some(declared) if self.written.saturating_add(more) > declared => {
+                Err(Error::new(ErrorKind::ContentLength, format!("more content than the Content-Length of {declared}")))
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// The length that the handler has set.
+    fn declared(&self) -> Option<u64> {
+        self.header.get("Content-Length")?.trim().parse().ok()
+    }
+
+    async fn write_through(&mut self, content: &[u8]) -> Result<()> {
+        self.commit(content, None);
+        self.written += content.len() as u64;
+        self.send_pending(content).await
+    }
+
+    /// Sends what waits and this content behind it.
+    async fn send_pending(&mut self, content: &[u8]) -> Result<()> {
+        let Stage::Sent { outgoing, .. } = &self.stage else { return Ok(()) };
+        let len = self.pending.len() + content.len();
+        let sent = if len == 0 || !has_content(outgoing, &self.asked) {
+            Ok(())
+        } else if matches!(outgoing, Outgoing::Chunked) {
+            h1::encode_chunk_head(self.wire.out(), len);
+            self.wire.send([&self.pending, content, b"\r\n"]).await
+        } else {
+            self.wire.send([&self.pending, content, &[]]).await
+        };
+        self.pending.clear();
+        self.noticed(sent)
+    }
+
+    /// A write that failed means that nobody waits for the answer any more.
+    fn noticed(&self, result: Result<()>) -> Result<()> {
+        if result.is_err() {
+            self.with_line(|line| line.cancel(self.asked.turn));
+        }
+        result
+    }
+
+    /// Decides and encodes the head, once. `next` is the content about to be written behind what
+    /// waits; `whole` the length of all content, when it is known.
+    fn commit(&mut self, next: &[u8], whole: Option<u64>) {
+        if !matches!(self.stage, Stage::Open) {
+            return;
+        }
+        let status = *self.status.get_or_insert(StatusCode::OK);
+        while let Some(HeadHook(hook)) = self.hooks.pop() {
+            hook(status, &mut self.header);
+        }
+        let declared = self.declared();
+        let facts = self.facts(status, declared, whole);
+        let outgoing = h1::outgoing(&facts);
+        if facts.trailers && matches!(outgoing, Outgoing::Chunked) && !self.header.contains("Trailer") {
+            let names: Vec<&str> = self.trailer.iter().map(|(name, _)| name).collect();
+            self.header.set("Trailer", names.join(", "));
+        }
+        self.decide_close(status, &outgoing);
+        self.with_line(|line| line.lock().forgo_continue());
+        let connection = self.connection_field(status, &outgoing);
+        let content_type = self.sniffed(status, next);
+        let head = ResponseHead {
+            version: if self.asked.http10 { Version::HTTP_10 } else { Version::HTTP_11 },
+            status,
+            header: &self.header,
+            outgoing,
+            connection,
+            content_type,
+            date: !self.omitted.date,
+        };
+        h1::encode_response_head(self.wire.out(), &head);
+        let outgoing = head.outgoing;
+        self.stage = Stage::Sent { outgoing, declared };
+    }
+
+    fn facts(&self, status: StatusCode, declared: Option<u64>, whole: Option<u64>) -> AnswerFacts {
+        // HEAD: the handler may have left the content out, so no content says nothing.
+        let counted = whole.filter(|&whole| !(self.asked.head_request && whole == 0) && !self.omitted.content_length);
+        AnswerFacts {
+            head_request: self.asked.head_request,
+            connect_request: self.asked.connect_request,
+            http10: self.asked.http10,
+            status,
+            declared,
+            whole: counted,
+            trailers: !self.trailer.is_empty() || self.header.contains("Trailer"),
+            close_delimited: self.header.get("Transfer-Encoding") == Some("identity"),
+        }
+    }
+
+    /// Settles why the connection closes behind this answer, as far as its head can say.
+    fn decide_close(&mut self, status: StatusCode, outgoing: &Outgoing) {
+        if self.asked.close.is_some() {
+            return;
+        }
+        let unread = self.wire.line().map_or(Unread::Nothing, |line| line.lock().unread());
+        self.asked.close = if self.header.values_bytes("Connection").any(|value| list_has(value, "close")) {
+            Some(CloseReason::HandlerAsked)
+        } else if self.asked.connect_request || status == StatusCode::SWITCHING_PROTOCOLS {
+            Some(CloseReason::Tunnel)
+        } else if matches!(outgoing, Outgoing::UntilClose) {
+            Some(CloseReason::FramingByClose)
+        } else {
+            match unread {
+                Unread::Nothing => None,
+                Unread::Broken => Some(CloseReason::BodyBroken),
+                Unread::Some { awaits_continue: true, .. } => Some(CloseReason::BodyUnread),
+                Unread::Some { known: Some(known), .. } if known > self.asked.drain_bytes => {
+                    Some(CloseReason::BodyUnread)
+                }
+                Unread::Some { .. } => None,
+            }
+        };
+    }
+
+    fn connection_field(&self, status: StatusCode, outgoing: &Outgoing) -> ConnectionField {
+        if status == StatusCode::SWITCHING_PROTOCOLS {
+            return ConnectionField::Upgrade;
+        }
+        let tunnel = self.asked.connect_request && status.is_success();
+        match self.asked.close {
+            Some(_) if tunnel => ConnectionField::Nothing,
+            Some(_) => ConnectionField::Close,
+            None if self.asked.http10 && !matches!(outgoing, Outgoing::UntilClose) => ConnectionField::KeepAlive,
+            None => ConnectionField::Nothing,
+        }
+    }
+
+    /// The type of the content by its looks, where the handler says nothing of it.
+    fn sniffed(&self, status: StatusCode, next: &[u8]) -> Option<&'static str> {
+        let silent = self.omitted.content_type
+            || !h1::allows_content(status)
+            || (self.pending.is_empty() && next.is_empty())
+            || self.header.contains("Content-Type")
+            || self.header.contains("Transfer-Encoding")
+            || self.header.get_bytes("Content-Encoding").is_some_and(|coding| !coding.is_empty());
+        if silent {
+            return None;
+        }
+        if self.pending.is_empty() {
+            return Some(detect_content_type(next));
+        }
+        if next.is_empty() || self.pending.len() >= 512 {
+            return Some(detect_content_type(&self.pending));
+        }
+        let start: Vec<u8> = self.pending.iter().chain(next).take(512).copied().collect();
+        Some(detect_content_type(&start))
+    }
+}
+
+/// Whether content is sent at all: not in answer to HEAD, and not with every status.
+fn has_content(outgoing: &Outgoing, asked: &Asked) -> bool {
+    !asked.head_request && !matches!(outgoing, Outgoing::None | Outgoing::HeadUnknown)
+}
+
+impl Asked {
+    const fn nothing() -> Asked {
+        Asked { head_request: false, connect_request: false, http10: false, close: None, drain_bytes: 0, turn: 0 }
+    }
+
+    /// The answer to what is no request: it closes.
+    pub(crate) fn refused() -> Asked {
+        Asked { close: Some(CloseReason::Refused), ..Asked::nothing() }
+    }
+
+    /// What this request says about its answer.
+    pub(crate) fn by(request: &Request, turn: u64) -> Asked {
+        Asked {
+            head_request: request.method == Method::HEAD,
+            connect_request: request.method == Method::CONNECT,
+            http10: request.proto == Version::HTTP_10,
+            turn,
+            ..Asked::nothing()
+        }
+    }
+}
+
+impl AsyncWrite for ResponseWriter {
+    fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, content: &[u8]) -> Poll<std::io::Result<usize>> {
+        let writer = &mut *self;
+        if writer.wire.collected() > 0 {
+            let flushed = ready!(writer.wire.poll_flush(cx));
+            writer.noticed(flushed)?;
+        }
+        let content = content.get(..content.len().min(AT_ONCE)).unwrap_or_default();
+        if !writer.accept(content)? {
+            writer.commit(content, None);
+            writer.written += content.len() as u64;
+            writer.collect(content);
+        }
+        Poll::Ready(Ok(content.len()))
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<std::io::Result<()>> {
+        let writer = &mut *self;
+        writer.may_write()?;
+        writer.commit(&[], None);
+        writer.collect(&[]);
+        let flushed = ready!(writer.wire.poll_flush(cx));
+        writer.noticed(flushed)?;
+        Poll::Ready(Ok(()))
+    }
+
+    /// Flushes; the answer ends when the handler returns.
+    fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<std::io::Result<()>> {
+        self.poll_flush(cx)
+    }
+}
+
+/// The most that one `poll_write` takes.
+const AT_ONCE: usize = 64 * 1024;
+
+impl ResponseWriter {
+    /// Encodes what waits and this content behind it into the wire's collection.
+    fn collect(&mut self, content: &[u8]) {
+        let Stage::Sent { outgoing, .. } = &self.stage else { return };
+        let len = self.pending.len() + content.len();
+        if len > 0 && has_content(outgoing, &self.asked) {
+            let chunked = matches!(outgoing, Outgoing::Chunked);
+            let out = self.wire.out();
+            if chunked {
+                h1::encode_chunk_head(out, len);
+            }
+            out.extend_from_slice(&self.pending);
+            out.extend_from_slice(content);
+            if chunked {
+                h1::encode_chunk_end(out);
+            }
+        }
+        self.pending.clear();
     }
 }

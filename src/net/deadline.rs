@@ -1,0 +1,82 @@
+//! A moment after which waiting ends, for one direction of a connection.
+
+use std::pin::Pin;
+use std::task::{Context, Poll};
+
+use tokio::time::{Instant, Sleep, sleep_until};
+
+/// A deadline that may be moved for free.
+///
+/// Moving it only stores the moment. The timer beneath is made when something first waits, and
+/// is armed anew only when it fires too early or the deadline has come nearer: a connection that
+/// is kept alive touches the runtime's timer wheel about once in an idle timeout, not once a
+/// request.
+#[derive(Debug, Default)]
+pub(crate) struct Deadline {
+    at: Option<Instant>,
+    timer: Option<Pin<Box<Sleep>>>,
+}
+
+impl Deadline {
+    /// Moves the deadline; `None` waits for ever.
+    pub(crate) fn set(&mut self, at: Option<Instant>) {
+        self.at = at;
+    }
+
+    /// Ready once the deadline has passed.
+    pub(crate) fn poll(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        let Some(at) = self.at else { return Poll::Pending };
+        let timer = self.timer.get_or_insert_with(|| Box::pin(sleep_until(at)));
+        if at < timer.deadline() {
+            timer.as_mut().reset(at);
+        }
+        loop {
+            std::task::ready!(timer.as_mut().poll(cx));
+            if timer.deadline() >= at {
+                return Poll::Ready(());
+            }
+            timer.as_mut().reset(at);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::future::poll_fn;
+    use std::time::Duration;
+
+    use super::*;
+
+    async fn passed(deadline: &mut Deadline) -> Duration {
+        let start = Instant::now();
+        poll_fn(|cx| deadline.poll(cx)).await;
+        start.elapsed()
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_deadline_that_moved_away_is_met_there() {
+        let mut deadline = Deadline::default();
+        let start = Instant::now();
+        deadline.set(Some(start + Duration::from_secs(1)));
+        poll_fn(|cx| Poll::Ready(assert!(deadline.poll(cx).is_pending()))).await;
+        deadline.set(Some(start + Duration::from_secs(5)));
+        assert_eq!(passed(&mut deadline).await, Duration::from_secs(5));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_deadline_that_came_nearer_is_met_there() {
+        let mut deadline = Deadline::default();
+        let start = Instant::now();
+        deadline.set(Some(start + Duration::from_secs(100)));
+        poll_fn(|cx| Poll::Ready(assert!(deadline.poll(cx).is_pending()))).await;
+        deadline.set(Some(start + Duration::from_secs(2)));
+        assert_eq!(passed(&mut deadline).await, Duration::from_secs(2));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn without_a_deadline_nothing_ends_the_wait() {
+        let mut deadline = Deadline::default();
+        deadline.set(None);
+        assert!(tokio::time::timeout(Duration::from_secs(1 << 20), passed(&mut deadline)).await.is_err());
+    }
+}

@@ -1,0 +1,121 @@
+//! One connection's bytes: the stream, what was read ahead of use, and two deadlines.
+//!
+//! The hand-written polls of the crate live here and in the bodies' sources. Nothing here knows
+//! what the bytes mean.
+
+use std::future::Future;
+use std::io::{self, IoSlice};
+use std::pin::{Pin, pin};
+use std::task::{Context, Poll, ready};
+
+use bytes::{Bytes, BytesMut};
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite};
+
+use super::buffers;
+use super::deadline::Deadline;
+
+/// Any byte stream: TCP, a Unix socket, TLS, or one of the user's own.
+pub(crate) trait Stream: AsyncRead + AsyncWrite + Send + Unpin + 'static {}
+
+impl<T: AsyncRead + AsyncWrite + Send + Unpin + 'static> Stream for T {}
+
+pub(crate) struct Io {
+    stream: Box<dyn Stream>,
+    /// Bytes that were read and not yet used.
+    pub(crate) input: BytesMut,
+    /// The peer has said that it sends no more.
+    pub(crate) ended: bool,
+    pub(crate) read_deadline: Deadline,
+    pub(crate) write_deadline: Deadline,
+}
+
+impl Io {
+    pub(crate) fn new(stream: impl Stream) -> Io {
+        Io {
+            stream: Box::new(stream),
+            input: BytesMut::new(),
+            ended: false,
+            read_deadline: Deadline::default(),
+            write_deadline: Deadline::default(),
+        }
+    }
+
+    /// Reads once, behind the input. 0 is the end of the stream.
+    pub(crate) fn poll_fill(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<usize>> {
+        if self.input.is_empty() {
+            let used = std::mem::replace(&mut self.input, buffers::borrow());
+            if used.capacity() > 0 {
+                buffers::give_back(used);
+            }
+        } else if self.input.capacity() == self.input.len() {
+            // Doubles; the head's limit bounds it.
+            self.input.reserve(self.input.len());
+        }
+        let read = read_once(&mut self.stream, &mut self.input, cx);
+        if self.input.is_empty() {
+            buffers::give_back(std::mem::take(&mut self.input));
+        }
+        if matches!(read, Poll::Ready(Ok(0))) {
+            self.ended = true;
+        }
+        read
+    }
+
+    /// Reads once, past the input (which must be empty), into memory of its own: how large
+    /// bodies come in without a copy. Empty is the end of the stream.
+    pub(crate) fn poll_read(&mut self, cx: &mut Context<'_>, most: usize) -> Poll<io::Result<Bytes>> {
+        let mut chunk = BytesMut::with_capacity(most);
+        let read = {
+            let mut limited = bytes::BufMut::limit(&mut chunk, most);
+            let reading = pin!(self.stream.read_buf(&mut limited));
+            ready!(reading.poll(cx))?
+        };
+        if read == 0 {
+            self.ended = true;
+        }
+        Poll::Ready(Ok(chunk.freeze()))
+    }
+
+    /// Writes some of these bytes. Never reports 0 for bytes that are there.
+    pub(crate) fn poll_write(&mut self, cx: &mut Context<'_>, parts: &[IoSlice<'_>]) -> Poll<io::Result<usize>> {
+        let written = match parts {
+            [part] => ready!(Pin::new(&mut self.stream).poll_write(cx, part))?,
+            parts => ready!(Pin::new(&mut self.stream).poll_write_vectored(cx, parts))?,
+        };
+        Poll::Ready(if written == 0 { Err(io::ErrorKind::WriteZero.into()) } else { Ok(written) })
+    }
+
+    /// Passes on what a layer beneath (TLS) still holds.
+    pub(crate) fn poll_flush(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_flush(cx)
+    }
+
+    /// Says to the peer that nothing more comes.
+    pub(crate) fn poll_shutdown(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_shutdown(cx)
+    }
+
+    /// The stream and what was read ahead of it.
+    pub(crate) fn into_parts(mut self) -> (Box<dyn Stream>, BytesMut) {
+        let input = std::mem::take(&mut self.input);
+        let stream = std::mem::replace(&mut self.stream, Box::new(tokio::io::empty()));
+        (stream, input)
+    }
+}
+
+impl Drop for Io {
+    fn drop(&mut self) {
+        buffers::give_back(std::mem::take(&mut self.input));
+    }
+}
+
+impl std::fmt::Debug for Io {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Io").field("input", &self.input.len()).field("ended", &self.ended).finish_non_exhaustive()
+    }
+}
+
+fn read_once(stream: &mut dyn Stream, buffer: &mut BytesMut, cx: &mut Context<'_>) -> Poll<io::Result<usize>> {
+    let mut stream = stream;
+    pin!(stream.read_buf(buffer)).poll(cx)
+}

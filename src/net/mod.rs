@@ -1,0 +1,14 @@
+//! Sockets, buffers and deadlines: the only place that names `tokio::net`.
+
+mod async_read;
+mod buffers;
+mod deadline;
+mod io;
+mod listener;
+
+pub use listener::Listener;
+
+pub(crate) use buffers::give_back;
+pub(crate) use deadline::Deadline;
+pub(crate) use io::{Io, Stream};
+pub(crate) use listener::{bind_reuse_port, bind_tcp, is_temporary};

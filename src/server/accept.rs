@@ -1,0 +1,116 @@
+//! The accept loop: connections in, tasks out.
+
+use std::future::{Future, poll_fn};
+use std::io;
+use std::pin::pin;
+use std::sync::Arc;
+use std::task::Poll;
+use std::time::Duration;
+
+use http::Extensions;
+use tokio::time::{Instant, sleep};
+
+use super::connection::{self, Booked};
+use super::event::{ConnInfo, ServerEvent};
+use super::line::Line;
+use super::settings::{Settings, State};
+use crate::error::{Error, ErrorKind, Phase, Result};
+use crate::message::{Addr, ConnContext};
+use crate::net::{Io, Listener, is_temporary};
+
+/// Accepts until the server shuts down or the listener fails for good; always ends in an error.
+pub(crate) async fn run(mut listener: impl Listener, settings: Arc<Settings>) -> Result<()> {
+    let local_addr = listener.local_addr();
+    let state = settings.state.clone();
+    let mut pauses = Pauses::default();
+    loop {
+        match until_draining(&state, listener.accept()).await {
+            None => return Err(server_closed()),
+            Some(Ok((stream, remote_addr))) => {
+                pauses.reset();
+                if settings.max_connections > 0 {
+                    let room = state.registry.make_room(settings.max_connections);
+                    if until_draining(&state, room).await.is_none() {
+                        return Err(server_closed());
+                    }
+                }
+                start(Io::new(stream), remote_addr, local_addr.clone(), &settings);
+            }
+            Some(Err(error)) if is_temporary(&error) => {
+                let pause = pauses.next(error, &settings);
+                if until_draining(&state, sleep(pause)).await.is_none() {
+                    return Err(server_closed());
+                }
+            }
+            Some(Err(error)) => {
+                return Err(Error::new(ErrorKind::Io, "the listener failed").with_source(error).during(Phase::Accept));
+            }
+        }
+    }
+}
+
+pub(crate) fn server_closed() -> Error {
+    Error::new(ErrorKind::ServerClosed, "the server was shut down")
+}
+
+/// Books a connection and serves it in a task of its own.
+fn start(io: Io, remote_addr: Addr, local_addr: Addr, settings: &Arc<Settings>) {
+    let state = &settings.state;
+    let entry = state.registry.enter();
+    let info = ConnInfo { id: entry.id, remote_addr, local_addr: local_addr.clone(), reason: None };
+    let values = match &settings.conn_context {
+        Some(hook) => Arc::new(hook(Extensions::clone(&settings.values), &info)),
+        None => settings.values.clone(),
+    };
+    let context = Arc::new(ConnContext::new(local_addr, values, state.draining.clone()));
+    let line = Line::new(io, context, settings.stall_timeout, state.registry.hijacked.clone());
+    let booked = Booked::new(settings.clone(), entry, info);
+    // Ends when the connection closes; a shutdown tells it to through the books.
+    tokio::spawn(connection::serve(settings.clone(), Arc::new(line), booked));
+}
+
+/// The future's outcome, or nothing once the server drains.
+async fn until_draining<F: Future>(state: &State, future: F) -> Option<F::Output> {
+    let mut draining = pin!(state.draining.wait(0));
+    let mut future = pin!(future);
+    poll_fn(|cx| {
+        if draining.as_mut().poll(cx).is_ready() {
+            return Poll::Ready(None);
+        }
+        future.as_mut().poll(cx).map(Some)
+    })
+    .await
+}
+
+/// The pauses after failures to accept: 5 ms, doubling to a second, anew after a success (Go's
+/// rule). A flood of failures is reported once, and then at most every few seconds.
+#[derive(Default)]
+struct Pauses {
+    last: Option<Duration>,
+    reported: Option<Instant>,
+    unreported: u64,
+}
+
+const FIRST_PAUSE: Duration = Duration::from_millis(5);
+const LONGEST_PAUSE: Duration = Duration::from_secs(1);
+const BETWEEN_REPORTS: Duration = Duration::from_secs(5);
+
+impl Pauses {
+    fn next(&mut self, error: io::Error, settings: &Settings) -> Duration {
+        let pause = self.last.map_or(FIRST_PAUSE, |last| (last * 2).min(LONGEST_PAUSE));
+        self.last = Some(pause);
+        let now = Instant::now();
+        if self.reported.is_none_or(|at| now.duration_since(at) >= BETWEEN_REPORTS) {
+            let unreported = std::mem::take(&mut self.unreported);
+            settings.report(&ServerEvent::AcceptFailed { error, pause, unreported });
+            self.reported = Some(now);
+        } else {
+            self.unreported += 1;
+        }
+        pause
+    }
+
+    fn reset(&mut self) {
+        self.last = None;
+    }
+}

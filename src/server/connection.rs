@@ -1,0 +1,336 @@
+//! One HTTP/1 connection, from its first byte to its last: idle, head, turn, verdict, and again.
+
+use std::future::{Future, poll_fn};
+use std::pin::pin;
+use std::sync::Arc;
+use std::task::{Context as TaskContext, Poll, ready};
+
+use bytes::Buf;
+use tokio::time::{Instant, timeout};
+
+use super::desk::{self, Desk};
+use super::event::{ConnInfo, ConnState, ServerEvent};
+use super::line::{self, Line, Unread};
+use super::registry::{Command, Entry};
+use super::settings::Settings;
+use super::turn;
+use super::verdict::{CloseReason, Verdict};
+use super::writer::Asked;
+use crate::error::Refusal;
+use crate::h1::RequestHead;
+
+pub(crate) struct Connection {
+    pub(crate) settings: Arc<Settings>,
+    pub(crate) line: Arc<Line>,
+    pub(crate) booked: Booked,
+    desk: Option<Box<Desk>>,
+    waits: Waits,
+    accepted: Instant,
+    /// When the first byte of the present head was seen; kept only where a deadline needs it.
+    pub(crate) head_began: Option<Instant>,
+}
+
+/// What the connection's read deadline stands for at present.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Waits {
+    /// Nothing was set yet.
+    Nothing,
+    /// For the first byte of the first request, and its head.
+    First,
+    /// For the first byte of a next request.
+    Idle,
+    /// For the rest of a head.
+    Head,
+}
+
+/// Why there is no next head.
+enum NoHead {
+    Refused(Refusal),
+    /// Nothing is to be said to the peer.
+    Silent(CloseReason),
+}
+
+/// Serves a connection until it closes. Ends at once when the books say so.
+pub(crate) async fn serve(settings: Arc<Settings>, line: Arc<Line>, booked: Booked) {
+    let entry = booked.entry.clone();
+    let mut connection = Connection {
+        settings,
+        line,
+        booked,
+        desk: None,
+        waits: Waits::Nothing,
+        accepted: Instant::now(),
+        head_began: None,
+    };
+    let reason = {
+        let mut serving = pin!(connection.serve());
+        poll_fn(|cx| {
+            entry.wake_by(cx.waker());
+            if entry.commanded() == Command::Stop {
+                return Poll::Ready(CloseReason::Cut);
+            }
+            serving.as_mut().poll(cx)
+        })
+        .await
+    };
+    connection.booked.info.reason = Some(reason);
+}
+
+impl Connection {
+    async fn serve(&mut self) -> CloseReason {
+        loop {
+            let head = match poll_fn(|cx| self.poll_next_head(cx)).await {
+                Ok(head) => head,
+                Err(NoHead::Silent(reason)) => return reason,
+                Err(NoHead::Refused(refusal)) => {
+                    self.refuse(refusal);
+                    return self.close(CloseReason::Refused).await;
+                }
+            };
+            let mut desk = self.desk.take().expect("a head was parsed on it");
+            let verdict = turn::run(self, &mut desk, head).await;
+            self.desk = Some(desk);
+            if let Verdict::Close(reason) = verdict {
+                return self.close(reason).await;
+            }
+        }
+    }
+
+    /// The next head: what is there is parsed; before waiting for more, the answers that were
+    /// collected leave.
+    fn poll_next_head(&mut self, cx: &mut TaskContext<'_>) -> Poll<Result<RequestHead, NoHead>> {
+        loop {
+            if let Some(parsed) = self.parse_input() {
+                self.waits = Waits::Nothing;
+                return Poll::Ready(parsed);
+            }
+            if ready!(self.poll_flush(cx)).is_err() {
+                return Poll::Ready(Err(NoHead::Silent(CloseReason::WriteFailed)));
+            }
+            if let Err(reason) = ready!(self.poll_more_input(cx)) {
+                return Poll::Ready(Err(NoHead::Silent(reason)));
+            }
+        }
+    }
+
+    fn parse_input(&mut self) -> Option<Result<RequestHead, NoHead>> {
+        let mut state = self.line.lock();
+        let Ok(io) = state.io() else { return Some(Err(NoHead::Silent(CloseReason::Hijacked))) };
+        if io.input.is_empty() {
+            return None;
+        }
+        let desk = self.desk.get_or_insert_with(|| desk::borrow(&self.line, &self.booked.info.remote_addr));
+        let parsed = desk.parser.parse(&io.input, &self.settings.head_limits, &mut desk.request);
+        match parsed {
+            Ok(Some(head)) => {
+                io.input.advance(head.consumed.min(io.input.len()));
+                drop(state);
+                self.booked.enter_state(ConnState::Active);
+                Some(Ok(head))
+            }
+            Ok(None) => None,
+            Err(refusal) => {
+                drop(state);
+                self.booked.enter_state(ConnState::Active);
+                Some(Err(NoHead::Refused(refusal)))
+            }
+        }
+    }
+
+    fn poll_flush(&mut self, cx: &mut TaskContext<'_>) -> Poll<crate::Result<()>> {
+        match &mut self.desk {
+            Some(desk) if desk.writer.wire().collected() > 0 => desk.writer.wire().poll_flush(cx),
+            _ => Poll::Ready(Ok(())),
+        }
+    }
+
+    /// Waits for bytes under the deadline of the present phase.
+    fn poll_more_input(&mut self, cx: &mut TaskContext<'_>) -> Poll<Result<(), CloseReason>> {
+        let begun = self.has_begun();
+        if begun {
+            self.booked.enter_state(ConnState::Active);
+        } else {
+            self.rest();
+            if let Some(reason) = self.closes_idle() {
+                return Poll::Ready(Err(reason));
+            }
+        }
+        self.set_deadline(begun);
+        let mut state = self.line.lock();
+        let Ok(io) = state.io() else { return Poll::Ready(Err(CloseReason::Hijacked)) };
+        match io.poll_fill(cx) {
+            Poll::Ready(Ok(1..)) => Poll::Ready(Ok(())),
+            Poll::Ready(Ok(0) | Err(_)) => Poll::Ready(Err(CloseReason::PeerGone)),
+            Poll::Pending => {
+                ready!(io.read_deadline.poll(cx));
+                Poll::Ready(Err(if self.waits == Waits::Idle {
+                    CloseReason::IdleTimeout
+                } else {
+                    CloseReason::HeadTimeout
+                }))
+            }
+        }
+    }
+
+    fn has_begun(&self) -> bool {
+        let Some(desk) = &self.desk else { return false };
+        self.line.lock().io().is_ok_and(|io| desk.parser.has_begun(&io.input))
+    }
+
+    /// Nothing is under way: all borrowed memory goes back.
+    fn rest(&mut self) {
+        let mut state = self.line.lock();
+        if state.io().is_ok_and(|io| !io.input.is_empty()) {
+            return; // Empty lines ahead of a request are no request, but they are still looked at.
+        }
+        state.rest();
+        drop(state);
+        if let Some(desk) = self.desk.take() {
+            desk::give_back(desk);
+        }
+    }
+
+    fn closes_idle(&self) -> Option<CloseReason> {
+        let kept = self.booked.state != ConnState::New;
+        match self.booked.entry.commanded().closes_idle() {
+            None if kept && self.settings.state.registry.wants_room() => Some(CloseReason::Evicted),
+            None if kept && !self.settings.state.keep_alives() => Some(CloseReason::KeepAlivesOff),
+            reason => reason,
+        }
+    }
+
+    /// Sets the read deadline where the phase has changed: a drip of bytes does not move it.
+    fn set_deadline(&mut self, begun: bool) {
+        let waits = match (begun, self.booked.state) {
+            (_, ConnState::New) => Waits::First,
+            (true, _) if self.waits == Waits::First => Waits::First,
+            (true, _) => Waits::Head,
+            (false, _) => Waits::Idle,
+        };
+        if waits == self.waits {
+            return;
+        }
+        self.waits = waits;
+        let settings = &self.settings;
+        let at = match waits {
+            Waits::Nothing => None,
+            Waits::First => {
+                self.head_began = Some(self.accepted);
+                settings.head_timeout.map(|limit| self.accepted + limit)
+            }
+            Waits::Head => {
+                let now = Instant::now();
+                self.head_began = Some(now);
+                settings.head_timeout.map(|limit| now + limit)
+            }
+            Waits::Idle => {
+                let now = Instant::now();
+                self.head_began = None;
+                self.booked.enter_idle(now);
+                settings.idle_timeout.map(|limit| now + limit)
+            }
+        };
+        if let Ok(io) = self.line.lock().io() {
+            io.read_deadline.set(at);
+        }
+    }
+
+    /// Answers what is no request.
+    fn refuse(&mut self, refusal: Refusal) {
+        self.settings.report(&ServerEvent::Refused {
+            remote_addr: self.booked.info.remote_addr.clone(),
+            status: refusal.status,
+            reason: refusal.reason,
+        });
+        let Some(desk) = &mut self.desk else { return };
+        desk.writer.begin(Asked::refused());
+        turn::write_error(&mut desk.writer, refusal.status, Some(refusal.reason));
+        desk.writer.finish();
+    }
+
+    /// Sends what was collected, and lets the peer read it before the connection is gone.
+    async fn close(&mut self, reason: CloseReason) -> CloseReason {
+        if reason == CloseReason::Hijacked {
+            self.booked.hijacked();
+            return reason;
+        }
+        if let Some(desk) = &mut self.desk {
+            if reason.wants_flush() && desk.writer.wire().flush().await.is_err() {
+                return CloseReason::WriteFailed;
+            }
+        }
+        if reason.wants_flush() && (reason.wants_linger() || self.has_unread()) {
+            // Whether the peer closed in time changes nothing: it had its chance to read.
+            let _ = timeout(self.settings.linger_timeout, line::linger(&self.line)).await;
+        }
+        reason
+    }
+
+    /// Whether a close now would throw bytes of the peer away, and reset the connection for it.
+    fn has_unread(&self) -> bool {
+        let mut state = self.line.lock();
+        state.unread() != Unread::Nothing || state.io().is_ok_and(|io| !io.input.is_empty())
+    }
+}
+
+impl Drop for Connection {
+    fn drop(&mut self) {
+        if let Some(desk) = self.desk.take() {
+            desk::give_back(desk);
+        }
+    }
+}
+
+/// A connection's place in the books, and its state as others see it. Dropping it strikes the
+/// connection off, whatever ended it.
+pub(crate) struct Booked {
+    pub(crate) entry: Arc<Entry>,
+    pub(crate) info: ConnInfo,
+    state: ConnState,
+    settings: Arc<Settings>,
+}
+
+impl Booked {
+    /// Books a new connection and tells the hook.
+    pub(crate) fn new(settings: Arc<Settings>, entry: Arc<Entry>, info: ConnInfo) -> Booked {
+        let booked = Booked { entry, info, state: ConnState::New, settings };
+        booked.tell();
+        booked
+    }
+
+    pub(crate) fn enter_state(&mut self, state: ConnState) {
+        if self.state != state && self.state != ConnState::Hijacked {
+            self.state = state;
+            self.entry.set_state(state);
+            self.tell();
+        }
+    }
+
+    fn enter_idle(&mut self, now: Instant) {
+        self.entry.idle_from(now);
+        self.enter_state(ConnState::Idle);
+    }
+
+    /// The connection is no longer the server's: nothing that the server does may touch it.
+    pub(crate) fn hijacked(&mut self) {
+        if self.state != ConnState::Hijacked {
+            self.settings.state.registry.leave(self.entry.id);
+            self.enter_state(ConnState::Hijacked);
+        }
+    }
+
+    fn tell(&self) {
+        if let Some(hook) = &self.settings.conn_state {
+            hook(&self.info, self.state);
+        }
+    }
+}
+
+impl Drop for Booked {
+    fn drop(&mut self) {
+        if self.state != ConnState::Hijacked {
+            self.enter_state(ConnState::Closed);
+            self.settings.state.registry.leave(self.entry.id);
+        }
+    }
+}

@@ -1,0 +1,159 @@
+//! What a server has to tell: to a sink of the user's, else to the log.
+
+use std::fmt;
+use std::io;
+use std::sync::Arc;
+use std::time::Duration;
+
+use http::{Method, StatusCode, Version};
+
+use super::verdict::CloseReason;
+use crate::error::Error;
+use crate::message::Addr;
+
+/// Something that happened which no answer tells (Go's `ErrorLog`, in types).
+///
+/// Given to [`Server::on_event`](crate::Server::on_event). Without one, events go to `tracing`
+/// (feature `tracing`: own faults as errors and warnings, what peers do as debug), else own faults
+/// go to standard error. `Display` is one line; bytes of a peer are escaped in it.
+#[derive(Debug)]
+#[non_exhaustive]
+pub enum ServerEvent {
+    /// A connection could not be accepted; the next try comes after the pause.
+    AcceptFailed {
+        /// What the listener said.
+        error: io::Error,
+        /// The pause before the next try.
+        pause: Duration,
+        /// How many such failures were not reported since the last report.
+        unreported: u64,
+    },
+    /// A handler panicked. Its connection is closed, no other one is touched.
+    HandlerPanicked {
+        /// The peer whose request it was.
+        remote_addr: Addr,
+        /// The request's method and target.
+        request: String,
+        /// What the panic said.
+        message: String,
+    },
+    /// A handler returned an error.
+    HandlerFailed {
+        /// The peer whose request it was.
+        remote_addr: Addr,
+        /// The request's method and target.
+        request: String,
+        /// The error.
+        error: Error,
+        /// What was answered; `None` when the answer had begun and was cut.
+        status: Option<StatusCode>,
+    },
+    /// A peer sent what is no acceptable request.
+    Refused {
+        /// The peer.
+        remote_addr: Addr,
+        /// What was answered.
+        status: StatusCode,
+        /// What was wrong, in fixed words.
+        reason: &'static str,
+    },
+}
+
+impl ServerEvent {
+    /// Whether it is the server's own fault rather than a peer's doing.
+    pub fn is_own_fault(&self) -> bool {
+        match self {
+            ServerEvent::AcceptFailed { .. } | ServerEvent::HandlerPanicked { .. } => true,
+            ServerEvent::HandlerFailed { status, .. } => status.is_none_or(|status| status.is_server_error()),
+            ServerEvent::Refused { .. } => false,
+        }
+    }
+}
+
+impl fmt::Display for ServerEvent {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            ServerEvent::AcceptFailed { error, pause, unreported } => {
+                write!(f, "accepting a connection failed: {error}; next try in {pause:?}")?;
+                if *unreported > 0 { write!(f, " ({unreported} more since the last report)") } else { Ok(()) }
+            }
+            ServerEvent::HandlerPanicked { remote_addr, request, message } => {
+                write!(f, "a handler panicked on {} from {remote_addr}: {message}", request.escape_default())
+            }
+            ServerEvent::HandlerFailed { remote_addr, request, error, status } => {
+                write!(f, "a handler failed on {} from {remote_addr}: {error}", request.escape_default())?;
+                match status {
+                    Some(status) => write!(f, "; answered {}", status.as_u16()),
+                    None => f.write_str("; the answer was cut"),
+                }
+            }
+            ServerEvent::Refused { remote_addr, status, reason } => {
+                write!(f, "refused bytes from {remote_addr} with {}: {reason}", status.as_u16())
+            }
+        }
+    }
+}
+
+/// A request that is over, for access logs and measurements; see
+/// [`Server::on_request`](crate::Server::on_request).
+#[derive(Debug, Clone)]
+#[non_exhaustive]
+pub struct RequestRecord {
+    /// The method.
+    pub method: Method,
+    /// The target as received.
+    pub target: String,
+    /// The protocol version.
+    pub proto: Version,
+    /// Where the request came from.
+    pub remote_addr: Addr,
+    /// The pattern that the mux matched.
+    pub pattern: Option<Arc<str>>,
+    /// The status that was sent; `None` when the connection was cut or taken over without one.
+    pub status: Option<StatusCode>,
+    /// The length of the content that the handler wrote.
+    pub content_bytes: u64,
+    /// From the head's last byte to the handler's end.
+    pub duration: Duration,
+}
+
+/// The states of a connection (Go's `ConnState`).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum ConnState {
+    /// Accepted; nothing was read.
+    New,
+    /// A byte of a request was read; lasts until its answer is done.
+    Active,
+    /// Kept, and waiting for a next request.
+    Idle,
+    /// Taken over by a handler. Final.
+    Hijacked,
+    /// Closed. Final.
+    Closed,
+}
+
+impl fmt::Display for ConnState {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            ConnState::New => "new",
+            ConnState::Active => "active",
+            ConnState::Idle => "idle",
+            ConnState::Hijacked => "hijacked",
+            ConnState::Closed => "closed",
+        })
+    }
+}
+
+/// The connection that a state hook is told about.
+#[derive(Debug, Clone)]
+#[non_exhaustive]
+pub struct ConnInfo {
+    /// A number of its own, for as long as the server lives.
+    pub id: u64,
+    /// The peer.
+    pub remote_addr: Addr,
+    /// Where it came in.
+    pub local_addr: Addr,
+    /// Why it was closed, in the state [`ConnState::Closed`].
+    pub reason: Option<CloseReason>,
+}

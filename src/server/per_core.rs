@@ -1,0 +1,89 @@
+//! A server with a runtime for each core.
+
+use std::io;
+use std::net::{SocketAddr, ToSocketAddrs};
+use std::thread;
+
+use super::server::Server;
+use crate::error::{Error, ErrorKind, Phase, Result};
+use crate::net::bind_reuse_port;
+
+impl Server {
+    /// Listens on [`addr`](Self::addr) and serves with `count` threads that share nothing: each
+    /// has a runtime and a listener of its own, and the system spreads new connections over them
+    /// (`SO_REUSEPORT`). A connection stays on its thread, so that caches stay warm and nothing
+    /// is stolen. 0 is one thread for each core.
+    ///
+    /// Blocks until the server is shut down, through a clone, from wherever. Not to be called
+    /// from inside a runtime: it would block one of its threads for good.
+    ///
+    /// ```no_run
+    /// # use nethttp::{Request, ResponseWriter, Server};
+    /// # async fn hello(w: &mut ResponseWriter, _: &mut Request) -> nethttp::Result<()> { Ok(()) }
+    /// fn main() -> nethttp::Result<()> {
+    ///     let mut server = Server::new(hello);
+    ///     server.addr = "127.0.0.1:8000".into();
+    ///     server.serve_per_core(0)
+    /// }
+    /// ```
+    ///
+    /// # Errors
+    /// Always ends in one, as [`listen_and_serve`](Self::listen_and_serve);
+    /// [`ErrorKind::Unsupported`] for more than one thread where the system cannot share a port.
+    pub fn serve_per_core(&self, count: usize) -> Result<()> {
+        let count = match count {
+            0 => thread::available_parallelism().map_or(1, usize::from),
+            count => count,
+        };
+        if count > 1 && !cfg!(unix) {
+            return Err(Error::new(ErrorKind::Unsupported, "this system does not share a port between listeners"));
+        }
+        let listeners = self.bind_for_each(count).map_err(|error| {
+            let message = format!("cannot listen on {:?}", self.addr);
+            Error::new(ErrorKind::Io, message).with_source(error).during(Phase::Accept)
+        })?;
+        thread::scope(|scope| {
+            let running: Vec<_> = listeners
+                .into_iter()
+                .map(|listener| scope.spawn(move || self.serve_on_this_thread(listener)))
+                .collect();
+            let ended = running.into_iter().map(|thread| {
+                thread.join().unwrap_or_else(|_| Err(Error::new(ErrorKind::Other, "a serving thread panicked")))
+            });
+            // The first that did not simply end tells more than the others.
+            let mut ended: Vec<Error> = ended.filter_map(Result::err).collect();
+            let telling = ended.iter().position(|error| error.kind() != ErrorKind::ServerClosed).unwrap_or(0);
+            Err(ended.swap_remove(telling))
+        })
+    }
+
+    /// The addresses that [`serve_per_core`](Self::serve_per_core) listens on: with port 0, the
+    /// port that the system chose. Empty until it listens.
+    pub fn local_addrs(&self) -> Vec<SocketAddr> {
+        self.state().addrs()
+    }
+
+    fn bind_for_each(&self, count: usize) -> io::Result<Vec<std::net::TcpListener>> {
+        let addr = self.addr.to_socket_addrs()?.next().ok_or(io::ErrorKind::AddrNotAvailable)?;
+        let first = bind_reuse_port(addr)?;
+        // Port 0: the others listen where the first one came to be.
+        let addr = first.local_addr()?;
+        let mut listeners = vec![first];
+        for _ in 1..count {
+            listeners.push(bind_reuse_port(addr)?);
+        }
+        self.state().listens_on(addr);
+        Ok(listeners)
+    }
+
+    fn serve_on_this_thread(&self, listener: std::net::TcpListener) -> Result<()> {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+        runtime.block_on(async {
+            let ended = self.serve(crate::net::from_std(listener)?).await;
+            // Connections of this thread end with its runtime: they get the time that the
+            // shutdown gives them.
+            self.state().registry.wait_below(1).await;
+            ended
+        })
+    }
+}

@@ -1,0 +1,222 @@
+//! The server's books: which connections there are, what each is doing, and how to end them.
+//!
+//! A connection decides about itself. The books only leave a command and wake its task, so that
+//! no request is lost between a look at its state and an act upon it.
+
+use std::collections::HashMap;
+use std::sync::atomic::{AtomicU8, AtomicU64, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
+use std::task::Waker;
+
+use tokio::sync::Notify;
+use tokio::time::Instant;
+
+use super::event::ConnState;
+use super::verdict::CloseReason;
+
+#[derive(Debug)]
+pub(crate) struct Registry {
+    opened: Instant,
+    connections: Mutex<HashMap<u64, Arc<Entry>>>,
+    next_id: AtomicU64,
+    /// A connection has left.
+    left: Notify,
+    /// Connections that were taken over and are still open.
+    pub(crate) hijacked: Arc<AtomicUsize>,
+    /// How many new connections wait for room.
+    wanting_room: AtomicUsize,
+}
+
+/// One connection in the books.
+#[derive(Debug)]
+pub(crate) struct Entry {
+    pub(crate) id: u64,
+    state: AtomicU8,
+    command: AtomicU8,
+    /// When it last went idle, in milliseconds of the books' own time.
+    idle_since: AtomicU64,
+    books_opened: Instant,
+    waker: OnceLock<Waker>,
+}
+
+/// What a connection is told to do.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Command {
+    Run,
+    /// Close as soon as no request is under way, to make room.
+    MakeRoom,
+    /// The same, because the server shuts down.
+    Finish,
+    /// Close now.
+    Stop,
+}
+
+impl Command {
+    fn from_number(number: u8) -> Command {
+        match number {
+            0 => Command::Run,
+            1 => Command::MakeRoom,
+            2 => Command::Finish,
+            _ => Command::Stop,
+        }
+    }
+
+    /// Why a connection with nothing under way closes now, if it does.
+    pub(crate) fn closes_idle(self) -> Option<CloseReason> {
+        match self {
+            Command::Run => None,
+            Command::MakeRoom => Some(CloseReason::Evicted),
+            Command::Finish => Some(CloseReason::ShuttingDown),
+            Command::Stop => Some(CloseReason::Cut),
+        }
+    }
+}
+
+impl Registry {
+    pub(crate) fn new() -> Registry {
+        Registry {
+            opened: Instant::now(),
+            connections: Mutex::default(),
+            next_id: AtomicU64::new(1),
+            left: Notify::new(),
+            hijacked: Arc::default(),
+            wanting_room: AtomicUsize::new(0),
+        }
+    }
+
+    /// Books a new connection.
+    pub(crate) fn enter(&self) -> Arc<Entry> {
+        let id = self.next_id.fetch_add(1, Ordering::Relaxed);
+        let entry = Arc::new(Entry {
+            id,
+            state: AtomicU8::new(ConnState::New as u8),
+            command: AtomicU8::new(Command::Run as u8),
+            idle_since: AtomicU64::new(0),
+            books_opened: self.opened,
+            waker: OnceLock::new(),
+        });
+        self.lock().insert(id, entry.clone());
+        entry
+    }
+
+    /// Strikes a connection off; a second time does nothing.
+    pub(crate) fn leave(&self, id: u64) {
+        let gone = self.lock().remove(&id);
+        if gone.is_some() {
+            self.left.notify_waiters();
+        }
+    }
+
+    pub(crate) fn len(&self) -> usize {
+        self.lock().len()
+    }
+
+    /// Gives every connection this command.
+    pub(crate) fn command_all(&self, command: Command) {
+        for entry in self.entries() {
+            entry.command(command);
+        }
+    }
+
+    /// Waits until there are fewer connections than `most`. The one that has been idle longest is
+    /// asked to leave; when none is idle, the next that would become idle leaves instead.
+    pub(crate) async fn make_room(&self, most: usize) {
+        if self.len() < most {
+            return;
+        }
+        let _wanting = Wanting::new(&self.wanting_room);
+        self.evict_one();
+        self.wait_below(most).await;
+    }
+
+    /// Whether a connection that has become idle should rather leave.
+    pub(crate) fn wants_room(&self) -> bool {
+        self.wanting_room.load(Ordering::Relaxed) > 0
+    }
+
+    /// With many connections this looks at each; it happens only when a new one came in and
+    /// there is no room.
+    fn evict_one(&self) {
+        let idle = self.entries().into_iter().filter(|entry| entry.is_idle() && entry.commanded() == Command::Run);
+        if let Some(entry) = idle.min_by_key(|entry| entry.idle_since.load(Ordering::Relaxed)) {
+            entry.command(Command::MakeRoom);
+        }
+    }
+
+    /// Wakes those that are idle now, so that they look whether to stay.
+    pub(crate) fn wake_idle(&self) {
+        for entry in self.entries().into_iter().filter(|entry| entry.is_idle()) {
+            entry.command(Command::Run);
+        }
+    }
+
+    /// Waits until there are fewer connections than this.
+    pub(crate) async fn wait_below(&self, count: usize) {
+        loop {
+            let left = self.left.notified();
+            let mut left = std::pin::pin!(left);
+            left.as_mut().enable();
+            if self.len() < count {
+                return;
+            }
+            left.await;
+        }
+    }
+
+    /// Copied out, so that hooks and wakers run without the lock.
+    fn entries(&self) -> Vec<Arc<Entry>> {
+        self.lock().values().cloned().collect()
+    }
+
+    fn lock(&self) -> MutexGuard<'_, HashMap<u64, Arc<Entry>>> {
+        self.connections.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Entry {
+    pub(crate) fn idle_from(&self, now: Instant) {
+        let since = now.saturating_duration_since(self.books_opened).as_millis();
+        self.idle_since.store(u64::try_from(since).unwrap_or(u64::MAX), Ordering::Relaxed);
+    }
+
+    pub(crate) fn set_state(&self, state: ConnState) {
+        self.state.store(state as u8, Ordering::SeqCst);
+    }
+
+    /// The connection's task: the one to wake. A task keeps its waker, so once is enough.
+    pub(crate) fn wake_by(&self, waker: &Waker) {
+        self.waker.get_or_init(|| waker.clone());
+    }
+
+    /// The strongest command so far.
+    pub(crate) fn commanded(&self) -> Command {
+        Command::from_number(self.command.load(Ordering::SeqCst))
+    }
+
+    fn command(&self, command: Command) {
+        self.command.fetch_max(command as u8, Ordering::SeqCst);
+        if let Some(waker) = self.waker.get() {
+            waker.wake_by_ref();
+        }
+    }
+
+    fn is_idle(&self) -> bool {
+        self.state.load(Ordering::SeqCst) == ConnState::Idle as u8
+    }
+}
+
+/// A new connection that waits for room, for as long as it does.
+struct Wanting<'a>(&'a AtomicUsize);
+
+impl<'a> Wanting<'a> {
+    fn new(count: &'a AtomicUsize) -> Wanting<'a> {
+        count.fetch_add(1, Ordering::SeqCst);
+        Wanting(count)
+    }
+}
+
+impl Drop for Wanting<'_> {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::SeqCst);
+    }
+}

@@ -1,0 +1,221 @@
+//! Handlers that return their answer instead of writing it.
+
+use std::future::Future;
+
+use bytes::Bytes;
+use http::StatusCode;
+
+use super::handler::Handler;
+use super::writer::ResponseWriter;
+use crate::error::{Error, Result};
+use crate::message::{Body, Request, Response};
+
+/// What can be answered: text, bytes, a status, a [`Response`], or any of these with a status
+/// before it, or in a `Result`.
+///
+/// ```
+/// use nethttp::{IntoResponse, StatusCode};
+///
+/// assert_eq!("hello".into_response().status, StatusCode::OK);
+/// assert_eq!((StatusCode::CREATED, "made").into_response().status, StatusCode::CREATED);
+/// ```
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` cannot be answered",
+    note = "text, bytes, `StatusCode`, `(StatusCode, …)`, `Json(…)`, `Response` and `http::Response` can"
+)]
+pub trait IntoResponse {
+    /// The answer.
+    fn into_response(self) -> Response;
+}
+
+impl IntoResponse for Response {
+    fn into_response(self) -> Response {
+        self
+    }
+}
+
+impl<B: Into<Body>> IntoResponse for http::Response<B> {
+    fn into_response(self) -> Response {
+        self.into()
+    }
+}
+
+impl IntoResponse for () {
+    fn into_response(self) -> Response {
+        Response::new(Body::empty())
+    }
+}
+
+impl IntoResponse for StatusCode {
+    /// The status with its reason as text, where it allows content.
+    fn into_response(self) -> Response {
+        let text = self.canonical_reason().filter(|_| crate::h1::allows_content(self)).unwrap_or_default();
+        Response::new(text).with_status(self)
+    }
+}
+
+impl<T: IntoResponse> IntoResponse for (StatusCode, T) {
+    fn into_response(self) -> Response {
+        self.1.into_response().with_status(self.0)
+    }
+}
+
+macro_rules! text_into_response {
+    ($($text:ty),*) => {$(
+        impl IntoResponse for $text {
+            fn into_response(self) -> Response {
+                Response::new(self).with_header("Content-Type", "text/plain; charset=utf-8")
+            }
+        }
+    )*};
+}
+
+text_into_response!(&'static str, String);
+
+macro_rules! bytes_into_response {
+    ($($bytes:ty),*) => {$(
+        impl IntoResponse for $bytes {
+            fn into_response(self) -> Response {
+                Response::new(self)
+            }
+        }
+    )*};
+}
+
+bytes_into_response!(Bytes, Vec<u8>, &'static [u8], Body);
+
+/// A handler out of a function that returns its answer. An error that it returns is answered as
+/// [`Handler`] says.
+///
+/// ```
+/// use nethttp::{IntoResponse, Request, Result, StatusCode, respond};
+///
+/// async fn create(r: &mut Request) -> Result<impl IntoResponse> {
+///     let text = r.body.text().await?;
+///     Ok((StatusCode::CREATED, format!("{} bytes", text.len())))
+/// }
+///
+/// let mux = nethttp::ServeMux::new();
+/// mux.handle("POST /things", respond(create));
+/// mux.handle("GET /version", respond(async |_: &mut Request| "1.0"));
+/// ```
+pub fn respond<F>(function: F) -> impl Handler
+where
+    F: for<'a> RespondFn<'a>,
+{
+    Respond(function)
+}
+
+struct Respond<F>(F);
+
+impl<F: for<'a> RespondFn<'a>> Handler for Respond<F> {
+    async fn serve_http(&self, w: &mut ResponseWriter, r: &mut Request) -> Result<()> {
+        let answer = self.0.call(r).await;
+        w.send(answer?).await
+    }
+}
+
+/// Functions whose result can be answered.
+#[doc(hidden)]
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` is no function that `respond` takes",
+    note = "it takes an `async fn(r: &mut Request) -> impl IntoResponse`, or one that returns a `Result` of that"
+)]
+pub trait RespondFn<'a>: Send + Sync + 'static {
+    fn call(&self, r: &'a mut Request) -> impl Future<Output = Result<Response>> + Send;
+}
+
+impl<'a, F, Fut, Answer> RespondFn<'a> for F
+where
+    F: Fn(&'a mut Request) -> Fut + Send + Sync + 'static,
+    Fut: Future<Output = Answer> + Send + 'a,
+    Answer: TryIntoResponse,
+{
+    async fn call(&self, r: &'a mut Request) -> Result<Response> {
+        self(r).await.try_into_response()
+    }
+}
+
+/// An answer, or an error in its place.
+#[doc(hidden)]
+pub trait TryIntoResponse {
+    fn try_into_response(self) -> Result<Response>;
+}
+
+impl<T: IntoResponse> TryIntoResponse for T {
+    fn try_into_response(self) -> Result<Response> {
+        Ok(self.into_response())
+    }
+}
+
+impl<T: IntoResponse, E: Into<Error>> TryIntoResponse for Result<T, E> {
+    fn try_into_response(self) -> Result<Response> {
+        self.map(IntoResponse::into_response).map_err(Into::into)
+    }
+}
+
+impl ResponseWriter {
+    /// Writes a whole response: its status, its fields in place of those of the same names, and
+    /// its content as it comes.
+    ///
+    /// # Errors
+    /// What reading its body or [`write`](ResponseWriter::write) meets.
+    pub async fn send(&mut self, response: Response) -> Result<()> {
+        let Response { status, header, mut body, .. } = response;
+        self.write_header(status);
+        let mut seen: Vec<&str> = Vec::new();
+        for (name, value) in header.iter() {
+            if seen.iter().any(|earlier| earlier.eq_ignore_ascii_case(name)) {
+                self.header().add(name, value);
+            } else {
+                self.header().set(name, value);
+                seen.push(name);
+            }
+        }
+        if !crate::h1::allows_content(status) {
+            return Ok(());
+        }
+        if let Some(length) = body.remaining().filter(|_| !self.header().contains("Content-Length")) {
+            self.header().set("Content-Length", length.to_string());
+        }
+        while let Some(chunk) = body.chunk().await? {
+            self.write_bytes(chunk).await?;
+        }
+        if let Some(trailer) = body.trailer() {
+            self.trailer().extend(trailer.iter());
+        }
+        Ok(())
+    }
+}
+
+#[cfg(feature = "json")]
+mod json {
+    use http::StatusCode;
+
+    use super::IntoResponse;
+    use crate::message::Response;
+
+    /// Answers a value as JSON.
+    ///
+    /// ```
+    /// use nethttp::{Json, Request, respond};
+    ///
+    /// let mux = nethttp::ServeMux::new();
+    /// mux.handle("GET /list", respond(async |_: &mut Request| Json([1, 2, 3])));
+    /// ```
+    #[derive(Debug, Clone, Copy)]
+    pub struct Json<T>(pub T);
+
+    impl<T: serde::Serialize> IntoResponse for Json<T> {
+        /// A value that cannot be written as JSON (a map whose keys are no text) is a plain 500.
+        fn into_response(self) -> Response {
+            match serde_json::to_vec(&self.0) {
+                Ok(text) => Response::new(text).with_header("Content-Type", "application/json"),
+                Err(_) => StatusCode::INTERNAL_SERVER_ERROR.into_response(),
+            }
+        }
+    }
+}
+
+#[cfg(feature = "json")]
+pub use json::Json;

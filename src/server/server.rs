@@ -1,0 +1,310 @@
+//! The server: its settings, and how it begins and ends.
+
+use std::fmt;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+
+use http::Extensions;
+use tokio::time::timeout;
+
+use super::accept;
+use super::event::{ConnInfo, ConnState, RequestRecord, ServerEvent};
+use super::handler::{AnyHandler, Handler};
+use super::registry::Command;
+use super::settings::{Settings, State};
+use crate::error::{Error, ErrorKind, Phase, Result};
+use crate::h1::HeadLimits;
+use crate::message::Addr;
+use crate::net::{Listener, bind_tcp};
+
+/// An HTTP server (Go's `Server`).
+///
+/// Made with [`Server::new`], changed through its fields, started with one of the `serve`
+/// methods. The settings count as they are when serving begins. Clones share listeners,
+/// connections and shutdown: keep one to end the server.
+///
+/// Every timeout is on by default and safe for streams: what is limited is a head as a whole, and
+/// a body only in how long it may make no progress. [`Duration::ZERO`] switches a timeout off.
+///
+/// ```no_run
+/// use std::time::Duration;
+/// use nethttp::{Request, ResponseWriter, Server, ServeMux};
+///
+/// # async fn run() -> nethttp::Result<()> {
+/// let mux = ServeMux::new();
+/// mux.handle("/", async |w: &mut ResponseWriter, _: &mut Request| w.write("hello\n").await);
+///
+/// let mut server = Server::new(mux);
+/// server.addr = "127.0.0.1:8000".into();
+/// server.idle_timeout = Duration::from_secs(30);
+///
+/// let ender = server.clone();
+/// tokio::spawn(async move {
+///     tokio::signal::ctrl_c().await.ok();
+///     println!("{:?}", ender.shutdown(Duration::from_secs(30)).await);
+/// });
+/// let ended = server.listen_and_serve().await; // always an error, `ServerClosed` after a shutdown
+/// # ended
+/// # }
+/// ```
+#[derive(Clone)]
+#[non_exhaustive]
+pub struct Server {
+    /// Where [`listen_and_serve`](Self::listen_and_serve) listens: `host:port`. No host is all
+    /// interfaces, an empty address port 80 on all of them. Default: empty.
+    pub addr: String,
+    /// Until when a whole request must be read, content included, from its first byte. Limits
+    /// streams too; off by default.
+    pub read_timeout: Duration,
+    /// Until when a head must be complete: from accept, or from the head's first byte on a
+    /// connection that is kept. Absolute, however the bytes drip. Zero: as `read_timeout`.
+    /// Default: 10 s. A peer that is too slow is closed without an answer.
+    pub read_header_timeout: Duration,
+    /// Until when an answer must be written, from the end of its request's head. Limits streams
+    /// too; off by default.
+    pub write_timeout: Duration,
+    /// How long a connection is kept while no request comes. Zero: as `read_timeout`. Default:
+    /// 120 s.
+    pub idle_timeout: Duration,
+    /// How long a peer may send nothing of a body that is being read, or take nothing of an
+    /// answer that is being written. Default: 30 s. The read or write fails with
+    /// [`ErrorKind::TimedOut`].
+    pub stall_timeout: Duration,
+    /// The longest head, request line included. Default and zero: 1 MiB. A longer one is answered
+    /// 431.
+    pub max_header_bytes: usize,
+    /// The most field values of a head, and of a trailer section: one for each line, and one for
+    /// each name in `Trailer`. Default and zero: 500. More are answered 431.
+    pub max_header_value_count: usize,
+    /// The most connections at a time. When a new one comes in and there is no room, the one that
+    /// has been idle longest is closed; when none is idle, the new one waits, and further ones in
+    /// the system's backlog. Zero, the default: no limit.
+    pub max_connections: usize,
+    /// Content that a handler leaves unread is read and thrown away up to this many bytes, so
+    /// that the connection can be kept. With more of it, the connection closes. Default: 256 KiB.
+    pub drain_bytes: u64,
+    /// How long that may take. Default: 1 s.
+    pub drain_timeout: Duration,
+    /// How long a connection that closes on a peer which is still sending stays readable, so that
+    /// the answer reaches it. Default: 500 ms.
+    pub linger_timeout: Duration,
+    /// Whether `OPTIONS *` goes to the handler. Default: the server answers it itself with 200.
+    pub disable_general_options_handler: bool,
+    /// Told of what no answer tells: panics, failures, refusals. Default: `tracing`, or standard
+    /// error. Runs where the event happens: keep it short.
+    pub on_event: Option<Arc<dyn Fn(&ServerEvent) + Send + Sync>>,
+    /// Told of each request that is over: for access logs and measurements.
+    pub on_request: Option<Arc<dyn Fn(&RequestRecord) + Send + Sync>>,
+    /// Told of each change of a connection's state (Go's `ConnState`).
+    pub conn_state: Option<Arc<dyn Fn(&ConnInfo, ConnState) + Send + Sync>>,
+    /// Makes the values of all requests' contexts, once for each listener, from its address
+    /// (Go's `BaseContext`).
+    pub base_context: Option<Arc<dyn Fn(&Addr) -> Extensions + Send + Sync>>,
+    /// Changes the values for the requests of one connection (Go's `ConnContext`).
+    pub conn_context: Option<Arc<dyn Fn(Extensions, &ConnInfo) -> Extensions + Send + Sync>>,
+    handler: AnyHandler,
+    state: Arc<State>,
+}
+
+/// The longest head that is read unless a server says otherwise: 1 MiB.
+pub const DEFAULT_MAX_HEADER_BYTES: usize = 1 << 20;
+/// The most field values of a head unless a server says otherwise.
+pub const DEFAULT_MAX_HEADER_VALUE_COUNT: usize = 500;
+
+/// How a shutdown went.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[non_exhaustive]
+pub struct ShutdownReport {
+    /// Connections that ended by themselves, their requests answered.
+    pub drained: usize,
+    /// Connections that were cut when the grace was over.
+    pub cut: usize,
+    /// Connections that handlers had taken over and that are still open. The server does not
+    /// touch them.
+    pub hijacked: usize,
+}
+
+impl Server {
+    /// A server with the default settings around a handler; `None` is the process-wide mux.
+    pub fn new(handler: impl Handler) -> Server {
+        Server {
+            addr: String::new(),
+            read_timeout: Duration::ZERO,
+            read_header_timeout: Duration::from_secs(10),
+            write_timeout: Duration::ZERO,
+            idle_timeout: Duration::from_secs(120),
+            stall_timeout: Duration::from_secs(30),
+            max_header_bytes: DEFAULT_MAX_HEADER_BYTES,
+            max_header_value_count: DEFAULT_MAX_HEADER_VALUE_COUNT,
+            max_connections: 0,
+            drain_bytes: 256 << 10,
+            drain_timeout: Duration::from_secs(1),
+            linger_timeout: Duration::from_millis(500),
+            disable_general_options_handler: false,
+            on_event: None,
+            on_request: None,
+            conn_state: None,
+            base_context: None,
+            conn_context: None,
+            handler: AnyHandler::new(handler),
+            state: Arc::new(State::new()),
+        }
+    }
+
+    /// Listens on [`addr`](Self::addr) and serves until the server is shut down.
+    ///
+    /// # Errors
+    /// Always ends in one: [`ErrorKind::ServerClosed`] after [`shutdown`](Self::shutdown) or
+    /// [`close`](Self::close), at once if that was before; else what listening or accepting met.
+    pub async fn listen_and_serve(&self) -> Result<()> {
+        if self.state.is_draining() {
+            return Err(accept::server_closed());
+        }
+        let listener = bind_tcp(&self.addr).await.map_err(|error| {
+            let message = format!("cannot listen on {:?}", self.addr);
+            Error::new(ErrorKind::Io, message).with_source(error).during(Phase::Accept)
+        })?;
+        self.serve(listener).await
+    }
+
+    /// Serves the connections of a listener until the server is shut down. May be called several
+    /// times, also at once, with a listener each.
+    ///
+    /// Each connection runs in a task of its own on the present runtime. Dropping the future
+    /// closes the listener and leaves the connections be.
+    ///
+    /// # Errors
+    /// As [`listen_and_serve`](Self::listen_and_serve). Failures to accept that pass by
+    /// themselves (out of file descriptors) end nothing: the server tries again after 5 ms,
+    /// doubling to 1 s.
+    pub async fn serve(&self, listener: impl Listener) -> Result<()> {
+        if self.state.is_draining() {
+            return Err(accept::server_closed());
+        }
+        let settings = self.settings(&listener.local_addr());
+        accept::run(listener, Arc::new(settings)).await
+    }
+
+    /// Ends the server gracefully: listeners close, idle connections and those that never spoke
+    /// close at once, requests under way are answered; what is left after `grace` is cut. Handlers
+    /// hear of it by [`Context::draining`](crate::Context::draining).
+    ///
+    /// Dropping the future leaves the server draining, without an end to the grace.
+    pub async fn shutdown(&self, grace: Duration) -> ShutdownReport {
+        let registry = &self.state.registry;
+        if self.state.begin_draining() {
+            for hook in self.state.shutdown_hooks() {
+                // Ends when the hook does: nobody waits for it (Go's rule).
+                tokio::spawn(async move { hook() });
+            }
+        }
+        let before = registry.len();
+        registry.command_all(Command::Finish);
+        let cut = match timeout(grace, registry.wait_below(1)).await {
+            Ok(()) => 0,
+            Err(_) => {
+                let cut = registry.len();
+                registry.command_all(Command::Stop);
+                registry.wait_below(1).await;
+                cut
+            }
+        };
+        let hijacked = registry.hijacked.load(Ordering::SeqCst);
+        ShutdownReport { drained: before.saturating_sub(cut), cut, hijacked }
+    }
+
+    /// Ends the server now: listeners close, and all connections that no handler has taken over
+    /// are cut. May be called again.
+    pub fn close(&self) {
+        self.state.begin_draining();
+        self.state.registry.command_all(Command::Stop);
+    }
+
+    /// Adds a function that [`shutdown`](Self::shutdown) starts, without waiting for it: to tell
+    /// hijacked connections, for example.
+    pub fn register_on_shutdown(&self, hook: impl Fn() + Send + Sync + 'static) {
+        self.state.add_shutdown_hook(Arc::new(hook));
+    }
+
+    /// Switches keep-alives off or on again. Switched off, each answer closes its connection, and
+    /// connections that are idle now close at once.
+    pub fn set_keep_alives_enabled(&self, enabled: bool) {
+        self.state.set_keep_alives(enabled);
+        if !enabled {
+            self.state.registry.wake_idle();
+        }
+    }
+
+    /// How many connections are open, taken-over ones left out.
+    pub fn connections(&self) -> usize {
+        self.state.registry.len()
+    }
+
+    pub(crate) fn state(&self) -> &State {
+        &self.state
+    }
+
+    fn settings(&self, local_addr: &Addr) -> Settings {
+        let mut values = self.base_context.as_ref().map_or_else(Extensions::new, |base| base(local_addr));
+        values.insert(self.clone());
+        Settings {
+            handler: self.handler.clone(),
+            head_limits: HeadLimits {
+                max_bytes: or_default(self.max_header_bytes, DEFAULT_MAX_HEADER_BYTES),
+                max_values: or_default(self.max_header_value_count, DEFAULT_MAX_HEADER_VALUE_COUNT),
+            },
+            head_timeout: limit(self.read_header_timeout).or(limit(self.read_timeout)),
+            read_timeout: limit(self.read_timeout),
+            write_timeout: limit(self.write_timeout),
+            idle_timeout: limit(self.idle_timeout).or(limit(self.read_timeout)),
+            stall_timeout: limit(self.stall_timeout),
+            drain_bytes: self.drain_bytes,
+            drain_timeout: self.drain_timeout,
+            linger_timeout: self.linger_timeout,
+            max_connections: self.max_connections,
+            answers_general_options: !self.disable_general_options_handler,
+            on_event: self.on_event.clone(),
+            conn_state: self.conn_state.clone(),
+            on_request: self.on_request.clone(),
+            conn_context: self.conn_context.clone(),
+            values: Arc::new(values),
+            state: self.state.clone(),
+        }
+    }
+}
+
+fn limit(duration: Duration) -> Option<Duration> {
+    // Longer than any connection lives, and short enough to be added to any moment.
+    const LONGEST: Duration = Duration::from_secs(100 * 365 * 24 * 3600);
+    (!duration.is_zero()).then(|| duration.min(LONGEST))
+}
+
+fn or_default(limit: usize, default: usize) -> usize {
+    if limit == 0 { default } else { limit }
+}
+
+impl fmt::Debug for Server {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Server").field("addr", &self.addr).field("state", &self.state).finish_non_exhaustive()
+    }
+}
+
+/// Listens on an address and serves a handler with the default settings (Go's
+/// `ListenAndServe`). `None` serves the process-wide mux.
+///
+/// # Errors
+/// Always ends in one; see [`Server::listen_and_serve`].
+pub async fn listen_and_serve(addr: impl Into<String>, handler: impl Handler) -> Result<()> {
+    let mut server = Server::new(handler);
+    server.addr = addr.into();
+    server.listen_and_serve().await
+}
+
+/// Serves a handler on a listener with the default settings (Go's `Serve`).
+///
+/// # Errors
+/// Always ends in one; see [`Server::serve`].
+pub async fn serve(listener: impl Listener, handler: impl Handler) -> Result<()> {
+    Server::new(handler).serve(listener).await
+}

@@ -1,0 +1,116 @@
+//! What a server's listeners and connections share: the settings as they were when serving began,
+//! and the state that changes.
+
+use std::fmt;
+use std::net::SocketAddr;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use http::Extensions;
+
+use super::event::{ConnInfo, ConnState, RequestRecord, ServerEvent};
+use super::handler::AnyHandler;
+use super::log;
+use super::registry::Registry;
+use crate::h1::HeadLimits;
+use crate::message::Signal;
+
+/// Limits and hooks, resolved: `None` is no limit.
+pub(crate) struct Settings {
+    pub(crate) handler: AnyHandler,
+    pub(crate) head_limits: HeadLimits,
+    pub(crate) head_timeout: Option<Duration>,
+    pub(crate) read_timeout: Option<Duration>,
+    pub(crate) write_timeout: Option<Duration>,
+    pub(crate) idle_timeout: Option<Duration>,
+    pub(crate) stall_timeout: Option<Duration>,
+    pub(crate) drain_bytes: u64,
+    pub(crate) drain_timeout: Duration,
+    pub(crate) linger_timeout: Duration,
+    pub(crate) max_connections: usize,
+    pub(crate) answers_general_options: bool,
+    pub(crate) on_event: Option<Arc<dyn Fn(&ServerEvent) + Send + Sync>>,
+    pub(crate) conn_state: Option<Arc<dyn Fn(&ConnInfo, ConnState) + Send + Sync>>,
+    pub(crate) on_request: Option<Arc<dyn Fn(&RequestRecord) + Send + Sync>>,
+    pub(crate) conn_context: Option<Arc<dyn Fn(Extensions, &ConnInfo) -> Extensions + Send + Sync>>,
+    /// The values of every request's context.
+    pub(crate) values: Arc<Extensions>,
+    pub(crate) state: Arc<State>,
+}
+
+impl Settings {
+    /// Tells the sink, else the log.
+    pub(crate) fn report(&self, event: &ServerEvent) {
+        match &self.on_event {
+            Some(sink) => sink(event),
+            None => log::log(event),
+        }
+    }
+}
+
+/// What changes while a server serves.
+pub(crate) struct State {
+    pub(crate) registry: Registry,
+    /// Announced when a shutdown begins.
+    pub(crate) draining: Arc<Signal>,
+    keep_alives: AtomicBool,
+    on_shutdown: Mutex<Vec<Arc<dyn Fn() + Send + Sync>>>,
+    listening: Mutex<Vec<SocketAddr>>,
+}
+
+impl State {
+    pub(crate) fn new() -> State {
+        State {
+            registry: Registry::new(),
+            draining: Arc::default(),
+            keep_alives: AtomicBool::new(true),
+            on_shutdown: Mutex::default(),
+            listening: Mutex::default(),
+        }
+    }
+
+    pub(crate) fn is_draining(&self) -> bool {
+        self.draining.is_over(0)
+    }
+
+    /// Begins the shutdown. Says whether it had not begun before.
+    pub(crate) fn begin_draining(&self) -> bool {
+        let first = !self.is_draining();
+        self.draining.announce(0);
+        first
+    }
+
+    pub(crate) fn keep_alives(&self) -> bool {
+        self.keep_alives.load(Ordering::Relaxed)
+    }
+
+    pub(crate) fn set_keep_alives(&self, enabled: bool) {
+        self.keep_alives.store(enabled, Ordering::SeqCst);
+    }
+
+    pub(crate) fn add_shutdown_hook(&self, hook: Arc<dyn Fn() + Send + Sync>) {
+        self.on_shutdown.lock().unwrap_or_else(PoisonError::into_inner).push(hook);
+    }
+
+    pub(crate) fn shutdown_hooks(&self) -> Vec<Arc<dyn Fn() + Send + Sync>> {
+        self.on_shutdown.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    pub(crate) fn listens_on(&self, addr: SocketAddr) {
+        self.listening.lock().unwrap_or_else(PoisonError::into_inner).push(addr);
+    }
+
+    pub(crate) fn addrs(&self) -> Vec<SocketAddr> {
+        self.listening.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+}
+
+impl fmt::Debug for State {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("State")
+            .field("connections", &self.registry.len())
+            .field("draining", &self.is_draining())
+            .finish_non_exhaustive()
+    }
+}

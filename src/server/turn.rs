@@ -1,0 +1,289 @@
+//! A turn: one request on a server's connection, from its parsed head to the verdict.
+
+use std::any::Any;
+use std::future::poll_fn;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::task::Poll;
+
+use http::{Method, StatusCode};
+use tokio::time::{Instant, timeout};
+
+use super::connection::Connection;
+use super::desk::Desk;
+use super::event::{RequestRecord, ServerEvent};
+use super::line::{self, TurnBody, Unread};
+use super::verdict::{CloseReason, Verdict};
+use super::writer::{Asked, ResponseWriter};
+use crate::error::{Error, ErrorKind};
+use crate::h1::{Expectation, Framing, RequestHead};
+use crate::message::{Body, Context, Request};
+
+/// How a handler ended.
+enum Outcome {
+    Done,
+    Failed(Error),
+    Panicked(String),
+    Aborted,
+}
+
+/// What [`abort`] unwinds with.
+struct AbortHandler;
+
+/// Ends a handler at once and cuts its connection, without a word in any log (Go's
+/// `panic(http.ErrAbortHandler)`): for an answer that has begun and cannot be completed.
+///
+/// # Panics
+/// Always; only to be called from a handler, on its own task.
+pub fn abort() -> ! {
+    std::panic::resume_unwind(Box::new(AbortHandler))
+}
+
+/// Runs the handler on a request and completes its answer.
+pub(crate) async fn run(connection: &mut Connection, desk: &mut Desk, head: RequestHead) -> Verdict {
+    let watched = connection.settings.on_request.is_some().then(Instant::now);
+    let turn = begin(connection, desk, &head);
+    let outcome = match preset_answer(connection, desk, &head) {
+        Some(outcome) => outcome,
+        None => handle(connection, desk, turn).await,
+    };
+    let close = conclude(connection, desk, outcome);
+    let close = settle_content(connection, desk, close).await;
+    connection.line.cancel(turn);
+    record(connection, desk, watched);
+    desk.clear_turn();
+    close.map_or(Verdict::Reuse, Verdict::Close)
+}
+
+/// Lays the desk out for this request.
+fn begin(connection: &mut Connection, desk: &mut Desk, head: &RequestHead) -> u64 {
+    let settings = &connection.settings;
+    let mut state = connection.line.lock();
+    let turn = state.begin_turn(&head.framing, matches!(head.expect, Expectation::Continue));
+    if settings.read_timeout.is_some() || settings.write_timeout.is_some() || state.has_limits() {
+        let now = Instant::now();
+        let began = connection.head_began.take().unwrap_or(now);
+        state.read_until = settings.read_timeout.map(|limit| began + limit);
+        state.write_until = settings.write_timeout.map(|limit| now + limit);
+    }
+    drop(state);
+
+    let request = &mut desk.request;
+    request.context = Context::of_turn(connection.line.context.clone(), turn);
+    request.body = match head.framing {
+        Framing::Empty | Framing::Length(0) => Body::empty(),
+        Framing::Length(_) | Framing::Chunked => Body::from_source(TurnBody::new(connection.line.clone(), turn)),
+    };
+    let mut asked = Asked::by(request, turn);
+    asked.drain_bytes = settings.drain_bytes;
+    asked.close = close_known_beforehand(connection, request, head);
+    desk.writer.begin(asked);
+    turn
+}
+
+/// RFC 9112 §9.3: what the request's head and the server's state already say.
+fn close_known_beforehand(connection: &Connection, request: &Request, head: &RequestHead) -> Option<CloseReason> {
+    let state = &connection.settings.state;
+    if state.is_draining() {
+        Some(CloseReason::ShuttingDown)
+    } else if !state.keep_alives() {
+        Some(CloseReason::KeepAlivesOff)
+    } else if head.keep_alive {
+        None
+    } else if request.proto == http::Version::HTTP_10 {
+        Some(CloseReason::Http10)
+    } else {
+        Some(CloseReason::PeerAsked)
+    }
+}
+
+/// What the server answers without its handler.
+fn preset_answer(connection: &Connection, desk: &mut Desk, head: &RequestHead) -> Option<Outcome> {
+    if matches!(head.expect, Expectation::Unknown) {
+        let status = StatusCode::EXPECTATION_FAILED;
+        desk.writer.header().set("Connection", "close");
+        return Some(Outcome::Failed(Error::answer(status, "the expectation cannot be met")));
+    }
+    let general = desk.request.method == Method::OPTIONS && desk.request.request_uri == "*";
+    if general && connection.settings.answers_general_options {
+        desk.writer.write_header(StatusCode::OK);
+        return Some(Outcome::Done);
+    }
+    None
+}
+
+/// Runs the handler, with an eye on the peer.
+async fn handle(connection: &mut Connection, desk: &mut Desk, turn: u64) -> Outcome {
+    // Content may be waited for, and a peer that pipelines may wait for its earlier answers
+    // before it sends that content.
+    let waits_for_content = !connection.line.lock().content_is_over();
+    if waits_for_content {
+        if let Err(error) = desk.writer.wire().flush().await {
+            return Outcome::Failed(error);
+        }
+    }
+    let settings = connection.settings.clone();
+    let Desk { request, writer, .. } = desk;
+    // A handler may panic before it has a future.
+    let answering = catch_unwind(AssertUnwindSafe(|| settings.handler.serve(writer, request)));
+    let mut answering = match answering {
+        Ok(answering) => answering,
+        Err(payload) => return panicked(payload),
+    };
+    let mut left = false;
+    poll_fn(|cx| {
+        match catch_unwind(AssertUnwindSafe(|| answering.as_mut().poll(cx))) {
+            Ok(Poll::Ready(Ok(()))) => return Poll::Ready(Outcome::Done),
+            Ok(Poll::Ready(Err(error))) => return Poll::Ready(Outcome::Failed(error)),
+            Ok(Poll::Pending) => {}
+            Err(payload) => return Poll::Ready(panicked(payload)),
+        }
+        if connection.line.is_hijacked() {
+            connection.booked.hijacked();
+        } else if !left && connection.line.lock().poll_peer_left(cx).is_ready() {
+            left = true;
+            connection.line.cancel(turn);
+        }
+        Poll::Pending
+    })
+    .await
+}
+
+fn panicked(payload: Box<dyn Any + Send>) -> Outcome {
+    if payload.is::<AbortHandler>() {
+        return Outcome::Aborted;
+    }
+    let message = payload
+        .downcast_ref::<&str>()
+        .map(|text| (*text).to_owned())
+        .or_else(|| payload.downcast_ref::<String>().cloned())
+        .unwrap_or_else(|| "a value that is no text".to_owned());
+    Outcome::Panicked(message)
+}
+
+/// Completes the answer, or puts another in its place, or leaves it cut.
+fn conclude(connection: &Connection, desk: &mut Desk, outcome: Outcome) -> Option<CloseReason> {
+    let writer = &mut desk.writer;
+    if writer.is_hijacked() {
+        if let Outcome::Panicked(message) = outcome {
+            report_panic(connection, &desk.request, message);
+        }
+        return Some(CloseReason::Hijacked);
+    }
+    match outcome {
+        Outcome::Done => writer.finish(),
+        Outcome::Aborted => Some(CloseReason::HandlerFailed),
+        Outcome::Panicked(message) => {
+            let open = writer.is_open();
+            if open {
+                writer.restart();
+                writer.header().set("Connection", "close");
+                write_error(writer, StatusCode::INTERNAL_SERVER_ERROR, None);
+                writer.finish();
+            }
+            report_panic(connection, &desk.request, message);
+            Some(CloseReason::Panicked)
+        }
+        Outcome::Failed(error) => {
+            let status = writer.is_open().then(|| error.status().unwrap_or(StatusCode::INTERNAL_SERVER_ERROR));
+            let close = match status {
+                Some(status) => {
+                    let close = writer.header().has_token("Connection", "close");
+                    writer.restart();
+                    if close {
+                        writer.header().set("Connection", "close");
+                    }
+                    write_error(writer, status, shown_to_peer(&error));
+                    writer.finish()
+                }
+                None => Some(CloseReason::HandlerFailed),
+            };
+            report_failure(connection, &desk.request, error, status);
+            close
+        }
+    }
+}
+
+/// The message of an error that is meant for the peer: its own doing, or the handler's words.
+fn shown_to_peer(error: &Error) -> Option<&str> {
+    let meant = matches!(error.kind(), ErrorKind::Answer | ErrorKind::Refused | ErrorKind::BodyTooLarge);
+    Some(error.message()).filter(|message| meant && !message.is_empty())
+}
+
+/// A plain answer that says what is wrong, in fixed words or the handler's: never the peer's.
+pub(crate) fn write_error(writer: &mut ResponseWriter, status: StatusCode, message: Option<&str>) {
+    let header = writer.header();
+    header.set("Content-Type", "text/plain; charset=utf-8");
+    header.set("X-Content-Type-Options", "nosniff");
+    let reason = status.canonical_reason().unwrap_or("error");
+    let text = match message {
+        Some(message) => format!("{} {reason}: {message}\n", status.as_u16()),
+        None => format!("{} {reason}\n", status.as_u16()),
+    };
+    writer.write_whole(status, text.as_bytes());
+}
+
+/// What the handler left of the request's content: a little is read and thrown away, so that the
+/// connection can be kept; with more, it closes. The answer leaves first.
+async fn settle_content(
+    connection: &mut Connection,
+    desk: &mut Desk,
+    close: Option<CloseReason>,
+) -> Option<CloseReason> {
+    if close == Some(CloseReason::Hijacked) {
+        return close;
+    }
+    let unread = {
+        let mut state = connection.line.lock();
+        state.end_turn();
+        state.unread()
+    };
+    match (close, unread) {
+        (Some(_), _) | (None, Unread::Nothing) => close,
+        (None, Unread::Broken) => Some(CloseReason::BodyBroken),
+        (None, Unread::Some { .. }) => {
+            if desk.writer.wire().flush().await.is_err() {
+                return Some(CloseReason::WriteFailed);
+            }
+            let settings = &connection.settings;
+            let draining = line::drain(&connection.line, settings.drain_bytes);
+            let drained = timeout(settings.drain_timeout, draining).await.unwrap_or(false);
+            (!drained).then_some(CloseReason::BodyUnread)
+        }
+    }
+}
+
+fn report_panic(connection: &Connection, request: &Request, message: String) {
+    connection.settings.report(&ServerEvent::HandlerPanicked {
+        remote_addr: request.remote_addr.clone(),
+        request: described(request),
+        message,
+    });
+}
+
+fn report_failure(connection: &Connection, request: &Request, error: Error, status: Option<StatusCode>) {
+    connection.settings.report(&ServerEvent::HandlerFailed {
+        remote_addr: request.remote_addr.clone(),
+        request: described(request),
+        error,
+        status,
+    });
+}
+
+fn described(request: &Request) -> String {
+    format!("{} {}", request.method, request.request_uri)
+}
+
+fn record(connection: &Connection, desk: &mut Desk, watched: Option<Instant>) {
+    let (Some(hook), Some(began)) = (&connection.settings.on_request, watched) else { return };
+    let request = &mut desk.request;
+    hook(&RequestRecord {
+        method: request.method.clone(),
+        target: request.request_uri.clone(),
+        proto: request.proto,
+        remote_addr: request.remote_addr.clone(),
+        pattern: request.pattern.take(),
+        status: desk.writer.sent_status(),
+        content_bytes: desk.writer.written(),
+        duration: began.elapsed(),
+    });
+}

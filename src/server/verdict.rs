@@ -1,0 +1,98 @@
+//! Whether a connection lives on after a turn, and if not, why not.
+
+use std::fmt;
+
+/// What becomes of the connection behind a turn.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Verdict {
+    Reuse,
+    Close(CloseReason),
+}
+
+/// Why a connection was closed. No connection closes without one.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum CloseReason {
+    /// The request said `Connection: close`.
+    PeerAsked,
+    /// The handler set `Connection: close`.
+    HandlerAsked,
+    /// An HTTP/1.0 request that did not ask for keep-alive, or an answer to it of unknown length.
+    Http10,
+    /// Keep-alives are switched off.
+    KeepAlivesOff,
+    /// The server shuts down.
+    ShuttingDown,
+    /// An idle connection made room for a new one (`max_connections`).
+    Evicted,
+    /// The end of the answer is the end of the connection.
+    FramingByClose,
+    /// The answer to CONNECT, or a protocol switch that was not taken over.
+    Tunnel,
+    /// More of the request's content was left unread than is worth reading.
+    BodyUnread,
+    /// The request's content broke its framing, was cut off, or came too slowly.
+    BodyBroken,
+    /// The handler wrote less content than it had announced.
+    ContentShort,
+    /// The answer could not be sent.
+    WriteFailed,
+    /// The handler failed after the answer had begun.
+    HandlerFailed,
+    /// The handler panicked.
+    Panicked,
+    /// The peer's bytes were no request.
+    Refused,
+    /// The peer closed, or its connection broke.
+    PeerGone,
+    /// No request came within the idle timeout.
+    IdleTimeout,
+    /// A head was not complete within its deadline.
+    HeadTimeout,
+    /// The handler took the connection over.
+    Hijacked,
+    /// The grace of a shutdown was over, or the server was closed.
+    Cut,
+}
+
+impl CloseReason {
+    /// Whether the peer may still be sending: then the close lingers, so that what was answered
+    /// reaches the peer.
+    pub(crate) fn wants_linger(self) -> bool {
+        use CloseReason::{BodyBroken, BodyUnread, Refused};
+        matches!(self, BodyUnread | BodyBroken | Refused)
+    }
+
+    /// Whether what was collected for the peer is still to be sent.
+    pub(crate) fn wants_flush(self) -> bool {
+        use CloseReason::{Cut, Hijacked, WriteFailed};
+        !matches!(self, WriteFailed | Hijacked | Cut)
+    }
+}
+
+impl fmt::Display for CloseReason {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            CloseReason::PeerAsked => "the peer asked for it",
+            CloseReason::HandlerAsked => "the handler asked for it",
+            CloseReason::Http10 => "HTTP/1.0 without keep-alive",
+            CloseReason::KeepAlivesOff => "keep-alives are off",
+            CloseReason::ShuttingDown => "the server shuts down",
+            CloseReason::Evicted => "idle, and room was needed",
+            CloseReason::FramingByClose => "the end of the answer",
+            CloseReason::Tunnel => "no more requests after CONNECT or a switch of protocols",
+            CloseReason::BodyUnread => "the request's content was left unread",
+            CloseReason::BodyBroken => "the request's content was broken",
+            CloseReason::ContentShort => "less content than was announced",
+            CloseReason::WriteFailed => "the answer could not be sent",
+            CloseReason::HandlerFailed => "the handler failed",
+            CloseReason::Panicked => "the handler panicked",
+            CloseReason::Refused => "no acceptable request",
+            CloseReason::PeerGone => "the peer left",
+            CloseReason::IdleTimeout => "idle for too long",
+            CloseReason::HeadTimeout => "the head took too long",
+            CloseReason::Hijacked => "taken over",
+            CloseReason::Cut => "cut by the shutdown",
+        })
+    }
+}
