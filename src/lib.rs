@@ -8,8 +8,8 @@ pub use bytes::Bytes;
 pub use error::{Error, ErrorKind, Phase, Result};
 pub use http::{Extensions, Method, StatusCode, Uri, Version};
 pub use message::{
-    Addr, Body, Context, DEFAULT_MAX_TEXT_BYTES, Header, Request, Response, canonical_header_key, format_time,
-    parse_time,
+    Addr, Body, Context, DEFAULT_MAX_TEXT_BYTES, Header, Request, Response, canonical_header_key, detect_content_type,
+    format_time, parse_time,
 };
 pub use net::Listener;
 

@@ -10,6 +10,7 @@ mod header;
 mod request;
 mod response;
 mod signal;
+mod sniff;
 
 pub use addr::Addr;
 pub use body::{Body, DEFAULT_MAX_TEXT_BYTES};
@@ -18,6 +19,7 @@ pub use date::{format_time, parse_time};
 pub use header::{Header, canonical_header_key};
 pub use request::Request;
 pub use response::Response;
+pub use sniff::detect_content_type;
 
 pub(crate) use body::{Frame, Source};
 pub(crate) use context::ConnContext;

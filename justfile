@@ -1,0 +1,38 @@
+# What there is to run. `.ci/run` holds the steps of `check`, so that they stand in one place.
+
+# Lists the recipes.
+default:
+    @just --list
+
+# All that must hold before a change lands.
+check:
+    .ci/run
+
+# The tests; `just test mux` runs those with `mux` in their name.
+test *args:
+    cargo test {{ args }}
+
+# Raw bytes to the conformance server; `just conformance --group chunked` runs one group.
+conformance *args:
+    cargo build --example conformance_server
+    python3 tests/conformance/server.py {{ args }} -- "${CARGO_TARGET_DIR:-target}/debug/examples/conformance_server"
+
+# The library without features, and with each alone.
+features:
+    .ci/run features
+
+# The documentation, opened in a browser.
+doc:
+    cargo doc --workspace --no-deps --all-features --open
+
+# The benchmarks of the parts that a request goes through.
+bench *args:
+    cargo bench {{ args }}
+
+# Fuzzes one target for some seconds. Needs a nightly toolchain and cargo-fuzz.
+fuzz target seconds="60":
+    cargo +nightly fuzz run {{ target }} -- -max_total_time={{ seconds }}
+
+# Licences, advisories, sources and duplicates of the dependencies. Needs cargo-deny.
+deny:
+    cargo deny check
