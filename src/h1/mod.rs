@@ -6,6 +6,7 @@
 //! that answers it, and comes at the first byte that makes the message impossible, so that it
 //! does not depend on how the bytes were cut.
 
+mod chunked;
 mod field_lines;
 mod framing;
 mod host;
@@ -14,6 +15,7 @@ mod request_head;
 mod request_line;
 mod target;
 
+pub(crate) use chunked::{Chunked, ChunkedReader};
 pub(crate) use field_lines::HeadLimits;
 pub(crate) use framing::Framing;
 pub(crate) use known::may_be_trailer;
