@@ -1,0 +1,202 @@
+//! Field lines (RFC 9112 §5): where they end, and what each one says. A head and a trailer
+//! section are read by the same rules.
+
+use std::ops::Range;
+
+use http::StatusCode;
+
+use crate::error::Refusal;
+use crate::message::{Header, is_token_byte};
+
+/// How much a head may be.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct HeadLimits {
+    /// Bytes of the whole head, from the request line to the empty line.
+    pub(crate) max_bytes: usize,
+    /// Field values: one a line, but each name that a `Trailer` field lists is one.
+    pub(crate) max_values: usize,
+}
+
+/// The line ends of a section of field lines, found while it arrives: every byte is looked at
+/// once, however small the pieces are that it comes in.
+#[derive(Debug, Default)]
+pub(crate) struct FieldLines {
+    /// Where the LF of each line is.
+    ends: Vec<u32>,
+    scanned: usize,
+    /// Control characters among the bytes scanned, other than tabs.
+    controls: usize,
+}
+
+/// An idle connection keeps room for the ends of so many lines.
+const LINES_KEPT: usize = 64;
+
+/// Why a scan stopped.
+enum Stop {
+    OutOfBytes,
+    SectionEnd,
+    Refused(Refusal),
+}
+
+pub(super) const BARE_LF: Refusal = Refusal::bad("a line feed without a carriage return before it");
+const CONTROL: Refusal = Refusal::bad("a control character in a field line");
+const TOO_LARGE: Refusal =
+    Refusal::with(StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE, "the header fields are too large");
+pub(super) const TOO_MANY: Refusal =
+    Refusal::with(StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE, "too many header fields");
+
+impl FieldLines {
+    /// Looks for the empty line that ends the section, and answers the section's length with it.
+    ///
+    /// Bad line ends, control characters and what is over the limits are refused as soon as they
+    /// are seen, and always the first of them: how the bytes were cut changes nothing.
+    pub(crate) fn find_end(&mut self, section: &[u8], limits: HeadLimits) -> Result<Option<usize>, Refusal> {
+        let window = section.get(..limits.max_bytes.min(u32::MAX as usize)).unwrap_or(section);
+        let (seen, stop) = self.find_lines(window, limits.max_values);
+        self.check_controls(window, seen, &stop)?;
+        self.scanned = seen;
+        match stop {
+            Stop::SectionEnd => Ok(Some(seen)),
+            Stop::Refused(refusal) => Err(refusal),
+            Stop::OutOfBytes if section.len() >= limits.max_bytes => Err(TOO_LARGE),
+            Stop::OutOfBytes => Ok(None),
+        }
+    }
+
+    /// The fields of a section whose end was found.
+    pub(crate) fn fields<'a>(&self, section: &'a [u8]) -> impl Iterator<Item = Result<Field<'a>, Refusal>> {
+        let mut at = 0;
+        self.ends.iter().map(move |&end| {
+            let end = end as usize;
+            let line = section.get(at..end.saturating_sub(1)).unwrap_or_default();
+            let field = Field::parse(line, at);
+            at = end + 1;
+            field
+        })
+    }
+
+    pub(crate) fn line_count(&self) -> usize {
+        self.ends.len()
+    }
+
+    /// Makes it ready for another section.
+    pub(crate) fn reset(&mut self) {
+        self.ends.clear();
+        self.ends.shrink_to(LINES_KEPT);
+        self.scanned = 0;
+        self.controls = 0;
+    }
+
+    /// Notes the ends of lines. Answers how far the window was seen and why not further.
+    fn find_lines(&mut self, window: &[u8], max_values: usize) -> (usize, Stop) {
+        let mut line_start = self.ends.last().map_or(0, |&end| end as usize + 1);
+        for offset in memchr::memchr_iter(b'\n', unseen(window, self.scanned)) {
+            let at = self.scanned + offset;
+            if at.checked_sub(1).and_then(|before| window.get(before)) != Some(&b'\r') {
+                return (at, Stop::Refused(BARE_LF));
+            }
+            if at - line_start == 1 {
+                return (at + 1, Stop::SectionEnd);
+            }
+            if self.ends.len() >= max_values {
+                return (at, Stop::Refused(TOO_MANY));
+            }
+            self.ends.push(u32::try_from(at).expect("the window is under 4 GiB"));
+            line_start = at + 1;
+        }
+        (window.len(), Stop::OutOfBytes)
+    }
+
+    /// Each line end found is two control characters, and a CR may still wait for its LF. One
+    /// more than that is a control character where none may be; counting them over the whole
+    /// section costs far less than searching each value.
+    fn check_controls(&mut self, window: &[u8], seen: usize, stop: &Stop) -> Result<(), Refusal> {
+        let fresh = window.get(self.scanned..seen).unwrap_or_default();
+        self.controls += count_controls(fresh);
+        let at_the_end = match stop {
+            Stop::SectionEnd => 2,
+            _ => usize::from(window.get(..seen).unwrap_or_default().ends_with(b"\r")),
+        };
+        if self.controls == 2 * self.ends.len() + at_the_end { Ok(()) } else { Err(CONTROL) }
+    }
+}
+
+/// A field line taken apart.
+#[derive(Debug)]
+pub(crate) struct Field<'a> {
+    /// A token.
+    pub(crate) name: &'a [u8],
+    /// Without the blanks around it.
+    pub(crate) value: &'a [u8],
+    name_at: usize,
+    value_at: usize,
+}
+
+impl<'a> Field<'a> {
+    /// Adds it to a header that has this section loaded.
+    pub(crate) fn push_to(&self, header: &mut Header) {
+        header.push_received(span(self.name_at, self.name), span(self.value_at, self.value));
+    }
+
+    /// A line without its line end, that stands `at` in its section. That it has no control
+    /// characters was seen before.
+    fn parse(line: &'a [u8], at: usize) -> Result<Field<'a>, Refusal> {
+        let name_len = line.iter().position(|&b| !is_token_byte(b)).unwrap_or(line.len());
+        let (name, rest) = line.split_at_checked(name_len).unwrap_or((line, b""));
+        let Some((b':', value)) = rest.split_first().filter(|_| name_len > 0) else { return Err(fault(name, rest)) };
+        let value = trim_start(value);
+        let value_at = at + (line.len() - value.len());
+        Ok(Field { name, value: trim_end(value), name_at: at, value_at })
+    }
+}
+
+/// What is wrong with a line that has no colon behind a token.
+fn fault(name: &[u8], rest: &[u8]) -> Refusal {
+    match (name, rest) {
+        // RFC 9112 §5.2: folding may be refused, and §2.2: so must be blanks before the first field.
+        ([], [b' ' | b'\t', ..]) => Refusal::bad("a field line that starts with a blank"),
+        // RFC 9112 §5.1: another recipient might drop the blank and see another field.
+        (_, [b' ' | b'\t', ..]) => Refusal::bad("a blank between field name and colon"),
+        (_, []) => Refusal::bad("a field line without a colon"),
+        _ => Refusal::bad("a field name that is no token"),
+    }
+}
+
+fn span(at: usize, text: &[u8]) -> Range<usize> {
+    at..at + text.len()
+}
+
+fn trim_start(mut value: &[u8]) -> &[u8] {
+    while let [b' ' | b'\t', rest @ ..] = value {
+        value = rest;
+    }
+    value
+}
+
+fn trim_end(mut value: &[u8]) -> &[u8] {
+    while let [rest @ .., b' ' | b'\t'] = value {
+        value = rest;
+    }
+    value
+}
+
+/// Counts in bytes that cannot overflow, so that the compiler counts many at once.
+fn count_controls(bytes: &[u8]) -> usize {
+    let is_control = |b: u8| ((b < b' ') & (b != b'\t')) | (b == 0x7f);
+    let in_piece = |piece: &[u8]| piece.iter().fold(0u8, |count, &b| count.wrapping_add(u8::from(is_control(b))));
+    bytes.chunks(128).map(|piece| usize::from(in_piece(piece))).sum()
+}
+
+/// The bytes that were not scanned before.
+pub(super) fn unseen(window: &[u8], scanned: usize) -> &[u8] {
+    let fresh = window.get(scanned..).unwrap_or_default();
+    #[cfg(test)]
+    SCANNED.with(|total| total.set(total.get() + fresh.len()));
+    fresh
+}
+
+#[cfg(test)]
+thread_local! {
+    /// How many bytes were scanned on this thread, for tests of linearity.
+    pub(super) static SCANNED: std::cell::Cell<usize> = const { std::cell::Cell::new(0) };
+}

@@ -1,0 +1,707 @@
+//! The head of a request: found while it arrives, then read in one go.
+
+use http::{Method, StatusCode, Version};
+
+use super::field_lines::{BARE_LF, FieldLines, HeadLimits, TOO_MANY, unseen};
+use super::framing::{Framing, Values, framing};
+use super::host::{Port, is_host};
+use super::known::Known;
+use super::request_line::RequestLine;
+use super::target::MAX_TARGET;
+use crate::error::Refusal;
+use crate::message::Request;
+
+/// Reads the heads of one connection, one after the other.
+#[derive(Debug, Default)]
+pub(crate) struct RequestParser {
+    /// Where the request line starts, behind empty lines that are skipped.
+    start: usize,
+    /// How far the request line was looked at, until its end is found.
+    scanned: usize,
+    /// Where the field lines start, once the request line is complete.
+    fields_at: Option<usize>,
+    fields: FieldLines,
+}
+
+/// What a head says about its message, beside what went into the [`Request`].
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct RequestHead {
+    /// The bytes of the head, skipped empty lines before it included.
+    pub(crate) consumed: usize,
+    pub(crate) framing: Framing,
+    pub(crate) expect: Expectation,
+    /// Whether version and `Connection` ask for another request on this connection
+    /// (RFC 9112 §9.3).
+    pub(crate) keep_alive: bool,
+    /// Whether another protocol is asked for (RFC 9110 §7.8).
+    pub(crate) upgrade: bool,
+}
+
+/// What `Expect` asks for (RFC 9110 §10.1.1).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) enum Expectation {
+    #[default]
+    None,
+    /// The content comes after a 100.
+    Continue,
+    /// Something that this server cannot meet.
+    Unknown,
+}
+
+/// RFC 9112 §2.2 asks for one; two are what old clients send behind a body.
+const MAX_EMPTY_LINES: usize = 2;
+
+/// Room for the longest target that can be taken, beside method and version.
+const MAX_REQUEST_LINE: usize = MAX_TARGET + 1024;
+
+impl RequestParser {
+    /// Looks at all unread bytes of the connection: the same each time, with more behind them.
+    /// New bytes are looked at once.
+    ///
+    /// Once the head is complete, `request` is filled and the parser is ready for the next one.
+    /// What cannot become a request is refused as soon as that is certain.
+    pub(crate) fn parse(
+        &mut self,
+        input: &[u8],
+        limits: &HeadLimits,
+        request: &mut Request,
+    ) -> Result<Option<RequestHead>, Refusal> {
+        let mut line = None;
+        if self.fields_at.is_none() {
+            let Some(text) = self.find_request_line(input, limits)? else { return Ok(None) };
+            // Now, before the fields are there: an old or a lost client should not wait for its answer.
+            line = Some(RequestLine::parse(text)?);
+            self.fields_at = Some(self.start + text.len() + 2);
+        }
+        let fields_at = self.fields_at.unwrap_or_default();
+        let section = input.get(fields_at..).unwrap_or_default();
+        let max_bytes = limits.max_bytes.saturating_sub(fields_at);
+        let Some(len) = self.fields.find_end(section, HeadLimits { max_bytes, ..*limits })? else { return Ok(None) };
+
+        let line = match line {
+            Some(line) => line,
+            None => RequestLine::parse(input.get(self.start..fields_at - 2).unwrap_or_default())?,
+        };
+        let section = section.get(..len).unwrap_or_default();
+        let mut head = read_head(&line, section, &self.fields, limits, request)?;
+        head.consumed = fields_at + len;
+        self.reset();
+        Ok(Some(head))
+    }
+
+    /// Whether any byte that belongs to a request, not to a skipped empty line, was seen since
+    /// the last complete head.
+    pub(crate) fn has_begun(&self, input: &[u8]) -> bool {
+        let mut rest = input;
+        for _ in 0..MAX_EMPTY_LINES {
+            rest = rest.strip_prefix(b"\r\n").unwrap_or(rest);
+        }
+        !matches!(rest, [] | [b'\r'])
+    }
+
+    /// Forgets a head that was begun.
+    pub(crate) fn reset(&mut self) {
+        self.start = 0;
+        self.scanned = 0;
+        self.fields_at = None;
+        self.fields.reset();
+    }
+
+    /// The request line without its line end, once it is there. A byte that stands in no request
+    /// line is refused at once: a peer that speaks TLS here would wait for an answer for ever.
+    fn find_request_line<'a>(&mut self, input: &'a [u8], limits: &HeadLimits) -> Result<Option<&'a [u8]>, Refusal> {
+        self.skip_empty_lines(input);
+        let longest = limits.max_bytes.min(self.start.saturating_add(MAX_REQUEST_LINE));
+        let window = input.get(..longest).unwrap_or(input);
+        let fresh = unseen(window, self.scanned);
+        let end = memchr::memchr(b'\n', fresh);
+        let fresh = fresh.get(..end.unwrap_or(fresh.len())).unwrap_or_default();
+        let text = fresh.strip_suffix(b"\r").unwrap_or(fresh);
+        if !text.iter().fold(true, |good, &b| good & (b' '..=b'~').contains(&b)) {
+            return Err(Refusal::bad("a byte that may not stand in a request line"));
+        }
+        match end {
+            Some(_) if text.len() == fresh.len() => Err(BARE_LF),
+            Some(_) => Ok(window.get(self.start..self.scanned + text.len())),
+            None if input.len() >= longest => {
+                Err(Refusal::with(StatusCode::URI_TOO_LONG, "the request line is too long"))
+            }
+            None => {
+                self.scanned += text.len();
+                Ok(None)
+            }
+        }
+    }
+
+    fn skip_empty_lines(&mut self, input: &[u8]) {
+        while self.scanned == self.start
+            && self.start < 2 * MAX_EMPTY_LINES
+            && input.get(self.start..).is_some_and(|rest| rest.starts_with(b"\r\n"))
+        {
+            self.start += 2;
+            self.scanned = self.start;
+        }
+    }
+}
+
+/// Fills the request. `consumed` is left to the caller.
+fn read_head(
+    line: &RequestLine<'_>,
+    section: &[u8],
+    fields: &FieldLines,
+    limits: &HeadLimits,
+    request: &mut Request,
+) -> Result<RequestHead, Refusal> {
+    let mut facts = Facts { values: fields.line_count(), ..Facts::default() };
+    request.header.load(section);
+    for field in fields.fields(section) {
+        let field = field?;
+        let known = Known::of(field.name);
+        facts.note(known, field.value);
+        if !matches!(known, Known::Host | Known::TransferEncoding) {
+            field.push_to(&mut request.header);
+        }
+    }
+    if facts.values > limits.max_values {
+        return Err(TOO_MANY);
+    }
+    let host = facts.host(line.version)?;
+    let framing = framing(line.version, &facts.lengths, &facts.codings)?;
+    let keep_alive = !facts.close && (line.version == Version::HTTP_11 || facts.keep_alive);
+
+    request.method = Method::from_bytes(line.method).map_err(|_| Refusal::bad("the method is no token"))?;
+    request.uri = line.target.uri()?;
+    put(&mut request.request_uri, line.target.text);
+    put(&mut request.host, line.target.authority.unwrap_or(host));
+    request.proto = line.version;
+    request.close = !keep_alive;
+    request.content_length = match framing {
+        Framing::Empty => Some(0),
+        Framing::Length(length) => Some(length),
+        Framing::Chunked => None,
+    };
+    // Go's rule: HTTP/1.0 caches know no Cache-Control.
+    if facts.pragma == Some(b"no-cache") && !facts.cache_control {
+        request.header.add("Cache-Control", "no-cache");
+    }
+    let expect = facts.expectation(line.version, framing);
+    Ok(RequestHead { consumed: 0, framing, expect, keep_alive, upgrade: facts.upgrades(line.version) })
+}
+
+/// Replaces the text and keeps its memory: a connection's requests need none of their own.
+fn put(text: &mut String, new: &str) {
+    text.clear();
+    text.push_str(new);
+}
+
+/// What the fields of a head say to the codec itself.
+#[derive(Default)]
+struct Facts<'a> {
+    values: usize,
+    hosts: Values<'a>,
+    lengths: Values<'a>,
+    codings: Values<'a>,
+    pragma: Option<&'a [u8]>,
+    cache_control: bool,
+    close: bool,
+    keep_alive: bool,
+    upgrade_option: bool,
+    upgrade_field: bool,
+    expects_continue: bool,
+    expects_else: bool,
+}
+
+impl<'a> Facts<'a> {
+    fn note(&mut self, known: Known, value: &'a [u8]) {
+        match known {
+            Known::Host => self.hosts.add(value),
+            Known::ContentLength => self.lengths.add(value),
+            Known::TransferEncoding => self.codings.add(value),
+            Known::Connection => members(value).for_each(|option| self.note_option(option)),
+            Known::Expect => members(value).for_each(|expectation| {
+                let is_continue = expectation.eq_ignore_ascii_case(b"100-continue");
+                self.expects_continue |= is_continue;
+                self.expects_else |= !is_continue;
+            }),
+            Known::Upgrade => self.upgrade_field |= !value.is_empty(),
+            // Each name becomes an entry of its own for whoever reads trailers.
+            Known::Trailer => self.values += memchr::memchr_iter(b',', value).count(),
+            Known::Pragma => _ = self.pragma.get_or_insert(value),
+            Known::CacheControl => self.cache_control = true,
+            Known::ContentType | Known::Date | Known::KeepAlive | Known::Other => {}
+        }
+    }
+
+    fn note_option(&mut self, option: &[u8]) {
+        self.close |= option.eq_ignore_ascii_case(b"close");
+        self.keep_alive |= option.eq_ignore_ascii_case(b"keep-alive");
+        self.upgrade_option |= option.eq_ignore_ascii_case(b"upgrade");
+    }
+
+    /// RFC 9112 §3.2: one `Host` in HTTP/1.1, whatever the target is. It may be empty.
+    fn host(&self, version: Version) -> Result<&'a str, Refusal> {
+        let host = match self.hosts.only() {
+            Some(host) => host,
+            None if self.hosts.is_empty() && version == Version::HTTP_10 => b"",
+            None if self.hosts.is_empty() => return Err(Refusal::bad("no Host field")),
+            None => return Err(Refusal::bad("two Host fields")),
+        };
+        const BAD: Refusal = Refusal::bad("the Host field is no host");
+        if host.is_empty() || is_host(host, Port::Optional) {
+            std::str::from_utf8(host).map_err(|_| BAD)
+        } else {
+            Err(BAD)
+        }
+    }
+
+    /// RFC 9110 §10.1.1: HTTP/1.0 knows no 100, and without content there is nothing to wait for.
+    fn expectation(&self, version: Version, framing: Framing) -> Expectation {
+        match (self.expects_else, self.expects_continue) {
+            (true, _) => Expectation::Unknown,
+            (false, true) if version == Version::HTTP_11 && framing != Framing::Empty => Expectation::Continue,
+            _ => Expectation::None,
+        }
+    }
+
+    /// RFC 9110 §7.8: ignored without the connection option, and in HTTP/1.0.
+    fn upgrades(&self, version: Version) -> bool {
+        self.upgrade_option && self.upgrade_field && version == Version::HTTP_11
+    }
+}
+
+/// The members of a comma-separated list; empty ones are none (RFC 9110 §5.6.1).
+fn members(list: &[u8]) -> impl Iterator<Item = &[u8]> {
+    list.split(|&b| b == b',').map(<[u8]>::trim_ascii).filter(|member| !member.is_empty())
+}
+
+#[cfg(test)]
+mod tests {
+    use http::Uri;
+
+    use super::super::field_lines::SCANNED;
+    use super::*;
+    use crate::message::Body;
+
+    const LIMITS: HeadLimits = HeadLimits { max_bytes: 1 << 20, max_values: 500 };
+
+    fn blank() -> Request {
+        Request::new(Method::GET, Uri::from_static("/"), Body::empty())
+    }
+
+    /// All that a head turns into, to be compared.
+    fn shown(head: &RequestHead, request: &Request) -> String {
+        let Request { method, uri, request_uri, proto, header, host, content_length, close, .. } = request;
+        format!("{head:?} {method} {uri} {request_uri} {proto:?} {header:?} {host} {content_length:?} {close}")
+    }
+
+    type Parsed = Result<Option<(RequestHead, Request)>, Refusal>;
+
+    /// Parses prefixes of these lengths, and the whole.
+    fn parse_prefixes(bytes: &[u8], limits: &HeadLimits, cuts: impl IntoIterator<Item = usize>) -> Parsed {
+        let (mut parser, mut request) = (RequestParser::default(), blank());
+        for cut in cuts.into_iter().chain([bytes.len()]) {
+            if let Some(head) = parser.parse(&bytes[..cut], limits, &mut request)? {
+                return Ok(Some((head, request)));
+            }
+        }
+        Ok(None)
+    }
+
+    /// Parses whole, cut once at every byte, and byte by byte, and asserts that all are the same.
+    fn parse_within(bytes: &[u8], limits: &HeadLimits) -> Parsed {
+        let result = parse_prefixes(bytes, limits, []);
+        let text = |parsed: &Parsed| match parsed {
+            Ok(Some((head, request))) => shown(head, request),
+            other => format!("{other:?}"),
+        };
+        for cut in 0..bytes.len() {
+            let cut_once = parse_prefixes(bytes, limits, [cut]);
+            assert_eq!(text(&cut_once), text(&result), "{:?} cut at {cut}", bytes.escape_ascii().to_string());
+        }
+        let dripped = parse_prefixes(bytes, limits, 0..bytes.len());
+        assert_eq!(text(&dripped), text(&result), "{:?} dripped", bytes.escape_ascii().to_string());
+        result
+    }
+
+    fn parse(bytes: impl AsRef<[u8]>) -> (RequestHead, Request) {
+        parse_within(bytes.as_ref(), &LIMITS).unwrap().expect("the head is complete")
+    }
+
+    fn refused(bytes: impl AsRef<[u8]>) -> u16 {
+        let bytes = bytes.as_ref();
+        match parse_within(bytes, &LIMITS) {
+            Err(refusal) => refusal.status.as_u16(),
+            Ok(other) => panic!("{:?} became {other:?}", bytes.escape_ascii().to_string()),
+        }
+    }
+
+    /// A request of these field lines, beside `Host`.
+    fn with(lines: &str) -> String {
+        format!("POST / HTTP/1.1\r\nHost: a.test\r\n{lines}\r\n\r\n")
+    }
+
+    #[test]
+    fn a_head_fills_the_request() {
+        let (head, request) = parse(
+            "PUT /p/a?q=%zz HTTP/1.1\r\nHOST: a.test:80\r\nX-One:1\r\nx-one: \t 2 \t\r\nContent-Length: 5\r\nx:\r\n\r\nhello",
+        );
+        assert_eq!((head.consumed, head.framing, head.keep_alive), (90, Framing::Length(5), true));
+        assert_eq!((request.method.as_str(), request.request_uri.as_str()), ("PUT", "/p/a?q=%zz"));
+        assert_eq!((request.uri.path(), request.uri.query()), ("/p/a", Some("q=%zz")));
+        assert_eq!((request.host.as_str(), request.content_length, request.close), ("a.test:80", Some(5), false));
+        let fields: Vec<_> = request.header.iter().collect();
+        assert_eq!(fields, [("X-One", &b"1"[..]), ("x-one", b"2"), ("Content-Length", b"5"), ("x", b"")]);
+    }
+
+    #[test]
+    fn a_parser_reads_one_head_after_the_other() {
+        let (mut parser, mut request) = (RequestParser::default(), blank());
+        let first = b"POST /one HTTP/1.1\r\nHost: a\r\nA: 1\r\nConnection: close\r\n\r\n";
+        let both = [&first[..], b"\r\nGET / HTTP/1.1\r\nHost: b\r\n\r\n"].concat();
+        let head = parser.parse(&both, &LIMITS, &mut request).unwrap().unwrap();
+        assert_eq!((head.consumed, request.close), (first.len(), true));
+        let head = parser.parse(&both[first.len()..], &LIMITS, &mut request).unwrap().unwrap();
+        assert_eq!(head.consumed, both.len() - first.len());
+        assert_eq!((request.uri.path(), request.host.as_str(), request.request_uri.as_str()), ("/", "b", "/"));
+        assert!(request.header.is_empty() && !request.close, "nothing of the first request is left");
+    }
+
+    #[test]
+    fn a_target_has_the_form_that_its_method_allows() {
+        for (line, host) in [
+            ("GET /", "h"),
+            ("GET //evil.test/x", "h"),
+            ("GET /a;b=1/%20%7E?%zz&", "h"),
+            ("get /!$&'()*+,-./:;=@_~[]", "h"),
+            ("!#$%&'*+-.^_`|~09aZ /", "h"),
+            ("OPTIONS *", "h"),
+            ("OPTIONS /", "h"),
+            ("GET http://b.test/x?y=1", "b.test"),
+            ("GET HTTP://B.TEST:80/x", "B.TEST:80"),
+            ("GET https://[::1]", "[::1]"),
+            ("GET http://b.test?x", "b.test"),
+            ("GET http://b.test:/", "b.test:"),
+            ("CONNECT b.test:443", "b.test:443"),
+            ("CONNECT [::1]:443", "[::1]:443"),
+        ] {
+            let (_, request) = parse(format!("{line} HTTP/1.1\r\nHost: h\r\n\r\n"));
+            let (method, target) = line.split_once(' ').unwrap();
+            assert_eq!((request.method.as_str(), request.request_uri.as_str()), (method, target));
+            assert_eq!(request.host, host, "{line}");
+        }
+    }
+
+    #[test]
+    fn a_request_line_is_three_words_and_a_target_of_its_method() {
+        for (line, status) in [
+            ("", 400),
+            ("GET", 400),
+            ("GET /", 400),
+            (" / HTTP/1.1", 400),
+            ("GET  HTTP/1.1", 400),
+            ("GET  / HTTP/1.1", 400),
+            ("GET /  HTTP/1.1", 400),
+            ("GET / HTTP/1.1 ", 400),
+            ("GET /a b HTTP/1.1", 400),
+            ("GET /a HTTP/1.1 HTTP/1.1", 400),
+            (" GET / HTTP/1.1", 400),
+            ("GE(T / HTTP/1.1", 400),
+            ("GET / http/1.1", 400),
+            ("GET / HTTP/1.10", 400),
+            ("GET / HTTP/01.1", 400),
+            ("GET / HTTP/1.", 400),
+            ("GET / HTTP/1,1", 400),
+            ("GET / HTTP/+1.1", 400),
+            ("GET / HTTPS/1.1", 400),
+            ("GET / HTTP/1.2", 505),
+            ("GET / HTTP/0.9", 505),
+            ("GET / HTTP/2.0", 505),
+            ("PRI * HTTP/2.0", 505),
+            ("GET * HTTP/1.1", 400),
+            ("PRI * HTTP/1.1", 400),
+            ("OPTIONS *x HTTP/1.1", 400),
+            ("GET a.test:80 HTTP/1.1", 400),
+            ("GET foo HTTP/1.1", 400),
+            ("GET ?q HTTP/1.1", 400),
+            ("GET /x#y HTTP/1.1", 400),
+            ("GET /%zz HTTP/1.1", 400),
+            ("GET /% HTTP/1.1", 400),
+            ("GET /%2 HTTP/1.1", 400),
+            ("GET http://a/%zz HTTP/1.1", 400),
+            ("GET http:///x HTTP/1.1", 400),
+            ("GET http:// HTTP/1.1", 400),
+            ("GET http:/a.test/ HTTP/1.1", 400),
+            ("GET ftp://a.test/ HTTP/1.1", 400),
+            ("GET http://u@a.test/ HTTP/1.1", 400),
+            ("GET http://[::1/x HTTP/1.1", 400),
+            ("GET http://a.test:80abc/ HTTP/1.1", 400),
+            ("CONNECT b.test HTTP/1.1", 400),
+            ("CONNECT b.test: HTTP/1.1", 400),
+            ("CONNECT b.test:0 HTTP/1.1", 400),
+            ("CONNECT /x HTTP/1.1", 400),
+            ("CONNECT http://b.test:80/ HTTP/1.1", 400),
+            ("CONNECT u@b.test:80 HTTP/1.1", 400),
+            ("connect b.test:80 HTTP/1.1", 400),
+        ] {
+            assert_eq!(refused(format!("{line}\r\nHost: h\r\n\r\n")), status, "{line}");
+        }
+    }
+
+    #[test]
+    fn what_cannot_become_a_request_is_refused_before_its_end() {
+        let hello: &[u8] = b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03";
+        for bytes in [
+            hello,
+            b"\0",
+            b"\xef\xbb\xbfGET",
+            b"\n",
+            b"\rG",
+            b"\r\r",
+            b"GET /\n",
+            b"GET\t",
+            b"GET / HTTP/1.1\r\r",
+            b"BAD\r\n",
+            b"GET / HTTP/1.1\r\nX: 1\n",
+            b"GET / HTTP/1.1\r\nX: \rY",
+            b"GET / HTTP/1.1\r\nX: \0",
+            b"GET / HTTP/1.1\r\n\n",
+            b"GET / HTTP/1.1\r\nX: 1\r\n\r ",
+        ] {
+            assert_eq!(refused(bytes), 400, "{:?}", bytes.escape_ascii().to_string());
+        }
+        assert_eq!(refused("GET / HTTP/3.0\r\n"), 505);
+    }
+
+    #[test]
+    fn a_field_line_is_a_token_a_colon_and_a_value_without_controls() {
+        for lines in [
+            "X : 1",
+            "X\t: 1",
+            " X: 1",
+            "\tX: 1",
+            "X",
+            ": 1",
+            "X: a\r\n b",
+            "X: a\r\n \r\nY: 1",
+            "X(Y): 1",
+            "[X]: 1",
+            "X\u{e9}: 1",
+            "GET /2 HTTP/1.1",
+            "X: \u{1}",
+            "X: \u{7f}",
+            "X: \u{b}",
+            "X: a\rb",
+            "X: a\nY: b",
+            "X: a\0b",
+            "X\0: a",
+            "\rX: 1",
+        ] {
+            assert_eq!(refused(with(lines)), 400, "{lines:?}");
+        }
+        let good = b"GET / HTTP/1.1\r\nHost: h\r\n!#$%&'*+-.^_`|~9z: \t\xff\x80a\tb: \x85\"\t \r\n\r\n";
+        let (_, request) = parse(good);
+        assert_eq!(request.header.get_bytes("!#$%&'*+-.^_`|~9z"), Some(&b"\xff\x80a\tb: \x85\""[..]));
+    }
+
+    #[test]
+    fn host_stands_once_in_http_1_1_and_may_be_missing_before() {
+        for (version, lines, status) in [
+            ("1.1", "Host: a.test\r\n", Ok("a.test")),
+            ("1.1", "X: 1\r\nhOST:\r\n", Ok("")),
+            ("1.1", "Host: \t \r\n", Ok("")),
+            ("1.0", "", Ok("")),
+            ("1.0", "Host: a.test\r\n", Ok("a.test")),
+            ("1.1", "", Err(400)),
+            ("1.1", "X-Host: a\r\n", Err(400)),
+            ("1.1", "Host: a\r\nHost: a\r\n", Err(400)),
+            ("1.0", "Host: a\r\nhost: b\r\n", Err(400)),
+            ("1.1", "Host: a, b\r\n", Err(400)),
+            ("1.1", "Host: a/b\r\n", Err(400)),
+            ("1.0", "Host: a b\r\n", Err(400)),
+        ] {
+            let bytes = format!("GET / HTTP/{version}\r\n{lines}\r\n");
+            match status {
+                Ok(host) => assert_eq!(parse(bytes).1.host, host),
+                Err(status) => assert_eq!(refused(bytes), status, "{version} {lines:?}"),
+            }
+        }
+        assert_eq!(refused("CONNECT b.test:443 HTTP/1.1\r\n\r\n"), 400, "CONNECT has a Host too");
+        assert_eq!(refused("GET http://b.test/ HTTP/1.1\r\n\r\n"), 400, "and so has a URI");
+        assert_eq!(refused("GET http://b.test/ HTTP/1.1\r\nHost: <\r\n\r\n"), 400);
+    }
+
+    #[test]
+    fn two_empty_lines_before_a_request_are_skipped() {
+        for (lines, skipped) in [("", 0), ("\r\n", 2), ("\r\n\r\n", 4)] {
+            let bytes = format!("{lines}GET / HTTP/1.1\r\nHost: h\r\n\r\n");
+            assert_eq!(parse(&bytes).0.consumed, bytes.len(), "{skipped} bytes are part of the head");
+            let parser = RequestParser::default();
+            assert!(!parser.has_begun(lines.as_bytes()) && parser.has_begun(format!("{lines}G").as_bytes()));
+            assert!(!parser.has_begun(format!("{lines}\r").as_bytes()));
+        }
+        assert_eq!(refused("\r\n\r\n\r\nGET / HTTP/1.1\r\nHost: h\r\n\r\n"), 400);
+        assert!(RequestParser::default().has_begun(b"\r\n\r\n\r\n"));
+    }
+
+    #[test]
+    fn a_head_that_was_forgotten_leaves_nothing() {
+        let (mut parser, mut request) = (RequestParser::default(), blank());
+        assert_eq!(parser.parse(b"\r\nGET / HTTP/1.1\r\nHost: a\r\nX: 1", &LIMITS, &mut request), Ok(None));
+        parser.reset();
+        let bytes = b"GET / HTTP/1.0\r\n\r\n";
+        assert_eq!(parser.parse(bytes, &LIMITS, &mut request).unwrap().unwrap().consumed, bytes.len());
+    }
+
+    #[test]
+    fn close_wins_over_keep_alive_on_all_lines() {
+        for (version, lines, keep_alive) in [
+            ("1.1", "", true),
+            ("1.1", "Connection:\r\n", true),
+            ("1.1", "Connection: CLOSE\r\n", false),
+            ("1.1", "Connection: ,,close\r\n", false),
+            ("1.1", "Connection: foo\r\nConnection: close\r\n", false),
+            ("1.1", "Connection: close\r\nConnection: keep-alive\r\n", false),
+            ("1.1", "Connection: \"close\"\r\n", true),
+            ("1.1", "Connection: closed, xclose\r\n", true),
+            ("1.1", "Proxy-Connection: close\r\n", true),
+            ("1.0", "", false),
+            ("1.0", "Connection: Keep-Alive\r\n", true),
+            ("1.0", "Connection: Keep-Alive\r\nConnection: close\r\n", false),
+        ] {
+            let (head, request) = parse(format!("GET / HTTP/{version}\r\nHost: h\r\n{lines}\r\n"));
+            assert_eq!((head.keep_alive, request.close), (keep_alive, !keep_alive), "{version} {lines:?}");
+        }
+    }
+
+    #[test]
+    fn an_expectation_is_a_100_or_cannot_be_met() {
+        for (version, lines, expect) in [
+            ("1.1", "Content-Length: 5\r\n", Expectation::None),
+            ("1.1", "Content-Length: 5\r\nExpect: 100-Continue\r\n", Expectation::Continue),
+            ("1.1", "Transfer-Encoding: chunked\r\nExpect: 100-continue\r\n", Expectation::Continue),
+            ("1.1", "Content-Length: 5\r\nExpect: 100-continue\r\nExpect: 100-continue\r\n", Expectation::Continue),
+            ("1.1", "Content-Length: 0\r\nExpect: 100-continue\r\n", Expectation::None),
+            ("1.1", "Expect: 100-continue\r\n", Expectation::None),
+            ("1.0", "Content-Length: 5\r\nExpect: 100-continue\r\n", Expectation::None),
+            ("1.1", "Content-Length: 5\r\nExpect:\r\n", Expectation::None),
+            ("1.1", "Content-Length: 5\r\nExpect: teapot\r\n", Expectation::Unknown),
+            ("1.1", "Expect: teapot\r\n", Expectation::Unknown),
+            ("1.1", "Content-Length: 5\r\nExpect: 100-continue, teapot\r\n", Expectation::Unknown),
+        ] {
+            let (head, _) = parse(format!("POST / HTTP/{version}\r\nHost: h\r\n{lines}\r\n"));
+            assert_eq!(head.expect, expect, "{version} {lines:?}");
+        }
+    }
+
+    #[test]
+    fn an_upgrade_is_a_field_and_an_option_of_http_1_1() {
+        for (version, lines, upgrade) in [
+            ("1.1", "Upgrade: websocket\r\nConnection: keep-alive, upgrade\r\n", true),
+            ("1.1", "Upgrade: websocket\r\n", false),
+            ("1.1", "Connection: Upgrade\r\n", false),
+            ("1.1", "Connection: Upgrade\r\nUpgrade:\r\n", false),
+            ("1.0", "Connection: Upgrade\r\nUpgrade: websocket\r\n", false),
+        ] {
+            let (head, request) = parse(format!("GET / HTTP/{version}\r\nHost: h\r\n{lines}\r\n"));
+            assert_eq!(head.upgrade, upgrade, "{version} {lines:?}");
+            assert_eq!(request.header.len(), lines.matches(':').count(), "handlers see both fields");
+        }
+    }
+
+    #[test]
+    fn framing_is_told_to_the_handler_as_a_length() {
+        for (lines, framing, length) in [
+            ("X: 1", Framing::Empty, Some(0)),
+            ("Content-Length: 7", Framing::Length(7), Some(7)),
+            ("Transfer-Encoding: chunked", Framing::Chunked, None),
+        ] {
+            let (head, request) = parse(with(lines));
+            assert_eq!((head.framing, request.content_length), (framing, length));
+            assert!(!request.header.contains("Transfer-Encoding") && !request.header.contains("Host"));
+        }
+        assert_eq!(refused(with("Content-Length: 5\r\nTransfer-Encoding: chunked")), 400);
+        assert_eq!(refused(with("Transfer-Encoding: gzip")), 501);
+        assert_eq!(refused(with("Transfer-Encoding:chunked\r\nTransfer-encoding: cow")), 501);
+    }
+
+    #[test]
+    fn pragma_no_cache_stands_for_cache_control() {
+        for (lines, cache_control) in [
+            ("Pragma: no-cache", Some("no-cache")),
+            ("Pragma: no-cache\r\nCache-Control: max-age=0", Some("max-age=0")),
+            ("Pragma: x\r\nPragma: no-cache", None),
+        ] {
+            assert_eq!(parse(with(lines)).1.header.get("Cache-Control"), cache_control, "{lines:?}");
+        }
+    }
+
+    #[test]
+    fn a_head_may_be_as_large_as_its_limit_and_no_larger() {
+        let head = "GET / HTTP/1.1\r\nHost: h\r\nX: 1\r\n\r\n";
+        let limits = |max_bytes| HeadLimits { max_bytes, max_values: 500 };
+        assert!(parse_within(head.as_bytes(), &limits(head.len())).unwrap().is_some());
+        for (max_bytes, status) in [(head.len() - 1, 431), (26, 431), (16, 431), (15, 414), (3, 414), (0, 414)] {
+            let refusal = parse_within(head.as_bytes(), &limits(max_bytes)).unwrap_err();
+            assert_eq!(refusal.status.as_u16(), status, "{max_bytes}");
+            let begun = &head.as_bytes()[..max_bytes];
+            assert_eq!(parse_prefixes(begun, &limits(max_bytes), []).unwrap_err(), refusal, "before it is complete");
+        }
+    }
+
+    #[test]
+    fn a_target_may_be_as_long_as_a_uri_and_no_longer() {
+        let request = |len: usize| format!("GET /{} HTTP/1.1\r\nHost: h\r\n\r\n", "a".repeat(len - 1));
+        for (bytes, status) in
+            [(request(65_534), Ok(65_534)), (request(65_535), Err(414)), (request(900_000), Err(414))]
+        {
+            let cuts = (0..bytes.len()).step_by(997);
+            for result in
+                [parse_prefixes(bytes.as_bytes(), &LIMITS, []), parse_prefixes(bytes.as_bytes(), &LIMITS, cuts)]
+            {
+                let seen =
+                    result.map(|head| head.unwrap().1.request_uri.len()).map_err(|refusal| refusal.status.as_u16());
+                assert_eq!(seen, status);
+            }
+        }
+        let begun = "GET /".to_owned() + &"a".repeat(70_000);
+        assert_eq!(parse_prefixes(begun.as_bytes(), &LIMITS, []).unwrap_err().status, StatusCode::URI_TOO_LONG);
+    }
+
+    #[test]
+    fn values_are_counted_one_a_line_and_one_a_trailer_name() {
+        let limits = HeadLimits { max_bytes: 1 << 20, max_values: 4 };
+        for (lines, fits) in [
+            ("A: 1\r\nB: 2\r\nC: 3", true),
+            ("A: 1\r\nB: 2\r\nC: 3\r\nD: 4", false),
+            ("A: 1, 2, 3, 4, 5", true),
+            ("Trailer: A, B, C", true),
+            ("Trailer: A, B, C, D", false),
+            ("Trailer: A, B\r\nX: 1\r\nTrailer: C", false),
+        ] {
+            let result = parse_within(with(lines).as_bytes(), &limits);
+            assert_eq!(
+                result.map_or_else(|refusal| refusal.status.as_u16(), |_| 200),
+                if fits { 200 } else { 431 },
+                "{lines}"
+            );
+        }
+        let endless = with(&"A: 1\r\n".repeat(5));
+        let begun = endless.trim_end();
+        assert_eq!(parse_within(begun.as_bytes(), &limits).unwrap_err().status.as_u16(), 431, "before the head's end");
+    }
+
+    #[test]
+    fn a_head_that_drips_is_scanned_once() {
+        let lines = "X-Field: a value of some length\r\n".repeat(400) + "X: " + &"y".repeat(50_000);
+        let bytes = with(&lines);
+        assert!(bytes.len() > 60_000);
+        SCANNED.set(0);
+        assert!(parse_prefixes(bytes.as_bytes(), &LIMITS, 0..bytes.len()).unwrap().is_some());
+        assert!(SCANNED.get() < bytes.len() * 11 / 10, "{} bytes scanned of {}", SCANNED.get(), bytes.len());
+
+        let begun = format!("GET /{}", "y".repeat(60_000));
+        SCANNED.set(0);
+        assert!(parse_prefixes(begun.as_bytes(), &LIMITS, 0..begun.len()).unwrap().is_none());
+        assert!(SCANNED.get() < begun.len() * 11 / 10, "{} bytes scanned of {}", SCANNED.get(), begun.len());
+    }
+}

@@ -1,0 +1,84 @@
+//! The request target in its four forms (RFC 9112 §3.2), and its `http::Uri`.
+
+use http::{StatusCode, Uri};
+
+use super::host::{Port, escapes_are_whole, is_host};
+use crate::error::Refusal;
+
+/// A target that is of a form its method allows.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Target<'a> {
+    /// As received: visible ASCII.
+    pub(super) text: &'a str,
+    /// The authority that the target itself names; it overrides `Host` (RFC 9112 §3.2.2).
+    pub(super) authority: Option<&'a str>,
+}
+
+/// What an `http::Uri` holds.
+pub(super) const MAX_TARGET: usize = 65_534;
+
+const NO_URI: Refusal = Refusal::bad("the request target is no URI");
+
+impl<'a> Target<'a> {
+    /// The target of a request line that is visible ASCII and spaces.
+    pub(super) fn parse(method: &[u8], text: &'a [u8]) -> Result<Target<'a>, Refusal> {
+        if text.len() > MAX_TARGET {
+            return Err(Refusal::with(StatusCode::URI_TOO_LONG, "the request target is too long"));
+        }
+        let text = std::str::from_utf8(text).map_err(|_| NO_URI)?;
+        if text.contains('#') {
+            return Err(Refusal::bad("a fragment in the request target"));
+        }
+        let authority = match (method, text.as_bytes()) {
+            // RFC 9112 §3.2.3: authority-form is for CONNECT only, and CONNECT for it only.
+            (b"CONNECT", bytes) if is_host(bytes, Port::Required) => Some(text),
+            (b"CONNECT", _) => return Err(Refusal::bad("CONNECT wants host:port as its target")),
+            // §3.2.1: a path, also when it starts with two slashes.
+            (_, [b'/', ..]) => check_path(text).map(|()| None)?,
+            // §3.2.4.
+            (b"OPTIONS", b"*") => None,
+            (_, b"*") => return Err(Refusal::bad("the target * is for OPTIONS only")),
+            _ => Some(check_absolute(text)?),
+        };
+        Ok(Target { text, authority })
+    }
+
+    /// # Errors
+    /// What the `http` crate does not take for a URI.
+    pub(super) fn uri(&self) -> Result<Uri, Refusal> {
+        match self.text {
+            // No allocation for the commonest of all targets.
+            "/" => Ok(Uri::from_static("/")),
+            "*" => Ok(Uri::from_static("*")),
+            text => Uri::try_from(text).map_err(|_| NO_URI),
+        }
+    }
+}
+
+/// RFC 9112 §3.2.2: `http://authority/path?query`. Answers the authority.
+fn check_absolute(text: &str) -> Result<&str, Refusal> {
+    let rest = ["http://", "https://"].iter().find_map(|scheme| strip_prefix_of_any_case(text, scheme));
+    let Some(rest) = rest else { return Err(Refusal::bad("the request target is neither a path nor an http URI")) };
+    let end = rest.find(['/', '?']).unwrap_or(rest.len());
+    let (authority, path) = rest.split_at_checked(end).unwrap_or((rest, ""));
+    // No userinfo either: `@` is in no host. RFC 9110 §4.2.4 calls it a way to mislead.
+    if !is_host(authority.as_bytes(), Port::Optional) {
+        return Err(Refusal::bad("the request target has no valid host"));
+    }
+    check_path(path).map(|()| authority)
+}
+
+/// The query may hold any percent sign: it is read by many rules.
+fn check_path(path_and_query: &str) -> Result<(), Refusal> {
+    let path = path_and_query.split('?').next().unwrap_or_default();
+    if escapes_are_whole(path.as_bytes()) {
+        Ok(())
+    } else {
+        Err(Refusal::bad("a percent sign without two hexadecimal digits in the path"))
+    }
+}
+
+fn strip_prefix_of_any_case<'a>(text: &'a str, prefix: &str) -> Option<&'a str> {
+    let (start, rest) = text.split_at_checked(prefix.len())?;
+    start.eq_ignore_ascii_case(prefix).then_some(rest)
+}
