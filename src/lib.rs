@@ -12,12 +12,16 @@ pub use message::{
     format_time, parse_time,
 };
 
+#[cfg(feature = "server")]
+mod files;
 mod h1;
 #[cfg(feature = "server")]
 mod mux;
 #[cfg(feature = "server")]
 mod server;
 
+#[cfg(feature = "server")]
+pub use files::file_server;
 #[cfg(feature = "server")]
 pub use mux::{DefaultServeMux, ServeMux};
 #[cfg(feature = "server")]
