@@ -12,6 +12,7 @@ use super::condition::is_unmodified;
 use super::listing;
 use super::mime::type_by_extension;
 use super::path::{RequestedPath, Spelling, encode_name};
+use crate::message::detect_content_type;
 
 /// Served in place of a listing where a directory has it.
 pub(super) const INDEX_NAME: &str = "index.html";
@@ -150,7 +151,7 @@ fn open_file(wanted: &Wanted, place: &Path, named: &Path) -> Result<Found, Absen
     }
     let length = metadata.len();
     let first = read_chunk(&file, at_most(length, wanted.first_bytes)).map_err(Absence::Fault)?;
-    let content_type = named.file_name().and_then(type_by_extension).unwrap_or("application/octet-stream");
+    let content_type = named.file_name().and_then(type_by_extension).unwrap_or_else(|| detect_content_type(&first));
     Ok(Found::File(OpenFile { file, length, modified, first, content_type }))
 }
 
@@ -253,8 +254,11 @@ mod tests {
     }
 
     #[test]
-    fn a_name_that_tells_no_type_is_bytes() {
-        assert_eq!(Tree::new(&[("root/README", "x")]).at("/README"), "application/octet-stream x");
+    fn where_the_name_tells_no_type_the_content_does() {
+        let tree = Tree::new(&[("root/README", "read"), ("root/data.unknown", "\0\x01"), ("root/page.txt", "<p>")]);
+        assert_eq!(tree.at("/README"), "text/plain; charset=utf-8 read");
+        assert_eq!(tree.at("/data.unknown"), "application/octet-stream \0\x01");
+        assert_eq!(tree.at("/page.txt"), "text/plain; charset=utf-8 <p>", "the name has the first word");
     }
 
     #[test]

@@ -20,7 +20,7 @@ use crate::server::{Handler, ResponseWriter};
 /// so an answer holds two at most, however long the file and however slow the client.
 const CHUNK_BYTES: usize = 256 * 1024;
 
-/// Enough of a file for an answer without content.
+/// Enough of a file to tell its type, for an answer without content.
 const HEAD_BYTES: usize = 512;
 
 /// Serves the files below `root` (Go's `FileServer`).
@@ -33,7 +33,8 @@ const HEAD_BYTES: usize = 512;
 /// - A directory is served as its `index.html` if it has one, else as a listing. `/dir` leads to
 ///   `/dir/`, `/dir/index.html` to `/dir/` and `/file/` to `/file`, with 301, relative and with
 ///   the query kept.
-/// - `Content-Type` is what the handler around this one has set, else what the extension tells;
+/// - `Content-Type` is what the handler around this one has set, else what the extension tells,
+///   else what the content looks like ([`detect_content_type`](crate::detect_content_type));
 ///   `nosniff` keeps browsers from guessing otherwise.
 /// - `Last-Modified` is sent, and `If-Modified-Since` answered 304.
 /// - Names that begin with a dot are neither served nor listed. Nor are those with a slash, a
@@ -71,7 +72,7 @@ impl Handler for FileServer {
         };
         let Some(path) = requested_path(r.path()) else { return refuse(w, Absence::NotFound).await };
         if path.spelling == Spelling::Name && path.relative.ends_with(INDEX_NAME) {
-            return redirect(w, r, "./").await;
+            return redirect(w, r, "./");
         }
         let since = if_modified_since(&r.header);
         let wanted = Wanted { root: self.root.clone(), path, since, first_bytes };
@@ -83,7 +84,7 @@ impl Handler for FileServer {
                 w.write_header(StatusCode::NOT_MODIFIED);
                 Ok(())
             }
-            Ok(Found::Moved(reference)) => redirect(w, r, &reference).await,
+            Ok(Found::Moved(reference)) => redirect(w, r, &reference),
             Err(absence) => refuse(w, absence).await,
         }
     }
@@ -144,7 +145,7 @@ fn set_content_type(w: &mut ResponseWriter, content_type: &str) {
 
 /// Leads to `reference`, relative to the path that was asked for: a prefix that was taken off
 /// that path is still on the client's.
-async fn redirect(w: &mut ResponseWriter, r: &Request, reference: &str) -> Result<()> {
+fn redirect(w: &mut ResponseWriter, r: &Request, reference: &str) -> Result<()> {
     let location = match r.uri.query() {
         Some(query) => format!("{reference}?{query}"),
         None => reference.to_owned(),
