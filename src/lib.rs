@@ -13,6 +13,8 @@ pub use message::{
 };
 pub use net::Listener;
 
+#[cfg(feature = "server")]
+mod files;
 mod h1;
 #[cfg(feature = "server")]
 mod mux;
@@ -20,6 +22,8 @@ mod net;
 #[cfg(feature = "server")]
 mod server;
 
+#[cfg(feature = "server")]
+pub use files::file_server;
 #[cfg(feature = "server")]
 pub use mux::{DefaultServeMux, ServeMux};
 #[cfg(feature = "server")]

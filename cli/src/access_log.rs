@@ -1,0 +1,165 @@
+//! A line on standard error for each request.
+
+use std::fmt::{self, Display, Write as _};
+use std::io::Write as _;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use nethttp::{Addr, RequestRecord, StatusCode};
+
+/// Writes the line of a request that has just ended.
+pub(crate) fn log(record: &RequestRecord) {
+    let mut line = Line {
+        time: SystemTime::now(),
+        peer: &record.remote_addr,
+        method: record.method.as_str(),
+        target: &record.target,
+        status: record.status,
+        bytes: record.content_bytes,
+        duration: record.duration,
+    }
+    .to_string();
+    line.push('\n');
+    // In one write, so that lines of two workers do not mix. A log that nobody can read any more
+    // is no reason to stop serving.
+    let _ = std::io::stderr().write_all(line.as_bytes());
+}
+
+/// `2026-01-31T23:59:59.123Z 127.0.0.1:54321 GET /index.html 200 1234 0.8ms`: when it ended,
+/// peer, method, target, status (`-` where no answer was sent), bytes of content sent, and how
+/// long it took.
+struct Line<'a> {
+    time: SystemTime,
+    peer: &'a Addr,
+    method: &'a str,
+    target: &'a str,
+    status: Option<StatusCode>,
+    bytes: u64,
+    duration: Duration,
+}
+
+impl Display for Line<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Line { time, peer, method, target, status, bytes, duration } = self;
+        write!(f, "{} {peer} {} {} ", Timestamp(*time), Escaped(method), Escaped(target))?;
+        match status {
+            Some(status) => write!(f, "{}", status.as_u16())?,
+            None => f.write_char('-')?,
+        }
+        write!(f, " {bytes} {:.1}ms", duration.as_secs_f64() * 1000.0)
+    }
+}
+
+/// What a stranger sent, unable to move the cursor, to begin a line or a field, or to look like
+/// something else: all but visible ASCII is escaped.
+struct Escaped<'a>(&'a str);
+
+impl Display for Escaped<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for character in self.0.chars() {
+            if character.is_ascii_graphic() && character != '\\' {
+                f.write_char(character)?;
+            } else if character == ' ' {
+                f.write_str("\\x20")?;
+            } else {
+                write!(f, "{}", character.escape_default())?;
+            }
+        }
+        Ok(())
+    }
+}
+
+/// A time as RFC 3339 writes it, in UTC and to the millisecond.
+struct Timestamp(SystemTime);
+
+impl Display for Timestamp {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let since_epoch = self.0.duration_since(UNIX_EPOCH).unwrap_or_default();
+        let (days, second) = (since_epoch.as_secs() / 86_400, since_epoch.as_secs() % 86_400);
+        let (year, month, day) = date_of(days);
+        let (hour, minute, second) = (second / 3600, second / 60 % 60, second % 60);
+        let millis = since_epoch.subsec_millis();
+        write!(f, "{year:04}-{month:02}-{day:02}T{hour:02}:{minute:02}:{second:02}.{millis:03}Z")
+    }
+}
+
+/// Year, month and day of a count of days since 1970-01-01, in the Gregorian calendar.
+fn date_of(days: u64) -> (u64, u64, u64) {
+    // Counted from 0000-03-01, so that the day that some years have more is a year's last.
+    let days = days + 719_468;
+    let (era, day_of_era) = (days / 146_097, days % 146_097);
+    let year_of_era = (day_of_era - day_of_era / 1460 + day_of_era / 36_524 - day_of_era / 146_096) / 365;
+    let day_of_year = day_of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
+    let month_from_march = (5 * day_of_year + 2) / 153;
+    let day = day_of_year - (153 * month_from_march + 2) / 5 + 1;
+    let month = if month_from_march < 10 { month_from_march + 3 } else { month_from_march - 9 };
+    let year = era * 400 + year_of_era + u64::from(month <= 2);
+    (year, month, day)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::net::SocketAddr;
+
+    use super::*;
+
+    #[test]
+    fn a_line_has_its_fields_in_order() {
+        let peer = Addr::Tcp(SocketAddr::from(([127, 0, 0, 1], 54321)));
+        let mut line = Line {
+            time: UNIX_EPOCH + Duration::from_millis(1_769_903_999_123),
+            peer: &peer,
+            method: "GET",
+            target: "/a?b=c",
+            status: Some(StatusCode::OK),
+            bytes: 1234,
+            duration: Duration::from_micros(1_550),
+        };
+        assert_eq!(line.to_string(), "2026-01-31T23:59:59.123Z 127.0.0.1:54321 GET /a?b=c 200 1234 1.6ms");
+        line.status = None;
+        assert!(line.to_string().ends_with(" GET /a?b=c - 1234 1.6ms"));
+    }
+
+    #[test]
+    fn a_target_cannot_forge_a_line_nor_a_field() {
+        let escaped = Escaped("/\r\n\x1b[2J \u{202e}é\\n\0\x7f").to_string();
+        assert_eq!(escaped, r"/\r\n\u{1b}[2J\x20\u{202e}\u{e9}\\n\u{0}\u{7f}");
+    }
+
+    #[test]
+    fn dates_are_right_around_leap_days_and_centuries() {
+        let cases = [
+            (0, (1970, 1, 1)),
+            (58, (1970, 2, 28)),
+            (59, (1970, 3, 1)),
+            (789, (1972, 2, 29)),
+            (10_956, (1999, 12, 31)),
+            (11_016, (2000, 2, 29)),
+            (11_017, (2000, 3, 1)),
+            (47_540, (2100, 2, 28)),
+            (47_541, (2100, 3, 1)),
+        ];
+        for (days, date) in cases {
+            assert_eq!(date_of(days), date, "{days}");
+        }
+    }
+
+    #[test]
+    fn every_day_of_four_centuries_follows_the_one_before() {
+        let length = |year: u64, month: u64| match month {
+            2 if (year % 4 == 0 && year % 100 != 0) || year % 400 == 0 => 29,
+            2 => 28,
+            4 | 6 | 9 | 11 => 30,
+            _ => 31,
+        };
+        let mut expected = (1970, 1, 1);
+        for days in 0..146_097 {
+            assert_eq!(date_of(days), expected, "{days}");
+            let (year, month, day) = expected;
+            expected = match (month, day) {
+                (12, 31) => (year + 1, 1, 1),
+                (month, day) if day == length(year, month) => (year, month + 1, 1),
+                _ => (year, month, day + 1),
+            };
+        }
+    }
+}
