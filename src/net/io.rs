@@ -115,7 +115,6 @@ impl std::fmt::Debug for Io {
     }
 }
 
-fn read_once(stream: &mut dyn Stream, buffer: &mut BytesMut, cx: &mut Context<'_>) -> Poll<io::Result<usize>> {
-    let mut stream = stream;
+fn read_once(stream: &mut Box<dyn Stream>, buffer: &mut BytesMut, cx: &mut Context<'_>) -> Poll<io::Result<usize>> {
     pin!(stream.read_buf(buffer)).poll(cx)
 }

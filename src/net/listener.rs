@@ -121,6 +121,11 @@ pub(crate) fn bind_reuse_port(addr: SocketAddr) -> io::Result<std::net::TcpListe
 
 const BACKLOG: i32 = 1024;
 
+/// A listener of the standard library's on the present runtime.
+pub(crate) fn from_std(listener: std::net::TcpListener) -> io::Result<TcpListener> {
+    TcpListener::from_std(listener)
+}
+
 /// Whether accepting may work again in a moment: the peer left, or something has run out.
 pub(crate) fn is_temporary(error: &io::Error) -> bool {
     use io::ErrorKind::{ConnectionAborted, ConnectionReset, Interrupted, OutOfMemory, TimedOut, WouldBlock};

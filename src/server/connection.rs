@@ -139,8 +139,8 @@ impl Connection {
 
     fn poll_flush(&mut self, cx: &mut TaskContext<'_>) -> Poll<crate::Result<()>> {
         match &mut self.desk {
-            Some(desk) if desk.writer.wire().collected() > 0 => desk.writer.wire().poll_flush(cx),
-            _ => Poll::Ready(Ok(())),
+            Some(desk) => desk.writer.wire().poll_flush(cx),
+            None => Poll::Ready(Ok(())),
         }
     }
 

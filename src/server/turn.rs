@@ -122,16 +122,17 @@ async fn handle(connection: &mut Connection, desk: &mut Desk, turn: u64) -> Outc
         }
     }
     let settings = connection.settings.clone();
+    let handler = &settings.handler;
     let Desk { request, writer, .. } = desk;
     // A handler may panic before it has a future.
-    let answering = catch_unwind(AssertUnwindSafe(|| settings.handler.serve(writer, request)));
+    let answering = catch(move || handler.serve(writer, request));
     let mut answering = match answering {
         Ok(answering) => answering,
         Err(payload) => return panicked(payload),
     };
     let mut left = false;
     poll_fn(|cx| {
-        match catch_unwind(AssertUnwindSafe(|| answering.as_mut().poll(cx))) {
+        match catch(|| answering.as_mut().poll(cx)) {
             Ok(Poll::Ready(Ok(()))) => return Poll::Ready(Outcome::Done),
             Ok(Poll::Ready(Err(error))) => return Poll::Ready(Outcome::Failed(error)),
             Ok(Poll::Pending) => {}
@@ -146,6 +147,12 @@ async fn handle(connection: &mut Connection, desk: &mut Desk, turn: u64) -> Outc
         Poll::Pending
     })
     .await
+}
+
+/// A handler's panic, as a value. What the handler leaves half-done is its own: the writer and
+/// the request are only used again after they were cleared.
+fn catch<T>(act: impl FnOnce() -> T) -> Result<T, Box<dyn Any + Send>> {
+    catch_unwind(AssertUnwindSafe(act))
 }
 
 fn panicked(payload: Box<dyn Any + Send>) -> Outcome {

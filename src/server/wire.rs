@@ -130,13 +130,14 @@ impl Wire {
 
     /// Sends all that was collected. Cancel safe.
     pub(crate) async fn flush(&mut self) -> Result<()> {
-        if self.out.is_empty() {
-            return Ok(());
-        }
         poll_fn(|cx| self.poll_flush(cx)).await
     }
 
+    /// Sends all that was collected, if anything was.
     pub(crate) fn poll_flush(&mut self, cx: &mut Context<'_>) -> Poll<Result<()>> {
+        if self.out.is_empty() {
+            return Poll::Ready(Ok(()));
+        }
         self.check()?;
         match ready!(self.poll_send_collected(cx)) {
             Ok(()) => {

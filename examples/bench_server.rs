@@ -1,0 +1,41 @@
+//! The server that benchmarks drive: PORT and THREADS (1 = one runtime on one thread) say where
+//! and how; default limits.
+
+use std::env;
+
+use nethttp::{Bytes, Request, ResponseWriter, Result, ServeMux, Server, handle_with};
+
+fn main() -> Result<()> {
+    let mux = ServeMux::new();
+    mux.handle("GET /{$}", hello);
+    mux.handle("GET /big", handle_with(Bytes::from(vec![b'x'; 1 << 20]), big));
+    mux.handle("POST /echo", echo);
+
+    let port = env::var("PORT").unwrap_or_else(|_| "8000".into());
+    let threads = env::var("THREADS").ok().and_then(|text| text.parse().ok()).unwrap_or(0);
+    let mut server = Server::new(mux);
+    server.addr = format!("127.0.0.1:{port}");
+    server.serve_per_core(threads)
+}
+
+async fn hello(w: &mut ResponseWriter, _: &mut Request) -> Result<()> {
+    w.header().set("Content-Type", "text/plain");
+    w.write("Hello, World!").await
+}
+
+async fn big(content: &Bytes, w: &mut ResponseWriter, _: &mut Request) -> Result<()> {
+    w.header().set("Content-Type", "application/octet-stream");
+    w.header().set("Content-Length", content.len().to_string());
+    w.write_bytes(content.clone()).await
+}
+
+async fn echo(w: &mut ResponseWriter, r: &mut Request) -> Result<()> {
+    w.header().set("Content-Type", "application/octet-stream");
+    if let Some(length) = r.content_length {
+        w.header().set("Content-Length", length.to_string());
+    }
+    while let Some(chunk) = r.body.chunk().await? {
+        w.write_bytes(chunk).await?;
+    }
+    Ok(())
+}
