@@ -7,16 +7,25 @@
 //! does not depend on how the bytes were cut.
 
 mod chunked;
+mod encode;
 mod field_lines;
 mod framing;
 mod host;
 mod known;
+mod outgoing;
 mod request_head;
 mod request_line;
 mod target;
+#[cfg(test)]
+mod tests;
 
 pub(crate) use chunked::{Chunked, ChunkedReader};
+pub(crate) use encode::{
+    ConnectionField, ResponseHead, encode_chunk_end, encode_chunk_head, encode_informational, encode_last_chunk,
+    encode_response_head,
+};
 pub(crate) use field_lines::HeadLimits;
 pub(crate) use framing::Framing;
 pub(crate) use known::may_be_trailer;
+pub(crate) use outgoing::{AnswerFacts, Outgoing, outgoing};
 pub(crate) use request_head::{Expectation, RequestHead, RequestParser};
