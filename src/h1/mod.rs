@@ -26,6 +26,5 @@ pub(crate) use encode::{
 };
 pub(crate) use field_lines::HeadLimits;
 pub(crate) use framing::Framing;
-pub(crate) use known::may_be_trailer;
-pub(crate) use outgoing::{AnswerFacts, Outgoing, outgoing};
+pub(crate) use outgoing::{AnswerFacts, Outgoing, allows_content, outgoing};
 pub(crate) use request_head::{Expectation, RequestHead, RequestParser};

@@ -59,7 +59,7 @@ pub(crate) fn outgoing(facts: &AnswerFacts) -> Outgoing {
 }
 
 /// RFC 9110 §6.4.1.
-fn allows_content(status: StatusCode) -> bool {
+pub(crate) fn allows_content(status: StatusCode) -> bool {
     !status.is_informational() && status != StatusCode::NO_CONTENT && status != StatusCode::NOT_MODIFIED
 }
 

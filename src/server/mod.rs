@@ -44,4 +44,3 @@ pub use turn::abort;
 pub use verdict::CloseReason;
 pub use writer::{AutoField, ResponseWriter};
 
-pub(crate) use handler::AnyHandler;
