@@ -347,7 +347,7 @@ impl ResponseWriter {
             return Some(CloseReason::WriteFailed);
         }
         let pending = std::mem::take(&mut self.pending);
-        self.commit(&[], Some(pending.len() as u64));
+        self.commit(&pending, Some(pending.len() as u64));
         self.pending = pending;
         let Stage::Sent { outgoing, declared } = &self.stage else { return self.asked.close };
         let short = declared.is_some_and(|declared| self.written < declared) && !self.asked.head_request;
