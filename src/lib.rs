@@ -19,6 +19,6 @@ mod mux;
 mod server;
 
 #[cfg(feature = "server")]
-pub use mux::{DefaultServeMux, ServeMux};
+pub use mux::{DefaultServeMux, Lookup, ServeMux, default_serve_mux, handle};
 #[cfg(feature = "server")]
 pub use server::{Handler, HandlerFn, HandlerFuture, ResponseWriter, StateFn, handle_with};
