@@ -23,7 +23,7 @@ pub use message::{
     format_time, parse_time,
 };
 #[cfg(feature = "server")]
-pub use mux::{DefaultServeMux, ServeMux};
+pub use mux::{DefaultServeMux, Lookup, ServeMux, default_serve_mux, handle};
 #[cfg(feature = "server")]
 pub use net::Listener;
 #[cfg(all(feature = "server", feature = "json"))]

@@ -1,0 +1,194 @@
+//! Paths and hosts as they are compared, and where a redirect leads: pure functions on text.
+//!
+//! A path is cleaned as it was sent, with its escapes: `%2e%2e` is a name and no way up, `%2F` is
+//! part of a name. So nothing is unescaped twice, and a cleaned path means what the sent one did.
+
+use std::borrow::Cow;
+
+use percent_encoding::{AsciiSet, CONTROLS, utf8_percent_encode};
+
+/// The path without `.`, `..` and repeated slashes. It starts with a slash, and ends with one
+/// where the sent one did. Does not allocate when there is nothing to do.
+pub(super) fn clean_path(path: &str) -> Cow<'_, str> {
+    if is_clean(path) {
+        return Cow::Borrowed(path);
+    }
+    let mut kept = Vec::new();
+    for segment in path.split('/') {
+        match segment {
+            "" | "." => {}
+            // What leads above the root stays at the root (RFC 3986 §5.2.4).
+            ".." => _ = kept.pop(),
+            name => kept.push(name),
+        }
+    }
+    let mut clean = String::with_capacity(path.len() + 1);
+    for segment in kept {
+        clean.push('/');
+        clean.push_str(segment);
+    }
+    if clean.is_empty() || path.ends_with('/') {
+        clean.push('/');
+    }
+    Cow::Owned(clean)
+}
+
+fn is_clean(path: &str) -> bool {
+    let Some(mut rest) = path.strip_prefix('/') else { return false };
+    while let Some((segment, further)) = rest.split_once('/') {
+        if matches!(segment, "" | "." | "..") {
+            return false;
+        }
+        rest = further;
+    }
+    !matches!(rest, "." | "..")
+}
+
+/// The `Location` that leads to `path` on the same host with the query of the request.
+///
+/// What comes back always starts with one slash and a byte that is neither slash nor backslash:
+/// browsers take `//host` and `/\host` for another host. Escapes stay as they are; bytes that
+/// stand for themselves in no path get one.
+pub(super) fn location(path: &str, query: Option<&str>) -> String {
+    let mut location = String::with_capacity(path.len() + query.map_or(0, str::len) + 2);
+    location.push('/');
+    location.extend(utf8_percent_encode(path.trim_start_matches('/'), &NOT_IN_A_PATH));
+    if let Some(query) = query.filter(|query| !query.is_empty()) {
+        location.push('?');
+        location.extend(utf8_percent_encode(query, &NOT_IN_A_QUERY));
+    }
+    location
+}
+
+/// All that RFC 3986 §3.3 does not let stand in a path, but for `%`, `[` and `]`.
+pub(super) const NOT_IN_A_PATH: AsciiSet = CONTROLS
+    .add(b' ')
+    .add(b'"')
+    .add(b'#')
+    .add(b'<')
+    .add(b'>')
+    .add(b'?')
+    .add(b'\\')
+    .add(b'^')
+    .add(b'`')
+    .add(b'{')
+    .add(b'|')
+    .add(b'}');
+
+const NOT_IN_A_QUERY: AsciiSet = CONTROLS.add(b' ').add(b'"').add(b'#').add(b'<').add(b'>');
+
+/// The host of a `Host` field, without the port. What is no host and port stays as it is.
+pub(super) fn without_port(host: &str) -> &str {
+    if host.starts_with('[') {
+        return match host.split_once(']') {
+            Some((address, port)) if port.starts_with(':') => host.get(..=address.len()).unwrap_or(host),
+            _ => host,
+        };
+    }
+    match host.split_once(':') {
+        Some((name, port)) if !port.contains(':') => name,
+        _ => host,
+    }
+}
+
+/// The form of a host that hosts are compared in: lower case, and no brackets around an address.
+pub(super) fn folded_host(host: &str) -> Cow<'_, str> {
+    let host = host.strip_prefix('[').and_then(|host| host.strip_suffix(']')).unwrap_or(host);
+    match host.bytes().any(|b| b.is_ascii_uppercase()) {
+        true => Cow::Owned(host.to_ascii_lowercase()),
+        false => Cow::Borrowed(host),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_path_is_cleaned_of_dots_and_repeats() {
+        let cases = [
+            ("", "/"),
+            ("*", "/*"),
+            ("a/b", "/a/b"),
+            ("//", "/"),
+            ("///a", "/a"),
+            ("/a//b", "/a/b"),
+            ("/a/b//", "/a/b/"),
+            ("/.", "/"),
+            ("/./", "/"),
+            ("/a/.", "/a"),
+            ("/a/./", "/a/"),
+            ("/a/./b", "/a/b"),
+            ("/..", "/"),
+            ("/../..", "/"),
+            ("/../a", "/a"),
+            ("/a/..", "/"),
+            ("/a/../", "/"),
+            ("/a/b/..", "/a"),
+            ("/a/b/../", "/a/"),
+            ("/a/b/../../../c", "/c"),
+            ("//a.test/../b", "/b"),
+        ];
+        for (sent, clean) in cases {
+            assert_eq!(clean_path(sent), clean, "{sent}");
+            assert_eq!(clean_path(clean), clean, "cleaning twice is cleaning once");
+        }
+    }
+
+    #[test]
+    fn a_clean_path_is_not_copied() {
+        for path in ["/", "/a", "/a/", "/a/b", "/...", "/a/..b/.c", "/%2e%2e/%2F", "/a.b/", "/\u{e9}"] {
+            assert!(matches!(clean_path(path), Cow::Borrowed(same) if same == path), "{path}");
+        }
+    }
+
+    #[test]
+    fn a_location_never_leads_to_another_host() {
+        let cases = [
+            ("//a.test/", "/a.test/"),
+            ("///a.test", "/a.test"),
+            ("/\\a.test/", "/%5Ca.test/"),
+            ("\\\\a.test/", "/%5C%5Ca.test/"),
+            ("/\t/a.test/", "/%09/a.test/"),
+            ("/\r\nX-Bad: 1", "/%0D%0AX-Bad:%201"),
+        ];
+        for (path, expected) in cases {
+            assert_eq!(location(path, None), expected);
+        }
+    }
+
+    #[test]
+    fn a_location_keeps_escapes_and_query_as_sent() {
+        assert_eq!(location("/a%2Fb%25/%2e%2e/", Some("q=%2F&r=//x")), "/a%2Fb%25/%2e%2e/?q=%2F&r=//x");
+        assert_eq!(location("/caf\u{e9}/a|b", Some("caf\u{e9}=\"1\"")), "/caf%C3%A9/a%7Cb?caf%C3%A9=%221%22");
+        assert_eq!(location("/a/", Some("")), "/a/", "a query of nothing is none");
+    }
+
+    #[test]
+    fn a_port_is_no_part_of_the_host() {
+        let cases = [
+            ("a.test", "a.test"),
+            ("a.test:80", "a.test"),
+            ("a.test:", "a.test"),
+            (":80", ""),
+            ("", ""),
+            ("[::1]:80", "[::1]"),
+            ("[::1]", "[::1]"),
+            ("::1", "::1"),
+            ("[::1]x", "[::1]x"),
+            ("[::1", "[::1"),
+            ("a:b:80", "a:b:80"),
+        ];
+        for (host, expected) in cases {
+            assert_eq!(without_port(host), expected, "{host}");
+        }
+    }
+
+    #[test]
+    fn hosts_are_compared_in_lower_case_and_without_brackets() {
+        assert_eq!(folded_host("A.Test"), "a.test");
+        assert_eq!(folded_host("[::AB]"), "::ab");
+        assert_eq!(folded_host("[::1]:443"), "[::1]:443");
+        assert!(matches!(folded_host("a.test"), Cow::Borrowed("a.test")));
+    }
+}

@@ -1,0 +1,326 @@
+//! Which of two patterns is more specific, and how to tell people when neither is.
+//!
+//! A pattern stands for a set of requests. The smaller set wins where one holds the other; two
+//! sets that share a request while each has one of its own are refused at registration, so that
+//! no request ever has to be guessed at and the order of registration never matters.
+
+use percent_encoding::percent_encode;
+
+use super::clean::NOT_IN_A_PATH;
+use super::pattern::{Pattern, Segment};
+use crate::error::{Error, ErrorKind};
+
+/// How what the left one matches lies to what the right one matches.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Relation {
+    /// The same.
+    Equal,
+    /// All of the right one's, and more.
+    Wider,
+    /// A part of the right one's.
+    Narrower,
+    /// Some of the right one's, and some others.
+    Overlapping,
+    /// Nothing of the right one's.
+    Disjoint,
+}
+
+use Relation::{Disjoint, Equal, Narrower, Overlapping, Wider};
+
+impl Relation {
+    /// The relation of two wholes whose parts, each free of the other, have these relations.
+    fn and(self, other: Relation) -> Relation {
+        match (self, other) {
+            (Disjoint, _) | (_, Disjoint) => Disjoint,
+            (Equal, relation) | (relation, Equal) => relation,
+            (Wider, Wider) => Wider,
+            (Narrower, Narrower) => Narrower,
+            _ => Overlapping,
+        }
+    }
+}
+
+/// Why `new` may not be registered beside `old`; `None` when it may.
+pub(super) fn conflict(new: &Pattern, old: &Pattern) -> Option<Error> {
+    // A host wins over none, and two hosts are never asked for at once.
+    if new.host != old.host {
+        return None;
+    }
+    matches!(methods_and_paths(new, old), Equal | Overlapping).then(|| {
+        let message = format!(
+            "pattern {:?} (registered at {}) conflicts with pattern {:?} (registered at {}): {}",
+            new.text,
+            new.location,
+            old.text,
+            old.location,
+            explain(new, old)
+        );
+        Error::new(ErrorKind::Invalid, message)
+    })
+}
+
+/// Compares methods and paths, not hosts.
+pub(super) fn methods_and_paths(left: &Pattern, right: &Pattern) -> Relation {
+    match methods(left, right) {
+        Disjoint => Disjoint,
+        relation => relation.and(paths(left, right)),
+    }
+}
+
+fn methods(left: &Pattern, right: &Pattern) -> Relation {
+    match (left.method.as_deref(), right.method.as_deref()) {
+        (left, right) if left == right => Equal,
+        // GET serves HEAD too.
+        (None, _) | (Some("GET"), Some("HEAD")) => Wider,
+        (_, None) | (Some("HEAD"), Some("GET")) => Narrower,
+        _ => Disjoint,
+    }
+}
+
+fn paths(left: &Pattern, right: &Pattern) -> Relation {
+    let mut relation = Equal;
+    for (left, right) in left.segments.iter().zip(&right.segments) {
+        relation = relation.and(segments(left, right));
+        if relation == Disjoint {
+            return Disjoint;
+        }
+    }
+    // What is left over of the longer one is a part of what the shorter one's rest matches.
+    match left.segments.len().cmp(&right.segments.len()) {
+        std::cmp::Ordering::Equal => relation,
+        std::cmp::Ordering::Less if left.ends_in_rest() => relation.and(Wider),
+        std::cmp::Ordering::Greater if right.ends_in_rest() => relation.and(Narrower),
+        _ => Disjoint,
+    }
+}
+
+fn segments(left: &Segment, right: &Segment) -> Relation {
+    use Segment::{Literal, Rest, Single, Slash};
+    match (left, right) {
+        (Rest(_), Rest(_)) | (Single(_), Single(_)) | (Slash, Slash) => Equal,
+        (Literal(left), Literal(right)) if left == right => Equal,
+        (Rest(_), _) | (Single(_), Literal(_)) => Wider,
+        (_, Rest(_)) | (Literal(_), Single(_)) => Narrower,
+        // No name, and no wildcard for one, stands for a slash at the end.
+        (Literal(_), Literal(_) | Slash) | (Single(_), Slash) | (Slash, _) => Disjoint,
+    }
+}
+
+fn explain(new: &Pattern, old: &Pattern) -> String {
+    let (left, right) = (&new.text, &old.text);
+    match (methods(new, old), paths(new, old)) {
+        (Equal, Equal) => "both match the same requests".into(),
+        (_, Overlapping) => format!(
+            "both match {:?}, and neither is more specific; {left:?} alone matches {:?}, {right:?} alone matches {:?}",
+            path_of_both(new, old),
+            path_of_left(new, old),
+            path_of_left(old, new),
+        ),
+        (Wider, _) => format!("{left:?} matches more methods, but its path is more specific"),
+        _ => format!("{left:?} matches fewer methods, but its path is more general"),
+    }
+}
+
+/// A path that both match, for patterns whose paths are not disjoint.
+fn path_of_both(left: &Pattern, right: &Pattern) -> String {
+    let mut path = String::new();
+    for (left, right) in left.segments.iter().zip(&right.segments) {
+        push(&mut path, narrower(left, right));
+    }
+    push_left_over(&mut path, left, right);
+    push_left_over(&mut path, right, left);
+    path
+}
+
+/// A path that the left one matches and the right one does not, for patterns whose paths overlap.
+fn path_of_left(left: &Pattern, right: &Pattern) -> String {
+    let mut path = String::new();
+    for (left, right) in left.segments.iter().zip(&right.segments) {
+        match (left, right) {
+            // The only thing that {$} does not match is a name.
+            (Segment::Rest(name), Segment::Slash) => {
+                path.push('/');
+                path.push_str(name.as_deref().unwrap_or("x"));
+                return path;
+            }
+            // Nothing at all is a rest, but no segment.
+            (Segment::Rest(_), _) => {
+                path.push('/');
+                return path;
+            }
+            (Segment::Single(name), Segment::Literal(literal)) if name.as_bytes() == &**literal => {
+                push(&mut path, left);
+                path.push('x');
+            }
+            (Segment::Single(_), Segment::Literal(_)) => push(&mut path, left),
+            _ => push(&mut path, narrower(left, right)),
+        }
+    }
+    push_left_over(&mut path, left, right);
+    path
+}
+
+fn narrower<'a>(left: &'a Segment, right: &'a Segment) -> &'a Segment {
+    if segments(left, right) == Wider { right } else { left }
+}
+
+/// What the longer one has beyond the shorter one.
+fn push_left_over(path: &mut String, longer: &Pattern, shorter: &Pattern) {
+    for segment in longer.segments.iter().skip(shorter.segments.len()) {
+        push(path, segment);
+    }
+}
+
+/// A piece of path that this segment matches; a wildcard stands for its own name.
+fn push(path: &mut String, segment: &Segment) {
+    // A rest wants the last slash only, and after one there is no second.
+    path.push('/');
+    match segment {
+        Segment::Literal(literal) => path.extend(percent_encode(literal, &NOT_IN_A_SEGMENT)),
+        Segment::Single(name) => path.push_str(name),
+        Segment::Rest(_) | Segment::Slash => {}
+    }
+}
+
+const NOT_IN_A_SEGMENT: percent_encoding::AsciiSet = NOT_IN_A_PATH.add(b'/').add(b'%');
+
+#[cfg(test)]
+pub(super) mod tests {
+    use std::panic::Location;
+
+    use super::super::segment::{Step, decode, step};
+    use super::*;
+
+    pub(in super::super) fn pattern(text: &str) -> Pattern {
+        Pattern::parse(text, Location::caller()).unwrap()
+    }
+
+    /// The rule of one pattern, written down apart from the tree.
+    pub(in super::super) fn matches_path(pattern: &Pattern, path: &str) -> bool {
+        let mut rest = path;
+        for segment in &pattern.segments {
+            match (segment, step(rest)) {
+                (Segment::Rest(_), Step::Slash | Step::Segment(..)) | (Segment::Slash, Step::Slash) => return true,
+                (Segment::Single(_), Step::Segment(_, further)) => rest = further,
+                (Segment::Literal(name), Step::Segment(sent, further)) if **name == *decode(sent) => rest = further,
+                _ => return false,
+            }
+        }
+        step(rest) == Step::End
+    }
+
+    fn mirrored(relation: Relation) -> Relation {
+        match relation {
+            Wider => Narrower,
+            Narrower => Wider,
+            same => same,
+        }
+    }
+
+    #[test]
+    fn methods_and_paths_are_compared_as_sets() {
+        let cases = [
+            ("/", "/", Equal),
+            ("/a", "/a", Equal),
+            ("/{x}", "/{y}", Equal),
+            ("/{x...}", "/", Equal),
+            ("/%61", "/a", Equal),
+            ("GET /a", "GET /a", Equal),
+            ("/", "/a", Wider),
+            ("/", "/{$}", Wider),
+            ("/", "/{x}", Wider),
+            ("/{x}", "/a", Wider),
+            ("/{x}", "/%2F", Wider),
+            ("/a/", "/a/b/c", Wider),
+            ("/a/", "/a/{$}", Wider),
+            ("/a", "GET /a", Wider),
+            ("GET /a", "HEAD /a", Wider),
+            ("/", "GET /a", Wider),
+            ("/{x}/{y}", "/a/b", Wider),
+            ("/{x}/b/{y...}", "/a/b/c", Wider),
+            ("/a", "/b", Disjoint),
+            ("/a", "/a/", Disjoint),
+            ("/a", "/a/b", Disjoint),
+            ("/{x}", "/{$}", Disjoint),
+            ("/{x}", "/{x}/", Disjoint),
+            ("/a/{x}", "/b/{x}", Disjoint),
+            ("/a/{$}", "/a/b", Disjoint),
+            ("/%2F", "/{$}", Disjoint),
+            ("/{x}/a", "/b/{y}/", Disjoint),
+            ("GET /a", "POST /a", Disjoint),
+            ("HEAD /a", "POST /a", Disjoint),
+            ("GET /a", "get /a", Disjoint),
+            ("/a/{x}", "/{x}/b", Overlapping),
+            ("/a/", "/{x}/b", Overlapping),
+            ("/a/{x...}", "/{x}/{$}", Overlapping),
+            ("/{x}/b/", "/a/{y}/c", Overlapping),
+            ("GET /", "/a", Overlapping),
+            ("GET /a", "HEAD /", Wider.and(Narrower)),
+        ];
+        for (left, right, expected) in cases {
+            let (left, right) = (pattern(left), pattern(right));
+            assert_eq!(methods_and_paths(&left, &right), expected, "{} {}", left.text, right.text);
+            assert_eq!(methods_and_paths(&right, &left), mirrored(expected), "{} {}", right.text, left.text);
+        }
+    }
+
+    #[test]
+    fn a_host_never_conflicts_with_another_or_with_none() {
+        assert!(conflict(&pattern("a.test/"), &pattern("/")).is_none());
+        assert!(conflict(&pattern("a.test/a/{x}"), &pattern("/{x}/a")).is_none());
+        assert!(conflict(&pattern("a.test/"), &pattern("b.test/")).is_none());
+        assert!(conflict(&pattern("a.test/"), &pattern("A.TEST/")).is_some(), "hosts fold case");
+    }
+
+    #[test]
+    fn a_conflict_is_explained() {
+        let cases = [
+            ("/a", "/a", "both match the same requests"),
+            ("GET /{x}", "GET /{y}", "both match the same requests"),
+            ("GET /", "/a", "\"GET /\" matches fewer methods, but its path is more general"),
+            ("/a", "GET /", "\"/a\" matches more methods, but its path is more specific"),
+            ("HEAD /", "GET /a", "\"HEAD /\" matches fewer methods, but its path is more general"),
+            (
+                "/a/{x}",
+                "/{y}/b",
+                "both match \"/a/b\", and neither is more specific; \
+                 \"/a/{x}\" alone matches \"/a/x\", \"/{y}/b\" alone matches \"/y/b\"",
+            ),
+        ];
+        for (new, old, why) in cases {
+            let message = conflict(&pattern(new), &pattern(old)).unwrap().to_string();
+            assert!(message.starts_with(&format!("pattern {new:?} (registered at ")), "{message}");
+            assert!(message.contains(&format!(") conflicts with pattern {old:?} (registered at ")), "{message}");
+            assert!(message.ends_with(&format!("): {why}")), "{message}");
+        }
+    }
+
+    #[test]
+    fn the_paths_that_explain_an_overlap_are_what_they_are_said_to_be() {
+        let cases = [
+            ("/a/{x}", "/{y}/b"),
+            ("/a/", "/{x}/b"),
+            ("/a/", "/{x}/{$}"),
+            ("/a/{a...}", "/{x}/{$}"),
+            ("/{x}/b/", "/a/{y}/c"),
+            ("/{x}/b/", "/a/{y...}"),
+            ("/{x}/b/{z}/", "/a/{y}/{z}/{w}/"),
+            ("/{a}/b", "/a/{b}"),
+            ("/{x}/a%2Fb", "/%25/{x}"),
+            ("/{x}/c/{y}/d", "/a/{x}/b/"),
+            ("/{x}/{$}", "/a/{y...}"),
+        ];
+        for (left, right) in cases.into_iter().flat_map(|(left, right)| [(left, right), (right, left)]) {
+            let (left, right) = (pattern(left), pattern(right));
+            assert_eq!(paths(&left, &right), Overlapping, "{} {}", left.text, right.text);
+            let (both, alone) = (path_of_both(&left, &right), path_of_left(&left, &right));
+            assert!(matches_path(&left, &both) && matches_path(&right, &both), "{} {}: {both}", left.text, right.text);
+            assert!(
+                matches_path(&left, &alone) && !matches_path(&right, &alone),
+                "{} {}: {alone}",
+                left.text,
+                right.text
+            );
+        }
+    }
+}

@@ -1,0 +1,364 @@
+//! What a route matches: the text of a pattern, taken apart.
+
+use std::borrow::Cow;
+use std::panic::Location;
+use std::sync::Arc;
+
+use super::clean::{clean_path, folded_host};
+use super::segment::{Step, decode, decode_text, step};
+use crate::error::{Error, ErrorKind, Result};
+use crate::message::is_token;
+
+/// `[METHOD ][HOST]/[PATH]`, parsed.
+#[derive(Debug)]
+pub(super) struct Pattern {
+    /// As the user wrote it.
+    pub(super) text: Arc<str>,
+    /// `None` stands for every method.
+    pub(super) method: Option<Box<str>>,
+    /// In the form that hosts are compared in; `None` stands for every host.
+    pub(super) host: Option<Box<str>>,
+    /// Never empty.
+    pub(super) segments: Box<[Segment]>,
+    /// Where it was registered.
+    pub(super) location: &'static Location<'static>,
+}
+
+/// What stands between two slashes of a pattern.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Segment {
+    /// This name, unescaped: bytes, for an escape may stand for any.
+    Literal(Box<[u8]>),
+    /// `{name}`: any one segment.
+    Single(Arc<str>),
+    /// `{name...}` or, without a name, a slash at the end: whatever follows, or nothing.
+    Rest(Option<Arc<str>>),
+    /// `{$}`: the end of a path that ends in a slash.
+    Slash,
+}
+
+/// Nobody writes longer paths, and a lookup recurses once for each segment.
+const MAX_SEGMENTS: usize = 256;
+
+impl Pattern {
+    /// Parses the text of a pattern that is registered at `location`.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Invalid`], with the place and the right spelling.
+    pub(super) fn parse(text: &str, location: &'static Location<'static>) -> Result<Pattern> {
+        if text.is_empty() {
+            return Err(refuse(text, 0, "it is empty; \"/\" matches every path"));
+        }
+        let (method, rest) = split_method(text)?;
+        let (host, path) = split_host(text, rest)?;
+        // Paths are cleaned before they are matched, but for CONNECT.
+        if !matches!(method, None | Some("CONNECT")) && clean_path(path) != path {
+            let why = format!("no request has this path, for paths are cleaned first; write {:?}", clean_path(path));
+            return Err(refuse(text, text.len() - path.len(), why));
+        }
+        Ok(Pattern {
+            text: text.into(),
+            method: method.map(Box::from),
+            host: Some(folded_host(host).into_owned().into_boxed_str()).filter(|host| !host.is_empty()),
+            segments: parse_path(text, path)?.into(),
+            location,
+        })
+    }
+
+    /// How the path ends: a pattern that ends in a rest matches paths of any greater length.
+    pub(super) fn ends_in_rest(&self) -> bool {
+        matches!(self.segments.last(), Some(Segment::Rest(_)))
+    }
+
+    /// Gives every named wildcard what it stands for in a path that this pattern matches.
+    ///
+    /// A value that is no UTF-8 once it is unescaped has U+FFFD where it is not: the request is
+    /// answered all the same, for a handler may not care for the value.
+    pub(super) fn capture(&self, path: &str, mut found: impl FnMut(&Arc<str>, String)) {
+        let mut rest = path;
+        for segment in &self.segments {
+            match (segment, step(rest)) {
+                (Segment::Rest(Some(name)), _) => found(name, decode_text(rest.strip_prefix('/').unwrap_or(rest))),
+                (Segment::Single(name), Step::Segment(sent, further)) => {
+                    found(name, decode_text(sent));
+                    rest = further;
+                }
+                (Segment::Literal(_), Step::Segment(_, further)) => rest = further,
+                _ => return,
+            }
+        }
+    }
+}
+
+fn split_method(text: &str) -> Result<(Option<&str>, &str)> {
+    let Some((method, rest)) = text.split_once([' ', '\t']) else { return Ok((None, text)) };
+    let rest = rest.trim_start_matches([' ', '\t']);
+    if method.is_empty() {
+        return Ok((None, rest));
+    }
+    if !is_token(method.as_bytes()) {
+        return Err(refuse(text, 0, format!("{method:?} is no method (a space in a path is %20)")));
+    }
+    Ok((Some(method), rest))
+}
+
+fn split_host<'a>(text: &str, rest: &'a str) -> Result<(&'a str, &'a str)> {
+    let offset = text.len() - rest.len();
+    let Some((host, _)) = rest.split_once('/') else {
+        return Err(refuse(text, offset, "there is no path; a path starts with '/'"));
+    };
+    if let Some((before, _)) = host.split_once(['{', '}']) {
+        return Err(refuse(text, offset + before.len(), "a host has no wildcards; is the '/' before it missing?"));
+    }
+    if let Some((before, _)) = host.split_once([' ', '\t']) {
+        return Err(refuse(text, offset + before.len(), "there is a space in the host"));
+    }
+    Ok((host, rest.get(host.len()..).unwrap_or_default()))
+}
+
+fn parse_path(text: &str, path: &str) -> Result<Vec<Segment>> {
+    let mut segments = Vec::new();
+    let mut rest = path;
+    while let Some(after) = rest.strip_prefix('/') {
+        let offset = text.len() - after.len();
+        if segments.len() == MAX_SEGMENTS {
+            return Err(refuse(text, offset, format!("the path has more than {MAX_SEGMENTS} segments")));
+        }
+        if after.is_empty() {
+            segments.push(Segment::Rest(None));
+            break;
+        }
+        let (segment, further) = after.find('/').map_or((after, ""), |at| after.split_at(at));
+        let segment = parse_segment(segment).map_err(|why| refuse(text, offset, why))?;
+        check_place(&segment, &segments, further).map_err(|why| refuse(text, offset, why))?;
+        segments.push(segment);
+        rest = further;
+    }
+    Ok(segments)
+}
+
+fn parse_segment(segment: &str) -> Result<Segment, Cow<'static, str>> {
+    if segment == "*" {
+        return Err("'*' is no wildcard; write {name} for one segment, {name...} for the rest of the path, \
+                    or %2A for a star"
+            .into());
+    }
+    if let Some(name) = segment.strip_prefix(':') {
+        return Err(format!("\":{name}\" is no wildcard; write {{{name}}}, or %3A{name} for a colon").into());
+    }
+    if !segment.contains(['{', '}']) {
+        return Ok(Segment::Literal(decode(segment).into()));
+    }
+    let inner = segment.strip_prefix('{').and_then(|segment| segment.strip_suffix('}'));
+    match inner.filter(|inner| !inner.contains(['{', '}'])) {
+        Some(inner) => parse_wildcard(inner),
+        None if is_balanced(segment) => {
+            Err(format!("{segment:?} is no wildcard; {{name}} must be all between two slashes").into())
+        }
+        None => Err(format!("unbalanced braces in {segment:?}; write {{name}}, or %7B and %7D for braces").into()),
+    }
+}
+
+fn parse_wildcard(inner: &str) -> Result<Segment, Cow<'static, str>> {
+    if inner == "$" {
+        return Ok(Segment::Slash);
+    }
+    let (name, is_rest) = inner.strip_suffix("...").map_or((inner, false), |name| (name, true));
+    if name.is_empty() {
+        return Err("a wildcard needs a name".into());
+    }
+    if !is_identifier(name) {
+        return Err(format!("{name:?} is no name; letters, digits and '_' make one, a digit not at its start").into());
+    }
+    Ok(if is_rest { Segment::Rest(Some(name.into())) } else { Segment::Single(name.into()) })
+}
+
+/// What a segment may not be because of those before it and of what follows.
+fn check_place(segment: &Segment, before: &[Segment], further: &str) -> Result<(), Cow<'static, str>> {
+    match segment {
+        Segment::Slash if !further.is_empty() => return Err("{$} may only stand at the end".into()),
+        Segment::Rest(Some(name)) if !further.is_empty() => {
+            return Err(format!("{{{name}...}} may only stand at the end").into());
+        }
+        _ => {}
+    }
+    match segment.name() {
+        Some(name) if before.iter().any(|other| other.name() == Some(name)) => {
+            Err(format!("the name {name:?} is there twice").into())
+        }
+        _ => Ok(()),
+    }
+}
+
+impl Segment {
+    fn name(&self) -> Option<&str> {
+        match self {
+            Segment::Single(name) | Segment::Rest(Some(name)) => Some(name),
+            Segment::Literal(_) | Segment::Rest(None) | Segment::Slash => None,
+        }
+    }
+}
+
+fn is_identifier(name: &str) -> bool {
+    let mut letters = name.chars();
+    letters.next().is_some_and(|first| first.is_alphabetic() || first == '_')
+        && letters.all(|letter| letter.is_alphanumeric() || letter == '_')
+}
+
+fn is_balanced(segment: &str) -> bool {
+    let mut open = 0_usize;
+    for byte in segment.bytes() {
+        match byte {
+            b'{' => open += 1,
+            b'}' if open == 0 => return false,
+            b'}' => open -= 1,
+            _ => {}
+        }
+    }
+    open == 0
+}
+
+fn refuse(text: &str, offset: usize, why: impl AsRef<str>) -> Error {
+    Error::new(ErrorKind::Invalid, format!("pattern {text:?}, at offset {offset}: {}", why.as_ref()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn parse(text: &str) -> Result<Pattern> {
+        Pattern::parse(text, Location::caller())
+    }
+
+    fn literal(text: &str) -> Segment {
+        Segment::Literal(text.as_bytes().into())
+    }
+
+    fn single(name: &str) -> Segment {
+        Segment::Single(name.into())
+    }
+
+    fn rest(name: &str) -> Segment {
+        Segment::Rest(Some(name.into()).filter(|_| !name.is_empty()))
+    }
+
+    #[test]
+    fn a_pattern_has_a_method_a_host_and_segments() {
+        let cases: &[(&str, &str, &str, &[Segment])] = &[
+            ("/", "", "", &[rest("")]),
+            ("/a", "", "", &[literal("a")]),
+            ("/a/", "", "", &[literal("a"), rest("")]),
+            ("/{$}", "", "", &[Segment::Slash]),
+            ("/a/{$}", "", "", &[literal("a"), Segment::Slash]),
+            ("/a/{x}/b/{y...}", "", "", &[literal("a"), single("x"), literal("b"), rest("y")]),
+            ("/{x}/", "", "", &[single("x"), rest("")]),
+            ("/{größe}/{_1}", "", "", &[single("größe"), single("_1")]),
+            ("a.test/b", "", "a.test", &[literal("b")]),
+            ("A.Test:8080/b", "", "a.test:8080", &[literal("b")]),
+            ("[::1]/b", "", "::1", &[literal("b")]),
+            ("GET /", "GET", "", &[rest("")]),
+            ("GET \t a.test/", "GET", "a.test", &[rest("")]),
+            (" \t/a", "", "", &[literal("a")]),
+            ("get /a", "get", "", &[literal("a")]),
+            ("B!REW /a", "B!REW", "", &[literal("a")]),
+            ("/%61%62/%7Bx%7D", "", "", &[literal("ab"), literal("{x}")]),
+            ("/a%2Fb/%2F", "", "", &[literal("a/b"), literal("/")]),
+            ("/100%/%zz", "", "", &[literal("100%"), literal("%zz")]),
+            ("/%2A/%3Aid/a*/a:b", "", "", &[literal("*"), literal(":id"), literal("a*"), literal("a:b")]),
+            (" /a b", "", "", &[literal("a b")]),
+            ("//a", "", "", &[literal(""), literal("a")]),
+            ("CONNECT /a//", "CONNECT", "", &[literal("a"), literal(""), rest("")]),
+        ];
+        for (text, method, host, segments) in cases {
+            let pattern = parse(text).unwrap();
+            assert_eq!(pattern.method.as_deref().unwrap_or_default(), *method, "{text}");
+            assert_eq!(pattern.host.as_deref().unwrap_or_default(), *host, "{text}");
+            assert_eq!(&*pattern.segments, *segments, "{text}");
+            assert_eq!(&*pattern.text, *text);
+        }
+    }
+
+    #[test]
+    fn a_wrong_pattern_is_refused_with_its_place_and_the_right_spelling() {
+        let cases = [
+            ("", 0, "empty"),
+            ("A=B /", 0, "\"A=B\" is no method"),
+            ("/a b", 0, "a space in a path is %20"),
+            ("a.test", 0, "no path"),
+            ("GET a.test", 4, "no path"),
+            ("GET  ", 5, "no path"),
+            ("GET POST /", 8, "space in the host"),
+            ("{host}/", 0, "host has no wildcards"),
+            ("GET a{b}/", 5, "host has no wildcards"),
+            ("GET //", 4, "write \"/\""),
+            ("POST a.test/a/../b", 11, "write \"/b\""),
+            ("HEAD /a/./", 5, "write \"/a/\""),
+            ("/{", 1, "unbalanced"),
+            ("/}", 1, "unbalanced"),
+            ("/a/x}", 3, "unbalanced"),
+            ("/{x", 1, "unbalanced"),
+            ("/{a}}", 1, "unbalanced"),
+            ("/}{", 1, "unbalanced"),
+            ("/{{a}}", 1, "all between two slashes"),
+            ("/a{x}", 1, "all between two slashes"),
+            ("/{x}a", 1, "all between two slashes"),
+            ("/{a}{b}", 1, "all between two slashes"),
+            ("/{x}.html", 1, "all between two slashes"),
+            ("/{}", 1, "needs a name"),
+            ("/{...}", 1, "needs a name"),
+            ("/{1a}", 1, "\"1a\" is no name"),
+            ("/{a-b}", 1, "\"a-b\" is no name"),
+            ("/{a.}", 1, "\"a.\" is no name"),
+            ("/{ a}", 0, "no method"),
+            ("GET /{ a}", 5, "\" a\" is no name"),
+            ("/{a....}", 1, "\"a.\" is no name"),
+            ("/{$x}", 1, "\"$x\" is no name"),
+            ("/a/{$}/", 3, "{$} may only stand at the end"),
+            ("/{$}/a", 1, "{$} may only stand at the end"),
+            ("/{a...}/", 1, "{a...} may only stand at the end"),
+            ("/{a}/b/{a}", 7, "\"a\" is there twice"),
+            ("/{a}/{a...}", 5, "\"a\" is there twice"),
+            ("/a/*", 3, "write {name} for one segment, {name...} for the rest"),
+            ("/*/a", 1, "%2A for a star"),
+            ("/a/:id/b", 3, "write {id}, or %3Aid for a colon"),
+        ];
+        for (text, offset, why) in cases {
+            let error = parse(text).expect_err(text);
+            assert_eq!(error.kind(), ErrorKind::Invalid, "{text}");
+            let message = error.to_string();
+            assert!(message.starts_with(&format!("pattern {text:?}, at offset {offset}: ")), "{message}");
+            assert!(message.contains(why), "{message}: {why}");
+        }
+    }
+
+    #[test]
+    fn a_pattern_has_a_bounded_number_of_segments() {
+        assert_eq!(parse(&"/a".repeat(MAX_SEGMENTS)).unwrap().segments.len(), MAX_SEGMENTS);
+        assert!(parse(&"/a".repeat(MAX_SEGMENTS + 1)).unwrap_err().to_string().contains("256 segments"));
+    }
+
+    #[test]
+    fn captured_values_are_unescaped_one_by_one() {
+        let cases: &[(&str, &str, &[(&str, &str)])] = &[
+            ("/a", "/a", &[]),
+            ("/{x}", "/a%2Fb", &[("x", "a/b")]),
+            ("/{x}", "/%", &[("x", "%")]),
+            ("/{x}", "/%zz%20", &[("x", "%zz%20")]),
+            ("/{x}", "/%ff", &[("x", "\u{fffd}")]),
+            ("/{x}", "/caf%C3%A9+", &[("x", "caf\u{e9}+")]),
+            ("/a/{x}/b/{y...}", "/a/1/b/2/%33", &[("x", "1"), ("y", "2/3")]),
+            ("/a/{y...}", "/a/", &[("y", "")]),
+            ("/{y...}", "/", &[("y", "")]),
+            ("/{y...}", "/a//b/", &[("y", "a//b/")]),
+            ("/{x}/", "/1/2/3", &[("x", "1")]),
+            ("/{x}/{$}", "/1/", &[("x", "1")]),
+            ("CONNECT /{x}/a", "//a", &[("x", "")]),
+        ];
+        for (text, path, expected) in cases {
+            let mut values = Vec::new();
+            parse(text).unwrap().capture(path, |name, value| values.push((name.to_string(), value)));
+            let values: Vec<_> = values.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();
+            assert_eq!(values, *expected, "{text} {path}");
+        }
+    }
+}

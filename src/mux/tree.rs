@@ -1,0 +1,204 @@
+//! The routes as a tree: host, then method, then segment by segment.
+//!
+//! A lookup goes down by the names of the request, so its cost is that of the path and does not
+//! grow with the number of routes. Where a name leads nowhere it goes back and tries the
+//! wildcard beside it. Each node lies on one way from the root, so a lookup meets it once at
+//! most, however the path looks: the work is bounded by the nodes that the program registered
+//! (and, level by level, by twice those of the level before), never by what a peer sends.
+
+use std::collections::{BTreeSet, HashMap};
+
+use super::clean::folded_host;
+use super::pattern::{Pattern, Segment};
+use super::segment::{Step, decode, step};
+
+/// The place of a route in the arena.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct RouteId(pub(super) usize);
+
+/// The place of a node in the tree.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct NodeId(usize);
+
+/// What routes there are, by what they match.
+#[derive(Default)]
+pub(super) struct Tree {
+    nodes: Vec<Node>,
+    hosts: HashMap<Box<str>, Methods>,
+    hostless: Methods,
+}
+
+/// The roots of the paths of one host.
+#[derive(Default)]
+struct Methods {
+    named: Children,
+    any: Option<NodeId>,
+}
+
+/// What may follow a part of a path.
+#[derive(Default)]
+struct Node {
+    children: Children,
+    single: Option<NodeId>,
+    /// The route whose path ends here,
+    end: Option<RouteId>,
+    /// whose path ends here with a slash,
+    slash: Option<RouteId>,
+    /// or goes on with anything.
+    rest: Option<RouteId>,
+}
+
+/// How a route was found.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Found {
+    /// Its pattern has a piece for each piece of the path.
+    Exact(RouteId),
+    /// A part of the path is left to the rest at the end of its pattern.
+    Within(RouteId),
+}
+
+/// What to take the end of a path for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Ending {
+    /// What it is.
+    AsSent,
+    /// As if a slash followed. Only for paths that do not end in one.
+    WithSlash,
+}
+
+impl Tree {
+    /// Puts a route in; nothing in the tree may conflict with it.
+    pub(super) fn insert(&mut self, pattern: &Pattern, route: RouteId) {
+        let mut at = self.root_for(pattern);
+        for segment in &pattern.segments {
+            let node = &mut self.nodes[at.0];
+            let next = match segment {
+                Segment::Literal(name) => node.children.get(name),
+                Segment::Single(_) => node.single,
+                Segment::Slash => return node.slash = Some(route),
+                Segment::Rest(_) => return node.rest = Some(route),
+            };
+            at = next.unwrap_or_else(|| self.grow(at, segment));
+        }
+        self.nodes[at.0].end = Some(route);
+    }
+
+    /// The most specific route for this request, in the host's own routes first.
+    pub(super) fn find(&self, host: &str, method: &str, path: &str, ending: Ending) -> Option<Found> {
+        self.methods_for(host).find_map(|methods| {
+            let named = methods.named.get(method.as_bytes());
+            let get = (method == "HEAD").then(|| methods.named.get(b"GET")).flatten();
+            [named, get, methods.any].into_iter().flatten().find_map(|root| self.walk(root, path, ending))
+        })
+    }
+
+    /// The methods that this path has routes for, as it is or with a slash at its end. Those that
+    /// match every method are left out: they are found first.
+    pub(super) fn allowed(&self, host: &str, path: &str) -> BTreeSet<&str> {
+        let endings: &[Ending] =
+            if path.ends_with('/') { &[Ending::AsSent] } else { &[Ending::AsSent, Ending::WithSlash] };
+        let mut allowed = BTreeSet::new();
+        for (method, root) in self.methods_for(host).flat_map(|methods| methods.named.iter()) {
+            if endings.iter().any(|&ending| self.walk(root, path, ending).is_some()) {
+                allowed.extend(std::str::from_utf8(method));
+            }
+        }
+        if allowed.contains("GET") {
+            allowed.insert("HEAD");
+        }
+        allowed
+    }
+
+    /// Names first, then the wildcard for one, then the rest: the narrower ways first. That what
+    /// is found first is the most specific holds because overlaps are refused.
+    fn walk(&self, at: NodeId, path: &str, ending: Ending) -> Option<Found> {
+        let node = self.nodes.get(at.0)?;
+        match step(path) {
+            Step::End if ending == Ending::AsSent => node.end.map(Found::Exact),
+            Step::End | Step::Slash => node.slash.or(node.rest).map(Found::Exact),
+            Step::Segment(segment, further) => {
+                let named = node.children.get(&decode(segment));
+                let mut ways = [named, node.single].into_iter().flatten();
+                ways.find_map(|way| self.walk(way, further, ending)).or(node.rest.map(Found::Within))
+            }
+        }
+    }
+
+    fn methods_for(&self, host: &str) -> impl Iterator<Item = &Methods> {
+        let own = if self.hosts.is_empty() { None } else { self.hosts.get(&*folded_host(host)) };
+        own.into_iter().chain([&self.hostless])
+    }
+
+    fn root_for(&mut self, pattern: &Pattern) -> NodeId {
+        let fresh = NodeId(self.nodes.len());
+        let methods = match &pattern.host {
+            Some(host) => self.hosts.entry(host.clone()).or_default(),
+            None => &mut self.hostless,
+        };
+        let root = match &pattern.method {
+            Some(method) => methods.named.get_or_insert(method.as_bytes(), fresh),
+            None => *methods.any.get_or_insert(fresh),
+        };
+        if root == fresh {
+            self.nodes.push(Node::default());
+        }
+        root
+    }
+
+    fn grow(&mut self, at: NodeId, segment: &Segment) -> NodeId {
+        let fresh = NodeId(self.nodes.len());
+        let node = &mut self.nodes[at.0];
+        match segment {
+            Segment::Literal(name) => _ = node.children.get_or_insert(name, fresh),
+            _ => node.single = Some(fresh),
+        }
+        self.nodes.push(Node::default());
+        fresh
+    }
+}
+
+/// Nodes by name: a list while it is short, for comparing a few names is cheaper than hashing.
+enum Children {
+    Few(Vec<(Box<[u8]>, NodeId)>),
+    Many(HashMap<Box<[u8]>, NodeId>),
+}
+
+/// The longest list.
+const FEW: usize = 8;
+
+impl Default for Children {
+    fn default() -> Children {
+        Children::Few(Vec::new())
+    }
+}
+
+impl Children {
+    fn get(&self, name: &[u8]) -> Option<NodeId> {
+        match self {
+            Children::Few(list) => list.iter().find(|(other, _)| **other == *name).map(|&(_, node)| node),
+            Children::Many(map) => map.get(name).copied(),
+        }
+    }
+
+    fn get_or_insert(&mut self, name: &[u8], fresh: NodeId) -> NodeId {
+        if let Some(node) = self.get(name) {
+            return node;
+        }
+        match self {
+            Children::Few(list) if list.len() < FEW => list.push((name.into(), fresh)),
+            Children::Few(list) => {
+                let grown = list.drain(..).chain([(name.into(), fresh)]).collect();
+                *self = Children::Many(grown);
+            }
+            Children::Many(map) => _ = map.insert(name.into(), fresh),
+        }
+        fresh
+    }
+
+    fn iter(&self) -> Box<dyn Iterator<Item = (&[u8], NodeId)> + '_> {
+        match self {
+            Children::Few(list) => Box::new(list.iter().map(|(name, node)| (&**name, *node))),
+            Children::Many(map) => Box::new(map.iter().map(|(name, node)| (&**name, *node))),
+        }
+    }
+}
