@@ -44,3 +44,4 @@ pub use turn::abort;
 pub use verdict::CloseReason;
 pub use writer::{AutoField, ResponseWriter};
 
+pub(crate) use handler::AnyHandler;
