@@ -7,6 +7,7 @@ use crate::message::is_token;
 pub(crate) enum Known {
     CacheControl,
     Connection,
+    ContentEncoding,
     ContentLength,
     ContentType,
     Date,
@@ -37,6 +38,7 @@ impl Known {
             (12, b'c') => (Known::ContentType, b"content-type"),
             (13, b'c') => (Known::CacheControl, b"cache-control"),
             (14, b'c') => (Known::ContentLength, b"content-length"),
+            (16, b'c') => (Known::ContentEncoding, b"content-encoding"),
             (17, b't') => (Known::TransferEncoding, b"transfer-encoding"),
             _ => return Known::Other,
         };
@@ -103,6 +105,7 @@ mod tests {
             ("Cache-Control", Known::CacheControl),
             ("CONTENT-LENGTH", Known::ContentLength),
             ("transfer-encoding", Known::TransferEncoding),
+            ("Content-Encoding", Known::ContentEncoding),
             ("Content_Length", Known::Other),
             ("Content-Lengths", Known::Other),
             ("Hast", Known::Other),
