@@ -42,8 +42,12 @@ impl Context {
         Context { connection: NOWHERE.clone(), turn: 0 }
     }
 
-    pub(crate) fn of_turn(connection: Arc<ConnContext>, turn: u64) -> Context {
-        Context { connection, turn }
+    /// Becomes the context of this turn.
+    pub(crate) fn enter(&mut self, connection: &Arc<ConnContext>, turn: u64) {
+        if !Arc::ptr_eq(&self.connection, connection) {
+            self.connection = connection.clone();
+        }
+        self.turn = turn;
     }
 
     /// Completes once nobody waits for the answer any more. Cancel safe; may be awaited any
