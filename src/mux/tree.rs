@@ -202,3 +202,22 @@ impl Children {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn children_are_found_by_name_in_a_list_and_in_a_map() {
+        let mut children = Children::default();
+        for n in 0..3 * FEW {
+            let name = n.to_string();
+            assert_eq!(children.get(name.as_bytes()), None);
+            assert_eq!(children.get_or_insert(name.as_bytes(), NodeId(n)), NodeId(n));
+            assert_eq!(children.get_or_insert(name.as_bytes(), NodeId(99)), NodeId(n), "the first one stays");
+            assert_eq!(matches!(children, Children::Few(_)), n < FEW);
+            assert!((0..=n).all(|n| children.get(n.to_string().as_bytes()) == Some(NodeId(n))));
+            assert_eq!(children.iter().count(), n + 1);
+        }
+    }
+}

@@ -8,15 +8,16 @@ use std::task::{Context as TaskContext, Poll, ready};
 use bytes::Buf;
 use tokio::time::{Instant, timeout};
 
+use super::answer::Asked;
+use super::content;
 use super::desk::{self, Desk};
 use super::event::{ConnInfo, ConnState, ServerEvent};
-use super::line::{self, Line, Unread};
+use super::line::{Line, Unread};
 use super::registry::{Command, Entry};
 use super::settings::Settings;
 use super::turn;
 use super::verdict::{CloseReason, Verdict};
-use super::writer::Asked;
-use crate::error::Refusal;
+use crate::error::{Refusal, Result};
 use crate::h1::RequestHead;
 
 pub(crate) struct Connection {
@@ -137,7 +138,7 @@ impl Connection {
         }
     }
 
-    fn poll_flush(&mut self, cx: &mut TaskContext<'_>) -> Poll<crate::Result<()>> {
+    fn poll_flush(&mut self, cx: &mut TaskContext<'_>) -> Poll<Result<()>> {
         match &mut self.desk {
             Some(desk) => desk.writer.wire().poll_flush(cx),
             None => Poll::Ready(Ok(())),
@@ -261,7 +262,7 @@ impl Connection {
         }
         if reason.wants_flush() && (reason.wants_linger() || self.has_unread()) {
             // Whether the peer closed in time changes nothing: it had its chance to read.
-            let _ = timeout(self.settings.linger_timeout, line::linger(&self.line)).await;
+            let _ = timeout(self.settings.linger_timeout, content::linger(&self.line)).await;
         }
         reason
     }

@@ -7,19 +7,19 @@
 //! A body is a ticket for one turn. When the turn is over the number on the ticket is too old
 //! and the body reads as an error, wherever it was moved to.
 
-use std::io::{self, IoSlice};
+use std::io::IoSlice;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
-use bytes::{Buf, Bytes};
 use tokio::time::Instant;
 
+use super::content::Content;
 use super::hijack::Hijacked;
-use crate::error::{Error, ErrorKind, Phase, Refusal, Result};
-use crate::h1::{Chunked, ChunkedReader, Framing};
-use crate::message::{ConnContext, Frame, Header, Source};
+use crate::error::{Error, ErrorKind, Phase, Result};
+use crate::h1::Framing;
+use crate::message::{ConnContext, Frame};
 use crate::net::{Io, give_back};
 
 pub(crate) struct Line {
@@ -46,15 +46,6 @@ pub(crate) struct LineState {
     write_waits: bool,
 }
 
-/// How much of the present request's content is still to be read.
-enum Content {
-    Over,
-    Length(u64),
-    Chunked(Box<ChunkedReader>),
-    /// It cannot be read further: the peer broke its framing, left, or was too slow.
-    Broken,
-}
-
 /// The `100 Continue` that a client may wait for before it sends its content (RFC 9110 §10.1.1).
 enum Interim {
     NotAwaited,
@@ -65,11 +56,6 @@ enum Interim {
 }
 
 const CONTINUE: &[u8] = b"HTTP/1.1 100 Continue\r\n\r\n";
-
-/// The most that one read of a large body asks for.
-const BODY_READ: u64 = 64 * 1024;
-/// Content up to this size is copied out of the read buffer, so that the buffer can be kept.
-const SMALL_CONTENT: usize = 2048;
 
 /// What is left of a request's content when its handler is done.
 #[derive(Debug, PartialEq, Eq)]
@@ -146,11 +132,7 @@ impl LineState {
 
     /// Begins a turn: from here on, content of this framing is the body's to read.
     pub(crate) fn begin_turn(&mut self, framing: &Framing, awaits_continue: bool) -> u64 {
-        self.content = match framing {
-            Framing::Empty | Framing::Length(0) => Content::Over,
-            Framing::Length(length) => Content::Length(*length),
-            Framing::Chunked => Content::Chunked(Box::new(ChunkedReader::new(MAX_TRAILER_BYTES, MAX_TRAILER_VALUES))),
-        };
+        self.content = Content::framed(framing);
         self.interim = if awaits_continue { Interim::Awaited } else { Interim::NotAwaited };
         self.read_waits = false;
         self.write_waits = false;
@@ -172,6 +154,7 @@ impl LineState {
         matches!(self.content, Content::Over)
     }
 
+    /// What the peer has announced and nobody has read.
     pub(crate) fn unread(&self) -> Unread {
         let known = match &self.content {
             Content::Over => return Unread::Nothing,
@@ -180,6 +163,25 @@ impl LineState {
             Content::Chunked(_) => None,
         };
         Unread::Some { known, awaits_continue: !matches!(self.interim, Interim::NotAwaited) }
+    }
+
+    /// How much is still to be read in this turn, where that is known.
+    pub(crate) fn remaining(&self, turn: u64) -> Option<u64> {
+        match &self.content {
+            Content::Length(left) if self.turn == turn => Some(*left),
+            _ => None,
+        }
+    }
+
+    pub(crate) fn is_turn(&self, turn: u64) -> bool {
+        self.turn == turn
+    }
+
+    /// A final status is about to be sent: no 100 may follow it. Says what content it leaves unread.
+    pub(crate) fn final_status(&mut self) -> Unread {
+        let unread = self.unread();
+        self.forgo_continue();
+        unread
     }
 
     /// A final status, or a 100 of the handler's own, is on its way: none of ours may follow.
@@ -191,7 +193,7 @@ impl LineState {
 
     /// The next piece of content. The stall limit runs while this waits and starts anew with
     /// each piece; `read_until` does not.
-    fn poll_content(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Frame>>> {
+    pub(crate) fn poll_content(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Frame>>> {
         let step = match self.poll_content_step(cx) {
             Poll::Pending => {
                 ready!(self.poll_read_deadline(cx));
@@ -214,28 +216,7 @@ impl LineState {
         }
         ready!(self.poll_send_continue(cx))?;
         let Some(io) = &mut self.io else { return Poll::Ready(Some(Err(hijacked()))) };
-        match &mut self.content {
-            Content::Over => Poll::Ready(None),
-            Content::Broken => Poll::Ready(Some(Err(Error::cut_off(Phase::Body)))),
-            Content::Length(left) => {
-                let chunk = ready!(poll_some(io, cx, *left))?;
-                *left = left.saturating_sub(chunk.len() as u64);
-                if *left == 0 {
-                    self.content = Content::Over;
-                }
-                Poll::Ready(Some(Ok(Frame::Data(chunk))))
-            }
-            Content::Chunked(reader) => {
-                let piece = ready!(poll_chunked(reader, io, cx))?;
-                Poll::Ready(match piece {
-                    Piece::Data(chunk) => Some(Ok(Frame::Data(chunk))),
-                    Piece::End(trailer) => {
-                        self.content = Content::Over;
-                        trailer.map(|trailer| Ok(Frame::Trailer(trailer)))
-                    }
-                })
-            }
-        }
+        self.content.poll(io, cx)
     }
 
     fn poll_send_continue(&mut self, cx: &mut Context<'_>) -> Poll<Result<()>> {
@@ -335,75 +316,6 @@ impl LineState {
     }
 }
 
-/// A trailer section may be this long and hold so many values.
-const MAX_TRAILER_BYTES: usize = 16 * 1024;
-const MAX_TRAILER_VALUES: usize = 500;
-
-/// Content of a known length: what was read already, else a read of its own.
-fn poll_some(io: &mut Io, cx: &mut Context<'_>, left: u64) -> Poll<Result<Bytes>> {
-    if io.input.is_empty() && left > SMALL_CONTENT as u64 {
-        let most = usize::try_from(left.min(BODY_READ)).unwrap_or(usize::MAX);
-        return Poll::Ready(not_empty(ready!(io.poll_read(cx, most))?));
-    }
-    if io.input.is_empty() && ready!(io.poll_fill(cx))? == 0 {
-        return Poll::Ready(Err(Error::cut_off(Phase::Body)));
-    }
-    let here = usize::try_from(left).map_or(io.input.len(), |left| left.min(io.input.len()));
-    Poll::Ready(Ok(take(io, here)))
-}
-
-enum Piece {
-    Data(Bytes),
-    End(Option<Header>),
-}
-
-fn poll_chunked(reader: &mut ChunkedReader, io: &mut Io, cx: &mut Context<'_>) -> Poll<Result<Piece>> {
-    loop {
-        if io.input.is_empty() && reader.chunk_left() > SMALL_CONTENT as u64 {
-            let most = usize::try_from(reader.chunk_left().min(BODY_READ)).unwrap_or(usize::MAX);
-            let chunk = not_empty(ready!(io.poll_read(cx, most))?)?;
-            reader.took(chunk.len() as u64);
-            return Poll::Ready(Ok(Piece::Data(chunk)));
-        }
-        match reader.read(&io.input).map_err(in_content)? {
-            Chunked::Data { skip, len } => {
-                io.input.advance(skip.min(io.input.len()));
-                let len = len.min(io.input.len());
-                return Poll::Ready(Ok(Piece::Data(take(io, len))));
-            }
-            Chunked::End { consumed, trailer } => {
-                io.input.advance(consumed.min(io.input.len()));
-                return Poll::Ready(Ok(Piece::End(trailer)));
-            }
-            Chunked::NeedMore { consumed } => {
-                io.input.advance(consumed.min(io.input.len()));
-                if ready!(io.poll_fill(cx))? == 0 {
-                    return Poll::Ready(Err(Error::cut_off(Phase::Body)));
-                }
-            }
-        }
-    }
-}
-
-/// The first bytes of the input: copied when they are few, so that the buffer's memory stays its
-/// own, else cut off.
-fn take(io: &mut Io, len: usize) -> Bytes {
-    if len > SMALL_CONTENT {
-        return io.input.split_to(len).freeze();
-    }
-    let copy = io.input.get(..len).map(Bytes::copy_from_slice).unwrap_or_default();
-    io.input.advance(copy.len());
-    copy
-}
-
-fn not_empty(chunk: Bytes) -> Result<Bytes> {
-    if chunk.is_empty() { Err(Error::cut_off(Phase::Body)) } else { Ok(chunk) }
-}
-
-fn in_content(refusal: Refusal) -> Error {
-    Error::from(refusal).during(Phase::Body)
-}
-
 fn hijacked() -> Error {
     Error::new(ErrorKind::Hijacked, "the connection was taken over")
 }
@@ -413,71 +325,4 @@ fn earlier(one: Option<Instant>, other: Option<Instant>) -> Option<Instant> {
         (Some(one), Some(other)) => Some(one.min(other)),
         (one, other) => one.or(other),
     }
-}
-
-/// A request's body on an HTTP/1 connection: a ticket for its turn.
-pub(crate) struct TurnBody {
-    line: Arc<Line>,
-    turn: u64,
-}
-
-impl TurnBody {
-    pub(crate) fn new(line: Arc<Line>, turn: u64) -> TurnBody {
-        TurnBody { line, turn }
-    }
-}
-
-impl Source for TurnBody {
-    fn poll_frame(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Frame>>> {
-        let mut state = self.line.lock();
-        if state.turn != self.turn {
-            return Poll::Ready(Some(Err(Error::new(ErrorKind::TurnOver, "the request of this body is over"))));
-        }
-        state.poll_content(cx)
-    }
-
-    fn remaining(&self) -> Option<u64> {
-        let state = self.line.lock();
-        match &state.content {
-            Content::Length(left) if state.turn == self.turn => Some(*left),
-            _ => None,
-        }
-    }
-}
-
-/// Reads on and throws away, until the end of the content or until this many bytes were read.
-/// Says whether the end was reached.
-pub(crate) async fn drain(line: &Line, most: u64) -> bool {
-    let mut left = most;
-    loop {
-        match std::future::poll_fn(|cx| line.lock().poll_content(cx)).await {
-            None | Some(Ok(Frame::Trailer(_))) => return true,
-            Some(Ok(Frame::Data(chunk))) => match left.checked_sub(chunk.len() as u64) {
-                Some(rest) => left = rest,
-                None => return line.lock().content_is_over(),
-            },
-            Some(Err(_)) => return false,
-        }
-    }
-}
-
-/// Says that nothing more comes, and reads what the peer still sends until it closes too: a
-/// close with unread bytes would reset the connection, and the answer on its way with it.
-pub(crate) async fn linger(line: &Line) -> io::Result<()> {
-    std::future::poll_fn(|cx| match line.lock().io() {
-        Ok(io) => io.poll_shutdown(cx),
-        Err(_) => Poll::Ready(Ok(())),
-    })
-    .await?;
-    std::future::poll_fn(|cx| {
-        let mut state = line.lock();
-        let Ok(io) = state.io() else { return Poll::Ready(Ok(())) };
-        loop {
-            io.input.clear();
-            if io.ended || ready!(io.poll_fill(cx))? == 0 {
-                return Poll::Ready(Ok(()));
-            }
-        }
-    })
-    .await
 }

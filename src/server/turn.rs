@@ -8,12 +8,14 @@ use std::task::Poll;
 use http::{Method, StatusCode};
 use tokio::time::{Instant, timeout};
 
+use super::answer::Asked;
 use super::connection::Connection;
+use super::content::{self, TurnBody};
 use super::desk::Desk;
 use super::event::{RequestRecord, ServerEvent};
-use super::line::{self, TurnBody, Unread};
+use super::line::Unread;
 use super::verdict::{CloseReason, Verdict};
-use super::writer::{Asked, ResponseWriter};
+use super::writer::ResponseWriter;
 use crate::error::{Error, ErrorKind};
 use crate::h1::{Expectation, Framing, RequestHead};
 use crate::message::{Body, Context, Request};
@@ -252,7 +254,7 @@ async fn settle_content(
                 return Some(CloseReason::WriteFailed);
             }
             let settings = &connection.settings;
-            let draining = line::drain(&connection.line, settings.drain_bytes);
+            let draining = content::drain(&connection.line, settings.drain_bytes);
             let drained = timeout(settings.drain_timeout, draining).await.unwrap_or(false);
             (!drained).then_some(CloseReason::BodyUnread)
         }
