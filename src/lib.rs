@@ -8,6 +8,8 @@ mod files;
 mod h1;
 mod message;
 #[cfg(feature = "server")]
+mod middleware;
+#[cfg(feature = "server")]
 mod mux;
 mod net;
 #[cfg(feature = "server")]
@@ -21,6 +23,10 @@ pub use http::{Extensions, Method, StatusCode, Uri, Version};
 pub use message::{
     Addr, Body, Context, DEFAULT_MAX_TEXT_BYTES, Header, Request, Response, canonical_header_key, detect_content_type,
     format_time, parse_time,
+};
+#[cfg(feature = "server")]
+pub use middleware::{
+    error, max_bytes_handler, not_found, not_found_handler, redirect, redirect_handler, strip_prefix,
 };
 #[cfg(feature = "server")]
 pub use mux::{DefaultServeMux, Lookup, ServeMux, default_serve_mux, handle};
