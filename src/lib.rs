@@ -88,4 +88,4 @@ pub use server::{
 /// The examples of the README, compiled.
 #[cfg(all(doctest, feature = "server", feature = "json"))]
 #[doc = include_str!("../README.md")]
-struct Readme;
+mod readme {}
