@@ -124,6 +124,11 @@ impl Tree {
         }
     }
 
+    /// Whether any route is for one host only.
+    pub(super) fn asks_for_hosts(&self) -> bool {
+        !self.hosts.is_empty()
+    }
+
     fn methods_for(&self, host: &str) -> impl Iterator<Item = &Methods> {
         let own = if self.hosts.is_empty() { None } else { self.hosts.get(&*folded_host(host)) };
         own.into_iter().chain([&self.hostless])
