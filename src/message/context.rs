@@ -54,8 +54,13 @@ impl Context {
         Context { connection: NOWHERE.clone(), turn: 0, scope: None }
     }
 
-    pub(crate) fn of_turn(connection: Arc<ConnContext>, turn: u64) -> Context {
-        Context { connection, turn, scope: None }
+    /// Becomes the context of this turn.
+    pub(crate) fn enter(&mut self, connection: &Arc<ConnContext>, turn: u64) {
+        if !Arc::ptr_eq(&self.connection, connection) {
+            self.connection = connection.clone();
+        }
+        self.turn = turn;
+        self.scope = None;
     }
 
     /// The same surroundings, but over as soon as [`end_scope`](Context::end_scope) says so.
@@ -148,7 +153,9 @@ mod tests {
     #[test]
     fn a_scope_is_over_with_its_turn() {
         let connection = Arc::new(ConnContext::new(Addr::unknown(), Arc::default(), Arc::default()));
-        let scoped = Context::of_turn(connection.clone(), 4).scoped();
+        let mut context = Context::background();
+        context.enter(&connection, 4);
+        let scoped = context.scoped();
         connection.turns.announce(3);
         assert!(!scoped.is_cancelled());
         connection.turns.announce(4);

@@ -53,12 +53,16 @@ mod tests {
         start.elapsed()
     }
 
+    async fn is_pending(deadline: &mut Deadline) -> bool {
+        poll_fn(|cx| Poll::Ready(deadline.poll(cx).is_pending())).await
+    }
+
     #[tokio::test(start_paused = true)]
     async fn a_deadline_that_moved_away_is_met_there() {
         let mut deadline = Deadline::default();
         let start = Instant::now();
         deadline.set(Some(start + Duration::from_secs(1)));
-        poll_fn(|cx| Poll::Ready(assert!(deadline.poll(cx).is_pending()))).await;
+        assert!(is_pending(&mut deadline).await);
         deadline.set(Some(start + Duration::from_secs(5)));
         assert_eq!(passed(&mut deadline).await, Duration::from_secs(5));
     }
@@ -68,7 +72,7 @@ mod tests {
         let mut deadline = Deadline::default();
         let start = Instant::now();
         deadline.set(Some(start + Duration::from_secs(100)));
-        poll_fn(|cx| Poll::Ready(assert!(deadline.poll(cx).is_pending()))).await;
+        assert!(is_pending(&mut deadline).await);
         deadline.set(Some(start + Duration::from_secs(2)));
         assert_eq!(passed(&mut deadline).await, Duration::from_secs(2));
     }

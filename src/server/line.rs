@@ -20,7 +20,7 @@ use super::hijack::Hijacked;
 use crate::error::{Error, ErrorKind, Phase, Result};
 use crate::h1::Framing;
 use crate::message::{ConnContext, Frame};
-use crate::net::{Io, give_back};
+use crate::net::Io;
 
 pub(crate) struct Line {
     state: Mutex<LineState>,
@@ -303,15 +303,6 @@ impl LineState {
         match ready!(io.poll_fill(cx)) {
             Ok(1..) => Poll::Pending,
             Ok(0) | Err(_) => Poll::Ready(()),
-        }
-    }
-
-    /// Lets an empty read buffer go.
-    pub(crate) fn rest(&mut self) {
-        if let Some(io) = &mut self.io {
-            if io.input.is_empty() && io.input.capacity() > 0 {
-                give_back(std::mem::take(&mut io.input));
-            }
         }
     }
 }

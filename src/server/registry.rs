@@ -16,9 +16,9 @@ use super::verdict::CloseReason;
 
 #[derive(Debug)]
 pub(crate) struct Registry {
-    opened: Instant,
     connections: Mutex<HashMap<u64, Arc<Entry>>>,
     next_id: AtomicU64,
+    opened: Instant,
     /// A connection has left.
     left: Notify,
     /// Connections that were taken over and are still open.
@@ -35,7 +35,6 @@ pub(crate) struct Entry {
     command: AtomicU8,
     /// When it last went idle, in milliseconds of the books' own time.
     idle_since: AtomicU64,
-    books_opened: Instant,
     waker: OnceLock<Waker>,
 }
 
@@ -75,9 +74,9 @@ impl Command {
 impl Registry {
     pub(crate) fn new() -> Registry {
         Registry {
-            opened: Instant::now(),
             connections: Mutex::default(),
             next_id: AtomicU64::new(1),
+            opened: Instant::now(),
             left: Notify::new(),
             hijacked: Arc::default(),
             wanting_room: AtomicUsize::new(0),
@@ -92,7 +91,6 @@ impl Registry {
             state: AtomicU8::new(ConnState::New as u8),
             command: AtomicU8::new(Command::Run as u8),
             idle_since: AtomicU64::new(0),
-            books_opened: self.opened,
             waker: OnceLock::new(),
         });
         self.lock().insert(id, entry.clone());
@@ -127,6 +125,12 @@ impl Registry {
         let _wanting = Wanting::new(&self.wanting_room);
         self.evict_one();
         self.wait_below(most).await;
+    }
+
+    /// Notes since when a connection is idle.
+    pub(crate) fn note_idle(&self, entry: &Entry, now: Instant) {
+        let since = now.saturating_duration_since(self.opened).as_millis();
+        entry.idle_since.store(u64::try_from(since).unwrap_or(u64::MAX), Ordering::Relaxed);
     }
 
     /// Whether a connection that has become idle should rather leave.
@@ -174,13 +178,8 @@ impl Registry {
 }
 
 impl Entry {
-    pub(crate) fn idle_from(&self, now: Instant) {
-        let since = now.saturating_duration_since(self.books_opened).as_millis();
-        self.idle_since.store(u64::try_from(since).unwrap_or(u64::MAX), Ordering::Relaxed);
-    }
-
     pub(crate) fn set_state(&self, state: ConnState) {
-        self.state.store(state as u8, Ordering::SeqCst);
+        self.state.store(state as u8, Ordering::Release);
     }
 
     /// The connection's task: the one to wake. A task keeps its waker, so once is enough.
@@ -201,7 +200,7 @@ impl Entry {
     }
 
     fn is_idle(&self) -> bool {
-        self.state.load(Ordering::SeqCst) == ConnState::Idle as u8
+        self.state.load(Ordering::Acquire) == ConnState::Idle as u8
     }
 }
 

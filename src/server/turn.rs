@@ -18,7 +18,7 @@ use super::verdict::{CloseReason, Verdict};
 use super::writer::ResponseWriter;
 use crate::error::{Error, ErrorKind};
 use crate::h1::{Expectation, Framing, RequestHead};
-use crate::message::{Body, Context, Request};
+use crate::message::{Body, Request};
 
 /// How a handler ended.
 enum Outcome {
@@ -70,7 +70,7 @@ fn begin(connection: &mut Connection, desk: &mut Desk, head: &RequestHead) -> u6
     drop(state);
 
     let request = &mut desk.request;
-    request.context = Context::of_turn(connection.line.context.clone(), turn);
+    request.context.enter(&connection.line.context, turn);
     request.body = match head.framing {
         Framing::Empty | Framing::Length(0) => Body::empty(),
         Framing::Length(_) | Framing::Chunked => Body::from_source(TurnBody::new(connection.line.clone(), turn)),
@@ -123,14 +123,14 @@ async fn handle(connection: &mut Connection, desk: &mut Desk, turn: u64) -> Outc
             return Outcome::Failed(error);
         }
     }
-    let settings = connection.settings.clone();
+    let Connection { settings, line, booked, .. } = connection;
     let handler = &settings.handler;
     let Desk { request, writer, .. } = desk;
     // A handler may panic before it has a future.
     let answering = catch(move || handler.serve(writer, request));
     let mut answering = match answering {
         Ok(answering) => answering,
-        Err(payload) => return panicked(payload),
+        Err(payload) => return panicked(&*payload),
     };
     let mut left = false;
     poll_fn(|cx| {
@@ -138,13 +138,13 @@ async fn handle(connection: &mut Connection, desk: &mut Desk, turn: u64) -> Outc
             Ok(Poll::Ready(Ok(()))) => return Poll::Ready(Outcome::Done),
             Ok(Poll::Ready(Err(error))) => return Poll::Ready(Outcome::Failed(error)),
             Ok(Poll::Pending) => {}
-            Err(payload) => return Poll::Ready(panicked(payload)),
+            Err(payload) => return Poll::Ready(panicked(&*payload)),
         }
-        if connection.line.is_hijacked() {
-            connection.booked.hijacked();
-        } else if !left && connection.line.lock().poll_peer_left(cx).is_ready() {
+        if line.is_hijacked() {
+            booked.hijacked();
+        } else if !left && line.lock().poll_peer_left(cx).is_ready() {
             left = true;
-            connection.line.cancel(turn);
+            line.cancel(turn);
         }
         Poll::Pending
     })
@@ -157,7 +157,7 @@ fn catch<T>(act: impl FnOnce() -> T) -> Result<T, Box<dyn Any + Send>> {
     catch_unwind(AssertUnwindSafe(act))
 }
 
-fn panicked(payload: Box<dyn Any + Send>) -> Outcome {
+fn panicked(payload: &(dyn Any + Send)) -> Outcome {
     if payload.is::<AbortHandler>() {
         return Outcome::Aborted;
     }
