@@ -70,7 +70,8 @@ pub use message::{
 };
 #[cfg(feature = "server")]
 pub use middleware::{
-    error, max_bytes_handler, not_found, not_found_handler, redirect, redirect_handler, strip_prefix,
+    allow_query_semicolons, error, max_bytes_handler, not_found, not_found_handler, redirect, redirect_handler,
+    strip_prefix, timeout_handler,
 };
 #[cfg(feature = "server")]
 pub use mux::{DefaultServeMux, Lookup, ServeMux, default_serve_mux, handle};

@@ -4,7 +4,7 @@ use http::StatusCode;
 
 use crate::error::Result;
 use crate::h1::allows_content;
-use crate::message::Request;
+use crate::message::{Header, Request};
 use crate::server::{Handler, ResponseWriter};
 
 /// What was set for the content that is not sent. A cache would keep the error on its word, and a
@@ -38,13 +38,18 @@ const OF_OTHER_CONTENT: [&str; 5] = ["Content-Length", "Content-Encoding", "ETag
 pub async fn error(w: &mut ResponseWriter, message: impl AsRef<str>, status: StatusCode) -> Result<()> {
     let text = format!("{}\n", message.as_ref());
     let header = w.header();
-    for name in OF_OTHER_CONTENT {
-        header.del(name);
-    }
+    forget_other_content(header);
     header.set("X-Content-Type-Options", "nosniff");
     header.set("Content-Type", "text/plain; charset=utf-8");
     w.write_header(status);
     if allows_content(status) { w.write(text).await } else { Ok(()) }
+}
+
+/// Takes the fields away that speak of content which is not sent.
+pub(super) fn forget_other_content(header: &mut Header) {
+    for name in OF_OTHER_CONTENT {
+        header.del(name);
+    }
 }
 
 /// Answers `404 page not found` (Go's `NotFound`). It is a handler too.

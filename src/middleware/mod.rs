@@ -8,8 +8,10 @@ mod answer;
 mod limits;
 mod redirect;
 mod target;
+mod timeout;
 
 pub use answer::{error, not_found, not_found_handler};
 pub use limits::max_bytes_handler;
 pub use redirect::{redirect, redirect_handler};
-pub use target::strip_prefix;
+pub use target::{allow_query_semicolons, strip_prefix};
+pub use timeout::timeout_handler;

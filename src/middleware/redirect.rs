@@ -149,3 +149,132 @@ fn page(location: &str, status: StatusCode) -> String {
     page.push_str("</a>.\n\n");
     page
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn assert_locations(cases: &[(&str, &str, &str)]) {
+        for (from, target, expected) in cases {
+            assert_eq!(location(from, target), *expected, "from {from} to {target}");
+        }
+    }
+
+    #[test]
+    fn a_path_is_resolved_against_that_of_the_request_and_cleaned_as_in_go() {
+        assert_locations(&[
+            ("/qq/", "/foo/bar/", "/foo/bar/"),
+            ("/qq/", "/foo/bar?a=1", "/foo/bar?a=1"),
+            ("/dir/page", "list", "/dir/list"),
+            ("/dir/page", "list?saved=1", "/dir/list?saved=1"),
+            ("/dir/page", "list/", "/dir/list/"),
+            ("/dir/page", "./list", "/dir/list"),
+            ("/dir/page", "../list", "/list"),
+            ("/dir/page", "../../../list", "/list"),
+            ("/dir/page", "..", "/"),
+            ("/dir/page", "../", "/"),
+            ("/dir/page", ".", "/dir"),
+            ("/dir/page", "./", "/dir/"),
+            ("/dir/page", "", "/dir/"),
+            ("/dir/", "", "/dir/"),
+            ("/", "", "/"),
+            ("/dir/page", "/..", "/"),
+            ("/dir/page", "/", "/"),
+            ("/dir/page", "/a:b", "/a:b"),
+            ("/dir/page", "a/b:c", "/dir/a/b:c"),
+            ("/dir/page", "/a%zz", "/a%zz"),
+        ]);
+    }
+
+    #[test]
+    fn query_fragment_and_escapes_are_not_cleaned() {
+        assert_locations(&[
+            ("/dir/page", "?q=../x//y", "/dir/?q=../x//y"),
+            ("/dir/page", "/a//b/./c/../d/?x=/../y", "/a/b/d/?x=/../y"),
+            ("/dir/page", "/a?x=%zz", "/a?x=%zz"),
+            ("/dir/page", "/a/../b#x", "/b#x"),
+            ("/dir/page", "#x", "/dir/#x"),
+            ("/dir/page", "/a#?x=//y", "/a#?x=//y"),
+            // Here Go cleans the fragment with the path.
+            ("/dir/page", "/a#x/../y", "/a#x/../y"),
+            ("/a%2Fb/c", "d", "/a%2Fb/d"),
+            ("/a%2Fb/c%2Fd", "../e", "/e"),
+            ("/dir/page", "/a%2F..%2Fb/%2e%2e/c", "/a%2F..%2Fb/%2e%2e/c"),
+        ]);
+    }
+
+    #[test]
+    fn a_target_with_a_scheme_or_a_host_is_taken_as_it_is() {
+        for target in [
+            "https://a.test/x/../y?z",
+            "HTTPS://a.test",
+            "//a.test",
+            "//a.test/x//y",
+            "//a.test:80/",
+            "//user@a.test/x",
+            "mailto:me@a.test",
+            "https://a.test\\x",
+        ] {
+            assert_eq!(location("/dir/page", target), target);
+        }
+    }
+
+    #[test]
+    fn a_path_never_becomes_a_host() {
+        assert_locations(&[
+            ("/dir/page", "///a.test/x", "/a.test/x"),
+            ("/dir/page", "////a.test", "/a.test"),
+            ("/dir/page", "//", "/"),
+            ("/dir/page", "//?x", "/?x"),
+            ("/dir/page", "//user@/x", "/user@/x"),
+            ("/dir/page", "/..//a.test", "/a.test"),
+            ("//a.test/x", "y", "/a.test/y"),
+            ("//a.test/x", "../y", "/y"),
+            ("/\\a.test/x", "y", "/%5Ca.test/y"),
+            // Go sends these as they are, and browsers drop what they do not print.
+            ("/dir/page", "/\\a.test", "/%5Ca.test"),
+            ("/page", "\\\\a.test", "/%5C%5Ca.test"),
+            ("/dir/page", "/\t/a.test", "/%09/a.test"),
+            ("/page", "\t//a.test", "/%09/a.test"),
+            ("/page", "java\tscript:x", "/java%09script:x"),
+        ]);
+    }
+
+    #[test]
+    fn what_is_no_scheme_is_part_of_a_path() {
+        // Go fails to parse them and sends them as they are; a client takes them for the same.
+        assert_locations(&[
+            ("/dir/page", "1a:b", "/dir/1a:b"),
+            ("/dir/page", ":b", "/dir/:b"),
+            ("/dir/page", "a_b:c", "/dir/a_b:c"),
+        ]);
+    }
+
+    #[test]
+    fn a_request_without_a_directory_is_at_the_root() {
+        assert_locations(&[("*", "a", "/a"), ("", "a/", "/a/"), ("", "", "/")]);
+    }
+
+    #[test]
+    fn what_may_not_stand_in_a_field_is_escaped_everywhere() {
+        assert_locations(&[
+            ("/dir/page", "/caf\u{e9}", "/caf%C3%A9"),
+            ("/dir/page", "caf%C3%A9/\u{e9}", "/dir/caf%C3%A9/%C3%A9"),
+            ("/dir/page", "/a?q=\u{e9} b", "/a?q=%C3%A9%20b"),
+            ("/caf\u{e9}/page", "a", "/caf%C3%A9/a"),
+            ("/dir/page", "https://a.test/\u{e9}?\u{fc}=\u{f1}", "https://a.test/%C3%A9?%C3%BC=%C3%B1"),
+            ("/dir/page", "/a b", "/a%20b"),
+            ("/dir/page", "/a\r\nX-Bad: 1", "/a%0D%0AX-Bad:%201"),
+            ("/dir/page", "/a?b\r\nc\0", "/a?b%0D%0Ac%00"),
+            ("/dir/page", "https://a.test/\r\nX-Bad: 1", "https://a.test/%0D%0AX-Bad:%201"),
+        ]);
+    }
+
+    #[test]
+    fn a_link_cannot_leave_its_attribute() {
+        assert_eq!(
+            page("/?a=1&b=\"><script>'", StatusCode::FOUND),
+            "<a href=\"/?a=1&#38;b=&#34;&#62;&#60;script&#62;&#39;\">Found</a>.\n\n"
+        );
+    }
+}

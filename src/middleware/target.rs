@@ -39,9 +39,7 @@ use crate::server::{Handler, ResponseWriter};
 /// mux.handle("/files/", strip_prefix("/files", file_server("public")));
 /// ```
 pub fn strip_prefix(prefix: impl Into<String>, handler: impl Handler) -> impl Handler {
-    let plain = prefix.into();
-    let escaped = utf8_percent_encode(&plain, &ESCAPED_IN_A_PATH).to_string();
-    StripPrefix { plain, escaped, handler }
+    StripPrefix::new(prefix.into(), handler)
 }
 
 struct StripPrefix<Inner> {
@@ -79,6 +77,11 @@ impl<Inner: Handler> Handler for StripPrefix<Inner> {
 }
 
 impl<Inner> StripPrefix<Inner> {
+    fn new(plain: String, handler: Inner) -> StripPrefix<Inner> {
+        let escaped = utf8_percent_encode(&plain, &ESCAPED_IN_A_PATH).to_string();
+        StripPrefix { plain, escaped, handler }
+    }
+
     /// What is left of a path, if it has the prefix.
     fn strip<'a>(&self, path: &'a str) -> Option<&'a str> {
         let rest = match path.strip_prefix(&self.escaped) {
@@ -89,6 +92,38 @@ impl<Inner> StripPrefix<Inner> {
         };
         let at_segment_end = rest.is_empty() || rest.starts_with('/') || self.plain.ends_with('/');
         at_segment_end.then_some(rest)
+    }
+}
+
+/// Turns semicolons in the query into ampersands before the handler sees it (Go's
+/// `AllowQuerySemicolons`), for clients that separate pairs by them as HTML 4 allowed.
+///
+/// Without it a semicolon is part of the value: `a=1;b=2` is one pair. A proxy in front may see
+/// other pairs than the handler then. Only [`Request::uri`] changes, and only until the handler
+/// is done.
+///
+/// ```
+/// use nethttp::{Request, ResponseWriter, ServeMux, allow_query_semicolons};
+///
+/// let mux = ServeMux::new();
+/// let search = async |w: &mut ResponseWriter, r: &mut Request| {
+///     w.write(r.query("page").unwrap_or_default()).await
+/// };
+/// mux.handle("GET /search", allow_query_semicolons(search));
+/// ```
+pub fn allow_query_semicolons(handler: impl Handler) -> impl Handler {
+    AllowQuerySemicolons(handler)
+}
+
+struct AllowQuerySemicolons<Inner>(Inner);
+
+impl<Inner: Handler> Handler for AllowQuerySemicolons<Inner> {
+    async fn serve_http(&self, w: &mut ResponseWriter, r: &mut Request) -> Result<()> {
+        let query = r.uri.query().filter(|query| query.contains(';')).map(|query| query.replace(';', "&"));
+        match query.and_then(|query| with_path_and_query(&r.uri, r.path(), Some(&query))) {
+            Some(uri) => self.0.serve_http(w, Retargeted::new(r, uri).request).await,
+            None => self.0.serve_http(w, r).await,
+        }
     }
 }
 
@@ -121,5 +156,72 @@ impl<'a> Retargeted<'a> {
 impl Drop for Retargeted<'_> {
     fn drop(&mut self) {
         self.request.uri = mem::take(&mut self.received);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// What the handler behind the prefix sees.
+    fn seen(prefix: &str, target: &str) -> Option<String> {
+        let uri: Uri = target.parse().unwrap();
+        let stripping = StripPrefix::new(prefix.to_owned(), ());
+        let seen = with_path_and_query(&uri, stripping.strip(uri.path())?, uri.query())?;
+        Some(seen.to_string())
+    }
+
+    #[test]
+    fn a_prefix_comes_off_where_a_segment_ends() {
+        for (prefix, target, expected) in [
+            ("/files", "/files/a", Some("/a")),
+            ("/files", "/files/a?x=1", Some("/a?x=1")),
+            ("/files", "/files/", Some("/")),
+            ("/files", "/files//a", Some("//a")),
+            ("/files", "/files/a%2Fb", Some("/a%2Fb")),
+            ("/files", "/files/a%20b?", Some("/a%20b?")),
+            ("/files", "http://a.test/files/a", Some("http://a.test/a")),
+            ("/files/", "/files//a", Some("/a")),
+            ("/", "//a", Some("/a")),
+            ("/files", "/Files/a", None),
+            ("/files", "/file", None),
+            ("/files", "/other", None),
+            ("/files", "/a/files", None),
+            ("/files/", "/files", None),
+            ("files", "/files/a", None),
+            // Go strips these, and hands on a path that is no longer one of whole segments.
+            ("/files", "/filesystem", None),
+            ("/files", "/files%2Fa", None),
+            // Go hands on a path that is empty or relative.
+            ("/files", "/files", Some("/")),
+            ("/files", "/files?x=1", Some("/?x=1")),
+            ("/files/", "/files/a", Some("/a")),
+            ("/files/", "/files/", Some("/")),
+            ("/", "/a", Some("/a")),
+            ("/", "/", Some("/")),
+        ] {
+            assert_eq!(seen(prefix, target).as_deref(), expected, "{prefix} off {target}");
+        }
+    }
+
+    #[test]
+    fn a_prefix_is_text_and_matches_its_usual_spelling_alone() {
+        for (prefix, target, expected) in [
+            ("/a b", "/a%20b/c", Some("/c")),
+            ("/a%20b", "/a%2520b/c", Some("/c")),
+            ("/caf\u{e9}", "/caf%C3%A9/x", Some("/x")),
+            ("/a!b", "/a!b/c", Some("/c")),
+            ("/a!b", "/a%21b/c", Some("/c")),
+            ("/a;b@c", "/a;b@c/d", Some("/d")),
+            ("/files", "/f%69les/a", None),
+            ("/a/b", "/a%2Fb/c", None),
+            ("/a%20b", "/a%20b/c", None),
+            ("/a%2Fb", "/a%2Fb/c", None),
+            ("/caf\u{e9}", "/caf%c3%a9/x", None),
+            // Go does not find this one: there the escapes of the rest decide over the prefix.
+            ("/a b", "/a%20b/c%2Fd", Some("/c%2Fd")),
+        ] {
+            assert_eq!(seen(prefix, target).as_deref(), expected, "{prefix} off {target}");
+        }
     }
 }

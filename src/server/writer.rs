@@ -4,6 +4,7 @@
 //! codec how that looks in bytes, and the wire when the bytes leave.
 
 mod async_write;
+mod mark;
 mod turn;
 
 use bytes::Bytes;
