@@ -242,6 +242,8 @@ impl Connection {
             status: refusal.status,
             reason: refusal.reason,
         });
+        // The limit of the turn before is not this answer's.
+        self.line.lock().write_until = self.settings.write_timeout.map(|limit| Instant::now() + limit);
         let Some(desk) = &mut self.desk else { return };
         desk.writer.begin(Asked::refused());
         turn::write_error(&mut desk.writer, refusal.status, Some(refusal.reason));

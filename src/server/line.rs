@@ -42,8 +42,9 @@ pub(crate) struct LineState {
     pub(crate) stall: Option<Duration>,
     pub(crate) read_until: Option<Instant>,
     pub(crate) write_until: Option<Instant>,
-    read_waits: bool,
-    write_waits: bool,
+    /// Since when the peer makes no progress, while something waits for it to.
+    read_waits_since: Option<Instant>,
+    write_waits_since: Option<Instant>,
 }
 
 /// How much of the present request's content is still to be read.
@@ -99,8 +100,8 @@ impl Line {
             stall,
             read_until: None,
             write_until: None,
-            read_waits: false,
-            write_waits: false,
+            read_waits_since: None,
+            write_waits_since: None,
         };
         Line { state: Mutex::new(state), context, hijacked: AtomicBool::new(false), open_hijacked }
     }
@@ -152,8 +153,8 @@ impl LineState {
             Framing::Chunked => Content::Chunked(Box::new(ChunkedReader::new(MAX_TRAILER_BYTES, MAX_TRAILER_VALUES))),
         };
         self.interim = if awaits_continue { Interim::Awaited } else { Interim::NotAwaited };
-        self.read_waits = false;
-        self.write_waits = false;
+        self.read_waits_since = None;
+        self.write_waits_since = None;
         self.turn
     }
 
@@ -198,7 +199,7 @@ impl LineState {
                 Poll::Ready(Some(Err(Error::timed_out(Phase::Body))))
             }
             ready => {
-                self.read_waits = false;
+                self.read_waits_since = None;
                 ready
             }
         };
@@ -257,13 +258,19 @@ impl LineState {
         }
     }
 
-    fn poll_read_deadline(&mut self, cx: &mut Context<'_>) -> Poll<()> {
-        let (stall, until, waits) = (self.stall, self.read_until, self.read_waits);
-        let Some(io) = &mut self.io else { return Poll::Pending };
-        if !waits {
-            io.read_deadline.set(earlier(stall.map(|stall| Instant::now() + stall), until));
-            self.read_waits = true;
+    /// Moves the limit on the reading of this turn, for a read that waits already too: the body
+    /// may be read by another task.
+    pub(crate) fn set_read_until(&mut self, at: Option<Instant>) {
+        self.read_until = at;
+        if let (Some(io), Some(at), Some(_)) = (&mut self.io, at, self.read_waits_since) {
+            io.read_deadline.wake_at(at);
         }
+    }
+
+    fn poll_read_deadline(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        let Some(io) = &mut self.io else { return Poll::Pending };
+        let since = *self.read_waits_since.get_or_insert_with(Instant::now);
+        io.read_deadline.set(earlier(self.stall.map(|stall| since + stall), self.read_until));
         io.read_deadline.poll(cx)
     }
 
@@ -274,7 +281,7 @@ impl LineState {
         }
         match self.io()?.poll_write(cx, parts) {
             Poll::Ready(written) => {
-                self.write_waits = false;
+                self.write_waits_since = None;
                 Poll::Ready(written.map_err(|error| Error::from(error).during(Phase::Write)))
             }
             Poll::Pending => {
@@ -297,12 +304,9 @@ impl LineState {
     }
 
     fn poll_write_deadline(&mut self, cx: &mut Context<'_>) -> Poll<()> {
-        let (stall, until, waits) = (self.stall, self.write_until, self.write_waits);
         let Some(io) = &mut self.io else { return Poll::Pending };
-        if !waits {
-            io.write_deadline.set(earlier(stall.map(|stall| Instant::now() + stall), until));
-            self.write_waits = true;
-        }
+        let since = *self.write_waits_since.get_or_insert_with(Instant::now);
+        io.write_deadline.set(earlier(self.stall.map(|stall| since + stall), self.write_until));
         io.write_deadline.poll(cx)
     }
 

@@ -266,7 +266,7 @@ impl ResponseWriter {
     /// Until when the request's content must be read; `None` takes the limit away. Once passed it
     /// stays passed: the read in question has failed, and with it the body.
     pub fn set_read_deadline(&mut self, at: Option<Instant>) {
-        self.with_line(|line| line.lock().read_until = at);
+        self.with_line(|line| line.lock().set_read_until(at));
     }
 
     /// Until when the answer must be written; `None` takes the limit away. Once a write has
