@@ -3,6 +3,7 @@
 use std::future::{Future, poll_fn};
 use std::pin::pin;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::task::{Context as TaskContext, Poll, ready};
 
 use bytes::Buf;
@@ -151,17 +152,19 @@ impl Connection {
             self.booked.enter_state(ConnState::Active);
         } else {
             self.rest();
-            if let Some(reason) = self.closes_idle() {
-                return Poll::Ready(Err(reason));
-            }
         }
         self.set_deadline(begun);
+        let closes = if begun { None } else { self.closes_idle() };
         let mut state = self.line.lock();
         let Ok(io) = state.io() else { return Poll::Ready(Err(CloseReason::Hijacked)) };
         match io.poll_fill(cx) {
             Poll::Ready(Ok(1..)) => Poll::Ready(Ok(())),
             Poll::Ready(Ok(0) | Err(_)) => Poll::Ready(Err(CloseReason::PeerGone)),
             Poll::Pending => {
+                // Only now: a request that has arrived is answered, not thrown away.
+                if let Some(reason) = closes {
+                    return Poll::Ready(Err(reason));
+                }
                 ready!(io.read_deadline.poll(cx));
                 Poll::Ready(Err(if self.waits == Waits::Idle {
                     CloseReason::IdleTimeout
@@ -280,6 +283,7 @@ impl Drop for Connection {
         if let Some(desk) = self.desk.take() {
             desk::give_back(desk);
         }
+        self.line.hang_up();
     }
 }
 
@@ -316,6 +320,7 @@ impl Booked {
     /// The connection is no longer the server's: nothing that the server does may touch it.
     pub(crate) fn hijacked(&mut self) {
         if self.state != ConnState::Hijacked {
+            self.settings.state.registry.taken_over.fetch_add(1, Ordering::SeqCst);
             self.settings.state.registry.leave(self.entry.id);
             self.enter_state(ConnState::Hijacked);
         }

@@ -8,15 +8,16 @@
 //! and the body reads as an error, wherever it was moved to.
 
 use std::io::{self, IoSlice};
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::task::{Context, Poll, ready};
+use std::task::{Context, Poll, Waker, ready};
 use std::time::Duration;
 
 use bytes::{Buf, Bytes};
 use tokio::time::Instant;
 
 use super::hijack::Hijacked;
+use super::settings::State;
 use crate::error::{Error, ErrorKind, Phase, Refusal, Result};
 use crate::h1::{Chunked, ChunkedReader, Framing};
 use crate::message::{ConnContext, Frame, Header, Source};
@@ -27,8 +28,7 @@ pub(crate) struct Line {
     /// What the requests of this connection share; announces the end of each turn.
     pub(crate) context: Arc<ConnContext>,
     hijacked: AtomicBool,
-    /// How many connections of the server were taken over and are still open.
-    open_hijacked: Arc<AtomicUsize>,
+    pub(crate) server: Arc<State>,
 }
 
 pub(crate) struct LineState {
@@ -45,6 +45,9 @@ pub(crate) struct LineState {
     /// Since when the peer makes no progress, while something waits for it to.
     read_waits_since: Option<Instant>,
     write_waits_since: Option<Instant>,
+    /// Who waits for content. It may be another task than the connection's, which nothing else
+    /// would wake at the end of the turn.
+    reader: Option<Waker>,
 }
 
 /// How much of the present request's content is still to be read.
@@ -86,12 +89,7 @@ pub(crate) enum Unread {
 }
 
 impl Line {
-    pub(crate) fn new(
-        io: Io,
-        context: Arc<ConnContext>,
-        stall: Option<Duration>,
-        open_hijacked: Arc<AtomicUsize>,
-    ) -> Line {
+    pub(crate) fn new(io: Io, context: Arc<ConnContext>, stall: Option<Duration>, server: Arc<State>) -> Line {
         let state = LineState {
             io: Some(io),
             turn: 0,
@@ -102,8 +100,9 @@ impl Line {
             write_until: None,
             read_waits_since: None,
             write_waits_since: None,
+            reader: None,
         };
-        Line { state: Mutex::new(state), context, hijacked: AtomicBool::new(false), open_hijacked }
+        Line { state: Mutex::new(state), context, hijacked: AtomicBool::new(false), server }
     }
 
     /// Nothing that panics runs under the lock, so a poisoned one is as good as any.
@@ -116,15 +115,28 @@ impl Line {
         let mut state = self.lock();
         let mut io = state.io.take().ok_or_else(hijacked)?;
         state.content = Content::Broken;
+        state.wake_reader();
         io.read_deadline.set(None);
         io.write_deadline.set(None);
         self.hijacked.store(true, Ordering::SeqCst);
-        Ok(Hijacked::new(io, self.open_hijacked.clone()))
+        Ok(Hijacked::new(io, self.server.registry.hijacked.clone()))
     }
 
     /// Whether the bytes are no longer the server's.
     pub(crate) fn is_hijacked(&self) -> bool {
         self.hijacked.load(Ordering::SeqCst)
+    }
+
+    /// The connection is over: lets its bytes go, whoever still keeps a body, and cancels the
+    /// request that was under way.
+    pub(crate) fn hang_up(&self) {
+        let io = {
+            let mut state = self.lock();
+            state.end_turn();
+            state.io.take()
+        };
+        drop(io);
+        self.context.turns.announce(u64::MAX);
     }
 
     /// The turn is over for its peer: cancels the request's context.
@@ -166,6 +178,13 @@ impl LineState {
     /// Ends the turn: bodies with its number read as errors.
     pub(crate) fn end_turn(&mut self) {
         self.turn += 1;
+        self.wake_reader();
+    }
+
+    fn wake_reader(&mut self) {
+        if let Some(reader) = self.reader.take() {
+            reader.wake();
+        }
     }
 
     /// Whether content of this turn is still to be read.
@@ -437,7 +456,12 @@ impl Source for TurnBody {
         if state.turn != self.turn {
             return Poll::Ready(Some(Err(Error::new(ErrorKind::TurnOver, "the request of this body is over"))));
         }
-        state.poll_content(cx)
+        let polled = state.poll_content(cx);
+        match &polled {
+            Poll::Ready(_) => state.reader = None,
+            Poll::Pending => state.reader = Some(cx.waker().clone()),
+        }
+        polled
     }
 
     fn remaining(&self) -> Option<u64> {

@@ -513,8 +513,11 @@ impl ResponseWriter {
         if self.asked.close.is_some() {
             return;
         }
-        let unread = self.wire.line().map_or(Unread::Nothing, |line| line.lock().unread());
-        self.asked.close = if self.header.values_bytes("Connection").any(|value| list_has(value, "close")) {
+        let line = self.wire.line();
+        let unread = line.map_or(Unread::Nothing, |line| line.lock().unread());
+        self.asked.close = if let Some(reason) = line.and_then(|line| line.server.closes_all()) {
+            Some(reason)
+        } else if self.header.values_bytes("Connection").any(|value| list_has(value, "close")) {
             Some(CloseReason::HandlerAsked)
         } else if self.asked.connect_request || status == StatusCode::SWITCHING_PROTOCOLS {
             Some(CloseReason::Tunnel)
