@@ -58,6 +58,8 @@ mod mux;
 mod net;
 #[cfg(feature = "server")]
 mod server;
+#[cfg(feature = "server")]
+pub mod testing;
 
 pub use bytes::Bytes;
 pub use error::{Error, ErrorKind, Phase, Result};

@@ -23,6 +23,14 @@ impl Deadline {
         self.at = at;
     }
 
+    /// Has whoever waits look again at this moment, at the latest: for a deadline that comes
+    /// nearer while it is waited for.
+    pub(crate) fn wake_at(&mut self, at: Instant) {
+        if let Some(timer) = self.timer.as_mut().filter(|timer| at < timer.deadline()) {
+            timer.as_mut().reset(at);
+        }
+    }
+
     /// Ready once the deadline has passed.
     pub(crate) fn poll(&mut self, cx: &mut Context<'_>) -> Poll<()> {
         let Some(at) = self.at else { return Poll::Pending };

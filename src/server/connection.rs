@@ -3,6 +3,7 @@
 use std::future::{Future, poll_fn};
 use std::pin::pin;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::task::{Context as TaskContext, Poll, ready};
 use std::time::Duration;
 
@@ -174,9 +175,6 @@ impl Connection {
         if begun {
             self.booked.enter_state(ConnState::Active);
         } else {
-            if let Some(reason) = closes_idle(&self.settings, &self.booked) {
-                return Poll::Ready(Err(reason));
-            }
             // Empty lines ahead of a request are no request, but they are still looked at.
             if io.input.is_empty() {
                 give_back(std::mem::take(&mut io.input));
@@ -200,6 +198,10 @@ impl Connection {
             Poll::Ready(Ok(1..)) => Poll::Ready(Ok(())),
             Poll::Ready(Ok(0) | Err(_)) => Poll::Ready(Err(CloseReason::PeerGone)),
             Poll::Pending => {
+                // Only now: a request that has arrived is answered, not thrown away.
+                if let Some(reason) = closes_idle(&self.settings, &self.booked).filter(|_| !begun) {
+                    return Poll::Ready(Err(reason));
+                }
                 ready!(io.read_deadline.poll(cx));
                 Poll::Ready(Err(match waits {
                     Waits::Idle => CloseReason::IdleTimeout,
@@ -216,6 +218,8 @@ impl Connection {
             status: refusal.status,
             reason: refusal.reason,
         });
+        // The limit of the turn before is not this answer's.
+        self.line.lock().write_until = self.settings.write_timeout.map(|limit| Instant::now() + limit);
         let Some(desk) = &mut self.desk else { return };
         desk.writer.begin(Asked::refused());
         turn::write_error(&mut desk.writer, refusal.status, Some(refusal.reason));
@@ -252,6 +256,7 @@ impl Drop for Connection {
         if let Some(desk) = self.desk.take() {
             desk::give_back(desk);
         }
+        self.line.hang_up();
     }
 }
 
@@ -288,6 +293,7 @@ impl Booked {
     /// The connection is no longer the server's: nothing that the server does may touch it.
     pub(crate) fn hijacked(&mut self) {
         if self.state != ConnState::Hijacked {
+            self.settings.state.registry.taken_over.fetch_add(1, Ordering::SeqCst);
             self.settings.state.registry.leave(self.entry.id);
             self.enter_state(ConnState::Hijacked);
         }

@@ -148,7 +148,9 @@ impl Source for TurnBody {
         if !state.is_turn(self.turn) {
             return Poll::Ready(Some(Err(Error::new(ErrorKind::TurnOver, "the request of this body is over"))));
         }
-        state.poll_content(cx)
+        let polled = state.poll_content(cx);
+        state.keep_reader(polled.is_pending().then(|| cx.waker()));
+        polled
     }
 
     fn remaining(&self) -> Option<u64> {

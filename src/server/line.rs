@@ -8,15 +8,16 @@
 //! and the body reads as an error, wherever it was moved to.
 
 use std::io::IoSlice;
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::task::{Context, Poll, ready};
+use std::task::{Context, Poll, Waker, ready};
 use std::time::Duration;
 
 use tokio::time::Instant;
 
 use super::content::Content;
 use super::hijack::Hijacked;
+use super::settings::State;
 use crate::error::{Error, ErrorKind, Phase, Result};
 use crate::h1::Framing;
 use crate::message::{ConnContext, Frame};
@@ -27,8 +28,7 @@ pub(crate) struct Line {
     /// What the requests of this connection share; announces the end of each turn.
     pub(crate) context: Arc<ConnContext>,
     hijacked: AtomicBool,
-    /// How many connections of the server were taken over and are still open.
-    open_hijacked: Arc<AtomicUsize>,
+    pub(crate) server: Arc<State>,
 }
 
 pub(crate) struct LineState {
@@ -42,8 +42,12 @@ pub(crate) struct LineState {
     pub(crate) stall: Option<Duration>,
     pub(crate) read_until: Option<Instant>,
     pub(crate) write_until: Option<Instant>,
-    read_waits: bool,
-    write_waits: bool,
+    /// Since when the peer makes no progress, while something waits for it to.
+    read_waits_since: Option<Instant>,
+    write_waits_since: Option<Instant>,
+    /// Who waits for content. It may be another task than the connection's, which nothing else
+    /// would wake at the end of the turn.
+    reader: Option<Waker>,
 }
 
 /// The `100 Continue` that a client may wait for before it sends its content (RFC 9110 §10.1.1).
@@ -71,12 +75,7 @@ pub(crate) enum Unread {
 }
 
 impl Line {
-    pub(crate) fn new(
-        io: Io,
-        context: Arc<ConnContext>,
-        stall: Option<Duration>,
-        open_hijacked: Arc<AtomicUsize>,
-    ) -> Line {
+    pub(crate) fn new(io: Io, context: Arc<ConnContext>, stall: Option<Duration>, server: Arc<State>) -> Line {
         let state = LineState {
             io: Some(io),
             turn: 0,
@@ -85,10 +84,11 @@ impl Line {
             stall,
             read_until: None,
             write_until: None,
-            read_waits: false,
-            write_waits: false,
+            read_waits_since: None,
+            write_waits_since: None,
+            reader: None,
         };
-        Line { state: Mutex::new(state), context, hijacked: AtomicBool::new(false), open_hijacked }
+        Line { state: Mutex::new(state), context, hijacked: AtomicBool::new(false), server }
     }
 
     /// Nothing that panics runs under the lock, so a poisoned one is as good as any.
@@ -101,15 +101,28 @@ impl Line {
         let mut state = self.lock();
         let mut io = state.io.take().ok_or_else(hijacked)?;
         state.content = Content::Broken;
+        state.wake_reader();
         io.read_deadline.set(None);
         io.write_deadline.set(None);
         self.hijacked.store(true, Ordering::SeqCst);
-        Ok(Hijacked::new(io, self.open_hijacked.clone()))
+        Ok(Hijacked::new(io, self.server.registry.hijacked.clone()))
     }
 
     /// Whether the bytes are no longer the server's.
     pub(crate) fn is_hijacked(&self) -> bool {
         self.hijacked.load(Ordering::SeqCst)
+    }
+
+    /// The connection is over: lets its bytes go, whoever still keeps a body, and cancels the
+    /// request that was under way.
+    pub(crate) fn hang_up(&self) {
+        let io = {
+            let mut state = self.lock();
+            state.end_turn();
+            state.io.take()
+        };
+        drop(io);
+        self.context.turns.announce(u64::MAX);
     }
 
     /// The turn is over for its peer: cancels the request's context.
@@ -134,8 +147,8 @@ impl LineState {
     pub(crate) fn begin_turn(&mut self, framing: &Framing, awaits_continue: bool) -> u64 {
         self.content = Content::framed(framing);
         self.interim = if awaits_continue { Interim::Awaited } else { Interim::NotAwaited };
-        self.read_waits = false;
-        self.write_waits = false;
+        self.read_waits_since = None;
+        self.write_waits_since = None;
         self.turn
     }
 
@@ -147,6 +160,18 @@ impl LineState {
     /// Ends the turn: bodies with its number read as errors.
     pub(crate) fn end_turn(&mut self) {
         self.turn += 1;
+        self.wake_reader();
+    }
+
+    /// Notes who waits for content, if anybody does.
+    pub(crate) fn keep_reader(&mut self, waker: Option<&Waker>) {
+        self.reader = waker.cloned();
+    }
+
+    fn wake_reader(&mut self) {
+        if let Some(reader) = self.reader.take() {
+            reader.wake();
+        }
     }
 
     /// Whether content of this turn is still to be read.
@@ -200,7 +225,7 @@ impl LineState {
                 Poll::Ready(Some(Err(Error::timed_out(Phase::Body))))
             }
             ready => {
-                self.read_waits = false;
+                self.read_waits_since = None;
                 ready
             }
         };
@@ -238,13 +263,19 @@ impl LineState {
         }
     }
 
-    fn poll_read_deadline(&mut self, cx: &mut Context<'_>) -> Poll<()> {
-        let (stall, until, waits) = (self.stall, self.read_until, self.read_waits);
-        let Some(io) = &mut self.io else { return Poll::Pending };
-        if !waits {
-            io.read_deadline.set(earlier(stall.map(|stall| Instant::now() + stall), until));
-            self.read_waits = true;
+    /// Moves the limit on the reading of this turn, for a read that waits already too: the body
+    /// may be read by another task.
+    pub(crate) fn set_read_until(&mut self, at: Option<Instant>) {
+        self.read_until = at;
+        if let (Some(io), Some(at), Some(_)) = (&mut self.io, at, self.read_waits_since) {
+            io.read_deadline.wake_at(at);
         }
+    }
+
+    fn poll_read_deadline(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        let Some(io) = &mut self.io else { return Poll::Pending };
+        let since = *self.read_waits_since.get_or_insert_with(Instant::now);
+        io.read_deadline.set(earlier(self.stall.map(|stall| since + stall), self.read_until));
         io.read_deadline.poll(cx)
     }
 
@@ -255,7 +286,7 @@ impl LineState {
         }
         match self.io()?.poll_write(cx, parts) {
             Poll::Ready(written) => {
-                self.write_waits = false;
+                self.write_waits_since = None;
                 Poll::Ready(written.map_err(|error| Error::from(error).during(Phase::Write)))
             }
             Poll::Pending => {
@@ -278,12 +309,9 @@ impl LineState {
     }
 
     fn poll_write_deadline(&mut self, cx: &mut Context<'_>) -> Poll<()> {
-        let (stall, until, waits) = (self.stall, self.write_until, self.write_waits);
         let Some(io) = &mut self.io else { return Poll::Pending };
-        if !waits {
-            io.write_deadline.set(earlier(stall.map(|stall| Instant::now() + stall), until));
-            self.write_waits = true;
-        }
+        let since = *self.write_waits_since.get_or_insert_with(Instant::now);
+        io.write_deadline.set(earlier(self.stall.map(|stall| since + stall), self.write_until));
         io.write_deadline.poll(cx)
     }
 

@@ -23,8 +23,12 @@ pub(crate) struct Registry {
     left: Notify,
     /// Connections that were taken over and are still open.
     pub(crate) hijacked: Arc<AtomicUsize>,
+    /// How many connections were taken over so far.
+    pub(crate) taken_over: AtomicUsize,
     /// How many new connections wait for room.
     wanting_room: AtomicUsize,
+    /// What all were told: it holds for those too that come in later.
+    told_all: AtomicU8,
 }
 
 /// One connection in the books.
@@ -79,7 +83,9 @@ impl Registry {
             opened: Instant::now(),
             left: Notify::new(),
             hijacked: Arc::default(),
+            taken_over: AtomicUsize::new(0),
             wanting_room: AtomicUsize::new(0),
+            told_all: AtomicU8::new(Command::Run as u8),
         }
     }
 
@@ -94,6 +100,8 @@ impl Registry {
             waker: OnceLock::new(),
         });
         self.lock().insert(id, entry.clone());
+        // Behind the insertion: a command given meanwhile has found it in the books, or is here.
+        entry.command.fetch_max(self.told_all.load(Ordering::SeqCst), Ordering::SeqCst);
         entry
     }
 
@@ -109,8 +117,9 @@ impl Registry {
         self.lock().len()
     }
 
-    /// Gives every connection this command.
+    /// Gives every connection this command, those to come included.
     pub(crate) fn command_all(&self, command: Command) {
+        self.told_all.fetch_max(command as u8, Ordering::SeqCst);
         for entry in self.entries() {
             entry.command(command);
         }
@@ -217,5 +226,21 @@ impl<'a> Wanting<'a> {
 impl Drop for Wanting<'_> {
     fn drop(&mut self) {
         self.0.fetch_sub(1, Ordering::SeqCst);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_connection_that_comes_in_late_has_heard_what_all_were_told() {
+        let registry = Registry::new();
+        let early = registry.enter();
+        registry.command_all(Command::Finish);
+        let late = registry.enter();
+        assert_eq!((early.commanded(), late.commanded()), (Command::Finish, Command::Finish));
+        registry.command_all(Command::Stop);
+        assert_eq!((early.commanded(), late.commanded()), (Command::Stop, Command::Stop));
     }
 }

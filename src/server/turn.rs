@@ -77,19 +77,14 @@ fn begin(connection: &mut Connection, desk: &mut Desk, head: &RequestHead) -> u6
     };
     let mut asked = Asked::by(request, turn);
     asked.drain_bytes = settings.drain_bytes;
-    asked.close = close_known_beforehand(connection, request, head);
+    asked.close = close_known_beforehand(request, head);
     desk.writer.begin(asked);
     turn
 }
 
-/// RFC 9112 §9.3: what the request's head and the server's state already say.
-fn close_known_beforehand(connection: &Connection, request: &Request, head: &RequestHead) -> Option<CloseReason> {
-    let state = &connection.settings.state;
-    if state.is_draining() {
-        Some(CloseReason::ShuttingDown)
-    } else if !state.keep_alives() {
-        Some(CloseReason::KeepAlivesOff)
-    } else if head.keep_alive {
+/// RFC 9112 §9.3: what the request's head already says.
+fn close_known_beforehand(request: &Request, head: &RequestHead) -> Option<CloseReason> {
+    if head.keep_alive {
         None
     } else if request.proto == http::Version::HTTP_10 {
         Some(CloseReason::Http10)

@@ -244,7 +244,7 @@ impl ResponseWriter {
     /// Until when the request's content must be read; `None` takes the limit away. Once passed it
     /// stays passed: the read in question has failed, and with it the body.
     pub fn set_read_deadline(&mut self, at: Option<Instant>) {
-        self.with_line(|line| line.lock().read_until = at);
+        self.with_line(|line| line.lock().set_read_until(at));
     }
 
     /// Until when the answer must be written; `None` takes the limit away. Once a write has
@@ -347,8 +347,10 @@ impl ResponseWriter {
             let names: Vec<&str> = self.trailer.iter().map(|(name, _)| name).collect();
             self.header.set("Trailer", names.join(", "));
         }
-        let unread = self.wire.line().map_or(Unread::Nothing, |line| line.lock().final_status());
-        self.asked.close = self.asked.close.or_else(|| self.asked.close_behind(status, &fields, outgoing, &unread));
+        let line = self.wire.line();
+        let unread = line.map_or(Unread::Nothing, |line| line.lock().final_status());
+        let close = self.asked.close.or_else(|| line.and_then(|line| line.server.closes_all()));
+        self.asked.close = close.or_else(|| self.asked.close_behind(status, &fields, outgoing, &unread));
         let silent = self.omitted.content_type || fields.content_type || fields.coded || !h1::allows_content(status);
         let head = ResponseHead {
             version: if self.asked.http10 { Version::HTTP_10 } else { Version::HTTP_11 },
