@@ -316,10 +316,13 @@ impl ResponseWriter {
         self.hooks.clear();
     }
 
-    /// Starts over, for another answer in place of one that was not sent.
+    /// Starts over, for another answer in place of one that was not sent. The hooks stay: what
+    /// is added to every answer is added to this one too.
     pub(crate) fn restart(&mut self) {
         let asked = self.asked.clone();
+        let hooks = std::mem::take(&mut self.hooks);
         self.begin(asked);
+        self.hooks = hooks;
     }
 
     /// A whole answer with this content, in place of what a handler may write.
