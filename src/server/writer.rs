@@ -352,8 +352,9 @@ impl ResponseWriter {
         let pending = std::mem::take(&mut self.pending);
         self.commit(&pending, Some(pending.len() as u64));
         self.pending = pending;
-        let Stage::Sent { outgoing, declared } = &self.stage else { return self.asked.close };
-        let short = declared.is_some_and(|declared| self.written < declared) && !self.asked.head_request;
+        let Stage::Sent { outgoing, .. } = &self.stage else { return self.asked.close };
+        let promised = !self.asked.head_request;
+        let short = promised && matches!(outgoing, Outgoing::Length(length) if self.written < *length);
         let content = if has_content(outgoing, &self.asked) { &self.pending[..] } else { &[] };
         let out = self.wire.out();
         match outgoing {
