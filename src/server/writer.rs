@@ -433,8 +433,8 @@ impl ResponseWriter {
     }
 
     async fn write_through(&mut self, content: &[u8]) -> Result<()> {
-        self.commit(content, None);
         self.written += content.len() as u64;
+        self.commit(content, None);
         self.send_pending(content).await
     }
 
@@ -472,7 +472,8 @@ impl ResponseWriter {
         while let Some(HeadHook(hook)) = self.hooks.pop() {
             hook(status, &mut self.header);
         }
-        let declared = self.declared();
+        // Set behind content that is longer, or by a hook: it would end the answer within it.
+        let declared = self.declared().filter(|&declared| declared >= self.written);
         let facts = self.facts(status, declared, whole);
         let outgoing = h1::outgoing(&facts);
         if facts.trailers && matches!(outgoing, Outgoing::Chunked) && !self.header.contains("Trailer") {
@@ -608,8 +609,8 @@ impl AsyncWrite for ResponseWriter {
         }
         let content = content.get(..content.len().min(AT_ONCE)).unwrap_or_default();
         if !writer.accept(content)? {
-            writer.commit(content, None);
             writer.written += content.len() as u64;
+            writer.commit(content, None);
             writer.collect(content);
         }
         Poll::Ready(Ok(content.len()))
