@@ -441,16 +441,19 @@ impl ResponseWriter {
     /// Sends what waits and this content behind it.
     async fn send_pending(&mut self, content: &[u8]) -> Result<()> {
         let Stage::Sent { outgoing, .. } = &self.stage else { return Ok(()) };
-        let len = self.pending.len() + content.len();
+        // Taken, so that it is not sent again when this future is dropped while it waits.
+        let mut pending = std::mem::take(&mut self.pending);
+        let len = pending.len() + content.len();
         let sent = if len == 0 || !has_content(outgoing, &self.asked) {
             Ok(())
         } else if matches!(outgoing, Outgoing::Chunked) {
             h1::encode_chunk_head(self.wire.out(), len);
-            self.wire.send([&self.pending, content, b"\r\n"]).await
+            self.wire.send([&pending, content, b"\r\n"]).await
         } else {
-            self.wire.send([&self.pending, content, &[]]).await
+            self.wire.send([&pending, content, &[]]).await
         };
-        self.pending.clear();
+        pending.clear();
+        self.pending = pending;
         self.noticed(sent)
     }
 
