@@ -278,6 +278,7 @@ impl Drop for Connection {
         if let Some(desk) = self.desk.take() {
             desk::give_back(desk);
         }
+        self.line.close();
     }
 }
 

@@ -10,7 +10,7 @@
 use std::io::{self, IoSlice};
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::task::{Context, Poll, ready};
+use std::task::{Context, Poll, Waker, ready};
 use std::time::Duration;
 
 use bytes::{Buf, Bytes};
@@ -44,6 +44,8 @@ pub(crate) struct LineState {
     pub(crate) write_until: Option<Instant>,
     read_waits: bool,
     write_waits: bool,
+    /// Who waits for content of the turn, perhaps in another task than the connection's.
+    reader: Option<Waker>,
 }
 
 /// How much of the present request's content is still to be read.
@@ -101,6 +103,7 @@ impl Line {
             write_until: None,
             read_waits: false,
             write_waits: false,
+            reader: None,
         };
         Line { state: Mutex::new(state), context, hijacked: AtomicBool::new(false), open_hijacked }
     }
@@ -119,6 +122,15 @@ impl Line {
         io.write_deadline.set(None);
         self.hijacked.store(true, Ordering::SeqCst);
         Ok(Hijacked::new(io, self.open_hijacked.clone()))
+    }
+
+    /// The connection is over: its stream closes, whoever still holds a body of it.
+    pub(crate) fn close(&self) {
+        let mut state = self.lock();
+        state.end_turn();
+        let io = state.io.take();
+        drop(state);
+        drop(io);
     }
 
     /// Whether the bytes are no longer the server's.
@@ -165,6 +177,9 @@ impl LineState {
     /// Ends the turn: bodies with its number read as errors.
     pub(crate) fn end_turn(&mut self) {
         self.turn += 1;
+        if let Some(reader) = self.reader.take() {
+            reader.wake();
+        }
     }
 
     /// Whether content of this turn is still to be read.
@@ -433,7 +448,9 @@ impl Source for TurnBody {
         if state.turn != self.turn {
             return Poll::Ready(Some(Err(Error::new(ErrorKind::TurnOver, "the request of this body is over"))));
         }
-        state.poll_content(cx)
+        let frame = state.poll_content(cx);
+        state.reader = frame.is_pending().then(|| cx.waker().clone());
+        frame
     }
 
     fn remaining(&self) -> Option<u64> {
