@@ -44,6 +44,8 @@ pub(crate) struct LineState {
     pub(crate) write_until: Option<Instant>,
     read_waits: bool,
     write_waits: bool,
+    /// Whether the last write was taken in part: what follows must be the rest of it.
+    half_written: bool,
     /// Who waits for content of the turn, perhaps in another task than the connection's.
     reader: Option<Waker>,
 }
@@ -103,6 +105,7 @@ impl Line {
             write_until: None,
             read_waits: false,
             write_waits: false,
+            half_written: false,
             reader: None,
         };
         Line { state: Mutex::new(state), context, hijacked: AtomicBool::new(false), open_hijacked }
@@ -177,9 +180,7 @@ impl LineState {
     /// Ends the turn: bodies with its number read as errors.
     pub(crate) fn end_turn(&mut self) {
         self.turn += 1;
-        if let Some(reader) = self.reader.take() {
-            reader.wake();
-        }
+        self.wake_reader();
     }
 
     /// Whether content of this turn is still to be read.
@@ -260,9 +261,11 @@ impl LineState {
                 Interim::Awaited => CONTINUE,
                 Interim::Sending(rest) => rest,
             };
+            let half_written = self.half_written;
             let io = self.io()?;
-            // A client that has sent content already does not wait (RFC 9110 §10.1.1).
-            if rest.len() == CONTINUE.len() && !io.input.is_empty() {
+            // A client that has sent content already does not wait, and none waits for ever
+            // (RFC 9110 §10.1.1): a 100 within another answer would be worse than none.
+            if rest.len() == CONTINUE.len() && (half_written || !io.input.is_empty()) {
                 self.interim = Interim::NotAwaited;
                 return Poll::Ready(Ok(()));
             }
@@ -287,15 +290,32 @@ impl LineState {
         if self.write_until.is_some_and(|until| until <= Instant::now()) {
             return Poll::Ready(Err(Error::timed_out(Phase::Write)));
         }
-        match self.io()?.poll_write(cx, parts) {
+        match self.poll_write_step(cx, parts) {
             Poll::Ready(written) => {
                 self.write_waits = false;
-                Poll::Ready(written.map_err(|error| Error::from(error).during(Phase::Write)))
+                Poll::Ready(written.map_err(|error| error.during(Phase::Write)))
             }
             Poll::Pending => {
                 ready!(self.poll_write_deadline(cx));
                 Poll::Ready(Err(Error::timed_out(Phase::Write)))
             }
+        }
+    }
+
+    fn poll_write_step(&mut self, cx: &mut Context<'_>, parts: &[IoSlice<'_>]) -> Poll<Result<usize>> {
+        // A read that was dropped, or that waits elsewhere, has begun a 100: no answer goes into it.
+        if matches!(self.interim, Interim::Sending(_)) {
+            ready!(self.poll_send_continue(cx))?;
+            self.wake_reader();
+        }
+        let written = ready!(self.io()?.poll_write(cx, parts))?;
+        self.half_written = written < parts.iter().map(|part| part.len()).sum();
+        Poll::Ready(Ok(written))
+    }
+
+    fn wake_reader(&mut self) {
+        if let Some(reader) = self.reader.take() {
+            reader.wake();
         }
     }
 
