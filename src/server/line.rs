@@ -45,6 +45,8 @@ pub(crate) struct LineState {
     /// Since when the peer makes no progress, while something waits for it to.
     read_waits_since: Option<Instant>,
     write_waits_since: Option<Instant>,
+    /// Whether the last write was taken in part: what follows must be the rest of it.
+    half_written: bool,
     /// Who waits for content. It may be another task than the connection's, which nothing else
     /// would wake at the end of the turn.
     reader: Option<Waker>,
@@ -86,6 +88,7 @@ impl Line {
             write_until: None,
             read_waits_since: None,
             write_waits_since: None,
+            half_written: false,
             reader: None,
         };
         Line { state: Mutex::new(state), context, hijacked: AtomicBool::new(false), server }
@@ -251,9 +254,11 @@ impl LineState {
                 Interim::Awaited => CONTINUE,
                 Interim::Sending(rest) => rest,
             };
+            let half_written = self.half_written;
             let io = self.io()?;
-            // A client that has sent content already does not wait (RFC 9110 §10.1.1).
-            if rest.len() == CONTINUE.len() && !io.input.is_empty() {
+            // A client that has sent content already does not wait, and none waits for ever
+            // (RFC 9110 §10.1.1): a 100 within another answer would be worse than none.
+            if rest.len() == CONTINUE.len() && (half_written || !io.input.is_empty()) {
                 self.interim = Interim::NotAwaited;
                 return Poll::Ready(Ok(()));
             }
@@ -284,16 +289,27 @@ impl LineState {
         if self.write_until.is_some_and(|until| until <= Instant::now()) {
             return Poll::Ready(Err(Error::timed_out(Phase::Write)));
         }
-        match self.io()?.poll_write(cx, parts) {
+        match self.poll_write_step(cx, parts) {
             Poll::Ready(written) => {
                 self.write_waits_since = None;
-                Poll::Ready(written.map_err(|error| Error::from(error).during(Phase::Write)))
+                Poll::Ready(written.map_err(|error| error.during(Phase::Write)))
             }
             Poll::Pending => {
                 ready!(self.poll_write_deadline(cx));
                 Poll::Ready(Err(Error::timed_out(Phase::Write)))
             }
         }
+    }
+
+    fn poll_write_step(&mut self, cx: &mut Context<'_>, parts: &[IoSlice<'_>]) -> Poll<Result<usize>> {
+        // A read that was dropped, or that waits elsewhere, has begun a 100: no answer goes into it.
+        if matches!(self.interim, Interim::Sending(_)) {
+            ready!(self.poll_send_continue(cx))?;
+            self.wake_reader();
+        }
+        let written = ready!(self.io()?.poll_write(cx, parts))?;
+        self.half_written = written < parts.iter().map(|part| part.len()).sum();
+        Poll::Ready(Ok(written))
     }
 
     /// Passes on what a layer beneath still holds. What was written before has its deadline; a

@@ -301,24 +301,27 @@ impl ResponseWriter {
     }
 
     async fn write_through(&mut self, content: &[u8]) -> Result<()> {
-        self.commit(content, None);
         self.written += content.len() as u64;
+        self.commit(content, None);
         self.send_pending(content).await
     }
 
     /// Sends what waits and this content behind it.
     async fn send_pending(&mut self, content: &[u8]) -> Result<()> {
         let Stage::Sent { outgoing, .. } = &self.stage else { return Ok(()) };
-        let len = self.pending.len() + content.len();
+        // Taken, so that it is not sent again when this future is dropped while it waits.
+        let mut pending = std::mem::take(&mut self.pending);
+        let len = pending.len() + content.len();
         let sent = if len == 0 || !self.asked.has_content(*outgoing) {
             Ok(())
         } else if matches!(outgoing, Outgoing::Chunked) {
             h1::encode_chunk_head(self.wire.out(), len);
-            self.wire.send([&self.pending, content, b"\r\n"]).await
+            self.wire.send([&pending, content, b"\r\n"]).await
         } else {
-            self.wire.send([&self.pending, content, &[]]).await
+            self.wire.send([&pending, content, &[]]).await
         };
-        self.pending.clear();
+        pending.clear();
+        self.pending = pending;
         self.noticed(sent)
     }
 
@@ -341,6 +344,8 @@ impl ResponseWriter {
             hook(status, &mut self.header);
         }
         let fields = HandlerFields::of(&self.header);
+        // Set behind content that is longer, or by a hook: it would end the answer within it.
+        let fields = HandlerFields { length: fields.length.filter(|&length| length >= self.written), ..fields };
         let facts = self.asked.facts(status, &fields, whole.filter(|_| !self.omitted.content_length), &self.trailer);
         let outgoing = h1::outgoing(&facts);
         if facts.trailers && outgoing == Outgoing::Chunked && !fields.trailer {

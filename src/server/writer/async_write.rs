@@ -18,8 +18,8 @@ impl AsyncWrite for ResponseWriter {
         }
         let content = content.get(..content.len().min(AT_ONCE)).unwrap_or_default();
         if !writer.accept(content)? {
-            writer.commit(content, None);
             writer.written += content.len() as u64;
+            writer.commit(content, None);
             writer.collect(content);
         }
         Poll::Ready(Ok(content.len()))

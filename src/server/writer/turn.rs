@@ -51,10 +51,13 @@ impl ResponseWriter {
         self.hooks.clear();
     }
 
-    /// Starts over, for another answer in place of one that was not sent.
+    /// Starts over, for another answer in place of one that was not sent. The hooks stay: what
+    /// is added to every answer is added to this one too.
     pub(crate) fn restart(&mut self) {
         let asked = self.asked.clone();
+        let hooks = std::mem::take(&mut self.hooks);
         self.begin(asked);
+        self.hooks = hooks;
     }
 
     /// A whole answer with this content, in place of what a handler may write.
@@ -84,8 +87,9 @@ impl ResponseWriter {
         let pending = std::mem::take(&mut self.pending);
         self.commit(&pending, Some(pending.len() as u64));
         self.pending = pending;
-        let Stage::Sent { outgoing, declared } = &self.stage else { return self.asked.close };
-        let short = declared.is_some_and(|declared| self.written < declared) && !self.asked.head_request;
+        let Stage::Sent { outgoing, .. } = &self.stage else { return self.asked.close };
+        let promised = !self.asked.head_request;
+        let short = promised && matches!(outgoing, Outgoing::Length(length) if self.written < *length);
         let content = if self.asked.has_content(*outgoing) { &self.pending[..] } else { &[] };
         let out = self.wire.out();
         match outgoing {
