@@ -8,6 +8,5 @@ mod listener;
 
 pub use listener::Listener;
 
-pub(crate) use buffers::give_back;
 pub(crate) use io::{Io, Stream};
 pub(crate) use listener::{bind_reuse_port, bind_tcp, from_std, is_temporary};

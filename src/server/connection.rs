@@ -14,14 +14,14 @@ use super::answer::Asked;
 use super::content;
 use super::desk::{self, Desk};
 use super::event::{ConnInfo, ConnState, ServerEvent};
-use super::line::{Line, Unread};
+use super::line::{Line, LineState, Unread};
 use super::registry::{Command, Entry};
 use super::settings::Settings;
 use super::turn;
 use super::verdict::{CloseReason, Verdict};
 use crate::error::{Refusal, Result};
 use crate::h1::RequestHead;
-use crate::net::give_back;
+use crate::net::Io;
 
 pub(crate) struct Connection {
     pub(crate) settings: Arc<Settings>,
@@ -29,9 +29,13 @@ pub(crate) struct Connection {
     pub(crate) booked: Booked,
     desk: Option<Box<Desk>>,
     waits: Waits,
+    /// Whether a byte of the next head has come.
+    has_begun: bool,
     accepted: Instant,
     /// When the first byte of the present head was seen; kept only where a deadline needs it.
     pub(crate) head_began: Option<Instant>,
+    /// The number of the present turn; they count from 1.
+    pub(crate) turn: u64,
 }
 
 /// What the connection's read deadline stands for at present.
@@ -69,16 +73,6 @@ impl Waits {
     }
 }
 
-/// Why a connection with nothing under way closes now, if it does.
-fn closes_idle(settings: &Settings, booked: &Booked) -> Option<CloseReason> {
-    let kept = booked.state != ConnState::New;
-    match booked.entry.commanded().closes_idle() {
-        None if kept && settings.state.registry.wants_room() => Some(CloseReason::Evicted),
-        None if kept && !settings.state.keep_alives() => Some(CloseReason::KeepAlivesOff),
-        reason => reason,
-    }
-}
-
 /// Why there is no next head.
 enum NoHead {
     Refused(Refusal),
@@ -95,8 +89,10 @@ pub(crate) async fn serve(settings: Arc<Settings>, line: Arc<Line>, booked: Book
         booked,
         desk: None,
         waits: Waits::Nothing,
+        has_begun: false,
         accepted: Instant::now(),
         head_began: None,
+        turn: 0,
     };
     let reason = {
         let mut serving = pin!(connection.serve());
@@ -114,8 +110,9 @@ pub(crate) async fn serve(settings: Arc<Settings>, line: Arc<Line>, booked: Book
 
 impl Connection {
     async fn serve(&mut self) -> CloseReason {
+        let line = self.line.clone();
         loop {
-            let head = match poll_fn(|cx| self.poll_next_head(cx)).await {
+            let head = match poll_fn(|cx| self.poll_next_head(&line, cx)).await {
                 Ok(head) => head,
                 Err(NoHead::Silent(reason)) => return reason,
                 Err(NoHead::Refused(refusal)) => {
@@ -132,33 +129,43 @@ impl Connection {
         }
     }
 
-    /// The next head: what is there is parsed; before waiting for more, the answers that were
-    /// collected leave, and memory that is not needed goes back.
-    fn poll_next_head(&mut self, cx: &mut TaskContext<'_>) -> Poll<Result<RequestHead, NoHead>> {
+    /// The next head. What the user's hook is told is told without the lock.
+    fn poll_next_head(&mut self, line: &Line, cx: &mut TaskContext<'_>) -> Poll<Result<RequestHead, NoHead>> {
+        let polled = self.poll_head_on(&mut line.lock(), cx);
+        let refused = matches!(polled, Poll::Ready(Ok(_) | Err(NoHead::Refused(_))));
+        if refused || self.has_begun {
+            self.booked.enter_state(ConnState::Active);
+        } else if self.waits == Waits::Idle {
+            self.booked.enter_state(ConnState::Idle);
+        }
+        polled
+    }
+
+    /// What is there is parsed; before waiting for more, the answers that were collected leave,
+    /// and memory that is not needed goes back.
+    fn poll_head_on(&mut self, state: &mut LineState, cx: &mut TaskContext<'_>) -> Poll<Result<RequestHead, NoHead>> {
         loop {
-            if let Some(parsed) = self.parse_input() {
-                self.booked.enter_state(ConnState::Active);
+            if let Some(parsed) = self.parse_input(state) {
                 self.waits = Waits::Nothing;
                 return Poll::Ready(parsed);
             }
-            if let Some(desk) = &mut self.desk {
-                if ready!(desk.writer.wire().poll_flush(cx)).is_err() {
-                    return Poll::Ready(Err(NoHead::Silent(CloseReason::WriteFailed)));
-                }
+            if ready!(state.poll_flush(cx)).is_err() {
+                return Poll::Ready(Err(NoHead::Silent(CloseReason::WriteFailed)));
             }
-            if let Err(reason) = ready!(self.poll_more_input(cx)) {
+            if let Err(reason) = ready!(self.poll_more_input(state, cx)) {
                 return Poll::Ready(Err(NoHead::Silent(reason)));
             }
         }
     }
 
-    fn parse_input(&mut self) -> Option<Result<RequestHead, NoHead>> {
-        let mut state = self.line.lock();
-        let Ok(io) = state.io() else { return Some(Err(NoHead::Silent(CloseReason::Hijacked))) };
-        if io.input.is_empty() {
+    fn parse_input(&mut self, state: &mut LineState) -> Option<Result<RequestHead, NoHead>> {
+        if !state.has_input() {
             return None;
         }
-        let desk = self.desk.get_or_insert_with(|| desk::borrow(&self.line, &self.booked.info.remote_addr));
+        if self.desk.is_none() {
+            self.desk = Some(desk::borrow(&self.line, state, &self.booked.info.remote_addr));
+        }
+        let (Some(desk), Ok(io)) = (&mut self.desk, state.io()) else { return None };
         let head = match desk.parser.parse(&io.input, &self.settings.head_limits, &mut desk.request) {
             Ok(head) => head?,
             Err(refusal) => return Some(Err(NoHead::Refused(refusal))),
@@ -168,46 +175,56 @@ impl Connection {
     }
 
     /// Waits for bytes under the deadline of the present phase.
-    fn poll_more_input(&mut self, cx: &mut TaskContext<'_>) -> Poll<Result<(), CloseReason>> {
-        let mut state = self.line.lock();
+    fn poll_more_input(&mut self, state: &mut LineState, cx: &mut TaskContext<'_>) -> Poll<Result<(), CloseReason>> {
+        // Empty lines ahead of a request are no request, but they are still looked at.
+        if !state.has_input() {
+            if let Some(desk) = self.desk.take() {
+                desk::give_back(desk, state);
+            }
+        }
         let Ok(io) = state.io() else { return Poll::Ready(Err(CloseReason::Hijacked)) };
-        let begun = self.desk.as_ref().is_some_and(|desk| desk.parser.has_begun(&io.input));
-        if begun {
-            self.booked.enter_state(ConnState::Active);
-        } else {
-            // Empty lines ahead of a request are no request, but they are still looked at.
-            if io.input.is_empty() {
-                give_back(std::mem::take(&mut io.input));
-                if let Some(desk) = self.desk.take() {
-                    desk::give_back(desk);
-                }
-            }
-        }
-        let waits = self.waits.next(begun, self.booked.state);
-        if waits != self.waits {
-            // Only where the phase has changed: a drip of bytes does not move a deadline.
-            self.waits = waits;
-            let (since, limit) = waits.since(self.accepted, &self.settings);
-            io.read_deadline.set(limit.map(|limit| since + limit));
-            self.head_began = (waits != Waits::Idle).then_some(since);
-            if waits == Waits::Idle {
-                self.booked.enter_idle(since);
-            }
-        }
+        self.has_begun = self.desk.as_ref().is_some_and(|desk| desk.parser.has_begun(&io.input));
+        self.set_deadline(io);
         match io.poll_fill(cx) {
             Poll::Ready(Ok(1..)) => Poll::Ready(Ok(())),
             Poll::Ready(Ok(0) | Err(_)) => Poll::Ready(Err(CloseReason::PeerGone)),
             Poll::Pending => {
                 // Only now: a request that has arrived is answered, not thrown away.
-                if let Some(reason) = closes_idle(&self.settings, &self.booked).filter(|_| !begun) {
+                if let Some(reason) = self.closes_idle().filter(|_| !self.has_begun) {
                     return Poll::Ready(Err(reason));
                 }
                 ready!(io.read_deadline.poll(cx));
-                Poll::Ready(Err(match waits {
+                Poll::Ready(Err(match self.waits {
                     Waits::Idle => CloseReason::IdleTimeout,
                     Waits::Nothing | Waits::First | Waits::Head => CloseReason::HeadTimeout,
                 }))
             }
+        }
+    }
+
+    /// Sets the read deadline where the phase has changed: a drip of bytes does not move it.
+    fn set_deadline(&mut self, io: &mut Io) {
+        let waits = self.waits.next(self.has_begun, self.booked.state);
+        if waits == self.waits {
+            return;
+        }
+        self.waits = waits;
+        let (since, limit) = waits.since(self.accepted, &self.settings);
+        io.read_deadline.set(limit.map(|limit| since + limit));
+        self.head_began = (waits != Waits::Idle).then_some(since);
+        if waits == Waits::Idle {
+            self.settings.state.registry.note_idle(&self.booked.entry, since);
+        }
+    }
+
+    /// Why a connection with nothing under way closes now, if it does.
+    fn closes_idle(&self) -> Option<CloseReason> {
+        let kept = self.waits == Waits::Idle;
+        let state = &self.settings.state;
+        match self.booked.entry.commanded().closes_idle() {
+            None if kept && state.registry.wants_room() => Some(CloseReason::Evicted),
+            None if kept && !state.keep_alives() => Some(CloseReason::KeepAlivesOff),
+            reason => reason,
         }
     }
 
@@ -232,10 +249,8 @@ impl Connection {
             self.booked.hijacked();
             return reason;
         }
-        if let Some(desk) = &mut self.desk {
-            if reason.wants_flush() && desk.writer.wire().flush().await.is_err() {
-                return CloseReason::WriteFailed;
-            }
+        if reason.wants_flush() && self.line.flush().await.is_err() {
+            return CloseReason::WriteFailed;
         }
         if reason.wants_flush() && (reason.wants_linger() || self.has_unread()) {
             // Whether the peer closed in time changes nothing: it had its chance to read.
@@ -254,7 +269,7 @@ impl Connection {
 impl Drop for Connection {
     fn drop(&mut self) {
         if let Some(desk) = self.desk.take() {
-            desk::give_back(desk);
+            desk::give_back(desk, &mut self.line.lock());
         }
         self.line.hang_up();
     }
@@ -283,11 +298,6 @@ impl Booked {
             self.entry.set_state(state);
             self.tell();
         }
-    }
-
-    fn enter_idle(&mut self, now: Instant) {
-        self.settings.state.registry.note_idle(&self.entry, now);
-        self.enter_state(ConnState::Idle);
     }
 
     /// The connection is no longer the server's: nothing that the server does may touch it.

@@ -8,7 +8,7 @@ use std::sync::Arc;
 
 use http::{Method, Uri};
 
-use super::line::Line;
+use super::line::{Line, LineState};
 use super::writer::ResponseWriter;
 use crate::h1::RequestParser;
 use crate::message::{Addr, Body, Context, Request};
@@ -18,6 +18,8 @@ pub(crate) struct Desk {
     pub(crate) request: Request,
     pub(crate) writer: ResponseWriter,
     pub(crate) parser: RequestParser,
+    /// Memory for what the connection is to send.
+    memory: Vec<u8>,
 }
 
 /// How many desks a thread keeps. More are simply freed.
@@ -32,26 +34,29 @@ thread_local! {
 }
 
 /// A clear desk for this connection.
-pub(crate) fn borrow(line: &Arc<Line>, remote_addr: &Addr) -> Box<Desk> {
+pub(crate) fn borrow(line: &Arc<Line>, state: &mut LineState, remote_addr: &Addr) -> Box<Desk> {
     let mut desk = DESKS.with_borrow_mut(Vec::pop).unwrap_or_else(|| {
         Box::new(Desk {
             request: Request::new(Method::GET, Uri::default(), Body::empty()),
             writer: ResponseWriter::new(),
             parser: RequestParser::default(),
+            memory: Vec::new(),
         })
     });
-    desk.writer.wire().attach(line);
+    desk.writer.attach(Some(line.clone()));
+    state.outbox.use_memory(std::mem::take(&mut desk.memory));
     desk.request.remote_addr = remote_addr.clone();
     desk
 }
 
 /// Takes a desk back and clears it of everything that belonged to a peer.
-pub(crate) fn give_back(mut desk: Box<Desk>) {
+pub(crate) fn give_back(mut desk: Box<Desk>, state: &mut LineState) {
+    desk.memory = state.outbox.lend_memory();
     desk.clear_turn();
     desk.request.context = Context::background();
     desk.writer.reset();
+    desk.writer.attach(None);
     desk.parser.reset();
-    desk.writer.wire().detach();
     if desk.request.header.len() > KEPT_FIELDS {
         desk.request.header = crate::message::Header::new();
     }

@@ -4,10 +4,14 @@
 //! and the request's body reads: each locks the line for one poll, never across an await. They
 //! are polled by the same task unless a handler sends the body elsewhere, so the lock is free.
 //!
+//! Whoever waits here sends what was collected first: an answer that is ready never waits for
+//! the next one, nor a `100 Continue` for anything.
+//!
 //! A body is a ticket for one turn. When the turn is over the number on the ticket is too old
 //! and the body reads as an error, wherever it was moved to.
 
-use std::io::IoSlice;
+use std::future::poll_fn;
+use std::io::{self, IoSlice};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, Waker, ready};
@@ -17,9 +21,10 @@ use tokio::time::Instant;
 
 use super::content::Content;
 use super::hijack::Hijacked;
+use super::outbox::Outbox;
 use super::settings::State;
 use crate::error::{Error, ErrorKind, Phase, Result};
-use crate::h1::Framing;
+use crate::h1::{self, Framing, Outgoing};
 use crate::message::{ConnContext, Frame};
 use crate::net::Io;
 
@@ -28,16 +33,21 @@ pub(crate) struct Line {
     /// What the requests of this connection share; announces the end of each turn.
     pub(crate) context: Arc<ConnContext>,
     hijacked: AtomicBool,
+    /// Whether a turn has set limits that the next one must not inherit.
+    limited: AtomicBool,
     pub(crate) server: Arc<State>,
 }
 
 pub(crate) struct LineState {
     /// Gone once the connection was hijacked.
     io: Option<Io>,
-    /// The number of the present turn.
+    /// The turn whose content may be read.
     turn: u64,
     content: Content,
-    interim: Interim,
+    /// The client may wait for a `100 Continue` before it sends its content (RFC 9110 §10.1.1):
+    /// it is to be sent when the content is first read.
+    awaits_continue: bool,
+    pub(crate) outbox: Outbox,
     /// How long the peer may make no progress, and until when it must be done at all.
     pub(crate) stall: Option<Duration>,
     pub(crate) read_until: Option<Instant>,
@@ -45,21 +55,13 @@ pub(crate) struct LineState {
     /// Since when the peer makes no progress, while something waits for it to.
     read_waits_since: Option<Instant>,
     write_waits_since: Option<Instant>,
-    /// Whether the last write was taken in part: what follows must be the rest of it.
-    half_written: bool,
     /// Who waits for content. It may be another task than the connection's, which nothing else
     /// would wake at the end of the turn.
     reader: Option<Waker>,
 }
 
-/// The `100 Continue` that a client may wait for before it sends its content (RFC 9110 §10.1.1).
-enum Interim {
-    NotAwaited,
-    /// To be sent when the content is first read.
-    Awaited,
-    /// This much of it is still to be sent.
-    Sending(&'static [u8]),
-}
+/// The number of no turn: they count from 1.
+const NO_TURN: u64 = 0;
 
 const CONTINUE: &[u8] = b"HTTP/1.1 100 Continue\r\n\r\n";
 
@@ -80,18 +82,24 @@ impl Line {
     pub(crate) fn new(io: Io, context: Arc<ConnContext>, stall: Option<Duration>, server: Arc<State>) -> Line {
         let state = LineState {
             io: Some(io),
-            turn: 0,
+            turn: NO_TURN,
             content: Content::Over,
-            interim: Interim::NotAwaited,
+            awaits_continue: false,
+            outbox: Outbox::default(),
             stall,
             read_until: None,
             write_until: None,
             read_waits_since: None,
             write_waits_since: None,
-            half_written: false,
             reader: None,
         };
-        Line { state: Mutex::new(state), context, hijacked: AtomicBool::new(false), server }
+        Line {
+            state: Mutex::new(state),
+            context,
+            hijacked: AtomicBool::new(false),
+            limited: AtomicBool::new(false),
+            server,
+        }
     }
 
     /// Nothing that panics runs under the lock, so a poisoned one is as good as any.
@@ -121,11 +129,51 @@ impl Line {
     pub(crate) fn hang_up(&self) {
         let io = {
             let mut state = self.lock();
-            state.end_turn();
+            state.end_content();
             state.io.take()
         };
         drop(io);
         self.context.turns.announce(u64::MAX);
+    }
+
+    /// Whether an earlier turn has set limits that this one must not inherit.
+    pub(crate) fn has_limits(&self) -> bool {
+        self.limited.load(Ordering::Relaxed)
+    }
+
+    /// Sets the limit on the reading of this turn.
+    pub(crate) fn set_read_until(&self, at: Option<Instant>) {
+        self.limited.store(true, Ordering::Relaxed);
+        self.lock().set_read_until(at);
+    }
+
+    /// Sets the limit on the writing of this turn.
+    pub(crate) fn set_write_until(&self, at: Option<Instant>) {
+        self.limited.store(true, Ordering::Relaxed);
+        self.lock().write_until = at;
+    }
+
+    /// Sends all that was collected. Cancel safe.
+    pub(crate) async fn flush(&self) -> Result<()> {
+        poll_fn(|cx| self.lock().poll_flush(cx)).await
+    }
+
+    /// Sends large content in this form, in two parts, behind what was collected. Dropped before
+    /// it is done, it leaves an outbox that sends nothing more.
+    pub(crate) async fn send_large(&self, outgoing: Outgoing, one: &[u8], two: &[u8]) -> Result<()> {
+        let mut parts = [one, two, &[][..]];
+        {
+            let mut state = self.lock();
+            state.outbox.check()?;
+            if outgoing == Outgoing::Chunked {
+                h1::encode_chunk_head(state.outbox.bytes(), one.len() + two.len());
+                parts[2] = b"\r\n";
+            }
+            state.outbox.begin_large();
+        }
+        poll_fn(|cx| self.lock().poll_send(cx, &mut parts)).await?;
+        self.lock().outbox.end_large();
+        Ok(())
     }
 
     /// The turn is over for its peer: cancels the request's context.
@@ -146,23 +194,22 @@ impl LineState {
         self.io.as_mut().ok_or_else(hijacked)
     }
 
-    /// Begins a turn: from here on, content of this framing is the body's to read.
-    pub(crate) fn begin_turn(&mut self, framing: &Framing, awaits_continue: bool) -> u64 {
+    /// Whether something was read and not yet used.
+    pub(crate) fn has_input(&self) -> bool {
+        self.io.as_ref().is_some_and(|io| !io.input.is_empty())
+    }
+
+    /// From here on, content of this framing is to be read by the body of this turn.
+    pub(crate) fn begin_content(&mut self, turn: u64, framing: &Framing, awaits_continue: bool) {
+        self.turn = turn;
         self.content = Content::framed(framing);
-        self.interim = if awaits_continue { Interim::Awaited } else { Interim::NotAwaited };
+        self.awaits_continue = awaits_continue;
         self.read_waits_since = None;
-        self.write_waits_since = None;
-        self.turn
     }
 
-    /// Whether an earlier turn left limits behind that this one must not inherit.
-    pub(crate) fn has_limits(&self) -> bool {
-        self.read_until.is_some() || self.write_until.is_some()
-    }
-
-    /// Ends the turn: bodies with its number read as errors.
-    pub(crate) fn end_turn(&mut self) {
-        self.turn += 1;
+    /// Ends the turn: its body reads as an error.
+    pub(crate) fn end_content(&mut self) {
+        self.turn = NO_TURN;
         self.wake_reader();
     }
 
@@ -190,7 +237,7 @@ impl LineState {
             Content::Length(left) => Some(*left),
             Content::Chunked(_) => None,
         };
-        Unread::Some { known, awaits_continue: !matches!(self.interim, Interim::NotAwaited) }
+        Unread::Some { known, awaits_continue: self.awaits_continue }
     }
 
     /// How much is still to be read in this turn, where that is known.
@@ -214,9 +261,7 @@ impl LineState {
 
     /// A final status, or a 100 of the handler's own, is on its way: none of ours may follow.
     pub(crate) fn forgo_continue(&mut self) {
-        if matches!(self.interim, Interim::Awaited) {
-            self.interim = Interim::NotAwaited;
-        }
+        self.awaits_continue = false;
     }
 
     /// The next piece of content. The stall limit runs while this waits and starts anew with
@@ -242,35 +287,32 @@ impl LineState {
         if self.read_until.is_some_and(|until| until <= Instant::now()) {
             return Poll::Ready(Some(Err(Error::timed_out(Phase::Body))));
         }
-        ready!(self.poll_send_continue(cx))?;
+        self.queue_continue();
         let Some(io) = &mut self.io else { return Poll::Ready(Some(Err(hijacked()))) };
-        self.content.poll(io, cx)
+        let piece = self.content.poll(io, cx);
+        if piece.is_pending() {
+            // A peer that waits for what was collected would send nothing.
+            if let Poll::Ready(Err(error)) = self.poll_flush(cx) {
+                return Poll::Ready(Some(Err(error)));
+            }
+        }
+        piece
     }
 
-    fn poll_send_continue(&mut self, cx: &mut Context<'_>) -> Poll<Result<()>> {
-        loop {
-            let rest = match self.interim {
-                Interim::NotAwaited => return Poll::Ready(Ok(())),
-                Interim::Awaited => CONTINUE,
-                Interim::Sending(rest) => rest,
-            };
-            let half_written = self.half_written;
-            let io = self.io()?;
-            // A client that has sent content already does not wait, and none waits for ever
-            // (RFC 9110 §10.1.1): a 100 within another answer would be worse than none.
-            if rest.len() == CONTINUE.len() && (half_written || !io.input.is_empty()) {
-                self.interim = Interim::NotAwaited;
-                return Poll::Ready(Ok(()));
+    /// A client that has sent content already does not wait for a 100, and none waits for ever
+    /// (RFC 9110 §10.1.1): within another answer it would be worse than none.
+    fn queue_continue(&mut self) {
+        if std::mem::take(&mut self.awaits_continue) {
+            let sends_already = self.io.as_ref().is_some_and(|io| !io.input.is_empty());
+            if !sends_already && !self.outbox.is_half_sent() {
+                self.outbox.bytes().extend_from_slice(CONTINUE);
             }
-            let sent = ready!(io.poll_write(cx, &[IoSlice::new(rest)]))?;
-            let rest = rest.get(sent..).unwrap_or_default();
-            self.interim = if rest.is_empty() { Interim::NotAwaited } else { Interim::Sending(rest) };
         }
     }
 
     /// Moves the limit on the reading of this turn, for a read that waits already too: the body
     /// may be read by another task.
-    pub(crate) fn set_read_until(&mut self, at: Option<Instant>) {
+    fn set_read_until(&mut self, at: Option<Instant>) {
         self.read_until = at;
         if let (Some(io), Some(at), Some(_)) = (&mut self.io, at, self.read_waits_since) {
             io.read_deadline.wake_at(at);
@@ -284,39 +326,68 @@ impl LineState {
         io.read_deadline.poll(cx)
     }
 
+    /// Sends all that was collected. What is left when this waits is sent by whoever asks next.
+    pub(crate) fn poll_flush(&mut self, cx: &mut Context<'_>) -> Poll<Result<()>> {
+        if self.outbox.is_empty() {
+            return Poll::Ready(Ok(()));
+        }
+        self.outbox.check()?;
+        self.poll_send(cx, &mut [])
+    }
+
+    /// Sends all that was collected, and these parts behind it; what is sent of them is cut off.
+    pub(crate) fn poll_send(&mut self, cx: &mut Context<'_>, parts: &mut [&[u8]]) -> Poll<Result<()>> {
+        let (bytes, mut sent) = self.outbox.take();
+        let polled = self.poll_write_all(cx, &bytes, &mut sent, parts);
+        self.outbox.put_back(bytes, sent);
+        match ready!(polled) {
+            Ok(()) => Poll::Ready(Ok(())),
+            Err(error) => Poll::Ready(Err(self.outbox.fail(error.during(Phase::Write)))),
+        }
+    }
+
+    fn poll_write_all(
+        &mut self,
+        cx: &mut Context<'_>,
+        bytes: &[u8],
+        sent: &mut usize,
+        parts: &mut [&[u8]],
+    ) -> Poll<Result<()>> {
+        while *sent < bytes.len() || parts.iter().any(|part| !part.is_empty()) {
+            let collected = bytes.get(*sent..).unwrap_or_default();
+            let mut taken = match parts {
+                [] => ready!(self.poll_write(cx, &[IoSlice::new(collected)]))?,
+                [one, two, three] => ready!(self.poll_write(cx, &[collected, one, two, three].map(IoSlice::new)))?,
+                _ => return Poll::Ready(Err(Error::new(ErrorKind::Other, "three parts or none are sent"))),
+            };
+            let of_collected = taken.min(collected.len());
+            *sent += of_collected;
+            taken -= of_collected;
+            for part in parts.iter_mut() {
+                let of_part = taken.min(part.len());
+                *part = part.get(of_part..).unwrap_or_default();
+                taken -= of_part;
+            }
+        }
+        let flushed = self.io()?.poll_flush(cx);
+        self.under_write_deadline(cx, flushed)
+    }
+
     /// Writes some of these bytes, under the stall limit and `write_until`.
-    pub(crate) fn poll_write(&mut self, cx: &mut Context<'_>, parts: &[IoSlice<'_>]) -> Poll<Result<usize>> {
+    fn poll_write(&mut self, cx: &mut Context<'_>, parts: &[IoSlice<'_>]) -> Poll<Result<usize>> {
         if self.write_until.is_some_and(|until| until <= Instant::now()) {
             return Poll::Ready(Err(Error::timed_out(Phase::Write)));
         }
-        match self.poll_write_step(cx, parts) {
-            Poll::Ready(written) => {
+        let written = self.io()?.poll_write(cx, parts);
+        self.under_write_deadline(cx, written)
+    }
+
+    fn under_write_deadline<T>(&mut self, cx: &mut Context<'_>, step: Poll<io::Result<T>>) -> Poll<Result<T>> {
+        match step {
+            Poll::Ready(done) => {
                 self.write_waits_since = None;
-                Poll::Ready(written.map_err(|error| error.during(Phase::Write)))
+                Poll::Ready(done.map_err(Error::from))
             }
-            Poll::Pending => {
-                ready!(self.poll_write_deadline(cx));
-                Poll::Ready(Err(Error::timed_out(Phase::Write)))
-            }
-        }
-    }
-
-    fn poll_write_step(&mut self, cx: &mut Context<'_>, parts: &[IoSlice<'_>]) -> Poll<Result<usize>> {
-        // A read that was dropped, or that waits elsewhere, has begun a 100: no answer goes into it.
-        if matches!(self.interim, Interim::Sending(_)) {
-            ready!(self.poll_send_continue(cx))?;
-            self.wake_reader();
-        }
-        let written = ready!(self.io()?.poll_write(cx, parts))?;
-        self.half_written = written < parts.iter().map(|part| part.len()).sum();
-        Poll::Ready(Ok(written))
-    }
-
-    /// Passes on what a layer beneath still holds. What was written before has its deadline; a
-    /// stream that holds bytes back for ever is cut by the next one.
-    pub(crate) fn poll_flush(&mut self, cx: &mut Context<'_>) -> Poll<Result<()>> {
-        match self.io()?.poll_flush(cx) {
-            Poll::Ready(flushed) => Poll::Ready(flushed.map_err(|error| Error::from(error).during(Phase::Write))),
             Poll::Pending => {
                 ready!(self.poll_write_deadline(cx));
                 Poll::Ready(Err(Error::timed_out(Phase::Write)))

@@ -4,7 +4,7 @@
 //!  accept ── a task for each connection ──▶ connection: idle ▶ head ▶ turn ▶ verdict ─┐
 //!                                               ▲                                     │
 //!                                               └────────────── Reuse ────────────────┘
-//!  turn: handler ▶ writer (what the answer is) ▶ wire (when bytes leave) ▶ line (the socket)
+//!  turn: handler ▶ writer (what the answer is) ▶ outbox (when bytes leave) ▶ line (the socket)
 //! ```
 
 mod accept;
@@ -22,6 +22,7 @@ mod log;
 #[cfg(feature = "tracing")]
 #[path = "log_tracing.rs"]
 mod log;
+mod outbox;
 mod per_core;
 mod registry;
 mod respond;
@@ -30,7 +31,6 @@ mod server;
 mod settings;
 mod turn;
 mod verdict;
-mod wire;
 mod writer;
 
 pub use event::{ConnInfo, ConnState, RequestRecord, ServerEvent};

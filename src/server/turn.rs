@@ -13,7 +13,8 @@ use super::connection::Connection;
 use super::content::{self, TurnBody};
 use super::desk::Desk;
 use super::event::{RequestRecord, ServerEvent};
-use super::line::Unread;
+use super::line::{Line, Unread};
+use super::settings::Settings;
 use super::verdict::{CloseReason, Verdict};
 use super::writer::ResponseWriter;
 use crate::error::{Error, ErrorKind};
@@ -43,43 +44,54 @@ pub fn abort() -> ! {
 /// Runs the handler on a request and completes its answer.
 pub(crate) async fn run(connection: &mut Connection, desk: &mut Desk, head: RequestHead) -> Verdict {
     let watched = connection.settings.on_request.is_some().then(Instant::now);
-    let turn = begin(connection, desk, &head);
+    begin(connection, desk, &head);
     let outcome = match preset_answer(connection, desk, &head) {
         Some(outcome) => outcome,
-        None => handle(connection, desk, turn).await,
+        None => handle(connection, desk).await,
     };
     let close = conclude(connection, desk, outcome);
-    let close = settle_content(connection, desk, close).await;
-    connection.line.cancel(turn);
+    let close = match head.framing {
+        Framing::Empty => close,
+        Framing::Length(_) | Framing::Chunked => settle_content(&connection.line, &connection.settings, close).await,
+    };
+    connection.line.cancel(connection.turn);
     record(connection, desk, watched);
     desk.clear_turn();
     close.map_or(Verdict::Reuse, Verdict::Close)
 }
 
 /// Lays the desk out for this request.
-fn begin(connection: &mut Connection, desk: &mut Desk, head: &RequestHead) -> u64 {
-    let settings = &connection.settings;
-    let mut state = connection.line.lock();
-    let turn = state.begin_turn(&head.framing, matches!(head.expect, Expectation::Continue));
-    if settings.read_timeout.is_some() || settings.write_timeout.is_some() || state.has_limits() {
-        let now = Instant::now();
-        let began = connection.head_began.take().unwrap_or(now);
-        state.read_until = settings.read_timeout.map(|limit| began + limit);
-        state.write_until = settings.write_timeout.map(|limit| now + limit);
-    }
-    drop(state);
-
+fn begin(connection: &mut Connection, desk: &mut Desk, head: &RequestHead) {
+    connection.turn += 1;
+    let turn = connection.turn;
     let request = &mut desk.request;
     request.context.enter(&connection.line.context, turn);
     request.body = match head.framing {
-        Framing::Empty | Framing::Length(0) => Body::empty(),
-        Framing::Length(_) | Framing::Chunked => Body::from_source(TurnBody::new(connection.line.clone(), turn)),
+        Framing::Empty => Body::empty(),
+        Framing::Length(_) | Framing::Chunked => {
+            let awaits_continue = matches!(head.expect, Expectation::Continue);
+            connection.line.lock().begin_content(turn, &head.framing, awaits_continue);
+            Body::from_source(TurnBody::new(connection.line.clone(), turn))
+        }
     };
+    set_limits(connection);
     let mut asked = Asked::by(request, turn);
-    asked.drain_bytes = settings.drain_bytes;
+    asked.drain_bytes = connection.settings.drain_bytes;
     asked.close = close_known_beforehand(request, head);
     desk.writer.begin(asked);
-    turn
+}
+
+/// The absolute limits of this turn, in place of those of the turn before.
+fn set_limits(connection: &mut Connection) {
+    let settings = &connection.settings;
+    if settings.read_timeout.is_none() && settings.write_timeout.is_none() && !connection.line.has_limits() {
+        return;
+    }
+    let now = Instant::now();
+    let began = connection.head_began.take().unwrap_or(now);
+    let mut state = connection.line.lock();
+    state.read_until = settings.read_timeout.map(|limit| began + limit);
+    state.write_until = settings.write_timeout.map(|limit| now + limit);
 }
 
 /// RFC 9112 §9.3: what the request's head already says.
@@ -108,16 +120,10 @@ fn preset_answer(connection: &Connection, desk: &mut Desk, head: &RequestHead) -
     None
 }
 
-/// Runs the handler, with an eye on the peer.
-async fn handle(connection: &mut Connection, desk: &mut Desk, turn: u64) -> Outcome {
-    // Content may be waited for, and a peer that pipelines may wait for its earlier answers
-    // before it sends that content.
-    let waits_for_content = !connection.line.lock().content_is_over();
-    if waits_for_content {
-        if let Err(error) = desk.writer.wire().flush().await {
-            return Outcome::Failed(error);
-        }
-    }
+/// Runs the handler, with an eye on the peer. While it waits, what was collected leaves: answers
+/// to earlier requests of a pipeline, and what this one has written.
+async fn handle(connection: &mut Connection, desk: &mut Desk) -> Outcome {
+    let turn = connection.turn;
     let Connection { settings, line, booked, .. } = connection;
     let handler = &settings.handler;
     let Desk { request, writer, .. } = desk;
@@ -137,8 +143,13 @@ async fn handle(connection: &mut Connection, desk: &mut Desk, turn: u64) -> Outc
         }
         if line.is_hijacked() {
             booked.hijacked();
-        } else if !left && line.lock().poll_peer_left(cx).is_ready() {
+            return Poll::Pending;
+        }
+        let mut state = line.lock();
+        let failed = matches!(state.poll_flush(cx), Poll::Ready(Err(_)));
+        if !left && (failed || state.poll_peer_left(cx).is_ready()) {
             left = true;
+            drop(state);
             line.cancel(turn);
         }
         Poll::Pending
@@ -228,28 +239,23 @@ pub(crate) fn write_error(writer: &mut ResponseWriter, status: StatusCode, messa
 
 /// What the handler left of the request's content: a little is read and thrown away, so that the
 /// connection can be kept; with more, it closes. The answer leaves first.
-async fn settle_content(
-    connection: &mut Connection,
-    desk: &mut Desk,
-    close: Option<CloseReason>,
-) -> Option<CloseReason> {
+async fn settle_content(line: &Line, settings: &Settings, close: Option<CloseReason>) -> Option<CloseReason> {
     if close == Some(CloseReason::Hijacked) {
         return close;
     }
     let unread = {
-        let mut state = connection.line.lock();
-        state.end_turn();
+        let mut state = line.lock();
+        state.end_content();
         state.unread()
     };
     match (close, unread) {
         (Some(_), _) | (None, Unread::Nothing) => close,
         (None, Unread::Broken) => Some(CloseReason::BodyBroken),
         (None, Unread::Some { .. }) => {
-            if desk.writer.wire().flush().await.is_err() {
+            if line.flush().await.is_err() {
                 return Some(CloseReason::WriteFailed);
             }
-            let settings = &connection.settings;
-            let draining = content::drain(&connection.line, settings.drain_bytes);
+            let draining = content::drain(line, settings.drain_bytes);
             let drained = timeout(settings.drain_timeout, draining).await.unwrap_or(false);
             (!drained).then_some(CloseReason::BodyUnread)
         }

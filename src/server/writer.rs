@@ -7,14 +7,17 @@ mod async_write;
 mod mark;
 mod turn;
 
+use std::future::poll_fn;
+use std::sync::Arc;
+
 use bytes::Bytes;
 use http::{StatusCode, Version};
 use tokio::time::Instant;
 
 use super::answer::{Asked, HandlerFields, Omitted, length_of, sniffed};
 use super::hijack::Hijacked;
-use super::line::{Line, Unread};
-use super::wire::Wire;
+use super::line::Line;
+use super::outbox::LARGE;
 use crate::error::{Error, ErrorKind, Result};
 use crate::h1::{self, Outgoing, ResponseHead};
 use crate::message::Header;
@@ -50,7 +53,7 @@ pub struct ResponseWriter {
     omitted: Omitted,
     hooks: Vec<HeadHook>,
     asked: Asked,
-    wire: Wire,
+    line: Option<Arc<Line>>,
 }
 
 #[derive(Debug)]
@@ -62,6 +65,8 @@ enum Stage {
         outgoing: Outgoing,
         declared: Option<u64>,
     },
+    /// A write has failed, and so will all that follow.
+    Failed,
     /// The answer is whole.
     Over,
     Hijacked,
@@ -174,8 +179,7 @@ impl ResponseWriter {
         self.may_write()?;
         self.commit(&[], None);
         self.send_pending(&[]).await?;
-        let flushed = self.wire.flush().await;
-        self.noticed(flushed)
+        self.flush_line().await
     }
 
     /// Sends an informational answer (1xx) with the present header, ahead of the final one: 103
@@ -198,12 +202,14 @@ impl ResponseWriter {
         if self.asked.http10 {
             return Ok(());
         }
-        if status == StatusCode::CONTINUE {
-            self.with_line(|line| line.lock().forgo_continue());
-        }
-        h1::encode_informational(self.wire.out(), status, &self.header);
-        let flushed = self.wire.flush().await;
-        self.noticed(flushed)
+        self.with_line(|line| {
+            let mut state = line.lock();
+            if status == StatusCode::CONTINUE {
+                state.forgo_continue();
+            }
+            h1::encode_informational(state.outbox.bytes(), status, &self.header);
+        });
+        self.flush_line().await
     }
 
     /// Takes the connection over: the raw stream, with all that was already read of it, content
@@ -219,8 +225,8 @@ impl ResponseWriter {
         if self.status.is_some() {
             self.flush().await?;
         }
-        self.wire.flush().await?;
-        let Some(line) = self.wire.line() else {
+        self.flush_line().await?;
+        let Some(line) = &self.line else {
             return Err(Error::new(ErrorKind::TurnOver, "the request is over"));
         };
         let hijacked = line.hijack()?;
@@ -244,26 +250,27 @@ impl ResponseWriter {
     /// Until when the request's content must be read; `None` takes the limit away. Once passed it
     /// stays passed: the read in question has failed, and with it the body.
     pub fn set_read_deadline(&mut self, at: Option<Instant>) {
-        self.with_line(|line| line.lock().set_read_until(at));
+        self.with_line(|line| line.set_read_until(at));
     }
 
     /// Until when the answer must be written; `None` takes the limit away. Once a write has
     /// failed for it, later ones fail too.
     pub fn set_write_deadline(&mut self, at: Option<Instant>) {
-        self.with_line(|line| line.lock().write_until = at);
+        self.with_line(|line| line.set_write_until(at));
     }
 }
 
 impl ResponseWriter {
     fn with_line(&self, act: impl FnOnce(&Line)) {
-        if let Some(line) = self.wire.line() {
+        if let Some(line) = &self.line {
             act(line);
         }
     }
 
-    fn may_write(&mut self) -> Result<()> {
+    fn may_write(&self) -> Result<()> {
         match self.stage {
-            Stage::Open | Stage::Sent { .. } => self.wire.check(),
+            Stage::Open | Stage::Sent { .. } => Ok(()),
+            Stage::Failed => self.line.as_ref().map_or(Ok(()), |line| line.lock().outbox.check()),
             Stage::Over => Err(Error::new(ErrorKind::TurnOver, "the answer of this request is over")),
             Stage::Hijacked => Err(Error::new(ErrorKind::Hijacked, "the connection was taken over")),
         }
@@ -306,28 +313,35 @@ impl ResponseWriter {
         self.send_pending(content).await
     }
 
-    /// Sends what waits and this content behind it.
+    /// Sends what waits and this content behind it: at once when it is large, else when enough
+    /// has been collected.
     async fn send_pending(&mut self, content: &[u8]) -> Result<()> {
-        let Stage::Sent { outgoing, .. } = &self.stage else { return Ok(()) };
-        // Taken, so that it is not sent again when this future is dropped while it waits.
-        let mut pending = std::mem::take(&mut self.pending);
-        let len = pending.len() + content.len();
-        let sent = if len == 0 || !self.asked.has_content(*outgoing) {
-            Ok(())
-        } else if matches!(outgoing, Outgoing::Chunked) {
-            h1::encode_chunk_head(self.wire.out(), len);
-            self.wire.send([&pending, content, b"\r\n"]).await
-        } else {
-            self.wire.send([&pending, content, &[]]).await
-        };
-        pending.clear();
+        let Stage::Sent { outgoing, declared } = self.stage else { return Ok(()) };
+        if self.pending.len() + content.len() < LARGE || !self.asked.has_content(outgoing) {
+            self.collect(content);
+            return poll_fn(|cx| self.poll_make_room(cx)).await;
+        }
+        let Some(line) = &self.line else { return Ok(()) };
+        // Until it is done. When this future is dropped, that is what it stays.
+        self.stage = Stage::Failed;
+        let pending = std::mem::take(&mut self.pending);
+        let sent = line.send_large(outgoing, &pending, content).await;
         self.pending = pending;
+        self.pending.clear();
+        self.stage = Stage::Sent { outgoing, declared };
         self.noticed(sent)
     }
 
+    async fn flush_line(&mut self) -> Result<()> {
+        let Some(line) = &self.line else { return Ok(()) };
+        let flushed = line.flush().await;
+        self.noticed(flushed)
+    }
+
     /// A write that failed means that nobody waits for the answer any more.
-    fn noticed(&self, result: Result<()>) -> Result<()> {
+    fn noticed(&mut self, result: Result<()>) -> Result<()> {
         if result.is_err() {
+            self.stage = Stage::Failed;
             self.with_line(|line| line.cancel(self.asked.turn));
         }
         result
@@ -352,9 +366,10 @@ impl ResponseWriter {
             let names: Vec<&str> = self.trailer.iter().map(|(name, _)| name).collect();
             self.header.set("Trailer", names.join(", "));
         }
-        let line = self.wire.line();
-        let unread = line.map_or(Unread::Nothing, |line| line.lock().final_status());
-        let close = self.asked.close.or_else(|| line.and_then(|line| line.server.closes_all()));
+        let Some(line) = &self.line else { return };
+        let mut state = line.lock();
+        let unread = state.final_status();
+        let close = self.asked.close.or_else(|| line.server.closes_all());
         self.asked.close = close.or_else(|| self.asked.close_behind(status, &fields, outgoing, &unread));
         let silent = self.omitted.content_type || fields.content_type || fields.coded || !h1::allows_content(status);
         let head = ResponseHead {
@@ -366,7 +381,7 @@ impl ResponseWriter {
             content_type: if silent { None } else { sniffed(&self.pending, next) },
             date: !self.omitted.date,
         };
-        h1::encode_response_head(self.wire.out(), &head);
+        h1::encode_response_head(state.outbox.bytes(), &head);
         self.stage = Stage::Sent { outgoing, declared: fields.length };
     }
 }

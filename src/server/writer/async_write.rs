@@ -7,15 +7,13 @@ use std::task::{Context, Poll, ready};
 use tokio::io::AsyncWrite;
 
 use super::{ResponseWriter, Stage};
+use crate::error::Result;
 use crate::h1::{self, Outgoing};
 
 impl AsyncWrite for ResponseWriter {
     fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, content: &[u8]) -> Poll<io::Result<usize>> {
         let writer = &mut *self;
-        if writer.wire.collected() > 0 {
-            let flushed = ready!(writer.wire.poll_flush(cx));
-            writer.noticed(flushed)?;
-        }
+        ready!(writer.poll_make_room(cx))?;
         let content = content.get(..content.len().min(AT_ONCE)).unwrap_or_default();
         if !writer.accept(content)? {
             writer.written += content.len() as u64;
@@ -30,7 +28,8 @@ impl AsyncWrite for ResponseWriter {
         writer.may_write()?;
         writer.commit(&[], None);
         writer.collect(&[]);
-        let flushed = ready!(writer.wire.poll_flush(cx));
+        let Some(line) = &writer.line else { return Poll::Ready(Ok(())) };
+        let flushed = ready!(line.lock().poll_flush(cx));
         writer.noticed(flushed)?;
         Poll::Ready(Ok(()))
     }
@@ -45,19 +44,32 @@ impl AsyncWrite for ResponseWriter {
 const AT_ONCE: usize = 64 * 1024;
 
 impl ResponseWriter {
-    /// Encodes what waits and this content behind it into the wire's collection.
-    fn collect(&mut self, content: &[u8]) {
-        let Stage::Sent { outgoing, .. } = &self.stage else { return };
+    /// Sends what was collected, if that is much.
+    pub(super) fn poll_make_room(&mut self, cx: &mut Context<'_>) -> Poll<Result<()>> {
+        let Some(line) = &self.line else { return Poll::Ready(Ok(())) };
+        let sent = {
+            let mut state = line.lock();
+            if !state.outbox.is_full() {
+                return Poll::Ready(Ok(()));
+            }
+            ready!(state.poll_flush(cx))
+        };
+        Poll::Ready(self.noticed(sent))
+    }
+
+    /// Encodes what waits and this content behind it, to be sent with what is collected.
+    pub(super) fn collect(&mut self, content: &[u8]) {
+        let Stage::Sent { outgoing, .. } = self.stage else { return };
         let len = self.pending.len() + content.len();
-        if len > 0 && self.asked.has_content(*outgoing) {
-            let chunked = matches!(outgoing, Outgoing::Chunked);
-            let out = self.wire.out();
-            if chunked {
+        if let Some(line) = self.line.as_ref().filter(|_| len > 0 && self.asked.has_content(outgoing)) {
+            let mut state = line.lock();
+            let out = state.outbox.bytes();
+            if outgoing == Outgoing::Chunked {
                 h1::encode_chunk_head(out, len);
             }
             out.extend_from_slice(&self.pending);
             out.extend_from_slice(content);
-            if chunked {
+            if outgoing == Outgoing::Chunked {
                 h1::encode_chunk_end(out);
             }
         }

@@ -1,13 +1,15 @@
 //! What the connection does with a writer, before and after the handler has it.
 
+use std::sync::Arc;
+
 use http::StatusCode;
 
 use super::{Asked, ResponseWriter, Stage};
 use crate::h1::{self, Outgoing};
 use crate::message::Header;
 use crate::server::answer::Omitted;
+use crate::server::line::Line;
 use crate::server::verdict::CloseReason;
-use crate::server::wire::Wire;
 
 /// What is left of a writer's memory between turns.
 const KEPT: usize = 16 * 1024;
@@ -24,12 +26,13 @@ impl ResponseWriter {
             omitted: Omitted::default(),
             hooks: Vec::new(),
             asked: Asked::nothing(),
-            wire: Wire::new(),
+            line: None,
         }
     }
 
-    pub(crate) fn wire(&mut self) -> &mut Wire {
-        &mut self.wire
+    /// Answers on this line from now on, or on none.
+    pub(crate) fn attach(&mut self, line: Option<Arc<Line>>) {
+        self.line = line;
     }
 
     /// Begins the answer to a request.
@@ -78,39 +81,28 @@ impl ResponseWriter {
     /// Completes the answer: what waits is encoded, not yet sent. Says why the connection must
     /// close behind it, if it must.
     pub(crate) fn finish(&mut self) -> Option<CloseReason> {
-        if matches!(self.stage, Stage::Hijacked) {
-            return Some(CloseReason::Hijacked);
-        }
-        if self.wire.check().is_err() {
-            return Some(CloseReason::WriteFailed);
+        match self.stage {
+            Stage::Hijacked => return Some(CloseReason::Hijacked),
+            Stage::Failed => return Some(CloseReason::WriteFailed),
+            Stage::Open | Stage::Sent { .. } | Stage::Over => {}
         }
         let pending = std::mem::take(&mut self.pending);
         self.commit(&pending, Some(pending.len() as u64));
         self.pending = pending;
-        let Stage::Sent { outgoing, .. } = &self.stage else { return self.asked.close };
+        let Stage::Sent { outgoing, .. } = self.stage else { return self.asked.close };
         let promised = !self.asked.head_request;
-        let short = promised && matches!(outgoing, Outgoing::Length(length) if self.written < *length);
-        let content = if self.asked.has_content(*outgoing) { &self.pending[..] } else { &[] };
-        let out = self.wire.out();
-        match outgoing {
-            Outgoing::Chunked if !self.asked.head_request => {
-                if !content.is_empty() {
-                    h1::encode_chunk_head(out, content.len());
-                    out.extend_from_slice(content);
-                    h1::encode_chunk_end(out);
-                }
-                h1::encode_last_chunk(out, &self.trailer);
-            }
-            _ => out.extend_from_slice(content),
+        let short = promised && matches!(outgoing, Outgoing::Length(length) if self.written < length);
+        self.collect(&[]);
+        if outgoing == Outgoing::Chunked && !self.asked.head_request {
+            self.with_line(|line| h1::encode_last_chunk(line.lock().outbox.bytes(), &self.trailer));
         }
-        self.pending.clear();
         self.stage = Stage::Over;
         if short { Some(CloseReason::ContentShort) } else { self.asked.close }
     }
 
     /// Whether nothing of an answer was sent, so that another one can take its place.
     pub(crate) fn is_open(&self) -> bool {
-        matches!(self.stage, Stage::Open) && !self.wire.has_failed()
+        matches!(self.stage, Stage::Open)
     }
 
     pub(crate) fn is_hijacked(&self) -> bool {

@@ -1,0 +1,136 @@
+//! What is to be sent on a connection: encoded bytes on their way to the socket.
+//!
+//! Heads and small content collect here, so that an answer leaves in one write and the answers
+//! of a pipeline leave together. Large content goes past the collection, straight from the
+//! caller's memory, in one vectored write with what was collected before it.
+
+use crate::error::{Error, ErrorKind, Phase, Result};
+
+/// Collected bytes past this are sent before more is collected.
+pub(crate) const COLLECTED: usize = 16 * 1024;
+/// Content of at least this size is not worth a copy.
+pub(crate) const LARGE: usize = 4 * 1024;
+
+#[derive(Debug, Default)]
+pub(crate) struct Outbox {
+    bytes: Vec<u8>,
+    /// How much of `bytes` the socket has taken.
+    sent: usize,
+    health: Health,
+}
+
+#[derive(Debug, Default)]
+enum Health {
+    #[default]
+    Good,
+    /// A large write is under way. Found so by the next one, it was abandoned half-way.
+    Writing,
+    Failed(Error),
+}
+
+impl Outbox {
+    /// Where heads and small content are appended.
+    pub(crate) fn bytes(&mut self) -> &mut Vec<u8> {
+        &mut self.bytes
+    }
+
+    /// Whether all that was collected is sent.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.bytes.is_empty()
+    }
+
+    /// Whether more should wait until what was collected is sent.
+    pub(crate) fn is_full(&self) -> bool {
+        self.bytes.len() >= COLLECTED
+    }
+
+    /// Whether the peer has a part of something, so that nothing else may go out before the rest.
+    pub(crate) fn is_half_sent(&self) -> bool {
+        self.sent > 0 || !matches!(self.health, Health::Good)
+    }
+
+    /// Why nothing can be sent any more, if nothing can.
+    pub(crate) fn check(&mut self) -> Result<()> {
+        match &self.health {
+            Health::Good => Ok(()),
+            Health::Failed(error) => Err(error.again()),
+            Health::Writing => {
+                let error = Error::new(ErrorKind::Io, "an earlier write was abandoned half-way").during(Phase::Write);
+                Err(self.fail(error))
+            }
+        }
+    }
+
+    /// Nothing can be sent after this.
+    pub(crate) fn fail(&mut self, error: Error) -> Error {
+        self.health = Health::Failed(error.again());
+        error
+    }
+
+    /// A large write begins: until it [ends](Self::end_large), it counts as abandoned.
+    pub(crate) fn begin_large(&mut self) {
+        self.health = Health::Writing;
+    }
+
+    pub(crate) fn end_large(&mut self) {
+        self.health = Health::Good;
+    }
+
+    /// Takes the bytes out, to be written from, and says how many of them were sent before. They
+    /// come back with [`put_back`](Self::put_back).
+    pub(crate) fn take(&mut self) -> (Vec<u8>, usize) {
+        (std::mem::take(&mut self.bytes), self.sent)
+    }
+
+    pub(crate) fn put_back(&mut self, mut bytes: Vec<u8>, sent: usize) {
+        self.sent = sent;
+        if sent >= bytes.len() {
+            bytes.clear();
+            self.sent = 0;
+        }
+        self.bytes = bytes;
+    }
+
+    /// Lends the memory of an outbox that is at rest to another connection.
+    pub(crate) fn lend_memory(&mut self) -> Vec<u8> {
+        let mut memory = std::mem::take(&mut self.bytes);
+        memory.clear();
+        memory.shrink_to(2 * COLLECTED);
+        memory
+    }
+
+    pub(crate) fn use_memory(&mut self, memory: Vec<u8>) {
+        if self.bytes.capacity() == 0 {
+            self.bytes = memory;
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_large_write_that_did_not_end_fails_all_that_follow() {
+        let mut outbox = Outbox::default();
+        outbox.begin_large();
+        outbox.end_large();
+        assert!(outbox.check().is_ok());
+        outbox.begin_large();
+        assert_eq!(outbox.check().unwrap_err().to_string(), "an earlier write was abandoned half-way (while writing)");
+        assert!(outbox.check().is_err() && outbox.is_half_sent());
+    }
+
+    #[test]
+    fn what_was_sent_in_part_stays_until_it_is_sent_whole() {
+        let mut outbox = Outbox::default();
+        outbox.bytes().extend_from_slice(b"hello");
+        let (bytes, sent) = outbox.take();
+        outbox.put_back(bytes, sent + 2);
+        assert!(!outbox.is_empty() && outbox.is_half_sent());
+        let (bytes, sent) = outbox.take();
+        assert_eq!(&bytes[sent..], b"llo");
+        outbox.put_back(bytes, sent + 3);
+        assert!(outbox.is_empty() && !outbox.is_half_sent());
+    }
+}
