@@ -85,8 +85,9 @@ impl Context {
     /// Completes once nobody waits for the answer any more. Cancel safe; may be awaited any
     /// number of times, in any task.
     pub async fn cancelled(&self) {
+        let mut places = Vec::from_iter(self.signals().map(|(signal, round)| (signal.place(), round)));
         poll_fn(|cx| {
-            let over = self.signals().any(|(signal, round)| signal.poll(cx, round).is_ready());
+            let over = places.iter_mut().any(|(place, round)| place.poll(cx, *round).is_ready());
             if over { Poll::Ready(()) } else { Poll::Pending }
         })
         .await;

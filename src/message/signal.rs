@@ -4,9 +4,10 @@
 //! `std` alone because this layer knows no runtime. One signal serves a whole connection: each
 //! turn is a round of its own, so that a request costs no allocation.
 
+use std::collections::BTreeMap;
 use std::future::poll_fn;
-use std::sync::Mutex;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, Waker};
 
 #[derive(Debug, Default)]
@@ -15,7 +16,13 @@ pub(crate) struct Signal {
     over: AtomicU64,
     /// How many wakers are kept; spares `announce` the lock in the usual case of none.
     waiting: AtomicUsize,
-    wakers: Mutex<Vec<Waker>>,
+    queue: Mutex<Queue>,
+}
+
+#[derive(Debug, Default)]
+struct Queue {
+    next: u64,
+    wakers: BTreeMap<u64, Waker>,
 }
 
 impl Signal {
@@ -25,9 +32,12 @@ impl Signal {
         if self.waiting.load(Ordering::SeqCst) == 0 {
             return;
         }
-        let wakers = std::mem::take(&mut *self.lock());
-        self.waiting.store(0, Ordering::SeqCst);
-        for waker in wakers {
+        let wakers = {
+            let mut queue = self.lock();
+            self.waiting.store(0, Ordering::SeqCst);
+            std::mem::take(&mut queue.wakers)
+        };
+        for waker in wakers.into_values() {
             waker.wake();
         }
     }
@@ -37,30 +47,55 @@ impl Signal {
         self.over.load(Ordering::SeqCst) > round
     }
 
-    /// Completes when this round is over. Dropping it is free: the waker stays until the round
-    /// ends, and a task that asks again is kept once.
+    /// Completes when this round is over. Dropped before, it leaves nothing behind: the signal
+    /// that a server drains outlives every connection.
     pub(crate) async fn wait(&self, round: u64) {
-        poll_fn(|cx| self.poll(cx, round)).await;
+        let mut place = self.place();
+        poll_fn(|cx| place.poll(cx, round)).await;
     }
 
-    /// The same for a caller that waits for several.
-    pub(super) fn poll(&self, cx: &mut Context<'_>, round: u64) -> Poll<()> {
-        if self.is_over(round) {
+    /// A place to wait at, for who waits for several signals.
+    pub(super) fn place(&self) -> Place<'_> {
+        Place { signal: self, number: None }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Queue> {
+        self.queue.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// A waiter's place in the queue, once it has had to wait.
+pub(super) struct Place<'a> {
+    signal: &'a Signal,
+    number: Option<u64>,
+}
+
+impl Place<'_> {
+    pub(super) fn poll(&mut self, cx: &mut Context<'_>, round: u64) -> Poll<()> {
+        let signal = self.signal;
+        if signal.is_over(round) {
             return Poll::Ready(());
         }
         {
-            let mut wakers = self.lock();
-            if !wakers.iter().any(|waker| waker.will_wake(cx.waker())) {
-                wakers.push(cx.waker().clone());
-            }
-            self.waiting.store(wakers.len(), Ordering::SeqCst);
+            let mut queue = signal.lock();
+            let number = *self.number.get_or_insert_with(|| {
+                queue.next += 1;
+                queue.next
+            });
+            queue.wakers.entry(number).or_insert_with(|| cx.waker().clone()).clone_from(cx.waker());
+            signal.waiting.store(queue.wakers.len(), Ordering::SeqCst);
         }
         // Announced between the look and the registration: nobody would wake us.
-        if self.is_over(round) { Poll::Ready(()) } else { Poll::Pending }
+        if signal.is_over(round) { Poll::Ready(()) } else { Poll::Pending }
     }
+}
 
-    fn lock(&self) -> std::sync::MutexGuard<'_, Vec<Waker>> {
-        self.wakers.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
+impl Drop for Place<'_> {
+    fn drop(&mut self) {
+        let Some(number) = self.number else { return };
+        let mut queue = self.signal.lock();
+        queue.wakers.remove(&number);
+        self.signal.waiting.store(queue.wakers.len(), Ordering::SeqCst);
     }
 }
 
@@ -86,16 +121,32 @@ mod tests {
         let waker = Waker::from(count.clone());
         let mut cx = Context::from_waker(&waker);
         let signal = Signal::default();
+        let mut place = Place { signal: &signal, number: None };
 
-        assert!(signal.poll(&mut cx, 3).is_pending());
-        assert!(signal.poll(&mut cx, 3).is_pending());
-        assert_eq!(signal.lock().len(), 1, "one task is kept once");
+        assert!(place.poll(&mut cx, 3).is_pending());
+        assert!(place.poll(&mut cx, 3).is_pending());
+        assert_eq!(signal.lock().wakers.len(), 1, "one waiter is kept once");
 
         signal.announce(2);
-        assert!(signal.poll(&mut cx, 3).is_pending(), "round 2 is not round 3");
+        assert!(place.poll(&mut cx, 3).is_pending(), "round 2 is not round 3");
         signal.announce(3);
-        assert!(signal.poll(&mut cx, 3).is_ready());
+        assert!(place.poll(&mut cx, 3).is_ready());
         assert_eq!(count.0.load(Ordering::SeqCst), 2);
+    }
+
+    #[test]
+    fn a_waiter_that_gave_up_leaves_nothing_behind() {
+        let signal = Signal::default();
+        let mut cx = Context::from_waker(Waker::noop());
+        let mut stays = Place { signal: &signal, number: None };
+        assert!(stays.poll(&mut cx, 0).is_pending());
+        for _ in 0..10 {
+            let mut leaves = Place { signal: &signal, number: None };
+            assert!(leaves.poll(&mut cx, 0).is_pending());
+        }
+        assert_eq!((signal.lock().wakers.len(), signal.waiting.load(Ordering::SeqCst)), (1, 1));
+        drop(stays);
+        assert_eq!((signal.lock().wakers.len(), signal.waiting.load(Ordering::SeqCst)), (0, 0));
     }
 
     #[test]
