@@ -97,19 +97,19 @@ impl Connection {
     }
 
     /// The next head: what is there is parsed; before waiting for more, the answers that were
-    /// collected leave.
+    /// collected leave. They also leave when they are many: a peer that sends and does not read
+    /// is served no further than it reads.
     fn poll_next_head(&mut self, cx: &mut TaskContext<'_>) -> Poll<Result<RequestHead, NoHead>> {
         loop {
+            if self.desk.as_mut().is_some_and(|desk| desk.writer.wire().is_full()) {
+                ready!(self.poll_flush(cx))?;
+            }
             if let Some(parsed) = self.parse_input() {
                 self.waits = Waits::Nothing;
                 return Poll::Ready(parsed);
             }
-            if ready!(self.poll_flush(cx)).is_err() {
-                return Poll::Ready(Err(NoHead::Silent(CloseReason::WriteFailed)));
-            }
-            if let Err(reason) = ready!(self.poll_more_input(cx)) {
-                return Poll::Ready(Err(NoHead::Silent(reason)));
-            }
+            ready!(self.poll_flush(cx))?;
+            ready!(self.poll_more_input(cx)).map_err(NoHead::Silent)?;
         }
     }
 
@@ -137,11 +137,9 @@ impl Connection {
         }
     }
 
-    fn poll_flush(&mut self, cx: &mut TaskContext<'_>) -> Poll<crate::Result<()>> {
-        match &mut self.desk {
-            Some(desk) => desk.writer.wire().poll_flush(cx),
-            None => Poll::Ready(Ok(())),
-        }
+    fn poll_flush(&mut self, cx: &mut TaskContext<'_>) -> Poll<Result<(), NoHead>> {
+        let Some(desk) = &mut self.desk else { return Poll::Ready(Ok(())) };
+        desk.writer.wire().poll_flush(cx).map_err(|_| NoHead::Silent(CloseReason::WriteFailed))
     }
 
     /// Waits for bytes under the deadline of the present phase.

@@ -66,6 +66,11 @@ impl Wire {
         self.out.len()
     }
 
+    /// Whether no more should be collected before this is sent.
+    pub(crate) fn is_full(&self) -> bool {
+        self.out.len() >= COLLECTED
+    }
+
     pub(crate) fn has_failed(&self) -> bool {
         !matches!(self.state, Health::Good)
     }
