@@ -121,6 +121,7 @@ impl Line {
         let mut state = self.lock();
         let mut io = state.io.take().ok_or_else(hijacked)?;
         state.content = Content::Broken;
+        state.wake_reader();
         io.read_deadline.set(None);
         io.write_deadline.set(None);
         self.hijacked.store(true, Ordering::SeqCst);
