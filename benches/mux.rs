@@ -2,7 +2,7 @@
 
 use std::hint::black_box;
 
-use criterion::{BenchmarkId, Criterion, criterion_group, criterion_main};
+use criterion::{BenchmarkId, Criterion};
 use nethttp::{Body, Method, Request, ResponseWriter, Result, ServeMux};
 
 const SIZES: [usize; 3] = [10, 1_000, 10_000];
@@ -51,5 +51,9 @@ fn register(c: &mut Criterion) {
     group.finish();
 }
 
-criterion_group!(benches, lookup, register);
-criterion_main!(benches);
+fn main() {
+    let mut criterion = Criterion::default().configure_from_args();
+    lookup(&mut criterion);
+    register(&mut criterion);
+    criterion.final_summary();
+}

@@ -141,7 +141,8 @@ fn sorted_fields(header: &Header) -> Vec<u8> {
     for (name, value) in header.iter() {
         fields.entry(canonical_header_key(name).into_owned()).or_insert_with(|| value.to_vec());
     }
-    let pairs: Vec<Vec<u8>> = fields.into_iter().map(|(name, value)| [name.as_bytes(), b"=", &value].concat()).collect();
+    let pairs: Vec<Vec<u8>> =
+        fields.into_iter().map(|(name, value)| [name.as_bytes(), b"=", &value].concat()).collect();
     pairs.join(&b';')
 }
 

@@ -83,6 +83,8 @@ pub enum Phase {
     Body,
     /// For the peer to take what is written.
     Write,
+    /// For a handler to be done (`timeout_handler`).
+    Handler,
 }
 
 impl fmt::Display for Phase {
@@ -93,6 +95,7 @@ impl fmt::Display for Phase {
             Phase::Head => "reading the head",
             Phase::Body => "reading the body",
             Phase::Write => "writing",
+            Phase::Handler => "running the handler",
         })
     }
 }

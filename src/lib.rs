@@ -1,4 +1,48 @@
-//! Go's `net/http` for Rust.
+//! Go's `net/http` for Rust: a server, a router and what belongs around them, on tokio.
+//!
+//! ```no_run
+//! use nethttp::{Request, ResponseWriter, Result, ServeMux, listen_and_serve};
+//!
+//! async fn hello(w: &mut ResponseWriter, r: &mut Request) -> Result<()> {
+//!     w.header().set("Content-Type", "text/plain");
+//!     w.write(format!("hello, {}\n", r.path_value("name"))).await
+//! }
+//!
+//! #[tokio::main]
+//! async fn main() -> Result<()> {
+//!     let mux = ServeMux::new();
+//!     mux.handle("GET /hello/{name}", hello);
+//!     listen_and_serve("127.0.0.1:8000", mux).await
+//! }
+//! ```
+//!
+//! # Where to look
+//! - [`Server`]: settings with their defaults, serving, graceful shutdown, a runtime for each core.
+//! - [`ServeMux`]: patterns, which one wins, what the mux answers itself.
+//! - [`Handler`]: the forms of a handler; [`handle_with`] for a state, [`respond`] for answers as
+//!   values, [`middleware`](strip_prefix) as functions around handlers: [`strip_prefix`],
+//!   [`timeout_handler`], [`max_bytes_handler`], [`redirect`], [`error()`].
+//! - [`Request`] and [`ResponseWriter`]: what was asked and what is answered; [`Body`] and
+//!   [`Header`] in both.
+//! - [`Error`]: what went wrong, while what was waited for, what a peer is told.
+//! - [`testing`]: a server in memory, with time that tests wind.
+//!
+//! # Cancel safety
+//! Reads ([`Body::chunk`], [`Listener::accept`]) may be dropped at any await and asked again.
+//! A write that is dropped half-way leaves an answer that cannot be completed: later writes fail
+//! and the connection is closed, so that no peer takes it for whole. Each method says where it
+//! differs.
+//!
+//! # Panics
+//! No byte of a peer makes this crate panic. A handler's panic is caught, reported, and answered
+//! with 500 where nothing was sent.
+//!
+//! # Features
+//! | | default | |
+//! |---|---|---|
+//! | `server` | yes | all that serves |
+//! | `json` | yes | [`Body::json`] and [`Json`] |
+//! | `tracing` | yes | server events go to `tracing` where no sink is set |
 #![forbid(unsafe_code)]
 
 mod error;
@@ -8,10 +52,14 @@ mod files;
 mod h1;
 mod message;
 #[cfg(feature = "server")]
+mod middleware;
+#[cfg(feature = "server")]
 mod mux;
 mod net;
 #[cfg(feature = "server")]
 mod server;
+#[cfg(feature = "server")]
+pub mod testing;
 
 pub use bytes::Bytes;
 pub use error::{Error, ErrorKind, Phase, Result};
@@ -21,6 +69,11 @@ pub use http::{Extensions, Method, StatusCode, Uri, Version};
 pub use message::{
     Addr, Body, Context, DEFAULT_MAX_TEXT_BYTES, Header, Request, Response, canonical_header_key, detect_content_type,
     format_time, parse_time,
+};
+#[cfg(feature = "server")]
+pub use middleware::{
+    allow_query_semicolons, error, max_bytes_handler, not_found, not_found_handler, redirect, redirect_handler,
+    strip_prefix, timeout_handler,
 };
 #[cfg(feature = "server")]
 pub use mux::{DefaultServeMux, Lookup, ServeMux, default_serve_mux, handle};
@@ -34,3 +87,8 @@ pub use server::{
     HandlerFn, HandlerFuture, Hijacked, IntoResponse, RequestRecord, RespondFn, ResponseWriter, Server, ServerEvent,
     ShutdownReport, StateFn, TryIntoResponse, abort, handle_with, listen_and_serve, respond, serve,
 };
+
+/// The examples of the README, compiled.
+#[cfg(all(doctest, feature = "server", feature = "json"))]
+#[doc = include_str!("../README.md")]
+mod readme {}

@@ -213,7 +213,10 @@ async fn broken_framing_closes_and_nothing_behind_it_is_a_request() {
     let host = Host::new(async |w: &mut ResponseWriter, r: &mut Request| {
         let read = match r.path() {
             "/read" => r.body.text().await.map(drop),
-            "/read-quietly" => Ok(drop(r.body.text().await)),
+            "/read-quietly" => {
+                let _ = r.body.text().await;
+                Ok(())
+            }
             _ => Ok(()),
         };
         w.write(r.request_uri.clone()).await?;
@@ -277,13 +280,7 @@ async fn a_client_that_did_not_wait_is_not_told() {
 #[tokio::test(start_paused = true)]
 async fn nobody_waits_for_content_that_is_not_there_or_in_http_1_0() {
     let empty = EXPECTS.replace("Content-Length: 5", "Content-Length: 0");
-    assert_eq!(
-        exchange(echo_whole, empty).await,
-        kept(
-            text("")
-                .replace("Content-Type: text/plain; charset=utf-8\r\n", "Content-Type: text/plain; charset=utf-8\r\n")
-        )
-    );
+    assert_eq!(exchange(echo_whole, empty).await, kept(text("")));
     let mut peer = Host::new(echo_whole).connect();
     assert_eq!(peer.talk(EXPECTS.replace("HTTP/1.1", "HTTP/1.0")).await, kept(""));
     assert!(peer.talk("hello").await.text.starts_with("HTTP/1.0 200 OK\r\n"));
@@ -448,7 +445,7 @@ fn numbers(len: usize) -> Vec<u8> {
 
 /// Keeps the body beyond its turn.
 async fn keep(kept: &Arc<Mutex<Option<Body>>>, w: &mut ResponseWriter, r: &mut Request) -> Result<()> {
-    *kept.lock().unwrap() = Some(std::mem::take(&mut r.body));
+    *kept.lock().expect("no panic") = Some(std::mem::take(&mut r.body));
     w.write("kept").await
 }
 

@@ -121,9 +121,8 @@ fn announce(arguments: &Arguments, mut local: SocketAddr) -> io::Result<()> {
 }
 
 fn summary(report: &ShutdownReport) -> String {
-    match (report.drained, report.cut) {
-        (0, 0) => "Stopped.".to_owned(),
-        (drained, 0) => format!("Stopped; {drained} came to their end."),
-        (drained, cut) => format!("Stopped; {drained} came to their end, {cut} were cut."),
+    match report.cut {
+        0 => "Stopped.".to_owned(),
+        cut => format!("Stopped; {cut} requests were cut."),
     }
 }

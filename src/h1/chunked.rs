@@ -138,10 +138,11 @@ impl ChunkedReader {
             (State::Size, b'0'..=b'9' | b'a'..=b'f' | b'A'..=b'F') => self.add_digit(byte),
             (State::Size, _) if self.digits == 0 => Err(BAD_SIZE),
             (State::Size | State::Blank, b' ' | b'\t') => Ok(State::Blank),
-            (State::Size | State::Blank, b';') => Ok(State::Extension),
+            (State::Size | State::Blank, b';') | (State::Extension, b'\t' | b' '..=b'~' | 0x80..) => {
+                Ok(State::Extension)
+            }
             (State::Size | State::Blank | State::Extension, b'\r') => Ok(State::SizeLf),
             (State::Size | State::Blank, _) => Err(BAD_SIZE),
-            (State::Extension, b'\t' | b' '..=b'~' | 0x80..) => Ok(State::Extension),
             (State::SizeLf, b'\n') => self.end_size_line(),
             _ => Err(BAD_SIZE_LINE),
         }

@@ -39,11 +39,11 @@ pub(crate) fn encode_response_head(out: &mut Vec<u8>, head: &ResponseHead<'_>) {
     append_status_line(out, head.version, head.status);
     let seen = append_fields(out, head.header, head.status);
     if let Some(content_type) = head.content_type.filter(|_| !seen.content_type && head.status != NOT_MODIFIED) {
-        append_field(out, "Content-Type", content_type.as_bytes());
+        append_parts(out, [b"Content-Type: ", content_type.as_bytes(), b"\r\n"]);
     }
     match head.outgoing {
         Outgoing::Length(length) => {
-            append_field(out, "Content-Length", itoa::Buffer::new().format(length).as_bytes());
+            append_parts(out, [b"Content-Length: ", itoa::Buffer::new().format(length).as_bytes(), b"\r\n"]);
         }
         Outgoing::Chunked => out.extend_from_slice(b"Transfer-Encoding: chunked\r\n"),
         Outgoing::None | Outgoing::UntilClose | Outgoing::HeadUnknown => {}
@@ -81,7 +81,7 @@ pub(crate) fn encode_chunk_end(out: &mut Vec<u8>) {
 pub(crate) fn encode_last_chunk(out: &mut Vec<u8>, trailer: &Header) {
     out.extend_from_slice(b"0\r\n");
     for (name, value) in trailer.iter().filter(|(name, _)| may_be_trailer(name)) {
-        append_field(out, name, value);
+        append_field(out, name.as_bytes(), value);
     }
     out.extend_from_slice(b"\r\n");
 }
@@ -118,8 +118,9 @@ struct Seen {
 /// The handler's fields in its order and spelling, without those that the codec writes.
 fn append_fields(out: &mut Vec<u8>, header: &Header, status: StatusCode) -> Seen {
     let mut seen = Seen::default();
-    for (name, value) in header.iter() {
-        match Known::of(name.as_bytes()) {
+    for (name, value) in header.iter_bytes() {
+        match Known::of(name) {
+            Known::Other if !is_token(name) => continue,
             Known::ContentLength | Known::TransferEncoding | Known::KeepAlive => continue,
             Known::Connection => {
                 seen.connection = true;
@@ -141,7 +142,7 @@ fn append_fields(out: &mut Vec<u8>, header: &Header, status: StatusCode) -> Seen
 }
 
 /// `Trailer`, with the names that may be one.
-fn append_trailer_names(out: &mut Vec<u8>, name: &str, value: &[u8]) {
+fn append_trailer_names(out: &mut Vec<u8>, name: &[u8], value: &[u8]) {
     let names = value.split(|&b| b == b',').map(<[u8]>::trim_ascii);
     let allowed: Vec<_> = names.filter(|name| std::str::from_utf8(name).is_ok_and(may_be_trailer)).collect();
     if !allowed.is_empty() {
@@ -173,21 +174,21 @@ fn append_connection(out: &mut Vec<u8>, own: ConnectionField, header: Option<&He
     }
 }
 
-/// One field line. A name that is no token is left out with its value; controls in a value
-/// become spaces (RFC 9110 §5.5), and blanks around it go.
-fn append_field(out: &mut Vec<u8>, name: &str, value: &[u8]) {
-    if !is_token(name.as_bytes()) {
-        return;
-    }
-    out.extend_from_slice(name.as_bytes());
-    out.extend_from_slice(b": ");
+/// One field line, of a name that is a token. Controls in a value become spaces (RFC 9110 §5.5),
+/// and blanks around it go.
+fn append_field(out: &mut Vec<u8>, name: &[u8], value: &[u8]) {
     if has_control(value) {
         let spaced: Vec<u8> = value.iter().map(|&b| if has_control(&[b]) { b' ' } else { b }).collect();
-        out.extend_from_slice(spaced.trim_ascii());
-    } else {
-        out.extend_from_slice(value.trim_ascii());
+        return append_parts(out, [name, b": ", spaced.trim_ascii(), b"\r\n"]);
     }
-    out.extend_from_slice(b"\r\n");
+    append_parts(out, [name, b": ", value.trim_ascii(), b"\r\n"]);
+}
+
+fn append_parts<const COUNT: usize>(out: &mut Vec<u8>, parts: [&[u8]; COUNT]) {
+    out.reserve(parts.iter().map(|part| part.len()).sum());
+    for part in parts {
+        out.extend_from_slice(part);
+    }
 }
 
 #[cfg(test)]

@@ -33,10 +33,15 @@ fn split_ip_literal(literal: &[u8]) -> (bool, &[u8]) {
 
 /// A registered name or an IPv4 address, up to the colon of the port.
 fn split_name(text: &[u8]) -> (bool, &[u8]) {
+    let plain = text.iter().take_while(|&&b| NAME_BYTE[usize::from(b)]).count();
+    let (name, rest) = text.split_at_checked(plain).unwrap_or_default();
+    if let [] | [b':', ..] = rest {
+        return (!name.is_empty(), rest);
+    }
+    // Escapes are legal and rare.
     let len = text.iter().position(|&b| b == b':').unwrap_or(text.len());
     let (name, rest) = text.split_at_checked(len).unwrap_or_default();
-    let plain = name.iter().all(|&b| NAME_BYTE[usize::from(b)]);
-    (!name.is_empty() && (plain || is_escaped_name(name)), rest)
+    (is_escaped_name(name), rest)
 }
 
 fn is_escaped_name(name: &[u8]) -> bool {

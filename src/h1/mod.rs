@@ -26,5 +26,6 @@ pub(crate) use encode::{
 };
 pub(crate) use field_lines::HeadLimits;
 pub(crate) use framing::Framing;
+pub(crate) use known::Known;
 pub(crate) use outgoing::{AnswerFacts, Outgoing, allows_content, outgoing};
 pub(crate) use request_head::{Expectation, RequestHead, RequestParser};

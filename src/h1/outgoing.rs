@@ -41,14 +41,13 @@ pub(crate) fn outgoing(facts: &AnswerFacts) -> Outgoing {
         AnswerFacts { status, .. } if !allows_content(status) => Outgoing::None,
         // RFC 9110 §9.3.6: behind a 2xx comes the tunnel.
         AnswerFacts { connect_request: true, status, .. } if status.is_success() => Outgoing::None,
-        // RFC 9110 §9.3.2: what GET would have said, or nothing. A handler that wrote nothing for
-        // HEAD has not said that there is nothing.
-        AnswerFacts { head_request: true, declared: Some(length), .. } => Outgoing::Length(length),
-        AnswerFacts {
+        // RFC 9110 §9.3.2: to HEAD what GET would have said, or nothing. A handler that wrote nothing
+        // for HEAD has not said that there is nothing.
+        AnswerFacts { declared: Some(length), .. }
+        | AnswerFacts {
             head_request: true, trailers: false, close_delimited: false, whole: Some(length @ 1..), ..
         } => Outgoing::Length(length),
         AnswerFacts { head_request: true, .. } => Outgoing::HeadUnknown,
-        AnswerFacts { declared: Some(length), .. } => Outgoing::Length(length),
         AnswerFacts { close_delimited: true, .. } => Outgoing::UntilClose,
         // Only chunks can have a trailer behind them (RFC 9112 §7.1.2), and HTTP/1.0 has no chunks.
         AnswerFacts { trailers: true, http10: false, .. } => Outgoing::Chunked,

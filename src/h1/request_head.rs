@@ -228,7 +228,7 @@ impl<'a> Facts<'a> {
             Known::Trailer => self.values += memchr::memchr_iter(b',', value).count(),
             Known::Pragma => _ = self.pragma.get_or_insert(value),
             Known::CacheControl => self.cache_control = true,
-            Known::ContentType | Known::Date | Known::KeepAlive | Known::Other => {}
+            Known::ContentEncoding | Known::ContentType | Known::Date | Known::KeepAlive | Known::Other => {}
         }
     }
 

@@ -22,11 +22,15 @@ const NO_URI: Refusal = Refusal::bad("the request target is no URI");
 impl<'a> Target<'a> {
     /// The target of a request line that is visible ASCII and spaces.
     pub(super) fn parse(method: &[u8], text: &'a [u8]) -> Result<Target<'a>, Refusal> {
+        // The commonest of all targets needs no look.
+        if text == b"/" && method != b"CONNECT" {
+            return Ok(Target { text: "/", authority: None });
+        }
         if text.len() > MAX_TARGET {
             return Err(Refusal::with(StatusCode::URI_TOO_LONG, "the request target is too long"));
         }
         let text = std::str::from_utf8(text).map_err(|_| NO_URI)?;
-        if text.contains('#') {
+        if memchr::memchr(b'#', text.as_bytes()).is_some() {
             return Err(Refusal::bad("a fragment in the request target"));
         }
         let authority = match (method, text.as_bytes()) {
@@ -70,8 +74,9 @@ fn check_absolute(text: &str) -> Result<&str, Refusal> {
 
 /// The query may hold any percent sign: it is read by many rules.
 fn check_path(path_and_query: &str) -> Result<(), Refusal> {
-    let path = path_and_query.split('?').next().unwrap_or_default();
-    if escapes_are_whole(path.as_bytes()) {
+    let bytes = path_and_query.as_bytes();
+    let path = bytes.get(..memchr::memchr(b'?', bytes).unwrap_or(bytes.len())).unwrap_or(bytes);
+    if escapes_are_whole(path) {
         Ok(())
     } else {
         Err(Refusal::bad("a percent sign without two hexadecimal digits in the path"))

@@ -172,11 +172,6 @@ impl Body {
         self.trailer.as_deref()
     }
 
-    /// The whole content where it lies in memory, for senders that can then know its length.
-    pub(crate) fn in_memory(&self) -> Option<&Bytes> {
-        matches!((&self.state, self.allowed), (State::Ended, None)).then_some(&self.ready)
-    }
-
     pub(crate) fn poll_chunk(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Bytes>>> {
         if self.allowed.is_some() && self.announced_too_much() {
             return Poll::Ready(Some(Err(self.fail(too_large(self.allowed)))));

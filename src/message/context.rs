@@ -1,7 +1,10 @@
 //! What surrounds a request: who serves it, where it came in, and whether anybody still waits.
 
 use std::fmt;
+use std::future::poll_fn;
+use std::iter;
 use std::sync::{Arc, LazyLock};
+use std::task::Poll;
 
 use http::Extensions;
 
@@ -11,12 +14,21 @@ use super::signal::Signal;
 /// The surroundings of one request: cheap to clone, and free to be sent to other tasks.
 ///
 /// [`cancelled`](Context::cancelled) completes when the request is over for its peer: the client
-/// closed its connection, a write to it failed, or the handler returned. A next request that is
-/// already waiting on the connection does not cancel this one (Go's `Request.Context`).
+/// closed its connection, a write to it failed, or the handler returned or was given up by a
+/// `timeout_handler`. A next request that is already waiting on the connection does not cancel
+/// this one (Go's `Request.Context`).
 #[derive(Clone)]
 pub struct Context {
     connection: Arc<ConnContext>,
     turn: u64,
+    /// Set where a middleware may give the request up before its turn is over.
+    scope: Option<Arc<Scope>>,
+}
+
+/// A part of a turn, with an end of its own.
+struct Scope {
+    over: Signal,
+    outer: Option<Arc<Scope>>,
 }
 
 /// What all requests of a connection share.
@@ -39,22 +51,50 @@ impl Context {
     pub fn background() -> Context {
         static NOWHERE: LazyLock<Arc<ConnContext>> =
             LazyLock::new(|| Arc::new(ConnContext::new(Addr::unknown(), Arc::default(), Arc::default())));
-        Context { connection: NOWHERE.clone(), turn: 0 }
+        Context { connection: NOWHERE.clone(), turn: 0, scope: None }
     }
 
-    pub(crate) fn of_turn(connection: Arc<ConnContext>, turn: u64) -> Context {
-        Context { connection, turn }
+    /// Becomes the context of this turn.
+    pub(crate) fn enter(&mut self, connection: &Arc<ConnContext>, turn: u64) {
+        if !Arc::ptr_eq(&self.connection, connection) {
+            self.connection = connection.clone();
+        }
+        self.turn = turn;
+        self.scope = None;
+    }
+
+    /// The same surroundings, but over as soon as [`end_scope`](Context::end_scope) says so.
+    pub(crate) fn scoped(&self) -> Context {
+        let scope = Scope { over: Signal::default(), outer: self.scope.clone() };
+        Context { connection: self.connection.clone(), turn: self.turn, scope: Some(Arc::new(scope)) }
+    }
+
+    /// Cancels this context and its clones, not the one that it was made from.
+    pub(crate) fn end_scope(&self) {
+        if let Some(scope) = &self.scope {
+            scope.over.announce(0);
+        }
+    }
+
+    /// The signals that cancel this context, each with its round.
+    fn signals(&self) -> impl Iterator<Item = (&Signal, u64)> {
+        let scopes = iter::successors(self.scope.as_deref(), |scope| scope.outer.as_deref());
+        iter::once((&self.connection.turns, self.turn)).chain(scopes.map(|scope| (&scope.over, 0)))
     }
 
     /// Completes once nobody waits for the answer any more. Cancel safe; may be awaited any
     /// number of times, in any task.
     pub async fn cancelled(&self) {
-        self.connection.turns.wait(self.turn).await;
+        poll_fn(|cx| {
+            let over = self.signals().any(|(signal, round)| signal.poll(cx, round).is_ready());
+            if over { Poll::Ready(()) } else { Poll::Pending }
+        })
+        .await;
     }
 
     /// Whether [`cancelled`](Context::cancelled) would complete at once.
     pub fn is_cancelled(&self) -> bool {
-        self.connection.turns.is_over(self.turn)
+        self.signals().any(|(signal, round)| signal.is_over(round))
     }
 
     /// Completes once the server has begun to shut down: an answer that streams without end
@@ -87,5 +127,38 @@ impl fmt::Debug for Context {
             .field("turn", &self.turn)
             .field("cancelled", &self.is_cancelled())
             .finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn the_end_of_a_scope_cancels_what_is_within_and_nothing_around() {
+        let outer = Context::background();
+        let middle = outer.scoped();
+        let inner = middle.scoped();
+        let waiting = tokio::spawn({
+            let inner = inner.clone();
+            async move { inner.cancelled().await }
+        });
+        tokio::task::yield_now().await;
+
+        middle.end_scope();
+        waiting.await.unwrap();
+        assert_eq!([&outer, &middle, &inner].map(Context::is_cancelled), [false, true, true]);
+    }
+
+    #[test]
+    fn a_scope_is_over_with_its_turn() {
+        let connection = Arc::new(ConnContext::new(Addr::unknown(), Arc::default(), Arc::default()));
+        let mut context = Context::background();
+        context.enter(&connection, 4);
+        let scoped = context.scoped();
+        connection.turns.announce(3);
+        assert!(!scoped.is_cancelled());
+        connection.turns.announce(4);
+        assert!(scoped.is_cancelled());
     }
 }

@@ -116,6 +116,11 @@ impl Header {
         self.fields.iter().map(|field| (self.name_of(field), self.slice(field.value)))
     }
 
+    /// The same without the check that names are text, for the codec: it looks at bytes.
+    pub(crate) fn iter_bytes(&self) -> impl ExactSizeIterator<Item = (&[u8], &[u8])> {
+        self.fields.iter().map(|field| (self.slice(field.name), self.slice(field.value)))
+    }
+
     /// Puts one field in place of all of this name. It stands where the first one stood, or at
     /// the end.
     pub fn set(&mut self, name: impl AsRef<str>, value: impl AsRef<[u8]>) {
@@ -259,7 +264,7 @@ impl<N: AsRef<str>, V: AsRef<[u8]>> Extend<(N, V)> for Header {
 
 impl From<HeaderMap> for Header {
     fn from(map: HeaderMap) -> Header {
-        map.iter().map(|(name, value)| (name, value)).collect()
+        map.iter().collect()
     }
 }
 

@@ -9,6 +9,7 @@ use super::addr::Addr;
 use super::body::Body;
 use super::context::Context;
 use super::header::Header;
+use crate::error::Result;
 
 /// An HTTP request: received by a server, or to be sent by a client.
 ///
@@ -118,7 +119,7 @@ impl Request {
     ///
     /// # Errors
     /// As [`Body::bytes`].
-    pub async fn post_form(&mut self) -> crate::Result<Vec<(String, String)>> {
+    pub async fn post_form(&mut self) -> Result<Vec<(String, String)>> {
         let kind = self.header.get("Content-Type").unwrap_or_default();
         let kind = kind.split(';').next().unwrap_or_default().trim();
         if !kind.eq_ignore_ascii_case("application/x-www-form-urlencoded") {
@@ -133,7 +134,7 @@ impl Request {
     ///
     /// # Errors
     /// As [`post_form`](Request::post_form).
-    pub async fn form(&mut self) -> crate::Result<Vec<(String, String)>> {
+    pub async fn form(&mut self) -> Result<Vec<(String, String)>> {
         let mut pairs = self.post_form().await?;
         pairs.extend(self.query_pairs());
         Ok(pairs)

@@ -43,7 +43,8 @@ impl Signal {
         poll_fn(|cx| self.poll(cx, round)).await;
     }
 
-    fn poll(&self, cx: &mut Context<'_>, round: u64) -> Poll<()> {
+    /// The same for a caller that waits for several.
+    pub(super) fn poll(&self, cx: &mut Context<'_>, round: u64) -> Poll<()> {
         if self.is_over(round) {
             return Poll::Ready(());
         }

@@ -34,14 +34,15 @@ pub(super) fn clean_path(path: &str) -> Cow<'_, str> {
 }
 
 fn is_clean(path: &str) -> bool {
-    let Some(mut rest) = path.strip_prefix('/') else { return false };
-    while let Some((segment, further)) = rest.split_once('/') {
-        if matches!(segment, "" | "." | "..") {
+    let Some(segments) = path.as_bytes().strip_prefix(b"/") else { return false };
+    let mut start = 0;
+    for slash in memchr::memchr_iter(b'/', segments) {
+        if matches!(segments.get(start..slash), Some(b"" | b"." | b"..")) {
             return false;
         }
-        rest = further;
+        start = slash + 1;
     }
-    !matches!(rest, "." | "..")
+    !matches!(segments.get(start..), Some(b"." | b".."))
 }
 
 /// The `Location` that leads to `path` on the same host with the query of the request.

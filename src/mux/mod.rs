@@ -258,7 +258,7 @@ impl ServeMux {
             return self.decide_connect(r);
         }
         let table = self.inner.read();
-        let host = clean::without_port(&r.host);
+        let host = if table.tree.asks_for_hosts() { clean::without_port(&r.host) } else { "" };
         let path = clean::clean_path(r.path());
         match find_or_add_slash(&table.tree, host, r.method.as_str(), &path) {
             Target::AddSlash(id) => self.redirect(r, &format!("{path}/"), Some(id)),

@@ -23,7 +23,7 @@ pub(super) fn step(path: &str) -> Step<'_> {
     match path.strip_prefix('/') {
         None => Step::End,
         Some("") => Step::Slash,
-        Some(after) => match after.find('/') {
+        Some(after) => match memchr::memchr(b'/', after.as_bytes()) {
             Some(at) => Step::Segment(after.get(..at).unwrap_or(after), after.get(at..).unwrap_or_default()),
             None => Step::Segment(after, ""),
         },
@@ -32,7 +32,7 @@ pub(super) fn step(path: &str) -> Step<'_> {
 
 /// What a segment stands for. One whose escapes are malformed stands for itself (Go's rule).
 pub(super) fn decode(segment: &str) -> Cow<'_, [u8]> {
-    if !segment.contains('%') || has_wrong_escape(segment) {
+    if memchr::memchr(b'%', segment.as_bytes()).is_none() || has_wrong_escape(segment) {
         return Cow::Borrowed(segment.as_bytes());
     }
     percent_decode_str(segment).into()

@@ -124,6 +124,11 @@ impl Tree {
         }
     }
 
+    /// Whether any route is for one host only.
+    pub(super) fn asks_for_hosts(&self) -> bool {
+        !self.hosts.is_empty()
+    }
+
     fn methods_for(&self, host: &str) -> impl Iterator<Item = &Methods> {
         let own = if self.hosts.is_empty() { None } else { self.hosts.get(&*folded_host(host)) };
         own.into_iter().chain([&self.hostless])
@@ -199,6 +204,25 @@ impl Children {
         match self {
             Children::Few(list) => Box::new(list.iter().map(|(name, node)| (&**name, *node))),
             Children::Many(map) => Box::new(map.iter().map(|(name, node)| (&**name, *node))),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn children_are_found_by_name_in_a_list_and_in_a_map() {
+        let mut children = Children::default();
+        for n in 0..3 * FEW {
+            let name = n.to_string();
+            assert_eq!(children.get(name.as_bytes()), None);
+            assert_eq!(children.get_or_insert(name.as_bytes(), NodeId(n)), NodeId(n));
+            assert_eq!(children.get_or_insert(name.as_bytes(), NodeId(99)), NodeId(n), "the first one stays");
+            assert_eq!(matches!(children, Children::Few(_)), n < FEW);
+            assert!((0..=n).all(|n| children.get(n.to_string().as_bytes()) == Some(NodeId(n))));
+            assert_eq!(children.iter().count(), n + 1);
         }
     }
 }

@@ -63,7 +63,7 @@ fn start(io: Io, remote_addr: Addr, local_addr: Addr, settings: &Arc<Settings>) 
         None => settings.values.clone(),
     };
     let context = Arc::new(ConnContext::new(local_addr, values, state.draining.clone()));
-    let line = Line::new(io, context, settings.stall_timeout, state.registry.hijacked.clone());
+    let line = Line::new(io, context, settings.stall_timeout, state.clone());
     let booked = Booked::new(settings.clone(), entry, info);
     // Ends when the connection closes; a shutdown tells it to through the books.
     tokio::spawn(connection::serve(settings.clone(), Arc::new(line), booked));

@@ -3,21 +3,25 @@
 use std::future::{Future, poll_fn};
 use std::pin::pin;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::task::{Context as TaskContext, Poll, ready};
+use std::time::Duration;
 
 use bytes::Buf;
 use tokio::time::{Instant, timeout};
 
+use super::answer::Asked;
+use super::content;
 use super::desk::{self, Desk};
 use super::event::{ConnInfo, ConnState, ServerEvent};
-use super::line::{self, Line, Unread};
+use super::line::{Line, Unread};
 use super::registry::{Command, Entry};
 use super::settings::Settings;
 use super::turn;
 use super::verdict::{CloseReason, Verdict};
-use super::writer::Asked;
-use crate::error::Refusal;
+use crate::error::{Refusal, Result};
 use crate::h1::RequestHead;
+use crate::net::give_back;
 
 pub(crate) struct Connection {
     pub(crate) settings: Arc<Settings>,
@@ -41,6 +45,38 @@ enum Waits {
     Idle,
     /// For the rest of a head.
     Head,
+}
+
+impl Waits {
+    /// What is waited for now, with or without a byte of a head.
+    fn next(self, begun: bool, state: ConnState) -> Waits {
+        match (begun, state) {
+            (_, ConnState::New) => Waits::First,
+            // The first head's deadline runs from accept, whenever its first byte came.
+            (true, _) if self == Waits::First => Waits::First,
+            (true, _) => Waits::Head,
+            (false, _) => Waits::Idle,
+        }
+    }
+
+    /// From when the wait counts, and how long it may last.
+    fn since(self, accepted: Instant, settings: &Settings) -> (Instant, Option<Duration>) {
+        match self {
+            Waits::First => (accepted, settings.head_timeout),
+            Waits::Nothing | Waits::Head => (Instant::now(), settings.head_timeout),
+            Waits::Idle => (Instant::now(), settings.idle_timeout),
+        }
+    }
+}
+
+/// Why a connection with nothing under way closes now, if it does.
+fn closes_idle(settings: &Settings, booked: &Booked) -> Option<CloseReason> {
+    let kept = booked.state != ConnState::New;
+    match booked.entry.commanded().closes_idle() {
+        None if kept && settings.state.registry.wants_room() => Some(CloseReason::Evicted),
+        None if kept && !settings.state.keep_alives() => Some(CloseReason::KeepAlivesOff),
+        reason => reason,
+    }
 }
 
 /// Why there is no next head.
@@ -97,14 +133,15 @@ impl Connection {
     }
 
     /// The next head: what is there is parsed; before waiting for more, the answers that were
-    /// collected leave. They also leave when they are many: a peer that sends and does not read
-    /// is served no further than it reads.
+    /// collected leave, and memory that is not needed goes back. They also leave when they are
+    /// many: a peer that sends and does not read is served no further than it reads.
     fn poll_next_head(&mut self, cx: &mut TaskContext<'_>) -> Poll<Result<RequestHead, NoHead>> {
         loop {
             if self.desk.as_mut().is_some_and(|desk| desk.writer.wire().is_full()) {
                 ready!(self.poll_flush(cx))?;
             }
             if let Some(parsed) = self.parse_input() {
+                self.booked.enter_state(ConnState::Active);
                 self.waits = Waits::Nothing;
                 return Poll::Ready(parsed);
             }
@@ -120,21 +157,12 @@ impl Connection {
             return None;
         }
         let desk = self.desk.get_or_insert_with(|| desk::borrow(&self.line, &self.booked.info.remote_addr));
-        let parsed = desk.parser.parse(&io.input, &self.settings.head_limits, &mut desk.request);
-        match parsed {
-            Ok(Some(head)) => {
-                io.input.advance(head.consumed.min(io.input.len()));
-                drop(state);
-                self.booked.enter_state(ConnState::Active);
-                Some(Ok(head))
-            }
-            Ok(None) => None,
-            Err(refusal) => {
-                drop(state);
-                self.booked.enter_state(ConnState::Active);
-                Some(Err(NoHead::Refused(refusal)))
-            }
-        }
+        let head = match desk.parser.parse(&io.input, &self.settings.head_limits, &mut desk.request) {
+            Ok(head) => head?,
+            Err(refusal) => return Some(Err(NoHead::Refused(refusal))),
+        };
+        io.input.advance(head.consumed.min(io.input.len()));
+        Some(Ok(head))
     }
 
     fn poll_flush(&mut self, cx: &mut TaskContext<'_>) -> Poll<Result<(), NoHead>> {
@@ -144,92 +172,45 @@ impl Connection {
 
     /// Waits for bytes under the deadline of the present phase.
     fn poll_more_input(&mut self, cx: &mut TaskContext<'_>) -> Poll<Result<(), CloseReason>> {
-        let begun = self.has_begun();
+        let mut state = self.line.lock();
+        let Ok(io) = state.io() else { return Poll::Ready(Err(CloseReason::Hijacked)) };
+        let begun = self.desk.as_ref().is_some_and(|desk| desk.parser.has_begun(&io.input));
         if begun {
             self.booked.enter_state(ConnState::Active);
         } else {
-            self.rest();
-            if let Some(reason) = self.closes_idle() {
-                return Poll::Ready(Err(reason));
+            // Empty lines ahead of a request are no request, but they are still looked at.
+            if io.input.is_empty() {
+                give_back(std::mem::take(&mut io.input));
+                if let Some(desk) = self.desk.take() {
+                    desk::give_back(desk);
+                }
             }
         }
-        self.set_deadline(begun);
-        let mut state = self.line.lock();
-        let Ok(io) = state.io() else { return Poll::Ready(Err(CloseReason::Hijacked)) };
+        let waits = self.waits.next(begun, self.booked.state);
+        if waits != self.waits {
+            // Only where the phase has changed: a drip of bytes does not move a deadline.
+            self.waits = waits;
+            let (since, limit) = waits.since(self.accepted, &self.settings);
+            io.read_deadline.set(limit.map(|limit| since + limit));
+            self.head_began = (waits != Waits::Idle).then_some(since);
+            if waits == Waits::Idle {
+                self.booked.enter_idle(since);
+            }
+        }
         match io.poll_fill(cx) {
             Poll::Ready(Ok(1..)) => Poll::Ready(Ok(())),
             Poll::Ready(Ok(0) | Err(_)) => Poll::Ready(Err(CloseReason::PeerGone)),
             Poll::Pending => {
+                // Only now: a request that has arrived is answered, not thrown away.
+                if let Some(reason) = closes_idle(&self.settings, &self.booked).filter(|_| !begun) {
+                    return Poll::Ready(Err(reason));
+                }
                 ready!(io.read_deadline.poll(cx));
-                Poll::Ready(Err(if self.waits == Waits::Idle {
-                    CloseReason::IdleTimeout
-                } else {
-                    CloseReason::HeadTimeout
+                Poll::Ready(Err(match waits {
+                    Waits::Idle => CloseReason::IdleTimeout,
+                    Waits::Nothing | Waits::First | Waits::Head => CloseReason::HeadTimeout,
                 }))
             }
-        }
-    }
-
-    fn has_begun(&self) -> bool {
-        let Some(desk) = &self.desk else { return false };
-        self.line.lock().io().is_ok_and(|io| desk.parser.has_begun(&io.input))
-    }
-
-    /// Nothing is under way: all borrowed memory goes back.
-    fn rest(&mut self) {
-        let mut state = self.line.lock();
-        if state.io().is_ok_and(|io| !io.input.is_empty()) {
-            return; // Empty lines ahead of a request are no request, but they are still looked at.
-        }
-        state.rest();
-        drop(state);
-        if let Some(desk) = self.desk.take() {
-            desk::give_back(desk);
-        }
-    }
-
-    fn closes_idle(&self) -> Option<CloseReason> {
-        let kept = self.booked.state != ConnState::New;
-        match self.booked.entry.commanded().closes_idle() {
-            None if kept && self.settings.state.registry.wants_room() => Some(CloseReason::Evicted),
-            None if kept && !self.settings.state.keep_alives() => Some(CloseReason::KeepAlivesOff),
-            reason => reason,
-        }
-    }
-
-    /// Sets the read deadline where the phase has changed: a drip of bytes does not move it.
-    fn set_deadline(&mut self, begun: bool) {
-        let waits = match (begun, self.booked.state) {
-            (_, ConnState::New) => Waits::First,
-            (true, _) if self.waits == Waits::First => Waits::First,
-            (true, _) => Waits::Head,
-            (false, _) => Waits::Idle,
-        };
-        if waits == self.waits {
-            return;
-        }
-        self.waits = waits;
-        let settings = &self.settings;
-        let at = match waits {
-            Waits::Nothing => None,
-            Waits::First => {
-                self.head_began = Some(self.accepted);
-                settings.head_timeout.map(|limit| self.accepted + limit)
-            }
-            Waits::Head => {
-                let now = Instant::now();
-                self.head_began = Some(now);
-                settings.head_timeout.map(|limit| now + limit)
-            }
-            Waits::Idle => {
-                let now = Instant::now();
-                self.head_began = None;
-                self.booked.enter_idle(now);
-                settings.idle_timeout.map(|limit| now + limit)
-            }
-        };
-        if let Ok(io) = self.line.lock().io() {
-            io.read_deadline.set(at);
         }
     }
 
@@ -240,6 +221,8 @@ impl Connection {
             status: refusal.status,
             reason: refusal.reason,
         });
+        // The limit of the turn before is not this answer's.
+        self.line.lock().write_until = self.settings.write_timeout.map(|limit| Instant::now() + limit);
         let Some(desk) = &mut self.desk else { return };
         desk.writer.begin(Asked::refused());
         turn::write_error(&mut desk.writer, refusal.status, Some(refusal.reason));
@@ -259,7 +242,7 @@ impl Connection {
         }
         if reason.wants_flush() && (reason.wants_linger() || self.has_unread()) {
             // Whether the peer closed in time changes nothing: it had its chance to read.
-            let _ = timeout(self.settings.linger_timeout, line::linger(&self.line)).await;
+            let _ = timeout(self.settings.linger_timeout, content::linger(&self.line)).await;
         }
         reason
     }
@@ -276,7 +259,7 @@ impl Drop for Connection {
         if let Some(desk) = self.desk.take() {
             desk::give_back(desk);
         }
-        self.line.close();
+        self.line.hang_up();
     }
 }
 
@@ -306,13 +289,14 @@ impl Booked {
     }
 
     fn enter_idle(&mut self, now: Instant) {
-        self.entry.idle_from(now);
+        self.settings.state.registry.note_idle(&self.entry, now);
         self.enter_state(ConnState::Idle);
     }
 
     /// The connection is no longer the server's: nothing that the server does may touch it.
     pub(crate) fn hijacked(&mut self) {
         if self.state != ConnState::Hijacked {
+            self.settings.state.registry.taken_over.fetch_add(1, Ordering::SeqCst);
             self.settings.state.registry.leave(self.entry.id);
             self.enter_state(ConnState::Hijacked);
         }

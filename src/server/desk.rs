@@ -48,6 +48,8 @@ pub(crate) fn borrow(line: &Arc<Line>, remote_addr: &Addr) -> Box<Desk> {
 /// Takes a desk back and clears it of everything that belonged to a peer.
 pub(crate) fn give_back(mut desk: Box<Desk>) {
     desk.clear_turn();
+    desk.request.context = Context::background();
+    desk.writer.reset();
     desk.parser.reset();
     desk.writer.wire().detach();
     if desk.request.header.len() > KEPT_FIELDS {
@@ -69,7 +71,5 @@ impl Desk {
         request.pattern = None;
         request.path_values.clear();
         request.extensions.clear();
-        request.context = Context::background();
-        self.writer.reset();
     }
 }

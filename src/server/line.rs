@@ -7,28 +7,28 @@
 //! A body is a ticket for one turn. When the turn is over the number on the ticket is too old
 //! and the body reads as an error, wherever it was moved to.
 
-use std::io::{self, IoSlice};
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::io::IoSlice;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, Waker, ready};
 use std::time::Duration;
 
-use bytes::{Buf, Bytes};
 use tokio::time::Instant;
 
+use super::content::Content;
 use super::hijack::Hijacked;
-use crate::error::{Error, ErrorKind, Phase, Refusal, Result};
-use crate::h1::{Chunked, ChunkedReader, Framing};
-use crate::message::{ConnContext, Frame, Header, Source};
-use crate::net::{Io, give_back};
+use super::settings::State;
+use crate::error::{Error, ErrorKind, Phase, Result};
+use crate::h1::Framing;
+use crate::message::{ConnContext, Frame};
+use crate::net::Io;
 
 pub(crate) struct Line {
     state: Mutex<LineState>,
     /// What the requests of this connection share; announces the end of each turn.
     pub(crate) context: Arc<ConnContext>,
     hijacked: AtomicBool,
-    /// How many connections of the server were taken over and are still open.
-    open_hijacked: Arc<AtomicUsize>,
+    pub(crate) server: Arc<State>,
 }
 
 pub(crate) struct LineState {
@@ -42,21 +42,14 @@ pub(crate) struct LineState {
     pub(crate) stall: Option<Duration>,
     pub(crate) read_until: Option<Instant>,
     pub(crate) write_until: Option<Instant>,
-    read_waits: bool,
-    write_waits: bool,
+    /// Since when the peer makes no progress, while something waits for it to.
+    read_waits_since: Option<Instant>,
+    write_waits_since: Option<Instant>,
     /// Whether the last write was taken in part: what follows must be the rest of it.
     half_written: bool,
-    /// Who waits for content of the turn, perhaps in another task than the connection's.
+    /// Who waits for content. It may be another task than the connection's, which nothing else
+    /// would wake at the end of the turn.
     reader: Option<Waker>,
-}
-
-/// How much of the present request's content is still to be read.
-enum Content {
-    Over,
-    Length(u64),
-    Chunked(Box<ChunkedReader>),
-    /// It cannot be read further: the peer broke its framing, left, or was too slow.
-    Broken,
 }
 
 /// The `100 Continue` that a client may wait for before it sends its content (RFC 9110 §10.1.1).
@@ -69,11 +62,6 @@ enum Interim {
 }
 
 const CONTINUE: &[u8] = b"HTTP/1.1 100 Continue\r\n\r\n";
-
-/// The most that one read of a large body asks for.
-const BODY_READ: u64 = 64 * 1024;
-/// Content up to this size is copied out of the read buffer, so that the buffer can be kept.
-const SMALL_CONTENT: usize = 2048;
 
 /// What is left of a request's content when its handler is done.
 #[derive(Debug, PartialEq, Eq)]
@@ -89,12 +77,7 @@ pub(crate) enum Unread {
 }
 
 impl Line {
-    pub(crate) fn new(
-        io: Io,
-        context: Arc<ConnContext>,
-        stall: Option<Duration>,
-        open_hijacked: Arc<AtomicUsize>,
-    ) -> Line {
+    pub(crate) fn new(io: Io, context: Arc<ConnContext>, stall: Option<Duration>, server: Arc<State>) -> Line {
         let state = LineState {
             io: Some(io),
             turn: 0,
@@ -103,12 +86,12 @@ impl Line {
             stall,
             read_until: None,
             write_until: None,
-            read_waits: false,
-            write_waits: false,
+            read_waits_since: None,
+            write_waits_since: None,
             half_written: false,
             reader: None,
         };
-        Line { state: Mutex::new(state), context, hijacked: AtomicBool::new(false), open_hijacked }
+        Line { state: Mutex::new(state), context, hijacked: AtomicBool::new(false), server }
     }
 
     /// Nothing that panics runs under the lock, so a poisoned one is as good as any.
@@ -125,21 +108,24 @@ impl Line {
         io.read_deadline.set(None);
         io.write_deadline.set(None);
         self.hijacked.store(true, Ordering::SeqCst);
-        Ok(Hijacked::new(io, self.open_hijacked.clone()))
-    }
-
-    /// The connection is over: its stream closes, whoever still holds a body of it.
-    pub(crate) fn close(&self) {
-        let mut state = self.lock();
-        state.end_turn();
-        let io = state.io.take();
-        drop(state);
-        drop(io);
+        Ok(Hijacked::new(io, self.server.registry.hijacked.clone()))
     }
 
     /// Whether the bytes are no longer the server's.
     pub(crate) fn is_hijacked(&self) -> bool {
         self.hijacked.load(Ordering::SeqCst)
+    }
+
+    /// The connection is over: lets its bytes go, whoever still keeps a body, and cancels the
+    /// request that was under way.
+    pub(crate) fn hang_up(&self) {
+        let io = {
+            let mut state = self.lock();
+            state.end_turn();
+            state.io.take()
+        };
+        drop(io);
+        self.context.turns.announce(u64::MAX);
     }
 
     /// The turn is over for its peer: cancels the request's context.
@@ -162,14 +148,10 @@ impl LineState {
 
     /// Begins a turn: from here on, content of this framing is the body's to read.
     pub(crate) fn begin_turn(&mut self, framing: &Framing, awaits_continue: bool) -> u64 {
-        self.content = match framing {
-            Framing::Empty | Framing::Length(0) => Content::Over,
-            Framing::Length(length) => Content::Length(*length),
-            Framing::Chunked => Content::Chunked(Box::new(ChunkedReader::new(MAX_TRAILER_BYTES, MAX_TRAILER_VALUES))),
-        };
+        self.content = Content::framed(framing);
         self.interim = if awaits_continue { Interim::Awaited } else { Interim::NotAwaited };
-        self.read_waits = false;
-        self.write_waits = false;
+        self.read_waits_since = None;
+        self.write_waits_since = None;
         self.turn
     }
 
@@ -184,11 +166,23 @@ impl LineState {
         self.wake_reader();
     }
 
+    /// Notes who waits for content, if anybody does.
+    pub(crate) fn keep_reader(&mut self, waker: Option<&Waker>) {
+        self.reader = waker.cloned();
+    }
+
+    fn wake_reader(&mut self) {
+        if let Some(reader) = self.reader.take() {
+            reader.wake();
+        }
+    }
+
     /// Whether content of this turn is still to be read.
     pub(crate) fn content_is_over(&self) -> bool {
         matches!(self.content, Content::Over)
     }
 
+    /// What the peer has announced and nobody has read.
     pub(crate) fn unread(&self) -> Unread {
         let known = match &self.content {
             Content::Over => return Unread::Nothing,
@@ -197,6 +191,25 @@ impl LineState {
             Content::Chunked(_) => None,
         };
         Unread::Some { known, awaits_continue: !matches!(self.interim, Interim::NotAwaited) }
+    }
+
+    /// How much is still to be read in this turn, where that is known.
+    pub(crate) fn remaining(&self, turn: u64) -> Option<u64> {
+        match &self.content {
+            Content::Length(left) if self.turn == turn => Some(*left),
+            _ => None,
+        }
+    }
+
+    pub(crate) fn is_turn(&self, turn: u64) -> bool {
+        self.turn == turn
+    }
+
+    /// A final status is about to be sent: no 100 may follow it. Says what content it leaves unread.
+    pub(crate) fn final_status(&mut self) -> Unread {
+        let unread = self.unread();
+        self.forgo_continue();
+        unread
     }
 
     /// A final status, or a 100 of the handler's own, is on its way: none of ours may follow.
@@ -208,14 +221,14 @@ impl LineState {
 
     /// The next piece of content. The stall limit runs while this waits and starts anew with
     /// each piece; `read_until` does not.
-    fn poll_content(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Frame>>> {
+    pub(crate) fn poll_content(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Frame>>> {
         let step = match self.poll_content_step(cx) {
             Poll::Pending => {
                 ready!(self.poll_read_deadline(cx));
                 Poll::Ready(Some(Err(Error::timed_out(Phase::Body))))
             }
             ready => {
-                self.read_waits = false;
+                self.read_waits_since = None;
                 ready
             }
         };
@@ -231,28 +244,7 @@ impl LineState {
         }
         ready!(self.poll_send_continue(cx))?;
         let Some(io) = &mut self.io else { return Poll::Ready(Some(Err(hijacked()))) };
-        match &mut self.content {
-            Content::Over => Poll::Ready(None),
-            Content::Broken => Poll::Ready(Some(Err(Error::cut_off(Phase::Body)))),
-            Content::Length(left) => {
-                let chunk = ready!(poll_some(io, cx, *left))?;
-                *left = left.saturating_sub(chunk.len() as u64);
-                if *left == 0 {
-                    self.content = Content::Over;
-                }
-                Poll::Ready(Some(Ok(Frame::Data(chunk))))
-            }
-            Content::Chunked(reader) => {
-                let piece = ready!(poll_chunked(reader, io, cx))?;
-                Poll::Ready(match piece {
-                    Piece::Data(chunk) => Some(Ok(Frame::Data(chunk))),
-                    Piece::End(trailer) => {
-                        self.content = Content::Over;
-                        trailer.map(|trailer| Ok(Frame::Trailer(trailer)))
-                    }
-                })
-            }
-        }
+        self.content.poll(io, cx)
     }
 
     fn poll_send_continue(&mut self, cx: &mut Context<'_>) -> Poll<Result<()>> {
@@ -276,13 +268,19 @@ impl LineState {
         }
     }
 
-    fn poll_read_deadline(&mut self, cx: &mut Context<'_>) -> Poll<()> {
-        let (stall, until, waits) = (self.stall, self.read_until, self.read_waits);
-        let Some(io) = &mut self.io else { return Poll::Pending };
-        if !waits {
-            io.read_deadline.set(earlier(stall.map(|stall| Instant::now() + stall), until));
-            self.read_waits = true;
+    /// Moves the limit on the reading of this turn, for a read that waits already too: the body
+    /// may be read by another task.
+    pub(crate) fn set_read_until(&mut self, at: Option<Instant>) {
+        self.read_until = at;
+        if let (Some(io), Some(at), Some(_)) = (&mut self.io, at, self.read_waits_since) {
+            io.read_deadline.wake_at(at);
         }
+    }
+
+    fn poll_read_deadline(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        let Some(io) = &mut self.io else { return Poll::Pending };
+        let since = *self.read_waits_since.get_or_insert_with(Instant::now);
+        io.read_deadline.set(earlier(self.stall.map(|stall| since + stall), self.read_until));
         io.read_deadline.poll(cx)
     }
 
@@ -293,7 +291,7 @@ impl LineState {
         }
         match self.poll_write_step(cx, parts) {
             Poll::Ready(written) => {
-                self.write_waits = false;
+                self.write_waits_since = None;
                 Poll::Ready(written.map_err(|error| error.during(Phase::Write)))
             }
             Poll::Pending => {
@@ -314,12 +312,6 @@ impl LineState {
         Poll::Ready(Ok(written))
     }
 
-    fn wake_reader(&mut self) {
-        if let Some(reader) = self.reader.take() {
-            reader.wake();
-        }
-    }
-
     /// Passes on what a layer beneath still holds. What was written before has its deadline; a
     /// stream that holds bytes back for ever is cut by the next one.
     pub(crate) fn poll_flush(&mut self, cx: &mut Context<'_>) -> Poll<Result<()>> {
@@ -333,12 +325,9 @@ impl LineState {
     }
 
     fn poll_write_deadline(&mut self, cx: &mut Context<'_>) -> Poll<()> {
-        let (stall, until, waits) = (self.stall, self.write_until, self.write_waits);
         let Some(io) = &mut self.io else { return Poll::Pending };
-        if !waits {
-            io.write_deadline.set(earlier(stall.map(|stall| Instant::now() + stall), until));
-            self.write_waits = true;
-        }
+        let since = *self.write_waits_since.get_or_insert_with(Instant::now);
+        io.write_deadline.set(earlier(self.stall.map(|stall| since + stall), self.write_until));
         io.write_deadline.poll(cx)
     }
 
@@ -360,84 +349,6 @@ impl LineState {
             Ok(0) | Err(_) => Poll::Ready(()),
         }
     }
-
-    /// Lets an empty read buffer go.
-    pub(crate) fn rest(&mut self) {
-        if let Some(io) = &mut self.io {
-            if io.input.is_empty() && io.input.capacity() > 0 {
-                give_back(std::mem::take(&mut io.input));
-            }
-        }
-    }
-}
-
-/// A trailer section may be this long and hold so many values.
-const MAX_TRAILER_BYTES: usize = 16 * 1024;
-const MAX_TRAILER_VALUES: usize = 500;
-
-/// Content of a known length: what was read already, else a read of its own.
-fn poll_some(io: &mut Io, cx: &mut Context<'_>, left: u64) -> Poll<Result<Bytes>> {
-    if io.input.is_empty() && left > SMALL_CONTENT as u64 {
-        let most = usize::try_from(left.min(BODY_READ)).unwrap_or(usize::MAX);
-        return Poll::Ready(not_empty(ready!(io.poll_read(cx, most))?));
-    }
-    if io.input.is_empty() && ready!(io.poll_fill(cx))? == 0 {
-        return Poll::Ready(Err(Error::cut_off(Phase::Body)));
-    }
-    let here = usize::try_from(left).map_or(io.input.len(), |left| left.min(io.input.len()));
-    Poll::Ready(Ok(take(io, here)))
-}
-
-enum Piece {
-    Data(Bytes),
-    End(Option<Header>),
-}
-
-fn poll_chunked(reader: &mut ChunkedReader, io: &mut Io, cx: &mut Context<'_>) -> Poll<Result<Piece>> {
-    loop {
-        if io.input.is_empty() && reader.chunk_left() > SMALL_CONTENT as u64 {
-            let most = usize::try_from(reader.chunk_left().min(BODY_READ)).unwrap_or(usize::MAX);
-            let chunk = not_empty(ready!(io.poll_read(cx, most))?)?;
-            reader.took(chunk.len() as u64);
-            return Poll::Ready(Ok(Piece::Data(chunk)));
-        }
-        match reader.read(&io.input).map_err(in_content)? {
-            Chunked::Data { skip, len } => {
-                io.input.advance(skip.min(io.input.len()));
-                let len = len.min(io.input.len());
-                return Poll::Ready(Ok(Piece::Data(take(io, len))));
-            }
-            Chunked::End { consumed, trailer } => {
-                io.input.advance(consumed.min(io.input.len()));
-                return Poll::Ready(Ok(Piece::End(trailer)));
-            }
-            Chunked::NeedMore { consumed } => {
-                io.input.advance(consumed.min(io.input.len()));
-                if ready!(io.poll_fill(cx))? == 0 {
-                    return Poll::Ready(Err(Error::cut_off(Phase::Body)));
-                }
-            }
-        }
-    }
-}
-
-/// The first bytes of the input: copied when they are few, so that the buffer's memory stays its
-/// own, else cut off.
-fn take(io: &mut Io, len: usize) -> Bytes {
-    if len > SMALL_CONTENT {
-        return io.input.split_to(len).freeze();
-    }
-    let copy = io.input.get(..len).map(Bytes::copy_from_slice).unwrap_or_default();
-    io.input.advance(copy.len());
-    copy
-}
-
-fn not_empty(chunk: Bytes) -> Result<Bytes> {
-    if chunk.is_empty() { Err(Error::cut_off(Phase::Body)) } else { Ok(chunk) }
-}
-
-fn in_content(refusal: Refusal) -> Error {
-    Error::from(refusal).during(Phase::Body)
 }
 
 fn hijacked() -> Error {
@@ -449,73 +360,4 @@ fn earlier(one: Option<Instant>, other: Option<Instant>) -> Option<Instant> {
         (Some(one), Some(other)) => Some(one.min(other)),
         (one, other) => one.or(other),
     }
-}
-
-/// A request's body on an HTTP/1 connection: a ticket for its turn.
-pub(crate) struct TurnBody {
-    line: Arc<Line>,
-    turn: u64,
-}
-
-impl TurnBody {
-    pub(crate) fn new(line: Arc<Line>, turn: u64) -> TurnBody {
-        TurnBody { line, turn }
-    }
-}
-
-impl Source for TurnBody {
-    fn poll_frame(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Frame>>> {
-        let mut state = self.line.lock();
-        if state.turn != self.turn {
-            return Poll::Ready(Some(Err(Error::new(ErrorKind::TurnOver, "the request of this body is over"))));
-        }
-        let frame = state.poll_content(cx);
-        state.reader = frame.is_pending().then(|| cx.waker().clone());
-        frame
-    }
-
-    fn remaining(&self) -> Option<u64> {
-        let state = self.line.lock();
-        match &state.content {
-            Content::Length(left) if state.turn == self.turn => Some(*left),
-            _ => None,
-        }
-    }
-}
-
-/// Reads on and throws away, until the end of the content or until this many bytes were read.
-/// Says whether the end was reached.
-pub(crate) async fn drain(line: &Line, most: u64) -> bool {
-    let mut left = most;
-    loop {
-        match std::future::poll_fn(|cx| line.lock().poll_content(cx)).await {
-            None | Some(Ok(Frame::Trailer(_))) => return true,
-            Some(Ok(Frame::Data(chunk))) => match left.checked_sub(chunk.len() as u64) {
-                Some(rest) => left = rest,
-                None => return line.lock().content_is_over(),
-            },
-            Some(Err(_)) => return false,
-        }
-    }
-}
-
-/// Says that nothing more comes, and reads what the peer still sends until it closes too: a
-/// close with unread bytes would reset the connection, and the answer on its way with it.
-pub(crate) async fn linger(line: &Line) -> io::Result<()> {
-    std::future::poll_fn(|cx| match line.lock().io() {
-        Ok(io) => io.poll_shutdown(cx),
-        Err(_) => Poll::Ready(Ok(())),
-    })
-    .await?;
-    std::future::poll_fn(|cx| {
-        let mut state = line.lock();
-        let Ok(io) = state.io() else { return Poll::Ready(Ok(())) };
-        loop {
-            io.input.clear();
-            if io.ended || ready!(io.poll_fill(cx))? == 0 {
-                return Poll::Ready(Ok(()));
-            }
-        }
-    })
-    .await
 }

@@ -8,7 +8,9 @@
 //! ```
 
 mod accept;
+mod answer;
 mod connection;
+mod content;
 mod desk;
 mod event;
 mod handler;

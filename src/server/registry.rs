@@ -16,15 +16,19 @@ use super::verdict::CloseReason;
 
 #[derive(Debug)]
 pub(crate) struct Registry {
-    opened: Instant,
     connections: Mutex<HashMap<u64, Arc<Entry>>>,
     next_id: AtomicU64,
+    opened: Instant,
     /// A connection has left.
     left: Notify,
     /// Connections that were taken over and are still open.
     pub(crate) hijacked: Arc<AtomicUsize>,
+    /// How many connections were taken over so far.
+    pub(crate) taken_over: AtomicUsize,
     /// How many new connections wait for room.
     wanting_room: AtomicUsize,
+    /// What all were told: it holds for those too that come in later.
+    told_all: AtomicU8,
 }
 
 /// One connection in the books.
@@ -35,7 +39,6 @@ pub(crate) struct Entry {
     command: AtomicU8,
     /// When it last went idle, in milliseconds of the books' own time.
     idle_since: AtomicU64,
-    books_opened: Instant,
     waker: OnceLock<Waker>,
 }
 
@@ -75,12 +78,14 @@ impl Command {
 impl Registry {
     pub(crate) fn new() -> Registry {
         Registry {
-            opened: Instant::now(),
             connections: Mutex::default(),
             next_id: AtomicU64::new(1),
+            opened: Instant::now(),
             left: Notify::new(),
             hijacked: Arc::default(),
+            taken_over: AtomicUsize::new(0),
             wanting_room: AtomicUsize::new(0),
+            told_all: AtomicU8::new(Command::Run as u8),
         }
     }
 
@@ -92,10 +97,11 @@ impl Registry {
             state: AtomicU8::new(ConnState::New as u8),
             command: AtomicU8::new(Command::Run as u8),
             idle_since: AtomicU64::new(0),
-            books_opened: self.opened,
             waker: OnceLock::new(),
         });
         self.lock().insert(id, entry.clone());
+        // Behind the insertion: a command given meanwhile has found it in the books, or is here.
+        entry.command.fetch_max(self.told_all.load(Ordering::SeqCst), Ordering::SeqCst);
         entry
     }
 
@@ -111,8 +117,9 @@ impl Registry {
         self.lock().len()
     }
 
-    /// Gives every connection this command.
+    /// Gives every connection this command, those to come included.
     pub(crate) fn command_all(&self, command: Command) {
+        self.told_all.fetch_max(command as u8, Ordering::SeqCst);
         for entry in self.entries() {
             entry.command(command);
         }
@@ -127,6 +134,12 @@ impl Registry {
         let _wanting = Wanting::new(&self.wanting_room);
         self.evict_one();
         self.wait_below(most).await;
+    }
+
+    /// Notes since when a connection is idle.
+    pub(crate) fn note_idle(&self, entry: &Entry, now: Instant) {
+        let since = now.saturating_duration_since(self.opened).as_millis();
+        entry.idle_since.store(u64::try_from(since).unwrap_or(u64::MAX), Ordering::Relaxed);
     }
 
     /// Whether a connection that has become idle should rather leave.
@@ -174,13 +187,8 @@ impl Registry {
 }
 
 impl Entry {
-    pub(crate) fn idle_from(&self, now: Instant) {
-        let since = now.saturating_duration_since(self.books_opened).as_millis();
-        self.idle_since.store(u64::try_from(since).unwrap_or(u64::MAX), Ordering::Relaxed);
-    }
-
     pub(crate) fn set_state(&self, state: ConnState) {
-        self.state.store(state as u8, Ordering::SeqCst);
+        self.state.store(state as u8, Ordering::Release);
     }
 
     /// The connection's task: the one to wake. A task keeps its waker, so once is enough.
@@ -201,7 +209,7 @@ impl Entry {
     }
 
     fn is_idle(&self) -> bool {
-        self.state.load(Ordering::SeqCst) == ConnState::Idle as u8
+        self.state.load(Ordering::Acquire) == ConnState::Idle as u8
     }
 }
 
@@ -218,5 +226,21 @@ impl<'a> Wanting<'a> {
 impl Drop for Wanting<'_> {
     fn drop(&mut self) {
         self.0.fetch_sub(1, Ordering::SeqCst);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_connection_that_comes_in_late_has_heard_what_all_were_told() {
+        let registry = Registry::new();
+        let early = registry.enter();
+        registry.command_all(Command::Finish);
+        let late = registry.enter();
+        assert_eq!((early.commanded(), late.commanded()), (Command::Finish, Command::Finish));
+        registry.command_all(Command::Stop);
+        assert_eq!((early.commanded(), late.commanded()), (Command::Stop, Command::Stop));
     }
 }

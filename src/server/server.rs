@@ -193,13 +193,13 @@ impl Server {
     /// Dropping the future leaves the server draining, without an end to the grace.
     pub async fn shutdown(&self, grace: Duration) -> ShutdownReport {
         let registry = &self.state.registry;
-        if self.state.begin_draining() {
-            for hook in self.state.shutdown_hooks() {
-                // Ends when the hook does: nobody waits for it (Go's rule).
-                tokio::spawn(async move { hook() });
-            }
+        self.state.begin_draining();
+        for hook in self.state.take_shutdown_hooks() {
+            // Ends when the hook does: nobody waits for it (Go's rule).
+            tokio::spawn(async move { hook() });
         }
         let before = registry.len();
+        let taken_over_before = registry.taken_over.load(Ordering::SeqCst);
         registry.command_all(Command::Finish);
         let cut = match timeout(grace, registry.wait_below(1)).await {
             Ok(()) => 0,
@@ -210,8 +210,9 @@ impl Server {
                 cut
             }
         };
+        let taken_over = registry.taken_over.load(Ordering::SeqCst).wrapping_sub(taken_over_before);
         let hijacked = registry.hijacked.load(Ordering::SeqCst);
-        ShutdownReport { drained: before.saturating_sub(cut), cut, hijacked }
+        ShutdownReport { drained: before.saturating_sub(cut).saturating_sub(taken_over), cut, hijacked }
     }
 
     /// Ends the server now: listeners close, and all connections that no handler has taken over

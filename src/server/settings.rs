@@ -13,6 +13,7 @@ use super::event::{ConnInfo, ConnState, RequestRecord, ServerEvent};
 use super::handler::AnyHandler;
 use super::log;
 use super::registry::Registry;
+use super::verdict::CloseReason;
 use crate::h1::HeadLimits;
 use crate::message::Signal;
 
@@ -74,11 +75,8 @@ impl State {
         self.draining.is_over(0)
     }
 
-    /// Begins the shutdown. Says whether it had not begun before.
-    pub(crate) fn begin_draining(&self) -> bool {
-        let first = !self.is_draining();
+    pub(crate) fn begin_draining(&self) {
         self.draining.announce(0);
-        first
     }
 
     pub(crate) fn keep_alives(&self) -> bool {
@@ -89,12 +87,24 @@ impl State {
         self.keep_alives.store(enabled, Ordering::SeqCst);
     }
 
+    /// Why every connection closes behind its present answer, if it does.
+    pub(crate) fn closes_all(&self) -> Option<CloseReason> {
+        if self.is_draining() {
+            Some(CloseReason::ShuttingDown)
+        } else if !self.keep_alives() {
+            Some(CloseReason::KeepAlivesOff)
+        } else {
+            None
+        }
+    }
+
     pub(crate) fn add_shutdown_hook(&self, hook: Arc<dyn Fn() + Send + Sync>) {
         self.on_shutdown.lock().unwrap_or_else(PoisonError::into_inner).push(hook);
     }
 
-    pub(crate) fn shutdown_hooks(&self) -> Vec<Arc<dyn Fn() + Send + Sync>> {
-        self.on_shutdown.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    /// The hooks that no shutdown has started yet.
+    pub(crate) fn take_shutdown_hooks(&self) -> Vec<Arc<dyn Fn() + Send + Sync>> {
+        std::mem::take(&mut self.on_shutdown.lock().unwrap_or_else(PoisonError::into_inner))
     }
 
     pub(crate) fn listens_on(&self, addr: SocketAddr) {

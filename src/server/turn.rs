@@ -8,15 +8,17 @@ use std::task::Poll;
 use http::{Method, StatusCode};
 use tokio::time::{Instant, timeout};
 
+use super::answer::Asked;
 use super::connection::Connection;
+use super::content::{self, TurnBody};
 use super::desk::Desk;
 use super::event::{RequestRecord, ServerEvent};
-use super::line::{self, TurnBody, Unread};
+use super::line::Unread;
 use super::verdict::{CloseReason, Verdict};
-use super::writer::{Asked, ResponseWriter};
+use super::writer::ResponseWriter;
 use crate::error::{Error, ErrorKind};
 use crate::h1::{Expectation, Framing, RequestHead};
-use crate::message::{Body, Context, Request};
+use crate::message::{Body, Request};
 
 /// How a handler ended.
 enum Outcome {
@@ -68,26 +70,21 @@ fn begin(connection: &mut Connection, desk: &mut Desk, head: &RequestHead) -> u6
     drop(state);
 
     let request = &mut desk.request;
-    request.context = Context::of_turn(connection.line.context.clone(), turn);
+    request.context.enter(&connection.line.context, turn);
     request.body = match head.framing {
         Framing::Empty | Framing::Length(0) => Body::empty(),
         Framing::Length(_) | Framing::Chunked => Body::from_source(TurnBody::new(connection.line.clone(), turn)),
     };
     let mut asked = Asked::by(request, turn);
     asked.drain_bytes = settings.drain_bytes;
-    asked.close = close_known_beforehand(connection, request, head);
+    asked.close = close_known_beforehand(request, head);
     desk.writer.begin(asked);
     turn
 }
 
-/// RFC 9112 §9.3: what the request's head and the server's state already say.
-fn close_known_beforehand(connection: &Connection, request: &Request, head: &RequestHead) -> Option<CloseReason> {
-    let state = &connection.settings.state;
-    if state.is_draining() {
-        Some(CloseReason::ShuttingDown)
-    } else if !state.keep_alives() {
-        Some(CloseReason::KeepAlivesOff)
-    } else if head.keep_alive {
+/// RFC 9112 §9.3: what the request's head already says.
+fn close_known_beforehand(request: &Request, head: &RequestHead) -> Option<CloseReason> {
+    if head.keep_alive {
         None
     } else if request.proto == http::Version::HTTP_10 {
         Some(CloseReason::Http10)
@@ -121,14 +118,14 @@ async fn handle(connection: &mut Connection, desk: &mut Desk, turn: u64) -> Outc
             return Outcome::Failed(error);
         }
     }
-    let settings = connection.settings.clone();
+    let Connection { settings, line, booked, .. } = connection;
     let handler = &settings.handler;
     let Desk { request, writer, .. } = desk;
     // A handler may panic before it has a future.
     let answering = catch(move || handler.serve(writer, request));
     let mut answering = match answering {
         Ok(answering) => answering,
-        Err(payload) => return panicked(payload),
+        Err(payload) => return panicked(&*payload),
     };
     let mut left = false;
     poll_fn(|cx| {
@@ -136,13 +133,13 @@ async fn handle(connection: &mut Connection, desk: &mut Desk, turn: u64) -> Outc
             Ok(Poll::Ready(Ok(()))) => return Poll::Ready(Outcome::Done),
             Ok(Poll::Ready(Err(error))) => return Poll::Ready(Outcome::Failed(error)),
             Ok(Poll::Pending) => {}
-            Err(payload) => return Poll::Ready(panicked(payload)),
+            Err(payload) => return Poll::Ready(panicked(&*payload)),
         }
-        if connection.line.is_hijacked() {
-            connection.booked.hijacked();
-        } else if !left && connection.line.lock().poll_peer_left(cx).is_ready() {
+        if line.is_hijacked() {
+            booked.hijacked();
+        } else if !left && line.lock().poll_peer_left(cx).is_ready() {
             left = true;
-            connection.line.cancel(turn);
+            line.cancel(turn);
         }
         Poll::Pending
     })
@@ -155,7 +152,7 @@ fn catch<T>(act: impl FnOnce() -> T) -> Result<T, Box<dyn Any + Send>> {
     catch_unwind(AssertUnwindSafe(act))
 }
 
-fn panicked(payload: Box<dyn Any + Send>) -> Outcome {
+fn panicked(payload: &(dyn Any + Send)) -> Outcome {
     if payload.is::<AbortHandler>() {
         return Outcome::Aborted;
     }
@@ -173,7 +170,7 @@ fn conclude(connection: &Connection, desk: &mut Desk, outcome: Outcome) -> Optio
         Ok(close) => close,
         Err(payload) => {
             desk.writer.forget_hooks();
-            complete(connection, desk, panicked(payload))
+            complete(connection, desk, panicked(&*payload))
         }
     }
 }
@@ -263,7 +260,7 @@ async fn settle_content(
                 return Some(CloseReason::WriteFailed);
             }
             let settings = &connection.settings;
-            let draining = line::drain(&connection.line, settings.drain_bytes);
+            let draining = content::drain(&connection.line, settings.drain_bytes);
             let drained = timeout(settings.drain_timeout, draining).await.unwrap_or(false);
             (!drained).then_some(CloseReason::BodyUnread)
         }

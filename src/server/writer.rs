@@ -3,21 +3,21 @@
 //! The writer decides what an answer is (its status, its length, whether it has content), the
 //! codec how that looks in bytes, and the wire when the bytes leave.
 
-use std::pin::Pin;
-use std::task::{Context, Poll, ready};
+mod async_write;
+mod mark;
+mod turn;
 
 use bytes::Bytes;
-use http::{Method, StatusCode, Version};
-use tokio::io::AsyncWrite;
+use http::{StatusCode, Version};
 use tokio::time::Instant;
 
+use super::answer::{Asked, HandlerFields, Omitted, length_of, sniffed};
 use super::hijack::Hijacked;
 use super::line::{Line, Unread};
-use super::verdict::CloseReason;
 use super::wire::Wire;
 use crate::error::{Error, ErrorKind, Result};
-use crate::h1::{self, AnswerFacts, ConnectionField, Outgoing, ResponseHead};
-use crate::message::{Header, Request, detect_content_type, list_has};
+use crate::h1::{self, Outgoing, ResponseHead};
+use crate::message::Header;
 
 /// Writes the answer to one request (Go's `ResponseWriter`).
 ///
@@ -36,7 +36,7 @@ use crate::message::{Header, Request, detect_content_type, list_has};
 /// dropped before it was done leaves the answer incomplete: later writes fail, and the connection
 /// is closed.
 ///
-/// It is also an [`AsyncWrite`]: `tokio::io::copy(&mut file, w)`.
+/// It is also an [`AsyncWrite`](tokio::io::AsyncWrite): `tokio::io::copy(&mut file, w)`.
 #[derive(Debug)]
 pub struct ResponseWriter {
     header: Header,
@@ -51,19 +51,6 @@ pub struct ResponseWriter {
     hooks: Vec<HeadHook>,
     asked: Asked,
     wire: Wire,
-}
-
-/// What the request and the server say about the answer.
-#[derive(Debug, Clone)]
-pub(crate) struct Asked {
-    pub(crate) head_request: bool,
-    pub(crate) connect_request: bool,
-    pub(crate) http10: bool,
-    /// Why the connection closes after this answer, as far as is known before it.
-    pub(crate) close: Option<CloseReason>,
-    /// Content that is left unread up to this length is read and thrown away.
-    pub(crate) drain_bytes: u64,
-    pub(crate) turn: u64,
 }
 
 #[derive(Debug)]
@@ -92,13 +79,6 @@ pub enum AutoField {
     ContentLength,
 }
 
-#[derive(Debug, Clone, Copy, Default)]
-struct Omitted {
-    date: bool,
-    content_type: bool,
-    content_length: bool,
-}
-
 struct HeadHook(Box<dyn FnOnce(StatusCode, &mut Header) + Send>);
 
 impl std::fmt::Debug for HeadHook {
@@ -109,8 +89,6 @@ impl std::fmt::Debug for HeadHook {
 
 /// Content waits up to this size (Go's number): an answer that is whole within it has a length.
 const PENDING: usize = 2048;
-/// What is left of a writer's memory between turns.
-const KEPT: usize = 16 * 1024;
 
 impl ResponseWriter {
     /// The fields of the answer, to be changed until the head is sent: by the first
@@ -266,7 +244,7 @@ impl ResponseWriter {
     /// Until when the request's content must be read; `None` takes the limit away. Once passed it
     /// stays passed: the read in question has failed, and with it the body.
     pub fn set_read_deadline(&mut self, at: Option<Instant>) {
-        self.with_line(|line| line.lock().read_until = at);
+        self.with_line(|line| line.lock().set_read_until(at));
     }
 
     /// Until when the answer must be written; `None` takes the limit away. Once a write has
@@ -276,117 +254,7 @@ impl ResponseWriter {
     }
 }
 
-/// What the connection does with a writer.
 impl ResponseWriter {
-    pub(crate) fn new() -> ResponseWriter {
-        ResponseWriter {
-            header: Header::new(),
-            trailer: Header::new(),
-            status: None,
-            stage: Stage::Over,
-            pending: Vec::new(),
-            written: 0,
-            omitted: Omitted::default(),
-            hooks: Vec::new(),
-            asked: Asked::nothing(),
-            wire: Wire::new(),
-        }
-    }
-
-    pub(crate) fn wire(&mut self) -> &mut Wire {
-        &mut self.wire
-    }
-
-    /// Begins the answer to a request.
-    pub(crate) fn begin(&mut self, asked: Asked) {
-        self.reset();
-        self.asked = asked;
-    }
-
-    /// Forgets all of an answer that was not sent.
-    pub(crate) fn reset(&mut self) {
-        self.header.clear();
-        self.trailer.clear();
-        self.status = None;
-        self.stage = Stage::Open;
-        self.pending.clear();
-        self.pending.shrink_to(KEPT);
-        self.written = 0;
-        self.omitted = Omitted::default();
-        self.hooks.clear();
-    }
-
-    /// Starts over, for another answer in place of one that was not sent. The hooks stay: what
-    /// is added to every answer is added to this one too.
-    pub(crate) fn restart(&mut self) {
-        let asked = self.asked.clone();
-        let hooks = std::mem::take(&mut self.hooks);
-        self.begin(asked);
-        self.hooks = hooks;
-    }
-
-    /// The answer goes without what others wanted to add to it.
-    pub(crate) fn forget_hooks(&mut self) {
-        self.hooks.clear();
-    }
-
-    /// A whole answer with this content, in place of what a handler may write.
-    pub(crate) fn write_whole(&mut self, status: StatusCode, content: &[u8]) {
-        self.status = Some(status);
-        self.pending.clear();
-        if h1::allows_content(status) {
-            self.pending.extend_from_slice(content);
-        }
-        self.written = self.pending.len() as u64;
-    }
-
-    /// The status, if an answer was sent.
-    pub(crate) fn sent_status(&self) -> Option<StatusCode> {
-        self.status.filter(|_| !matches!(self.stage, Stage::Open))
-    }
-
-    /// Completes the answer: what waits is encoded, not yet sent. Says why the connection must
-    /// close behind it, if it must.
-    pub(crate) fn finish(&mut self) -> Option<CloseReason> {
-        if matches!(self.stage, Stage::Hijacked) {
-            return Some(CloseReason::Hijacked);
-        }
-        if self.wire.check().is_err() {
-            return Some(CloseReason::WriteFailed);
-        }
-        let pending = std::mem::take(&mut self.pending);
-        self.commit(&pending, Some(pending.len() as u64));
-        self.pending = pending;
-        let Stage::Sent { outgoing, .. } = &self.stage else { return self.asked.close };
-        let promised = !self.asked.head_request;
-        let short = promised && matches!(outgoing, Outgoing::Length(length) if self.written < *length);
-        let content = if has_content(outgoing, &self.asked) { &self.pending[..] } else { &[] };
-        let out = self.wire.out();
-        match outgoing {
-            Outgoing::Chunked if !self.asked.head_request => {
-                if !content.is_empty() {
-                    h1::encode_chunk_head(out, content.len());
-                    out.extend_from_slice(content);
-                    h1::encode_chunk_end(out);
-                }
-                h1::encode_last_chunk(out, &self.trailer);
-            }
-            _ => out.extend_from_slice(content),
-        }
-        self.pending.clear();
-        self.stage = Stage::Over;
-        if short { Some(CloseReason::ContentShort) } else { self.asked.close }
-    }
-
-    /// Whether nothing of an answer was sent, so that another one can take its place.
-    pub(crate) fn is_open(&self) -> bool {
-        matches!(self.stage, Stage::Open) && !self.wire.has_failed()
-    }
-
-    pub(crate) fn is_hijacked(&self) -> bool {
-        matches!(self.stage, Stage::Hijacked)
-    }
-
     fn with_line(&self, act: impl FnOnce(&Line)) {
         if let Some(line) = self.wire.line() {
             act(line);
@@ -422,7 +290,7 @@ impl ResponseWriter {
         }
         let declared = match &self.stage {
             Stage::Sent { declared, .. } => *declared,
-            _ => self.declared(),
+            _ => self.header.get_bytes("Content-Length").and_then(length_of),
         };
         match declared {
             Some(declared) if self.written.saturating_add(more) > declared => {
@@ -430,11 +298,6 @@ impl ResponseWriter {
             }
             _ => Ok(()),
         }
-    }
-
-    /// The length that the handler has set.
-    fn declared(&self) -> Option<u64> {
-        self.header.get("Content-Length")?.trim().parse().ok()
     }
 
     async fn write_through(&mut self, content: &[u8]) -> Result<()> {
@@ -449,7 +312,7 @@ impl ResponseWriter {
         // Taken, so that it is not sent again when this future is dropped while it waits.
         let mut pending = std::mem::take(&mut self.pending);
         let len = pending.len() + content.len();
-        let sent = if len == 0 || !has_content(outgoing, &self.asked) {
+        let sent = if len == 0 || !self.asked.has_content(*outgoing) {
             Ok(())
         } else if matches!(outgoing, Outgoing::Chunked) {
             h1::encode_chunk_head(self.wire.out(), len);
@@ -480,186 +343,30 @@ impl ResponseWriter {
         while let Some(HeadHook(hook)) = self.hooks.pop() {
             hook(status, &mut self.header);
         }
+        let fields = HandlerFields::of(&self.header);
         // Set behind content that is longer, or by a hook: it would end the answer within it.
-        let declared = self.declared().filter(|&declared| declared >= self.written);
-        let facts = self.facts(status, declared, whole);
+        let fields = HandlerFields { length: fields.length.filter(|&length| length >= self.written), ..fields };
+        let facts = self.asked.facts(status, &fields, whole.filter(|_| !self.omitted.content_length), &self.trailer);
         let outgoing = h1::outgoing(&facts);
-        if facts.trailers && matches!(outgoing, Outgoing::Chunked) && !self.header.contains("Trailer") {
+        if facts.trailers && outgoing == Outgoing::Chunked && !fields.trailer {
             let names: Vec<&str> = self.trailer.iter().map(|(name, _)| name).collect();
             self.header.set("Trailer", names.join(", "));
         }
-        self.decide_close(status, &outgoing);
-        self.with_line(|line| line.lock().forgo_continue());
-        let connection = self.connection_field(status, &outgoing);
-        let content_type = self.sniffed(status, next);
+        let line = self.wire.line();
+        let unread = line.map_or(Unread::Nothing, |line| line.lock().final_status());
+        let close = self.asked.close.or_else(|| line.and_then(|line| line.server.closes_all()));
+        self.asked.close = close.or_else(|| self.asked.close_behind(status, &fields, outgoing, &unread));
+        let silent = self.omitted.content_type || fields.content_type || fields.coded || !h1::allows_content(status);
         let head = ResponseHead {
             version: if self.asked.http10 { Version::HTTP_10 } else { Version::HTTP_11 },
             status,
             header: &self.header,
             outgoing,
-            connection,
-            content_type,
+            connection: self.asked.connection_field(status),
+            content_type: if silent { None } else { sniffed(&self.pending, next) },
             date: !self.omitted.date,
         };
         h1::encode_response_head(self.wire.out(), &head);
-        let outgoing = head.outgoing;
-        self.stage = Stage::Sent { outgoing, declared };
-    }
-
-    fn facts(&self, status: StatusCode, declared: Option<u64>, whole: Option<u64>) -> AnswerFacts {
-        // HEAD: the handler may have left the content out, so no content says nothing.
-        let counted = whole.filter(|&whole| !(self.asked.head_request && whole == 0) && !self.omitted.content_length);
-        AnswerFacts {
-            head_request: self.asked.head_request,
-            connect_request: self.asked.connect_request,
-            http10: self.asked.http10,
-            status,
-            declared,
-            whole: counted,
-            trailers: !self.trailer.is_empty() || self.header.contains("Trailer"),
-            close_delimited: self.header.get("Transfer-Encoding") == Some("identity"),
-        }
-    }
-
-    /// Settles why the connection closes behind this answer, as far as its head can say.
-    fn decide_close(&mut self, status: StatusCode, outgoing: &Outgoing) {
-        if self.asked.close.is_some() {
-            return;
-        }
-        let unread = self.wire.line().map_or(Unread::Nothing, |line| line.lock().unread());
-        self.asked.close = if self.header.values_bytes("Connection").any(|value| list_has(value, "close")) {
-            Some(CloseReason::HandlerAsked)
-        } else if self.asked.connect_request || status == StatusCode::SWITCHING_PROTOCOLS {
-            Some(CloseReason::Tunnel)
-        } else if matches!(outgoing, Outgoing::UntilClose) {
-            Some(CloseReason::FramingByClose)
-        } else {
-            match unread {
-                Unread::Nothing => None,
-                Unread::Broken => Some(CloseReason::BodyBroken),
-                Unread::Some { awaits_continue: true, .. } => Some(CloseReason::BodyUnread),
-                Unread::Some { known: Some(known), .. } if known > self.asked.drain_bytes => {
-                    Some(CloseReason::BodyUnread)
-                }
-                Unread::Some { .. } => None,
-            }
-        };
-    }
-
-    fn connection_field(&self, status: StatusCode, outgoing: &Outgoing) -> ConnectionField {
-        if status == StatusCode::SWITCHING_PROTOCOLS {
-            return ConnectionField::Upgrade;
-        }
-        let tunnel = self.asked.connect_request && status.is_success();
-        match self.asked.close {
-            Some(_) if tunnel => ConnectionField::Nothing,
-            Some(_) => ConnectionField::Close,
-            None if self.asked.http10 && !matches!(outgoing, Outgoing::UntilClose) => ConnectionField::KeepAlive,
-            None => ConnectionField::Nothing,
-        }
-    }
-
-    /// The type of the content by its looks, where the handler says nothing of it.
-    fn sniffed(&self, status: StatusCode, next: &[u8]) -> Option<&'static str> {
-        let silent = self.omitted.content_type
-            || !h1::allows_content(status)
-            || (self.pending.is_empty() && next.is_empty())
-            || self.header.contains("Content-Type")
-            || self.header.contains("Transfer-Encoding")
-            || self.header.get_bytes("Content-Encoding").is_some_and(|coding| !coding.is_empty());
-        if silent {
-            return None;
-        }
-        if self.pending.is_empty() {
-            return Some(detect_content_type(next));
-        }
-        if next.is_empty() || self.pending.len() >= 512 {
-            return Some(detect_content_type(&self.pending));
-        }
-        let start: Vec<u8> = self.pending.iter().chain(next).take(512).copied().collect();
-        Some(detect_content_type(&start))
-    }
-}
-
-/// Whether content is sent at all: not in answer to HEAD, and not with every status.
-fn has_content(outgoing: &Outgoing, asked: &Asked) -> bool {
-    !asked.head_request && !matches!(outgoing, Outgoing::None | Outgoing::HeadUnknown)
-}
-
-impl Asked {
-    const fn nothing() -> Asked {
-        Asked { head_request: false, connect_request: false, http10: false, close: None, drain_bytes: 0, turn: 0 }
-    }
-
-    /// The answer to what is no request: it closes.
-    pub(crate) fn refused() -> Asked {
-        Asked { close: Some(CloseReason::Refused), ..Asked::nothing() }
-    }
-
-    /// What this request says about its answer.
-    pub(crate) fn by(request: &Request, turn: u64) -> Asked {
-        Asked {
-            head_request: request.method == Method::HEAD,
-            connect_request: request.method == Method::CONNECT,
-            http10: request.proto == Version::HTTP_10,
-            turn,
-            ..Asked::nothing()
-        }
-    }
-}
-
-impl AsyncWrite for ResponseWriter {
-    fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, content: &[u8]) -> Poll<std::io::Result<usize>> {
-        let writer = &mut *self;
-        if writer.wire.collected() > 0 {
-            let flushed = ready!(writer.wire.poll_flush(cx));
-            writer.noticed(flushed)?;
-        }
-        let content = content.get(..content.len().min(AT_ONCE)).unwrap_or_default();
-        if !writer.accept(content)? {
-            writer.written += content.len() as u64;
-            writer.commit(content, None);
-            writer.collect(content);
-        }
-        Poll::Ready(Ok(content.len()))
-    }
-
-    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<std::io::Result<()>> {
-        let writer = &mut *self;
-        writer.may_write()?;
-        writer.commit(&[], None);
-        writer.collect(&[]);
-        let flushed = ready!(writer.wire.poll_flush(cx));
-        writer.noticed(flushed)?;
-        Poll::Ready(Ok(()))
-    }
-
-    /// Flushes; the answer ends when the handler returns.
-    fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<std::io::Result<()>> {
-        self.poll_flush(cx)
-    }
-}
-
-/// The most that one `poll_write` takes.
-const AT_ONCE: usize = 64 * 1024;
-
-impl ResponseWriter {
-    /// Encodes what waits and this content behind it into the wire's collection.
-    fn collect(&mut self, content: &[u8]) {
-        let Stage::Sent { outgoing, .. } = &self.stage else { return };
-        let len = self.pending.len() + content.len();
-        if len > 0 && has_content(outgoing, &self.asked) {
-            let chunked = matches!(outgoing, Outgoing::Chunked);
-            let out = self.wire.out();
-            if chunked {
-                h1::encode_chunk_head(out, len);
-            }
-            out.extend_from_slice(&self.pending);
-            out.extend_from_slice(content);
-            if chunked {
-                h1::encode_chunk_end(out);
-            }
-        }
-        self.pending.clear();
+        self.stage = Stage::Sent { outgoing, declared: fields.length };
     }
 }

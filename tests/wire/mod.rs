@@ -4,6 +4,7 @@
 //! millisecond means "until the server has done all that it can do now", and no server timeout
 //! (the shortest is half a second) passes unless a test asks for it.
 #![allow(dead_code, reason = "each test file uses its part")]
+#![allow(clippy::unwrap_used, reason = "what fails in a helper fails its test")]
 
 use std::future::pending;
 use std::io;

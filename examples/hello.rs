@@ -1,0 +1,15 @@
+//! The smallest program: a handler on the process-wide mux, as in Go's documentation.
+//!
+//!     cargo run --example hello & curl localhost:8000/hello
+
+use nethttp::{Request, ResponseWriter, Result, handle, listen_and_serve};
+
+async fn hello(w: &mut ResponseWriter, r: &mut Request) -> Result<()> {
+    w.write(format!("Hello, {:?}\n", r.path())).await
+}
+
+#[tokio::main]
+async fn main() -> Result<()> {
+    handle("/hello", hello);
+    listen_and_serve("127.0.0.1:8000", None).await
+}

@@ -1,0 +1,39 @@
+//! An end in good order: what is under way is answered, streams hear of it, nothing hangs.
+//!
+//!     cargo run --example shutdown & curl -N localhost:8000/clock   # then Ctrl-C the server
+
+use std::time::Duration;
+
+use nethttp::{ErrorKind, Request, ResponseWriter, Result, ServeMux, Server};
+
+/// Streams the time until the server drains or the client leaves.
+async fn clock(w: &mut ResponseWriter, r: &mut Request) -> Result<()> {
+    loop {
+        w.write(nethttp::format_time(std::time::SystemTime::now()) + "\n").await?;
+        w.flush().await?;
+        tokio::select! {
+            () = tokio::time::sleep(Duration::from_secs(1)) => {}
+            () = r.context().draining() => return w.write("good bye\n").await,
+            () = r.context().cancelled() => return Ok(()),
+        }
+    }
+}
+
+#[tokio::main]
+async fn main() -> Result<()> {
+    let mux = ServeMux::new();
+    mux.handle("GET /clock", clock);
+    let mut server = Server::new(mux);
+    server.addr = "127.0.0.1:8000".into();
+
+    let ender = server.clone();
+    let ending = tokio::spawn(async move {
+        tokio::signal::ctrl_c().await.ok();
+        ender.shutdown(Duration::from_secs(10)).await
+    });
+    match server.listen_and_serve().await {
+        Err(error) if error.kind() == ErrorKind::ServerClosed => println!("{:?}", ending.await),
+        ended => return ended,
+    }
+    Ok(())
+}

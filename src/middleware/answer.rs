@@ -1,0 +1,82 @@
+//! Plain answers that say what is wrong.
+
+use http::StatusCode;
+
+use crate::error::Result;
+use crate::h1::allows_content;
+use crate::message::{Header, Request};
+use crate::server::{Handler, ResponseWriter};
+
+/// What was set for the content that is not sent. A cache would keep the error on its word, and a
+/// client would decode the text as what it is not.
+const OF_OTHER_CONTENT: [&str; 5] = ["Content-Length", "Content-Encoding", "ETag", "Last-Modified", "Cache-Control"];
+
+/// Answers with a status and a line of plain text (Go's `Error`).
+///
+/// The text is the message and a line feed, with `X-Content-Type-Options: nosniff`, so that no
+/// browser takes a message with something of the request in it for HTML. Fields that speak of
+/// other content are taken away: `Content-Length`, `Content-Encoding`, `ETag`, `Last-Modified`
+/// and `Cache-Control` (Go's `Error` takes `Content-Length` alone, its file server all of them).
+/// Others stay. A status without content (204, 304) is answered without the text.
+///
+/// It does not end the handler: return after it. To answer by an error instead, see
+/// [`Error::answer`](crate::Error::answer).
+///
+/// # Errors
+/// As [`ResponseWriter::write`].
+///
+/// ```
+/// use nethttp::{Request, ResponseWriter, Result, StatusCode, error};
+///
+/// async fn page(w: &mut ResponseWriter, r: &mut Request) -> Result<()> {
+///     let Some(number) = r.query("page").and_then(|page| page.parse::<u32>().ok()) else {
+///         return error(w, "the page is no number", StatusCode::BAD_REQUEST).await;
+///     };
+///     w.write(format!("page {number}\n")).await
+/// }
+/// ```
+pub async fn error(w: &mut ResponseWriter, message: impl AsRef<str>, status: StatusCode) -> Result<()> {
+    let text = format!("{}\n", message.as_ref());
+    let header = w.header();
+    forget_other_content(header);
+    header.set("X-Content-Type-Options", "nosniff");
+    header.set("Content-Type", "text/plain; charset=utf-8");
+    w.write_header(status);
+    if allows_content(status) { w.write(text).await } else { Ok(()) }
+}
+
+/// Takes the fields away that speak of content which is not sent.
+pub(super) fn forget_other_content(header: &mut Header) {
+    for name in OF_OTHER_CONTENT {
+        header.del(name);
+    }
+}
+
+/// Answers `404 page not found` (Go's `NotFound`). It is a handler too.
+///
+/// # Errors
+/// As [`ResponseWriter::write`].
+///
+/// ```
+/// use nethttp::{Request, ResponseWriter, Result, not_found};
+///
+/// async fn user(w: &mut ResponseWriter, r: &mut Request) -> Result<()> {
+///     match r.path_value("name") {
+///         "gopher" => w.write("here\n").await,
+///         _ => not_found(w, r).await,
+///     }
+/// }
+/// ```
+pub async fn not_found(w: &mut ResponseWriter, _: &mut Request) -> Result<()> {
+    error(w, "404 page not found", StatusCode::NOT_FOUND).await
+}
+
+/// A handler that answers every request `404 page not found` (Go's `NotFoundHandler`).
+///
+/// ```
+/// let mux = nethttp::ServeMux::new();
+/// mux.handle("/private/", nethttp::not_found_handler());
+/// ```
+pub fn not_found_handler() -> impl Handler {
+    not_found
+}

@@ -1,0 +1,17 @@
+//! Handlers around handlers, and the answers that every program gives.
+//!
+//! A middleware here is a function that takes a handler and returns one. What it changes on the
+//! request it changes back, however the inner handler ends: the request is lent, and what stands
+//! around (a log, another middleware) goes on with what it knew.
+
+mod answer;
+mod limits;
+mod redirect;
+mod target;
+mod timeout;
+
+pub use answer::{error, not_found, not_found_handler};
+pub use limits::max_bytes_handler;
+pub use redirect::{redirect, redirect_handler};
+pub use target::{allow_query_semicolons, strip_prefix};
+pub use timeout::timeout_handler;

@@ -1,0 +1,124 @@
+//! What the connection does with a writer, before and after the handler has it.
+
+use http::StatusCode;
+
+use super::{Asked, ResponseWriter, Stage};
+use crate::h1::{self, Outgoing};
+use crate::message::Header;
+use crate::server::answer::Omitted;
+use crate::server::verdict::CloseReason;
+use crate::server::wire::Wire;
+
+/// What is left of a writer's memory between turns.
+const KEPT: usize = 16 * 1024;
+
+impl ResponseWriter {
+    pub(crate) fn new() -> ResponseWriter {
+        ResponseWriter {
+            header: Header::new(),
+            trailer: Header::new(),
+            status: None,
+            stage: Stage::Over,
+            pending: Vec::new(),
+            written: 0,
+            omitted: Omitted::default(),
+            hooks: Vec::new(),
+            asked: Asked::nothing(),
+            wire: Wire::new(),
+        }
+    }
+
+    pub(crate) fn wire(&mut self) -> &mut Wire {
+        &mut self.wire
+    }
+
+    /// Begins the answer to a request.
+    pub(crate) fn begin(&mut self, asked: Asked) {
+        self.reset();
+        self.asked = asked;
+    }
+
+    /// Forgets all of an answer that was not sent.
+    pub(crate) fn reset(&mut self) {
+        self.header.clear();
+        self.trailer.clear();
+        self.status = None;
+        self.stage = Stage::Open;
+        self.pending.clear();
+        self.pending.shrink_to(KEPT);
+        self.written = 0;
+        self.omitted = Omitted::default();
+        self.hooks.clear();
+    }
+
+    /// Starts over, for another answer in place of one that was not sent. The hooks stay: what
+    /// is added to every answer is added to this one too.
+    pub(crate) fn restart(&mut self) {
+        let asked = self.asked.clone();
+        let hooks = std::mem::take(&mut self.hooks);
+        self.begin(asked);
+        self.hooks = hooks;
+    }
+
+    /// The answer goes without what others wanted to add to it.
+    pub(crate) fn forget_hooks(&mut self) {
+        self.hooks.clear();
+    }
+
+    /// A whole answer with this content, in place of what a handler may write.
+    pub(crate) fn write_whole(&mut self, status: StatusCode, content: &[u8]) {
+        self.status = Some(status);
+        self.pending.clear();
+        if h1::allows_content(status) {
+            self.pending.extend_from_slice(content);
+        }
+        self.written = self.pending.len() as u64;
+    }
+
+    /// The status, if an answer was sent.
+    pub(crate) fn sent_status(&self) -> Option<StatusCode> {
+        self.status.filter(|_| !matches!(self.stage, Stage::Open))
+    }
+
+    /// Completes the answer: what waits is encoded, not yet sent. Says why the connection must
+    /// close behind it, if it must.
+    pub(crate) fn finish(&mut self) -> Option<CloseReason> {
+        if matches!(self.stage, Stage::Hijacked) {
+            return Some(CloseReason::Hijacked);
+        }
+        if self.wire.check().is_err() {
+            return Some(CloseReason::WriteFailed);
+        }
+        let pending = std::mem::take(&mut self.pending);
+        self.commit(&pending, Some(pending.len() as u64));
+        self.pending = pending;
+        let Stage::Sent { outgoing, .. } = &self.stage else { return self.asked.close };
+        let promised = !self.asked.head_request;
+        let short = promised && matches!(outgoing, Outgoing::Length(length) if self.written < *length);
+        let content = if self.asked.has_content(*outgoing) { &self.pending[..] } else { &[] };
+        let out = self.wire.out();
+        match outgoing {
+            Outgoing::Chunked if !self.asked.head_request => {
+                if !content.is_empty() {
+                    h1::encode_chunk_head(out, content.len());
+                    out.extend_from_slice(content);
+                    h1::encode_chunk_end(out);
+                }
+                h1::encode_last_chunk(out, &self.trailer);
+            }
+            _ => out.extend_from_slice(content),
+        }
+        self.pending.clear();
+        self.stage = Stage::Over;
+        if short { Some(CloseReason::ContentShort) } else { self.asked.close }
+    }
+
+    /// Whether nothing of an answer was sent, so that another one can take its place.
+    pub(crate) fn is_open(&self) -> bool {
+        matches!(self.stage, Stage::Open) && !self.wire.has_failed()
+    }
+
+    pub(crate) fn is_hijacked(&self) -> bool {
+        matches!(self.stage, Stage::Hijacked)
+    }
+}
