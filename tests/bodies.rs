@@ -629,6 +629,40 @@ async fn assert_itself_or_none(peer: &mut Peer, target: &str, request: &[u8], wh
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_client_that_sends_all_before_it_reads_gets_a_large_answer_to_content_that_nobody_reads() {
+    let handler = async |w: &mut ResponseWriter, r: &mut Request| {
+        w.write(numbers(100_000)).await?;
+        if r.path() == "/late" {
+            assert_eq!(r.body.bytes(1 << 20).await?, numbers(200_000), "nothing of it was lost");
+        }
+        Ok(())
+    };
+    let host = Host::new(handler);
+    for target in ["/unread", "/late"] {
+        for request in [post(target, &numbers(200_000)), post_chunked(target, &numbers(200_000), &[9000])] {
+            let mut peer = host.connect_through(4096);
+            let sending = tokio::io::AsyncWriteExt::write_all(&mut peer.stream, &request);
+            timeout(Duration::from_secs(1), sending).await.expect("the server takes it").expect("the server is there");
+            let (bytes, was_closed) = peer.talk_bytes(post("/next", b"")).await;
+            let answers = Answer::all(&bytes);
+            assert_eq!((answers.len(), was_closed), (2, false), "{target}");
+            assert!(answers.iter().all(|answer| answer.content == numbers(100_000)));
+        }
+    }
+    assert_eq!(host.events(), [""; 0]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn while_an_answer_waits_no_more_content_is_taken_in_than_would_be_drained() {
+    let host = Host::new(async |w: &mut ResponseWriter, _: &mut Request| w.write(numbers(100_000)).await);
+    let mut peer = host.connect_through(4096);
+    let request = post_chunked("/", &numbers(1 << 20), &[9000]);
+    let sending = tokio::io::AsyncWriteExt::write_all(&mut peer.stream, &request);
+    assert!(timeout(Duration::from_secs(1), sending).await.is_err());
+    assert!((256 << 10..300 << 10).contains(&peer.bytes_read()), "{} bytes", peer.bytes_read());
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_handler_that_stops_reading_a_body_that_never_comes_closes_after_a_second() {
     let host = Host::new(stop_at);
     let mut peer = host.connect();

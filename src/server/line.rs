@@ -61,6 +61,9 @@ enum Interim {
     Sending(&'static [u8]),
 }
 
+/// How much content is taken in while an answer waits for its peer (Go's number).
+const READ_AHEAD: usize = 256 << 10;
+
 const CONTINUE: &[u8] = b"HTTP/1.1 100 Continue\r\n\r\n";
 
 /// What is left of a request's content when its handler is done.
@@ -295,6 +298,7 @@ impl LineState {
                 Poll::Ready(written.map_err(|error| error.during(Phase::Write)))
             }
             Poll::Pending => {
+                self.read_ahead(cx);
                 ready!(self.poll_write_deadline(cx));
                 Poll::Ready(Err(Error::timed_out(Phase::Write)))
             }
@@ -310,6 +314,23 @@ impl LineState {
         let written = ready!(self.io()?.poll_write(cx, parts))?;
         self.half_written = written < parts.iter().map(|part| part.len()).sum();
         Poll::Ready(Ok(written))
+    }
+
+    /// The peer takes nothing: it may be one that reads only when all its content is sent. So some
+    /// of that is taken in, unless another task reads it anyway.
+    fn read_ahead(&mut self, cx: &mut Context<'_>) {
+        let read_elsewhere = self.reader.as_ref().is_some_and(|reader| !reader.will_wake(cx.waker()));
+        if self.content_is_over() || read_elsewhere {
+            return;
+        }
+        let Some(io) = &mut self.io else { return };
+        let mut came = false;
+        while io.input.len() < READ_AHEAD && !io.ended && matches!(io.poll_fill(cx), Poll::Ready(Ok(1..))) {
+            came = true;
+        }
+        if came {
+            self.wake_reader();
+        }
     }
 
     /// Passes on what a layer beneath still holds. What was written before has its deadline; a
