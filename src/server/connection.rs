@@ -19,7 +19,7 @@ use super::registry::{Command, Entry};
 use super::settings::Settings;
 use super::turn;
 use super::verdict::{CloseReason, Verdict};
-use crate::error::{Refusal, Result};
+use crate::error::{Error, Refusal, Result};
 use crate::h1::RequestHead;
 use crate::net::Io;
 
@@ -49,6 +49,11 @@ enum Waits {
     Idle,
     /// For the rest of a head.
     Head,
+}
+
+/// For the answers to earlier requests, which only now were to leave.
+fn write_failed(_: Error) -> NoHead {
+    NoHead::Silent(CloseReason::WriteFailed)
 }
 
 impl Waits {
@@ -142,19 +147,19 @@ impl Connection {
     }
 
     /// What is there is parsed; before waiting for more, the answers that were collected leave,
-    /// and memory that is not needed goes back.
+    /// and memory that is not needed goes back. They also leave when they are many: a peer that
+    /// sends and does not read is served no further than it reads.
     fn poll_head_on(&mut self, state: &mut LineState, cx: &mut TaskContext<'_>) -> Poll<Result<RequestHead, NoHead>> {
         loop {
+            if state.outbox.is_full() {
+                ready!(state.poll_flush(cx)).map_err(write_failed)?;
+            }
             if let Some(parsed) = self.parse_input(state) {
                 self.waits = Waits::Nothing;
                 return Poll::Ready(parsed);
             }
-            if ready!(state.poll_flush(cx)).is_err() {
-                return Poll::Ready(Err(NoHead::Silent(CloseReason::WriteFailed)));
-            }
-            if let Err(reason) = ready!(self.poll_more_input(state, cx)) {
-                return Poll::Ready(Err(NoHead::Silent(reason)));
-            }
+            ready!(state.poll_flush(cx)).map_err(write_failed)?;
+            ready!(self.poll_more_input(state, cx)).map_err(NoHead::Silent)?;
         }
     }
 

@@ -63,6 +63,9 @@ pub(crate) struct LineState {
 /// The number of no turn: they count from 1.
 const NO_TURN: u64 = 0;
 
+/// How much content is taken in while an answer waits for its peer (Go's number).
+const READ_AHEAD: usize = 256 << 10;
+
 const CONTINUE: &[u8] = b"HTTP/1.1 100 Continue\r\n\r\n";
 
 /// What is left of a request's content when its handler is done.
@@ -389,9 +392,27 @@ impl LineState {
                 Poll::Ready(done.map_err(Error::from))
             }
             Poll::Pending => {
+                self.read_ahead(cx);
                 ready!(self.poll_write_deadline(cx));
                 Poll::Ready(Err(Error::timed_out(Phase::Write)))
             }
+        }
+    }
+
+    /// The peer takes nothing: it may be one that reads only when all its content is sent. So some
+    /// of that is taken in, unless another task reads it anyway.
+    fn read_ahead(&mut self, cx: &mut Context<'_>) {
+        let read_elsewhere = self.reader.as_ref().is_some_and(|reader| !reader.will_wake(cx.waker()));
+        if self.content_is_over() || read_elsewhere {
+            return;
+        }
+        let Some(io) = &mut self.io else { return };
+        let mut came = false;
+        while io.input.len() < READ_AHEAD && !io.ended && matches!(io.poll_fill(cx), Poll::Ready(Ok(1..))) {
+            came = true;
+        }
+        if came {
+            self.wake_reader();
         }
     }
 

@@ -175,8 +175,19 @@ fn panicked(payload: &(dyn Any + Send)) -> Outcome {
     Outcome::Panicked(message)
 }
 
-/// Completes the answer, or puts another in its place, or leaves it cut.
+/// Completes the answer. That runs the handler's hooks, which may panic as it may.
 fn conclude(connection: &Connection, desk: &mut Desk, outcome: Outcome) -> Option<CloseReason> {
+    match catch(|| complete(connection, desk, outcome)) {
+        Ok(close) => close,
+        Err(payload) => {
+            desk.writer.forget_hooks();
+            complete(connection, desk, panicked(&*payload))
+        }
+    }
+}
+
+/// Completes the answer, or puts another in its place, or leaves it cut.
+fn complete(connection: &Connection, desk: &mut Desk, outcome: Outcome) -> Option<CloseReason> {
     let writer = &mut desk.writer;
     if writer.is_hijacked() {
         if let Outcome::Panicked(message) = outcome {

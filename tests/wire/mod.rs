@@ -4,15 +4,18 @@
 //! millisecond means "until the server has done all that it can do now", and no server timeout
 //! (the shortest is half a second) passes unless a test asks for it.
 #![allow(dead_code, reason = "each test file uses its part")]
+#![allow(clippy::unwrap_used, reason = "what fails in a helper fails its test")]
 
 use std::future::pending;
 use std::io;
-use std::pin::pin;
+use std::pin::{Pin, pin};
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
+use std::task::{Context, Poll};
 use std::time::Duration;
 
 use nethttp::{Addr, Handler, Listener, Server};
-use tokio::io::{AsyncRead, AsyncReadExt, AsyncWriteExt, DuplexStream};
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, DuplexStream, ReadBuf};
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 use tokio::time::timeout;
 
@@ -23,12 +26,12 @@ pub(crate) const GET: &str = "GET / HTTP/1.1\r\nHost: a\r\n\r\n";
 const QUIET: Duration = Duration::from_millis(1);
 
 /// Yields the connections that a test opens.
-struct Memory(UnboundedReceiver<DuplexStream>);
+struct Memory(UnboundedReceiver<Tapped>);
 
 impl Listener for Memory {
-    type Stream = DuplexStream;
+    type Stream = Tapped;
 
-    async fn accept(&mut self) -> io::Result<(DuplexStream, Addr)> {
+    async fn accept(&mut self) -> io::Result<(Tapped, Addr)> {
         let stream = self.0.recv().await.ok_or(io::ErrorKind::BrokenPipe)?;
         Ok((stream, Addr::Named("peer".into())))
     }
@@ -38,10 +41,61 @@ impl Listener for Memory {
     }
 }
 
+/// The server's end of a connection, with an eye on what the server does with it.
+struct Tapped {
+    stream: DuplexStream,
+    taps: Arc<Taps>,
+}
+
+#[derive(Default)]
+struct Taps {
+    bytes_read: AtomicUsize,
+    writes: AtomicUsize,
+}
+
+impl AsyncRead for Tapped {
+    fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+        let before = buf.filled().len();
+        let read = Pin::new(&mut self.stream).poll_read(cx, buf);
+        self.taps.bytes_read.fetch_add(buf.filled().len() - before, Ordering::Relaxed);
+        read
+    }
+}
+
+impl AsyncWrite for Tapped {
+    fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+        let written = Pin::new(&mut self.stream).poll_write(cx, bytes);
+        self.taps.writes.fetch_add(usize::from(written.is_ready()), Ordering::Relaxed);
+        written
+    }
+
+    fn poll_write_vectored(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        parts: &[io::IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        let written = Pin::new(&mut self.stream).poll_write_vectored(cx, parts);
+        self.taps.writes.fetch_add(usize::from(written.is_ready()), Ordering::Relaxed);
+        written
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        self.stream.is_write_vectored()
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_flush(cx)
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_shutdown(cx)
+    }
+}
+
 /// A server that runs, and what it has told.
 pub(crate) struct Host {
     pub(crate) server: Server,
-    connections: UnboundedSender<DuplexStream>,
+    connections: UnboundedSender<Tapped>,
     events: Arc<Mutex<Vec<String>>>,
     states: Arc<Mutex<Vec<String>>>,
 }
@@ -77,8 +131,10 @@ impl Host {
     /// A connection that holds so many bytes on their way, in each direction.
     pub(crate) fn connect_through(&self, buffer: usize) -> Peer {
         let (ours, theirs) = tokio::io::duplex(buffer);
-        self.connections.send(theirs).expect("the server accepts");
-        Peer { stream: ours }
+        let taps = Arc::<Taps>::default();
+        let theirs = Tapped { stream: theirs, taps: taps.clone() };
+        assert!(self.connections.send(theirs).is_ok(), "the server accepts");
+        Peer { stream: ours, taps }
     }
 
     /// What was reported, one line each.
@@ -95,6 +151,7 @@ impl Host {
 /// The client's end of a connection.
 pub(crate) struct Peer {
     pub(crate) stream: DuplexStream,
+    taps: Arc<Taps>,
 }
 
 /// What a server said, with the date blanked, and whether it closed behind it.
@@ -119,6 +176,16 @@ impl Peer {
     pub(crate) async fn send(&mut self, bytes: impl AsRef<[u8]>) {
         self.stream.write_all(bytes.as_ref()).await.expect("the server takes bytes");
         tokio::time::sleep(QUIET).await;
+    }
+
+    /// How many bytes the server has read from this connection.
+    pub(crate) fn bytes_read(&self) -> usize {
+        self.taps.bytes_read.load(Ordering::Relaxed)
+    }
+
+    /// How many writes the server has made on it.
+    pub(crate) fn writes(&self) -> usize {
+        self.taps.writes.load(Ordering::Relaxed)
     }
 
     /// Says that nothing more comes.

@@ -63,6 +63,11 @@ impl ResponseWriter {
         self.hooks = hooks;
     }
 
+    /// The answer goes without what others wanted to add to it.
+    pub(crate) fn forget_hooks(&mut self) {
+        self.hooks.clear();
+    }
+
     /// A whole answer with this content, in place of what a handler may write.
     pub(crate) fn write_whole(&mut self, status: StatusCode, content: &[u8]) {
         self.status = Some(status);
