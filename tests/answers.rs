@@ -896,3 +896,18 @@ async fn an_error_behind_a_head_that_was_sent_cuts_the_answer_visibly() {
     assert!(!heard.text.contains("late"));
     assert_eq!(host.events(), ["a handler failed on GET / from peer: too late; the answer was cut"]);
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_status_that_is_set_in_vain_is_reported_with_its_place_once() {
+    let handler = async |w: &mut ResponseWriter, _: &mut Request| {
+        w.write_header(StatusCode::CREATED);
+        w.write_header(StatusCode::BAD_REQUEST);
+        w.write_header(StatusCode::GONE);
+        Ok(())
+    };
+    let host = Host::new(handler);
+    assert!(host.connect().talk(GET).await.text.starts_with("HTTP/1.1 201 Created\r\n"));
+    let events = host.events();
+    assert_eq!(events.len(), 1);
+    assert!(events[0].starts_with("a status 400 was set in vain at tests/answers.rs:"), "{}", events[0]);
+}

@@ -89,16 +89,12 @@ async fn show_target(w: &mut ResponseWriter, r: &mut Request) -> Result<()> {
 // ------------------------------------------------------------ error and not_found
 
 #[tokio::test]
-async fn an_error_is_a_line_of_plain_text_without_the_fields_of_other_content() {
+async fn an_error_is_a_line_of_plain_text_with_a_length_of_its_own() {
     let handler = async |w: &mut ResponseWriter, _: &mut Request| {
         for (name, value) in [
             ("Content-Type", "text/html"),
             ("Content-Length", "1"),
-            ("Content-Encoding", "gzip"),
             ("X-Content-Type-Options", "sniff"),
-            ("ETag", "\"a\""),
-            ("Last-Modified", "Mon, 02 Jan 2006 15:04:05 GMT"),
-            ("Cache-Control", "max-age=600"),
             ("Vary", "Accept"),
         ] {
             w.header().set(name, value);
@@ -111,9 +107,6 @@ async fn an_error_is_a_line_of_plain_text_without_the_fields_of_other_content() 
     assert_eq!(answer.field("X-Content-Type-Options"), Some("nosniff"));
     assert_eq!(answer.field("Content-Length"), Some("17"));
     assert_eq!(answer.field("Vary"), Some("Accept"));
-    for name in ["Content-Encoding", "ETag", "Last-Modified", "Cache-Control"] {
-        assert_eq!(answer.field(name), None, "{name}");
-    }
 }
 
 #[tokio::test]

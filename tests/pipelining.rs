@@ -37,6 +37,20 @@ async fn sixteen_requests_in_one_write_are_answered_in_order_in_one_write() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn an_answer_that_is_ready_does_not_wait_for_a_handler_that_does() {
+    let handler = async |w: &mut ResponseWriter, r: &mut Request| {
+        if r.request_uri == "/slow" {
+            sleep(Duration::from_secs(60)).await;
+        }
+        target(w, r).await
+    };
+    let mut peer = Host::new(handler).connect();
+    assert_eq!(peer.talk(get("/quick") + &get("/slow")).await, kept(answer("/quick")));
+    sleep(Duration::from_secs(61)).await;
+    assert_eq!(peer.hear().await, kept(answer("/slow")));
+}
+
+#[tokio::test(start_paused = true)]
 async fn requests_cut_at_every_byte_are_answered_the_same() {
     let host = Host::new(target);
     let requests =

@@ -4,20 +4,15 @@ use http::StatusCode;
 
 use crate::error::Result;
 use crate::h1::allows_content;
-use crate::message::{Header, Request};
+use crate::message::Request;
 use crate::server::{Handler, ResponseWriter};
-
-/// What was set for the content that is not sent. A cache would keep the error on its word, and a
-/// client would decode the text as what it is not.
-const OF_OTHER_CONTENT: [&str; 5] = ["Content-Length", "Content-Encoding", "ETag", "Last-Modified", "Cache-Control"];
 
 /// Answers with a status and a line of plain text (Go's `Error`).
 ///
 /// The text is the message and a line feed, with `X-Content-Type-Options: nosniff`, so that no
-/// browser takes a message with something of the request in it for HTML. Fields that speak of
-/// other content are taken away: `Content-Length`, `Content-Encoding`, `ETag`, `Last-Modified`
-/// and `Cache-Control` (Go's `Error` takes `Content-Length` alone, its file server all of them).
-/// Others stay. A status without content (204, 304) is answered without the text.
+/// browser takes a message with something of the request in it for HTML. `Content-Length` is taken
+/// away, all other fields stay (Go's rule): one that set `Content-Encoding`, `ETag` or
+/// `Cache-Control` for what it then does not send takes them away itself. A status without content (204, 304) is answered without the text.
 ///
 /// It does not end the handler: return after it. To answer by an error instead, see
 /// [`Error::answer`](crate::Error::answer).
@@ -38,18 +33,11 @@ const OF_OTHER_CONTENT: [&str; 5] = ["Content-Length", "Content-Encoding", "ETag
 pub async fn error(w: &mut ResponseWriter, message: impl AsRef<str>, status: StatusCode) -> Result<()> {
     let text = format!("{}\n", message.as_ref());
     let header = w.header();
-    forget_other_content(header);
+    header.del("Content-Length");
     header.set("X-Content-Type-Options", "nosniff");
     header.set("Content-Type", "text/plain; charset=utf-8");
     w.write_header(status);
     if allows_content(status) { w.write(text).await } else { Ok(()) }
-}
-
-/// Takes the fields away that speak of content which is not sent.
-pub(super) fn forget_other_content(header: &mut Header) {
-    for name in OF_OTHER_CONTENT {
-        header.del(name);
-    }
 }
 
 /// Answers `404 page not found` (Go's `NotFound`). It is a handler too.

@@ -5,7 +5,6 @@ use std::time::Duration;
 
 use http::StatusCode;
 
-use super::answer::forget_other_content;
 use crate::error::{Error, Phase, Result};
 use crate::message::{Context, Request};
 use crate::server::{Handler, ResponseWriter};
@@ -75,7 +74,7 @@ impl<Inner: Handler> Handler for Timeout<Inner> {
         if !w.go_back(mark) {
             return Err(Error::timed_out(Phase::Handler).with_status(StatusCode::SERVICE_UNAVAILABLE));
         }
-        forget_other_content(w.header());
+        w.header().del("Content-Length");
         w.write_header(StatusCode::SERVICE_UNAVAILABLE);
         w.write(&self.message).await
     }

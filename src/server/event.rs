@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::io;
+use std::panic::Location;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -48,6 +49,18 @@ pub enum ServerEvent {
         /// What was answered; `None` when the answer had begun and was cut.
         status: Option<StatusCode>,
     },
+    /// A handler set a status that could not be set: one was set or sent before, or it is
+    /// informational. Only the first of a request is told.
+    StatusIgnored {
+        /// The peer whose request it was.
+        remote_addr: Addr,
+        /// The request's method and target.
+        request: String,
+        /// The status that was not sent.
+        status: StatusCode,
+        /// The call of `write_header`.
+        location: &'static Location<'static>,
+    },
     /// A peer sent what is no acceptable request.
     Refused {
         /// The peer.
@@ -63,7 +76,9 @@ impl ServerEvent {
     /// Whether it is the server's own fault rather than a peer's doing.
     pub fn is_own_fault(&self) -> bool {
         match self {
-            ServerEvent::AcceptFailed { .. } | ServerEvent::HandlerPanicked { .. } => true,
+            ServerEvent::AcceptFailed { .. }
+            | ServerEvent::HandlerPanicked { .. }
+            | ServerEvent::StatusIgnored { .. } => true,
             ServerEvent::HandlerFailed { status, .. } => status.is_none_or(|status| status.is_server_error()),
             ServerEvent::Refused { .. } => false,
         }
@@ -86,6 +101,10 @@ impl fmt::Display for ServerEvent {
                     Some(status) => write!(f, "; answered {}", status.as_u16()),
                     None => f.write_str("; the answer was cut"),
                 }
+            }
+            ServerEvent::StatusIgnored { remote_addr, request, status, location } => {
+                let (request, status) = (request.escape_default(), status.as_u16());
+                write!(f, "a status {status} was set in vain at {location}, on {request} from {remote_addr}")
             }
             ServerEvent::Refused { remote_addr, status, reason } => {
                 write!(f, "refused bytes from {remote_addr} with {}: {reason}", status.as_u16())

@@ -10,11 +10,12 @@
 //! A body is a ticket for one turn. When the turn is over the number on the ticket is too old
 //! and the body reads as an error, wherever it was moved to.
 
-use std::future::poll_fn;
-use std::io::{self, IoSlice};
+mod receive;
+mod send;
+
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::task::{Context, Poll, Waker, ready};
+use std::task::Waker;
 use std::time::Duration;
 
 use tokio::time::Instant;
@@ -23,9 +24,9 @@ use super::content::Content;
 use super::hijack::Hijacked;
 use super::outbox::Outbox;
 use super::settings::State;
-use crate::error::{Error, ErrorKind, Phase, Result};
-use crate::h1::{self, Framing, Outgoing};
-use crate::message::{ConnContext, Frame};
+use crate::error::{Error, ErrorKind, Result};
+use crate::h1::Framing;
+use crate::message::ConnContext;
 use crate::net::Io;
 
 pub(crate) struct Line {
@@ -62,11 +63,6 @@ pub(crate) struct LineState {
 
 /// The number of no turn: they count from 1.
 const NO_TURN: u64 = 0;
-
-/// How much content is taken in while an answer waits for its peer (Go's number).
-const READ_AHEAD: usize = 256 << 10;
-
-const CONTINUE: &[u8] = b"HTTP/1.1 100 Continue\r\n\r\n";
 
 /// What is left of a request's content when its handler is done.
 #[derive(Debug, PartialEq, Eq)]
@@ -154,29 +150,6 @@ impl Line {
     pub(crate) fn set_write_until(&self, at: Option<Instant>) {
         self.limited.store(true, Ordering::Relaxed);
         self.lock().write_until = at;
-    }
-
-    /// Sends all that was collected. Cancel safe.
-    pub(crate) async fn flush(&self) -> Result<()> {
-        poll_fn(|cx| self.lock().poll_flush(cx)).await
-    }
-
-    /// Sends large content in this form, in two parts, behind what was collected. Dropped before
-    /// it is done, it leaves an outbox that sends nothing more.
-    pub(crate) async fn send_large(&self, outgoing: Outgoing, one: &[u8], two: &[u8]) -> Result<()> {
-        let mut parts = [one, two, &[][..]];
-        {
-            let mut state = self.lock();
-            state.outbox.check()?;
-            if outgoing == Outgoing::Chunked {
-                h1::encode_chunk_head(state.outbox.bytes(), one.len() + two.len());
-                parts[2] = b"\r\n";
-            }
-            state.outbox.begin_large();
-        }
-        poll_fn(|cx| self.lock().poll_send(cx, &mut parts)).await?;
-        self.lock().outbox.end_large();
-        Ok(())
     }
 
     /// The turn is over for its peer: cancels the request's context.
@@ -267,178 +240,12 @@ impl LineState {
         self.awaits_continue = false;
     }
 
-    /// The next piece of content. The stall limit runs while this waits and starts anew with
-    /// each piece; `read_until` does not.
-    pub(crate) fn poll_content(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Frame>>> {
-        let step = match self.poll_content_step(cx) {
-            Poll::Pending => {
-                ready!(self.poll_read_deadline(cx));
-                Poll::Ready(Some(Err(Error::timed_out(Phase::Body))))
-            }
-            ready => {
-                self.read_waits_since = None;
-                ready
-            }
-        };
-        if matches!(step, Poll::Ready(Some(Err(_)))) {
-            self.content = Content::Broken;
-        }
-        step
-    }
-
-    fn poll_content_step(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Frame>>> {
-        if self.read_until.is_some_and(|until| until <= Instant::now()) {
-            return Poll::Ready(Some(Err(Error::timed_out(Phase::Body))));
-        }
-        self.queue_continue();
-        let Some(io) = &mut self.io else { return Poll::Ready(Some(Err(hijacked()))) };
-        let piece = self.content.poll(io, cx);
-        if piece.is_pending() {
-            // A peer that waits for what was collected would send nothing.
-            if let Poll::Ready(Err(error)) = self.poll_flush(cx) {
-                return Poll::Ready(Some(Err(error)));
-            }
-        }
-        piece
-    }
-
-    /// A client that has sent content already does not wait for a 100, and none waits for ever
-    /// (RFC 9110 §10.1.1): within another answer it would be worse than none.
-    fn queue_continue(&mut self) {
-        if std::mem::take(&mut self.awaits_continue) {
-            let sends_already = self.io.as_ref().is_some_and(|io| !io.input.is_empty());
-            if !sends_already && !self.outbox.is_half_sent() {
-                self.outbox.bytes().extend_from_slice(CONTINUE);
-            }
-        }
-    }
-
     /// Moves the limit on the reading of this turn, for a read that waits already too: the body
     /// may be read by another task.
     fn set_read_until(&mut self, at: Option<Instant>) {
         self.read_until = at;
         if let (Some(io), Some(at), Some(_)) = (&mut self.io, at, self.read_waits_since) {
             io.read_deadline.wake_at(at);
-        }
-    }
-
-    fn poll_read_deadline(&mut self, cx: &mut Context<'_>) -> Poll<()> {
-        let Some(io) = &mut self.io else { return Poll::Pending };
-        let since = *self.read_waits_since.get_or_insert_with(Instant::now);
-        io.read_deadline.set(earlier(self.stall.map(|stall| since + stall), self.read_until));
-        io.read_deadline.poll(cx)
-    }
-
-    /// Sends all that was collected. What is left when this waits is sent by whoever asks next.
-    pub(crate) fn poll_flush(&mut self, cx: &mut Context<'_>) -> Poll<Result<()>> {
-        if self.outbox.is_empty() {
-            return Poll::Ready(Ok(()));
-        }
-        self.outbox.check()?;
-        self.poll_send(cx, &mut [])
-    }
-
-    /// Sends all that was collected, and these parts behind it; what is sent of them is cut off.
-    pub(crate) fn poll_send(&mut self, cx: &mut Context<'_>, parts: &mut [&[u8]]) -> Poll<Result<()>> {
-        let (bytes, mut sent) = self.outbox.take();
-        let polled = self.poll_write_all(cx, &bytes, &mut sent, parts);
-        self.outbox.put_back(bytes, sent);
-        match ready!(polled) {
-            Ok(()) => Poll::Ready(Ok(())),
-            Err(error) => Poll::Ready(Err(self.outbox.fail(error.during(Phase::Write)))),
-        }
-    }
-
-    fn poll_write_all(
-        &mut self,
-        cx: &mut Context<'_>,
-        bytes: &[u8],
-        sent: &mut usize,
-        parts: &mut [&[u8]],
-    ) -> Poll<Result<()>> {
-        while *sent < bytes.len() || parts.iter().any(|part| !part.is_empty()) {
-            let collected = bytes.get(*sent..).unwrap_or_default();
-            let mut taken = match parts {
-                [] => ready!(self.poll_write(cx, &[IoSlice::new(collected)]))?,
-                [one, two, three] => ready!(self.poll_write(cx, &[collected, one, two, three].map(IoSlice::new)))?,
-                _ => return Poll::Ready(Err(Error::new(ErrorKind::Other, "three parts or none are sent"))),
-            };
-            let of_collected = taken.min(collected.len());
-            *sent += of_collected;
-            taken -= of_collected;
-            for part in parts.iter_mut() {
-                let of_part = taken.min(part.len());
-                *part = part.get(of_part..).unwrap_or_default();
-                taken -= of_part;
-            }
-        }
-        let flushed = self.io()?.poll_flush(cx);
-        self.under_write_deadline(cx, flushed)
-    }
-
-    /// Writes some of these bytes, under the stall limit and `write_until`.
-    fn poll_write(&mut self, cx: &mut Context<'_>, parts: &[IoSlice<'_>]) -> Poll<Result<usize>> {
-        if self.write_until.is_some_and(|until| until <= Instant::now()) {
-            return Poll::Ready(Err(Error::timed_out(Phase::Write)));
-        }
-        let written = self.io()?.poll_write(cx, parts);
-        self.under_write_deadline(cx, written)
-    }
-
-    fn under_write_deadline<T>(&mut self, cx: &mut Context<'_>, step: Poll<io::Result<T>>) -> Poll<Result<T>> {
-        match step {
-            Poll::Ready(done) => {
-                self.write_waits_since = None;
-                Poll::Ready(done.map_err(Error::from))
-            }
-            Poll::Pending => {
-                self.read_ahead(cx);
-                ready!(self.poll_write_deadline(cx));
-                Poll::Ready(Err(Error::timed_out(Phase::Write)))
-            }
-        }
-    }
-
-    /// The peer takes nothing: it may be one that reads only when all its content is sent. So some
-    /// of that is taken in, unless another task reads it anyway.
-    fn read_ahead(&mut self, cx: &mut Context<'_>) {
-        let read_elsewhere = self.reader.as_ref().is_some_and(|reader| !reader.will_wake(cx.waker()));
-        if self.content_is_over() || read_elsewhere {
-            return;
-        }
-        let Some(io) = &mut self.io else { return };
-        let mut came = false;
-        while io.input.len() < READ_AHEAD && !io.ended && matches!(io.poll_fill(cx), Poll::Ready(Ok(1..))) {
-            came = true;
-        }
-        if came {
-            self.wake_reader();
-        }
-    }
-
-    fn poll_write_deadline(&mut self, cx: &mut Context<'_>) -> Poll<()> {
-        let Some(io) = &mut self.io else { return Poll::Pending };
-        let since = *self.write_waits_since.get_or_insert_with(Instant::now);
-        io.write_deadline.set(earlier(self.stall.map(|stall| since + stall), self.write_until));
-        io.write_deadline.poll(cx)
-    }
-
-    /// Notices, while a handler runs, that the peer has left. Reads nothing as long as content
-    /// or a next request is there to be read: that is no leaving.
-    pub(crate) fn poll_peer_left(&mut self, cx: &mut Context<'_>) -> Poll<()> {
-        if !self.content_is_over() {
-            return Poll::Pending;
-        }
-        let Some(io) = &mut self.io else { return Poll::Pending };
-        if io.ended {
-            return Poll::Ready(());
-        }
-        if !io.input.is_empty() {
-            return Poll::Pending;
-        }
-        match ready!(io.poll_fill(cx)) {
-            Ok(1..) => Poll::Pending,
-            Ok(0) | Err(_) => Poll::Ready(()),
         }
     }
 }

@@ -55,6 +55,7 @@ pub(crate) async fn run(connection: &mut Connection, desk: &mut Desk, head: Requ
         Framing::Length(_) | Framing::Chunked => settle_content(&connection.line, &connection.settings, close).await,
     };
     connection.line.cancel(connection.turn);
+    report_ignored_status(connection, desk);
     record(connection, desk, watched);
     desk.clear_turn();
     close.map_or(Verdict::Reuse, Verdict::Close)
@@ -287,6 +288,16 @@ fn report_failure(connection: &Connection, request: &Request, error: Error, stat
         request: described(request),
         error,
         status,
+    });
+}
+
+fn report_ignored_status(connection: &Connection, desk: &Desk) {
+    let Some((status, location)) = desk.writer.ignored_status() else { return };
+    connection.settings.report(&ServerEvent::StatusIgnored {
+        remote_addr: desk.request.remote_addr.clone(),
+        request: described(&desk.request),
+        status,
+        location,
     });
 }
 

@@ -8,6 +8,7 @@ mod mark;
 mod turn;
 
 use std::future::poll_fn;
+use std::panic::Location;
 use std::sync::Arc;
 
 use bytes::Bytes;
@@ -52,6 +53,8 @@ pub struct ResponseWriter {
     written: u64,
     omitted: Omitted,
     hooks: Vec<HeadHook>,
+    /// The first status that was set in vain, and where.
+    ignored: Option<(StatusCode, &'static Location<'static>)>,
     asked: Asked,
     line: Option<Arc<Line>>,
 }
@@ -111,13 +114,17 @@ impl ResponseWriter {
         &mut self.trailer
     }
 
-    /// Sets the status, once: a second call changes nothing and is reported, and so does an
-    /// informational status other than 101, which goes through
-    /// [`send_informational`](Self::send_informational).
+    /// Sets the status, once. A second call changes nothing, nor does an informational status
+    /// other than 101, which goes through [`send_informational`](Self::send_informational): both
+    /// are reported as [`ServerEvent::StatusIgnored`](crate::ServerEvent::StatusIgnored), with the
+    /// place of the call.
+    #[track_caller]
     pub fn write_header(&mut self, status: StatusCode) {
         let informational = status.is_informational() && status != StatusCode::SWITCHING_PROTOCOLS;
         if self.status.is_none() && !informational && matches!(self.stage, Stage::Open) {
             self.status = Some(status);
+        } else {
+            self.ignored.get_or_insert((status, Location::caller()));
         }
     }
 

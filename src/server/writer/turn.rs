@@ -1,5 +1,6 @@
 //! What the connection does with a writer, before and after the handler has it.
 
+use std::panic::Location;
 use std::sync::Arc;
 
 use http::StatusCode;
@@ -25,6 +26,7 @@ impl ResponseWriter {
             written: 0,
             omitted: Omitted::default(),
             hooks: Vec::new(),
+            ignored: None,
             asked: Asked::nothing(),
             line: None,
         }
@@ -52,6 +54,7 @@ impl ResponseWriter {
         self.written = 0;
         self.omitted = Omitted::default();
         self.hooks.clear();
+        self.ignored = None;
     }
 
     /// Starts over, for another answer in place of one that was not sent. The hooks stay: what
@@ -66,6 +69,7 @@ impl ResponseWriter {
     /// The answer goes without what others wanted to add to it.
     pub(crate) fn forget_hooks(&mut self) {
         self.hooks.clear();
+        self.ignored = None;
     }
 
     /// A whole answer with this content, in place of what a handler may write.
@@ -76,6 +80,11 @@ impl ResponseWriter {
             self.pending.extend_from_slice(content);
         }
         self.written = self.pending.len() as u64;
+    }
+
+    /// The status that was set in vain, and where, if one was.
+    pub(crate) fn ignored_status(&self) -> Option<(StatusCode, &'static Location<'static>)> {
+        self.ignored
     }
 
     /// The status, if an answer was sent.

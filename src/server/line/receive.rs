@@ -1,0 +1,86 @@
+//! What comes in on a line beside heads: content for a body, and the peer's leaving.
+
+use std::task::{Context, Poll, ready};
+
+use tokio::time::Instant;
+
+use super::{LineState, earlier, hijacked};
+use crate::error::{Error, Phase, Result};
+use crate::message::Frame;
+use crate::server::content::Content;
+
+const CONTINUE: &[u8] = b"HTTP/1.1 100 Continue\r\n\r\n";
+
+impl LineState {
+    /// The next piece of content. The stall limit runs while this waits and starts anew with
+    /// each piece; `read_until` does not.
+    pub(crate) fn poll_content(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Frame>>> {
+        let step = match self.poll_content_step(cx) {
+            Poll::Pending => {
+                ready!(self.poll_read_deadline(cx));
+                Poll::Ready(Some(Err(Error::timed_out(Phase::Body))))
+            }
+            ready => {
+                self.read_waits_since = None;
+                ready
+            }
+        };
+        if matches!(step, Poll::Ready(Some(Err(_)))) {
+            self.content = Content::Broken;
+        }
+        step
+    }
+
+    fn poll_content_step(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Frame>>> {
+        if self.read_until.is_some_and(|until| until <= Instant::now()) {
+            return Poll::Ready(Some(Err(Error::timed_out(Phase::Body))));
+        }
+        self.queue_continue();
+        let Some(io) = &mut self.io else { return Poll::Ready(Some(Err(hijacked()))) };
+        let piece = self.content.poll(io, cx);
+        if piece.is_pending() {
+            // A peer that waits for what was collected would send nothing.
+            if let Poll::Ready(Err(error)) = self.poll_flush(cx) {
+                return Poll::Ready(Some(Err(error)));
+            }
+        }
+        piece
+    }
+
+    /// A client that has sent content already does not wait for a 100, and none waits for ever
+    /// (RFC 9110 §10.1.1): within another answer it would be worse than none.
+    fn queue_continue(&mut self) {
+        if std::mem::take(&mut self.awaits_continue) {
+            let sends_already = self.io.as_ref().is_some_and(|io| !io.input.is_empty());
+            if !sends_already && !self.outbox.is_half_sent() {
+                self.outbox.bytes().extend_from_slice(CONTINUE);
+            }
+        }
+    }
+
+    fn poll_read_deadline(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        let Some(io) = &mut self.io else { return Poll::Pending };
+        let since = *self.read_waits_since.get_or_insert_with(Instant::now);
+        io.read_deadline.set(earlier(self.stall.map(|stall| since + stall), self.read_until));
+        io.read_deadline.poll(cx)
+    }
+
+    /// Notices, while a handler runs, that the peer has left. Reads nothing as long as content
+    /// or a next request is there to be read: that is no leaving.
+    pub(crate) fn poll_peer_left(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        if !self.content_is_over() {
+            return Poll::Pending;
+        }
+        let Some(io) = &mut self.io else { return Poll::Pending };
+        if io.ended {
+            return Poll::Ready(());
+        }
+        if !io.input.is_empty() {
+            return Poll::Pending;
+        }
+        match ready!(io.poll_fill(cx)) {
+            Ok(1..) => Poll::Pending,
+            Ok(0) | Err(_) => Poll::Ready(()),
+        }
+    }
+}

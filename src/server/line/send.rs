@@ -1,0 +1,135 @@
+//! What goes out on a line: the outbox, and large content behind it.
+
+use std::future::poll_fn;
+use std::io::{self, IoSlice};
+use std::task::{Context, Poll, ready};
+
+use tokio::time::Instant;
+
+use super::{Line, LineState, earlier};
+use crate::error::{Error, ErrorKind, Phase, Result};
+use crate::h1::{self, Outgoing};
+
+/// How much content is taken in while an answer waits for its peer (Go's number).
+const READ_AHEAD: usize = 256 << 10;
+
+impl Line {
+    /// Sends all that was collected. Cancel safe.
+    pub(crate) async fn flush(&self) -> Result<()> {
+        poll_fn(|cx| self.lock().poll_flush(cx)).await
+    }
+
+    /// Sends large content in this form, in two parts, behind what was collected. Dropped before
+    /// it is done, it leaves an outbox that sends nothing more.
+    pub(crate) async fn send_large(&self, outgoing: Outgoing, one: &[u8], two: &[u8]) -> Result<()> {
+        let mut parts = [one, two, &[][..]];
+        {
+            let mut state = self.lock();
+            state.outbox.check()?;
+            if outgoing == Outgoing::Chunked {
+                h1::encode_chunk_head(state.outbox.bytes(), one.len() + two.len());
+                parts[2] = b"\r\n";
+            }
+            state.outbox.begin_large();
+        }
+        poll_fn(|cx| self.lock().poll_send(cx, &mut parts)).await?;
+        self.lock().outbox.end_large();
+        Ok(())
+    }
+}
+
+impl LineState {
+    /// Sends all that was collected. What is left when this waits is sent by whoever asks next.
+    pub(crate) fn poll_flush(&mut self, cx: &mut Context<'_>) -> Poll<Result<()>> {
+        if self.outbox.is_empty() {
+            return Poll::Ready(Ok(()));
+        }
+        self.outbox.check()?;
+        self.poll_send(cx, &mut [])
+    }
+
+    /// Sends all that was collected, and these parts behind it; what is sent of them is cut off.
+    pub(crate) fn poll_send(&mut self, cx: &mut Context<'_>, parts: &mut [&[u8]]) -> Poll<Result<()>> {
+        let (bytes, mut sent) = self.outbox.take();
+        let polled = self.poll_write_all(cx, &bytes, &mut sent, parts);
+        self.outbox.put_back(bytes, sent);
+        match ready!(polled) {
+            Ok(()) => Poll::Ready(Ok(())),
+            Err(error) => Poll::Ready(Err(self.outbox.fail(error.during(Phase::Write)))),
+        }
+    }
+
+    fn poll_write_all(
+        &mut self,
+        cx: &mut Context<'_>,
+        bytes: &[u8],
+        sent: &mut usize,
+        parts: &mut [&[u8]],
+    ) -> Poll<Result<()>> {
+        while *sent < bytes.len() || parts.iter().any(|part| !part.is_empty()) {
+            let collected = bytes.get(*sent..).unwrap_or_default();
+            let mut taken = match parts {
+                [] => ready!(self.poll_write(cx, &[IoSlice::new(collected)]))?,
+                [one, two, three] => ready!(self.poll_write(cx, &[collected, one, two, three].map(IoSlice::new)))?,
+                _ => return Poll::Ready(Err(Error::new(ErrorKind::Other, "three parts or none are sent"))),
+            };
+            let of_collected = taken.min(collected.len());
+            *sent += of_collected;
+            taken -= of_collected;
+            for part in parts.iter_mut() {
+                let of_part = taken.min(part.len());
+                *part = part.get(of_part..).unwrap_or_default();
+                taken -= of_part;
+            }
+        }
+        let flushed = self.io()?.poll_flush(cx);
+        self.under_write_deadline(cx, flushed)
+    }
+
+    /// Writes some of these bytes, under the stall limit and `write_until`.
+    fn poll_write(&mut self, cx: &mut Context<'_>, parts: &[IoSlice<'_>]) -> Poll<Result<usize>> {
+        if self.write_until.is_some_and(|until| until <= Instant::now()) {
+            return Poll::Ready(Err(Error::timed_out(Phase::Write)));
+        }
+        let written = self.io()?.poll_write(cx, parts);
+        self.under_write_deadline(cx, written)
+    }
+
+    fn under_write_deadline<T>(&mut self, cx: &mut Context<'_>, step: Poll<io::Result<T>>) -> Poll<Result<T>> {
+        match step {
+            Poll::Ready(done) => {
+                self.write_waits_since = None;
+                Poll::Ready(done.map_err(Error::from))
+            }
+            Poll::Pending => {
+                self.read_ahead(cx);
+                ready!(self.poll_write_deadline(cx));
+                Poll::Ready(Err(Error::timed_out(Phase::Write)))
+            }
+        }
+    }
+
+    fn poll_write_deadline(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        let Some(io) = &mut self.io else { return Poll::Pending };
+        let since = *self.write_waits_since.get_or_insert_with(Instant::now);
+        io.write_deadline.set(earlier(self.stall.map(|stall| since + stall), self.write_until));
+        io.write_deadline.poll(cx)
+    }
+
+    /// The peer takes nothing: it may be one that reads only when all its content is sent. So some
+    /// of that is taken in, unless another task reads it anyway.
+    fn read_ahead(&mut self, cx: &mut Context<'_>) {
+        let read_elsewhere = self.reader.as_ref().is_some_and(|reader| !reader.will_wake(cx.waker()));
+        if self.content_is_over() || read_elsewhere {
+            return;
+        }
+        let Some(io) = &mut self.io else { return };
+        let mut came = false;
+        while io.input.len() < READ_AHEAD && !io.ended && matches!(io.poll_fill(cx), Poll::Ready(Ok(1..))) {
+            came = true;
+        }
+        if came {
+            self.wake_reader();
+        }
+    }
+}
