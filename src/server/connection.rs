@@ -258,8 +258,9 @@ impl Connection {
             return CloseReason::WriteFailed;
         }
         if reason.wants_flush() && (reason.wants_linger() || self.has_unread()) {
-            // Whether the peer closed in time changes nothing: it had its chance to read.
-            let _ = timeout(self.settings.linger_timeout, content::linger(&self.line)).await;
+            // Whether the peer closed in time changes nothing: it had its chance to read. Boxed, as
+            // it is rare: every idle connection would have room for its timer.
+            let _ = Box::pin(timeout(self.settings.linger_timeout, content::linger(&self.line))).await;
         }
         reason
     }
