@@ -64,7 +64,10 @@ pub mod testing;
 pub use bytes::Bytes;
 pub use error::{Error, ErrorKind, Phase, Result};
 #[cfg(feature = "server")]
-pub use files::file_server;
+pub use files::{
+    Access, Dir, DirEntry, EmbeddedFiles, File, FileInfo, FileKind, FileServer, FileSystem, file_server,
+    file_server_fs, serve_content, serve_file,
+};
 pub use http::{Extensions, Method, StatusCode, Uri, Version};
 pub use message::{
     Addr, Body, Context, DEFAULT_MAX_TEXT_BYTES, Header, Request, Response, canonical_header_key, detect_content_type,

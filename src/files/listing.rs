@@ -2,13 +2,12 @@
 
 use std::ffi::OsString;
 use std::fmt::{self, Display, Write as _};
-use std::fs::{self, DirEntry};
 use std::io;
 use std::path::Path;
 use std::time::SystemTime;
 
-use super::lookup::{Kind, confine, modified};
-use super::path::{encode_name, is_servable};
+use super::file_system::{DirEntry, File, FileKind};
+use super::path::{Hidden, encode_name, is_servable};
 
 /// What of a directory can be served.
 pub(super) struct Listing {
@@ -32,13 +31,13 @@ enum Content {
     File { length: u64 },
 }
 
-/// Reads a directory below `root`. What would not be served is left out, and so is what goes
-/// away meanwhile. Blocks on the file system.
-pub(super) fn read(root: &Path, directory: &Path) -> io::Result<Listing> {
-    let mut last = modified(&fs::metadata(directory)?);
+/// Reads a directory. What would not be served is left out. May block.
+pub(super) fn read(directory: &dyn File, hidden: Hidden) -> io::Result<Listing> {
+    let mut last = directory.info()?.modified;
     let mut entries = Vec::new();
-    for found in fs::read_dir(directory)? {
-        if let Some((entry, time)) = read_entry(root, &found?) {
+    for found in directory.read_dir()? {
+        let time = found.info.modified;
+        if let Some(entry) = servable(found, hidden) {
             entries.push(entry);
             last = last.max(time);
         }
@@ -47,22 +46,13 @@ pub(super) fn read(root: &Path, directory: &Path) -> io::Result<Listing> {
     Ok(Listing { entries, modified: last })
 }
 
-fn read_entry(root: &Path, found: &DirEntry) -> Option<(Entry, Option<SystemTime>)> {
-    let name = found.file_name();
-    if !is_servable(name.as_encoded_bytes()) {
-        return None;
-    }
-    let mut path = found.path();
-    if found.file_type().ok()?.is_symlink() {
-        path = confine(root, &path).ok()?;
-    }
-    let metadata = fs::metadata(path).ok()?;
-    let content = match Kind::of(metadata.file_type()) {
-        Kind::Directory => Content::Directory,
-        Kind::File => Content::File { length: metadata.len() },
-        Kind::Special => return None,
+fn servable(found: DirEntry, hidden: Hidden) -> Option<Entry> {
+    let content = match found.info.kind {
+        FileKind::Directory => Content::Directory,
+        FileKind::File => Content::File { length: found.info.length },
+        FileKind::Other => return None,
     };
-    Some((Entry { name, content }, modified(&metadata)))
+    is_servable(found.name.as_encoded_bytes(), hidden).then_some(Entry { name: found.name, content })
 }
 
 impl Entry {

@@ -1,17 +1,24 @@
-//! What the file system has for a request: everything that blocks, done in one hop.
+//! What the file system has for a request: everything that may block, done in one hop.
 
-use std::fs::{self, File, FileType, Metadata};
-use std::io::{self, Read};
+use std::ffi::{OsStr, OsString};
+use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use bytes::Bytes;
+use http::StatusCode;
 
-use super::condition::is_unmodified;
+use super::answer::{Representation, first_chunk};
+use super::condition::{Asked, Conditions, Selection, Validators};
+use super::content::SNIFFED_BYTES;
+use super::encoding::Encoding;
+use super::etag::tag_of;
+use super::file_system::{File, FileInfo, FileKind, FileSystem};
 use super::listing;
 use super::mime::type_by_extension;
-use super::path::{RequestedPath, Spelling, encode_name};
+use super::path::{Hidden, RequestedPath, Spelling, encode_name};
+use super::range::ByteRange;
 use crate::message::detect_content_type;
 
 /// Served in place of a listing where a directory has it.
@@ -19,35 +26,63 @@ pub(super) const INDEX_NAME: &str = "index.html";
 
 /// What to look for.
 pub(super) struct Wanted {
-    pub(super) root: Arc<Path>,
+    pub(super) file_system: Arc<dyn FileSystem>,
     pub(super) path: RequestedPath,
-    /// From when the client has a copy.
-    pub(super) since: Option<SystemTime>,
-    /// How much of the content to read in the same hop, at most.
-    pub(super) first_bytes: usize,
+    pub(super) place: Place,
+    pub(super) conditions: Conditions,
+    /// The tag that a handler around this one has set.
+    pub(super) etag: Option<Vec<u8>>,
+    /// The codings to look for, the best one first.
+    pub(super) encodings: Vec<Encoding>,
+    pub(super) hidden: Hidden,
+}
+
+impl Wanted {
+    /// What the path names, plainly.
+    pub(super) fn new(file_system: Arc<dyn FileSystem>, path: RequestedPath) -> Wanted {
+        Wanted {
+            file_system,
+            path,
+            place: Place::OfThePath,
+            conditions: Conditions::default(),
+            etag: None,
+            encodings: Vec::new(),
+            hidden: Hidden::Refused,
+        }
+    }
+}
+
+/// How what is served came by its place.
+pub(super) enum Place {
+    /// The path names it, and so must be spelled as fits it.
+    OfThePath,
+    /// The handler chose it, by this name; the path ends with this segment, as it was sent.
+    Chosen { name: Option<OsString>, last_segment: String },
 }
 
 /// What was found.
 pub(super) enum Found {
-    File(OpenFile),
+    File(FoundFile),
     Listing {
         page: String,
         modified: Option<SystemTime>,
     },
-    /// The client's copy is still good.
-    Unmodified(SystemTime),
+    /// A listing that a condition keeps from being sent.
+    NoListing {
+        selection: Selection,
+        modified: Option<SystemTime>,
+    },
     /// It is there under another spelling: a reference relative to the one that was asked for.
     Moved(String),
 }
 
 /// A regular file, opened.
-pub(super) struct OpenFile {
-    pub(super) file: File,
-    pub(super) length: u64,
-    pub(super) modified: Option<SystemTime>,
-    /// The start of the content, of `first_bytes` or the whole.
-    pub(super) first: Bytes,
-    pub(super) content_type: &'static str,
+pub(super) struct FoundFile {
+    pub(super) file: Arc<dyn File>,
+    pub(super) representation: Representation,
+    pub(super) selection: Selection,
+    /// The first chunk of what was selected.
+    pub(super) first: Option<(ByteRange, Bytes)>,
 }
 
 /// Why there is nothing to serve.
@@ -62,97 +97,152 @@ pub(super) enum Absence {
 impl From<io::Error> for Absence {
     fn from(error: io::Error) -> Absence {
         match error.kind() {
-            io::ErrorKind::NotFound | io::ErrorKind::NotADirectory => Absence::NotFound,
+            io::ErrorKind::NotFound | io::ErrorKind::NotADirectory | io::ErrorKind::CrossesDevices => Absence::NotFound,
             io::ErrorKind::PermissionDenied => Absence::Forbidden,
             _ => Absence::Fault(error),
         }
     }
 }
 
-/// Finds what is wanted. Blocks on the file system.
+/// Finds what is wanted. May block.
 pub(super) fn look_up(wanted: &Wanted) -> Result<Found, Absence> {
-    // Anew for each request: the root may be a link that a deployment swaps.
-    let root = fs::canonicalize(&wanted.root).map_err(Absence::Fault)?;
     let relative = &wanted.path.relative;
-    let place = if relative.as_os_str().is_empty() { root.clone() } else { confine(&root, &root.join(relative))? };
-    match (Kind::of(fs::metadata(&place)?.file_type()), wanted.path.spelling) {
-        (Kind::Directory, Spelling::Slash) => open_directory(wanted, &root, &place),
-        (Kind::File, Spelling::Name) => open_file(wanted, &place, relative),
-        (Kind::Directory, Spelling::Name) => moved(relative, "", "/"),
-        (Kind::File, Spelling::Slash) => moved(relative, "../", ""),
-        (Kind::Special, _) => Err(Absence::NotFound),
-    }
-}
-
-/// Where `path` leads once its links are followed. What is out of the root is not found.
-///
-/// The answer holds for the moment it is given: whoever may write below the root can swap a
-/// directory for a link between this look and the opening, and so have the swapped path read.
-/// Serving a directory that strangers can write to therefore needs more than this check.
-pub(super) fn confine(root: &Path, path: &Path) -> Result<PathBuf, Absence> {
-    // Whatever else keeps a name from being resolved is in the name: too long, a loop of links.
-    let place = fs::canonicalize(path).map_err(|error| match error.kind() {
-        io::ErrorKind::PermissionDenied => Absence::Forbidden,
-        _ => Absence::NotFound,
-    })?;
-    if place.starts_with(root) { Ok(place) } else { Err(Absence::NotFound) }
-}
-
-/// What can be served, and what cannot.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Kind {
-    Directory,
-    File,
-    /// A pipe, a socket, a device: opening it may block for ever, or do something.
-    Special,
-}
-
-impl Kind {
-    pub(super) fn of(file_type: FileType) -> Kind {
-        match file_type {
-            directory if directory.is_dir() => Kind::Directory,
-            file if file.is_file() => Kind::File,
-            _ => Kind::Special,
+    let file = wanted.file_system.open(relative)?;
+    let info = file.info()?;
+    match (info.kind, wanted.path.spelling, &wanted.place) {
+        (FileKind::Directory, Spelling::Slash, _) => open_directory(wanted, &*file),
+        (FileKind::File, Spelling::Name, Place::OfThePath) => {
+            open_file(wanted, file, info, relative, relative.file_name())
         }
+        (FileKind::File, _, Place::Chosen { name, .. }) => open_file(wanted, file, info, relative, name.as_deref()),
+        (FileKind::Directory, Spelling::Name, Place::OfThePath) => moved(relative, "", "/"),
+        // Behind a dot and a slash, no segment can be taken for a scheme or a host.
+        (FileKind::Directory, Spelling::Name, Place::Chosen { last_segment, .. }) => {
+            Ok(Found::Moved(format!("./{last_segment}/")))
+        }
+        (FileKind::File, Spelling::Slash, Place::OfThePath) => moved(relative, "../", ""),
+        (FileKind::Other, ..) => Err(Absence::NotFound),
     }
 }
 
-fn open_directory(wanted: &Wanted, root: &Path, directory: &Path) -> Result<Found, Absence> {
-    let index = directory.join(INDEX_NAME);
-    // An index that is there but may not be read is no reason to show what lies around it.
-    if fs::symlink_metadata(&index).is_ok_and(|metadata| !metadata.is_dir()) {
-        let place = confine(root, &index)?;
-        return match Kind::of(fs::metadata(&place)?.file_type()) {
-            Kind::File => open_file(wanted, &place, &index),
-            Kind::Directory | Kind::Special => Err(Absence::NotFound),
-        };
-    }
-    let listing = listing::read(root, directory)?;
-    Ok(match unless_unmodified(listing.modified, wanted.since) {
-        Some(unmodified) => unmodified,
-        None => Found::Listing {
-            page: listing::render(&wanted.path.relative, &listing.entries),
-            modified: listing.modified,
-        },
-    })
-}
-
-/// Opens the regular file at `place`; `named` is what it is called there, which tells its type.
-fn open_file(wanted: &Wanted, place: &Path, named: &Path) -> Result<Found, Absence> {
-    let file = File::open(place)?;
-    // Of what was opened, which may not be what was looked at.
-    let metadata = file.metadata()?;
-    if Kind::of(metadata.file_type()) != Kind::File {
+/// The page that stands in for what is not found. May block.
+pub(super) fn look_up_page(file_system: &dyn FileSystem, page: &Path, asked: Asked) -> Result<FoundFile, Absence> {
+    let file = file_system.open(page)?;
+    let info = file.info()?;
+    if info.kind != FileKind::File {
         return Err(Absence::NotFound);
     }
-    let modified = modified(&metadata);
-    if let Some(unmodified) = unless_unmodified(modified, wanted.since) {
-        return Ok(unmodified);
+    // Of the page, not of what is missing: no validators, no ranges, no conditions.
+    let conditions = Conditions::none(asked);
+    let representation = Representation {
+        status: StatusCode::NOT_FOUND,
+        size: info.length,
+        validators: Validators::default(),
+        content_type: page.file_name().and_then(type_by_extension).map(Into::into),
+        encoding: None,
+    };
+    select(file, representation, &conditions)
+}
+
+fn open_directory(wanted: &Wanted, directory: &dyn File) -> Result<Found, Absence> {
+    let index = wanted.path.relative.join(INDEX_NAME);
+    match wanted.file_system.open(&index) {
+        Ok(file) => {
+            let info = file.info()?;
+            match info.kind {
+                FileKind::File => return open_file(wanted, file, info, &index, index.file_name()),
+                FileKind::Other => return Err(Absence::NotFound),
+                FileKind::Directory => {}
+            }
+        }
+        Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+        // An index that is there but may not be read is no reason to show what lies around it.
+        Err(error) => return Err(error.into()),
     }
-    let length = metadata.len();
-    let first = read_chunk(&file, at_most(length, wanted.first_bytes)).map_err(Absence::Fault)?;
-    let content_type = named.file_name().and_then(type_by_extension).unwrap_or_else(|| detect_content_type(&first));
-    Ok(Found::File(OpenFile { file, length, modified, first, content_type }))
+    let listing = listing::read(directory, wanted.hidden)?;
+    let modified = listing.modified;
+    match wanted.conditions.precondition(&Validators { etag: None, modified }) {
+        Some(selection) => Ok(Found::NoListing { selection, modified }),
+        None => Ok(Found::Listing { page: listing::render(&wanted.path.relative, &listing.entries), modified }),
+    }
+}
+
+/// What is to be sent of a regular file that lies at `path`; `name` is what it is called there,
+/// which tells its type.
+fn open_file(
+    wanted: &Wanted,
+    file: Arc<dyn File>,
+    info: FileInfo,
+    path: &Path,
+    name: Option<&OsStr>,
+) -> Result<Found, Absence> {
+    let encoded = wanted.encodings.iter().find_map(|encoding| open_encoded(wanted, path, *encoding));
+    let by_name = name.and_then(type_by_extension);
+    let (plain, (file, info, encoding)) = match encoded {
+        Some((encoded, info, encoding)) => (Some(file), (encoded, info, Some(encoding))),
+        None => (None, (file, info, None)),
+    };
+    let content_type = match (by_name, plain) {
+        // What is encoded does not look like what it is.
+        (None, Some(plain)) => Some(sniff(&*plain)?),
+        (by_name, _) => by_name,
+    };
+    let modified = info.modified.filter(|time| *time > UNIX_EPOCH);
+    let variant = encoding.map_or("", |encoding| encoding.variant);
+    let own = || tag_of(info.length, modified, SystemTime::now(), variant).map(String::into_bytes);
+    let representation = Representation {
+        status: StatusCode::OK,
+        size: info.length,
+        validators: Validators { etag: wanted.etag.clone().or_else(own), modified },
+        content_type: content_type.map(Into::into),
+        encoding: encoding.map(|encoding| encoding.name),
+    };
+    select(file, representation, &wanted.conditions).map(Found::File)
+}
+
+fn open_encoded(wanted: &Wanted, path: &Path, encoding: Encoding) -> Option<(Arc<dyn File>, FileInfo, Encoding)> {
+    let mut sibling = path.as_os_str().to_owned();
+    sibling.push(encoding.suffix);
+    let file = wanted.file_system.open(&PathBuf::from(sibling)).ok()?;
+    let info = file.info().ok()?;
+    (info.kind == FileKind::File).then_some((file, info, encoding))
+}
+
+/// Decides what is sent of the file, and reads the beginning of that.
+fn select(
+    file: Arc<dyn File>,
+    mut representation: Representation,
+    conditions: &Conditions,
+) -> Result<FoundFile, Absence> {
+    let selection = conditions.select(&representation.validators, representation.size);
+    let begin = match &selection {
+        Selection::Whole => Some(ByteRange { start: 0, length: representation.size }),
+        Selection::Parts(parts) => parts.first().copied(),
+        _ => None,
+    };
+    let begin = begin.filter(|range| range.length > 0 && conditions.method != Asked::Head).map(first_chunk);
+    let first = match begin {
+        Some(range) => Some((range, read_all(&*file, range).map_err(Absence::Fault)?)),
+        None => None,
+    };
+    if representation.content_type.is_none() {
+        representation.content_type = match (&selection, &first) {
+            (Selection::Whole | Selection::Parts(_), Some((ByteRange { start: 0, length }, chunk)))
+                if *length >= SNIFFED_BYTES || *length == representation.size =>
+            {
+                Some(detect_content_type(chunk).into())
+            }
+            (Selection::Whole | Selection::Parts(_), _) => Some(sniff(&*file)?.into()),
+            _ => None,
+        };
+    }
+    Ok(FoundFile { file, representation, selection, first })
+}
+
+/// The type that the content looks like.
+fn sniff(file: &dyn File) -> Result<&'static str, Absence> {
+    let length = usize::try_from(SNIFFED_BYTES).unwrap_or_default();
+    Ok(detect_content_type(&file.read_at(0, length).map_err(Absence::Fault)?))
 }
 
 fn moved(relative: &Path, before: &str, after: &str) -> Result<Found, Absence> {
@@ -163,40 +253,29 @@ fn moved(relative: &Path, before: &str, after: &str) -> Result<Found, Absence> {
     }
 }
 
-fn unless_unmodified(modified: Option<SystemTime>, since: Option<SystemTime>) -> Option<Found> {
-    modified.filter(|_| is_unmodified(modified, since)).map(Found::Unmodified)
-}
-
-/// The time of the last change, where the file system keeps it: 0 stands for none.
-pub(super) fn modified(metadata: &Metadata) -> Option<SystemTime> {
-    metadata.modified().ok().filter(|time| *time > UNIX_EPOCH)
-}
-
-/// The smaller one of what there is and what is asked for.
-pub(super) fn at_most(there: u64, asked: usize) -> usize {
-    usize::try_from(there).map_or(asked, |there| there.min(asked))
-}
-
-/// Reads exactly `length` bytes from where the file stands. Blocks.
+/// Reads exactly this range. May block.
 ///
 /// # Errors
-/// Also when the file has fewer: its length was announced, so what is missing is missed.
-pub(super) fn read_chunk(mut file: &File, length: usize) -> io::Result<Bytes> {
-    let mut chunk = Vec::with_capacity(length);
-    file.by_ref().take(length as u64).read_to_end(&mut chunk)?;
-    if chunk.len() < length {
+/// Also when the file has less: its length was announced, so what is missing is missed.
+pub(super) fn read_all(file: &dyn File, range: ByteRange) -> io::Result<Bytes> {
+    let length = usize::try_from(range.length).map_err(io::Error::other)?;
+    let chunk = file.read_at(range.start, length)?;
+    if chunk.len() != length {
         return Err(io::Error::new(io::ErrorKind::UnexpectedEof, "the file became shorter while it was sent"));
     }
-    Ok(chunk.into())
+    Ok(chunk)
 }
 
 #[cfg(test)]
 mod tests {
+    use std::fs;
     use std::sync::atomic::{AtomicU32, Ordering};
     use std::time::Duration;
 
+    use super::super::dir::Dir;
     use super::super::path::requested_path;
     use super::*;
+    use crate::message::{Request, format_time};
 
     /// A directory of its own for a test, removed at its end. What is served lies in `root`,
     /// so that there is something beside it.
@@ -217,8 +296,12 @@ mod tests {
         }
 
         fn wanted(&self, path: &str) -> Wanted {
-            let path = requested_path(path).unwrap();
-            Wanted { root: self.0.join("root").into(), path, since: None, first_bytes: 4 }
+            self.wanted_in(Dir::new(self.0.join("root")), path)
+        }
+
+        fn wanted_in(&self, dir: Dir, path: &str) -> Wanted {
+            assert!(self.0.exists());
+            Wanted::new(Arc::new(dir), requested_path(path, Hidden::Refused).unwrap())
         }
 
         fn look_up(&self, path: &str) -> Result<Found, Absence> {
@@ -228,13 +311,26 @@ mod tests {
         /// What is at this path, in a word or two.
         fn at(&self, path: &str) -> String {
             match self.look_up(path) {
-                Ok(Found::File(file)) => format!("{} {}", file.content_type, String::from_utf8_lossy(&file.first)),
+                Ok(Found::File(found)) => {
+                    let (content_type, content) = (found.representation.content_type.unwrap(), content(&*found.file));
+                    format!("{content_type} {content}")
+                }
                 Ok(Found::Listing { page, .. }) => page,
-                Ok(Found::Unmodified(_)) => "unmodified".into(),
+                Ok(Found::NoListing { selection, .. }) => format!("{selection:?}"),
                 Ok(Found::Moved(reference)) => format!("moved {reference}"),
                 Err(absence) => format!("{absence:?}"),
             }
         }
+    }
+
+    fn content(file: &dyn File) -> String {
+        String::from_utf8_lossy(&file.read_at(0, 1000).unwrap()).into_owned()
+    }
+
+    fn since(method: http::Method, time: SystemTime) -> Conditions {
+        let mut request = Request::new(method, http::Uri::from_static("/"), ());
+        request.header.set("If-Modified-Since", format_time(time));
+        Conditions::of(&request)
     }
 
     impl Drop for Tree {
@@ -248,9 +344,10 @@ mod tests {
     fn a_file_is_opened_with_its_length_and_its_first_bytes() {
         let tree = Tree::new(&[("root/dir/a b.txt", "hello, you")]);
         let Ok(Found::File(found)) = tree.look_up("/dir/a%20b.txt") else { panic!("not found") };
-        assert_eq!((found.length, &found.first[..]), (10, &b"hell"[..]));
-        assert_eq!(read_chunk(&found.file, 6).unwrap(), "o, you", "the rest begins where the first bytes end");
-        assert_eq!(found.content_type, "text/plain; charset=utf-8");
+        let (range, first) = found.first.unwrap();
+        assert_eq!((found.representation.size, range.start, &first[..]), (10, 0, &b"hello, you"[..]));
+        assert_eq!(read_all(&*found.file, ByteRange { start: 4, length: 6 }).unwrap(), "o, you");
+        assert_eq!(found.representation.content_type.as_deref(), Some("text/plain; charset=utf-8"));
     }
 
     #[test]
@@ -297,22 +394,28 @@ mod tests {
     #[test]
     fn a_root_that_is_missing_or_a_file_is_a_fault() {
         let tree = Tree::new(&[("file/x", "")]);
-        let root: Arc<Path> = tree.0.join("file/x").into();
-        assert!(matches!(look_up(&Wanted { root, ..tree.wanted("/") }), Err(Absence::Fault(_))));
-        let root: Arc<Path> = tree.0.join("none").into();
-        assert!(matches!(look_up(&Wanted { root, ..tree.wanted("/a") }), Err(Absence::Fault(_))));
+        for root in ["file/x", "none"] {
+            for path in ["/", "/a"] {
+                let found = look_up(&tree.wanted_in(Dir::new(tree.0.join(root)), path));
+                assert!(matches!(found, Err(Absence::Fault(_))), "{root} {path}");
+            }
+        }
     }
 
     #[test]
-    fn a_copy_as_new_as_the_file_is_unmodified() {
+    fn a_copy_as_new_as_the_file_is_not_read_again() {
         let tree = Tree::new(&[("root/a.txt", "old")]);
         let time = UNIX_EPOCH + Duration::from_millis(1_000_000_500);
-        File::options().write(true).open(tree.0.join("root/a.txt")).unwrap().set_modified(time).unwrap();
-        let since = |seconds| {
-            look_up(&Wanted { since: Some(UNIX_EPOCH + Duration::from_secs(seconds)), ..tree.wanted("/a.txt") })
+        fs::File::options().write(true).open(tree.0.join("root/a.txt")).unwrap().set_modified(time).unwrap();
+        let selected = |seconds| {
+            let conditions = since(http::Method::GET, UNIX_EPOCH + Duration::from_secs(seconds));
+            match look_up(&Wanted { conditions, ..tree.wanted("/a.txt") }) {
+                Ok(Found::File(found)) => (found.selection, found.first.is_some()),
+                _ => panic!("not found"),
+            }
         };
-        assert!(matches!(since(1_000_000), Ok(Found::Unmodified(at)) if at == time));
-        assert!(matches!(since(999_999), Ok(Found::File(_))));
+        assert_eq!(selected(1_000_000), (Selection::NotModified, false));
+        assert_eq!(selected(999_999), (Selection::Whole, true));
     }
 
     #[test]
@@ -320,16 +423,21 @@ mod tests {
         let tree = Tree::new(&[("root/a.txt", "old")]);
         let Ok(Found::Listing { modified: Some(before), .. }) = tree.look_up("/") else { panic!("no listing") };
         let later = before + Duration::from_secs(100);
-        File::options().write(true).open(tree.0.join("root/a.txt")).unwrap().set_modified(later).unwrap();
-        assert!(matches!(tree.look_up("/"), Ok(Found::Listing { modified: Some(after), .. }) if after == later));
+        let conditions = || since(http::Method::GET, before);
+        let found = look_up(&Wanted { conditions: conditions(), ..tree.wanted("/") });
+        assert!(matches!(found, Ok(Found::NoListing { selection: Selection::NotModified, .. })));
+        fs::File::options().write(true).open(tree.0.join("root/a.txt")).unwrap().set_modified(later).unwrap();
+        let found = look_up(&Wanted { conditions: conditions(), ..tree.wanted("/") });
+        assert!(matches!(found, Ok(Found::Listing { modified: Some(after), .. }) if after == later));
     }
 
     #[test]
     fn a_file_that_became_shorter_is_an_error() {
         let tree = Tree::new(&[("root/a.txt", "0123456789")]);
         let Ok(Found::File(found)) = tree.look_up("/a.txt") else { panic!("not found") };
-        File::options().write(true).open(tree.0.join("root/a.txt")).unwrap().set_len(7).unwrap();
-        assert_eq!(read_chunk(&found.file, 6).unwrap_err().kind(), io::ErrorKind::UnexpectedEof);
+        fs::File::options().write(true).open(tree.0.join("root/a.txt")).unwrap().set_len(7).unwrap();
+        let read = read_all(&*found.file, ByteRange { start: 4, length: 6 });
+        assert_eq!(read.unwrap_err().kind(), io::ErrorKind::UnexpectedEof);
     }
 
     #[cfg(unix)]
@@ -372,12 +480,12 @@ mod tests {
         #[test]
         fn a_root_that_is_a_link_is_followed_where_it_leads_now() {
             let tree = Tree::new(&[("one/a.txt", "1"), ("two/a.txt", "2")]);
-            let root: Arc<Path> = tree.0.join("current").into();
+            let root = tree.0.join("current");
             for (release, content) in [("one", "1"), ("two", "2")] {
                 let _ = fs::remove_file(&root);
                 symlink(release, &root).unwrap();
-                let found = look_up(&Wanted { root: root.clone(), ..tree.wanted("/a.txt") });
-                assert!(matches!(found, Ok(Found::File(file)) if file.first == content));
+                let found = look_up(&tree.wanted_in(Dir::new(&root), "/a.txt"));
+                assert!(matches!(found, Ok(Found::File(found)) if self::content(&*found.file) == content));
             }
         }
 
@@ -395,6 +503,29 @@ mod tests {
             let made = std::process::Command::new("mkfifo").arg(tree.0.join("root/pipe")).status();
             assert!(made.is_ok_and(|status| status.success()), "mkfifo is part of POSIX");
             assert_eq!(tree.at("/pipe"), "NotFound");
+        }
+
+        #[test]
+        fn an_absolute_link_is_followed_inside_the_root_alone() {
+            let tree = Tree::new(&[("root/real/a.txt", "in"), ("out.txt", "out")]);
+            let top = fs::canonicalize(&tree.0).unwrap();
+            symlink(top.join("root/real"), tree.0.join("root/dir")).unwrap();
+            symlink(top.join("out.txt"), tree.0.join("root/out.txt")).unwrap();
+            assert_eq!(tree.at("/dir/a.txt"), "text/plain; charset=utf-8 in");
+            assert_eq!(tree.at("/out.txt"), "NotFound");
+        }
+
+        #[test]
+        fn a_trusted_tree_follows_links_wherever_they_lead() {
+            let tree = Tree::new(&[("root/a.txt", "in"), ("out/b.txt", "out")]);
+            symlink("../out", tree.0.join("root/dir")).unwrap();
+            let found = look_up(&tree.wanted_in(Dir::trusted(tree.0.join("root")), "/dir/b.txt"));
+            assert!(matches!(found, Ok(Found::File(found)) if content(&*found.file) == "out"));
+            let Ok(Found::Listing { page, .. }) = look_up(&tree.wanted_in(Dir::trusted(tree.0.join("root")), "/"))
+            else {
+                panic!("no listing")
+            };
+            assert!(page.contains("href=\"dir/\""));
         }
     }
 }

@@ -1,19 +1,41 @@
-//! Serves files of a directory.
+//! Serves files and other content that can be read from any place.
 //!
 //! ```text
-//! serve      the handler: method, answer's head, content chunk by chunk
+//! serve      the handlers: method, path, what is found
 //!   path       request path -> path below the root, or nothing (pure)
-//!   lookup     the blocking hop: confine, stat, open, first chunk
-//!     condition  whether the client's copy is still good (pure)
+//!   encoding   the codings that the client takes (pure)
+//!   lookup     the hop that may block: open, decide, first chunk
 //!     listing    a directory as a page
 //!     mime       a name's content type (pure)
+//! content    the same for content that the caller has opened
+//!   answer     the head, and the content chunk by chunk
+//!     condition  which answer, which parts (pure)
+//!       etag       entity tags (pure)
+//!       range      the Range field (pure)
+//!     parts      what stands between several parts (pure)
+//! file_system  what a tree of files is
+//!   dir          one on the disk
+//!   embedded     one in the program
 //! ```
 
+mod answer;
 mod condition;
+mod content;
+mod dir;
+mod embedded;
+mod encoding;
+mod etag;
+mod file_system;
 mod listing;
 mod lookup;
 mod mime;
+mod parts;
 mod path;
+mod range;
 mod serve;
 
-pub use serve::file_server;
+pub use content::serve_content;
+pub use dir::Dir;
+pub use embedded::EmbeddedFiles;
+pub use file_system::{Access, DirEntry, File, FileInfo, FileKind, FileSystem};
+pub use serve::{FileServer, file_server, file_server_fs, serve_file};

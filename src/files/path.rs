@@ -28,13 +28,20 @@ pub(super) enum Spelling {
     Name,
 }
 
+/// What becomes of names that begin with a dot.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Hidden {
+    Refused,
+    Served,
+}
+
 /// Reads the path of a request target as sent, escapes and all. `None` when it cannot name
 /// anything that is served. Repeated slashes count as one.
-pub(super) fn requested_path(path: &str) -> Option<RequestedPath> {
+pub(super) fn requested_path(path: &str, hidden: Hidden) -> Option<RequestedPath> {
     let mut relative = PathBuf::new();
     for segment in path.split('/').filter(|segment| !segment.is_empty()) {
         let name = decode(segment)?;
-        if !is_servable(&name) {
+        if !is_servable(&name, hidden) {
             return None;
         }
         relative.push(os_name(name)?);
@@ -43,10 +50,39 @@ pub(super) fn requested_path(path: &str) -> Option<RequestedPath> {
     Some(RequestedPath { relative, spelling })
 }
 
-/// Whether a name may be served, and so be listed. Hidden names may not, and with them `.` and
-/// `..`; nor may those with a byte that any platform takes for more than a letter.
-pub(super) fn is_servable(name: &[u8]) -> bool {
-    !name.is_empty() && !name.starts_with(b".") && !name.iter().any(|byte| b"/\\:\0".contains(byte))
+/// Whether a name may be served, and so be listed. `.` and `..` may not, nor may names with a byte
+/// that any platform takes for more than a letter.
+pub(super) fn is_servable(name: &[u8], hidden: Hidden) -> bool {
+    let begins_well = match name {
+        b"" | b"." | b".." => false,
+        [b'.', ..] => hidden == Hidden::Served,
+        _ => true,
+    };
+    begins_well && !name.iter().any(|byte| b"/\\:\0".contains(byte)) && !(cfg!(windows) && is_reserved(name))
+}
+
+/// Whether Windows takes the name for a device, or for another one: it drops dots and spaces at
+/// the end.
+fn is_reserved(name: &[u8]) -> bool {
+    if name.ends_with(b".") || name.ends_with(b" ") {
+        return true;
+    }
+    let stem = name.split(|byte| *byte == b'.').next().unwrap_or_default().trim_ascii_end().to_ascii_uppercase();
+    match stem.as_slice() {
+        b"CON" | b"PRN" | b"AUX" | b"NUL" | b"CONIN$" | b"CONOUT$" => true,
+        // The digits may be superscript ones, too.
+        [b'C', b'O', b'M', digit @ ..] | [b'L', b'P', b'T', digit @ ..] => {
+            matches!(digit, [b'0'..=b'9'] | b"\xc2\xb9" | b"\xc2\xb2" | b"\xc2\xb3")
+        }
+        _ => false,
+    }
+}
+
+/// Whether a path has an element that leads upwards, by either slash, escaped or not. For programs
+/// that make a file's name of the path themselves.
+pub(super) fn leads_upwards(path: &str) -> bool {
+    let decoded: Vec<u8> = percent_encoding::percent_decode_str(path).collect();
+    decoded.split(|byte| matches!(byte, b'/' | b'\\')).any(|element| element == b"..")
 }
 
 /// A name as one segment of a relative reference. Everything but RFC 3986's unreserved
@@ -85,6 +121,10 @@ fn os_name(name: Vec<u8>) -> Option<OsString> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    fn requested_path(path: &str) -> Option<RequestedPath> {
+        super::requested_path(path, Hidden::Refused)
+    }
 
     #[test]
     fn a_path_of_plain_names_is_served() {
@@ -179,6 +219,37 @@ mod tests {
             let inert = |byte: u8| byte.is_ascii_alphanumeric() || b"-._~%".contains(&byte);
             assert!(encoded.bytes().all(inert), "{encoded}");
             assert_eq!(requested_path(&format!("/{encoded}")).map(|path| path.relative), Some(name.into()));
+        }
+    }
+
+    #[test]
+    fn hidden_names_are_served_where_that_is_wanted_and_no_way_up_is() {
+        for path in ["/.git/config", "/.env", "/...", "/..a"] {
+            assert!(super::requested_path(path, Hidden::Served).is_some(), "{path}");
+        }
+        for path in ["/..", "/.", "/a/../b", "/%2e%2e/a", "/.a%2fb", "/.a:b"] {
+            assert_eq!(super::requested_path(path, Hidden::Served), None, "{path}");
+        }
+    }
+
+    #[test]
+    fn names_of_devices_are_known_in_every_spelling() {
+        let reserved = ["CON", "con", "nul.txt", "AUX.tar.gz", "com1", "LPT9", "COM\u{b9}.log", "prn .txt", "a.", "a "];
+        for name in reserved {
+            assert!(is_reserved(name.as_bytes()), "{name}");
+        }
+        for name in ["console", "com", "com10", "comx", "nulls.txt", "a.con", "lpt", "a"] {
+            assert!(!is_reserved(name.as_bytes()), "{name}");
+        }
+    }
+
+    #[test]
+    fn a_way_up_is_seen_by_either_slash_and_through_escapes() {
+        for path in ["/..", "/../a", "/a/..", "..", "/a/%2e%2e/b", "/a%2f..%2fb", "/a\\..\\b", "/%2E./a"] {
+            assert!(leads_upwards(path), "{path}");
+        }
+        for path in ["/", "", "/a..b", "/...", "/..a/b..", "/.", "/%252e%252e"] {
+            assert!(!leads_upwards(path), "{path}");
         }
     }
 }

@@ -1,6 +1,5 @@
-//! The handler: which methods, which answer, and the content chunk by chunk.
+//! The handlers: `file_server` with its settings, and `serve_file`.
 
-use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::SystemTime;
@@ -9,21 +8,38 @@ use bytes::Bytes;
 use http::{Method, StatusCode};
 use tokio::task::{JoinHandle, spawn_blocking};
 
-use super::condition::if_modified_since;
-use super::lookup::{Absence, Found, INDEX_NAME, OpenFile, Wanted, at_most, look_up, read_chunk};
-use super::path::{Spelling, requested_path};
+use super::answer::{Source, answer, not_modified, precondition_failed, refuse_with, set_validators};
+use super::condition::{Asked, Conditions, Selection, Validators};
+use super::dir::Dir;
+use super::encoding::accepted;
+use super::file_system::{Access, File, FileSystem};
+use super::lookup::{Absence, Found, FoundFile, INDEX_NAME, Place, Wanted, look_up, look_up_page, read_all};
+use super::path::{Hidden, RequestedPath, Spelling, leads_upwards, requested_path};
+use super::range::ByteRange;
 use crate::error::{Error, Result};
-use crate::message::{Request, format_time};
+use crate::message::Request;
 use crate::server::{Handler, ResponseWriter};
 
-/// How much of a file is read in one go. One chunk is read ahead while another one is written,
-/// so an answer holds two at most, however long the file and however slow the client.
-const CHUNK_BYTES: usize = 256 * 1024;
+/// Serves the files below `root` (Go's `FileServer`): a [`FileServer`] over [`Dir::new`], with all
+/// settings as they are from the start.
+///
+/// ```
+/// use nethttp::{ServeMux, file_server};
+///
+/// let mux = ServeMux::new();
+/// mux.handle("/", file_server("public"));
+/// ```
+pub fn file_server(root: impl Into<PathBuf>) -> FileServer {
+    FileServer::new(Dir::new(root))
+}
 
-/// Enough of a file to tell its type, for an answer without content.
-const HEAD_BYTES: usize = 512;
+/// Serves the files of any tree (Go's `FileServer` and `FileServerFS`): a [`FileServer`] with all
+/// settings as they are from the start.
+pub fn file_server_fs(file_system: impl FileSystem) -> FileServer {
+    FileServer::new(file_system)
+}
 
-/// Serves the files below `root` (Go's `FileServer`).
+/// A handler that serves the files of a tree.
 ///
 /// The request's path is the path below the root; behind a prefix, take it off first with
 /// [`strip_prefix`](crate::strip_prefix). Whether the root exists is seen at the first request:
@@ -36,12 +52,14 @@ const HEAD_BYTES: usize = 512;
 /// - `Content-Type` is what the handler around this one has set, else what the extension tells,
 ///   else what the content looks like ([`detect_content_type`](crate::detect_content_type));
 ///   `nosniff` keeps browsers from guessing otherwise.
-/// - `Last-Modified` is sent, and `If-Modified-Since` answered 304.
-/// - Names that begin with a dot are neither served nor listed. Nor are those with a slash, a
-///   backslash, a colon or a NUL in them, however escaped.
-/// - Symbolic links are followed as long as they stay below the root; one that leads out of it
-///   is not found. The check is made before the opening, so it does not hold against somebody
-///   who may write below the root and swaps a directory for a link in between.
+/// - `Last-Modified` and `ETag` are sent, and conditions and ranges answered as
+///   [`serve_content`](crate::serve_content) does. The tag is made of length and time of change,
+///   and weak for the first two seconds after a change, in which another one might not show. A tag
+///   that a handler around this one has set takes its place.
+/// - Names that begin with a dot are neither served nor listed
+///   ([`hidden_files`](Self::hidden_files)). Nor are those with a slash, a backslash, a colon or a
+///   NUL in them, however escaped; on Windows, nor are names of devices.
+/// - What links may lead to is for the tree to say; see [`Dir`].
 /// - Only regular files are served: pipes, sockets and devices are not found.
 ///
 /// What cannot be read for lack of permission is 403, any other fault of the system 500; the
@@ -49,97 +67,242 @@ const HEAD_BYTES: usize = 512;
 /// so that the client can see that the content is not whole.
 ///
 /// ```
-/// use nethttp::{ServeMux, file_server};
+/// use nethttp::{Dir, FileServer, ServeMux};
 ///
 /// let mux = ServeMux::new();
-/// mux.handle("/", file_server("public"));
+/// mux.handle("/", FileServer::new(Dir::new("public")).precompressed(true).not_found_page("404.html"));
 /// ```
-pub fn file_server(root: impl Into<PathBuf>) -> impl Handler {
-    FileServer { root: root.into().into() }
+#[derive(Clone)]
+pub struct FileServer {
+    file_system: Arc<dyn FileSystem>,
+    hidden: Hidden,
+    precompressed: bool,
+    not_found_page: Option<Arc<Path>>,
 }
 
-struct FileServer {
-    root: Arc<Path>,
+impl FileServer {
+    /// Serves this tree.
+    pub fn new(file_system: impl FileSystem) -> FileServer {
+        FileServer {
+            file_system: Arc::new(file_system),
+            hidden: Hidden::Refused,
+            precompressed: false,
+            not_found_page: None,
+        }
+    }
+
+    /// Whether names that begin with a dot are served and listed. They are not from the start:
+    /// `.git` and `.env` lie in many a directory by accident.
+    pub fn hidden_files(mut self, served: bool) -> FileServer {
+        self.hidden = if served { Hidden::Served } else { Hidden::Refused };
+        self
+    }
+
+    /// Whether `name.br`, `name.zst` or `name.gz` beside `name` is sent in its place, under its
+    /// `Content-Type`, to clients whose `Accept-Encoding` takes it; `Vary` tells caches so. The
+    /// plain file must be there, too, and whoever changes it changes the others. It is off from
+    /// the start: it takes up to three more looks at the disk.
+    ///
+    /// Where a handler around this one has set `Content-Encoding`, the plain file is sent.
+    pub fn precompressed(mut self, sent: bool) -> FileServer {
+        self.precompressed = sent;
+        self
+    }
+
+    /// The file of the tree that is sent, with 404, where there is nothing; by its name from the
+    /// root. Without it, and where it is missing itself, a line of text is.
+    pub fn not_found_page(mut self, name: impl Into<PathBuf>) -> FileServer {
+        self.not_found_page = Some(name.into().into());
+        self
+    }
+}
+
+impl std::fmt::Debug for FileServer {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("FileServer")
+            .field("hidden", &self.hidden)
+            .field("precompressed", &self.precompressed)
+            .field("not_found_page", &self.not_found_page)
+            .finish_non_exhaustive()
+    }
 }
 
 impl Handler for FileServer {
     async fn serve_http(&self, w: &mut ResponseWriter, r: &mut Request) -> Result<()> {
         w.header().set("X-Content-Type-Options", "nosniff");
-        let first_bytes = match r.method {
-            Method::GET => CHUNK_BYTES,
-            Method::HEAD => HEAD_BYTES,
-            _ => return refuse_method(w).await,
+        if !matches!(r.method, Method::GET | Method::HEAD) {
+            w.header().set("Allow", "GET, HEAD");
+            return refuse_with(w, StatusCode::METHOD_NOT_ALLOWED, "405 method not allowed").await;
+        }
+        let Some(path) = requested_path(r.path(), self.hidden) else {
+            return self.refuse(w, r, Absence::NotFound).await;
         };
-        let Some(path) = requested_path(r.path()) else { return refuse(w, Absence::NotFound).await };
         if path.spelling == Spelling::Name && path.relative.ends_with(INDEX_NAME) {
             return redirect(w, r, "./");
         }
-        let since = if_modified_since(&r.header);
-        let wanted = Wanted { root: self.root.clone(), path, since, first_bytes };
-        match spawn_blocking(move || look_up(&wanted)).await.map_err(Error::other)? {
-            Ok(Found::File(file)) => serve_file(w, r, file).await,
-            Ok(Found::Listing { page, modified }) => serve_page(w, page, modified).await,
-            Ok(Found::Unmodified(modified)) => {
-                set_last_modified(w, Some(modified));
-                w.write_header(StatusCode::NOT_MODIFIED);
-                Ok(())
+        let mut encodings = Vec::new();
+        if self.precompressed && !w.header().contains("Content-Encoding") {
+            encodings = accepted(&r.header);
+        }
+        let file_system = self.file_system.clone();
+        let wanted = wanted(w, r, Wanted { encodings, hidden: self.hidden, ..Wanted::new(file_system, path) });
+        match found(wanted).await? {
+            Ok(found) => {
+                if self.precompressed && matches!(found, Found::File(_)) {
+                    w.header().add("Vary", "Accept-Encoding");
+                }
+                send(w, r, found, self.file_system.access()).await
             }
-            Ok(Found::Moved(reference)) => redirect(w, r, &reference),
-            Err(absence) => refuse(w, absence).await,
+            Err(absence) => self.refuse(w, r, absence).await,
         }
     }
 }
 
-async fn serve_file(w: &mut ResponseWriter, r: &Request, found: OpenFile) -> Result<()> {
-    set_last_modified(w, found.modified);
-    set_content_type(w, found.content_type);
-    w.header().set("Content-Length", found.length.to_string());
-    w.write_header(StatusCode::OK);
-    if r.method == Method::HEAD {
-        return Ok(());
-    }
-    send(w, found).await
-}
-
-/// Writes the content: the chunk that is there, while the next one is read.
-async fn send(w: &mut ResponseWriter, found: OpenFile) -> Result<()> {
-    let mut chunk = found.first;
-    let mut left = found.length.saturating_sub(chunk.len() as u64);
-    let mut ahead = read_ahead(found.file, left);
-    loop {
-        w.write_bytes(chunk).await?;
-        let Some(reading) = ahead else { return Ok(()) };
-        let (file, next) = reading.await.map_err(Error::other)??;
-        left = left.saturating_sub(next.len() as u64);
-        chunk = next;
-        ahead = read_ahead(file, left);
+impl FileServer {
+    async fn refuse(&self, w: &mut ResponseWriter, r: &Request, absence: Absence) -> Result<()> {
+        let (Absence::NotFound, Some(page)) = (&absence, &self.not_found_page) else { return refuse(w, absence).await };
+        let (file_system, page, asked) = (self.file_system.clone(), page.clone(), Conditions::of(r).method);
+        let access = file_system.access();
+        match apart(access, move || look_up_page(&*file_system, &page, asked)).await? {
+            Ok(found) => {
+                // What a handler around this one has set for the file that is not there.
+                for name in ["Cache-Control", "Content-Encoding", "Content-Type", "ETag", "Last-Modified"] {
+                    w.header().del(name);
+                }
+                send_file(w, asked, found, access).await
+            }
+            Err(_) => refuse(w, absence).await,
+        }
     }
 }
 
-/// Begins to read the next chunk, where something is left. A hop for each chunk, not a thread
-/// for each file: a slow client must hold none, or a few hundred of them hold all.
-fn read_ahead(file: File, left: u64) -> Option<JoinHandle<std::io::Result<(File, Bytes)>>> {
-    let length = at_most(left, CHUNK_BYTES);
-    let read = move || read_chunk(&file, length).map(|chunk| (file, chunk));
-    (length > 0).then(|| spawn_blocking(read))
-}
-
-async fn serve_page(w: &mut ResponseWriter, page: String, modified: Option<SystemTime>) -> Result<()> {
-    set_last_modified(w, modified);
-    set_content_type(w, "text/html; charset=utf-8");
-    w.header().set("Content-Length", page.len().to_string());
-    w.write_bytes(page.into()).await
-}
-
-fn set_last_modified(w: &mut ResponseWriter, modified: Option<SystemTime>) {
-    if let Some(modified) = modified {
-        w.header().set("Last-Modified", format_time(modified));
+/// Answers with a file, or with a directory as its index or a listing (Go's `ServeFile`).
+///
+/// `path` is the program's word and may lead anywhere: links are followed, hidden names served
+/// (though not listed).
+/// Do not make it of what a peer has sent; [`file_server`] is there for that. As a safeguard for
+/// programs that do, a request whose path has an element `..`, escaped or not, is answered 400.
+///
+/// All else is as [`serve_content`](crate::serve_content) and [`FileServer`] describe it: `ETag`,
+/// `Last-Modified`, conditions, ranges. Any method is answered. As in Go, a request for a path
+/// that ends with `/index.html` is led to `./`, and one for a directory, whose path has no slash
+/// at the end, to the path with one.
+///
+/// # Errors
+/// Faults of the system that are not 404 or 403, and those of
+/// [`ResponseWriter::write`](crate::ResponseWriter::write).
+///
+/// ```
+/// use nethttp::{Request, ResponseWriter, Result, serve_file};
+///
+/// async fn manual(w: &mut ResponseWriter, r: &mut Request) -> Result<()> {
+///     serve_file(w, r, "/usr/share/doc/manual.pdf").await
+/// }
+/// ```
+pub async fn serve_file(w: &mut ResponseWriter, r: &Request, path: impl AsRef<Path>) -> Result<()> {
+    if leads_upwards(r.path()) {
+        return refuse_with(w, StatusCode::BAD_REQUEST, "invalid URL path").await;
+    }
+    if r.path().ends_with("/index.html") {
+        return redirect(w, r, "./");
+    }
+    let path = path.as_ref();
+    let last_segment = r.path().rsplit('/').next().unwrap_or_default();
+    let spelling = if last_segment.is_empty() { Spelling::Slash } else { Spelling::Name };
+    let place = Place::Chosen { name: path.file_name().map(ToOwned::to_owned), last_segment: last_segment.to_owned() };
+    let requested = RequestedPath { relative: PathBuf::new(), spelling };
+    let wanted = Wanted { place, ..Wanted::new(Arc::new(Dir::trusted(path)), requested) };
+    let wanted = self::wanted(w, r, wanted);
+    match found(wanted).await? {
+        Ok(found) => send(w, r, found, Access::Blocking).await,
+        Err(absence) => refuse(w, absence).await,
     }
 }
 
-fn set_content_type(w: &mut ResponseWriter, content_type: &str) {
-    if !w.header().contains("Content-Type") {
-        w.header().set("Content-Type", content_type);
+/// With what the request and the handlers around this one say.
+fn wanted(w: &mut ResponseWriter, r: &Request, wanted: Wanted) -> Wanted {
+    let etag = w.header().get_bytes("ETag").map(<[u8]>::to_vec);
+    Wanted { conditions: Conditions::of(r), etag, ..wanted }
+}
+
+async fn found(wanted: Wanted) -> Result<Result<Found, Absence>> {
+    apart(wanted.file_system.access(), move || look_up(&wanted)).await
+}
+
+/// Does what may block where that harms nobody.
+async fn apart<T: Send + 'static>(access: Access, work: impl FnOnce() -> T + Send + 'static) -> Result<T> {
+    match access {
+        Access::Blocking => spawn_blocking(work).await.map_err(Error::other),
+        Access::Immediate => Ok(work()),
+    }
+}
+
+async fn send(w: &mut ResponseWriter, r: &Request, found: Found, access: Access) -> Result<()> {
+    match found {
+        Found::File(file) => send_file(w, Conditions::of(r).method, file, access).await,
+        Found::Listing { page, modified } => {
+            set_modified(w, modified);
+            if !w.header().contains("Content-Type") {
+                w.header().set("Content-Type", "text/html; charset=utf-8");
+            }
+            w.header().set("Content-Length", page.len().to_string());
+            w.write_bytes(page.into()).await
+        }
+        Found::NoListing { selection, modified } => {
+            set_modified(w, modified);
+            match selection {
+                Selection::PreconditionFailed => precondition_failed(w),
+                _ => not_modified(w),
+            }
+        }
+        Found::Moved(reference) => redirect(w, r, &reference),
+    }
+}
+
+fn set_modified(w: &mut ResponseWriter, modified: Option<SystemTime>) {
+    set_validators(w, &Validators { etag: None, modified });
+}
+
+async fn send_file(w: &mut ResponseWriter, asked: Asked, found: FoundFile, access: Access) -> Result<()> {
+    let FoundFile { file, representation, selection, first } = found;
+    let mut source = ReadAhead { file, access, first, begun: Begun::Nothing };
+    answer(w, asked, &representation, &selection, &mut source).await
+}
+
+/// A file that is read beside the writing. A hop for each chunk, not a thread for each file: a
+/// slow client must hold none, or a few hundred of them hold all.
+struct ReadAhead {
+    file: Arc<dyn File>,
+    access: Access,
+    /// What was read when the file was opened.
+    first: Option<(ByteRange, Bytes)>,
+    begun: Begun,
+}
+
+enum Begun {
+    Nothing,
+    Done(std::io::Result<Bytes>),
+    UnderWay(JoinHandle<std::io::Result<Bytes>>),
+}
+
+impl Source for ReadAhead {
+    fn begin(&mut self, range: ByteRange) {
+        self.begun = match (self.first.take(), self.access) {
+            (Some((read, chunk)), _) if read == range => Begun::Done(Ok(chunk)),
+            (_, Access::Immediate) => Begun::Done(read_all(&*self.file, range)),
+            (_, Access::Blocking) => {
+                let file = self.file.clone();
+                Begun::UnderWay(spawn_blocking(move || read_all(&*file, range)))
+            }
+        };
+    }
+
+    async fn finish(&mut self) -> Result<Bytes> {
+        Ok(match std::mem::replace(&mut self.begun, Begun::Nothing) {
+            Begun::Done(read) => read?,
+            Begun::UnderWay(reading) => reading.await.map_err(Error::other)??,
+            Begun::Nothing => Bytes::new(),
+        })
     }
 }
 
@@ -156,28 +319,11 @@ fn redirect(w: &mut ResponseWriter, r: &Request, reference: &str) -> Result<()> 
     Ok(())
 }
 
-async fn refuse_method(w: &mut ResponseWriter) -> Result<()> {
-    w.header().set("Allow", "GET, HEAD");
-    refuse_with(w, StatusCode::METHOD_NOT_ALLOWED, "405 method not allowed\n").await
-}
-
 async fn refuse(w: &mut ResponseWriter, absence: Absence) -> Result<()> {
     match absence {
-        Absence::NotFound => refuse_with(w, StatusCode::NOT_FOUND, "404 page not found\n").await,
-        Absence::Forbidden => refuse_with(w, StatusCode::FORBIDDEN, "403 forbidden\n").await,
+        Absence::NotFound => refuse_with(w, StatusCode::NOT_FOUND, "404 page not found").await,
+        Absence::Forbidden => refuse_with(w, StatusCode::FORBIDDEN, "403 Forbidden").await,
         // The server's edge answers 500 and logs it.
         Absence::Fault(error) => Err(Error::other(error)),
     }
-}
-
-async fn refuse_with(w: &mut ResponseWriter, status: StatusCode, text: &'static str) -> Result<()> {
-    // Set by handlers around this one for the file that is not there; a cache would keep the
-    // refusal on their word.
-    for name in ["Cache-Control", "Content-Encoding", "ETag", "Last-Modified"] {
-        w.header().del(name);
-    }
-    w.header().set("Content-Type", "text/plain; charset=utf-8");
-    w.header().set("Content-Length", text.len().to_string());
-    w.write_header(status);
-    w.write_bytes(Bytes::from_static(text.as_bytes())).await
 }

@@ -1,0 +1,200 @@
+//! The answer about content that is there: its head, and its bytes chunk by chunk.
+
+use std::borrow::Cow;
+
+use bytes::Bytes;
+use http::StatusCode;
+
+use super::condition::{Asked, Selection, Validators};
+use super::parts::{Parts, boundary, content_range};
+use super::range::ByteRange;
+use crate::error::Result;
+use crate::message::format_time;
+use crate::server::ResponseWriter;
+
+/// How much of the content is read in one go.
+pub(super) const CHUNK_BYTES: u64 = 256 * 1024;
+
+/// Where the content comes from.
+pub(super) trait Source: Send {
+    /// Begins to read this much from there, beside what is written meanwhile, where it can.
+    fn begin(&mut self, range: ByteRange);
+
+    /// What was begun: all of it, or an error.
+    fn finish(&mut self) -> impl Future<Output = Result<Bytes>> + Send;
+}
+
+/// What the head says of the content.
+pub(super) struct Representation {
+    pub(super) status: StatusCode,
+    pub(super) size: u64,
+    pub(super) validators: Validators,
+    /// What it is, unless a handler around this one has said so.
+    pub(super) content_type: Option<Cow<'static, str>>,
+    /// The coding that it is stored in.
+    pub(super) encoding: Option<&'static str>,
+}
+
+/// Answers with what was selected of the content.
+pub(super) async fn answer(
+    w: &mut ResponseWriter,
+    asked: Asked,
+    representation: &Representation,
+    selection: &Selection,
+    source: &mut impl Source,
+) -> Result<()> {
+    let whole = ByteRange { start: 0, length: representation.size };
+    set_validators(w, &representation.validators);
+    let parts = match selection {
+        Selection::NotModified => return not_modified(w),
+        Selection::PreconditionFailed => return precondition_failed(w),
+        Selection::Unsatisfiable(reason) => return unsatisfiable(w, representation.size, reason).await,
+        Selection::Whole => Parts::single(whole),
+        Selection::Parts(ranges) => select_parts(w, representation, ranges),
+    };
+    let status = match selection {
+        Selection::Parts(_) => StatusCode::PARTIAL_CONTENT,
+        _ => representation.status,
+    };
+    // Whoever has set a coding may be about to encode what is written here: its length is theirs
+    // to tell (Go's rule). A part is one of what is stored.
+    if status == StatusCode::PARTIAL_CONTENT || !w.header().contains("Content-Encoding") {
+        w.header().set("Content-Length", parts.length.to_string());
+    }
+    set_content(w, representation);
+    w.write_header(status);
+    if asked == Asked::Head { Ok(()) } else { send(w, &parts, source).await }
+}
+
+/// Sets `ETag` and `Last-Modified`, where they are known.
+pub(super) fn set_validators(w: &mut ResponseWriter, validators: &Validators) {
+    if let Some(etag) = &validators.etag {
+        w.header().set("ETag", etag);
+    }
+    if let Some(modified) = validators.modified {
+        w.header().set("Last-Modified", format_time(modified));
+    }
+}
+
+/// Sets the fields that tell how to read the content.
+fn set_content(w: &mut ResponseWriter, representation: &Representation) {
+    if let Some(content_type) = &representation.content_type {
+        if !w.header().contains("Content-Type") {
+            w.header().set("Content-Type", &**content_type);
+        }
+    }
+    if let Some(encoding) = representation.encoding {
+        w.header().set("Content-Encoding", encoding);
+    }
+    if representation.status == StatusCode::OK {
+        w.header().set("Accept-Ranges", "bytes");
+    }
+}
+
+pub(super) fn not_modified(w: &mut ResponseWriter) -> Result<()> {
+    // RFC 9110 §15.4.5: what describes the content stays away, and the time where the tag says more.
+    for name in ["Content-Type", "Content-Length", "Content-Encoding"] {
+        w.header().del(name);
+    }
+    if w.header().contains("ETag") {
+        w.header().del("Last-Modified");
+    }
+    w.write_header(StatusCode::NOT_MODIFIED);
+    Ok(())
+}
+
+pub(super) fn precondition_failed(w: &mut ResponseWriter) -> Result<()> {
+    for name in ["Content-Type", "Content-Encoding"] {
+        w.header().del(name);
+    }
+    w.header().set("Content-Length", "0");
+    w.write_header(StatusCode::PRECONDITION_FAILED);
+    Ok(())
+}
+
+async fn unsatisfiable(w: &mut ResponseWriter, size: u64, reason: &str) -> Result<()> {
+    // RFC 9110 §14.4: the size lets the client ask for what there is.
+    w.header().set("Content-Range", format!("bytes */{size}"));
+    refuse_with(w, StatusCode::RANGE_NOT_SATISFIABLE, reason).await
+}
+
+/// Answers with a line of text that says what is wrong.
+pub(super) async fn refuse_with(w: &mut ResponseWriter, status: StatusCode, text: &str) -> Result<()> {
+    // Set by handlers around this one for content that is not sent; a cache would keep the
+    // refusal on their word.
+    for name in ["Cache-Control", "Content-Encoding", "ETag", "Last-Modified"] {
+        w.header().del(name);
+    }
+    let text = format!("{text}\n");
+    w.header().set("X-Content-Type-Options", "nosniff");
+    w.header().set("Content-Type", "text/plain; charset=utf-8");
+    w.header().set("Content-Length", text.len().to_string());
+    w.write_header(status);
+    w.write(text).await
+}
+
+fn select_parts(w: &mut ResponseWriter, representation: &Representation, ranges: &[ByteRange]) -> Parts {
+    let size = representation.size;
+    if let [range] = ranges {
+        w.header().set("Content-Range", content_range(*range, size));
+        return Parts::single(*range);
+    }
+    let boundary = boundary();
+    let set = w.header().get_bytes("Content-Type");
+    let content_type = set.or(representation.content_type.as_deref().map(str::as_bytes));
+    let parts = Parts::multipart(ranges, size, content_type, &boundary);
+    w.header().set("Content-Type", format!("multipart/byteranges; boundary={boundary}"));
+    parts
+}
+
+/// Writes the parts. One chunk is read ahead while another one is written, so an answer holds two
+/// at most, however long the content and however slow the client.
+async fn send(w: &mut ResponseWriter, parts: &Parts, source: &mut impl Source) -> Result<()> {
+    let mut reads = parts.pieces.iter().flat_map(|piece| chunks(piece.range));
+    if let Some(first) = reads.next() {
+        source.begin(first);
+    }
+    for piece in &parts.pieces {
+        if !piece.before.is_empty() {
+            w.write_bytes(piece.before.clone()).await?;
+        }
+        for _ in chunks(piece.range) {
+            let chunk = source.finish().await?;
+            if let Some(next) = reads.next() {
+                source.begin(next);
+            }
+            w.write_bytes(chunk).await?;
+        }
+    }
+    if parts.end.is_empty() { Ok(()) } else { w.write_bytes(parts.end.clone()).await }
+}
+
+/// The range in pieces of one read each.
+fn chunks(range: ByteRange) -> impl Iterator<Item = ByteRange> {
+    let mut rest = range;
+    std::iter::from_fn(move || {
+        let length = rest.length.min(CHUNK_BYTES);
+        let chunk = ByteRange { start: rest.start, length };
+        rest = ByteRange { start: rest.start.saturating_add(length), length: rest.length.saturating_sub(length) };
+        (length > 0).then_some(chunk)
+    })
+}
+
+/// The first chunk of the range.
+pub(super) fn first_chunk(range: ByteRange) -> ByteRange {
+    ByteRange { start: range.start, length: range.length.min(CHUNK_BYTES) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_range_is_read_in_chunks_that_meet_and_end_with_it() {
+        let range = ByteRange { start: 7, length: 2 * CHUNK_BYTES + 1 };
+        let read: Vec<_> = chunks(range).map(|chunk| (chunk.start, chunk.length)).collect();
+        assert_eq!(read, [(7, CHUNK_BYTES), (7 + CHUNK_BYTES, CHUNK_BYTES), (7 + 2 * CHUNK_BYTES, 1)]);
+        assert_eq!(chunks(range).next(), Some(first_chunk(range)));
+        assert_eq!(chunks(ByteRange { start: 7, length: 0 }).next(), None);
+    }
+}

@@ -1,0 +1,132 @@
+//! A directory of the disk as a tree of files.
+
+#[cfg(not(unix))]
+mod portable;
+#[cfg(unix)]
+mod unix;
+
+use std::fs::Metadata;
+use std::io;
+use std::path::{Component, Path, PathBuf};
+use std::sync::Arc;
+use std::time::UNIX_EPOCH;
+
+use bytes::Bytes;
+
+use super::file_system::{DirEntry, File, FileInfo, FileKind, FileSystem};
+#[cfg(not(unix))]
+use portable::{Opened, open_beneath, open_following};
+#[cfg(unix)]
+use unix::{Opened, open_beneath, open_following};
+
+/// The files below a directory of the disk (Go's `Dir`), and nothing else.
+///
+/// Symbolic links are followed as long as they lead to something below the root. What is outside
+/// is not found, by whatever way a name leads there. On Linux the kernel sees to that while it
+/// opens the file (`openat2` with `RESOLVE_BENEATH`), so it holds against somebody who may write
+/// below the root and swaps directories for links meanwhile. Where there is no such call, and for
+/// links that are absolute or leave the root and come back, the way is first found out and then
+/// gone link by link without following any, with the same outcome. On systems other than Unix the
+/// way is checked before the file is opened, and a swap in between is not noticed.
+///
+/// The root itself may be a link; it is followed anew for each request, so that a deployment can
+/// switch it. As long as the root cannot be opened, opening anything fails with an error that is
+/// answered 500.
+///
+/// Pipes are opened without waiting for a writer, and not served.
+#[derive(Clone, Debug)]
+pub struct Dir {
+    root: Arc<Path>,
+    links: Links,
+}
+
+#[derive(Clone, Copy, Debug)]
+enum Links {
+    Inside,
+    Anywhere,
+}
+
+impl Dir {
+    /// The tree below `root`; the empty path is the current directory.
+    pub fn new(root: impl Into<PathBuf>) -> Dir {
+        Dir::with(root.into(), Links::Inside)
+    }
+
+    /// The tree below `root`, and whatever links in it point at, wherever that is: for trees that
+    /// only those can write to who may read all that the server may read. A root that is missing
+    /// is not found, as any other file.
+    pub fn trusted(root: impl Into<PathBuf>) -> Dir {
+        Dir::with(root.into(), Links::Anywhere)
+    }
+
+    fn with(root: PathBuf, links: Links) -> Dir {
+        let root = if root.as_os_str().is_empty() { PathBuf::from(".") } else { root };
+        Dir { root: root.into(), links }
+    }
+
+    fn open_file(&self, name: &Path) -> io::Result<DirFile> {
+        if !name.components().all(|component| matches!(component, Component::Normal(_))) {
+            return Err(io::Error::new(io::ErrorKind::NotFound, "a name in a tree has only plain parts"));
+        }
+        let opened = match self.links {
+            Links::Inside => open_beneath(&self.root, name)?,
+            Links::Anywhere if name.as_os_str().is_empty() => open_following(&self.root)?,
+            Links::Anywhere => open_following(&self.root.join(name))?,
+        };
+        Ok(DirFile { opened, dir: self.clone(), name: name.to_owned() })
+    }
+}
+
+impl FileSystem for Dir {
+    fn open(&self, name: &Path) -> io::Result<Arc<dyn File>> {
+        Ok(Arc::new(self.open_file(name)?))
+    }
+}
+
+struct DirFile {
+    opened: Opened,
+    /// Where it came from, for what links in it lead to.
+    dir: Dir,
+    name: PathBuf,
+}
+
+impl File for DirFile {
+    fn info(&self) -> io::Result<FileInfo> {
+        self.opened.metadata().map(|metadata| info_of(&metadata))
+    }
+
+    fn read_at(&self, offset: u64, length: usize) -> io::Result<Bytes> {
+        if length == 0 { Ok(Bytes::new()) } else { self.opened.read_at(offset, length) }
+    }
+
+    fn read_dir(&self) -> io::Result<Vec<DirEntry>> {
+        let mut entries = Vec::new();
+        for (name, info) in self.opened.entries()? {
+            let followed = || self.dir.open_file(&self.name.join(&name)).and_then(|file| file.info()).ok();
+            if let Some(info) = info.or_else(followed) {
+                entries.push(DirEntry { name, info });
+            }
+        }
+        Ok(entries)
+    }
+}
+
+fn info_of(metadata: &Metadata) -> FileInfo {
+    let kind = match metadata.file_type() {
+        directory if directory.is_dir() => FileKind::Directory,
+        file if file.is_file() => FileKind::File,
+        _ => FileKind::Other,
+    };
+    // 0 is what file systems say that keep no time.
+    let modified = metadata.modified().ok().filter(|time| *time > UNIX_EPOCH);
+    FileInfo { kind, length: metadata.len(), modified }
+}
+
+/// The root is the program's own setting: what is wrong with it is no absence.
+fn root_fault(error: &io::Error) -> io::Error {
+    io::Error::other(format!("the root of the files cannot be opened: {error}"))
+}
+
+fn outside() -> io::Error {
+    io::Error::new(io::ErrorKind::CrossesDevices, "the name leads out of the root")
+}

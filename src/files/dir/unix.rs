@@ -1,0 +1,251 @@
+//! Files opened relative to an open directory, so that no name is resolved twice.
+
+use std::ffi::{OsStr, OsString};
+use std::fs::{self, File, Metadata};
+use std::io;
+use std::os::fd::OwnedFd;
+use std::os::unix::ffi::OsStrExt as _;
+use std::path::Path;
+use std::time::{Duration, UNIX_EPOCH};
+
+use bytes::Bytes;
+use rustix::buffer::spare_capacity;
+use rustix::fs::{AtFlags, FileType, Mode, OFlags, Stat, open, openat, statat};
+use rustix::io::{Errno, pread};
+
+use super::super::file_system::{FileInfo, FileKind};
+use super::{outside, root_fault};
+
+/// `NONBLOCK`: the opening of a pipe does not wait for a writer.
+const READ: OFlags = OFlags::RDONLY.union(OFlags::CLOEXEC).union(OFlags::NONBLOCK).union(OFlags::NOCTTY);
+
+/// To pass through a directory needs no permission to list it, where the system knows that.
+#[cfg(any(target_os = "linux", target_os = "android"))]
+const PASS: OFlags = OFlags::PATH.union(OFlags::DIRECTORY).union(OFlags::CLOEXEC);
+#[cfg(not(any(target_os = "linux", target_os = "android")))]
+const PASS: OFlags = READ.union(OFlags::DIRECTORY);
+
+pub(super) struct Opened(File);
+
+/// Opens what `name` leads to from `root`, as long as it lies below it.
+pub(super) fn open_beneath(root: &Path, name: &Path) -> io::Result<Opened> {
+    let directory = open(root, PASS, Mode::empty()).map_err(|errno| root_fault(&errno.into()))?;
+    if name.as_os_str().is_empty() {
+        return Ok(opened(openat(&directory, ".", READ, Mode::empty()).map_err(absence)?));
+    }
+    match resolve(&directory, name) {
+        // No such call here, or a sandbox that forbids it; an absolute link, or one that leaves the
+        // root and perhaps comes back; the tree was moved about in the meantime.
+        Err(Errno::NOSYS | Errno::PERM | Errno::XDEV | Errno::AGAIN) => walk(root, directory, name),
+        resolved => Ok(opened(resolved.map_err(absence)?)),
+    }
+}
+
+/// Opens what the path leads to.
+pub(super) fn open_following(path: &Path) -> io::Result<Opened> {
+    Ok(opened(open(path, READ, Mode::empty()).map_err(absence)?))
+}
+
+fn opened(file: OwnedFd) -> Opened {
+    Opened(File::from(file))
+}
+
+#[cfg(any(target_os = "linux", target_os = "android"))]
+fn resolve(directory: &OwnedFd, name: &Path) -> Result<OwnedFd, Errno> {
+    use rustix::fs::{ResolveFlags, openat2};
+    openat2(directory, name, READ, Mode::empty(), ResolveFlags::BENEATH | ResolveFlags::NO_MAGICLINKS)
+}
+
+#[cfg(not(any(target_os = "linux", target_os = "android")))]
+fn resolve(_: &OwnedFd, _: &Path) -> Result<OwnedFd, Errno> {
+    Err(Errno::NOSYS)
+}
+
+/// Finds out where the links lead, then goes there without following any: what was swapped for a
+/// link in between is refused.
+pub(super) fn walk(root: &Path, directory: OwnedFd, name: &Path) -> io::Result<Opened> {
+    let root = fs::canonicalize(root).map_err(|error| root_fault(&error))?;
+    let place = fs::canonicalize(root.join(name)).map_err(|error| match Errno::from_io_error(&error) {
+        Some(errno) => absence(errno),
+        None => error,
+    })?;
+    let Ok(inside) = place.strip_prefix(&root) else { return Err(outside()) };
+    let Some(last) = inside.file_name() else {
+        return Ok(opened(openat(&directory, ".", READ, Mode::empty()).map_err(absence)?));
+    };
+    let mut at = directory;
+    for passed in inside.parent().into_iter().flatten() {
+        at = openat(&at, passed, PASS | OFlags::NOFOLLOW, Mode::empty()).map_err(absence)?;
+    }
+    Ok(opened(openat(&at, last, READ | OFlags::NOFOLLOW, Mode::empty()).map_err(absence)?))
+}
+
+/// What keeps a name from being opened is mostly in the name: too long, a loop of links, a socket.
+fn absence(errno: Errno) -> io::Error {
+    match errno {
+        Errno::NOTDIR | Errno::LOOP | Errno::NAMETOOLONG | Errno::NXIO | Errno::NODEV => {
+            io::Error::new(io::ErrorKind::NotFound, errno)
+        }
+        _ => errno.into(),
+    }
+}
+
+impl Opened {
+    pub(super) fn metadata(&self) -> io::Result<Metadata> {
+        self.0.metadata()
+    }
+
+    pub(super) fn read_at(&self, offset: u64, length: usize) -> io::Result<Bytes> {
+        let mut chunk = Vec::with_capacity(length);
+        // The capacity may be more than was asked for, and that may be read: it is cut off below.
+        while chunk.len() < length {
+            let at = offset.saturating_add(chunk.len() as u64);
+            match pread(&self.0, spare_capacity(&mut chunk), at) {
+                Ok(0) => break,
+                Ok(_) | Err(Errno::INTR) => {}
+                Err(errno) => return Err(errno.into()),
+            }
+        }
+        chunk.truncate(length);
+        Ok(chunk.into())
+    }
+
+    /// The names in the directory, and what is known of them without following links.
+    pub(super) fn entries(&self) -> io::Result<Vec<(OsString, Option<FileInfo>)>> {
+        let mut entries = Vec::new();
+        for entry in rustix::fs::Dir::read_from(&self.0)? {
+            let entry = entry?;
+            let name = OsStr::from_bytes(entry.file_name().to_bytes());
+            if name == "." || name == ".." {
+                continue;
+            }
+            let Ok(stat) = statat(&self.0, entry.file_name(), AtFlags::SYMLINK_NOFOLLOW) else { continue };
+            let is_link = FileType::from_raw_mode(stat.st_mode) == FileType::Symlink;
+            entries.push((name.to_owned(), if is_link { None } else { Some(stat_info(&stat)) }));
+        }
+        Ok(entries)
+    }
+}
+
+fn stat_info(stat: &Stat) -> FileInfo {
+    let kind = match FileType::from_raw_mode(stat.st_mode) {
+        FileType::Directory => FileKind::Directory,
+        FileType::RegularFile => FileKind::File,
+        _ => FileKind::Other,
+    };
+    let since_epoch = match (u64::try_from(stat.st_mtime), u32::try_from(stat.st_mtime_nsec)) {
+        (Ok(seconds), Ok(nanos)) => Duration::from_secs(seconds).checked_add(Duration::from_nanos(nanos.into())),
+        _ => None,
+    };
+    let modified = since_epoch.and_then(|since| UNIX_EPOCH.checked_add(since)).filter(|time| *time > UNIX_EPOCH);
+    FileInfo { kind, length: u64::try_from(stat.st_size).unwrap_or_default(), modified }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::fs::symlink;
+    use std::path::PathBuf;
+    use std::sync::atomic::{AtomicBool, Ordering};
+
+    use super::*;
+
+    struct Tree(PathBuf);
+
+    impl Tree {
+        fn new(name: &str) -> Tree {
+            let tree = Tree(std::env::temp_dir().join(format!("nethttp-dir-{}-{name}", std::process::id())));
+            fs::create_dir_all(tree.0.join("root/real")).unwrap();
+            fs::create_dir_all(tree.0.join("secret")).unwrap();
+            fs::write(tree.0.join("root/real/a"), "in").unwrap();
+            fs::write(tree.0.join("secret/a"), "out").unwrap();
+            tree
+        }
+
+        fn root(&self) -> PathBuf {
+            self.0.join("root")
+        }
+    }
+
+    impl Drop for Tree {
+        fn drop(&mut self) {
+            // Left behind, it only takes place.
+            let _ = fs::remove_dir_all(&self.0);
+        }
+    }
+
+    struct Ending<'a>(&'a AtomicBool);
+
+    impl Drop for Ending<'_> {
+        fn drop(&mut self) {
+            self.0.store(true, Ordering::Relaxed);
+        }
+    }
+
+    fn content(opened: io::Result<Opened>) -> Result<Bytes, io::ErrorKind> {
+        opened.and_then(|opened| opened.read_at(0, 10)).map_err(|error| error.kind())
+    }
+
+    fn walk_from(root: &Path, name: &str) -> Result<Bytes, io::ErrorKind> {
+        content(walk(root, open(root, PASS, Mode::empty()).unwrap(), Path::new(name)))
+    }
+
+    #[test]
+    fn both_ways_to_open_agree() {
+        let tree = Tree::new("agree");
+        symlink("real", tree.root().join("link")).unwrap();
+        symlink("../secret", tree.root().join("out")).unwrap();
+        symlink("../root/real/a", tree.root().join("round")).unwrap();
+        symlink("/proc/self/root", tree.root().join("magic")).unwrap();
+        let cases = [
+            ("real/a", Ok("in")),
+            ("link/a", Ok("in")),
+            ("round", Ok("in")),
+            ("none", Err(io::ErrorKind::NotFound)),
+            ("real/a/b", Err(io::ErrorKind::NotFound)),
+            ("out/a", Err(io::ErrorKind::CrossesDevices)),
+            ("magic", Err(io::ErrorKind::CrossesDevices)),
+        ];
+        for (name, expected) in cases {
+            let expected = expected.map(|text: &str| Bytes::from(text.to_owned()));
+            assert_eq!(content(open_beneath(&tree.root(), Path::new(name))), expected, "{name}");
+            assert_eq!(walk_from(&tree.root(), name), expected, "{name} by walking");
+        }
+    }
+
+    #[test]
+    fn no_swap_of_a_directory_for_a_link_leads_out() {
+        let tree = Tree::new("swap");
+        let (root, done) = (tree.root(), AtomicBool::new(false));
+        fs::create_dir(root.join("flip")).unwrap();
+        fs::write(root.join("flip/a"), "in").unwrap();
+        std::thread::scope(|scope| {
+            // Ends when the looking is over, or has failed.
+            let _ending = Ending(&done);
+            scope.spawn(|| {
+                while !done.load(Ordering::Relaxed) {
+                    fs::rename(root.join("flip"), root.join("aside")).unwrap();
+                    symlink("../secret", root.join("flip")).unwrap();
+                    fs::remove_file(root.join("flip")).unwrap();
+                    fs::rename(root.join("aside"), root.join("flip")).unwrap();
+                }
+            });
+            let mut found = 0;
+            for _ in 0..5000 {
+                for content in [content(open_beneath(&root, Path::new("flip/a"))), walk_from(&root, "flip/a")] {
+                    found += usize::from(content.is_ok());
+                    assert_ne!(content, Ok(Bytes::from_static(b"out")));
+                }
+            }
+            assert!(found > 0, "the directory was never there");
+        });
+    }
+
+    #[test]
+    fn no_more_is_read_than_was_asked_for() {
+        let tree = Tree::new("read");
+        let opened = open_following(&tree.root().join("real/a")).unwrap();
+        assert_eq!(opened.read_at(0, 1).unwrap(), "i");
+        assert_eq!(opened.read_at(1, 100).unwrap(), "n");
+        assert_eq!(opened.read_at(2, 1).unwrap(), "");
+    }
+}

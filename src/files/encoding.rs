@@ -1,0 +1,93 @@
+//! Which of the codings that files lie in a client takes (RFC 9110 §12.5.3). Pure.
+
+use crate::message::Header;
+
+/// A coding that a file may lie in beside the plain one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Encoding {
+    /// Its name in fields.
+    pub(super) name: &'static str,
+    /// What its files' names end with.
+    pub(super) suffix: &'static str,
+    /// What tells its entity tag from the plain file's.
+    pub(super) variant: &'static str,
+}
+
+/// From the one that is tried first where the client has no preference: the smallest, mostly.
+const KNOWN: [Encoding; 3] = [
+    Encoding { name: "br", suffix: ".br", variant: "-br" },
+    Encoding { name: "zstd", suffix: ".zst", variant: "-zstd" },
+    Encoding { name: "gzip", suffix: ".gz", variant: "-gzip" },
+];
+
+/// The codings that the client takes at least as gladly as the plain file, the best one first.
+pub(super) fn accepted(header: &Header) -> Vec<Encoding> {
+    let weight = |name: &str| weight(header, name);
+    let plain = weight("identity").unwrap_or(0);
+    let any = weight("*").unwrap_or(0);
+    let mut accepted: Vec<_> = KNOWN
+        .into_iter()
+        .map(|encoding| (weight(encoding.name).unwrap_or(any), encoding))
+        .filter(|(weight, _)| *weight > 0 && *weight >= plain)
+        .collect();
+    // Stable: among equals the order is ours.
+    accepted.sort_by_key(|(weight, _)| std::cmp::Reverse(*weight));
+    accepted.into_iter().map(|(_, encoding)| encoding).collect()
+}
+
+/// What the client gives for this coding, in thousandths; `None` where it says nothing of it.
+fn weight(header: &Header, name: &str) -> Option<u16> {
+    header.values("Accept-Encoding").flat_map(|list| list.split(',')).find_map(|element| {
+        let mut parts = element.split(';').map(str::trim);
+        if !parts.next()?.eq_ignore_ascii_case(name) {
+            return None;
+        }
+        let weight = parts.find_map(|parameter| parameter.strip_prefix("q=").or(parameter.strip_prefix("Q=")));
+        // A weight that cannot be read is taken for a refusal: the plain file is always right.
+        Some(weight.map_or(1000, |weight| thousandths(weight).unwrap_or(0)))
+    })
+}
+
+/// RFC 9110 §12.4.2: a number from 0 to 1 with three decimals at most.
+fn thousandths(weight: &str) -> Option<u16> {
+    let (whole, decimals) = weight.split_once('.').unwrap_or((weight, ""));
+    if !matches!(whole, "0" | "1") || decimals.len() > 3 || !decimals.bytes().all(|byte| byte.is_ascii_digit()) {
+        return None;
+    }
+    format!("{whole}{decimals:0<3}").parse().ok().filter(|weight| *weight <= 1000)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_client_s_order_comes_first_and_ours_among_equals() {
+        let cases: [(&str, &[&str]); 17] = [
+            ("", &[]),
+            ("identity", &[]),
+            ("gzip", &["gzip"]),
+            ("GZIP", &["gzip"]),
+            ("gzip, deflate, br, zstd", &["br", "zstd", "gzip"]),
+            ("gzip;q=1.0, br;q=0.5", &["gzip", "br"]),
+            ("gzip ; q=0.001, br ; q=0", &["gzip"]),
+            ("br;q=0.000", &[]),
+            ("*", &["br", "zstd", "gzip"]),
+            ("*;q=0.5, gzip", &["gzip", "br", "zstd"]),
+            ("gzip, *;q=0", &["gzip"]),
+            ("br;q=0, *", &["zstd", "gzip"]),
+            ("identity, gzip;q=0.5", &[]),
+            ("identity;q=0.5, gzip", &["gzip"]),
+            ("gzip;q=2", &[]),
+            ("gzip;q=1.001", &[]),
+            ("gzip;q=x", &[]),
+        ];
+        for (field, expected) in cases {
+            let mut header = Header::new();
+            header.set("Accept-Encoding", field);
+            let names: Vec<_> = accepted(&header).into_iter().map(|encoding| encoding.name).collect();
+            assert_eq!(names, expected, "{field}");
+        }
+        assert_eq!(accepted(&Header::new()), []);
+    }
+}
