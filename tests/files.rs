@@ -12,7 +12,7 @@ use std::time::{Duration, SystemTime};
 
 use nethttp::{
     Bytes, Dir, DirEntry, EmbeddedFiles, File, FileInfo, FileKind, FileServer, FileSystem, Handler, Request,
-    ResponseWriter, Result, Server, file_server, file_server_fs, format_time, serve_content, serve_file,
+    ResponseWriter, Result, Server, file_server, file_server_fs, format_time, parse_time, serve_content, serve_file,
 };
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream};
@@ -374,6 +374,15 @@ async fn a_tag_is_held_against_the_conditions() {
 }
 
 #[tokio::test]
+async fn a_time_that_is_yet_to_come_is_not_told() {
+    let tree = Tree::new(&[("a.txt", b"a")]);
+    let file = fs::File::options().write(true).open(tree.0.join("a.txt")).unwrap();
+    file.set_modified(SystemTime::now() + Duration::from_secs(86_400)).unwrap();
+    let answer = get(start(file_server(&tree.0)).await, "/a.txt").await;
+    assert!(parse_time(answer.field("Last-Modified").unwrap()).unwrap() <= SystemTime::now());
+}
+
+#[tokio::test]
 async fn content_of_the_caller_is_served_with_what_the_caller_set() {
     async fn content(w: &mut ResponseWriter, r: &mut Request) -> Result<()> {
         w.header().set("ETag", "\"v1\"");
@@ -487,6 +496,8 @@ async fn the_page_of_ours_says_what_is_not_found() {
         }
     }
     assert_eq!(get(addr, "/404.html").await.status, 200);
+    let slash = start(server().not_found_page("/404.html")).await;
+    assert_eq!(get(slash, "/none").await.text(), "<p>nothing");
     let missing = start(server().not_found_page("gone.html")).await;
     assert_eq!(get(missing, "/none").await.text(), "404 page not found\n");
 }

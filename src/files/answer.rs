@@ -1,6 +1,7 @@
 //! The answer about content that is there: its head, and its bytes chunk by chunk.
 
 use std::borrow::Cow;
+use std::time::SystemTime;
 
 use bytes::Bytes;
 use http::StatusCode;
@@ -72,7 +73,8 @@ pub(super) fn set_validators(w: &mut ResponseWriter, validators: &Validators) {
         w.header().set("ETag", etag);
     }
     if let Some(modified) = validators.modified {
-        w.header().set("Last-Modified", format_time(modified));
+        // RFC 9110 §8.8.2.1: not later than the answer, whatever the file says.
+        w.header().set("Last-Modified", format_time(modified.min(SystemTime::now())));
     }
 }
 

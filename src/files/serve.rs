@@ -112,7 +112,8 @@ impl FileServer {
     /// The file of the tree that is sent, with 404, where there is nothing; by its name from the
     /// root. Without it, and where it is missing itself, a line of text is.
     pub fn not_found_page(mut self, name: impl Into<PathBuf>) -> FileServer {
-        self.not_found_page = Some(name.into().into());
+        let name = name.into();
+        self.not_found_page = Some(name.strip_prefix("/").unwrap_or(&name).into());
         self
     }
 }

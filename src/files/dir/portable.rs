@@ -19,13 +19,21 @@ pub(super) fn open_beneath(root: &Path, name: &Path) -> io::Result<Opened> {
     if !root.is_dir() {
         return Err(root_fault(&io::ErrorKind::NotADirectory.into()));
     }
-    let place = fs::canonicalize(root.join(name))?;
+    let place = resolve(&root.join(name))?;
     if place.starts_with(&root) { Ok(Opened(place)) } else { Err(outside()) }
 }
 
 /// Finds what the path leads to.
 pub(super) fn open_following(path: &Path) -> io::Result<Opened> {
-    fs::canonicalize(path).map(Opened)
+    resolve(path).map(Opened)
+}
+
+/// Whatever but a permission keeps a name from being resolved is in the name: too long, a loop of links.
+fn resolve(path: &Path) -> io::Result<PathBuf> {
+    fs::canonicalize(path).map_err(|error| match error.kind() {
+        io::ErrorKind::PermissionDenied => error,
+        _ => io::Error::new(io::ErrorKind::NotFound, error),
+    })
 }
 
 impl Opened {
