@@ -151,6 +151,9 @@ fn append_trailer_names(out: &mut Vec<u8>, name: &[u8], value: &[u8]) {
 
 /// `Connection`: what the codec says, then the handler's options that are not about keeping it.
 fn append_connection(out: &mut Vec<u8>, own: ConnectionField, header: Option<&Header>) {
+    if own == ConnectionField::Nothing && header.is_none() {
+        return;
+    }
     let own: &[u8] = match own {
         ConnectionField::Nothing => b"",
         ConnectionField::Close => b"close",
