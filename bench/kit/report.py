@@ -99,9 +99,9 @@ def workload_table(run, workload):
     names = ["program", "requests/s", "cpu µs", "user µs", "cpu, of the floor's", "user, of hyper's",
              "p99 ms", "peak MiB", "spread"]  # fmt: skip
     title = f"## {workload.name}\n\n{workload.says}; {workload.connections} connections."
-    lacks = {program.name: program.lacks.get(workload.name) for program in run.programs}
-    lacking = [f"{name} {why}." for name, why in lacks.items() if why]
-    return "\n".join([title, *lacking, "", table(names, rows)])
+    peculiar = {program.name: (program.lacks | program.closes).get(workload.name) for program in run.programs}
+    remarks = [f"{name} {why}." for name, why in peculiar.items() if why]
+    return "\n".join([title, *remarks, "", table(names, rows)])
 
 
 def idle_table(run):
