@@ -27,7 +27,7 @@ def heading(run):
 # Results
 
 Written by `bench/run.py`; do not edit. {datetime.date.today()}, rounds: {run.rounds}, of {run.seconds} s
-each; all figures are medians over them. `{run.command}`
+each; figures are medians over them. `{run.command}`
 
 CPU is microseconds a request. *cpu* is user and system time together, from the scheduler
 (`/proc/PID/task/*/schedstat`, nanoseconds). *user* is that times the share of user time in all
