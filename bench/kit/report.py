@@ -27,7 +27,7 @@ def heading(run):
 # Results
 
 Written by `bench/run.py`; do not edit. {datetime.date.today()}, rounds: {run.rounds}, of {run.seconds} s
-each; all figures are medians over them. `{run.command}`
+each; figures are medians over them. `{run.command}`
 
 CPU is microseconds a request. *cpu* is user and system time together, from the scheduler
 (`/proc/PID/task/*/schedstat`, nanoseconds). *user* is that times the share of user time in all
@@ -99,9 +99,9 @@ def workload_table(run, workload):
     names = ["program", "requests/s", "cpu µs", "user µs", "cpu, of the floor's", "user, of hyper's",
              "p99 ms", "peak MiB", "spread"]  # fmt: skip
     title = f"## {workload.name}\n\n{workload.says}; {workload.connections} connections."
-    lacks = {program.name: program.lacks.get(workload.name) for program in run.programs}
-    lacking = [f"{name} {why}." for name, why in lacks.items() if why]
-    return "\n".join([title, *lacking, "", table(names, rows)])
+    peculiar = {program.name: (program.lacks | program.closes).get(workload.name) for program in run.programs}
+    remarks = [f"{name} {why}." for name, why in peculiar.items() if why]
+    return "\n".join([title, *remarks, "", table(names, rows)])
 
 
 def idle_table(run):

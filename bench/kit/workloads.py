@@ -21,6 +21,9 @@ class Workload:
     says: str
     connections: int
     message: bytes
+    # What comes back for one message: so many answers, each with so much content.
+    answers: int = 1
+    content_bytes: int = len(requests.HELLO)
     # For servers that cannot read what they are asked (the floor).
     environment: dict = field(default_factory=dict)
     # What ours may take at most: of hyper's user time, of the floor's total, of hyper's total.
@@ -29,15 +32,29 @@ class Workload:
     of_hyper_total: float | None = None
 
 
+PIPELINE, CHURN, IDLE = "pipeline", "churn", "idle"
 WORKLOADS = [
-    Workload("plain", "`GET /`, one field", 64, requests.PLAIN, {}, 0.45, 1.12),
-    Workload("browser", "`GET /` with a browser's 13 fields", 64, requests.BROWSER, {}, 0.42, 1.15),
-    Workload("pipeline", "`GET /`, 16 at once", 64, requests.PIPELINE, {}, 0.45, 1.40),
-    Workload("echo16k", "`POST /echo`, 16 KiB sent back as they come", 32, requests.ECHO, {}, 0.45, 1.12),
-    Workload("big", "`GET /big`, 1 MiB from memory", 16, requests.BIG, {}, 0.15, 1.05),
-    Workload("churn", "`GET /`, a connection for each request", 32, requests.CHURN, {"CLOSE": "1"}, of_hyper_total=0.95),
+    Workload("plain", "`GET /`, one field", 64, requests.PLAIN, of_hyper_user=0.45, of_floor_total=1.12),
+    Workload(
+        "browser", "`GET /` with a browser's 13 fields", 64, requests.BROWSER, of_hyper_user=0.42, of_floor_total=1.15
+    ),
+    Workload(
+        PIPELINE, "`GET /`, 16 at once", 64, requests.PIPELINE, answers=requests.PIPELINE_DEPTH,
+        of_hyper_user=0.45, of_floor_total=1.40,
+    ),
+    Workload(
+        "echo16k", "`POST /echo`, 16 KiB sent back as they come", 32, requests.ECHO, content_bytes=requests.ECHO_BYTES,
+        of_hyper_user=0.45, of_floor_total=1.12,
+    ),
+    Workload(
+        "big", "`GET /big`, 1 MiB from memory", 16, requests.BIG, content_bytes=requests.BIG_BYTES,
+        of_hyper_user=0.15, of_floor_total=1.05,
+    ),
+    Workload(
+        CHURN, "`GET /`, a connection for each request", 32, requests.CHURN, environment={"CLOSE": "1"},
+        of_hyper_total=0.95,
+    ),
 ]
-IDLE = "idle"
 NAMES = [workload.name for workload in WORKLOADS] + [IDLE]
 
 
@@ -58,6 +75,7 @@ class Sample:
 
 def measure(program, workload, seconds):
     with Server(program, workload.environment) as server, tempfile.NamedTemporaryFile() as file:
+        check(server, workload)
         file.write(workload.message)
         file.flush()
         began, busy, load, cpu = time.monotonic(), machine_busy(), children_seconds(), server.cpu()
@@ -69,11 +87,24 @@ def measure(program, workload, seconds):
             cpu_us=cpu.total / result["requests"] * 1e6,
             ticks=cpu,
             # wrk loses count of the latency of answers that come together: most of its histogram is zeros.
-            p99_ms=None if workload.name == "pipeline" else result["p99_us"] / 1000,
+            p99_ms=None if workload.name == PIPELINE else result["p99_us"] / 1000,
             peak_kib=server.memory("VmHWM"),
             failures=result["failures"],
             foreign=max(busy - load - cpu.total, 0) / (time.monotonic() - began),
         )
+
+
+def check(server, workload):
+    """What wrk does not look at: that answers are whole, and the connection kept, or closed."""
+    closes = workload.name == CHURN or workload.name in server.program.closes
+    with server.connect() as connection, connection.makefile("rb") as stream:
+        for _ in range(1 if closes else 3):
+            connection.sendall(workload.message)
+            contents, _ = requests.read_answers(stream, workload.answers)
+            sizes = {len(content) for content in contents}
+            assert sizes == {workload.content_bytes}, f"{server.program.name}, {workload.name}: {sizes} bytes"
+        if closes:
+            assert stream.read() == b"", f"{server.program.name} sent more than its answer"
 
 
 def run_wrk(server, workload, seconds, request_file):

@@ -1,5 +1,6 @@
 //! actix-web 4 with one worker.
 
+use actix_web::body::SizedStream;
 use actix_web::http::header::{CONTENT_LENGTH, CONTENT_TYPE};
 use actix_web::{App, HttpRequest, HttpResponse, HttpServer, web};
 use bytes::Bytes;
@@ -29,8 +30,8 @@ async fn echo(request: HttpRequest, content: web::Payload) -> HttpResponse {
     let mut answer = HttpResponse::Ok();
     answer.insert_header((CONTENT_TYPE, "application/octet-stream"));
     let length = request.headers().get(CONTENT_LENGTH).and_then(|value| value.to_str().ok()?.parse().ok());
-    if let Some(length) = length {
-        answer.no_chunking(length);
+    match length {
+        Some(length) => answer.body(SizedStream::new(length, content)),
+        None => answer.streaming(content),
     }
-    answer.streaming(content)
 }
