@@ -168,7 +168,7 @@ impl Connection {
             return None;
         }
         if self.desk.is_none() {
-            self.desk = Some(desk::borrow(&self.line, state, &self.booked.info.remote_addr));
+            self.desk = Some(desk::borrow(&self.line, state));
         }
         let (Some(desk), Ok(io)) = (&mut self.desk, state.io()) else { return None };
         let head = match desk.parser.parse(&io.input, &self.settings.head_limits, &mut desk.request) {

@@ -11,7 +11,7 @@ use http::{Method, Uri};
 use super::line::{Line, LineState};
 use super::writer::ResponseWriter;
 use crate::h1::RequestParser;
-use crate::message::{Addr, Body, Context, Request};
+use crate::message::{Body, Context, Request};
 
 #[derive(Debug)]
 pub(crate) struct Desk {
@@ -35,7 +35,7 @@ thread_local! {
 }
 
 /// A clear desk for this connection.
-pub(crate) fn borrow(line: &Arc<Line>, state: &mut LineState, remote_addr: &Addr) -> Box<Desk> {
+pub(crate) fn borrow(line: &Arc<Line>, state: &mut LineState) -> Box<Desk> {
     let mut desk = DESKS.with_borrow_mut(Vec::pop).unwrap_or_else(|| {
         Box::new(Desk {
             request: Request::new(Method::GET, Uri::default(), Body::empty()),
@@ -46,7 +46,6 @@ pub(crate) fn borrow(line: &Arc<Line>, state: &mut LineState, remote_addr: &Addr
     });
     desk.writer.attach(Some(line.clone()));
     state.outbox.use_memory(std::mem::take(&mut desk.memory));
-    desk.request.remote_addr = remote_addr.clone();
     desk
 }
 
