@@ -149,7 +149,8 @@ async fn handle(connection: &mut Connection, desk: &mut Desk) -> Outcome {
             return Poll::Pending;
         }
         let mut state = line.lock();
-        let failed = matches!(state.poll_flush(cx), Poll::Ready(Err(_)));
+        state.keep_watcher(cx.waker());
+        let failed = matches!(state.poll_flush_beside(cx), Poll::Ready(Err(_)));
         if !left && (failed || state.poll_peer_left(cx).is_ready()) {
             left = true;
             drop(state);
