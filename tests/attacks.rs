@@ -210,3 +210,28 @@ fn a_runtime_may_end_with_its_thread() {
     .join();
     assert!(ended.is_ok());
 }
+
+/// Threads on purpose: what is looked for happens between two of them.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_connection_that_goes_idle_while_a_new_one_wants_room_leaves() {
+    let mut server = quiet(support::hello);
+    server.max_connections = 1;
+    let running = start(server);
+    let mut old = running.dial().await;
+    for round in 0..5_000 {
+        let dialer = running.dialer.clone();
+        let dialing = tokio::spawn(async move {
+            let mut new = dial(&dialer).await;
+            new.send(GET).await;
+            new
+        });
+        // It may have had to leave already.
+        let _ = old.stream.write_all(GET.as_bytes()).await;
+        let mut new = dialing.await.unwrap();
+        assert_eq!(
+            timeout(secs(5), new.answer()).await.unwrap_or_else(|_| panic!("no room in round {round}")).status,
+            200
+        );
+        old = new;
+    }
+}

@@ -140,8 +140,11 @@ impl Connection {
         let refused = matches!(polled, Poll::Ready(Ok(_) | Err(NoHead::Refused(_))));
         if refused || self.has_begun {
             self.booked.enter_state(ConnState::Active);
-        } else if self.waits == Waits::Idle {
-            self.booked.enter_state(ConnState::Idle);
+        } else if self.waits == Waits::Idle && self.booked.enter_state(ConnState::Idle) {
+            // Who wanted room a moment ago has not seen it idle, and does not look again.
+            if let (Poll::Pending, Some(reason)) = (&polled, self.closes_idle()) {
+                return Poll::Ready(Err(NoHead::Silent(reason)));
+            }
         }
         polled
     }
@@ -297,12 +300,15 @@ impl Booked {
         booked
     }
 
-    pub(crate) fn enter_state(&mut self, state: ConnState) {
-        if self.state != state && self.state != ConnState::Hijacked {
+    /// Says whether the state has changed.
+    pub(crate) fn enter_state(&mut self, state: ConnState) -> bool {
+        let changes = self.state != state && self.state != ConnState::Hijacked;
+        if changes {
             self.state = state;
             self.entry.set_state(state);
             self.tell();
         }
+        changes
     }
 
     /// The connection is no longer the server's: nothing that the server does may touch it.
