@@ -174,7 +174,7 @@ async fn headers(w: &mut ResponseWriter, r: &mut Request) -> Result<()> {
 async fn late_body(w: &mut ResponseWriter, r: &mut Request) -> Result<()> {
     tokio::time::sleep(Duration::from_millis(path_number(r, "ms")?)).await;
     let body = r.body.bytes(u64::MAX).await?;
-    w.write(format!("{}\n", body.len())).await
+    w.write(body.len().to_string()).await
 }
 
 // ---------------------------------------------------------------- what is sent
@@ -242,7 +242,7 @@ async fn early_hints(w: &mut ResponseWriter, _: &mut Request) -> Result<()> {
 
 async fn redirect(w: &mut ResponseWriter, r: &mut Request) -> Result<()> {
     let location = match path_number(r, "n")? {
-        0 | 1 => "/".to_owned(),
+        0 => "/".to_owned(),
         n => format!("/redirect/{}", n - 1),
     };
     nethttp::redirect(w, r, &location, StatusCode::FOUND).await

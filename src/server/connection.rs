@@ -38,53 +38,6 @@ pub(crate) struct Connection {
     pub(crate) turn: u64,
 }
 
-/// What the connection's read deadline stands for at present.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Waits {
-    /// Nothing was set yet.
-    Nothing,
-    /// For the first byte of the first request, and its head.
-    First,
-    /// For the first byte of a next request.
-    Idle,
-    /// For the rest of a head.
-    Head,
-}
-
-/// For the answers to earlier requests, which only now were to leave.
-fn write_failed(_: Error) -> NoHead {
-    NoHead::Silent(CloseReason::WriteFailed)
-}
-
-impl Waits {
-    /// What is waited for now, with or without a byte of a head.
-    fn next(self, begun: bool, state: ConnState) -> Waits {
-        match (begun, state) {
-            (_, ConnState::New) => Waits::First,
-            // The first head's deadline runs from accept, whenever its first byte came.
-            (true, _) if self == Waits::First => Waits::First,
-            (true, _) => Waits::Head,
-            (false, _) => Waits::Idle,
-        }
-    }
-
-    /// From when the wait counts, and how long it may last.
-    fn since(self, accepted: Instant, settings: &Settings) -> (Instant, Option<Duration>) {
-        match self {
-            Waits::First => (accepted, settings.head_timeout),
-            Waits::Nothing | Waits::Head => (Instant::now(), settings.head_timeout),
-            Waits::Idle => (Instant::now(), settings.idle_timeout),
-        }
-    }
-}
-
-/// Why there is no next head.
-enum NoHead {
-    Refused(Refusal),
-    /// Nothing is to be said to the peer.
-    Silent(CloseReason),
-}
-
 /// Serves a connection until it closes. Ends at once when the books say so.
 pub(crate) async fn serve(settings: Arc<Settings>, line: Arc<Line>, booked: Booked) {
     let entry = booked.entry.clone();
@@ -137,8 +90,8 @@ impl Connection {
     /// The next head. What the user's hook is told is told without the lock.
     fn poll_next_head(&mut self, line: &Line, cx: &mut TaskContext<'_>) -> Poll<Result<RequestHead, NoHead>> {
         let polled = self.poll_head_on(&mut line.lock(), cx);
-        let refused = matches!(polled, Poll::Ready(Ok(_) | Err(NoHead::Refused(_))));
-        if refused || self.has_begun {
+        let has_come = matches!(polled, Poll::Ready(Ok(_) | Err(NoHead::Refused(_))));
+        if has_come || self.has_begun {
             self.booked.enter_state(ConnState::Active);
         } else if self.waits == Waits::Idle && self.booked.enter_state(ConnState::Idle) {
             // Who wanted room a moment ago has not seen it idle, and does not look again.
@@ -261,8 +214,9 @@ impl Connection {
             return CloseReason::WriteFailed;
         }
         if reason.wants_flush() && (reason.wants_linger() || self.has_unread()) {
-            // Whether the peer closed in time changes nothing: it had its chance to read.
-            let _ = timeout(self.settings.linger_timeout, content::linger(&self.line)).await;
+            // Whether the peer closed in time changes nothing: it had its chance to read. Boxed, as
+            // it is rare: every idle connection would have room for its timer.
+            let _ = Box::pin(timeout(self.settings.linger_timeout, content::linger(&self.line))).await;
         }
         reason
     }
@@ -272,6 +226,53 @@ impl Connection {
         let mut state = self.line.lock();
         state.unread() != Unread::Nothing || state.io().is_ok_and(|io| !io.input.is_empty())
     }
+}
+
+/// What the connection's read deadline stands for at present.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Waits {
+    /// Nothing was set yet.
+    Nothing,
+    /// For the first byte of the first request, and its head.
+    First,
+    /// For the first byte of a next request.
+    Idle,
+    /// For the rest of a head.
+    Head,
+}
+
+impl Waits {
+    /// What is waited for now, with or without a byte of a head.
+    fn next(self, begun: bool, state: ConnState) -> Waits {
+        match (begun, state) {
+            (_, ConnState::New) => Waits::First,
+            // The first head's deadline runs from accept, whenever its first byte came.
+            (true, _) if self == Waits::First => Waits::First,
+            (true, _) => Waits::Head,
+            (false, _) => Waits::Idle,
+        }
+    }
+
+    /// From when the wait counts, and how long it may last.
+    fn since(self, accepted: Instant, settings: &Settings) -> (Instant, Option<Duration>) {
+        match self {
+            Waits::First => (accepted, settings.head_timeout),
+            Waits::Nothing | Waits::Head => (Instant::now(), settings.head_timeout),
+            Waits::Idle => (Instant::now(), settings.idle_timeout),
+        }
+    }
+}
+
+/// Why there is no next head.
+enum NoHead {
+    Refused(Refusal),
+    /// Nothing is to be said to the peer.
+    Silent(CloseReason),
+}
+
+/// For the answers to earlier requests, which only now were to leave.
+fn write_failed(_: Error) -> NoHead {
+    NoHead::Silent(CloseReason::WriteFailed)
 }
 
 impl Drop for Connection {

@@ -271,7 +271,8 @@ async fn settle_content(line: &Line, settings: &Settings, close: Option<CloseRea
                 return Some(CloseReason::WriteFailed);
             }
             let draining = content::drain(line, settings.drain_bytes);
-            let drained = timeout(settings.drain_timeout, draining).await.unwrap_or(false);
+            // Boxed, as it is rare: every idle connection would have room for its timer.
+            let drained = Box::pin(timeout(settings.drain_timeout, draining)).await.unwrap_or(false);
             (!drained).then_some(CloseReason::BodyUnread)
         }
     }
