@@ -174,9 +174,8 @@ impl Header {
         self.fields.push(Field { name, value, known });
     }
 
-    /// The bytes that this header holds in memory, for tests of bounds.
-    #[cfg(test)]
-    fn held(&self) -> usize {
+    /// The bytes that this header holds in memory.
+    pub(crate) fn held(&self) -> usize {
         self.text.capacity() + self.fields.capacity() * size_of::<Field>()
     }
 

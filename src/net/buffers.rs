@@ -27,7 +27,9 @@ pub(crate) fn give_back(mut buffer: BytesMut) {
     if buffer.capacity() > 2 * BUFFER_BYTES || !buffer.try_reclaim(BUFFER_BYTES) {
         return;
     }
-    BUFFERS.with_borrow_mut(|kept| {
+    // A thread that ends has no place for buffers any more: a runtime may be the last thing it drops.
+    let _ = BUFFERS.try_with(|kept| {
+        let mut kept = kept.borrow_mut();
         if kept.len() < KEPT {
             kept.push(buffer);
         }

@@ -23,7 +23,7 @@ pub(crate) struct Io {
     stream: Box<dyn Stream>,
     /// Bytes that were read and not yet used.
     pub(crate) input: BytesMut,
-    /// The peer has said that it sends no more.
+    /// The peer sends no more: it has said so, or the connection broke.
     pub(crate) ended: bool,
     pub(crate) read_deadline: Deadline,
     pub(crate) write_deadline: Deadline,
@@ -58,7 +58,7 @@ impl Io {
         if !matches!(read, Poll::Ready(Ok(1..))) {
             self.hold_little();
         }
-        self.ended |= matches!(read, Poll::Ready(Ok(0)));
+        self.ended |= matches!(read, Poll::Ready(Ok(0) | Err(_)));
         read
     }
 
@@ -81,12 +81,15 @@ impl Io {
         let read = {
             let mut limited = bytes::BufMut::limit(&mut chunk, most);
             let reading = pin!(self.stream.read_buf(&mut limited));
-            ready!(reading.poll(cx))?
+            ready!(reading.poll(cx))
         };
-        if read == 0 {
+        if matches!(read, Ok(0) | Err(_)) {
             self.ended = true;
         }
-        Poll::Ready(Ok(chunk.freeze()))
+        read?;
+        // Little of what was asked for: whoever keeps it must not keep the room for the rest.
+        let is_little = chunk.len() < most / 4;
+        Poll::Ready(Ok(if is_little { Bytes::copy_from_slice(&chunk) } else { chunk.freeze() }))
     }
 
     /// Writes some of these bytes. Never reports 0 for bytes that are there.

@@ -144,7 +144,7 @@ impl Registry {
 
     /// Whether a connection that has become idle should rather leave.
     pub(crate) fn wants_room(&self) -> bool {
-        self.wanting_room.load(Ordering::Relaxed) > 0
+        self.wanting_room.load(Ordering::SeqCst) > 0
     }
 
     /// With many connections this looks at each; it happens only when a new one came in and
@@ -188,7 +188,9 @@ impl Registry {
 
 impl Entry {
     pub(crate) fn set_state(&self, state: ConnState) {
-        self.state.store(state as u8, Ordering::Release);
+        // In one order with `wants_room`: of a connection that goes idle and a new one that wants
+        // room, one sees the other.
+        self.state.store(state as u8, Ordering::SeqCst);
     }
 
     /// The connection's task: the one to wake. A task keeps its waker, so once is enough.
@@ -209,7 +211,7 @@ impl Entry {
     }
 
     fn is_idle(&self) -> bool {
-        self.state.load(Ordering::Acquire) == ConnState::Idle as u8
+        self.state.load(Ordering::SeqCst) == ConnState::Idle as u8
     }
 }
 

@@ -80,7 +80,7 @@ impl State {
     }
 
     pub(crate) fn keep_alives(&self) -> bool {
-        self.keep_alives.load(Ordering::Relaxed)
+        self.keep_alives.load(Ordering::SeqCst)
     }
 
     pub(crate) fn set_keep_alives(&self, enabled: bool) {

@@ -66,6 +66,8 @@ fn begin(connection: &mut Connection, desk: &mut Desk, head: &RequestHead) {
     connection.turn += 1;
     let turn = connection.turn;
     let request = &mut desk.request;
+    // Each time: a handler may have changed it, or put another request in the place of this one.
+    request.remote_addr.clone_from(&connection.booked.info.remote_addr);
     request.context.enter(&connection.line.context, turn);
     request.body = match head.framing {
         Framing::Empty => Body::empty(),
@@ -147,7 +149,8 @@ async fn handle(connection: &mut Connection, desk: &mut Desk) -> Outcome {
             return Poll::Pending;
         }
         let mut state = line.lock();
-        let failed = matches!(state.poll_flush(cx), Poll::Ready(Err(_)));
+        state.keep_watcher(cx.waker());
+        let failed = matches!(state.poll_flush_beside(cx), Poll::Ready(Err(_)));
         if !left && (failed || state.poll_peer_left(cx).is_ready()) {
             left = true;
             drop(state);

@@ -48,6 +48,12 @@ impl LineState {
         self.poll_send(cx, &mut [])
     }
 
+    /// The same for who waits for something else: a large write that is under way sends by itself
+    /// what was collected before it.
+    pub(crate) fn poll_flush_beside(&mut self, cx: &mut Context<'_>) -> Poll<Result<()>> {
+        if self.outbox.is_sending_large() { Poll::Ready(Ok(())) } else { self.poll_flush(cx) }
+    }
+
     /// Sends all that was collected, and these parts behind it; what is sent of them is cut off.
     pub(crate) fn poll_send(&mut self, cx: &mut Context<'_>, parts: &mut [&[u8]]) -> Poll<Result<()>> {
         let (bytes, mut sent) = self.outbox.take();
