@@ -67,8 +67,8 @@ pub use error::{Error, ErrorKind, Phase, Result};
 pub use files::file_server;
 pub use http::{Extensions, Method, StatusCode, Uri, Version};
 pub use message::{
-    Addr, Body, Context, DEFAULT_MAX_TEXT_BYTES, Header, Request, Response, canonical_header_key, detect_content_type,
-    format_time, parse_time,
+    Addr, Body, Context, DEFAULT_MAX_TEXT_BYTES, Header, Multipart, MultipartLimits, Part, Request, Response, Values,
+    canonical_header_key, detect_content_type, format_time, parse_time,
 };
 #[cfg(feature = "server")]
 pub use middleware::{

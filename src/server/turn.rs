@@ -235,7 +235,16 @@ fn complete(connection: &Connection, desk: &mut Desk, outcome: Outcome) -> Optio
 
 /// The message of an error that is meant for the peer: its own doing, or the handler's words.
 fn shown_to_peer(error: &Error) -> Option<&str> {
-    let meant = matches!(error.kind(), ErrorKind::Answer | ErrorKind::Refused | ErrorKind::BodyTooLarge);
+    let meant = matches!(
+        error.kind(),
+        ErrorKind::Answer
+            | ErrorKind::Refused
+            | ErrorKind::BodyTooLarge
+            | ErrorKind::Malformed
+            | ErrorKind::NotMultipart
+            | ErrorKind::MissingBoundary
+            | ErrorKind::MissingFile
+    );
     Some(error.message()).filter(|message| meant && !message.is_empty())
 }
 
