@@ -21,13 +21,13 @@ use crate::error::{Error, ErrorKind, Result};
 ///
 /// values.set("tag", "go");
 /// assert_eq!(values.encode(), "tag=go&q=a+b%26c");
-/// # nethttp::Result::Ok(())
+/// # Ok::<(), nethttp::Error>(())
 /// ```
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Values(Vec<(String, String)>);
 
 /// Go's bound on the pairs of a form or a query.
-pub(crate) const MAX_PAIRS: usize = 10_000;
+const MAX_PAIRS: usize = 10_000;
 
 impl Values {
     /// No values.
