@@ -67,8 +67,8 @@ pub use error::{Error, ErrorKind, Phase, Result};
 pub use files::file_server;
 pub use http::{Extensions, Method, StatusCode, Uri, Version};
 pub use message::{
-    Addr, Body, Context, DEFAULT_MAX_TEXT_BYTES, Header, Request, Response, canonical_header_key, detect_content_type,
-    format_time, parse_time,
+    Addr, Body, Context, Cookie, DEFAULT_MAX_TEXT_BYTES, Header, Request, Response, SameSite, canonical_header_key,
+    detect_content_type, format_time, parse_cookie, parse_set_cookie, parse_time, set_cookie,
 };
 #[cfg(feature = "server")]
 pub use middleware::{
