@@ -53,7 +53,7 @@ pub(crate) async fn run(connection: &mut Connection, desk: &mut Desk, head: Requ
         Framing::Empty => close,
         Framing::Length(_) | Framing::Chunked => settle_content(&connection.line, &connection.settings, close).await,
     };
-    connection.line.cancel(connection.turn);
+    connection.line.end_turn(connection.turn);
     report_ignored_status(connection, desk);
     record(connection, desk, watched);
     desk.clear_turn();
