@@ -73,8 +73,9 @@ pub use files::file_server;
 pub use forms::{DEFAULT_MAX_FORM_MEMORY, FormFile, MultipartForm};
 pub use http::{Extensions, Method, StatusCode, Uri, Version};
 pub use message::{
-    Addr, Body, Context, DEFAULT_MAX_TEXT_BYTES, Header, Multipart, MultipartLimits, Part, Request, Response, Values,
-    canonical_header_key, detect_content_type, format_time, parse_time,
+    Addr, Body, Context, Cookie, DEFAULT_MAX_TEXT_BYTES, Header, Multipart, MultipartLimits, Part, Request, Response,
+    SameSite, Values, canonical_header_key, detect_content_type, format_time, parse_cookie, parse_set_cookie,
+    parse_time, set_cookie,
 };
 #[cfg(feature = "server")]
 pub use middleware::{

@@ -5,6 +5,7 @@
 mod addr;
 mod body;
 mod context;
+mod cookie;
 mod date;
 mod form;
 mod header;
@@ -19,6 +20,7 @@ mod sniff;
 pub use addr::Addr;
 pub use body::{Body, DEFAULT_MAX_TEXT_BYTES};
 pub use context::Context;
+pub use cookie::{Cookie, SameSite, parse_cookie, parse_set_cookie, set_cookie};
 pub use date::{format_time, parse_time};
 pub use form::Values;
 pub use header::{Header, canonical_header_key};

@@ -8,6 +8,7 @@ use http::{Extensions, Method, StatusCode, Uri, Version};
 use super::addr::Addr;
 use super::body::{Body, DEFAULT_MAX_TEXT_BYTES};
 use super::context::Context;
+use super::cookie::{self, Cookie};
 use super::form::{Parsed, ReadAs, Values, malformed, query_pairs, query_value};
 use super::header::Header;
 use super::multipart::{BAD_BOUNDARY, Boundary, Multipart};
@@ -271,6 +272,57 @@ impl Request {
     /// The `Referer`, or nothing.
     pub fn referer(&self) -> &str {
         self.header.get("Referer").unwrap_or_default()
+    }
+
+    /// The cookies that came with the request, in order. Pairs that are no cookie are passed
+    /// over; of more than 3,000 pairs none is read. [`parse_cookie`](crate::parse_cookie) is
+    /// the strict way.
+    ///
+    /// ```
+    /// use nethttp::{Body, Method, Request, Uri};
+    ///
+    /// let mut request = Request::new(Method::GET, Uri::from_static("/"), Body::empty());
+    /// request.header.set("Cookie", "theme=dark; id=7; no cookie; id=8");
+    ///
+    /// let names: Vec<String> = request.cookies().map(|cookie| cookie.name).collect();
+    /// assert_eq!(names, ["theme", "id", "id"]);
+    /// assert_eq!(request.cookie("id").unwrap().value, "7");
+    /// assert_eq!(request.cookies_named("id").count(), 2);
+    /// ```
+    pub fn cookies(&self) -> impl Iterator<Item = Cookie> + '_ {
+        cookie::read_cookies(&self.header, None)
+    }
+
+    /// The first cookie of this name, as spelled; `None` when there is none (Go's
+    /// `ErrNoCookie`).
+    pub fn cookie(&self, name: &str) -> Option<Cookie> {
+        cookie::read_cookies(&self.header, Some(name)).next()
+    }
+
+    /// All cookies of this name, in order. Browsers send several when they were set for
+    /// different paths or domains, those with the longest path first.
+    pub fn cookies_named<'a>(&'a self, name: &'a str) -> impl Iterator<Item = Cookie> + 'a {
+        cookie::read_cookies(&self.header, Some(name))
+    }
+
+    /// Adds the name and the value of a cookie to the `Cookie` field; its attributes are not
+    /// sent. There is one such field afterwards, whatever there was before.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Invalid`](crate::ErrorKind::Invalid) for a name that is no token or a value
+    /// with a byte that it must not have; nothing is added then. Go sends what is left of it.
+    ///
+    /// ```
+    /// use nethttp::{Body, Cookie, Method, Request, Uri};
+    ///
+    /// let mut request = Request::new(Method::GET, Uri::from_static("/"), Body::empty());
+    /// request.add_cookie(&Cookie::new("theme", "dark"))?;
+    /// request.add_cookie(&Cookie::new("note", "a b"))?;
+    /// assert_eq!(request.header.get("Cookie"), Some("theme=dark; note=\"a b\""));
+    /// # Ok::<(), nethttp::Error>(())
+    /// ```
+    pub fn add_cookie(&mut self, cookie: &Cookie) -> Result<()> {
+        cookie::add_cookie(&mut self.header, cookie)
     }
 
     /// User and password of `Authorization: Basic` (RFC 7617); `None` when there are none or

@@ -323,7 +323,7 @@ impl Booked {
 
     fn tell(&self) {
         if let Some(hook) = &self.settings.conn_state {
-            hook(&self.info, self.state);
+            self.settings.call("conn_state", || hook(&self.info, self.state));
         }
     }
 }

@@ -160,6 +160,16 @@ impl Line {
     pub(crate) fn cancel(&self, turn: u64) {
         self.context.turns.announce(turn);
     }
+
+    /// The turn is over. Nobody need be told when nobody has kept its context: then the line has
+    /// one of its own, the request has the other, and it is theirs alone.
+    pub(crate) fn end_turn(&self, turn: u64) {
+        if Arc::strong_count(&self.context) > 2 {
+            self.cancel(turn);
+        } else {
+            self.context.turns.pass(turn);
+        }
+    }
 }
 
 impl std::fmt::Debug for Line {
