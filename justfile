@@ -25,9 +25,9 @@ features:
 doc:
     cargo doc --workspace --no-deps --all-features --open
 
-# The benchmarks of the parts that a request goes through.
+# The server beside its peers, with CPU a request; `just bench --help` tells the rest. `cargo bench` times the parts.
 bench *args:
-    cargo bench {{ args }}
+    python3 bench/run.py {{ args }}
 
 # Fuzzes one target for some seconds. Needs a nightly toolchain and cargo-fuzz.
 fuzz target seconds="60":

@@ -9,8 +9,8 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use nethttp::{
-    Body, Bytes, ConnState, Error, ErrorKind, Header, Request, ResponseWriter, Result, ServeMux, Server, StatusCode,
-    canonical_header_key, handle_with,
+    Body, Bytes, ConnState, Cookie, Error, ErrorKind, Header, Request, ResponseWriter, Result, ServeMux, Server,
+    StatusCode, canonical_header_key, handle_with,
 };
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::signal::unix::{SignalKind, signal};
@@ -257,18 +257,13 @@ async fn redirect_to(w: &mut ResponseWriter, r: &mut Request) -> Result<()> {
 
 async fn set_cookie(w: &mut ResponseWriter, r: &mut Request) -> Result<()> {
     for (name, value) in r.query_pairs() {
-        w.header().add("Set-Cookie", format!("{name}={value}"));
+        nethttp::set_cookie(w.header(), &Cookie::new(name, value))?;
     }
     w.write("set\n").await
 }
 
 async fn cookies(w: &mut ResponseWriter, r: &mut Request) -> Result<()> {
-    let pairs: Vec<(&str, &str)> = r
-        .header
-        .values("Cookie")
-        .flat_map(|line| line.split(';'))
-        .filter_map(|pair| pair.trim().split_once('='))
-        .collect();
+    let pairs: Vec<(String, String)> = r.cookies().map(|cookie| (cookie.name, cookie.value)).collect();
     w.header().set("Content-Type", "application/json");
     w.write(serde_json::json!(pairs).to_string()).await
 }

@@ -43,6 +43,15 @@ pub enum ErrorKind {
     Refused,
     /// A body went on after its limit ([`Body::limit`](crate::Body::limit)).
     BodyTooLarge,
+    /// The content, or the query, is not what it is said to be: a malformed escape in a form, a
+    /// part of a multipart message without an end.
+    Malformed,
+    /// Parts were asked for, and the content is of another type.
+    NotMultipart,
+    /// The content is multipart, and its type does not say what its boundary is.
+    MissingBoundary,
+    /// The form has no file of that name.
+    MissingFile,
     /// The peer closed, or stopped sending, in the middle of a message.
     CutOff,
     /// A deadline passed; [`phase`](Error::phase) says which.

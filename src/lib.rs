@@ -24,6 +24,8 @@
 //!   [`timeout_handler`], [`max_bytes_handler`], [`redirect`], [`error()`].
 //! - [`Request`] and [`ResponseWriter`]: what was asked and what is answered; [`Body`] and
 //!   [`Header`] in both.
+//! - [`Request::form`], [`Request::multipart_form`] and [`Request::multipart`]: forms, and files that
+//!   are sent with them; [`Values`].
 //! - [`Error`]: what went wrong, while what was waited for, what a peer is told.
 //! - [`testing`]: a server in memory, with time that tests wind.
 //!
@@ -49,6 +51,8 @@ mod error;
 #[cfg(feature = "server")]
 mod files;
 #[cfg(feature = "server")]
+mod forms;
+#[cfg(feature = "server")]
 mod h1;
 mod message;
 #[cfg(feature = "server")]
@@ -68,10 +72,13 @@ pub use files::{
     Access, Dir, DirEntry, EmbeddedFiles, File, FileInfo, FileKind, FileServer, FileSystem, file_server,
     file_server_fs, serve_content, serve_file,
 };
+#[cfg(feature = "server")]
+pub use forms::{DEFAULT_MAX_FORM_MEMORY, FormFile, MultipartForm};
 pub use http::{Extensions, Method, StatusCode, Uri, Version};
 pub use message::{
-    Addr, Body, Context, DEFAULT_MAX_TEXT_BYTES, Header, Request, Response, canonical_header_key, detect_content_type,
-    format_time, parse_time,
+    Addr, Body, Context, Cookie, DEFAULT_MAX_TEXT_BYTES, Header, Multipart, MultipartLimits, Part, Request, Response,
+    SameSite, Values, canonical_header_key, detect_content_type, format_time, parse_cookie, parse_set_cookie,
+    parse_time, set_cookie,
 };
 #[cfg(feature = "server")]
 pub use middleware::{

@@ -17,7 +17,7 @@ const LAYERS: [&[&str]; 7] = [
     &["net"],
     &["h2"],
     &["server", "client"],
-    &["mux", "files", "reverse_proxy", "middleware", "testing"],
+    &["mux", "files", "forms", "reverse_proxy", "middleware", "testing"],
 ];
 
 /// Modules that know no runtime.

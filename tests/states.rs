@@ -250,6 +250,51 @@ async fn a_new_connection_takes_the_place_of_the_one_that_has_been_idle_longest(
 }
 
 #[tokio::test(start_paused = true)]
+async fn where_none_is_idle_one_that_has_said_nothing_for_a_second_makes_room() {
+    let (running, states) = limited(2);
+    let mut silent = running.dial().await;
+    settle().await;
+    let mut second = running.dial().await;
+    settle().await;
+    let mut third = running.dial().await;
+    assert_eq!((third.ask(GET).await.status, third.age()), (200, secs(1)));
+    assert_eq!(silent.end().await.received, "");
+    assert_eq!(states.reason(1), Some(CloseReason::Evicted));
+    assert_eq!(second.ask(GET).await.status, 200, "one was enough");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_hook_that_panics_ends_no_connection_and_no_listener() {
+    let reported = Arc::<Mutex<Vec<String>>>::default();
+    let mut server = quiet(app);
+    let told = reported.clone();
+    server.on_event = Some(Arc::new(move |event| told.lock().unwrap().push(event.to_string())));
+    server.conn_state = Some(Arc::new(|_, state| panic!("cannot count {state}")));
+    server.on_request = Some(Arc::new(|_| panic!("cannot log")));
+    let running = start(server);
+    for _ in 0..2 {
+        let mut peer = running.dial().await;
+        assert_eq!(peer.ask(GET).await.content, "hello");
+        assert_eq!(peer.ask(GET).await.content, "hello");
+    }
+    let reported = reported.lock().unwrap().clone();
+    assert!(reported.contains(&"the hook conn_state panicked: cannot count new".to_owned()), "{reported:?}");
+    assert!(reported.contains(&"the hook on_request panicked: cannot log".to_owned()), "{reported:?}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_connection_whose_context_cannot_be_made_is_closed_alone() {
+    let mut server = quiet(app);
+    server.conn_context = Some(Arc::new(|values, info| if info.id == 1 { panic!("not this one") } else { values }));
+    let running = start(server);
+    let mut first = running.dial().await;
+    assert_eq!(first.end().await, End::silent(Duration::ZERO));
+    let mut second = running.dial().await;
+    assert_eq!(second.ask(GET).await.content, "hello");
+    assert_eq!(running.server.connections(), 1);
+}
+
+#[tokio::test(start_paused = true)]
 async fn without_need_nobody_is_evicted() {
     let (running, _) = limited(2);
     let first = ask_and_wait(&running).await;
@@ -292,17 +337,6 @@ async fn connections_that_wait_for_room_come_in_one_after_the_other() {
         assert_eq!(peer.answer().await.content, "hello");
         assert_eq!(peer.age(), secs(at));
     }
-}
-
-#[tokio::test(start_paused = true)]
-async fn connections_that_say_nothing_keep_their_place_until_their_head_timeout() {
-    let (running, _) = limited(1);
-    let mut silent = running.dial().await;
-    settle().await;
-    let mut waiting = running.dial().await;
-    assert_eq!(waiting.ask(GET).await.content, "hello");
-    assert_eq!(waiting.age(), secs(10) - millis(1));
-    assert_eq!(silent.end().await.received, "");
 }
 
 #[tokio::test(start_paused = true)]

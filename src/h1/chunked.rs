@@ -1,9 +1,9 @@
 //! Chunked content (RFC 9112 §7.1), read while it arrives.
 
 use super::field_lines::{FieldLines, HeadLimits};
-use super::known::may_be_trailer;
+use super::trailer::may_be_trailer;
 use crate::error::Refusal;
-use crate::message::Header;
+use crate::message::{Header, Known};
 
 /// Reads one chunked content. Framing bytes are taken one by one and never looked at again.
 #[derive(Debug)]
@@ -197,7 +197,7 @@ impl ChunkedReader {
         for field in self.trailer_lines.fields(&self.trailer) {
             let field = field?;
             if std::str::from_utf8(field.name).is_ok_and(may_be_trailer) {
-                field.push_to(&mut trailer);
+                field.push_to(&mut trailer, Known::of_token(field.name));
             }
         }
         Ok(if trailer.is_empty() { None } else { Some(trailer) })

@@ -6,9 +6,9 @@
 
 use http::{StatusCode, Version};
 
-use super::known::{Known, may_be_trailer};
 use super::outgoing::Outgoing;
-use crate::message::{Header, append_now, has_control, is_token};
+use super::trailer::may_be_trailer;
+use crate::message::{Header, Known, append_now, has_control, is_token};
 
 /// The head of an answer.
 #[derive(Debug)]
@@ -118,10 +118,9 @@ struct Seen {
 /// The handler's fields in its order and spelling, without those that the codec writes.
 fn append_fields(out: &mut Vec<u8>, header: &Header, status: StatusCode) -> Seen {
     let mut seen = Seen::default();
-    for (name, value) in header.iter_bytes() {
-        match Known::of(name) {
-            Known::Other if !is_token(name) => continue,
-            Known::ContentLength | Known::TransferEncoding | Known::KeepAlive => continue,
+    for (known, name, value) in header.iter_known() {
+        match known {
+            Known::NotAToken | Known::ContentLength | Known::TransferEncoding | Known::KeepAlive => continue,
             Known::Connection => {
                 seen.connection = true;
                 continue;
@@ -152,6 +151,9 @@ fn append_trailer_names(out: &mut Vec<u8>, name: &[u8], value: &[u8]) {
 
 /// `Connection`: what the codec says, then the handler's options that are not about keeping it.
 fn append_connection(out: &mut Vec<u8>, own: ConnectionField, header: Option<&Header>) {
+    if own == ConnectionField::Nothing && header.is_none() {
+        return;
+    }
     let own: &[u8] = match own {
         ConnectionField::Nothing => b"",
         ConnectionField::Close => b"close",

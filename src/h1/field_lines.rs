@@ -6,7 +6,7 @@ use std::ops::Range;
 use http::StatusCode;
 
 use crate::error::Refusal;
-use crate::message::{Header, is_token_byte};
+use crate::message::{Header, Known, is_token_byte};
 
 /// How much a head may be.
 #[derive(Clone, Copy, Debug)]
@@ -134,8 +134,8 @@ pub(crate) struct Field<'a> {
 
 impl<'a> Field<'a> {
     /// Adds it to a header that has this section loaded.
-    pub(crate) fn push_to(&self, header: &mut Header) {
-        header.push_received(span(self.name_at, self.name), span(self.value_at, self.value));
+    pub(crate) fn push_to(&self, header: &mut Header, known: Known) {
+        header.push_received(known, span(self.name_at, self.name), span(self.value_at, self.value));
     }
 
     /// A line without its line end, that stands `at` in its section. That it has no control

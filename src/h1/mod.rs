@@ -11,13 +11,13 @@ mod encode;
 mod field_lines;
 mod framing;
 mod host;
-mod known;
 mod outgoing;
 mod request_head;
 mod request_line;
 mod target;
 #[cfg(test)]
 mod tests;
+mod trailer;
 
 pub(crate) use chunked::{Chunked, ChunkedReader};
 pub(crate) use encode::{
@@ -26,6 +26,5 @@ pub(crate) use encode::{
 };
 pub(crate) use field_lines::HeadLimits;
 pub(crate) use framing::Framing;
-pub(crate) use known::Known;
 pub(crate) use outgoing::{AnswerFacts, Outgoing, allows_content, outgoing};
 pub(crate) use request_head::{Expectation, RequestHead, RequestParser};

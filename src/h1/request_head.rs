@@ -5,11 +5,10 @@ use http::{Method, StatusCode, Version};
 use super::field_lines::{BARE_LF, FieldLines, HeadLimits, TOO_MANY, unseen};
 use super::framing::{Framing, Values, framing};
 use super::host::{Port, is_host};
-use super::known::Known;
 use super::request_line::RequestLine;
 use super::target::MAX_TARGET;
 use crate::error::Refusal;
-use crate::message::Request;
+use crate::message::{Known, Request};
 
 /// Reads the heads of one connection, one after the other.
 #[derive(Debug, Default)]
@@ -156,10 +155,10 @@ fn read_head(
     request.header.load(section);
     for field in fields.fields(section) {
         let field = field?;
-        let known = Known::of(field.name);
+        let known = Known::of_token(field.name);
         facts.note(known, field.value);
         if !matches!(known, Known::Host | Known::TransferEncoding) {
-            field.push_to(&mut request.header);
+            field.push_to(&mut request.header, known);
         }
     }
     if facts.values > limits.max_values {
@@ -228,7 +227,12 @@ impl<'a> Facts<'a> {
             Known::Trailer => self.values += memchr::memchr_iter(b',', value).count(),
             Known::Pragma => _ = self.pragma.get_or_insert(value),
             Known::CacheControl => self.cache_control = true,
-            Known::ContentEncoding | Known::ContentType | Known::Date | Known::KeepAlive | Known::Other => {}
+            Known::ContentEncoding
+            | Known::ContentType
+            | Known::Date
+            | Known::KeepAlive
+            | Known::Other
+            | Known::NotAToken => {}
         }
     }
 

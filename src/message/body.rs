@@ -101,6 +101,11 @@ impl Body {
         self.allowed = Some(Allowed { limit: left, left });
     }
 
+    /// Whether somebody has set a limit.
+    pub(crate) fn is_limited(&self) -> bool {
+        self.allowed.is_some()
+    }
+
     /// The next bytes, as they come; `None` at the end.
     ///
     /// # Errors

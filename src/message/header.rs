@@ -12,6 +12,8 @@ use std::ops::Range;
 
 use http::header::{HeaderMap, HeaderName, HeaderValue};
 
+use super::known::Known;
+
 /// The fields of a message (RFC 9110 §5), in order, as they were spelled.
 ///
 /// A name may stand several times; each occurrence is a *field line* of its own. Names compare
@@ -46,6 +48,7 @@ pub struct Header {
 struct Field {
     name: Span,
     value: Span,
+    known: Known,
 }
 
 #[derive(Clone, Copy)]
@@ -116,9 +119,9 @@ impl Header {
         self.fields.iter().map(|field| (self.name_of(field), self.slice(field.value)))
     }
 
-    /// The same without the check that names are text, for the codec: it looks at bytes.
-    pub(crate) fn iter_bytes(&self) -> impl ExactSizeIterator<Item = (&[u8], &[u8])> {
-        self.fields.iter().map(|field| (self.slice(field.name), self.slice(field.value)))
+    /// All field lines with what they mean to the codec, which looks at bytes.
+    pub(crate) fn iter_known(&self) -> impl ExactSizeIterator<Item = (Known, &[u8], &[u8])> {
+        self.fields.iter().map(|field| (field.known, self.slice(field.name), self.slice(field.value)))
     }
 
     /// Puts one field in place of all of this name. It stands where the first one stood, or at
@@ -126,6 +129,7 @@ impl Header {
     pub fn set(&mut self, name: impl AsRef<str>, value: impl AsRef<[u8]>) {
         let name = name.as_ref();
         let Some(first) = self.position(name) else { return self.add(name, value) };
+        self.compact_if_worth_it();
         let value = self.store(value.as_ref());
         self.waste += self.fields[first].value.len as usize;
         self.fields[first].value = value;
@@ -134,9 +138,12 @@ impl Header {
 
     /// Adds a field line at the end, beside others of its name.
     pub fn add(&mut self, name: impl AsRef<str>, value: impl AsRef<[u8]>) {
-        let name = self.store(name.as_ref().as_bytes());
+        self.compact_if_worth_it();
+        let name = name.as_ref().as_bytes();
+        let known = Known::of(name);
+        let name = self.store(name);
         let value = self.store(value.as_ref());
-        self.fields.push(Field { name, value });
+        self.fields.push(Field { name, value, known });
     }
 
     /// Takes all fields of this name away. Says whether there was one.
@@ -162,14 +169,13 @@ impl Header {
 
     /// One field of the loaded text. Both ranges must lie in it, and the name be ASCII; a field
     /// that does not is left out.
-    pub(crate) fn push_received(&mut self, name: Range<usize>, value: Range<usize>) {
+    pub(crate) fn push_received(&mut self, known: Known, name: Range<usize>, value: Range<usize>) {
         let (Some(name), Some(value)) = (self.span(name), self.span(value)) else { return };
-        self.fields.push(Field { name, value });
+        self.fields.push(Field { name, value, known });
     }
 
-    /// The bytes that this header holds in memory, for tests of bounds.
-    #[cfg(test)]
-    fn held(&self) -> usize {
+    /// The bytes that this header holds in memory.
+    pub(crate) fn held(&self) -> usize {
         self.text.capacity() + self.fields.capacity() * size_of::<Field>()
     }
 
@@ -179,21 +185,21 @@ impl Header {
     }
 
     fn store(&mut self, bytes: &[u8]) -> Span {
-        if self.waste > WASTE_ALLOWED && self.waste > self.text.len() / 2 {
-            self.compact();
-        }
         let at = u32::try_from(self.text.len()).expect("a header is under 4 GiB");
         let len = u32::try_from(bytes.len()).expect("a field is under 4 GiB");
         self.text.extend_from_slice(bytes);
         Span { at, len }
     }
 
-    fn compact(&mut self) {
+    fn compact_if_worth_it(&mut self) {
+        if self.waste <= WASTE_ALLOWED || self.waste <= self.text.len() / 2 {
+            return;
+        }
         let mut fresh = Header { text: Vec::with_capacity(self.text.len() - self.waste), ..Header::new() };
         for field in &self.fields {
             let name = fresh.store(self.slice(field.name));
             let value = fresh.store(self.slice(field.value));
-            fresh.fields.push(Field { name, value });
+            fresh.fields.push(Field { name, value, known: field.known });
         }
         *self = fresh;
     }

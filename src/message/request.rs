@@ -3,13 +3,17 @@
 use std::sync::Arc;
 
 use base64::Engine as _;
-use http::{Extensions, Method, Uri, Version};
+use http::{Extensions, Method, StatusCode, Uri, Version};
 
 use super::addr::Addr;
-use super::body::Body;
+use super::body::{Body, DEFAULT_MAX_TEXT_BYTES};
 use super::context::Context;
+use super::cookie::{self, Cookie};
+use super::form::{Parsed, ReadAs, Values, malformed, query_pairs, query_value};
 use super::header::Header;
-use crate::error::Result;
+use super::multipart::{BAD_BOUNDARY, Boundary, Multipart};
+use super::parameters::Parameterized;
+use crate::error::{Error, ErrorKind, Result};
 
 /// An HTTP request: received by a server, or to be sent by a client.
 ///
@@ -103,41 +107,156 @@ impl Request {
         }
     }
 
-    /// The first value of this name in the target's query, unescaped.
+    /// The first value of this name in the target's query, unescaped. Pairs that are malformed
+    /// are passed over, as in Go; see [`form`](Request::form) for all of it, checked.
     pub fn query(&self, name: &str) -> Option<String> {
-        self.query_pairs().find(|(n, _)| n == name).map(|(_, value)| value)
+        query_value(self.uri.query().unwrap_or_default(), name)
     }
 
-    /// All pairs of the target's query in order, unescaped. At most 10,000 are read.
+    /// The pairs of the target's query in order, unescaped. Malformed ones are left out, as in
+    /// Go; [`Values::parse`] reports them.
     pub fn query_pairs(&self) -> impl Iterator<Item = (String, String)> + '_ {
-        let query = self.uri.query().unwrap_or_default();
-        form_urlencoded::parse(query.as_bytes()).take(MAX_FORM_PAIRS).map(|(n, v)| (n.into_owned(), v.into_owned()))
+        query_pairs(self.uri.query().unwrap_or_default())
     }
 
-    /// The pairs of a body that is `application/x-www-form-urlencoded`, in order (Go's
-    /// `PostForm`). Empty when the body is of another type. At most 10 MiB and 10,000 pairs.
+    /// The values in the content (Go's `PostForm`), of a POST, PUT or PATCH request whose type is
+    /// `application/x-www-form-urlencoded`. Content of other requests and of other types is not
+    /// read, and has none. After [`multipart_form`](Request::multipart_form) the values of its
+    /// parts are here.
+    ///
+    /// The content is read once and remembered: it may be asked for again. At most 10 MiB, unless
+    /// [`Body::limit`] says another limit, larger or smaller; at most 10,000 pairs. What is read
+    /// is lost when this is dropped before it is done.
     ///
     /// # Errors
-    /// As [`Body::bytes`].
-    pub async fn post_form(&mut self) -> Result<Vec<(String, String)>> {
-        let kind = self.header.get("Content-Type").unwrap_or_default();
-        let kind = kind.split(';').next().unwrap_or_default().trim();
-        if !kind.eq_ignore_ascii_case("application/x-www-form-urlencoded") {
-            return Ok(Vec::new());
+    /// [`ErrorKind::Malformed`](crate::ErrorKind::Malformed), which answers 400, for what
+    /// [`Values::parse`] refuses, and for a `Content-Type` that is malformed or there twice;
+    /// [`ErrorKind::BodyTooLarge`](crate::ErrorKind::BodyTooLarge), which answers 413; else as
+    /// [`Body::chunk`].
+    pub async fn post_form(&mut self) -> Result<Values> {
+        let mut form = self.content_form().await?;
+        form.append(self.multipart_values());
+        form.whole()
+    }
+
+    /// The values in the content, then those in the query, then those of the parts that
+    /// [`multipart_form`](Request::multipart_form) has read (Go's `Form`).
+    ///
+    /// ```
+    /// # use nethttp::{Request, ResponseWriter, Result};
+    /// async fn search(w: &mut ResponseWriter, r: &mut Request) -> Result<()> {
+    ///     let form = r.form().await?;
+    ///     w.write(format!("{} tags\n", form.values("tag").count())).await
+    /// }
+    /// ```
+    ///
+    /// # Errors
+    /// As [`post_form`](Request::post_form), and for a malformed query.
+    pub async fn form(&mut self) -> Result<Values> {
+        let mut form = self.content_form().await?;
+        form.append(self.query_form());
+        form.append(self.multipart_values());
+        form.whole()
+    }
+
+    /// What an urlencoded content has, well-formed or not.
+    pub(crate) async fn content_form(&mut self) -> Result<Parsed> {
+        if let Some(read) = self.extensions.get::<ReadAs>() {
+            return Ok(if let ReadAs::Form(form) = read { Parsed::clone(form) } else { Parsed::default() });
         }
-        let bytes = self.body.bytes(super::body::DEFAULT_MAX_TEXT_BYTES).await?;
-        let pairs = form_urlencoded::parse(&bytes).take(MAX_FORM_PAIRS);
-        Ok(pairs.map(|(n, v)| (n.into_owned(), v.into_owned())).collect())
+        if !matches!(self.method, Method::POST | Method::PUT | Method::PATCH) {
+            return Ok(Parsed::default());
+        }
+        let content_type = self.content_type()?;
+        if content_type.is_none_or(|kind| kind.value != "application/x-www-form-urlencoded") {
+            return Ok(Parsed::default());
+        }
+        let limit = if self.body.is_limited() { u64::MAX } else { DEFAULT_MAX_TEXT_BYTES };
+        let form = Arc::new(Parsed::read(&self.body.bytes(limit).await?));
+        self.extensions.insert(ReadAs::Form(form.clone()));
+        Ok(Parsed::clone(&form))
     }
 
-    /// Body pairs first, then those of the query (Go's `Form`).
+    /// What the query has, well-formed or not.
+    pub(crate) fn query_form(&self) -> Parsed {
+        Parsed::read(self.uri.query().unwrap_or_default().as_bytes())
+    }
+
+    /// What the parts had that `multipart_form` has read.
+    pub(crate) fn multipart_values(&self) -> Parsed {
+        match self.extensions.get::<ReadAs>() {
+            Some(ReadAs::Parts(values)) => Values::clone(values).into(),
+            _ => Parsed::default(),
+        }
+    }
+
+    /// The parts of a `multipart/form-data` or `multipart/mixed` content, one after the other as
+    /// they arrive (Go's `MultipartReader`). The content moves into what is returned: it is read
+    /// here or there, once.
+    ///
+    /// ```
+    /// # use nethttp::{Request, ResponseWriter, Result};
+    /// async fn upload(w: &mut ResponseWriter, r: &mut Request) -> Result<()> {
+    ///     let mut multipart = r.multipart()?;
+    ///     while let Some(mut part) = multipart.next_part().await? {
+    ///         let mut length = 0;
+    ///         while let Some(chunk) = part.chunk().await? {
+    ///             length += chunk.len();
+    ///         }
+    ///         w.write(format!("{}: {length} bytes\n", part.name())).await?;
+    ///     }
+    ///     Ok(())
+    /// }
+    /// ```
     ///
     /// # Errors
-    /// As [`post_form`](Request::post_form).
-    pub async fn form(&mut self) -> Result<Vec<(String, String)>> {
-        let mut pairs = self.post_form().await?;
-        pairs.extend(self.query_pairs());
-        Ok(pairs)
+    /// [`ErrorKind::NotMultipart`](crate::ErrorKind::NotMultipart), which answers 415, for content
+    /// of another type; [`ErrorKind::MissingBoundary`](crate::ErrorKind::MissingBoundary) and
+    /// [`ErrorKind::Malformed`](crate::ErrorKind::Malformed), which answer 400, for a type that
+    /// says no boundary or a bad one; [`ErrorKind::Unsupported`](crate::ErrorKind::Unsupported)
+    /// when the content was asked for before, here or with
+    /// [`multipart_form`](Request::multipart_form).
+    pub fn multipart(&mut self) -> Result<Multipart> {
+        self.take_parts(&["multipart/form-data", "multipart/mixed"])
+    }
+
+    /// The parts of a content of one of these types.
+    pub(crate) fn take_parts(&mut self, types: &[&str]) -> Result<Multipart> {
+        if let Some(ReadAs::Parts(_)) = self.extensions.get() {
+            return Err(Error::new(ErrorKind::Unsupported, "the parts of this content were asked for before"));
+        }
+        let content_type = self.content_type()?.filter(|kind| types.contains(&kind.value.as_str()));
+        let Some(content_type) = content_type else {
+            let error =
+                Error::new(ErrorKind::NotMultipart, "the content is not of the multipart type that is read here");
+            return Err(error.with_status(StatusCode::UNSUPPORTED_MEDIA_TYPE));
+        };
+        let Some(boundary) = content_type.get("boundary") else {
+            let error = Error::new(ErrorKind::MissingBoundary, "a multipart Content-Type without a boundary");
+            return Err(error.with_status(StatusCode::BAD_REQUEST));
+        };
+        let boundary = Boundary::new(boundary).ok_or_else(|| malformed(BAD_BOUNDARY))?;
+        self.keep_values(Arc::default());
+        Ok(Multipart::of(std::mem::take(&mut self.body), boundary))
+    }
+
+    /// Remembers what the parts had, for [`form`](Request::form).
+    pub(crate) fn keep_values(&mut self, values: Arc<Values>) {
+        self.extensions.insert(ReadAs::Parts(values));
+    }
+
+    /// `None` without one.
+    fn content_type(&self) -> Result<Option<Parameterized>> {
+        let mut types = self.header.values_bytes("Content-Type");
+        match (types.next(), types.next()) {
+            (None, _) => Ok(None),
+            (Some(text), None) => {
+                let parsed = Parameterized::parse(text);
+                parsed.map(Some).ok_or_else(|| malformed("the Content-Type is malformed"))
+            }
+            // Another reader might choose the other one.
+            (Some(_), Some(_)) => Err(malformed("more than one Content-Type")),
+        }
     }
 
     /// Whether the protocol is at least this version.
@@ -153,6 +272,57 @@ impl Request {
     /// The `Referer`, or nothing.
     pub fn referer(&self) -> &str {
         self.header.get("Referer").unwrap_or_default()
+    }
+
+    /// The cookies that came with the request, in order. Pairs that are no cookie are passed
+    /// over; of more than 3,000 pairs none is read. [`parse_cookie`](crate::parse_cookie) is
+    /// the strict way.
+    ///
+    /// ```
+    /// use nethttp::{Body, Method, Request, Uri};
+    ///
+    /// let mut request = Request::new(Method::GET, Uri::from_static("/"), Body::empty());
+    /// request.header.set("Cookie", "theme=dark; id=7; no cookie; id=8");
+    ///
+    /// let names: Vec<String> = request.cookies().map(|cookie| cookie.name).collect();
+    /// assert_eq!(names, ["theme", "id", "id"]);
+    /// assert_eq!(request.cookie("id").unwrap().value, "7");
+    /// assert_eq!(request.cookies_named("id").count(), 2);
+    /// ```
+    pub fn cookies(&self) -> impl Iterator<Item = Cookie> + '_ {
+        cookie::read_cookies(&self.header, None)
+    }
+
+    /// The first cookie of this name, as spelled; `None` when there is none (Go's
+    /// `ErrNoCookie`).
+    pub fn cookie(&self, name: &str) -> Option<Cookie> {
+        cookie::read_cookies(&self.header, Some(name)).next()
+    }
+
+    /// All cookies of this name, in order. Browsers send several when they were set for
+    /// different paths or domains, those with the longest path first.
+    pub fn cookies_named<'a>(&'a self, name: &'a str) -> impl Iterator<Item = Cookie> + 'a {
+        cookie::read_cookies(&self.header, Some(name))
+    }
+
+    /// Adds the name and the value of a cookie to the `Cookie` field; its attributes are not
+    /// sent. There is one such field afterwards, whatever there was before.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Invalid`](crate::ErrorKind::Invalid) for a name that is no token or a value
+    /// with a byte that it must not have; nothing is added then. Go sends what is left of it.
+    ///
+    /// ```
+    /// use nethttp::{Body, Cookie, Method, Request, Uri};
+    ///
+    /// let mut request = Request::new(Method::GET, Uri::from_static("/"), Body::empty());
+    /// request.add_cookie(&Cookie::new("theme", "dark"))?;
+    /// request.add_cookie(&Cookie::new("note", "a b"))?;
+    /// assert_eq!(request.header.get("Cookie"), Some("theme=dark; note=\"a b\""));
+    /// # Ok::<(), nethttp::Error>(())
+    /// ```
+    pub fn add_cookie(&mut self, cookie: &Cookie) -> Result<()> {
+        cookie::add_cookie(&mut self.header, cookie)
     }
 
     /// User and password of `Authorization: Basic` (RFC 7617); `None` when there are none or
@@ -175,9 +345,6 @@ impl Request {
         self.header.set("Authorization", format!("Basic {encoded}"));
     }
 }
-
-/// Go's bound on the pairs of a form or a query.
-const MAX_FORM_PAIRS: usize = 10_000;
 
 impl<B: Into<Body>> From<http::Request<B>> for Request {
     fn from(request: http::Request<B>) -> Request {
@@ -249,19 +416,87 @@ mod tests {
         assert_eq!((request.path_value("id"), request.path_value("new"), request.path_value("none")), ("8", "9", ""));
     }
 
+    fn post(content_type: &str, content: &'static str) -> Request {
+        let mut request = Request::new(Method::POST, Uri::from_static("/?a=query&b=2"), content);
+        request.header.set("Content-Type", content_type);
+        request
+    }
+
+    const URLENCODED: &str = "application/x-www-form-urlencoded";
+
     #[tokio::test]
-    async fn a_form_has_the_body_first_and_then_the_query() {
-        let mut request = Request::new(Method::POST, Uri::from_static("/?a=query&b=2"), "a=body+one&c=%26");
-        request.header.set("Content-Type", "application/x-www-form-urlencoded; charset=utf-8");
-        let pairs = request.form().await.unwrap();
-        let expected = [("a", "body one"), ("c", "&"), ("a", "query"), ("b", "2")];
-        assert_eq!(pairs, expected.map(|(n, v)| (n.to_owned(), v.to_owned())));
+    async fn a_form_has_the_body_first_and_then_the_query_and_may_be_asked_for_again() {
+        let mut request = post("Application/X-WWW-Form-URLEncoded; charset=utf-8", "a=body+one&c=%26");
+        for _ in 0..2 {
+            assert_eq!(request.form().await.unwrap().encode(), "a=body+one&c=%26&a=query&b=2");
+            assert_eq!(request.post_form().await.unwrap().encode(), "a=body+one&c=%26");
+        }
     }
 
     #[tokio::test]
-    async fn a_body_of_another_type_is_no_form() {
-        let mut request = Request::new(Method::POST, Uri::from_static("/"), "a=1");
-        assert!(request.post_form().await.unwrap().is_empty());
+    async fn only_the_content_of_post_put_and_patch_is_a_form() {
+        let cases =
+            [("POST", true), ("PUT", true), ("PATCH", true), ("GET", false), ("DELETE", false), ("QUERY", false)];
+        for (method, has_form) in cases {
+            let mut request = post(URLENCODED, "c=3");
+            request.method = method.parse().unwrap();
+            assert_eq!(request.form().await.unwrap().contains("c"), has_form, "{method}");
+            assert_eq!(request.body.is_empty(), has_form, "{method}: what is no form is left alone");
+        }
+    }
+
+    #[tokio::test]
+    async fn content_of_another_type_is_no_form_and_a_malformed_type_is_an_error() {
+        for other in ["text/plain", "multipart/form-data; boundary=x", "unknown"] {
+            assert!(post(other, "c=3").post_form().await.unwrap().is_empty(), "{other}");
+        }
+        let mut untyped = Request::new(Method::POST, Uri::from_static("/"), "a=1");
+        assert!(untyped.post_form().await.unwrap().is_empty());
+        for bad in ["", "a/b/c", "application/x-www-form-urlencoded; charset", "a/b; c=1; c=2"] {
+            let error = post(bad, "c=3").form().await.unwrap_err();
+            assert_eq!((error.kind(), error.status().unwrap().as_u16()), (ErrorKind::Malformed, 400), "{bad}");
+        }
+        let mut twice = post(URLENCODED, "c=3");
+        twice.header.add("Content-Type", URLENCODED);
+        assert_eq!(twice.form().await.unwrap_err().kind(), ErrorKind::Malformed);
+    }
+
+    #[tokio::test]
+    async fn what_is_malformed_in_content_or_query_is_reported_each_time() {
+        for (content, uri) in [("a=1;b=2", "/"), ("a=%zz", "/"), ("a=1", "/?b=2;c=3"), ("a=1", "/?b=%2")] {
+            let mut request = post(URLENCODED, content);
+            request.uri = Uri::from_static(uri);
+            for _ in 0..2 {
+                let error = request.form().await.unwrap_err();
+                assert_eq!(error.kind(), ErrorKind::Malformed, "{content} {uri}");
+            }
+            assert_eq!(request.post_form().await.is_ok(), content == "a=1", "the query is not its business");
+        }
+    }
+
+    #[tokio::test]
+    async fn a_form_is_of_10_mib_at_most_unless_the_body_has_a_limit_of_its_own() {
+        let large = || Body::from(vec![b'a'; (10 << 20) + 1]);
+        let ask = async |limit: Option<u64>, body: Body| {
+            let mut request = post(URLENCODED, "");
+            request.body = body;
+            if let Some(limit) = limit {
+                request.body.limit(limit);
+            }
+            request.post_form().await.map_err(|error| error.kind()).map(|form| form.len())
+        };
+        assert_eq!(ask(None, Body::from(vec![b'a'; 10 << 20])).await, Ok(1));
+        assert_eq!(ask(None, large()).await, Err(ErrorKind::BodyTooLarge));
+        assert_eq!(ask(Some(11 << 20), large()).await, Ok(1));
+        assert_eq!(ask(Some(2), Body::from("abc")).await, Err(ErrorKind::BodyTooLarge));
+    }
+
+    #[test]
+    fn a_query_passes_over_what_is_malformed() {
+        let request = get("/?a=%zz&a=1;2&b&a=3+4&a=5");
+        assert_eq!(request.query("a").as_deref(), Some("3 4"));
+        assert_eq!((request.query("b").as_deref(), request.query("c")), (Some(""), None));
+        assert_eq!(request.query_pairs().collect::<Values>().encode(), "b=&a=3+4&a=5");
     }
 
     #[test]

@@ -3,6 +3,7 @@
 use http::{StatusCode, Version};
 
 use super::body::Body;
+use super::cookie::{self, Cookie};
 use super::header::Header;
 
 /// An HTTP response as a value: what a handler made with [`respond`](crate::respond) returns.
@@ -54,6 +55,22 @@ impl Response {
     pub fn with_header(mut self, name: impl AsRef<str>, value: impl AsRef<[u8]>) -> Response {
         self.header.set(name, value);
         self
+    }
+
+    /// The cookies that the response sets, in order. Lines that are no cookie are passed over;
+    /// of more than 3,000 lines none is read.
+    ///
+    /// ```
+    /// use nethttp::{Cookie, Response, set_cookie};
+    ///
+    /// let mut response = Response::new("");
+    /// set_cookie(&mut response.header, &Cookie { secure: true, ..Cookie::new("theme", "dark") })?;
+    /// let cookie = response.cookies().next().unwrap();
+    /// assert!(cookie.name == "theme" && cookie.secure);
+    /// # Ok::<(), nethttp::Error>(())
+    /// ```
+    pub fn cookies(&self) -> impl Iterator<Item = Cookie> + '_ {
+        cookie::read_set_cookies(&self.header)
     }
 }
 

@@ -98,8 +98,8 @@ impl<Inner> StripPrefix<Inner> {
 /// Turns semicolons in the query into ampersands before the handler sees it (Go's
 /// `AllowQuerySemicolons`), for clients that separate pairs by them as HTML 4 allowed.
 ///
-/// Without it a semicolon is part of the value: `a=1;b=2` is one pair. A proxy in front may see
-/// other pairs than the handler then. Only [`Request::uri`] changes, and only until the handler
+/// Without it `a=1;b=2` is one pair, and malformed: [`Request::query`] passes over it,
+/// [`Request::form`] reports it. A proxy in front may see other pairs than the handler. Only [`Request::uri`] changes, and only until the handler
 /// is done.
 ///
 /// ```

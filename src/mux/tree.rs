@@ -85,11 +85,16 @@ impl Tree {
 
     /// The most specific route for this request, in the host's own routes first.
     pub(super) fn find(&self, host: &str, method: &str, path: &str, ending: Ending) -> Option<Found> {
-        self.methods_for(host).find_map(|methods| {
-            let named = methods.named.get(method.as_bytes());
-            let get = (method == "HEAD").then(|| methods.named.get(b"GET")).flatten();
-            [named, get, methods.any].into_iter().flatten().find_map(|root| self.walk(root, path, ending))
-        })
+        let own = self.own_methods(host).and_then(|methods| self.find_in(methods, method, path, ending));
+        own.or_else(|| self.find_in(&self.hostless, method, path, ending))
+    }
+
+    /// Routes of the method itself first, then GET's for HEAD, then those for every method.
+    fn find_in(&self, methods: &Methods, method: &str, path: &str, ending: Ending) -> Option<Found> {
+        let below = |root: Option<NodeId>| self.walk(root?, path, ending);
+        below(methods.named.get(method.as_bytes()))
+            .or_else(|| if method == "HEAD" { below(methods.named.get(b"GET")) } else { None })
+            .or_else(|| below(methods.any))
     }
 
     /// The methods that this path has routes for, as it is or with a slash at its end. Those that
@@ -130,8 +135,11 @@ impl Tree {
     }
 
     fn methods_for(&self, host: &str) -> impl Iterator<Item = &Methods> {
-        let own = if self.hosts.is_empty() { None } else { self.hosts.get(&*folded_host(host)) };
-        own.into_iter().chain([&self.hostless])
+        self.own_methods(host).into_iter().chain([&self.hostless])
+    }
+
+    fn own_methods(&self, host: &str) -> Option<&Methods> {
+        if self.hosts.is_empty() { None } else { self.hosts.get(&*folded_host(host)) }
     }
 
     fn root_for(&mut self, pattern: &Pattern) -> NodeId {

@@ -7,10 +7,10 @@ use std::cell::RefCell;
 
 use bytes::BytesMut;
 
-/// What one read of a head asks for: whole heads of browsers, and small bodies behind them.
-const BUFFER_BYTES: usize = 8 * 1024;
+/// What one read asks for: a head, and the content of most requests behind it in the same read.
+const BUFFER_BYTES: usize = 32 * 1024;
 /// How many buffers a thread keeps. More are simply freed.
-const KEPT: usize = 32;
+const KEPT: usize = 16;
 
 thread_local! {
     static BUFFERS: RefCell<Vec<BytesMut>> = const { RefCell::new(Vec::new()) };
@@ -24,10 +24,12 @@ pub(crate) fn borrow() -> BytesMut {
 /// Takes a buffer back, if it is still one: its memory may have gone into a body.
 pub(crate) fn give_back(mut buffer: BytesMut) {
     buffer.clear();
-    if buffer.capacity() > 4 * BUFFER_BYTES || !buffer.try_reclaim(BUFFER_BYTES) {
+    if buffer.capacity() > 2 * BUFFER_BYTES || !buffer.try_reclaim(BUFFER_BYTES) {
         return;
     }
-    BUFFERS.with_borrow_mut(|kept| {
+    // A thread that ends has no place for buffers any more: a runtime may be the last thing it drops.
+    let _ = BUFFERS.try_with(|kept| {
+        let mut kept = kept.borrow_mut();
         if kept.len() < KEPT {
             kept.push(buffer);
         }

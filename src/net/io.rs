@@ -23,11 +23,14 @@ pub(crate) struct Io {
     stream: Box<dyn Stream>,
     /// Bytes that were read and not yet used.
     pub(crate) input: BytesMut,
-    /// The peer has said that it sends no more.
+    /// The peer sends no more: it has said so, or the connection broke.
     pub(crate) ended: bool,
     pub(crate) read_deadline: Deadline,
     pub(crate) write_deadline: Deadline,
 }
+
+/// Less than this is not worth a smaller buffer.
+const LITTLE: usize = 512;
 
 impl Io {
     pub(crate) fn new(stream: impl Stream) -> Io {
@@ -49,16 +52,26 @@ impl Io {
             }
         } else if self.input.capacity() == self.input.len() {
             // Doubles; the head's limit bounds it.
-            self.input.reserve(self.input.len());
+            self.input.reserve(self.input.len().max(LITTLE));
         }
         let read = read_once(&mut self.stream, &mut self.input, cx);
-        if self.input.is_empty() {
-            buffers::give_back(std::mem::take(&mut self.input));
+        if !matches!(read, Poll::Ready(Ok(1..))) {
+            self.hold_little();
         }
-        if matches!(read, Poll::Ready(Ok(0))) {
-            self.ended = true;
-        }
+        self.ended |= matches!(read, Poll::Ready(Ok(0) | Err(_)));
         read
+    }
+
+    /// What has to wait for more waits in a buffer of about its size: a peer that sends a few bytes
+    /// and then nothing does not hold a large one.
+    fn hold_little(&mut self) {
+        let len = self.input.len();
+        if len == 0 {
+            buffers::give_back(std::mem::take(&mut self.input));
+        } else if self.input.capacity() > 4 * len.max(LITTLE) {
+            let little = BytesMut::from(&self.input[..]);
+            buffers::give_back(std::mem::replace(&mut self.input, little));
+        }
     }
 
     /// Reads once, past the input (which must be empty), into memory of its own: how large
@@ -68,12 +81,15 @@ impl Io {
         let read = {
             let mut limited = bytes::BufMut::limit(&mut chunk, most);
             let reading = pin!(self.stream.read_buf(&mut limited));
-            ready!(reading.poll(cx))?
+            ready!(reading.poll(cx))
         };
-        if read == 0 {
+        if matches!(read, Ok(0) | Err(_)) {
             self.ended = true;
         }
-        Poll::Ready(Ok(chunk.freeze()))
+        read?;
+        // Little of what was asked for: whoever keeps it must not keep the room for the rest.
+        let is_little = chunk.len() < most / 4;
+        Poll::Ready(Ok(if is_little { Bytes::copy_from_slice(&chunk) } else { chunk.freeze() }))
     }
 
     /// Writes some of these bytes. Never reports 0 for bytes that are there.
@@ -117,4 +133,42 @@ impl std::fmt::Debug for Io {
 
 fn read_once(stream: &mut Box<dyn Stream>, buffer: &mut BytesMut, cx: &mut Context<'_>) -> Poll<io::Result<usize>> {
     pin!(stream.read_buf(buffer)).poll(cx)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::future::poll_fn;
+
+    use tokio::io::AsyncWriteExt;
+
+    use super::*;
+
+    async fn nothing_more(io: &mut Io) -> bool {
+        poll_fn(|cx| Poll::Ready(io.poll_fill(cx).is_pending())).await
+    }
+
+    #[tokio::test]
+    async fn bytes_that_wait_for_more_hold_a_buffer_of_about_their_size() {
+        let (mut peer, stream) = tokio::io::duplex(1 << 20);
+        let mut io = Io::new(stream);
+        let mut expected = Vec::new();
+        for piece in [&b"GET"[..], b" / HTTP/1.1\r\n", &[b'x'; 5000], &[b'y'; 100_000]] {
+            peer.write_all(piece).await.unwrap();
+            expected.extend_from_slice(piece);
+            while io.input.len() < expected.len() {
+                poll_fn(|cx| io.poll_fill(cx)).await.unwrap();
+            }
+            assert!(nothing_more(&mut io).await);
+            assert_eq!(io.input, expected);
+            assert!(io.input.capacity() <= 4 * expected.len().max(LITTLE), "{} bytes", io.input.capacity());
+        }
+    }
+
+    #[tokio::test]
+    async fn nothing_read_holds_nothing() {
+        let (_peer, stream) = tokio::io::duplex(64);
+        let mut io = Io::new(stream);
+        assert!(nothing_more(&mut io).await);
+        assert_eq!(io.input.capacity(), 0);
+    }
 }

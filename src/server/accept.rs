@@ -58,13 +58,17 @@ fn start(io: Io, remote_addr: Addr, local_addr: Addr, settings: &Arc<Settings>) 
     let state = &settings.state;
     let entry = state.registry.enter();
     let info = ConnInfo { id: entry.id, remote_addr, local_addr: local_addr.clone(), reason: None };
+    let booked = Booked::new(settings.clone(), entry, info);
     let values = match &settings.conn_context {
-        Some(hook) => Arc::new(hook(Extensions::clone(&settings.values), &info)),
+        Some(hook) => {
+            let values = Extensions::clone(&settings.values);
+            let Some(changed) = settings.call("conn_context", || hook(values, &booked.info)) else { return };
+            Arc::new(changed)
+        }
         None => settings.values.clone(),
     };
     let context = Arc::new(ConnContext::new(local_addr, values, state.draining.clone()));
     let line = Line::new(io, context, settings.stall_timeout, state.clone());
-    let booked = Booked::new(settings.clone(), entry, info);
     // Ends when the connection closes; a shutdown tells it to through the books.
     tokio::spawn(connection::serve(settings.clone(), Arc::new(line), booked));
 }

@@ -5,8 +5,8 @@ use http::{Method, StatusCode, Version};
 
 use super::line::Unread;
 use super::verdict::CloseReason;
-use crate::h1::{AnswerFacts, ConnectionField, Known, Outgoing};
-use crate::message::{Header, Request, detect_content_type, list_has};
+use crate::h1::{AnswerFacts, ConnectionField, Outgoing};
+use crate::message::{Header, Known, Request, detect_content_type, list_has};
 
 /// What the request and the server say about the answer.
 #[derive(Debug, Clone)]
@@ -135,8 +135,8 @@ pub(crate) struct HandlerFields {
 impl HandlerFields {
     pub(crate) fn of(header: &Header) -> HandlerFields {
         let mut fields = HandlerFields::default();
-        for (name, value) in header.iter_bytes() {
-            match Known::of(name) {
+        for (known, _, value) in header.iter_known() {
+            match known {
                 Known::ContentLength => fields.length = fields.length.or_else(|| length_of(value)),
                 Known::Connection => fields.close |= list_has(value, "close"),
                 Known::ContentType => fields.content_type = true,

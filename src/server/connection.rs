@@ -93,8 +93,11 @@ impl Connection {
         let has_come = matches!(polled, Poll::Ready(Ok(_) | Err(NoHead::Refused(_))));
         if has_come || self.has_begun {
             self.booked.enter_state(ConnState::Active);
-        } else if self.waits == Waits::Idle {
-            self.booked.enter_state(ConnState::Idle);
+        } else if self.waits == Waits::Idle && self.booked.enter_state(ConnState::Idle) {
+            // Who wanted room a moment ago has not seen it idle, and does not look again.
+            if let (Poll::Pending, Some(reason)) = (&polled, self.closes_idle()) {
+                return Poll::Ready(Err(NoHead::Silent(reason)));
+            }
         }
         polled
     }
@@ -121,7 +124,7 @@ impl Connection {
             return None;
         }
         if self.desk.is_none() {
-            self.desk = Some(desk::borrow(&self.line, state, &self.booked.info.remote_addr));
+            self.desk = Some(desk::borrow(&self.line, state));
         }
         let (Some(desk), Ok(io)) = (&mut self.desk, state.io()) else { return None };
         let head = match desk.parser.parse(&io.input, &self.settings.head_limits, &mut desk.request) {
@@ -298,12 +301,15 @@ impl Booked {
         booked
     }
 
-    pub(crate) fn enter_state(&mut self, state: ConnState) {
-        if self.state != state && self.state != ConnState::Hijacked {
+    /// Says whether the state has changed.
+    pub(crate) fn enter_state(&mut self, state: ConnState) -> bool {
+        let changes = self.state != state && self.state != ConnState::Hijacked;
+        if changes {
             self.state = state;
             self.entry.set_state(state);
             self.tell();
         }
+        changes
     }
 
     /// The connection is no longer the server's: nothing that the server does may touch it.
@@ -317,7 +323,7 @@ impl Booked {
 
     fn tell(&self) {
         if let Some(hook) = &self.settings.conn_state {
-            hook(&self.info, self.state);
+            self.settings.call("conn_state", || hook(&self.info, self.state));
         }
     }
 }

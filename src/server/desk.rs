@@ -11,7 +11,7 @@ use http::{Method, Uri};
 use super::line::{Line, LineState};
 use super::writer::ResponseWriter;
 use crate::h1::RequestParser;
-use crate::message::{Addr, Body, Context, Request};
+use crate::message::{Body, Context, Request};
 
 #[derive(Debug)]
 pub(crate) struct Desk {
@@ -24,8 +24,9 @@ pub(crate) struct Desk {
 
 /// How many desks a thread keeps. More are simply freed.
 const KEPT: usize = 32;
-/// A header that held more than this is freed rather than kept.
-const KEPT_FIELDS: usize = 64;
+/// A desk that holds more memory than this is freed rather than kept: one peer's large head must
+/// not cost it for good.
+const KEPT_BYTES: usize = 32 * 1024;
 
 thread_local! {
     // Boxed, because what moves between connections is the pointer.
@@ -34,7 +35,7 @@ thread_local! {
 }
 
 /// A clear desk for this connection.
-pub(crate) fn borrow(line: &Arc<Line>, state: &mut LineState, remote_addr: &Addr) -> Box<Desk> {
+pub(crate) fn borrow(line: &Arc<Line>, state: &mut LineState) -> Box<Desk> {
     let mut desk = DESKS.with_borrow_mut(Vec::pop).unwrap_or_else(|| {
         Box::new(Desk {
             request: Request::new(Method::GET, Uri::default(), Body::empty()),
@@ -45,7 +46,6 @@ pub(crate) fn borrow(line: &Arc<Line>, state: &mut LineState, remote_addr: &Addr
     });
     desk.writer.attach(Some(line.clone()));
     state.outbox.use_memory(std::mem::take(&mut desk.memory));
-    desk.request.remote_addr = remote_addr.clone();
     desk
 }
 
@@ -57,11 +57,13 @@ pub(crate) fn give_back(mut desk: Box<Desk>, state: &mut LineState) {
     desk.writer.reset();
     desk.writer.attach(None);
     desk.parser.reset();
-    if desk.request.header.len() > KEPT_FIELDS {
-        desk.request.header = crate::message::Header::new();
-    }
     desk.request.header.clear();
-    DESKS.with_borrow_mut(|kept| {
+    if desk.held() > KEPT_BYTES {
+        return;
+    }
+    // A thread that ends has no place for desks any more: a runtime may be the last thing it drops.
+    let _ = DESKS.try_with(|kept| {
+        let mut kept = kept.borrow_mut();
         if kept.len() < KEPT {
             kept.push(desk);
         }
@@ -76,5 +78,35 @@ impl Desk {
         request.pattern = None;
         request.path_values.clear();
         request.extensions.clear();
+    }
+
+    fn held(&mut self) -> usize {
+        let Request { header, request_uri, .. } = &self.request;
+        header.held() + request_uri.capacity() + self.writer.header().held()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::message::{Addr, ConnContext};
+    use crate::net::Io;
+    use crate::server::settings::State;
+
+    fn line() -> Arc<Line> {
+        let context = Arc::new(ConnContext::new(Addr::unknown(), Arc::default(), Arc::default()));
+        Arc::new(Line::new(Io::new(tokio::io::empty()), context, None, Arc::new(State::new())))
+    }
+
+    #[tokio::test]
+    async fn a_desk_that_came_back_is_borrowed_again_unless_it_has_grown_large() {
+        let line = line();
+        let state = &mut line.lock();
+        for (size, kept) in [(1_000, true), (100_000, false)] {
+            let mut desk = borrow(&line, state);
+            desk.request.header.load(&vec![b'x'; size]);
+            give_back(desk, state);
+            assert_eq!(borrow(&line, state).request.header.held() >= size, kept, "{size}");
+        }
     }
 }

@@ -61,6 +61,14 @@ pub enum ServerEvent {
         /// The call of `write_header`.
         location: &'static Location<'static>,
     },
+    /// A hook of the server's user panicked. What it was called for goes on; a connection whose
+    /// `conn_context` panicked is closed.
+    HookPanicked {
+        /// The hook's name.
+        hook: &'static str,
+        /// What the panic said.
+        message: String,
+    },
     /// A peer sent what is no acceptable request.
     Refused {
         /// The peer.
@@ -78,6 +86,7 @@ impl ServerEvent {
         match self {
             ServerEvent::AcceptFailed { .. }
             | ServerEvent::HandlerPanicked { .. }
+            | ServerEvent::HookPanicked { .. }
             | ServerEvent::StatusIgnored { .. } => true,
             ServerEvent::HandlerFailed { status, .. } => status.is_none_or(|status| status.is_server_error()),
             ServerEvent::Refused { .. } => false,
@@ -106,6 +115,7 @@ impl fmt::Display for ServerEvent {
                 let (request, status) = (request.escape_default(), status.as_u16());
                 write!(f, "a status {status} was set in vain at {location}, on {request} from {remote_addr}")
             }
+            ServerEvent::HookPanicked { hook, message } => write!(f, "the hook {hook} panicked: {message}"),
             ServerEvent::Refused { remote_addr, status, reason } => {
                 write!(f, "refused bytes from {remote_addr} with {}: {reason}", status.as_u16())
             }

@@ -59,6 +59,9 @@ pub(crate) struct LineState {
     /// Who waits for content. It may be another task than the connection's, which nothing else
     /// would wake at the end of the turn.
     reader: Option<Waker>,
+    /// The connection's task while content is to be read: it sends, and sees the peer leave. What
+    /// another task does here would go unnoticed by it.
+    watcher: Option<Waker>,
 }
 
 /// The number of no turn: they count from 1.
@@ -91,6 +94,7 @@ impl Line {
             read_waits_since: None,
             write_waits_since: None,
             reader: None,
+            watcher: None,
         };
         Line {
             state: Mutex::new(state),
@@ -156,6 +160,16 @@ impl Line {
     pub(crate) fn cancel(&self, turn: u64) {
         self.context.turns.announce(turn);
     }
+
+    /// The turn is over. Nobody need be told when nobody has kept its context: then the line has
+    /// one of its own, the request has the other, and it is theirs alone.
+    pub(crate) fn end_turn(&self, turn: u64) {
+        if Arc::strong_count(&self.context) > 2 {
+            self.cancel(turn);
+        } else {
+            self.context.turns.pass(turn);
+        }
+    }
 }
 
 impl std::fmt::Debug for Line {
@@ -186,6 +200,7 @@ impl LineState {
     /// Ends the turn: its body reads as an error.
     pub(crate) fn end_content(&mut self) {
         self.turn = NO_TURN;
+        self.watcher = None;
         self.wake_reader();
     }
 
@@ -197,6 +212,20 @@ impl LineState {
     fn wake_reader(&mut self) {
         if let Some(reader) = self.reader.take() {
             reader.wake();
+        }
+    }
+
+    /// Notes the connection's task, as long as another one may read content.
+    pub(crate) fn keep_watcher(&mut self, waker: &Waker) {
+        if !self.content_is_over() && !self.watcher.as_ref().is_some_and(|kept| kept.will_wake(waker)) {
+            self.watcher = Some(waker.clone());
+        }
+    }
+
+    /// Has the connection's task look again, unless it is the one that acts here.
+    fn wake_watcher(&self, acting: &Waker) {
+        if let Some(watcher) = self.watcher.as_ref().filter(|watcher| !watcher.will_wake(acting)) {
+            watcher.wake_by_ref();
         }
     }
 

@@ -76,6 +76,11 @@ impl Outbox {
         self.health = Health::Good;
     }
 
+    /// Whether a large write is under way, or was abandoned.
+    pub(crate) fn is_sending_large(&self) -> bool {
+        matches!(self.health, Health::Writing)
+    }
+
     /// Takes the bytes out, to be written from, and says how many of them were sent before. They
     /// come back with [`put_back`](Self::put_back).
     pub(crate) fn take(&mut self) -> (Vec<u8>, usize) {

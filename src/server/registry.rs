@@ -7,9 +7,10 @@ use std::collections::HashMap;
 use std::sync::atomic::{AtomicU8, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::task::Waker;
+use std::time::Duration;
 
 use tokio::sync::Notify;
-use tokio::time::Instant;
+use tokio::time::{Instant, timeout};
 
 use super::event::ConnState;
 use super::verdict::CloseReason;
@@ -37,8 +38,8 @@ pub(crate) struct Entry {
     pub(crate) id: u64,
     state: AtomicU8,
     command: AtomicU8,
-    /// When it last went idle, in milliseconds of the books' own time.
-    idle_since: AtomicU64,
+    /// When it came in or last went idle, in milliseconds of the books' own time.
+    since: AtomicU64,
     waker: OnceLock<Waker>,
 }
 
@@ -75,6 +76,10 @@ impl Command {
     }
 }
 
+/// A connection that has said nothing for so long may have to make room for one that might. Also how
+/// often that is looked at.
+const SILENT_MILLISECONDS: u64 = 1000;
+
 impl Registry {
     pub(crate) fn new() -> Registry {
         Registry {
@@ -96,7 +101,7 @@ impl Registry {
             id,
             state: AtomicU8::new(ConnState::New as u8),
             command: AtomicU8::new(Command::Run as u8),
-            idle_since: AtomicU64::new(0),
+            since: AtomicU64::new(self.age(Instant::now())),
             waker: OnceLock::new(),
         });
         self.lock().insert(id, entry.clone());
@@ -126,39 +131,53 @@ impl Registry {
     }
 
     /// Waits until there are fewer connections than `most`. The one that has been idle longest is
-    /// asked to leave; when none is idle, the next that would become idle leaves instead.
+    /// asked to leave, else one that has not said a word for a while; when there is none either,
+    /// the next that would become idle leaves instead.
     pub(crate) async fn make_room(&self, most: usize) {
         if self.len() < most {
             return;
         }
         let _wanting = Wanting::new(&self.wanting_room);
-        self.evict_one();
-        self.wait_below(most).await;
+        loop {
+            self.evict_one();
+            if timeout(Duration::from_millis(SILENT_MILLISECONDS), self.wait_below(most)).await.is_ok() {
+                return;
+            }
+        }
     }
 
     /// Notes since when a connection is idle.
     pub(crate) fn note_idle(&self, entry: &Entry, now: Instant) {
-        let since = now.saturating_duration_since(self.opened).as_millis();
-        entry.idle_since.store(u64::try_from(since).unwrap_or(u64::MAX), Ordering::Relaxed);
+        entry.since.store(self.age(now), Ordering::Relaxed);
+    }
+
+    /// How long the books have been open, in milliseconds.
+    fn age(&self, now: Instant) -> u64 {
+        u64::try_from(now.saturating_duration_since(self.opened).as_millis()).unwrap_or(u64::MAX)
     }
 
     /// Whether a connection that has become idle should rather leave.
     pub(crate) fn wants_room(&self) -> bool {
-        self.wanting_room.load(Ordering::Relaxed) > 0
+        self.wanting_room.load(Ordering::SeqCst) > 0
     }
 
     /// With many connections this looks at each; it happens only when a new one came in and
     /// there is no room.
     fn evict_one(&self) {
-        let idle = self.entries().into_iter().filter(|entry| entry.is_idle() && entry.commanded() == Command::Run);
-        if let Some(entry) = idle.min_by_key(|entry| entry.idle_since.load(Ordering::Relaxed)) {
+        let now = self.age(Instant::now());
+        let silent =
+            |entry: &Entry| entry.is(ConnState::New) && now.saturating_sub(entry.since()) >= SILENT_MILLISECONDS;
+        let mut running = self.entries();
+        running.retain(|entry| entry.commanded() == Command::Run && (entry.is(ConnState::Idle) || silent(entry)));
+        // Those that were idle first: `false` is before `true`.
+        if let Some(entry) = running.iter().min_by_key(|entry| (entry.is(ConnState::New), entry.since())) {
             entry.command(Command::MakeRoom);
         }
     }
 
     /// Wakes those that are idle now, so that they look whether to stay.
     pub(crate) fn wake_idle(&self) {
-        for entry in self.entries().into_iter().filter(|entry| entry.is_idle()) {
+        for entry in self.entries().into_iter().filter(|entry| entry.is(ConnState::Idle)) {
             entry.command(Command::Run);
         }
     }
@@ -188,7 +207,9 @@ impl Registry {
 
 impl Entry {
     pub(crate) fn set_state(&self, state: ConnState) {
-        self.state.store(state as u8, Ordering::Release);
+        // In one order with `wants_room`: of a connection that goes idle and a new one that wants
+        // room, one sees the other.
+        self.state.store(state as u8, Ordering::SeqCst);
     }
 
     /// The connection's task: the one to wake. A task keeps its waker, so once is enough.
@@ -208,8 +229,12 @@ impl Entry {
         }
     }
 
-    fn is_idle(&self) -> bool {
-        self.state.load(Ordering::Acquire) == ConnState::Idle as u8
+    fn is(&self, state: ConnState) -> bool {
+        self.state.load(Ordering::SeqCst) == state as u8
+    }
+
+    fn since(&self) -> u64 {
+        self.since.load(Ordering::Relaxed)
     }
 }
 

@@ -78,8 +78,8 @@ pub struct Server {
     /// each name in `Trailer`. Default and zero: 500. More are answered 431.
     pub max_header_value_count: usize,
     /// The most connections at a time. When a new one comes in and there is no room, the one that
-    /// has been idle longest is closed; when none is idle, the new one waits, and further ones in
-    /// the system's backlog. Zero, the default: no limit.
+    /// has been idle longest is closed, else one that has said nothing for a second; when there is
+    /// none, the new one waits, and further ones in the system's backlog. Zero, the default: no limit.
     pub max_connections: usize,
     /// Content that a handler leaves unread is read and thrown away up to this many bytes, so
     /// that the connection can be kept. With more of it, the connection closes. Default: 256 KiB.

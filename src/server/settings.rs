@@ -1,8 +1,10 @@
 //! What a server's listeners and connections share: the settings as they were when serving began,
 //! and the state that changes.
 
+use std::any::Any;
 use std::fmt;
 use std::net::SocketAddr;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -41,13 +43,36 @@ pub(crate) struct Settings {
 }
 
 impl Settings {
-    /// Tells the sink, else the log.
+    /// Tells the sink, else the log. A sink that panics is told no further.
     pub(crate) fn report(&self, event: &ServerEvent) {
         match &self.on_event {
-            Some(sink) => sink(event),
+            Some(sink) => _ = catch(|| sink(event)),
             None => log::log(event),
         }
     }
+
+    /// Calls a hook of the user's. Its panic must not end what called it: an accept loop, a
+    /// connection that is being struck off the books.
+    pub(crate) fn call<T>(&self, hook: &'static str, act: impl FnOnce() -> T) -> Option<T> {
+        match catch(act) {
+            Ok(value) => Some(value),
+            Err(payload) => {
+                self.report(&ServerEvent::HookPanicked { hook, message: panic_message(&*payload) });
+                None
+            }
+        }
+    }
+}
+
+/// A panic of the user's code, as a value. What that code leaves half-done is its own.
+pub(crate) fn catch<T>(act: impl FnOnce() -> T) -> Result<T, Box<dyn Any + Send>> {
+    catch_unwind(AssertUnwindSafe(act))
+}
+
+/// What a panic said.
+pub(crate) fn panic_message(payload: &(dyn Any + Send)) -> String {
+    let text = payload.downcast_ref::<&str>().map(|text| (*text).to_owned());
+    text.or_else(|| payload.downcast_ref::<String>().cloned()).unwrap_or_else(|| "a value that is no text".to_owned())
 }
 
 /// What changes while a server serves.
@@ -80,7 +105,7 @@ impl State {
     }
 
     pub(crate) fn keep_alives(&self) -> bool {
-        self.keep_alives.load(Ordering::Relaxed)
+        self.keep_alives.load(Ordering::SeqCst)
     }
 
     pub(crate) fn set_keep_alives(&self, enabled: bool) {

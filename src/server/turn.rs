@@ -2,7 +2,6 @@
 
 use std::any::Any;
 use std::future::poll_fn;
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::task::Poll;
 
 use http::{Method, StatusCode};
@@ -14,7 +13,7 @@ use super::content::{self, TurnBody};
 use super::desk::Desk;
 use super::event::{RequestRecord, ServerEvent};
 use super::line::{Line, Unread};
-use super::settings::Settings;
+use super::settings::{Settings, catch, panic_message};
 use super::verdict::{CloseReason, Verdict};
 use super::writer::ResponseWriter;
 use crate::error::{Error, ErrorKind};
@@ -54,7 +53,7 @@ pub(crate) async fn run(connection: &mut Connection, desk: &mut Desk, head: Requ
         Framing::Empty => close,
         Framing::Length(_) | Framing::Chunked => settle_content(&connection.line, &connection.settings, close).await,
     };
-    connection.line.cancel(connection.turn);
+    connection.line.end_turn(connection.turn);
     report_ignored_status(connection, desk);
     record(connection, desk, watched);
     desk.clear_turn();
@@ -66,6 +65,8 @@ fn begin(connection: &mut Connection, desk: &mut Desk, head: &RequestHead) {
     connection.turn += 1;
     let turn = connection.turn;
     let request = &mut desk.request;
+    // Each time: a handler may have changed it, or put another request in the place of this one.
+    request.remote_addr.clone_from(&connection.booked.info.remote_addr);
     request.context.enter(&connection.line.context, turn);
     request.body = match head.framing {
         Framing::Empty => Body::empty(),
@@ -147,7 +148,8 @@ async fn handle(connection: &mut Connection, desk: &mut Desk) -> Outcome {
             return Poll::Pending;
         }
         let mut state = line.lock();
-        let failed = matches!(state.poll_flush(cx), Poll::Ready(Err(_)));
+        state.keep_watcher(cx.waker());
+        let failed = matches!(state.poll_flush_beside(cx), Poll::Ready(Err(_)));
         if !left && (failed || state.poll_peer_left(cx).is_ready()) {
             left = true;
             drop(state);
@@ -158,22 +160,8 @@ async fn handle(connection: &mut Connection, desk: &mut Desk) -> Outcome {
     .await
 }
 
-/// A handler's panic, as a value. What the handler leaves half-done is its own: the writer and
-/// the request are only used again after they were cleared.
-fn catch<T>(act: impl FnOnce() -> T) -> Result<T, Box<dyn Any + Send>> {
-    catch_unwind(AssertUnwindSafe(act))
-}
-
 fn panicked(payload: &(dyn Any + Send)) -> Outcome {
-    if payload.is::<AbortHandler>() {
-        return Outcome::Aborted;
-    }
-    let message = payload
-        .downcast_ref::<&str>()
-        .map(|text| (*text).to_owned())
-        .or_else(|| payload.downcast_ref::<String>().cloned())
-        .unwrap_or_else(|| "a value that is no text".to_owned());
-    Outcome::Panicked(message)
+    if payload.is::<AbortHandler>() { Outcome::Aborted } else { Outcome::Panicked(panic_message(payload)) }
 }
 
 /// Completes the answer. That runs the handler's hooks, which may panic as it may.
@@ -232,7 +220,16 @@ fn complete(connection: &Connection, desk: &mut Desk, outcome: Outcome) -> Optio
 
 /// The message of an error that is meant for the peer: its own doing, or the handler's words.
 fn shown_to_peer(error: &Error) -> Option<&str> {
-    let meant = matches!(error.kind(), ErrorKind::Answer | ErrorKind::Refused | ErrorKind::BodyTooLarge);
+    let meant = matches!(
+        error.kind(),
+        ErrorKind::Answer
+            | ErrorKind::Refused
+            | ErrorKind::BodyTooLarge
+            | ErrorKind::Malformed
+            | ErrorKind::NotMultipart
+            | ErrorKind::MissingBoundary
+            | ErrorKind::MissingFile
+    );
     Some(error.message()).filter(|message| meant && !message.is_empty())
 }
 
@@ -309,7 +306,7 @@ fn described(request: &Request) -> String {
 fn record(connection: &Connection, desk: &mut Desk, watched: Option<Instant>) {
     let (Some(hook), Some(began)) = (&connection.settings.on_request, watched) else { return };
     let request = &mut desk.request;
-    hook(&RequestRecord {
+    let record = RequestRecord {
         method: request.method.clone(),
         target: request.request_uri.clone(),
         proto: request.proto,
@@ -318,5 +315,6 @@ fn record(connection: &Connection, desk: &mut Desk, watched: Option<Instant>) {
         status: desk.writer.sent_status(),
         content_bytes: desk.writer.written(),
         duration: began.elapsed(),
-    });
+    };
+    connection.settings.call("on_request", || hook(&record));
 }

@@ -184,7 +184,7 @@ impl ResponseWriter {
     /// As [`write`](Self::write).
     pub async fn flush(&mut self) -> Result<()> {
         self.may_write()?;
-        self.commit(&[], None);
+        self.commit(Extent::Start(&[]));
         self.send_pending(&[]).await?;
         self.flush_line().await
     }
@@ -316,7 +316,7 @@ impl ResponseWriter {
 
     async fn write_through(&mut self, content: &[u8]) -> Result<()> {
         self.written += content.len() as u64;
-        self.commit(content, None);
+        self.commit(Extent::Start(content));
         self.send_pending(content).await
     }
 
@@ -354,12 +354,16 @@ impl ResponseWriter {
         result
     }
 
-    /// Decides and encodes the head, once. `next` is the content about to be written behind what
-    /// waits; `whole` the length of all content, when it is known.
-    fn commit(&mut self, next: &[u8], whole: Option<u64>) {
+    /// Decides and encodes the head, once. Content that is whole goes with it, where it is sent as
+    /// it is; says whether it did.
+    fn commit(&mut self, content: Extent<'_>) -> bool {
         if !matches!(self.stage, Stage::Open) {
-            return;
+            return false;
         }
+        let (next, whole) = match content {
+            Extent::Start(next) => (next, None),
+            Extent::Whole(content) => (content, Some(content.len() as u64)),
+        };
         let status = *self.status.get_or_insert(StatusCode::OK);
         while let Some(HeadHook(hook)) = self.hooks.pop() {
             hook(status, &mut self.header);
@@ -373,7 +377,7 @@ impl ResponseWriter {
             let names: Vec<&str> = self.trailer.iter().map(|(name, _)| name).collect();
             self.header.set("Trailer", names.join(", "));
         }
-        let Some(line) = &self.line else { return };
+        let Some(line) = &self.line else { return false };
         let mut state = line.lock();
         let unread = state.final_status();
         let close = self.asked.close.or_else(|| line.server.closes_all());
@@ -388,7 +392,22 @@ impl ResponseWriter {
             content_type: if silent { None } else { sniffed(&self.pending, next) },
             date: !self.omitted.date,
         };
-        h1::encode_response_head(state.outbox.bytes(), &head);
+        let out = state.outbox.bytes();
+        h1::encode_response_head(out, &head);
+        let at_once = whole.is_some() && outgoing != Outgoing::Chunked;
+        if at_once && self.asked.has_content(outgoing) {
+            out.extend_from_slice(next);
+        }
         self.stage = Stage::Sent { outgoing, declared: fields.length };
+        at_once
     }
+}
+
+/// What is known of the content when the head is decided, beside what waits.
+#[derive(Clone, Copy)]
+enum Extent<'a> {
+    /// It goes on like this, and then perhaps further.
+    Start(&'a [u8]),
+    /// This is all of it.
+    Whole(&'a [u8]),
 }

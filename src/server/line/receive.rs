@@ -28,6 +28,9 @@ impl LineState {
         if matches!(step, Poll::Ready(Some(Err(_)))) {
             self.content = Content::Broken;
         }
+        if matches!(self.content, Content::Over | Content::Broken) {
+            self.wake_watcher(cx.waker());
+        }
         step
     }
 
@@ -40,8 +43,11 @@ impl LineState {
         let piece = self.content.poll(io, cx);
         if piece.is_pending() {
             // A peer that waits for what was collected would send nothing.
-            if let Poll::Ready(Err(error)) = self.poll_flush(cx) {
-                return Poll::Ready(Some(Err(error)));
+            match self.poll_flush_beside(cx) {
+                Poll::Ready(Ok(())) => {}
+                Poll::Ready(Err(error)) => return Poll::Ready(Some(Err(error))),
+                // A line wakes one task when it takes bytes again: that has to be the writer's.
+                Poll::Pending => self.wake_watcher(cx.waker()),
             }
         }
         piece
@@ -68,14 +74,12 @@ impl LineState {
     /// Notices, while a handler runs, that the peer has left. Reads nothing as long as content
     /// or a next request is there to be read: that is no leaving.
     pub(crate) fn poll_peer_left(&mut self, cx: &mut Context<'_>) -> Poll<()> {
-        if !self.content_is_over() {
-            return Poll::Pending;
-        }
+        let is_over = self.content_is_over();
         let Some(io) = &mut self.io else { return Poll::Pending };
-        if io.ended {
+        if io.ended && (is_over || io.input.is_empty()) {
             return Poll::Ready(());
         }
-        if !io.input.is_empty() {
+        if !is_over || !io.input.is_empty() {
             return Poll::Pending;
         }
         match ready!(io.poll_fill(cx)) {

@@ -7,7 +7,7 @@ use std::task::{Context, Poll, ready};
 use tokio::time::Instant;
 
 use super::{Line, LineState, earlier};
-use crate::error::{Error, ErrorKind, Phase, Result};
+use crate::error::{Error, Phase, Result};
 use crate::h1::{self, Outgoing};
 
 /// How much content is taken in while an answer waits for its peer (Go's number).
@@ -45,11 +45,17 @@ impl LineState {
             return Poll::Ready(Ok(()));
         }
         self.outbox.check()?;
-        self.poll_send(cx, &mut [])
+        self.poll_send(cx, &mut [&[]; 3])
+    }
+
+    /// The same for who waits for something else: a large write that is under way sends by itself
+    /// what was collected before it.
+    pub(crate) fn poll_flush_beside(&mut self, cx: &mut Context<'_>) -> Poll<Result<()>> {
+        if self.outbox.is_sending_large() { Poll::Ready(Ok(())) } else { self.poll_flush(cx) }
     }
 
     /// Sends all that was collected, and these parts behind it; what is sent of them is cut off.
-    pub(crate) fn poll_send(&mut self, cx: &mut Context<'_>, parts: &mut [&[u8]]) -> Poll<Result<()>> {
+    pub(crate) fn poll_send(&mut self, cx: &mut Context<'_>, parts: &mut [&[u8]; 3]) -> Poll<Result<()>> {
         let (bytes, mut sent) = self.outbox.take();
         let polled = self.poll_write_all(cx, &bytes, &mut sent, parts);
         self.outbox.put_back(bytes, sent);
@@ -64,14 +70,13 @@ impl LineState {
         cx: &mut Context<'_>,
         bytes: &[u8],
         sent: &mut usize,
-        parts: &mut [&[u8]],
+        parts: &mut [&[u8]; 3],
     ) -> Poll<Result<()>> {
         while *sent < bytes.len() || parts.iter().any(|part| !part.is_empty()) {
             let collected = bytes.get(*sent..).unwrap_or_default();
-            let mut taken = match parts {
-                [] => ready!(self.poll_write(cx, &[IoSlice::new(collected)]))?,
+            let mut taken = match *parts {
+                [[], [], []] => ready!(self.poll_write(cx, &[IoSlice::new(collected)]))?,
                 [one, two, three] => ready!(self.poll_write(cx, &[collected, one, two, three].map(IoSlice::new)))?,
-                _ => return Poll::Ready(Err(Error::new(ErrorKind::Other, "three parts or none are sent"))),
             };
             let of_collected = taken.min(collected.len());
             *sent += of_collected;

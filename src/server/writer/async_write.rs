@@ -6,7 +6,7 @@ use std::task::{Context, Poll, ready};
 
 use tokio::io::AsyncWrite;
 
-use super::{ResponseWriter, Stage};
+use super::{Extent, ResponseWriter, Stage};
 use crate::error::Result;
 use crate::h1::{self, Outgoing};
 
@@ -17,7 +17,7 @@ impl AsyncWrite for ResponseWriter {
         let content = content.get(..content.len().min(AT_ONCE)).unwrap_or_default();
         if !writer.accept(content)? {
             writer.written += content.len() as u64;
-            writer.commit(content, None);
+            writer.commit(Extent::Start(content));
             writer.collect(content);
         }
         Poll::Ready(Ok(content.len()))
@@ -26,7 +26,7 @@ impl AsyncWrite for ResponseWriter {
     fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         let writer = &mut *self;
         writer.may_write()?;
-        writer.commit(&[], None);
+        writer.commit(Extent::Start(&[]));
         writer.collect(&[]);
         let Some(line) = &writer.line else { return Poll::Ready(Ok(())) };
         let flushed = ready!(line.lock().poll_flush(cx));

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use http::StatusCode;
 
-use super::{Asked, ResponseWriter, Stage};
+use super::{Asked, Extent, ResponseWriter, Stage};
 use crate::h1::{self, Outgoing};
 use crate::message::Header;
 use crate::server::answer::Omitted;
@@ -101,12 +101,14 @@ impl ResponseWriter {
             Stage::Open | Stage::Sent { .. } | Stage::Over => {}
         }
         let pending = std::mem::take(&mut self.pending);
-        self.commit(&pending, Some(pending.len() as u64));
+        let sent_whole = self.commit(Extent::Whole(&pending));
         self.pending = pending;
         let Stage::Sent { outgoing, .. } = self.stage else { return self.asked.close };
         let promised = !self.asked.head_request;
         let short = promised && matches!(outgoing, Outgoing::Length(length) if self.written < length);
-        self.collect(&[]);
+        if !sent_whole {
+            self.collect(&[]);
+        }
         if outgoing == Outgoing::Chunked && !self.asked.head_request {
             self.with_line(|line| h1::encode_last_chunk(line.lock().outbox.bytes(), &self.trailer));
         }

@@ -1,0 +1,3 @@
+module nethttp/bench/server
+
+go 1.22

@@ -1,0 +1,182 @@
+"""Tables, for the terminal and for RESULTS.md."""
+
+import datetime
+import platform
+import re
+from math import sqrt
+from statistics import median
+
+from .programs import BENCH, said, versions
+from .workloads import IDLE, IDLE_CONNECTIONS, WORKLOADS
+
+RESULTS = BENCH / "RESULTS.md"
+# From where on a run is called noisy.
+NOISY_SPREAD, NOISY_FOREIGN = 0.10, 0.10
+# Most distributions set CONFIG_HZ so.
+KERNEL_TICKS_A_SECOND = 250
+
+
+def write(run):
+    text = "\n\n".join([heading(run), noise(run), figures(run), *tables(run), idle_table(run), machine(run)])
+    RESULTS.write_text(re.sub(r"\n{3,}", "\n\n", text).strip() + "\n")
+    print(f"\nwritten: {RESULTS.name}")
+
+
+def heading(run):
+    return f"""\
+# Results
+
+Written by `bench/run.py`; do not edit. {datetime.date.today()}, rounds: {run.rounds}, of {run.seconds} s
+each; figures are medians over them. `{run.command}`
+
+CPU is microseconds a request. *cpu* is user and system time together, from the scheduler
+(`/proc/PID/task/*/schedstat`, nanoseconds). *user* is that times the share of user time in all
+rounds together, which the kernel samples at its clock ticks (`/proc/PID/stat`); behind it stands
+one standard deviation of that sampling, at 250 ticks a second. The program under test has core 0
+for itself and one worker; wrk is on core 1. *spread* is the widest difference of *cpu* between
+rounds, as a share of the median."""
+
+
+def noise(run):
+    """Says how far the figures can be trusted."""
+    spreads = [spread(samples) for samples in run.samples.values()]
+    foreign = [sample.foreign for samples in run.samples.values() for sample in samples]
+    if not spreads:
+        return ""
+    middle, widest, others = median(spreads), max(spreads), median(foreign)
+    facts = (
+        f"Spread between rounds: median {middle:.0%}, widest {widest:.0%}; "
+        f"other programs and the host took {others:.0%} of a core (median)."
+    )
+    if run.rounds < 3:
+        return f"**Fewer than 3 rounds: too few to tell noise from a result.** {facts}"
+    if middle > NOISY_SPREAD or others > NOISY_FOREIGN:
+        return f"**The machine was noisy: differences below the spread are none.** {facts}"
+    return f"The machine was calm. {facts}"
+
+
+def figures(run):
+    """Ours against its goals."""
+    rows = []
+    for workload in WORKLOADS:
+        ours, hyper, floor = (run.samples.get((workload.name, name)) for name in ("ours", "hyper", "floor"))
+        if not ours:
+            continue
+        of_hyper_user = ratio(user(ours), hyper and user(hyper))
+        total = ratio(middle(ours, "cpu_us"), floor and middle(floor, "cpu_us"))
+        of_hyper = ratio(middle(ours, "cpu_us"), hyper and middle(hyper, "cpu_us"))
+        goals = map(goal, (workload.of_hyper_user, workload.of_floor_total, workload.of_hyper_total))
+        cells = zip((of_hyper_user, total, of_hyper), goals)
+        rows.append([workload.name, *(cell for pair in cells for cell in pair)])
+    if not rows:
+        return ""
+    names = ["workload", "user, of hyper's", "at most", "cpu, of the floor's", "at most", "cpu, of hyper's", "at most"]
+    return "## Ours, and what it is meant to be\n\n" + table(names, rows)
+
+
+def tables(run):
+    return [section for workload in WORKLOADS if (section := workload_table(run, workload))]
+
+
+def workload_table(run, workload):
+    names = [name for name in run.names if (workload.name, name) in run.samples]
+    if not names:
+        return ""
+    cell = {name: run.samples[workload.name, name] for name in names}
+    floor = middle(cell["floor"], "cpu_us") if "floor" in cell else None
+    hyper = user(cell["hyper"]) if "hyper" in cell else None
+    rows = []
+    for name in names:
+        samples = cell[name]
+        cpu = middle(samples, "cpu_us")
+        failures = sum(sample.failures for sample in samples)
+        rows.append([
+            name + (f" ({failures} failures)" if failures else ""),
+            f"{middle(samples, 'requests_a_second'):,.0f}", digits(cpu),
+            f"{digits(user(samples))} ± {chance(samples):.0%}", ratio(cpu, floor), ratio(user(samples), hyper),
+            p99(samples), f"{middle(samples, 'peak_kib') / 1024:.1f}", f"{spread(samples):.0%}",
+        ])  # fmt: skip
+    names = ["program", "requests/s", "cpu µs", "user µs", "cpu, of the floor's", "user, of hyper's",
+             "p99 ms", "peak MiB", "spread"]  # fmt: skip
+    title = f"## {workload.name}\n\n{workload.says}; {workload.connections} connections."
+    peculiar = {program.name: (program.lacks | program.closes).get(workload.name) for program in run.programs}
+    remarks = [f"{name} {why}." for name, why in peculiar.items() if why]
+    return "\n".join([title, *remarks, "", table(names, rows)])
+
+
+def idle_table(run):
+    if not run.idle:
+        return ""
+    rows = [[name, f"{median(run.idle[name]):.1f}"] for name in run.names if name in run.idle]
+    says = f"""\
+Resident memory for each of {IDLE_CONNECTIONS:,} connections that had one answer and are kept. Ours is
+meant to stay below 2.0."""
+    return f"## {IDLE}\n\n{says}\n\n" + table(["program", "KiB a connection"], rows)
+
+
+def machine(run):
+    facts = dict(re.findall(r"^([\w() ]+?):\s+(.*)$", said(["lscpu"]), re.MULTILINE))
+    caches = ", ".join(f"{name} {facts[f'{name} cache']}" for name in ("L1d", "L2", "L3") if f"{name} cache" in facts)
+    known = {
+        "processor": f"{facts.get('Model name', '?')}, {facts.get('CPU(s)', '?')} CPUs, {caches}",
+        "virtual": facts.get("Hypervisor vendor", "no"),
+        "kernel": platform.release(),
+        "compiler": said(["rustc", "--version"]),
+        "load": run.wrk_version,
+    } | versions(run.programs)
+    return "## Machine and versions\n\n" + "\n".join(f"- {what}: {which}" for what, which in known.items())
+
+
+def middle(samples, what):
+    return median(getattr(sample, what) for sample in samples)
+
+
+def user(samples):
+    """User microseconds a request."""
+    return middle(samples, "cpu_us") * user_share(samples)
+
+
+def user_share(samples):
+    """Over all rounds at once: the more ticks, the less chance."""
+    user = sum(sample.ticks.user_ticks for sample in samples)
+    return user / max(user + sum(sample.ticks.system_ticks for sample in samples), 1)
+
+
+def chance(samples):
+    """The standard deviation of the user share, as a share of it."""
+    share = user_share(samples)
+    ticks = sum(sample.ticks.total for sample in samples) * KERNEL_TICKS_A_SECOND
+    return sqrt((1 - share) / (share * ticks)) if share else 0
+
+
+def p99(samples):
+    return "-" if samples[0].p99_ms is None else f"{middle(samples, 'p99_ms'):.2f}"
+
+
+def spread(samples):
+    values = [sample.cpu_us for sample in samples]
+    return (max(values) - min(values)) / median(values)
+
+
+def ratio(value, base):
+    return f"{value / base:.2f}" if base else "-"
+
+
+def goal(value):
+    return f"{value:.2f}" if value else "-"
+
+
+def digits(value):
+    return f"{value:.2f}" if value < 10 else f"{value:.1f}"
+
+
+def table(names, rows):
+    """A Markdown table that also reads well as it stands; numbers to the right."""
+    widths = [max(len(str(row[column])) for row in [names, *rows]) for column in range(len(names))]
+
+    def line(first, *others):
+        padded = [first.ljust(widths[0]), *(cell.rjust(width) for cell, width in zip(others, widths[1:]))]
+        return "| " + " | ".join(padded) + " |"
+
+    rule = ["-" * widths[0], *("-" * (width - 1) + ":" for width in widths[1:])]
+    return "\n".join(line(*row) for row in [names, rule, *rows])

@@ -1,0 +1,345 @@
+//! Parts become values and files, within a budget of memory.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use bytes::Bytes;
+use http::StatusCode;
+use tokio::task::spawn_blocking;
+
+use super::form::{Content, FormFile, MultipartForm};
+use super::temp_file::TempFile;
+use crate::error::{Error, ErrorKind, Result};
+use crate::message::{Header, Multipart, Part, Values};
+
+/// Reads all parts. Files that are too large for `max_memory` go to a file in this directory.
+pub(super) async fn collect(mut multipart: Multipart, max_memory: u64, directory: PathBuf) -> Result<MultipartForm> {
+    let mut memory = Memory::new(max_memory);
+    let mut disk = Disk { directory, file: None, length: 0 };
+    let mut values = Values::new();
+    let mut files = Vec::new();
+    while let Some(mut part) = multipart.next_part().await? {
+        let name = part.name().to_owned();
+        if name.is_empty() {
+            continue;
+        }
+        memory.charge(ENTRY_OVERHEAD + name.len() as u64)?;
+        match part.file_name().map(str::to_owned) {
+            None => values.add(name, read_value(&mut part, &mut memory).await?),
+            Some(file_name) => {
+                memory.charge(held_by(&part.header) + file_name.len() as u64)?;
+                let (content, size) = read_file(&mut part, &mut memory, &mut disk).await?;
+                let header = std::mem::take(&mut part.header);
+                files.push((name, FormFile { file_name, header, size, content }));
+            }
+        }
+    }
+    Ok(MultipartForm::new(values, files))
+}
+
+/// What is left of the memory that a form may take.
+struct Memory {
+    /// For anything.
+    left: u64,
+    /// For the content of files.
+    left_for_files: u64,
+}
+
+/// Beside the memory for files: for values, names and fields (Go's amount).
+const VALUES_MEMORY: u64 = 10 << 20;
+
+/// What an entry costs beside its bytes, roughly: a form of many empty values is not free.
+const ENTRY_OVERHEAD: u64 = 200;
+const FIELD_OVERHEAD: u64 = 50;
+
+impl Memory {
+    fn new(for_files: u64) -> Memory {
+        Memory { left: for_files.saturating_add(VALUES_MEMORY), left_for_files: for_files }
+    }
+
+    fn charge(&mut self, bytes: u64) -> Result<()> {
+        self.left = self.left.checked_sub(bytes).ok_or_else(|| {
+            Error::new(ErrorKind::BodyTooLarge, "the values of a form are too large")
+                .with_status(StatusCode::PAYLOAD_TOO_LARGE)
+        })?;
+        Ok(())
+    }
+
+    fn has_room_for_file(&self, bytes: usize) -> bool {
+        bytes as u64 <= self.left_for_files.min(self.left)
+    }
+
+    fn charge_file(&mut self, bytes: usize) -> Result<()> {
+        self.left_for_files = self.left_for_files.saturating_sub(bytes as u64);
+        self.charge(bytes as u64)
+    }
+}
+
+fn held_by(header: &Header) -> u64 {
+    header.iter().map(|(name, value)| FIELD_OVERHEAD + name.len() as u64 + value.len() as u64).sum()
+}
+
+async fn read_value(part: &mut Part<'_>, memory: &mut Memory) -> Result<String> {
+    let mut value = Vec::new();
+    while let Some(chunk) = part.chunk().await? {
+        memory.charge(chunk.len() as u64)?;
+        value.extend_from_slice(&chunk);
+    }
+    String::from_utf8(value).map_err(|_| {
+        Error::new(ErrorKind::Malformed, "a value of a form is no UTF-8").with_status(StatusCode::BAD_REQUEST)
+    })
+}
+
+/// The content of a file and its length. It is collected in memory as long as there is room;
+/// from then on it goes to disk.
+async fn read_file(part: &mut Part<'_>, memory: &mut Memory, disk: &mut Disk) -> Result<(Content, u64)> {
+    let begin = disk.length;
+    let mut collected = Vec::new();
+    let mut goes_to_disk = false;
+    while let Some(chunk) = part.chunk().await? {
+        collected.extend_from_slice(&chunk);
+        goes_to_disk = goes_to_disk || !memory.has_room_for_file(collected.len());
+        if goes_to_disk && collected.len() >= WRITE_BYTES {
+            disk.append(std::mem::take(&mut collected)).await?;
+        }
+    }
+    if !goes_to_disk {
+        memory.charge_file(collected.len())?;
+        let size = collected.len() as u64;
+        return Ok((Content::Memory(Bytes::from(collected)), size));
+    }
+    let file = disk.append(collected).await?;
+    Ok((Content::Disk(file, begin), disk.length - begin))
+}
+
+/// The one temporary file of a form, for all its files: a thousand small ones must not take a
+/// thousand descriptors.
+struct Disk {
+    directory: PathBuf,
+    file: Option<Arc<TempFile>>,
+    length: u64,
+}
+
+/// How much is collected for one hop to a blocking thread.
+const WRITE_BYTES: usize = 256 * 1024;
+
+impl Disk {
+    /// Dropped half-way, this leaves no trace: the file goes with the last that holds it.
+    async fn append(&mut self, bytes: Vec<u8>) -> Result<Arc<TempFile>> {
+        let (file, directory, length) = (self.file.clone(), self.directory.clone(), bytes.len() as u64);
+        let write = move || {
+            let file = match file {
+                Some(file) => file,
+                None => Arc::new(TempFile::create(&directory)?),
+            };
+            file.append(&bytes).map(|()| file)
+        };
+        let file = spawn_blocking(write).await.map_err(Error::other)??;
+        self.length += length;
+        self.file = Some(file.clone());
+        Ok(file)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::fs;
+
+    use crate::message::Body;
+
+    /// A directory of this test's own, taken away at its end.
+    struct Directory(PathBuf);
+
+    impl Directory {
+        fn new(name: &str) -> Directory {
+            let path = std::env::temp_dir().join(format!("nethttp-forms-{}-{name}", std::process::id()));
+            fs::create_dir(&path).unwrap();
+            Directory(path)
+        }
+
+        fn names(&self) -> usize {
+            fs::read_dir(&self.0).unwrap().count()
+        }
+
+        /// How many open files of this process lie, or lay, in it.
+        #[cfg(target_os = "linux")]
+        fn open_files(&self) -> usize {
+            let links =
+                fs::read_dir("/proc/self/fd").unwrap().filter_map(|entry| fs::read_link(entry.ok()?.path()).ok());
+            links.filter(|target| target.starts_with(&self.0)).count()
+        }
+    }
+
+    impl Drop for Directory {
+        fn drop(&mut self) {
+            fs::remove_dir_all(&self.0).unwrap();
+        }
+    }
+
+    fn value(name: &str, content: &str) -> String {
+        format!("--b\r\nContent-Disposition: form-data; name=\"{name}\"\r\n\r\n{content}\r\n")
+    }
+
+    fn file(name: &str, content: &str) -> String {
+        format!("--b\r\nContent-Disposition: form-data; name=\"{name}\"; filename=f\r\n\r\n{content}\r\n")
+    }
+
+    async fn read(parts: &[String], max_memory: u64, directory: &Directory) -> Result<MultipartForm> {
+        let content = Body::from(parts.concat() + "--b--");
+        collect(Multipart::new(content, "b").unwrap(), max_memory, directory.0.clone()).await
+    }
+
+    fn is_on_disk(file: &FormFile) -> bool {
+        matches!(file.content, Content::Disk(..))
+    }
+
+    #[tokio::test]
+    async fn values_and_files_are_told_apart_and_keep_their_order() {
+        let directory = Directory::new("apart");
+        let parts =
+            [value("a", "1"), file("f", "one"), value("a", ""), file("g", ""), file("f", "two"), value("", "x")];
+        let form = read(&parts, 100, &directory).await.unwrap();
+        assert_eq!(form.values().encode(), "a=1&a=");
+        let files: Vec<_> = form.all_files().map(|(name, file)| (name, file.size)).collect();
+        assert_eq!(files, [("f", 3), ("g", 0), ("f", 3)]);
+        assert_eq!(form.file("f").unwrap().bytes(3).await.unwrap(), "one");
+        assert_eq!(form.files("f").nth(1).unwrap().bytes(3).await.unwrap(), "two");
+        assert_eq!(form.file("f").unwrap().bytes(2).await.unwrap_err().kind(), ErrorKind::BodyTooLarge);
+        let error = form.file("a").unwrap_err();
+        assert_eq!((error.kind(), error.status()), (ErrorKind::MissingFile, Some(StatusCode::BAD_REQUEST)));
+    }
+
+    #[tokio::test]
+    async fn files_beyond_the_memory_go_to_disk_and_read_the_same() {
+        let directory = Directory::new("disk");
+        let (small, large) = ("s".repeat(1000), "0123456789".repeat(100_000));
+        let parts = [file("a", &small), file("b", &large), file("c", &small), file("d", &small), file("e", &large)];
+        let form = read(&parts, 2000, &directory).await.unwrap();
+        let on_disk: Vec<_> = form.all_files().map(|(_, file)| is_on_disk(file)).collect();
+        assert_eq!(on_disk, [false, true, false, true, true]);
+        for (name, content) in [("a", &small), ("b", &large), ("c", &small), ("d", &small), ("e", &large)] {
+            let file = form.file(name).unwrap();
+            assert_eq!(file.size, content.len() as u64);
+            for _ in 0..2 {
+                assert!(file.bytes(1 << 20).await.unwrap() == *content, "{name}");
+            }
+        }
+    }
+
+    #[tokio::test]
+    async fn two_readers_of_one_temporary_file_do_not_disturb_each_other() {
+        let directory = Directory::new("readers");
+        let (ones, twos) = ("1".repeat(300_000), "2".repeat(300_000));
+        let form = read(&[file("a", &ones), file("b", &twos)], 0, &directory).await.unwrap();
+        let (a, b) = (form.file("a").unwrap(), form.file("b").unwrap());
+        let (a, b) = tokio::join!(a.bytes(1 << 20), b.bytes(1 << 20));
+        assert!(a.unwrap() == ones && b.unwrap() == twos);
+    }
+
+    #[cfg(target_os = "linux")]
+    #[tokio::test]
+    async fn a_form_has_one_temporary_file_without_a_name_and_none_when_it_is_dropped() {
+        let directory = Directory::new("gone");
+        let parts = vec![file("f", "content"); 500];
+        let form = read(&parts, 0, &directory).await.unwrap();
+        assert_eq!((directory.names(), directory.open_files()), (0, 1));
+        let kept = form.file("f").unwrap().clone();
+        let mut opened = kept.open();
+        drop(form);
+        assert_eq!(directory.open_files(), 1, "one of its files is still there");
+        drop(kept);
+        assert_eq!(opened.bytes(7).await.unwrap(), "content", "and outlives even that");
+        drop(opened);
+        assert_eq!((directory.names(), directory.open_files()), (0, 0));
+    }
+
+    #[cfg(target_os = "linux")]
+    #[tokio::test]
+    async fn nothing_is_left_on_disk_when_reading_fails() {
+        let directory = Directory::new("fails");
+        let large = file("f", &"x".repeat(1 << 20));
+        let cases = [
+            (large.clone(), ErrorKind::CutOff),
+            (large.clone() + "--b\r\nbad\r\n\r\n", ErrorKind::Malformed),
+            (large.clone() + &file("g", "").repeat(1000), ErrorKind::BodyTooLarge),
+            (large + &value("v", &"y".repeat(10 << 20)), ErrorKind::BodyTooLarge),
+        ];
+        for (content, kind) in cases {
+            let multipart = Multipart::new(content, "b").unwrap();
+            let error = collect(multipart, 0, directory.0.clone()).await.unwrap_err();
+            assert_eq!(error.kind(), kind);
+            assert_eq!((directory.names(), directory.open_files()), (0, 0), "{kind:?}");
+        }
+    }
+
+    #[cfg(target_os = "linux")]
+    #[tokio::test]
+    async fn nothing_is_left_on_disk_when_reading_is_given_up() {
+        let directory = Directory::new("dropped");
+        let (sender, content) = tokio::sync::mpsc::unbounded_channel::<Bytes>();
+        let multipart = Multipart::new(Body::from_stream(Channel(content)), "b").unwrap();
+        let reading = tokio::spawn(collect(multipart, 0, directory.0.clone()));
+        sender.send(Bytes::from(file("f", &"x".repeat(1 << 20)))).unwrap();
+        while directory.open_files() == 0 {
+            tokio::task::yield_now().await;
+        }
+        reading.abort();
+        assert!(reading.await.unwrap_err().is_cancelled());
+        while directory.open_files() != 0 {
+            // A write that has begun holds the file until it is done.
+            tokio::task::yield_now().await;
+        }
+        assert_eq!(directory.names(), 0);
+    }
+
+    struct Channel(tokio::sync::mpsc::UnboundedReceiver<Bytes>);
+
+    impl futures_core::Stream for Channel {
+        type Item = Result<Bytes>;
+
+        fn poll_next(
+            mut self: std::pin::Pin<&mut Self>,
+            cx: &mut std::task::Context<'_>,
+        ) -> std::task::Poll<Option<Result<Bytes>>> {
+            self.0.poll_recv(cx).map(|chunk| chunk.map(Ok))
+        }
+    }
+
+    #[tokio::test]
+    async fn values_may_take_ten_mib_beside_the_memory_for_files() {
+        let directory = Directory::new("values");
+        let taking = |bytes: u64| value("v", &"x".repeat((bytes - ENTRY_OVERHEAD - 1) as usize));
+        assert!(read(&[taking(VALUES_MEMORY)], 0, &directory).await.is_ok());
+        let error = read(&[taking(VALUES_MEMORY + 1)], 0, &directory).await.unwrap_err();
+        assert_eq!((error.kind(), error.status().unwrap().as_u16()), (ErrorKind::BodyTooLarge, 413));
+        assert!(read(&[taking(VALUES_MEMORY + 1)], 1, &directory).await.is_ok());
+        assert!(read(&[taking(VALUES_MEMORY + 1)], u64::MAX, &directory).await.is_ok(), "no overflow");
+    }
+
+    #[tokio::test]
+    async fn fields_and_names_count_as_well() {
+        let directory = Directory::new("fields");
+        let head = format!("Content-Disposition: form-data; name=f; filename=f\r\nX: {}", "x".repeat(6 << 20));
+        let part = format!("--b\r\n{head}\r\n\r\n\r\n");
+        assert!(read(std::slice::from_ref(&part), 0, &directory).await.is_ok());
+        assert_eq!(read(&[part.clone(), part], 0, &directory).await.unwrap_err().kind(), ErrorKind::BodyTooLarge);
+    }
+
+    #[tokio::test]
+    async fn a_value_that_is_no_text_is_refused() {
+        let directory = Directory::new("text");
+        let content = [b"--b\r\nContent-Disposition: form-data; name=v\r\n\r\n\xff\r\n--b--".as_slice()].concat();
+        let error = collect(Multipart::new(content, "b").unwrap(), 0, directory.0.clone()).await.unwrap_err();
+        assert_eq!((error.kind(), error.status().unwrap().as_u16()), (ErrorKind::Malformed, 400));
+    }
+
+    #[tokio::test]
+    async fn a_disk_that_fails_is_an_error_of_the_system() {
+        let directory = Directory::new("no");
+        let nowhere = directory.0.join("nowhere");
+        let content = file("f", "x") + "--b--";
+        let error = collect(Multipart::new(content, "b").unwrap(), 0, nowhere).await.unwrap_err();
+        assert_eq!((error.kind(), error.status()), (ErrorKind::Io, None));
+    }
+}

@@ -1,0 +1,247 @@
+//! Cookies: what one is, when it is valid, and how it gets into a header.
+//!
+//! The reading is in `read`, the writing in `write`, their dates in `date`. All three ask the
+//! rules at the end of this file which bytes may stand where, so that what is written is what
+//! is read back. The rules are those of RFC 6265bis for servers (§4.1) in Go's reading, which
+//! lets spaces and commas into values.
+
+use std::net::Ipv4Addr;
+use std::time::{Duration, SystemTime};
+
+use super::header::{Header, is_token};
+use crate::error::{Error, ErrorKind, Result};
+
+mod date;
+mod read;
+#[cfg(test)]
+mod tests;
+mod write;
+
+pub use read::{parse_cookie, parse_set_cookie};
+pub(super) use read::{read_cookies, read_set_cookies};
+
+/// A cookie: a pair of name and value, and what a browser is to do with it.
+///
+/// Write one as a literal over [`Cookie::new`]; fields may be added in later versions. On its
+/// way out it is checked by [`set_cookie`] or [`Request::add_cookie`](crate::Request::add_cookie).
+/// One that was read with a request has a name, a value and [`quoted`](Cookie::quoted) only:
+/// browsers send nothing else.
+///
+/// Whoever can read an answer or a log can read a cookie, `Debug` included. Browsers ignore a
+/// cookie whose name and value take more than 4,096 bytes together.
+///
+/// ```
+/// use std::time::Duration;
+///
+/// use nethttp::{Cookie, Header, SameSite, set_cookie};
+///
+/// let cookie = Cookie {
+///     path: "/".into(),
+///     max_age: Some(Duration::from_secs(3600)),
+///     secure: true,
+///     http_only: true,
+///     same_site: SameSite::Lax,
+///     ..Cookie::new("__Host-session", "31d4d96e407aad42")
+/// };
+/// let mut header = Header::new();
+/// set_cookie(&mut header, &cookie)?;
+/// assert_eq!(
+///     header.get("Set-Cookie"),
+///     Some("__Host-session=31d4d96e407aad42; Path=/; Max-Age=3600; HttpOnly; Secure; SameSite=Lax")
+/// );
+/// # Ok::<(), nethttp::Error>(())
+/// ```
+// Not `#[non_exhaustive]`: that would forbid the literal, the way in which Go's users write one.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Cookie {
+    /// The name, a token (RFC 9110 §5.6.2). Case matters.
+    pub name: String,
+    /// The value, without the quotes that it may stand in: printable ASCII, but no quote, no
+    /// semicolon and no backslash. Encode what is anything else, for instance as base64.
+    pub value: String,
+    /// Whether the value stands in double quotes. It also does when it has a space or a comma.
+    pub quoted: bool,
+    /// The path below which the cookie is sent; empty leaves it to the browser, which takes the
+    /// folder of the request's path.
+    pub path: String,
+    /// The host that gets the cookie, with all hosts below it; empty stands for the host that
+    /// sets it alone. A leading dot means nothing and is not sent.
+    pub domain: String,
+    /// When the cookie ends; [`max_age`](Cookie::max_age) goes before it. Written in whole
+    /// seconds. The years 1601 to 9999 can be said.
+    pub expires: Option<SystemTime>,
+    /// How long the cookie lives: `None` does not say (it ends with the browser's session where
+    /// [`expires`](Cookie::expires) does not say either), zero deletes it now. Written in whole
+    /// seconds, rounded up.
+    ///
+    /// A peer may send any number of seconds: add it to a time with `checked_add`.
+    pub max_age: Option<Duration>,
+    /// Whether the cookie is sent over secure connections only.
+    pub secure: bool,
+    /// Whether the cookie is kept from scripts.
+    pub http_only: bool,
+    /// Whether the cookie is kept apart for each site that embeds its host; this needs
+    /// [`secure`](Cookie::secure).
+    pub partitioned: bool,
+    /// Whether the cookie goes along with requests that start on other sites.
+    pub same_site: SameSite,
+    /// Attributes that were not understood when the cookie was read, such as `Priority=High` or
+    /// an `Expires` that is no date. They are never written.
+    pub unparsed: Vec<String>,
+}
+
+/// Whether a cookie goes along with requests that start on other sites.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub enum SameSite {
+    /// The cookie does not say; browsers take it for [`Lax`](SameSite::Lax) or nearly so.
+    #[default]
+    Default,
+    /// Only when a user comes from there: by a link, not in a frame, an image or a POST.
+    Lax,
+    /// Never.
+    Strict,
+    /// Always. Browsers want [`secure`](Cookie::secure) with it.
+    None,
+}
+
+impl Cookie {
+    /// A cookie of this name and value that says nothing else.
+    pub fn new(name: impl Into<String>, value: impl Into<String>) -> Cookie {
+        Cookie { name: name.into(), value: value.into(), ..Cookie::default() }
+    }
+
+    /// Whether the cookie can be written without loss and will be taken by a browser (Go's
+    /// `Valid`).
+    ///
+    /// Beyond Go it knows the prefixes of names (RFC 6265bis §4.1.3): `__Secure-` needs
+    /// [`secure`](Cookie::secure); `__Host-` needs that too, the path `/`, and no domain.
+    /// Browsers compare them without regard to case, so they are compared so here.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Invalid`] for the first field that is wrong, in this order: name, value,
+    /// path, domain, expires, partitioned, and the prefix of the name. It names the field and
+    /// says nothing of what is in it.
+    ///
+    /// ```
+    /// use nethttp::Cookie;
+    ///
+    /// assert!(Cookie::new("theme", "dark").validate().is_ok());
+    /// let error = Cookie::new("theme", "dark;blue").validate().unwrap_err();
+    /// assert_eq!(error.to_string(), "a cookie's value has a byte that it must not have");
+    /// ```
+    pub fn validate(&self) -> Result<()> {
+        self.validate_pair()?;
+        refuse_first(&[
+            (!self.path.bytes().all(is_path_byte), "a cookie's path has a byte that it must not have"),
+            (!self.domain.is_empty() && !is_domain(&self.domain), "a cookie's domain is no domain"),
+            (
+                self.expires.is_some_and(|time| !date::can_be_written(time)),
+                "a cookie expires before 1601 or after 9999",
+            ),
+            (self.partitioned && !self.secure, "a partitioned cookie has to be secure"),
+            (has_prefix(&self.name, "__Secure-") && !self.secure, "a cookie named __Secure- has to be secure"),
+            (has_prefix(&self.name, "__Host-") && !self.is_bound_to_host(), BAD_HOST),
+        ])
+    }
+
+    fn validate_pair(&self) -> Result<()> {
+        refuse_first(&[
+            (!is_token(self.name.as_bytes()), BAD_NAME),
+            (!self.value.bytes().all(is_value_byte), BAD_VALUE),
+        ])
+    }
+
+    // RFC 6265bis §4.1.3.2: what the prefix promises to whoever reads the name.
+    fn is_bound_to_host(&self) -> bool {
+        self.secure && self.path == "/" && self.domain.is_empty()
+    }
+}
+
+fn refuse_first(faults: &[(bool, &'static str)]) -> Result<()> {
+    match faults.iter().find(|(is_so, _)| *is_so) {
+        Some((_, fault)) => Err(Error::new(ErrorKind::Invalid, *fault)),
+        None => Ok(()),
+    }
+}
+
+const BAD_NAME: &str = "a cookie's name is no token";
+const BAD_VALUE: &str = "a cookie's value has a byte that it must not have";
+const BAD_HOST: &str = "a cookie named __Host- has to be secure, with the path / and without a domain";
+
+/// Adds a `Set-Cookie` field line beside those that are there (Go's `SetCookie`).
+///
+/// A later cookie does not replace an earlier one of its name: browsers take the last.
+///
+/// # Errors
+/// As [`Cookie::validate`]; nothing is added then. Go leaves such a cookie out silently, or
+/// sends what is left of it.
+///
+/// ```
+/// use nethttp::{Cookie, Request, ResponseWriter, Result, set_cookie};
+///
+/// async fn log_in(w: &mut ResponseWriter, _: &mut Request) -> Result<()> {
+///     set_cookie(w.header(), &Cookie { http_only: true, ..Cookie::new("session", "31d4d96e") })?;
+///     w.write("welcome\n").await
+/// }
+/// # let _ = nethttp::ServeMux::new().handle("/", log_in);
+/// ```
+pub fn set_cookie(header: &mut Header, cookie: &Cookie) -> Result<()> {
+    cookie.validate()?;
+    header.add("Set-Cookie", cookie.to_string());
+    Ok(())
+}
+
+/// Joins the pair to those of the `Cookie` field. RFC 6265bis §5.8.1: a request has one such
+/// field; where there are several already, they become one.
+pub(super) fn add_cookie(header: &mut Header, cookie: &Cookie) -> Result<()> {
+    cookie.validate_pair()?;
+    let pair = Cookie { quoted: cookie.quoted, ..Cookie::new(&cookie.name, &cookie.value) };
+    let mut line = Vec::new();
+    for present in header.values_bytes("Cookie").filter(|value| !value.is_empty()) {
+        line.extend_from_slice(present);
+        line.extend_from_slice(b"; ");
+    }
+    line.extend_from_slice(pair.to_string().as_bytes());
+    header.set("Cookie", line);
+    Ok(())
+}
+
+/// Whether the byte may stand in a value. RFC 6265bis §4.1.1 leaves out spaces and commas, yet
+/// they are common: such a value is written in quotes.
+fn is_value_byte(byte: u8) -> bool {
+    matches!(byte, b' '..=b'~') && !matches!(byte, b'"' | b';' | b'\\')
+}
+
+/// Whether the byte may stand in a path, or in what is no attribute of ours (RFC 6265bis
+/// §4.1.1: any character but controls and the semicolon).
+fn is_path_byte(byte: u8) -> bool {
+    matches!(byte, b' '..=b'~') && byte != b';'
+}
+
+/// Whether this can be a `Domain`: the name of a host, perhaps after a dot, or an IPv4 address.
+fn is_domain(domain: &str) -> bool {
+    is_host_name(domain) || domain.parse::<Ipv4Addr>().is_ok()
+}
+
+/// RFC 1034 §3.5 with RFC 1123 §2.1, and with a letter somewhere: otherwise it were an address
+/// that is none.
+fn is_host_name(domain: &str) -> bool {
+    let name = domain.strip_prefix('.').unwrap_or(domain);
+    let name = name.strip_suffix('.').unwrap_or(name);
+    domain.len() <= MAX_DOMAIN_BYTES
+        && name.split('.').all(is_label)
+        && name.bytes().any(|byte| byte.is_ascii_alphabetic())
+}
+
+fn is_label(label: &str) -> bool {
+    (1..=63).contains(&label.len())
+        && label.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-')
+        && !label.starts_with('-')
+        && !label.ends_with('-')
+}
+
+const MAX_DOMAIN_BYTES: usize = 255;
+
+fn has_prefix(name: &str, prefix: &str) -> bool {
+    name.get(..prefix.len()).is_some_and(|start| start.eq_ignore_ascii_case(prefix))
+}

@@ -1,0 +1,185 @@
+//! Multipart content taken apart: bytes go in as they come, what they say comes out.
+
+use bytes::{Buf, Bytes, BytesMut};
+use http::StatusCode;
+use memchr::memmem;
+
+use super::boundary::{Boundary, Found, Input};
+use super::head::PartHead;
+use super::reader::MultipartLimits;
+use crate::error::{Error, ErrorKind, Phase, Result};
+
+#[derive(Debug)]
+pub(super) struct Parser {
+    boundary: Boundary,
+    /// What is not decided yet. It begins with the CRLF of the line before: a delimiter may
+    /// begin with the line end of the head that it stands behind (RFC 2046 §5.1.1), and with
+    /// nothing at all at the start of the content.
+    buffer: BytesMut,
+    input: Input,
+    state: State,
+    parts: usize,
+    header_lines: usize,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum State {
+    /// Before the first delimiter. Nothing there is anything.
+    Preamble,
+    /// In a part's head, which was searched that far for its end.
+    Head {
+        scanned: usize,
+    },
+    /// At the CRLF that ends a head.
+    ContentStart,
+    Content,
+    /// Behind the last delimiter. Nothing there is anything.
+    Epilogue,
+}
+
+/// What the content says next.
+#[derive(Debug)]
+pub(super) enum Event {
+    /// Nothing, before more of it comes.
+    NeedMore,
+    Part(PartHead),
+    /// Of the part's content; never empty.
+    Data(Bytes),
+    PartEnd,
+    /// No part follows.
+    Over,
+}
+
+/// No setting allows more: a header is of less than 4 GiB.
+const MAX_HEAD_BYTES: usize = 1 << 30;
+
+const LINE_END: usize = b"\r\n".len();
+
+impl Parser {
+    pub(super) fn new(boundary: Boundary) -> Parser {
+        Parser {
+            boundary,
+            buffer: BytesMut::from(&b"\r\n"[..]),
+            input: Input::Open,
+            state: State::Preamble,
+            parts: 0,
+            header_lines: 0,
+        }
+    }
+
+    /// Takes the next piece of the content.
+    pub(super) fn feed(&mut self, bytes: &[u8]) {
+        self.buffer.extend_from_slice(bytes);
+    }
+
+    /// Takes the end of the content.
+    pub(super) fn end(&mut self) {
+        self.input = Input::Ended;
+    }
+
+    /// Whether a part's content is not at its end.
+    pub(super) fn is_in_content(&self) -> bool {
+        matches!(self.state, State::ContentStart | State::Content)
+    }
+
+    pub(super) fn next(&mut self, limits: &MultipartLimits) -> Result<Event> {
+        if self.state == State::Preamble {
+            self.skip_preamble()?;
+        }
+        match self.state {
+            State::Preamble => self.need_more(),
+            State::Head { scanned } => self.head(scanned, limits),
+            State::ContentStart | State::Content => self.content(),
+            State::Epilogue => {
+                self.buffer = BytesMut::new();
+                Ok(Event::Over)
+            }
+        }
+    }
+
+    fn skip_preamble(&mut self) -> Result<()> {
+        match self.boundary.find(&self.buffer, self.input)? {
+            Found::Content(len) => self.buffer.advance(len),
+            found => self.pass(&found),
+        }
+        Ok(())
+    }
+
+    fn head(&mut self, scanned: usize, limits: &MultipartLimits) -> Result<Event> {
+        let unseen = self.buffer.get(scanned..).unwrap_or_default();
+        let max_bytes = limits.max_head_bytes.min(MAX_HEAD_BYTES);
+        let end = memmem::find(unseen, b"\r\n\r\n");
+        #[cfg(test)]
+        super::tests::count_scanned(end.unwrap_or(unseen.len()));
+        let Some(at) = end.map(|end| scanned + end) else {
+            // Three bytes of the empty line may be there already.
+            self.state = State::Head { scanned: self.buffer.len().saturating_sub(3) };
+            if self.buffer.len() > max_bytes + 2 * LINE_END {
+                return Err(too_large("the head of a part is too large"));
+            }
+            return self.need_more();
+        };
+        if at > max_bytes {
+            return Err(too_large("the head of a part is too large"));
+        }
+        self.parts = self.parts.saturating_add(1);
+        if self.parts > limits.max_parts {
+            return Err(too_large("too many parts"));
+        }
+        let head = self.buffer.get(LINE_END..at + LINE_END).unwrap_or_default();
+        // Before anything is kept: a field costs more than its bytes.
+        self.header_lines = self.header_lines.saturating_add(memchr::memchr_iter(b'\n', head).count());
+        if self.header_lines > limits.max_header_lines {
+            return Err(too_large("too many header lines in all parts"));
+        }
+        let head = PartHead::parse(head)?;
+        self.buffer.advance(at + LINE_END);
+        self.state = State::ContentStart;
+        Ok(Event::Part(head))
+    }
+
+    fn content(&mut self) -> Result<Event> {
+        let found = self.boundary.find(&self.buffer, self.input)?;
+        let (Found::Content(end) | Found::Next { at: end, .. } | Found::Last { at: end }) = found;
+        // The line end of the head is not of the content.
+        let start = if self.state == State::ContentStart { LINE_END } else { 0 };
+        if end > start {
+            self.buffer.advance(start);
+            self.state = State::Content;
+            return Ok(Event::Data(self.buffer.split_to(end - start).freeze()));
+        }
+        if let Found::Content(_) = found {
+            return self.need_more();
+        }
+        self.pass(&found);
+        Ok(Event::PartEnd)
+    }
+
+    /// Goes behind a delimiter.
+    fn pass(&mut self, delimiter: &Found) {
+        match delimiter {
+            Found::Next { line_end, .. } => {
+                self.buffer.advance(*line_end);
+                self.state = State::Head { scanned: 0 };
+            }
+            Found::Last { .. } => self.state = State::Epilogue,
+            Found::Content(_) => {}
+        }
+    }
+
+    fn need_more(&self) -> Result<Event> {
+        match (self.input, self.state) {
+            (Input::Open, _) => Ok(Event::NeedMore),
+            (Input::Ended, State::Preamble) => Err(cut_off("the content has no multipart boundary")),
+            (Input::Ended, _) => Err(cut_off("the content ends before its last multipart boundary")),
+        }
+    }
+}
+
+fn too_large(message: &'static str) -> Error {
+    Error::new(ErrorKind::BodyTooLarge, message).with_status(StatusCode::PAYLOAD_TOO_LARGE)
+}
+
+fn cut_off(message: &'static str) -> Error {
+    Error::new(ErrorKind::CutOff, message).during(Phase::Body).with_status(StatusCode::BAD_REQUEST)
+}
