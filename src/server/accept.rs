@@ -21,6 +21,7 @@ use crate::net::{Io, Listener, is_temporary};
 /// Accepts until the server shuts down or the listener fails for good; always ends in an error.
 pub(crate) async fn run(mut listener: impl Listener, settings: Arc<Settings>) -> Result<()> {
     let local_addr = listener.local_addr();
+    listener.prepare();
     let state = settings.state.clone();
     let mut pauses = Pauses::default();
     loop {
