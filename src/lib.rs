@@ -26,6 +26,9 @@
 //!   [`Header`] in both.
 //! - [`Request::form`], [`Request::multipart_form`] and [`Request::multipart`]: forms, and files that
 //!   are sent with them; [`Values`].
+//! - [`file_server`] and [`FileServer`], [`serve_file`], [`serve_content`]: files and what is like
+//!   one, in ranges and on conditions.
+//! - [`Cookie`]: to read with [`Request::cookies`], to send with [`set_cookie`].
 //! - [`Error`]: what went wrong, while what was waited for, what a peer is told.
 //! - [`testing`]: a server in memory, with time that tests wind.
 //!

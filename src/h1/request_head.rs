@@ -32,8 +32,6 @@ pub(crate) struct RequestHead {
     /// Whether version and `Connection` ask for another request on this connection
     /// (RFC 9112 §9.3).
     pub(crate) keep_alive: bool,
-    /// Whether another protocol is asked for (RFC 9110 §7.8).
-    pub(crate) upgrade: bool,
 }
 
 /// What `Expect` asks for (RFC 9110 §10.1.1).
@@ -184,7 +182,7 @@ fn read_head(
         request.header.add("Cache-Control", "no-cache");
     }
     let expect = facts.expectation(line.version, framing);
-    Ok(RequestHead { consumed: 0, framing, expect, keep_alive, upgrade: facts.upgrades(line.version) })
+    Ok(RequestHead { consumed: 0, framing, expect, keep_alive })
 }
 
 /// Replaces the text and keeps its memory: a connection's requests need none of their own.
@@ -204,8 +202,6 @@ struct Facts<'a> {
     cache_control: bool,
     close: bool,
     keep_alive: bool,
-    upgrade_option: bool,
-    upgrade_field: bool,
     expects_continue: bool,
     expects_else: bool,
 }
@@ -222,7 +218,6 @@ impl<'a> Facts<'a> {
                 self.expects_continue |= is_continue;
                 self.expects_else |= !is_continue;
             }),
-            Known::Upgrade => self.upgrade_field |= !value.is_empty(),
             // Each name becomes an entry of its own for whoever reads trailers.
             Known::Trailer => self.values += memchr::memchr_iter(b',', value).count(),
             Known::Pragma => _ = self.pragma.get_or_insert(value),
@@ -239,7 +234,6 @@ impl<'a> Facts<'a> {
     fn note_option(&mut self, option: &[u8]) {
         self.close |= option.eq_ignore_ascii_case(b"close");
         self.keep_alive |= option.eq_ignore_ascii_case(b"keep-alive");
-        self.upgrade_option |= option.eq_ignore_ascii_case(b"upgrade");
     }
 
     /// RFC 9112 §3.2: one `Host` in HTTP/1.1, whatever the target is. It may be empty.
@@ -265,11 +259,6 @@ impl<'a> Facts<'a> {
             (false, true) if version == Version::HTTP_11 && framing != Framing::Empty => Expectation::Continue,
             _ => Expectation::None,
         }
-    }
-
-    /// RFC 9110 §7.8: ignored without the connection option, and in HTTP/1.0.
-    fn upgrades(&self, version: Version) -> bool {
-        self.upgrade_option && self.upgrade_field && version == Version::HTTP_11
     }
 }
 
@@ -594,21 +583,6 @@ mod tests {
         ] {
             let (head, _) = parse(format!("POST / HTTP/{version}\r\nHost: h\r\n{lines}\r\n"));
             assert_eq!(head.expect, expect, "{version} {lines:?}");
-        }
-    }
-
-    #[test]
-    fn an_upgrade_is_a_field_and_an_option_of_http_1_1() {
-        for (version, lines, upgrade) in [
-            ("1.1", "Upgrade: websocket\r\nConnection: keep-alive, upgrade\r\n", true),
-            ("1.1", "Upgrade: websocket\r\n", false),
-            ("1.1", "Connection: Upgrade\r\n", false),
-            ("1.1", "Connection: Upgrade\r\nUpgrade:\r\n", false),
-            ("1.0", "Connection: Upgrade\r\nUpgrade: websocket\r\n", false),
-        ] {
-            let (head, request) = parse(format!("GET / HTTP/{version}\r\nHost: h\r\n{lines}\r\n"));
-            assert_eq!(head.upgrade, upgrade, "{version} {lines:?}");
-            assert_eq!(request.header.len(), lines.matches(':').count(), "handlers see both fields");
         }
     }
 

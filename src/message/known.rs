@@ -17,7 +17,6 @@ pub(crate) enum Known {
     Pragma,
     Trailer,
     TransferEncoding,
-    Upgrade,
     /// Any other token.
     Other,
     /// What no field can be called: it is not sent.
@@ -43,7 +42,6 @@ impl Known {
             (6, b'e') => (Known::Expect, b"expect"),
             (6, b'p') => (Known::Pragma, b"pragma"),
             (7, b't') => (Known::Trailer, b"trailer"),
-            (7, b'u') => (Known::Upgrade, b"upgrade"),
             (10, b'c') => (Known::Connection, b"connection"),
             (10, b'k') => (Known::KeepAlive, b"keep-alive"),
             (12, b'c') => (Known::ContentType, b"content-type"),
@@ -72,7 +70,7 @@ mod tests {
             ("expect", Known::Expect),
             ("PRAGMA", Known::Pragma),
             ("Trailer", Known::Trailer),
-            ("Upgrade", Known::Upgrade),
+            ("Upgrade", Known::Other),
             ("Connection", Known::Connection),
             ("Keep-Alive", Known::KeepAlive),
             ("Content-Type", Known::ContentType),
