@@ -369,34 +369,29 @@ fn test_items(code: &str) -> Vec<Range<usize>> {
 
 /// An item ends with its block, or with a semicolon outside of all brackets.
 fn item_end(code: &str) -> usize {
-    let mut depth = 0;
-    for (at, c) in code.char_indices() {
-        match c {
-            '(' | '[' | '{' => depth += 1,
-            ')' | ']' | '}' => depth -= 1,
-            _ => {}
-        }
-        if depth <= 0 && matches!(c, '}' | ';') {
-            return at + 1;
-        }
-    }
-    code.len()
+    let end = depths(code).find(|&(_, c, depth)| depth <= 0 && matches!(c, '}' | ';'));
+    end.map_or(code.len(), |(at, ..)| at + 1)
 }
 
 /// The length of the bracketed group that the code begins with; 0 without one.
 fn group_end(code: &str) -> usize {
-    let mut depth = 0;
-    for (at, c) in code.char_indices() {
+    match depths(code).find(|&(_, _, depth)| depth == 0) {
+        Some((0, ..)) => 0,
+        Some((at, ..)) => at + 1,
+        None => code.len(),
+    }
+}
+
+/// Each character, and how deep in brackets the code is behind it.
+fn depths(code: &str) -> impl Iterator<Item = (usize, char, i32)> {
+    code.char_indices().scan(0, |depth, (at, c)| {
         match c {
-            '(' | '[' | '{' => depth += 1,
-            ')' | ']' | '}' => depth -= 1,
+            '(' | '[' | '{' => *depth += 1,
+            ')' | ']' | '}' => *depth -= 1,
             _ => {}
         }
-        if depth == 0 {
-            return if at == 0 { 0 } else { at + 1 };
-        }
-    }
-    code.len()
+        Some((at, c, *depth))
+    })
 }
 
 /// Every word, and where it begins.
