@@ -4,8 +4,9 @@ use std::borrow::Cow;
 use std::error::Error as StdError;
 use std::fmt;
 use std::io;
+use std::time::Duration;
 
-use http::StatusCode;
+use http::{Method, StatusCode};
 
 /// The result of everything in this crate that can fail.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
@@ -33,6 +34,28 @@ struct Inner {
     status: Option<StatusCode>,
     message: Cow<'static, str>,
     source: Option<BoxError>,
+    exchange: Option<Box<Exchange>>,
+}
+
+/// What a client knows about the request that failed.
+#[derive(Clone, Default)]
+struct Exchange {
+    /// Method and URL, without credentials.
+    request: Option<(Method, Box<str>)>,
+    sent: Option<Sent>,
+    /// The name of the time limit that passed.
+    limit: Option<&'static str>,
+}
+
+/// How much of a request had been written when it failed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Sent {
+    /// Not one byte: the request can be sent again, whatever it does.
+    No,
+    /// A part of it: the server may have seen it.
+    Partly,
+    /// All of it: the server may have acted on it.
+    Fully,
 }
 
 /// What kind of thing went wrong.
@@ -74,6 +97,20 @@ pub enum ErrorKind {
     Invalid,
     /// A handler wants this status answered; see [`Error::answer`].
     Answer,
+    /// A name has no address.
+    Resolve,
+    /// No TLS session came about: a certificate that is not trusted, no common version, or a peer
+    /// that speaks something else.
+    Tls,
+    /// A proxy refused to connect, or does not speak its protocol.
+    Proxy,
+    /// A redirect that is not followed: one too many, one that leads nowhere, or one that a hook
+    /// refused.
+    Redirect,
+    /// Content that is not in the coding that its field names.
+    Decode,
+    /// A status of 400 or above, made an error by `error_for_status`.
+    Status,
     /// Anything else: an error of the caller's own.
     Other,
 }
@@ -94,6 +131,20 @@ pub enum Phase {
     Write,
     /// For a handler to be done (`timeout_handler`).
     Handler,
+    /// For a connection to become free, where their number is limited.
+    Pool,
+    /// For the addresses of a name.
+    Resolve,
+    /// For a connection to be made.
+    Connect,
+    /// For a proxy to make one.
+    Proxy,
+    /// For the TLS handshake.
+    Tls,
+    /// For a redirect to be decided on.
+    Redirect,
+    /// For content to be decoded.
+    Decode,
 }
 
 impl fmt::Display for Phase {
@@ -105,6 +156,13 @@ impl fmt::Display for Phase {
             Phase::Body => "reading the body",
             Phase::Write => "writing",
             Phase::Handler => "running the handler",
+            Phase::Pool => "waiting for a connection",
+            Phase::Resolve => "resolving the name",
+            Phase::Connect => "connecting",
+            Phase::Proxy => "talking to the proxy",
+            Phase::Tls => "in the TLS handshake",
+            Phase::Redirect => "following a redirect",
+            Phase::Decode => "decoding the body",
         })
     }
 }
@@ -112,7 +170,8 @@ impl fmt::Display for Phase {
 impl Error {
     /// An error of this kind with a message for people.
     pub(crate) fn new(kind: ErrorKind, message: impl Into<Cow<'static, str>>) -> Error {
-        Error(Box::new(Inner { kind, phase: None, status: None, message: message.into(), source: None }))
+        let message = message.into();
+        Error(Box::new(Inner { kind, phase: None, status: None, message, source: None, exchange: None }))
     }
 
     /// An error that a handler returns to have `status` and `message` answered as plain text,
@@ -148,6 +207,23 @@ impl Error {
         self.0.kind == ErrorKind::TimedOut
     }
 
+    /// How much of the request had been written when it failed; `None` where no client sent one.
+    pub fn sent(&self) -> Option<Sent> {
+        self.0.exchange.as_ref()?.sent
+    }
+
+    /// The URL that was asked for, without user and password; `None` where no client asked.
+    pub fn url(&self) -> Option<&str> {
+        let (_, url) = self.0.exchange.as_ref()?.request.as_ref()?;
+        Some(url)
+    }
+
+    /// Which time limit passed, by the name of its setting (`response_header_timeout`), where a
+    /// client's did.
+    pub fn limit(&self) -> Option<&'static str> {
+        self.0.exchange.as_ref()?.limit
+    }
+
     /// The message alone, without phase and cause.
     pub(crate) fn message(&self) -> &str {
         &self.0.message
@@ -168,6 +244,26 @@ impl Error {
         self
     }
 
+    /// Says how much of the request was written, unless that was said before.
+    pub(crate) fn with_sent(mut self, sent: Sent) -> Error {
+        self.0.exchange.get_or_insert_default().sent.get_or_insert(sent);
+        self
+    }
+
+    /// Says which request it was, unless that was said before. The URL must have no credentials.
+    pub(crate) fn with_request(mut self, method: &Method, url: impl FnOnce() -> String) -> Error {
+        let exchange = self.0.exchange.get_or_insert_default();
+        exchange.request.get_or_insert_with(|| (method.clone(), url().into()));
+        self
+    }
+
+    /// A client's time limit passed: the name of its setting, and how long it is.
+    pub(crate) fn over_limit(phase: Phase, limit: &'static str, length: Duration) -> Error {
+        let mut error = Error::new(ErrorKind::TimedOut, format!("{limit} of {length:?} passed")).during(phase);
+        error.0.exchange.get_or_insert_default().limit = Some(limit);
+        error
+    }
+
     pub(crate) fn timed_out(phase: Phase) -> Error {
         Error::new(ErrorKind::TimedOut, "timed out").during(phase).with_status(StatusCode::REQUEST_TIMEOUT)
     }
@@ -178,35 +274,42 @@ impl Error {
             .with_status(StatusCode::BAD_REQUEST)
     }
 
+    /// The message and all that is behind it.
+    fn cause(&self) -> String {
+        let mut text = self.0.message.to_string();
+        let mut cause = self.source();
+        while let Some(error) = cause {
+            if !text.is_empty() {
+                text.push_str(": ");
+            }
+            text.push_str(&error.to_string());
+            cause = error.source();
+        }
+        text
+    }
+
     /// An error like this one that can be reported again: sticky errors are asked for twice.
     pub(crate) fn again(&self) -> Error {
         let inner = &self.0;
-        let text = if inner.source.is_some() { self.to_string().into() } else { inner.message.clone() };
+        let text = if inner.source.is_some() { self.cause().into() } else { inner.message.clone() };
         Error(Box::new(Inner {
             kind: inner.kind,
-            phase: if inner.source.is_some() { None } else { inner.phase },
+            phase: inner.phase,
             status: inner.status,
             message: text,
             source: None,
+            exchange: inner.exchange.clone(),
         }))
     }
 }
 
 impl fmt::Display for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let inner = &self.0;
-        f.write_str(&inner.message)?;
-        let mut cause = inner.source.as_deref().map(|source| source as &dyn StdError);
-        let mut first = inner.message.is_empty();
-        while let Some(error) = cause {
-            if !first {
-                f.write_str(": ")?;
-            }
-            first = false;
-            write!(f, "{error}")?;
-            cause = error.source();
+        if let Some((method, url)) = self.0.exchange.as_ref().and_then(|exchange| exchange.request.as_ref()) {
+            write!(f, "{method} {url}: ")?;
         }
-        if let Some(phase) = inner.phase {
+        f.write_str(&self.cause())?;
+        if let Some(phase) = self.0.phase {
             write!(f, " (while {phase})")?;
         }
         Ok(())
@@ -222,6 +325,8 @@ impl fmt::Debug for Error {
             .field("status", &inner.status)
             .field("message", &inner.message)
             .field("source", &inner.source)
+            .field("url", &self.url())
+            .field("sent", &self.sent())
             .finish()
     }
 }
@@ -342,6 +447,20 @@ mod tests {
         assert_eq!(error.again().to_string(), error.to_string());
         let plain = Error::timed_out(Phase::Head);
         assert_eq!(plain.again().to_string(), plain.to_string());
+    }
+
+    #[test]
+    fn a_clients_error_says_which_request_which_limit_and_what_was_sent() {
+        let error = Error::over_limit(Phase::Head, "response_header_timeout", Duration::from_millis(1500))
+            .with_sent(Sent::Fully)
+            .with_sent(Sent::No)
+            .with_request(&Method::GET, || "http://a.test/x".into());
+        let text = "GET http://a.test/x: response_header_timeout of 1.5s passed (while reading the head)";
+        for error in [error.again(), error] {
+            assert_eq!(error.to_string(), text);
+            assert_eq!((error.sent(), error.limit()), (Some(Sent::Fully), Some("response_header_timeout")));
+            assert_eq!((error.url(), error.is_timeout()), (Some("http://a.test/x"), true));
+        }
     }
 
     #[test]

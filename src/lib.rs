@@ -50,13 +50,17 @@
 //! | `tracing` | yes | server events go to `tracing` where no sink is set |
 #![forbid(unsafe_code)]
 
+#[cfg(feature = "client")]
+mod client;
 mod error;
 #[cfg(feature = "server")]
 mod files;
 #[cfg(feature = "server")]
 mod forms;
-#[cfg(feature = "server")]
+#[cfg(any(feature = "server", feature = "client"))]
 mod h1;
+#[cfg(feature = "http2")]
+mod h2;
 mod message;
 #[cfg(feature = "server")]
 mod middleware;
@@ -69,7 +73,7 @@ mod server;
 pub mod testing;
 
 pub use bytes::Bytes;
-pub use error::{Error, ErrorKind, Phase, Result};
+pub use error::{Error, ErrorKind, Phase, Result, Sent};
 #[cfg(feature = "server")]
 pub use files::{
     Access, Dir, DirEntry, EmbeddedFiles, File, FileInfo, FileKind, FileServer, FileSystem, file_server,
@@ -79,9 +83,9 @@ pub use files::{
 pub use forms::{DEFAULT_MAX_FORM_MEMORY, FormFile, MultipartForm};
 pub use http::{Extensions, Method, StatusCode, Uri, Version};
 pub use message::{
-    Addr, Body, Context, Cookie, DEFAULT_MAX_TEXT_BYTES, Header, Multipart, MultipartLimits, Part, Request, Response,
-    SameSite, Values, canonical_header_key, detect_content_type, format_time, parse_cookie, parse_set_cookie,
-    parse_time, set_cookie,
+    Addr, Body, Context, Cookie, DEFAULT_MAX_TEXT_BYTES, Header, Multipart, MultipartLimits, Part, Redirected, Request,
+    Response, SameSite, Timeouts, Timings, TlsInfo, TlsVersion, Values, canonical_header_key, detect_content_type,
+    format_time, parse_cookie, parse_set_cookie, parse_time, set_cookie,
 };
 #[cfg(feature = "server")]
 pub use middleware::{

@@ -3,7 +3,7 @@
 use std::fmt;
 use std::future::poll_fn;
 use std::pin::Pin;
-use std::sync::Mutex;
+use std::sync::{Arc, Mutex};
 use std::task::{Context, Poll};
 
 use bytes::{Buf, Bytes, BytesMut};
@@ -38,7 +38,11 @@ pub struct Body {
     /// How many more bytes may come.
     allowed: Option<Allowed>,
     trailer: Option<Box<Header>>,
+    /// Makes the same body again; `None` where it cannot be made, and where its bytes are here.
+    maker: Option<Maker>,
 }
+
+type Maker = Arc<dyn Fn() -> Result<Body> + Send + Sync>;
 
 #[derive(Default)]
 enum State {
@@ -46,6 +50,8 @@ enum State {
     Ended,
     Streaming(Box<dyn Source>),
     Failed(Error),
+    /// It was sent, and something else reads it.
+    Spent,
 }
 
 #[derive(Clone, Copy)]
@@ -73,7 +79,75 @@ pub(crate) enum Frame {
 impl Body {
     /// No content at all (Go's `NoBody`).
     pub const fn empty() -> Body {
-        Body { state: State::Ended, ready: Bytes::new(), allowed: None, trailer: None }
+        Body { state: State::Ended, ready: Bytes::new(), allowed: None, trailer: None, maker: None }
+    }
+
+    /// A body that a client can send more than once (Go's `GetBody`): for a redirect with 307 or
+    /// 308, or on another connection when the first was dead. `make` is called now, and again
+    /// each time. Bodies in memory need none of this.
+    ///
+    /// ```
+    /// use nethttp::{Body, Bytes};
+    ///
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> nethttp::Result<()> {
+    /// let chunks = || tokio_stream(vec!["one, ", "two"]);
+    /// let mut body = Body::from_fn(move || Ok(Body::from_stream(chunks())))?;
+    /// let mut other = body.try_clone()?.expect("it can be made again");
+    /// assert_eq!(body.text().await?, other.text().await?);
+    /// # Ok(())
+    /// # }
+    /// # fn tokio_stream(items: Vec<&'static str>) -> impl futures_core::Stream<Item = Result<Bytes, std::io::Error>> {
+    /// #     struct Items(std::vec::IntoIter<&'static str>);
+    /// #     impl futures_core::Stream for Items {
+    /// #         type Item = Result<Bytes, std::io::Error>;
+    /// #         fn poll_next(mut self: std::pin::Pin<&mut Self>, _: &mut std::task::Context<'_>) -> std::task::Poll<Option<Self::Item>> {
+    /// #             std::task::Poll::Ready(self.0.next().map(|item| Ok(Bytes::from_static(item.as_bytes()))))
+    /// #         }
+    /// #     }
+    /// #     Items(items.into_iter())
+    /// # }
+    /// ```
+    ///
+    /// # Errors
+    /// Those of `make`.
+    pub fn from_fn(make: impl Fn() -> Result<Body> + Send + Sync + 'static) -> Result<Body> {
+        let mut body = make()?;
+        body.maker = Some(Arc::new(make));
+        Ok(body)
+    }
+
+    /// The same content once more, from its start: for a body in memory that nothing was read
+    /// of, and for one made with [`from_fn`](Body::from_fn). `None` for all others. Limits are
+    /// not taken over.
+    ///
+    /// # Errors
+    /// Those of the function that makes the body.
+    pub fn try_clone(&self) -> Result<Option<Body>> {
+        match (&self.maker, &self.state) {
+            (Some(make), _) => {
+                let mut body = make()?;
+                body.maker = Some(make.clone());
+                Ok(Some(body))
+            }
+            (None, State::Ended) if self.trailer.is_none() => Ok(Some(Body::from(self.ready.clone()))),
+            (None, _) => Ok(None),
+        }
+    }
+
+    /// Whether [`try_clone`](Body::try_clone) would have the content again.
+    pub fn is_replayable(&self) -> bool {
+        self.maker.is_some() || matches!(self.state, State::Ended)
+    }
+
+    /// Takes the body out, and leaves behind what can make it again.
+    pub(crate) fn take_replayable(&mut self) -> Body {
+        let left = match (&self.maker, &self.state) {
+            (Some(make), _) => Body { state: State::Spent, maker: Some(make.clone()), ..Body::empty() },
+            (None, State::Ended) => Body { ready: self.ready.clone(), ..Body::empty() },
+            (None, _) => Body { state: State::Spent, ..Body::empty() },
+        };
+        std::mem::replace(self, left)
     }
 
     /// A body of unknown length out of a stream of chunks. Empty chunks are passed over; an
@@ -163,7 +237,7 @@ impl Body {
         match &self.state {
             State::Ended => Some(ready),
             State::Streaming(source) => source.remaining()?.checked_add(ready),
-            State::Failed(_) => None,
+            State::Failed(_) | State::Spent => None,
         }
     }
 
@@ -194,6 +268,7 @@ impl Body {
             State::Streaming(source) => source,
             State::Ended => return Poll::Ready(None),
             State::Failed(error) => return Poll::Ready(Some(Err(error.again()))),
+            State::Spent => return Poll::Ready(Some(Err(Error::new(ErrorKind::TurnOver, "the body was sent")))),
         };
         match std::task::ready!(source.poll_frame(cx)) {
             Some(Ok(Frame::Data(chunk))) => Poll::Ready(Some(Ok(chunk))),

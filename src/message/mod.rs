@@ -4,9 +4,11 @@
 
 mod addr;
 mod body;
+mod coding;
 mod context;
 mod cookie;
 mod date;
+mod facts;
 mod form;
 mod header;
 mod known;
@@ -16,22 +18,28 @@ mod request;
 mod response;
 mod signal;
 mod sniff;
+mod timeouts;
+mod tls;
 
 pub use addr::Addr;
 pub use body::{Body, DEFAULT_MAX_TEXT_BYTES};
 pub use context::Context;
 pub use cookie::{Cookie, SameSite, parse_cookie, parse_set_cookie, set_cookie};
 pub use date::{format_time, parse_time};
+pub use facts::{Redirected, Timings};
 pub use form::Values;
 pub use header::{Header, canonical_header_key};
 pub use multipart::{Multipart, MultipartLimits, Part};
 pub use request::Request;
 pub use response::Response;
 pub use sniff::detect_content_type;
+pub use timeouts::Timeouts;
+pub use tls::{TlsInfo, TlsVersion};
 
 pub(crate) use body::{Frame, Source};
 pub(crate) use context::ConnContext;
 pub(crate) use date::append_now;
+pub(crate) use facts::Facts;
 pub(crate) use header::{has_control, is_token, is_token_byte, list_has};
 pub(crate) use known::Known;
 pub(crate) use signal::Signal;

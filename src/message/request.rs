@@ -13,6 +13,8 @@ use super::form::{Parsed, ReadAs, Values, malformed, query_pairs, query_value};
 use super::header::Header;
 use super::multipart::{BAD_BOUNDARY, Boundary, Multipart};
 use super::parameters::Parameterized;
+use super::timeouts::Timeouts;
+use super::tls::TlsInfo;
 use crate::error::{Error, ErrorKind, Result};
 
 /// An HTTP request: received by a server, or to be sent by a client.
@@ -42,8 +44,16 @@ pub struct Request {
     pub content_length: Option<u64>,
     /// Where the request came from.
     pub remote_addr: Addr,
-    /// Whether the peer wants the connection closed after this request.
+    /// Whether the connection closes after this request: on a server, whether the peer wants
+    /// that; on a client, whether to ask for it.
     pub close: bool,
+    /// The TLS session that the request came over; `None` without TLS, and on a client.
+    pub tls: Option<Arc<TlsInfo>>,
+    /// The trailer to send behind the body (RFC 9110 §6.5), for which the body is sent in chunks.
+    /// On a server trailers hang on the [`body`](Body::trailer), and this is empty.
+    pub trailer: Header,
+    /// Time limits of this request alone, for a client.
+    pub timeouts: Timeouts,
     /// The pattern that the mux matched; `None` before and without one.
     pub pattern: Option<Arc<str>>,
     /// Values that middleware puts there for handlers.
@@ -75,6 +85,9 @@ impl Request {
             body,
             remote_addr: Addr::unknown(),
             close: false,
+            tls: None,
+            trailer: Header::new(),
+            timeouts: Timeouts::default(),
             pattern: None,
             extensions: Extensions::new(),
             context: Context::background(),

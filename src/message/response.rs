@@ -1,10 +1,14 @@
 //! A response, the same on the server and on the client.
 
+use std::sync::Arc;
+
 use http::{StatusCode, Version};
 
 use super::body::Body;
 use super::cookie::{self, Cookie};
+use super::facts::Facts;
 use super::header::Header;
+use super::tls::TlsInfo;
 
 /// An HTTP response as a value: what a handler made with [`respond`](crate::respond) returns.
 ///
@@ -28,6 +32,10 @@ pub struct Response {
     /// The length of the content as announced; `None` when it is not known beforehand. Of no
     /// effect on a response that is to be sent: the body says its length.
     pub content_length: Option<u64>,
+    /// The TLS session that it came over; `None` without TLS, and on a server.
+    pub tls: Option<Arc<TlsInfo>>,
+    /// How it came; `None` for a response that was made by hand.
+    pub(crate) facts: Option<Box<Facts>>,
 }
 
 impl Response {
@@ -40,6 +48,8 @@ impl Response {
             header: Header::new(),
             content_length: body.remaining(),
             body,
+            tls: None,
+            facts: None,
         }
     }
 

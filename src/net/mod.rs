@@ -3,8 +3,12 @@
 mod async_read;
 mod buffers;
 mod deadline;
+#[cfg(feature = "client")]
+mod dial;
 mod io;
 mod listener;
+#[cfg(feature = "tls-no-provider")]
+mod tls;
 
 pub use listener::Listener;
 

@@ -11,7 +11,7 @@ use http::{Method, Uri};
 use super::line::{Line, LineState};
 use super::writer::ResponseWriter;
 use crate::h1::RequestParser;
-use crate::message::{Body, Context, Request};
+use crate::message::{Body, Context, Request, Timeouts};
 
 #[derive(Debug)]
 pub(crate) struct Desk {
@@ -78,6 +78,8 @@ impl Desk {
         request.pattern = None;
         request.path_values.clear();
         request.extensions.clear();
+        request.trailer.clear();
+        request.timeouts = Timeouts::default();
     }
 
     fn held(&mut self) -> usize {

@@ -1,0 +1,1 @@
+//! Connections that are kept, and who waits for one.

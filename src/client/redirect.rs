@@ -1,0 +1,1 @@
+//! What a redirect makes of a request, decided in one place.

@@ -1,0 +1,1 @@
+//! Text that becomes the URL of a request.

@@ -1,0 +1,1 @@
+//! Connections to others: names become addresses, and addresses connections.
