@@ -140,6 +140,12 @@ impl Body {
         self.maker.is_some() || matches!(self.state, State::Ended)
     }
 
+    /// All of the content at once, where it lies in memory and nothing limits it.
+    pub(crate) fn take_memory(&mut self) -> Option<Bytes> {
+        let whole = matches!(self.state, State::Ended) && self.allowed.is_none() && self.trailer.is_none();
+        whole.then(|| self.take_ready())
+    }
+
     /// Takes the body out, and leaves behind what can make it again.
     pub(crate) fn take_replayable(&mut self) -> Body {
         let left = match (&self.maker, &self.state) {

@@ -1,5 +1,7 @@
 //! What a client knows about how a response came.
 
+use std::any::Any;
+use std::sync::Arc;
 use std::time::Duration;
 
 use http::{StatusCode, Uri};
@@ -16,6 +18,8 @@ pub(crate) struct Facts {
     pub(crate) reused: bool,
     pub(crate) timings: Timings,
     pub(crate) history: Vec<Redirected>,
+    /// What the connection has become that speaks another protocol now; the client knows its type.
+    pub(crate) switched: Option<Arc<dyn Any + Send + Sync>>,
 }
 
 /// When the steps of an exchange were done, each counted from its start. A step that was not

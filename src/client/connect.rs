@@ -1,0 +1,195 @@
+//! How a connection is made: to the server or its proxy, through the proxy, with TLS over it.
+//!
+//! A dial runs in a task of its own. It belongs to the request that began it only in whom it tells
+//! of a failure: when that request is served otherwise, or given up, the connection is of use to
+//! the next one.
+
+use std::future::{Future, poll_fn};
+use std::pin::pin;
+use std::sync::Arc;
+use std::task::Poll;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use tokio::time::{Instant, timeout};
+
+use super::connection::{Connection, PoolSlot};
+use super::http1::{Http1, Made};
+use super::http2;
+use super::key::{Key, Offer, Scheme, with_port};
+use super::proxy::{self, ProxyUrl};
+use super::secure::Secure;
+use super::trace::Tracer;
+use super::watch::Watch;
+use crate::error::{Error, ErrorKind, Phase, Result};
+use crate::h1::HeadLimits;
+use crate::message::{Addr, Header, Response, TlsInfo};
+use crate::net::{self, Dial, DialTarget, Io, Stream};
+
+/// Sees a proxy's answer to CONNECT.
+pub type ConnectHook = Arc<dyn Fn(&Response) -> Result<()> + Send + Sync>;
+
+/// Makes connections by a transport's settings.
+pub(crate) struct Connector {
+    pub(crate) dialer: Arc<dyn Dial>,
+    pub(crate) secure: Arc<dyn Secure>,
+    pub(crate) connect_header: Header,
+    pub(crate) on_connect_response: Option<ConnectHook>,
+    pub(crate) head_limits: HeadLimits,
+    pub(crate) lifetime: Option<Duration>,
+}
+
+/// A connection that a request wants.
+pub(crate) struct Wanted {
+    pub(crate) key: Key,
+    pub(crate) tracer: Tracer,
+    pub(crate) connect_timeout: Option<Duration>,
+    pub(crate) tls_handshake_timeout: Option<Duration>,
+}
+
+/// A stream as far as it has come, and between whom it is.
+struct Reached {
+    stream: Box<dyn Stream>,
+    local_addr: Addr,
+    remote_addr: Addr,
+    tls: Option<Arc<TlsInfo>>,
+}
+
+impl Connector {
+    /// Dials in the background. The task ends with its time limits, or when nobody wants the
+    /// connection any more and idle ones are being closed.
+    pub(crate) fn start(self: &Arc<Connector>, wanted: Wanted, slot: PoolSlot) {
+        let connector = self.clone();
+        tokio::spawn(async move {
+            let outcome = {
+                let mut connecting = pin!(connector.connect(&wanted));
+                let mut abandoned = pin!(slot.abandoned());
+                poll_fn(|cx| match connecting.as_mut().poll(cx) {
+                    Poll::Ready(outcome) => Poll::Ready(Some(outcome)),
+                    Poll::Pending => abandoned.as_mut().poll(cx).map(|()| None),
+                })
+                .await
+            };
+            match outcome {
+                Some(Ok(connection)) => slot.established(connection),
+                Some(Err(error)) => slot.failed(error),
+                None => {}
+            }
+        });
+    }
+
+    async fn connect(&self, wanted: &Wanted) -> Result<Connection> {
+        let watch = Watch::new(wanted.tracer.clone());
+        let key = &wanted.key;
+        let reaching = self.reach(wanted, &watch);
+        let mut reached = within(wanted.connect_timeout, "connect_timeout", &watch, reaching).await?;
+        if let (Scheme::Https, Some(authority)) = (key.scheme, &key.authority) {
+            reached = self.handshake(wanted, &watch, reached, authority.host(), key.offer).await?;
+        }
+        self.complete(reached, &watch, key.offer).await
+    }
+
+    /// As far as TLS to the server: to the server itself, or through the proxy.
+    async fn reach(&self, wanted: &Wanted, watch: &Watch) -> Result<Reached> {
+        let key = &wanted.key;
+        let Some(proxy) = &key.proxy else {
+            let authority = key.authority.as_ref().ok_or_else(no_target)?;
+            let port = authority.port_u16().unwrap_or(key.scheme.port());
+            return self.dial(authority.host(), port, watch).await;
+        };
+        let mut reached = self.dial(proxy.host(), proxy.port(), watch).await?;
+        if proxy.has_tls() {
+            reached = self.handshake(wanted, watch, reached, proxy.host(), Offer::Http1).await?;
+            // It is the server's session that responses tell of.
+            reached.tls = None;
+        }
+        if let Some(authority) = &key.authority {
+            watch.enter(Phase::Proxy);
+            reached.stream = self.tunnel(proxy, reached.stream, &with_port(authority, key.scheme)).await?;
+        }
+        Ok(reached)
+    }
+
+    async fn dial(&self, host: &str, port: u16, watch: &Watch) -> Result<Reached> {
+        let connection = net::dial(&*self.dialer, &DialTarget::new(host, port).with_watch(watch)).await?;
+        watch.note_connected();
+        let (stream, local_addr, remote_addr) = connection.into_parts();
+        Ok(Reached { stream, local_addr, remote_addr, tls: None })
+    }
+
+    /// Lays TLS over the stream, within its own limit.
+    async fn handshake(
+        &self,
+        wanted: &Wanted,
+        watch: &Watch,
+        reached: Reached,
+        host: &str,
+        offer: Offer,
+    ) -> Result<Reached> {
+        watch.enter(Phase::Tls);
+        wanted.tracer.tell(|trace| trace.tls_handshake_start());
+        let securing = self.secure.secure(reached.stream, host, offer);
+        let secured = within(wanted.tls_handshake_timeout, "tls_handshake_timeout", watch, securing).await;
+        if wanted.tracer.is_on() {
+            let told = secured.as_ref().map(|(_, info)| info.clone()).map_err(Error::again);
+            wanted.tracer.tell(|trace| trace.tls_handshake_done(&told));
+        }
+        let (stream, info) = secured?;
+        watch.note_secured();
+        Ok(Reached { stream, tls: Some(info), ..reached })
+    }
+
+    /// A way through the proxy to the target.
+    async fn tunnel(&self, proxy: &ProxyUrl, stream: Box<dyn Stream>, target: &str) -> Result<Box<dyn Stream>> {
+        let mut io = Io::boxed(stream);
+        if proxy.speaks_http() {
+            let response =
+                proxy::tunnel(&mut io, target, &self.connect_header, proxy.authorization().as_deref(), &self.head_limits);
+            let response = response.await?;
+            if let Some(hook) = &self.on_connect_response {
+                hook(&response)?;
+            }
+            proxy::require_success(&response)?;
+        } else {
+            proxy::socks5(&mut io, proxy, target).await?;
+        }
+        Ok(io.into_stream())
+    }
+
+    async fn complete(&self, reached: Reached, watch: &Watch, offer: Offer) -> Result<Connection> {
+        let Reached { stream, local_addr, remote_addr, tls } = reached;
+        let negotiated = tls.as_ref().is_some_and(|tls| tls.alpn.as_deref() == Some(b"h2"));
+        let (resolved, connected, secured) = watch.moments();
+        let made = Arc::new(Made { local_addr, remote_addr, tls, resolved, connected, secured });
+        let expires = self.lifetime.map(|lifetime| Instant::now() + with_jitter(lifetime));
+        if negotiated || offer == Offer::Http2 {
+            let shared = http2::connect(stream, made, expires, &self.head_limits).await?;
+            return Ok(Connection::Shared(shared));
+        }
+        Ok(Connection::Http1(Box::new(Http1::new(Io::boxed(stream), made, expires))))
+    }
+}
+
+fn no_target() -> Error {
+    Error::new(ErrorKind::Invalid, "there is nowhere to connect to")
+}
+
+/// Waits no longer than that; the error says for what.
+async fn within<T>(
+    limit: Option<Duration>,
+    name: &'static str,
+    watch: &Watch,
+    doing: impl Future<Output = Result<T>>,
+) -> Result<T> {
+    let Some(limit) = limit else { return doing.await };
+    match timeout(limit, doing).await {
+        Ok(done) => done,
+        Err(_) => Err(Error::over_limit(watch.phase(), name, limit)),
+    }
+}
+
+/// Up to a tenth less, so that connections made together do not end together. Chance enough is in
+/// the clock.
+fn with_jitter(lifetime: Duration) -> Duration {
+    let nanos = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.subsec_nanos());
+    lifetime.saturating_sub(lifetime / 10 * (nanos / 1_000 % 1_000) / 1_000)
+}

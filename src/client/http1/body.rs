@@ -1,0 +1,229 @@
+//! The body of a response: it owns the exchange, and with it the connection.
+
+use std::future::poll_fn;
+use std::sync::{Mutex, PoisonError};
+use std::task::{Context, Poll, Waker, ready};
+use std::time::Duration;
+
+use tokio::time::{Instant, timeout};
+
+use super::exchange::Exchange;
+use super::upgraded::{Switched, SwitchedBody};
+use crate::error::{Error, Phase, Result};
+use crate::h1::{Framing, ReceivedHead, Switch};
+use crate::message::{Body, Facts, Frame, Response, Source};
+use crate::net::Content;
+
+/// A body that is dropped early is read on to its end, up to this many bytes and for this long,
+/// so that its connection can be kept (Go's numbers).
+const DRAIN_BYTES: u64 = 256 * 1024;
+const DRAIN_TIME: Duration = Duration::from_millis(50);
+/// How long a response that is over waits for the rest of its request to be sent.
+const SETTLE_TIME: Duration = Duration::from_millis(50);
+
+/// Gives the response its body and its facts. Where all of it is here already, the connection is
+/// given back before the response is handed out.
+pub(super) fn attach(mut exchange: Exchange, head: ReceivedHead, mut response: Response) -> Response {
+    let facts = facts_of(&mut exchange);
+    response.tls = exchange.http1().made.tls.clone();
+    response.facts = Some(Box::new(facts));
+    if head.switches != Switch::No {
+        return switched(exchange, response);
+    }
+    let reusable = exchange.asked.keeps && head.keep_alive && head.framing != Framing::UntilClose;
+    if reusable && exchange.upload.waits() {
+        // The server did not want to see the body first, and still counts on it (Go's rule).
+        exchange.upload.proceed();
+    }
+    let mut content = Content::framed(&head.framing);
+    exchange.http1().io.read_deadline.set(None);
+    if exchange.is_sent() {
+        if let Some(whole) = content.take_whole(&mut exchange.http1().io) {
+            exchange.settle(reusable);
+            response.body = Body::from(whole);
+            return response;
+        }
+    }
+    let reading = Reading { exchange, content, reusable, stalls: false };
+    response.body = Body::from_source(ExchangeBody::new(reading));
+    response
+}
+
+fn facts_of(exchange: &mut Exchange) -> Facts {
+    let mut timings = exchange.asked.clock.timings;
+    let http1 = exchange.http1();
+    let made = &http1.made;
+    let reused = http1.served > 1;
+    if !reused {
+        timings.resolved = made.resolved;
+        timings.connected = made.connected;
+        timings.secured = made.secured;
+    }
+    Facts {
+        local_addr: Some(made.local_addr.clone()),
+        remote_addr: Some(made.remote_addr.clone()),
+        reused,
+        timings,
+        ..Facts::default()
+    }
+}
+
+/// 101, and 2xx to CONNECT: the bytes are no longer HTTP. They are read as the body, or taken
+/// over with [`Response::upgrade`].
+fn switched(exchange: Exchange, mut response: Response) -> Response {
+    let stream = Switched::new(exchange);
+    if let Some(facts) = &mut response.facts {
+        facts.switched = Some(stream.clone());
+    }
+    response.content_length = None;
+    response.body = Body::from_source(SwitchedBody(stream));
+    response
+}
+
+/// The content of a response while it comes.
+struct Reading {
+    exchange: Exchange,
+    content: Content,
+    /// Whether the connection may be kept, as far as the two heads say.
+    reusable: bool,
+    /// Since when the peer sends nothing, while somebody waits for it.
+    stalls: bool,
+}
+
+impl Reading {
+    fn poll_frame(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Frame>>> {
+        // The response may depend on the rest of the request. What the request's body fails with
+        // is not this body's error: the server sees it, and says what it thinks of it.
+        if self.exchange.poll_upload(cx).is_err() {
+            self.reusable = false;
+        }
+        let io = &mut self.exchange.http1().io;
+        match self.content.poll(io, cx) {
+            Poll::Ready(frame) => {
+                self.stalls = false;
+                Poll::Ready(frame)
+            }
+            Poll::Pending => self.poll_stall(cx),
+        }
+    }
+
+    fn poll_stall(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Frame>>> {
+        let Some(stall) = self.exchange.asked.stall_timeout else { return Poll::Pending };
+        let io = &mut self.exchange.http1().io;
+        if !self.stalls {
+            self.stalls = true;
+            io.read_deadline.set(Some(Instant::now() + stall));
+        }
+        ready!(io.read_deadline.poll(cx));
+        Poll::Ready(Some(Err(Error::over_limit(Phase::Body, "stall_timeout", stall))))
+    }
+
+    /// Whether nothing of either message is still to come.
+    fn is_over(&self) -> bool {
+        self.content.is_over() && self.exchange.is_sent()
+    }
+
+    /// Reads what nobody wants to its end, if it is not far, and sees the request off.
+    async fn rescue(mut self) {
+        if timeout(DRAIN_TIME, poll_fn(|cx| self.poll_rest(cx, &mut { DRAIN_BYTES }))).await == Ok(true) {
+            self.settle();
+        }
+    }
+
+    /// Ready with whether the connection can be kept.
+    fn poll_rest(&mut self, cx: &mut Context<'_>, left: &mut u64) -> Poll<bool> {
+        loop {
+            if self.is_over() {
+                return Poll::Ready(true);
+            }
+            if self.exchange.is_unsendable() {
+                return Poll::Ready(false);
+            }
+            match ready!(self.poll_frame(cx)) {
+                None | Some(Ok(Frame::Trailer(_))) if self.exchange.is_sent() => return Poll::Ready(true),
+                None | Some(Ok(Frame::Trailer(_))) => return Poll::Pending,
+                Some(Ok(Frame::Data(chunk))) => match left.checked_sub(chunk.len() as u64) {
+                    Some(rest) => *left = rest,
+                    None => return Poll::Ready(false),
+                },
+                Some(Err(_)) => return Poll::Ready(false),
+            }
+        }
+    }
+
+    /// Whether it is worth trying: the end may be near, and the connection is good.
+    fn may_be_rescued(&self) -> bool {
+        let near = self.content.remaining().is_none_or(|left| left <= DRAIN_BYTES);
+        self.reusable && near && !self.exchange.is_unsendable()
+    }
+
+    fn settle(self) {
+        self.exchange.settle(self.reusable);
+    }
+}
+
+/// Behind a lock that is never taken: it only makes the exchange `Sync`. Empty once the
+/// connection was given back or given up.
+struct ExchangeBody(Mutex<Option<Box<Reading>>>);
+
+impl ExchangeBody {
+    fn new(reading: Reading) -> ExchangeBody {
+        ExchangeBody(Mutex::new(Some(Box::new(reading))))
+    }
+
+    fn reading(&mut self) -> &mut Option<Box<Reading>> {
+        self.0.get_mut().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Source for ExchangeBody {
+    fn poll_frame(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Frame>>> {
+        let slot = self.reading();
+        let Some(reading) = slot else { return Poll::Ready(None) };
+        let frame = ready!(reading.poll_frame(cx));
+        let whole = matches!(frame, None | Some(Ok(Frame::Trailer(_))));
+        if matches!(frame, Some(Err(_))) {
+            *slot = None;
+        } else if reading.is_over() {
+            // At once, with the last byte: who asks again next finds this connection.
+            if let Some(reading) = slot.take() {
+                reading.settle();
+            }
+        } else if whole {
+            // Nobody waits here for the rest of the request.
+            if let Some(reading) = slot.take() {
+                rescue_later(reading);
+            }
+        }
+        Poll::Ready(frame)
+    }
+
+    fn remaining(&self) -> Option<u64> {
+        let reading = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        reading.as_ref().map_or(Some(0), |reading| reading.content.remaining())
+    }
+}
+
+impl Drop for ExchangeBody {
+    fn drop(&mut self) {
+        let Some(mut reading) = self.reading().take() else { return };
+        if !reading.may_be_rescued() {
+            return;
+        }
+        // What is here already costs nothing.
+        let mut cx = Context::from_waker(Waker::noop());
+        match reading.poll_rest(&mut cx, &mut { DRAIN_BYTES }) {
+            Poll::Ready(true) => reading.settle(),
+            Poll::Ready(false) => {}
+            Poll::Pending => rescue_later(reading),
+        }
+    }
+}
+
+/// In a task that ends itself: it reads no longer than [`DRAIN_TIME`]. Outside a runtime the
+/// connection is closed instead.
+fn rescue_later(reading: Box<Reading>) {
+    if let (true, Ok(runtime)) = (reading.may_be_rescued(), tokio::runtime::Handle::try_current()) {
+        runtime.spawn(reading.rescue());
+    }
+}

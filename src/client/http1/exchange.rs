@@ -1,0 +1,321 @@
+//! One exchange: a request written and the head of its response read, polled together.
+
+use std::future::poll_fn;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::task::{Context, Poll, ready};
+use std::time::Duration;
+
+use bytes::Buf;
+use http::StatusCode;
+use tokio::time::Instant;
+
+use super::super::clock::Clock;
+use super::super::connection::{Connection, PoolPlace};
+use super::super::outbound::Outbound;
+use super::super::trace::Tracer;
+use super::body;
+use super::connection::Http1;
+use super::upload::{self, Progress, Upload};
+use crate::error::{Error, ErrorKind, Phase, Refusal, Result, Sent};
+use crate::h1::{AskedBy, Framing, HeadLimits, ReceivedHead, Switch};
+use crate::message::Response;
+use crate::net::Deadline;
+
+/// What an exchange must know beside its bytes.
+#[derive(Clone, Debug)]
+pub(crate) struct Asked {
+    pub(crate) by: AskedBy,
+    pub(crate) head_limits: HeadLimits,
+    pub(crate) response_header_timeout: Option<Duration>,
+    pub(crate) expect_continue_timeout: Option<Duration>,
+    pub(crate) stall_timeout: Option<Duration>,
+    /// Whether the connection may serve another exchange afterwards.
+    pub(crate) keeps: bool,
+    pub(crate) tracer: Tracer,
+    pub(crate) clock: Clock,
+}
+
+/// Why an exchange failed before it had a response.
+#[derive(Debug)]
+pub(crate) struct Failed {
+    pub(crate) error: Error,
+    pub(crate) sent: Sent,
+    /// Not one byte of a response came, on a connection that had served before: it was dead, most
+    /// likely, before the request reached it.
+    pub(crate) stale: bool,
+}
+
+pub(crate) struct Exchange {
+    http1: Box<Http1>,
+    /// What the connection counts for in the pool: free again after it.
+    place: PoolPlace,
+    pub(super) upload: Upload,
+    pub(super) asked: Asked,
+    sending: Sending,
+    /// When a body goes without its `100 Continue`.
+    continue_deadline: Deadline,
+    /// What the interim heads have used up of the head's limit.
+    interim_bytes: usize,
+    /// When the socket last took something, while it takes nothing.
+    write_waits: bool,
+}
+
+enum Sending {
+    Begun,
+    HeadWritten,
+    Done,
+    Failed(Error),
+}
+
+impl Exchange {
+    /// Begins with an encoded head.
+    pub(crate) fn begin(mut http1: Box<Http1>, place: PoolPlace, outbound: Outbound<'_>) -> Exchange {
+        let mut head = std::mem::take(&mut http1.memory);
+        outbound.encode(&mut head);
+        http1.served += 1;
+        let Outbound { request, plan, body, asked, .. } = outbound;
+        let upload = Upload::new(head, body, plan.outgoing, &request.trailer, plan.waits_for_continue);
+        Exchange {
+            http1,
+            place,
+            upload,
+            asked,
+            sending: Sending::Begun,
+            continue_deadline: Deadline::default(),
+            interim_bytes: 0,
+            write_waits: false,
+        }
+    }
+
+    /// Writes the request and reads until the final head is there. The response's body owns the
+    /// exchange from then on. Dropped before, it closes the connection.
+    pub(crate) async fn run(mut self) -> Result<Response, Failed> {
+        let mut response = Response::new(());
+        let head = poll_fn(|cx| self.poll_head(&mut response, cx)).await;
+        match head {
+            Ok(head) => Ok(body::attach(self, head, response)),
+            Err(error) => {
+                let first = self.http1().served == 1;
+                let silent = self.interim_bytes == 0 && !self.http1_has_input();
+                let stale = !first && silent && !error.is_timeout();
+                Err(Failed { sent: self.upload.sent(), stale, error })
+            }
+        }
+    }
+
+    fn poll_head(&mut self, response: &mut Response, cx: &mut Context<'_>) -> Poll<Result<ReceivedHead>> {
+        self.poll_upload(cx)?;
+        loop {
+            if let Some(head) = self.parse(response)? {
+                if head.is_interim(response.status) {
+                    self.note_interim(&head, response)?;
+                    // What waited for it may go out now.
+                    self.poll_upload(cx)?;
+                    continue;
+                }
+                self.asked.clock.note_head();
+                return Poll::Ready(Ok(head));
+            }
+            ready!(self.poll_more(cx))?;
+        }
+    }
+
+    /// Sends on, as far as it goes. A connection that takes no more is no reason to give up: the
+    /// response may be there already, and say why.
+    ///
+    /// # Errors
+    /// The body's own.
+    pub(super) fn poll_upload(&mut self, cx: &mut Context<'_>) -> Result<()> {
+        if matches!(self.sending, Sending::Done | Sending::Failed(_)) {
+            return Ok(());
+        }
+        loop {
+            let polled = self.upload.poll(&mut self.http1.io, cx);
+            self.note_head_written();
+            match polled {
+                Poll::Ready(Ok(Progress::Done)) => self.note_sent(),
+                Poll::Ready(Ok(Progress::Waits)) => {
+                    if self.poll_continue(cx).is_pending() {
+                        return Ok(());
+                    }
+                    self.upload.proceed();
+                    continue;
+                }
+                Poll::Ready(Err(upload::Failed::Body(error))) => return Err(error),
+                Poll::Ready(Err(upload::Failed::Write(error))) => self.note_write_failed(error),
+                Poll::Pending => self.poll_write_stall(cx),
+            }
+            return Ok(());
+        }
+    }
+
+    fn note_head_written(&mut self) {
+        if matches!(self.sending, Sending::Begun) && self.upload.wrote_head() {
+            self.sending = Sending::HeadWritten;
+            self.asked.clock.note_wrote_head();
+            self.asked.tracer.tell(|trace| trace.wrote_headers());
+        }
+    }
+
+    /// From now on the response is waited for.
+    fn note_sent(&mut self) {
+        self.sending = Sending::Done;
+        self.asked.clock.note_wrote_request();
+        self.asked.tracer.tell(|trace| trace.wrote_request(&Ok(())));
+        self.await_response();
+    }
+
+    fn note_write_failed(&mut self, error: Error) {
+        if self.asked.tracer.is_on() {
+            let told = Err(error.again());
+            self.asked.tracer.tell(|trace| trace.wrote_request(&told));
+        }
+        self.sending = Sending::Failed(error);
+        self.await_response();
+    }
+
+    fn await_response(&mut self) {
+        let until = self.asked.response_header_timeout.map(|limit| Instant::now() + limit);
+        self.http1().io.read_deadline.set(until);
+    }
+
+    /// Waits for `100 Continue`, no longer than is allowed.
+    fn poll_continue(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        if !self.continue_deadline.is_set() {
+            self.asked.tracer.tell(|trace| trace.wait_100_continue());
+            let limit = self.asked.expect_continue_timeout.unwrap_or_default();
+            self.continue_deadline.set(Some(Instant::now() + limit));
+        }
+        self.continue_deadline.poll(cx)
+    }
+
+    /// A peer that takes nothing for too long is given up like one that has left.
+    fn poll_write_stall(&mut self, cx: &mut Context<'_>) {
+        let Some(stall) = self.asked.stall_timeout else { return };
+        let writes = self.upload.is_writing();
+        let begins = writes && !self.write_waits;
+        self.write_waits = writes;
+        let io = &mut self.http1.io;
+        if begins || self.upload.made_progress() {
+            io.write_deadline.set(Some(Instant::now() + stall));
+        }
+        if writes && io.write_deadline.poll(cx).is_ready() {
+            self.note_write_failed(Error::over_limit(Phase::Write, "stall_timeout", stall));
+        }
+    }
+
+    fn parse(&mut self, response: &mut Response) -> Result<Option<ReceivedHead>> {
+        let interim_bytes = self.interim_bytes;
+        let Asked { by, mut head_limits, .. } = self.asked;
+        head_limits.max_bytes = head_limits.max_bytes.saturating_sub(interim_bytes);
+        let Http1 { io, parser, .. } = self.http1();
+        if io.input.is_empty() {
+            return Ok(None);
+        }
+        let head = parser.parse(&io.input, &head_limits, by, response).map_err(in_head)?;
+        if let Some(head) = &head {
+            io.input.advance(head.consumed.min(io.input.len()));
+        }
+        Ok(head)
+    }
+
+    /// An informational response: told, and counted unless somebody else does.
+    fn note_interim(&mut self, head: &ReceivedHead, response: &Response) -> Result<()> {
+        if !self.asked.tracer.is_on() {
+            self.interim_bytes = self.interim_bytes.saturating_add(head.consumed);
+        } else {
+            self.interim_bytes = self.interim_bytes.max(1);
+        }
+        self.asked.tracer.informational(response.status, &response.header)?;
+        if response.status == StatusCode::CONTINUE {
+            self.asked.tracer.tell(|trace| trace.got_100_continue());
+            self.upload.proceed();
+        }
+        Ok(())
+    }
+
+    /// Reads more of the head.
+    fn poll_more(&mut self, cx: &mut Context<'_>) -> Poll<Result<()>> {
+        let is_first = self.interim_bytes == 0 && !self.http1_has_input();
+        let io = &mut self.http1.io;
+        match io.poll_fill(cx) {
+            Poll::Ready(Ok(1..)) => {
+                if is_first {
+                    self.asked.clock.note_first_byte();
+                    self.asked.tracer.tell(|trace| trace.got_first_response_byte());
+                }
+                Poll::Ready(Ok(()))
+            }
+            Poll::Ready(Ok(0)) => Poll::Ready(Err(self.no_response(None))),
+            Poll::Ready(Err(error)) => Poll::Ready(Err(self.no_response(Some(error)))),
+            Poll::Pending => {
+                if matches!(self.sending, Sending::Begun | Sending::HeadWritten) {
+                    return Poll::Pending;
+                }
+                ready!(io.read_deadline.poll(cx));
+                let limit = self.asked.response_header_timeout.unwrap_or_default();
+                Poll::Ready(Err(Error::over_limit(Phase::Head, "response_header_timeout", limit)))
+            }
+        }
+    }
+
+    /// The connection ended without a response. What went wrong first says most.
+    fn no_response(&mut self, error: Option<std::io::Error>) -> Error {
+        match (std::mem::replace(&mut self.sending, Sending::Done), error) {
+            (Sending::Failed(error), _) => error,
+            (_, Some(error)) => Error::from(error).during(Phase::Head),
+            (_, None) => {
+                let text = if self.http1_has_input() || self.interim_bytes > 0 {
+                    "the server closed the connection in the middle of its answer"
+                } else {
+                    "the server closed the connection without an answer"
+                };
+                Error::new(ErrorKind::CutOff, text).during(Phase::Head)
+            }
+        }
+    }
+
+    pub(super) fn http1(&mut self) -> &mut Http1 {
+        &mut self.http1
+    }
+
+    /// Ends it: the connection is given back where that can be, and closed where not.
+    pub(super) fn settle(self, reusable: bool) {
+        let Exchange { mut http1, place, upload, asked, .. } = self;
+        let keeps = reusable && http1.io.input.is_empty() && !http1.io.ended;
+        if asked.keeps {
+            asked.tracer.tell(|trace| trace.put_idle_conn(keeps));
+        }
+        if keeps {
+            http1.memory = upload.into_memory();
+            http1.io.read_deadline.set(None);
+            http1.io.write_deadline.set(None);
+            place.give_back(Connection::Http1(http1));
+        }
+    }
+
+    /// The connection, which speaks something else from now on, and its place in the pool's count.
+    pub(super) fn into_parts(self) -> (Box<Http1>, PoolPlace) {
+        (self.http1, self.place)
+    }
+
+    fn http1_has_input(&mut self) -> bool {
+        !self.http1().io.input.is_empty()
+    }
+
+    /// Whether everything was sent.
+    pub(super) fn is_sent(&self) -> bool {
+        matches!(self.sending, Sending::Done)
+    }
+
+    /// Whether the request cannot be completed any more.
+    pub(super) fn is_unsendable(&self) -> bool {
+        matches!(self.sending, Sending::Failed(_))
+    }
+}
+
+fn in_head(refusal: Refusal) -> Error {
+    // The status of a refusal is for a peer that asked; this one answered.
+    Error::new(ErrorKind::Refused, refusal.reason).during(Phase::Head)
+}

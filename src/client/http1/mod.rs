@@ -1,0 +1,16 @@
+//! HTTP/1.1 as a client speaks it: one exchange after the other on a connection.
+//!
+//! No task of its own reads or writes. The future of who asks writes the request and reads the
+//! response's head, both polled together; then the response's body owns the connection and gives
+//! it back to the pool when it ends.
+
+mod body;
+mod connection;
+mod exchange;
+mod upload;
+mod upgraded;
+
+pub use upgraded::Upgraded;
+
+pub(crate) use connection::{Http1, Made};
+pub(crate) use exchange::{Asked, Exchange};

@@ -1,0 +1,140 @@
+//! A connection that speaks another protocol now: behind a 101, or a 2xx to CONNECT.
+
+use std::fmt;
+use std::io::{self, IoSlice};
+use std::pin::Pin;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::task::{Context, Poll, ready};
+
+use bytes::{Buf, Bytes};
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+
+use super::super::connection::PoolPlace;
+use super::connection::Http1;
+use super::exchange::Exchange;
+use crate::error::{Error, ErrorKind, Phase, Result};
+use crate::message::{Frame, Response, Source};
+use crate::net::Io;
+
+/// A connection that was taken over from a response: raw bytes both ways.
+///
+/// What came with the response's head is read first. A shutdown says that nothing more comes and
+/// leaves the other direction open. Dropped, it closes the connection. It counts against
+/// [`max_conns_per_host`](crate::Transport::max_conns_per_host) until then.
+pub struct Upgraded(Box<Http1>, #[expect(dead_code, reason = "freed when this is dropped")] PoolPlace);
+
+impl Response {
+    /// Takes the connection over (RFC 9110 §7.8), after a 101 to a request with `Upgrade` and
+    /// after a 2xx to CONNECT. What of it was read as the body is gone; the body reads as an
+    /// error afterwards.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Unsupported`] where the connection still speaks HTTP, and when it was taken
+    /// before.
+    ///
+    /// ```no_run
+    /// use nethttp::{Client, Request, StatusCode};
+    /// use tokio::io::AsyncWriteExt;
+    ///
+    /// # async fn example(client: Client) -> nethttp::Result<()> {
+    /// let mut request = Request::get("http://127.0.0.1:8000/echo")?;
+    /// request.header.set("Connection", "Upgrade");
+    /// request.header.set("Upgrade", "echo");
+    /// let mut response = client.send(request).await?;
+    /// assert_eq!(response.status, StatusCode::SWITCHING_PROTOCOLS);
+    /// response.upgrade()?.write_all(b"hello").await?;
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn upgrade(&mut self) -> Result<Upgraded> {
+        let switched = self.facts.as_ref().and_then(|facts| facts.switched.clone());
+        let switched = switched.and_then(|switched| switched.downcast::<Switched>().ok());
+        let taken = switched.and_then(|switched| switched.lock().take());
+        taken.ok_or_else(|| Error::new(ErrorKind::Unsupported, "the connection cannot be taken over"))
+    }
+}
+
+/// The connection while it is both a response's body and there to be taken.
+pub(super) struct Switched(Mutex<Option<Upgraded>>);
+
+impl Switched {
+    pub(super) fn new(exchange: Exchange) -> Arc<Switched> {
+        let (http1, place) = exchange.into_parts();
+        Arc::new(Switched(Mutex::new(Some(Upgraded(http1, place)))))
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Option<Upgraded>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// The bytes as the body of the response, until the connection ends.
+pub(super) struct SwitchedBody(pub(super) Arc<Switched>);
+
+/// What one read asks for.
+const READ: usize = 64 * 1024;
+
+impl Source for SwitchedBody {
+    fn poll_frame(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Frame>>> {
+        let mut taken = self.0.lock();
+        let Some(upgraded) = &mut *taken else {
+            let error = Error::new(ErrorKind::Hijacked, "the connection of this body was taken over");
+            return Poll::Ready(Some(Err(error)));
+        };
+        let io = upgraded.io();
+        if !io.input.is_empty() {
+            let here = io.input.split().freeze();
+            return Poll::Ready(Some(Ok(Frame::Data(here))));
+        }
+        let chunk: Bytes = ready!(io.poll_read(cx, READ)).map_err(|error| Error::from(error).during(Phase::Body))?;
+        Poll::Ready((!chunk.is_empty()).then_some(Ok(Frame::Data(chunk))))
+    }
+
+    fn remaining(&self) -> Option<u64> {
+        None
+    }
+}
+
+impl Upgraded {
+    fn io(&mut self) -> &mut Io {
+        &mut self.0.io
+    }
+}
+
+impl AsyncRead for Upgraded {
+    fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+        let io = self.io();
+        if io.input.is_empty() {
+            let chunk = ready!(io.poll_read(cx, buf.remaining()))?;
+            buf.put_slice(&chunk);
+            return Poll::Ready(Ok(()));
+        }
+        let here = io.input.len().min(buf.remaining());
+        buf.put_slice(io.input.get(..here).unwrap_or_default());
+        io.input.advance(here);
+        Poll::Ready(Ok(()))
+    }
+}
+
+impl AsyncWrite for Upgraded {
+    fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
+        if buf.is_empty() {
+            return Poll::Ready(Ok(0));
+        }
+        self.io().poll_write(cx, &[IoSlice::new(buf)])
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        self.io().poll_flush(cx)
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        self.io().poll_shutdown(cx)
+    }
+}
+
+impl fmt::Debug for Upgraded {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Upgraded").field("remote_addr", &self.0.made.remote_addr).finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,1 @@
+//! HTTP/2 as a client speaks it: many exchanges on one connection.

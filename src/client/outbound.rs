@@ -1,0 +1,172 @@
+//! A request as it will be sent, decided before there is a connection.
+
+use std::time::Duration;
+
+use http::header::PROXY_AUTHORIZATION;
+use http::{Method, Uri};
+
+use super::clock::Clock;
+use super::connect::Wanted;
+use super::http1::Asked;
+use super::key::{Key, Offer, Scheme, authority_of};
+use super::proxy::ProxyUrl;
+use super::trace::Tracer;
+use super::transport::Transport;
+use crate::error::{Error, ErrorKind, Result};
+use crate::h1::{self, AskedBy, ConnectionField, HeadLimits, Outgoing, RequestToSend, SentTarget};
+use crate::message::{Body, Request};
+
+/// What is decided of a request once, whatever connection it takes.
+pub(crate) struct Plan {
+    pub(crate) key: Key,
+    pub(crate) host: String,
+    pub(crate) outgoing: Outgoing,
+    form: Form,
+    /// Content codings to ask for, which are decoded again.
+    pub(crate) accept_encoding: Option<&'static str>,
+    pub(crate) waits_for_continue: bool,
+    /// Whether the connection may be kept afterwards.
+    pub(crate) keeps: bool,
+    pub(crate) limits: Limits,
+}
+
+/// The form of the target (RFC 9112 §3.2).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Form {
+    Origin,
+    /// To an HTTP proxy, for a plain HTTP server.
+    Absolute,
+    /// CONNECT.
+    Authority,
+}
+
+/// Time limits, resolved: `None` is no limit.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Limits {
+    pub(crate) connect: Option<Duration>,
+    pub(crate) tls_handshake: Option<Duration>,
+    pub(crate) response_header: Option<Duration>,
+    pub(crate) expect_continue: Option<Duration>,
+    pub(crate) stall: Option<Duration>,
+}
+
+/// One attempt to send a request.
+pub(crate) struct Outbound<'a> {
+    pub(crate) request: &'a Request,
+    pub(crate) plan: &'a Plan,
+    pub(crate) body: Body,
+    pub(crate) asked: Asked,
+    pub(crate) user_agent: &'a str,
+}
+
+impl Plan {
+    /// # Errors
+    /// [`ErrorKind::Invalid`] for what may not be sent; nothing was.
+    pub(crate) fn new(transport: &Transport, request: &Request) -> Result<Plan> {
+        let scheme = Scheme::of(&request.uri)?;
+        let authority = authority_of(&request.uri, scheme)?;
+        let host = if request.host.is_empty() { authority.as_str().to_owned() } else { request.host.clone() };
+        h1::check_request(&request.method, &request.uri, &host, &request.header, &request.trailer)?;
+        let outgoing = outgoing(request)?;
+        let proxy = transport.proxy.choose(&request.uri)?;
+        let absolute = scheme == Scheme::Http && proxy.as_ref().is_some_and(|proxy| proxy.speaks_http());
+        let form = match request.method {
+            Method::CONNECT => Form::Authority,
+            _ if absolute => Form::Absolute,
+            _ => Form::Origin,
+        };
+        let authority = (form != Form::Absolute).then_some(authority);
+        let has_content = !matches!(outgoing, Outgoing::None | Outgoing::Length(0));
+        let upgrades = request.header.contains("Upgrade");
+        let offer = transport.offer(scheme, upgrades || form != Form::Origin);
+        let limits = transport.limits(&request.timeouts);
+        Ok(Plan {
+            key: Key { scheme, authority, proxy, offer },
+            host,
+            outgoing,
+            form,
+            accept_encoding: transport.accept_encoding(request),
+            waits_for_continue: has_content
+                && limits.expect_continue.is_some()
+                && request.header.has_token("Expect", "100-continue"),
+            keeps: !request.close && !transport.disable_keep_alives && !request.header.has_token("Connection", "close"),
+            limits,
+        })
+    }
+
+    /// The connection that is wanted, for who makes it.
+    pub(crate) fn wanted(&self, tracer: &Tracer) -> Wanted {
+        Wanted {
+            key: self.key.clone(),
+            tracer: tracer.clone(),
+            connect_timeout: self.limits.connect,
+            tls_handshake_timeout: self.limits.tls_handshake,
+        }
+    }
+
+    pub(crate) fn asked(&self, method: &Method, head_limits: HeadLimits, tracer: Tracer, clock: Clock) -> Asked {
+        Asked {
+            by: match *method {
+                Method::HEAD => AskedBy::Head,
+                Method::CONNECT => AskedBy::Connect,
+                _ => AskedBy::Other,
+            },
+            head_limits,
+            response_header_timeout: self.limits.response_header,
+            expect_continue_timeout: self.limits.expect_continue,
+            stall_timeout: self.limits.stall,
+            keeps: self.keeps,
+            tracer,
+            clock,
+        }
+    }
+}
+
+/// How the content is delimited, from what is known of it.
+fn outgoing(request: &Request) -> Result<Outgoing> {
+    let declared = match request.header.get("Content-Length") {
+        Some(text) => Some(text.trim().parse().map_err(|_| {
+            Error::new(ErrorKind::Invalid, "the Content-Length of the header is no length")
+        })?),
+        None => request.content_length,
+    };
+    h1::outgoing_request(&request.method, declared, request.body.remaining(), !request.trailer.is_empty())
+}
+
+impl Outbound<'_> {
+    /// Appends the head as HTTP/1.1 has it.
+    pub(crate) fn encode(&self, out: &mut Vec<u8>) {
+        let Outbound { request, plan, .. } = self;
+        let target = match plan.form {
+            Form::Origin => SentTarget::Origin(&request.uri),
+            Form::Absolute => SentTarget::Absolute(&request.uri),
+            Form::Authority => SentTarget::Authority(&plan.host),
+        };
+        let absolute = (plan.form == Form::Absolute).then_some(plan.key.proxy.as_deref()).flatten();
+        let credentials = absolute.and_then(ProxyUrl::authorization);
+        let credentials = credentials.filter(|_| !request.header.contains(PROXY_AUTHORIZATION.as_str()));
+        let closes = !plan.keeps && !request.header.contains("Upgrade");
+        h1::encode_request_head(
+            out,
+            &RequestToSend {
+                method: &request.method,
+                target,
+                host: &plan.host,
+                header: &request.header,
+                trailer: &request.trailer,
+                outgoing: plan.outgoing,
+                connection: if closes { ConnectionField::Close } else { ConnectionField::Nothing },
+                accept_encoding: plan.accept_encoding,
+                user_agent: self.user_agent,
+                proxy_authorization: credentials.as_deref(),
+            },
+        );
+    }
+}
+
+/// Whether a request that may have reached the server can be sent again (RFC 9110 §9.2.2): what
+/// it does twice is what it does once, or the server can tell.
+pub(crate) fn is_idempotent(request: &Request) -> bool {
+    let Request { method, header, .. } = request;
+    method.is_idempotent() || header.contains("Idempotency-Key") || header.contains("X-Idempotency-Key")
+}

@@ -1,0 +1,135 @@
+//! What a client tells while a request is on its way (Go's `httptrace`).
+
+use std::fmt;
+use std::io;
+use std::sync::Arc;
+use std::time::Duration;
+
+use http::StatusCode;
+
+use crate::error::{Error, Result};
+use crate::message::{Addr, Header, Request, TlsInfo};
+use crate::net::Resolved;
+
+/// Told of each step of a request (Go's `ClientTrace`). Write the methods that matter; the
+/// others do nothing.
+///
+/// Methods run where the step is taken, some of them in the task of a dial: keep them short. A
+/// dial belongs to the request that began it, even if another request gets its connection.
+///
+/// ```
+/// use std::sync::Arc;
+/// use nethttp::{ClientTrace, GotConn};
+///
+/// struct Reuse;
+///
+/// impl ClientTrace for Reuse {
+///     fn got_conn(&self, conn: &GotConn) {
+///         println!("{} reused: {}", conn.remote_addr, conn.reused);
+///     }
+/// }
+///
+/// # fn example() -> nethttp::Result<()> {
+/// let mut request = nethttp::Request::get("http://example.com/")?;
+/// request.set_trace(Arc::new(Reuse));
+/// # Ok(())
+/// # }
+/// ```
+pub trait ClientTrace: Send + Sync + 'static {
+    /// A connection is wanted to this host and port, an idle one or a new one.
+    fn get_conn(&self, _host_port: &str) {}
+    /// There is one. Not called when none could be had.
+    fn got_conn(&self, _conn: &GotConn) {}
+    /// The connection has become idle, or could not be kept: said by the second value. Not
+    /// called for HTTP/2, nor where keep-alives are off.
+    fn put_idle_conn(&self, _kept: bool) {}
+    /// A name is being resolved.
+    fn dns_start(&self, _host: &str) {}
+    /// It has addresses, or none. [`Resolved`] also says whether the lookup was another request's,
+    /// which this one shared.
+    fn dns_done(&self, _host: &str, _result: Result<&Resolved, &io::Error>) {}
+    /// A connection to this address is being made; several may be under way at a time.
+    fn connect_start(&self, _addr: &Addr) {}
+    /// It has been made, or has failed, or lost to another one
+    /// ([`Interrupted`](io::ErrorKind::Interrupted)).
+    fn connect_done(&self, _addr: &Addr, _result: Result<(), &io::Error>) {}
+    /// A TLS handshake begins, behind the proxy where there is one.
+    fn tls_handshake_start(&self) {}
+    /// It is done, or has failed.
+    fn tls_handshake_done(&self, _result: &Result<Arc<TlsInfo>>) {}
+    /// The head of the request was written.
+    fn wrote_headers(&self) {}
+    /// The request waits for `100 Continue` before it sends its body.
+    fn wait_100_continue(&self) {}
+    /// `100 Continue` came.
+    fn got_100_continue(&self) {}
+    /// The request was written, or could not be. Called again when it is sent again.
+    fn wrote_request(&self, _result: &Result<()>) {}
+    /// The first byte of the response came.
+    fn got_first_response_byte(&self) {}
+    /// An informational response came, 100 included (Go's `Got1xxResponse`). How many may come is
+    /// then up to this method; without a trace they share one limit with the final head.
+    ///
+    /// # Errors
+    /// An error ends the request with it.
+    fn got_1xx_response(&self, _status: StatusCode, _header: &Header) -> Result<()> {
+        Ok(())
+    }
+}
+
+/// A connection that a request got (Go's `GotConnInfo`).
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct GotConn {
+    /// The peer's address: the proxy's where there is one.
+    pub remote_addr: Addr,
+    /// Our end's.
+    pub local_addr: Addr,
+    /// Whether it has served a request before.
+    pub reused: bool,
+    /// How long it was idle; `None` for a new one, and for HTTP/2 that others use too.
+    pub idle: Option<Duration>,
+}
+
+/// The trace of one request, if it has one: silence otherwise.
+#[derive(Clone, Default)]
+pub(crate) struct Tracer(Option<Arc<dyn ClientTrace>>);
+
+#[derive(Clone)]
+struct Attached(Arc<dyn ClientTrace>);
+
+impl Request {
+    /// Has this trace told of each step that a client takes for this request.
+    pub fn set_trace(&mut self, trace: Arc<dyn ClientTrace>) {
+        self.extensions.insert(Attached(trace));
+    }
+}
+
+impl Tracer {
+    pub(crate) fn of(request: &Request) -> Tracer {
+        Tracer(request.extensions.get::<Attached>().map(|attached| attached.0.clone()))
+    }
+
+    /// Whether anybody listens.
+    pub(crate) fn is_on(&self) -> bool {
+        self.0.is_some()
+    }
+
+    pub(crate) fn tell(&self, step: impl FnOnce(&dyn ClientTrace)) {
+        if let Some(trace) = &self.0 {
+            step(&**trace);
+        }
+    }
+
+    /// # Errors
+    /// The hook's.
+    pub(crate) fn informational(&self, status: StatusCode, header: &Header) -> Result<(), Error> {
+        self.0.as_ref().map_or(Ok(()), |trace| trace.got_1xx_response(status, header))
+    }
+}
+
+impl fmt::Debug for Tracer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(if self.is_on() { "Tracer(on)" } else { "Tracer(off)" })
+    }
+}

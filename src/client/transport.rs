@@ -1,0 +1,429 @@
+//! The mechanism under a client: connections, their pool, and one exchange on one of them.
+
+use std::fmt;
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::{Arc, OnceLock};
+use std::time::Duration;
+
+use http::Method;
+
+use super::clock::Clock;
+use super::connect::{ConnectHook, Connector};
+use super::connection::Connection;
+use super::http1::{Exchange, Failed};
+use super::http2;
+use super::key::{Key, Offer, Scheme};
+use super::outbound::{Limits, Outbound, Plan, is_idempotent};
+use super::pool::{self, Granted, Lease, Pool};
+use super::proxy::Proxy;
+use super::secure::Secure;
+use super::stats::HostStats;
+use super::trace::Tracer;
+use super::tls::default_secure;
+use crate::error::{Result, Sent};
+use crate::h1::HeadLimits;
+use crate::message::{Body, Header, Request, Response, Timeouts, coding};
+use crate::net::{Dial, TcpDialer};
+
+/// Carries out one exchange: a request there, its response back (Go's `RoundTripper`).
+///
+/// It follows no redirect and keeps no cookie, leaves all of the request but its body as it is,
+/// and answers with a response whatever its status. [`Transport`] is the one that most clients
+/// have; write another to put something around it, or in its place in a test.
+///
+/// ```
+/// use std::sync::Arc;
+/// use nethttp::{Client, Request, Response, RoundTripFuture, RoundTripper};
+///
+/// struct Canned;
+///
+/// impl RoundTripper for Canned {
+///     fn round_trip<'a>(&'a self, request: &'a mut Request) -> RoundTripFuture<'a> {
+///         Box::pin(async move { Ok(Response::new(format!("you asked for {}", request.uri))) })
+///     }
+/// }
+///
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> nethttp::Result<()> {
+/// let mut client = Client::new();
+/// client.transport = Arc::new(Canned);
+/// let text = client.get("http://nowhere.test/").await?.text().await?;
+/// assert_eq!(text, "you asked for http://nowhere.test/");
+/// # Ok(())
+/// # }
+/// ```
+pub trait RoundTripper: Send + Sync + 'static {
+    /// Sends the request and waits for the head of the final response; its body may still be on
+    /// its way. Dropped before it is done, it leaves nothing behind.
+    ///
+    /// The body may be taken out of the request. What is left there must be able to make it
+    /// again if it was ([`Body::try_clone`](crate::Body::try_clone)).
+    ///
+    /// # Errors
+    /// Whatever kept a response from coming.
+    fn round_trip<'a>(&'a self, request: &'a mut Request) -> RoundTripFuture<'a>;
+
+    /// Closes connections that serve nobody now.
+    fn close_idle_connections(&self) {}
+}
+
+/// What [`RoundTripper::round_trip`] returns.
+pub type RoundTripFuture<'a> = Pin<Box<dyn Future<Output = Result<Response>> + Send + 'a>>;
+
+/// Connections to servers, and what is kept of them (Go's `Transport`).
+///
+/// One transport serves any number of requests at a time and should live as long as the program:
+/// it keeps the connections. Made with [`Transport::new`] and changed through its fields before
+/// it is used: the settings count as they are at the first request. A clone has the settings and
+/// connections of its own.
+///
+/// Every time limit can be set for one request alone: [`Request::timeouts`].
+/// [`Duration::ZERO`] is no limit.
+///
+/// ```no_run
+/// use std::sync::Arc;
+/// use std::time::Duration;
+/// use nethttp::{Client, Transport};
+///
+/// let mut transport = Transport::new();
+/// transport.max_conns_per_host = 10;
+/// transport.response_header_timeout = Duration::from_secs(10);
+/// let mut client = Client::new();
+/// client.transport = Arc::new(transport);
+/// ```
+#[non_exhaustive]
+pub struct Transport {
+    /// Which proxy a request goes through. Default: what the environment says
+    /// ([`Proxy::from_environment`]).
+    pub proxy: Proxy,
+    /// How a connection is made to a host and port. Default: [`TcpDialer`], which resolves names
+    /// with the system and races the addresses.
+    pub dial: Arc<dyn Dial>,
+    /// The most idle connections over all hosts; the one that was idle longest goes first.
+    /// Default: 100. 0: no limit.
+    pub max_idle_conns: usize,
+    /// The most idle connections to one host. Default: 32 (Go: 2). 0: none is kept.
+    pub max_idle_conns_per_host: usize,
+    /// The most connections to one host: being made, in use and idle. Requests beyond wait, in
+    /// order. Default and 0: no limit.
+    pub max_conns_per_host: usize,
+    /// How long a connection is kept while no request comes. Default: 90 s.
+    pub idle_conn_timeout: Duration,
+    /// How old a connection may become; then it takes no further request. Up to a tenth less, so
+    /// that those made together do not end together. Default: no limit.
+    pub max_conn_lifetime: Duration,
+    /// How long resolving, connecting and the proxy's part may take together. Default: 30 s.
+    pub connect_timeout: Duration,
+    /// How long a TLS handshake may take. Default: 10 s.
+    pub tls_handshake_timeout: Duration,
+    /// How long the response's head may take once the request is written. Default: 60 s (Go:
+    /// none).
+    pub response_header_timeout: Duration,
+    /// How long a body waits for `100 Continue` where the request has `Expect: 100-continue`.
+    /// Then it is sent anyway. Default: 1 s. 0: it does not wait.
+    pub expect_continue_timeout: Duration,
+    /// How long the server may take nothing of the request, or send nothing of a body that is
+    /// being read. Default: no limit, as streams may be silent.
+    pub stall_timeout: Duration,
+    /// Has every request ask for its connection to be closed. Default: false.
+    pub disable_keep_alives: bool,
+    /// Asks for no compression. Without it, a request that names no `Accept-Encoding` and no
+    /// `Range` asks for what this build decodes, and gets its body decoded; `Content-Encoding`
+    /// and `Content-Length` are then gone from the response. Default: false.
+    pub disable_compression: bool,
+    /// The longest head of a response, interim ones before it included. Default and 0: 1 MiB
+    /// (Go: 10 MiB).
+    pub max_response_header_bytes: usize,
+    /// The most field values of a response's head, and of a trailer section. Default and 0: 500.
+    pub max_response_header_value_count: usize,
+    /// The `User-Agent` of requests that name none; one that is set empty is not sent at all.
+    pub user_agent: String,
+    /// Which protocols are spoken. Default: HTTP/1.1, and HTTP/2 where TLS negotiates it.
+    pub protocols: ClientProtocols,
+    /// Further fields for the CONNECT requests to proxies.
+    pub proxy_connect_header: Header,
+    /// Sees a proxy's answer to CONNECT before it is judged; an error ends the request
+    /// (Go's `OnProxyConnectResponse`).
+    pub on_proxy_connect_response: Option<ConnectHook>,
+    pub(crate) secure: Arc<dyn Secure>,
+    machinery: OnceLock<Machinery>,
+}
+
+/// What an HTTP client speaks.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum ClientProtocols {
+    /// HTTP/2 where the server chooses it in the TLS handshake, else HTTP/1.1.
+    #[default]
+    Auto,
+    /// HTTP/1.1 alone.
+    Http1,
+    /// HTTP/2 alone: without TLS by prior knowledge, with TLS no other is offered.
+    Http2,
+}
+
+/// What is made of the settings at the first request.
+struct Machinery {
+    pool: Pool<Key, Connection>,
+    connector: Arc<Connector>,
+    head_limits: HeadLimits,
+}
+
+/// The longest response head unless a transport says otherwise: 1 MiB.
+pub const DEFAULT_MAX_RESPONSE_HEADER_BYTES: usize = 1 << 20;
+/// The most field values of a response's head unless a transport says otherwise.
+pub const DEFAULT_MAX_RESPONSE_HEADER_VALUE_COUNT: usize = 500;
+/// What requests say of who sends them.
+const DEFAULT_USER_AGENT: &str = concat!("nethttp/", env!("CARGO_PKG_VERSION"));
+
+impl Default for Transport {
+    fn default() -> Transport {
+        Transport::new()
+    }
+}
+
+impl Transport {
+    /// A transport with the default settings.
+    pub fn new() -> Transport {
+        Transport {
+            proxy: Proxy::from_environment(),
+            dial: Arc::new(TcpDialer::new()),
+            max_idle_conns: 100,
+            max_idle_conns_per_host: 32,
+            max_conns_per_host: 0,
+            idle_conn_timeout: Duration::from_secs(90),
+            max_conn_lifetime: Duration::ZERO,
+            connect_timeout: Duration::from_secs(30),
+            tls_handshake_timeout: Duration::from_secs(10),
+            response_header_timeout: Duration::from_secs(60),
+            expect_continue_timeout: Duration::from_secs(1),
+            stall_timeout: Duration::ZERO,
+            disable_keep_alives: false,
+            disable_compression: false,
+            max_response_header_bytes: 0,
+            max_response_header_value_count: 0,
+            user_agent: DEFAULT_USER_AGENT.to_owned(),
+            protocols: ClientProtocols::Auto,
+            proxy_connect_header: Header::new(),
+            on_proxy_connect_response: None,
+            secure: default_secure(),
+            machinery: OnceLock::new(),
+        }
+    }
+
+    /// How many connections there are to each host, and how many requests wait for one. Hosts
+    /// without either are left out.
+    pub fn pool_stats(&self) -> Vec<HostStats> {
+        let Some(machinery) = self.machinery.get() else { return Vec::new() };
+        machinery.pool.stats().into_iter().map(|(key, stats)| HostStats::of(&key, stats)).collect()
+    }
+
+    fn machinery(&self) -> &Machinery {
+        self.machinery.get_or_init(|| {
+            let head_limits = self.head_limits();
+            let connector = Connector {
+                dialer: self.dial.clone(),
+                secure: self.secure.clone(),
+                connect_header: self.proxy_connect_header.clone(),
+                on_connect_response: self.on_proxy_connect_response.clone(),
+                head_limits,
+                lifetime: limit(self.max_conn_lifetime),
+            };
+            let limits = pool::Limits {
+                max_idle: self.max_idle_conns,
+                max_idle_per_key: self.max_idle_conns_per_host,
+                max_per_key: self.max_conns_per_host,
+                idle_timeout: limit(self.idle_conn_timeout),
+            };
+            Machinery { pool: Pool::new(limits), connector: Arc::new(connector), head_limits }
+        })
+    }
+
+    fn head_limits(&self) -> HeadLimits {
+        let or = |set: usize, default: usize| if set == 0 { default } else { set };
+        HeadLimits {
+            max_bytes: or(self.max_response_header_bytes, DEFAULT_MAX_RESPONSE_HEADER_BYTES),
+            max_values: or(self.max_response_header_value_count, DEFAULT_MAX_RESPONSE_HEADER_VALUE_COUNT),
+        }
+    }
+
+    /// The time limits of a request: its own, else these.
+    pub(crate) fn limits(&self, own: &Timeouts) -> Limits {
+        let choose = |own: Option<Duration>, ours: Duration| limit(own.unwrap_or(ours));
+        Limits {
+            connect: choose(own.connect, self.connect_timeout),
+            tls_handshake: choose(own.tls_handshake, self.tls_handshake_timeout),
+            response_header: choose(own.response_header, self.response_header_timeout),
+            expect_continue: choose(own.expect_continue, self.expect_continue_timeout),
+            stall: choose(own.stall, self.stall_timeout),
+        }
+    }
+
+    /// Which protocols a request's connection may speak. What needs HTTP/1.1 gets it.
+    pub(crate) fn offer(&self, scheme: Scheme, needs_http1: bool) -> Offer {
+        match (self.protocols, scheme) {
+            _ if needs_http1 => Offer::Http1,
+            (ClientProtocols::Http2, _) => Offer::Http2,
+            (ClientProtocols::Auto, Scheme::Https) if http2::IS_BUILT => Offer::Negotiate,
+            _ => Offer::Http1,
+        }
+    }
+
+    /// Go's rule: codings are asked for and decoded where the request says nothing of them. A
+    /// range of what is encoded could not be decoded (RFC 9110 §14.2).
+    pub(crate) fn accept_encoding(&self, request: &Request) -> Option<&'static str> {
+        let silent = !request.header.contains("Accept-Encoding") && !request.header.contains("Range");
+        let asks = silent && !self.disable_compression && request.method != Method::HEAD;
+        Some(coding::accept_encoding()).filter(|codings| asks && !codings.is_empty())
+    }
+
+    async fn exchange(&self, request: &mut Request) -> Result<Response> {
+        let tracer = Tracer::of(request);
+        let mut clock = Clock::start();
+        let mut retried = false;
+        let plan = Plan::new(self, request).map_err(|error| error.with_sent(Sent::No))?;
+        let mut body = request.body.take_replayable();
+        loop {
+            let freshness = if retried { Freshness::New } else { Freshness::Any };
+            let connection = self.connection(&plan, freshness, &tracer, &mut clock).await;
+            let connection = connection.map_err(|error| error.with_sent(Sent::No))?;
+            let asked = plan.asked(&request.method, self.machinery().head_limits, tracer.clone(), clock.clone());
+            let outbound = Outbound { request, plan: &plan, body, asked, user_agent: &self.user_agent };
+            let failed = match send(connection, outbound).await {
+                Ok(response) => return Ok(decoded(response, &plan)),
+                Err(failed) => failed,
+            };
+            let Some(again) = body_again(request, &failed, retried)? else {
+                return Err(failed.error.with_sent(failed.sent));
+            };
+            body = again;
+            retried = true;
+        }
+    }
+
+    /// A connection, idle or new, whichever comes first.
+    async fn connection(
+        &self,
+        plan: &Plan,
+        freshness: Freshness,
+        tracer: &Tracer,
+        clock: &mut Clock,
+    ) -> Result<Lease<Key, Connection>> {
+        let Machinery { pool, connector, .. } = self.machinery();
+        tracer.tell(|trace| trace.get_conn(&plan.key.host_port()));
+        let idle = if freshness == Freshness::Any { pool.try_idle(&plan.key) } else { None };
+        let (lease, idle_for) = match idle {
+            Some((lease, idle_for)) => (lease, Some(idle_for)),
+            None => {
+                let mut want = match freshness {
+                    Freshness::Any => pool.want(plan.key.clone()),
+                    Freshness::New => pool.want_new(plan.key.clone()),
+                };
+                loop {
+                    match want.next().await {
+                        Granted::Connection { lease, idle_for } => break (lease, idle_for),
+                        Granted::Failed(error) => return Err(error),
+                        Granted::Dial(slot) => connector.start(plan.wanted(tracer), slot),
+                    }
+                }
+            }
+        };
+        clock.note_connection();
+        tracer.tell(|trace| trace.got_conn(&lease.described(idle_for)));
+        Ok(lease)
+    }
+}
+
+/// Whether a connection may have served before.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Freshness {
+    Any,
+    New,
+}
+
+/// One exchange on this connection.
+async fn send(lease: Lease<Key, Connection>, mut outbound: Outbound<'_>) -> Result<Response, Failed> {
+    match lease.into_inner() {
+        (Connection::Http1(http1), place) => Exchange::begin(http1, place, outbound).run().await,
+        (Connection::Shared(shared), place) => {
+            let response = shared.round_trip(&mut outbound).await;
+            // The body keeps the stream; the connection is the pool's.
+            drop(place);
+            response
+        }
+    }
+}
+
+/// The body to send once more, where the request may be sent once more: nothing of it has left,
+/// or the connection was dead already and doing it twice is doing it once.
+fn body_again(request: &Request, failed: &Failed, retried: bool) -> Result<Option<Body>> {
+    let may = failed.sent == Sent::No || (failed.stale && is_idempotent(request));
+    if retried || !may || failed.error.is_timeout() {
+        return Ok(None);
+    }
+    request.body.try_clone().map_err(|error| error.with_sent(failed.sent))
+}
+
+/// The response with its content decoded, if the transport asked for a coding.
+fn decoded(mut response: Response, plan: &Plan) -> Response {
+    if plan.accept_encoding.is_none() {
+        return response;
+    }
+    let mut codings = response.header.values_bytes("Content-Encoding");
+    let decoder = match (codings.next(), codings.next()) {
+        (Some(coding), None) => coding::decoder_for(coding),
+        _ => None,
+    };
+    drop(codings);
+    if let Some(decoder) = decoder {
+        response.body = coding::decode(std::mem::take(&mut response.body), decoder);
+        response.header.del("Content-Encoding");
+        response.header.del("Content-Length");
+        response.content_length = None;
+    }
+    response
+}
+
+impl RoundTripper for Transport {
+    fn round_trip<'a>(&'a self, request: &'a mut Request) -> RoundTripFuture<'a> {
+        Box::pin(self.exchange(request))
+    }
+
+    fn close_idle_connections(&self) {
+        if let Some(machinery) = self.machinery.get() {
+            machinery.pool.close_idle();
+        }
+    }
+}
+
+impl Clone for Transport {
+    /// The same settings, and connections of its own.
+    fn clone(&self) -> Transport {
+        Transport {
+            proxy: self.proxy.clone(),
+            dial: self.dial.clone(),
+            proxy_connect_header: self.proxy_connect_header.clone(),
+            on_proxy_connect_response: self.on_proxy_connect_response.clone(),
+            secure: self.secure.clone(),
+            user_agent: self.user_agent.clone(),
+            machinery: OnceLock::new(),
+            ..*self
+        }
+    }
+}
+
+impl fmt::Debug for Transport {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Transport")
+            .field("proxy", &self.proxy)
+            .field("max_conns_per_host", &self.max_conns_per_host)
+            .field("protocols", &self.protocols)
+            .finish_non_exhaustive()
+    }
+}
+
+/// Zero is no limit.
+fn limit(length: Duration) -> Option<Duration> {
+    Some(length).filter(|length| !length.is_zero())
+}
