@@ -1,0 +1,157 @@
+//! The handles on what the pool counts: each gives back what it holds when it is dropped.
+
+use std::ops::{Deref, DerefMut};
+use std::pin::pin;
+use std::sync::Arc;
+
+use crate::error::{Error, ErrorKind, Phase};
+
+use super::shelf::{Checkout, Home, Moment, Origin};
+use super::{Pool, PoolKey, Pooled};
+
+/// The right to make one connection of the key, which counts against `max_per_key` from here on.
+/// Dropped without an outcome it is a dial that failed.
+pub(crate) struct Slot<K: PoolKey, C: Pooled> {
+    pool: Pool<K, C>,
+    key: Arc<K>,
+    /// Whose dial it is; `None` once its outcome was told.
+    ticket: Option<u64>,
+}
+
+/// A connection in use. Dropping it closes the connection and makes its place free; for a shared
+/// one it ends this exchange alone.
+pub(crate) struct Lease<K: PoolKey, C: Pooled> {
+    // Dropped in this order: closed first, and another may be made then.
+    connection: C,
+    place: Place<K, C>,
+}
+
+/// What a connection counts for, away from the connection: it is free again when this is dropped.
+pub(crate) struct Place<K: PoolKey, C: Pooled> {
+    pool: Pool<K, C>,
+    key: Arc<K>,
+    /// `None` once it was given back.
+    origin: Option<Origin>,
+}
+
+impl<K: PoolKey, C: Pooled> Slot<K, C> {
+    pub(super) fn new(pool: Pool<K, C>, key: Arc<K>, ticket: u64) -> Slot<K, C> {
+        Slot { pool, key, ticket: Some(ticket) }
+    }
+
+    /// The dial made a connection: for its own want if that still waits, else for the next in
+    /// line, else to be kept. It belongs to the runtime that this is called on.
+    pub(crate) fn established(mut self, connection: C) {
+        if let Some(ticket) = self.ticket.take() {
+            let (home, now) = (Home::current(), Moment::now());
+            let decision =
+                self.pool.decide(|book, after| book.established(&self.key, ticket, connection, home, now, after));
+            // A share for nobody: ended like any other.
+            drop(decision.map(|share| Lease::new(self.pool.clone(), self.key.clone(), share)));
+        }
+    }
+
+    /// The dial failed. Its own want is told, if it still waits, and nobody else.
+    pub(crate) fn failed(mut self, error: Error) {
+        self.fail(error);
+    }
+
+    /// Whether anybody waits for a connection of this key.
+    pub(crate) fn is_wanted(&self) -> bool {
+        self.pool.decide(|book, _| book.is_wanted(&self.key))
+    }
+
+    /// Ends when idle connections were closed, nobody waits for this key, and nobody wanted a
+    /// connection since: then the dial is not worth going on with. Cancel safe.
+    pub(crate) async fn abandoned(&self) {
+        loop {
+            let mut closing = pin!(self.pool.0.closing.notified());
+            // Before the look, so that no call is missed between the two.
+            closing.as_mut().enable();
+            if self.pool.decide(|book, _| book.is_abandoned(&self.key)) {
+                return;
+            }
+            closing.await;
+        }
+    }
+
+    fn fail(&mut self, error: Error) {
+        if let Some(ticket) = self.ticket.take() {
+            let now = Moment::now();
+            // An error for nobody is dropped here, without the lock.
+            let _untold = self.pool.decide(|book, after| book.failed(&self.key, ticket, error, now, after));
+        }
+    }
+}
+
+impl<K: PoolKey, C: Pooled> Drop for Slot<K, C> {
+    fn drop(&mut self) {
+        if self.ticket.is_some() {
+            self.fail(Error::new(ErrorKind::Io, "the connection was given up on").during(Phase::Connect));
+        }
+    }
+}
+
+impl<K: PoolKey, C: Pooled> Lease<K, C> {
+    pub(super) fn new(pool: Pool<K, C>, key: Arc<K>, checkout: Checkout<C>) -> Lease<K, C> {
+        let Checkout { connection, origin, idle_for: _ } = checkout;
+        Lease { connection, place: Place { pool, key, origin: Some(origin) } }
+    }
+
+    /// Itself, if its connection is alive; else it is closed, and shared no more.
+    pub(super) fn probed(mut self) -> Option<Lease<K, C>> {
+        if self.connection.probe() {
+            return Some(self);
+        }
+        if let Some(Origin::Share(id)) = self.place.origin {
+            let Place { pool, key, .. } = &self.place;
+            pool.decide(|book, _| book.retire(key, id));
+        }
+        None
+    }
+
+    /// The exchange is over and the connection can carry another: it goes to the next in line,
+    /// or is kept, or is closed where it is one too many, too old, or idle ones are being closed.
+    pub(crate) fn give_back(self) {
+        let Lease { connection, mut place } = self;
+        match place.origin.take() {
+            Some(Origin::Own(home)) => {
+                let now = Moment::now();
+                place.pool.decide(|book, after| book.give_back(&place.key, connection, home, now, after));
+            }
+            share => {
+                drop(connection);
+                place.origin = share;
+            }
+        }
+    }
+
+    /// Takes the connection out of the pool's hands: for an upgrade, or a tunnel. It counts until
+    /// the place is dropped, which is to be done when the connection closes.
+    pub(crate) fn into_inner(self) -> (C, Place<K, C>) {
+        (self.connection, self.place)
+    }
+}
+
+impl<K: PoolKey, C: Pooled> Deref for Lease<K, C> {
+    type Target = C;
+
+    fn deref(&self) -> &C {
+        &self.connection
+    }
+}
+
+impl<K: PoolKey, C: Pooled> DerefMut for Lease<K, C> {
+    fn deref_mut(&mut self) -> &mut C {
+        &mut self.connection
+    }
+}
+
+impl<K: PoolKey, C: Pooled> Drop for Place<K, C> {
+    fn drop(&mut self) {
+        if let Some(origin) = self.origin.take() {
+            let now = Moment::now();
+            self.pool.decide(|book, after| book.release(&self.key, origin, now, after));
+        }
+    }
+}
