@@ -73,6 +73,8 @@ mod server;
 pub mod testing;
 
 pub use bytes::Bytes;
+#[cfg(feature = "client")]
+pub use client::{Proxy, ProxyScheme, ProxyUrl};
 pub use error::{Error, ErrorKind, Phase, Result, Sent};
 #[cfg(feature = "server")]
 pub use files::{
@@ -96,6 +98,12 @@ pub use middleware::{
 pub use mux::{DefaultServeMux, Lookup, ServeMux, default_serve_mux, handle};
 #[cfg(feature = "server")]
 pub use net::Listener;
+#[cfg(all(feature = "client", unix))]
+pub use net::UnixDialer;
+#[cfg(feature = "client")]
+pub use net::{
+    Connection, Dial, DialTarget, DialWatch, FixedResolver, Resolve, Resolved, SystemResolver, TcpDialer, dial_fn,
+};
 #[cfg(all(feature = "server", feature = "json"))]
 pub use server::Json;
 #[cfg(feature = "server")]

@@ -34,8 +34,13 @@ const LITTLE: usize = 512;
 
 impl Io {
     pub(crate) fn new(stream: impl Stream) -> Io {
+        Io::boxed(Box::new(stream))
+    }
+
+    /// Over a stream that is in a box already.
+    pub(crate) fn boxed(stream: Box<dyn Stream>) -> Io {
         Io {
-            stream: Box::new(stream),
+            stream,
             input: BytesMut::new(),
             ended: false,
             read_deadline: Deadline::default(),

@@ -10,7 +10,15 @@ mod listener;
 #[cfg(feature = "tls-no-provider")]
 mod tls;
 
+#[cfg(all(feature = "client", unix))]
+pub use dial::UnixDialer;
+#[cfg(feature = "client")]
+pub use dial::{
+    Connection, Dial, DialTarget, DialWatch, FixedResolver, Resolve, Resolved, SystemResolver, TcpDialer, dial_fn,
+};
 pub use listener::Listener;
 
+#[cfg(feature = "client")]
+pub(crate) use dial::dial;
 pub(crate) use io::{Io, Stream};
 pub(crate) use listener::{bind_reuse_port, bind_tcp, from_std, is_temporary};

@@ -1,0 +1,101 @@
+//! What a dialer yields: a byte stream of any kind, and between whom it is.
+
+use std::fmt;
+use std::io::{self, IoSlice};
+use std::pin::Pin;
+use std::task::{Context, Poll};
+
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::net::TcpStream;
+
+use crate::message::Addr;
+use crate::net::io::{Io, Stream};
+
+/// A connection that was dialled: a byte stream and its two ends.
+///
+/// It is a stream itself, so that a dialer can lay one of its own over what another made.
+pub struct Connection {
+    stream: Box<dyn Stream>,
+    local: Addr,
+    remote: Addr,
+}
+
+impl Connection {
+    /// A connection over any byte stream. Its ends have no address until
+    /// [`with_addrs`](Connection::with_addrs) gives them one.
+    pub fn new(stream: impl AsyncRead + AsyncWrite + Send + Unpin + 'static) -> Connection {
+        Connection { stream: Box::new(stream), local: Addr::unknown(), remote: Addr::unknown() }
+    }
+
+    /// The same with these ends: ours, and the peer's.
+    #[must_use]
+    pub fn with_addrs(self, local: Addr, remote: Addr) -> Connection {
+        Connection { local, remote, ..self }
+    }
+
+    /// Our end.
+    pub fn local_addr(&self) -> &Addr {
+        &self.local
+    }
+
+    /// The peer's end.
+    pub fn remote_addr(&self) -> &Addr {
+        &self.remote
+    }
+
+    /// The stream, our end, the peer's end.
+    pub(crate) fn into_parts(self) -> (Box<dyn Stream>, Addr, Addr) {
+        (self.stream, self.local, self.remote)
+    }
+
+    /// The stream as the codec reads it.
+    pub(crate) fn into_io(self) -> Io {
+        Io::boxed(self.stream)
+    }
+}
+
+impl From<TcpStream> for Connection {
+    fn from(stream: TcpStream) -> Connection {
+        let addr = |addr: io::Result<std::net::SocketAddr>| addr.map_or_else(|_| Addr::unknown(), Addr::Tcp);
+        let (local, remote) = (addr(stream.local_addr()), addr(stream.peer_addr()));
+        Connection::new(stream).with_addrs(local, remote)
+    }
+}
+
+impl AsyncRead for Connection {
+    fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_read(cx, buf)
+    }
+}
+
+impl AsyncWrite for Connection {
+    fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
+        Pin::new(&mut self.stream).poll_write(cx, buf)
+    }
+
+    fn poll_write_vectored(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        bufs: &[IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        Pin::new(&mut self.stream).poll_write_vectored(cx, bufs)
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        self.stream.is_write_vectored()
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_flush(cx)
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_shutdown(cx)
+    }
+}
+
+impl fmt::Debug for Connection {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Connection({} -> {})", self.local, self.remote)
+    }
+}

@@ -1,0 +1,220 @@
+//! Names to addresses: the trait, and the system's resolver with lookups shared.
+
+use std::collections::HashMap;
+use std::fmt;
+use std::future::Future;
+use std::io;
+use std::net::{IpAddr, SocketAddr, ToSocketAddrs};
+use std::pin::Pin;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use tokio::sync::watch;
+
+/// Finds the addresses of a name.
+///
+/// ```
+/// use std::future::Future;
+/// use std::io;
+/// use std::net::{IpAddr, Ipv4Addr};
+/// use std::pin::Pin;
+/// use nethttp::{Resolve, Resolved};
+///
+/// /// Everybody is at home.
+/// struct Home;
+///
+/// impl Resolve for Home {
+///     fn resolve<'a>(
+///         &'a self,
+///         _host: &'a str,
+///         port: u16,
+///     ) -> Pin<Box<dyn Future<Output = io::Result<Resolved>> + Send + 'a>> {
+///         Box::pin(async move { Ok(Resolved::new([IpAddr::V4(Ipv4Addr::LOCALHOST)], port)) })
+///     }
+/// }
+/// ```
+pub trait Resolve: Send + Sync + 'static {
+    /// The addresses of `host`, best first, each with the port to connect to: `port`, unless the
+    /// resolver knows better. Not asked for IP addresses. May be dropped at any await.
+    ///
+    /// # Errors
+    /// Any. A name without an address may be an error or an empty list: both fail the dial.
+    fn resolve<'a>(
+        &'a self,
+        host: &'a str,
+        port: u16,
+    ) -> Pin<Box<dyn Future<Output = io::Result<Resolved>> + Send + 'a>>;
+}
+
+impl<R: Resolve + ?Sized> Resolve for Arc<R> {
+    fn resolve<'a>(
+        &'a self,
+        host: &'a str,
+        port: u16,
+    ) -> Pin<Box<dyn Future<Output = io::Result<Resolved>> + Send + 'a>> {
+        (**self).resolve(host, port)
+    }
+}
+
+/// The addresses of a name.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Resolved {
+    /// The addresses, best first.
+    pub addrs: Vec<SocketAddr>,
+    /// Whether others asked for the same name at the same time and got the same answer.
+    pub coalesced: bool,
+}
+
+impl Resolved {
+    /// These addresses, with this port.
+    pub fn new(addrs: impl IntoIterator<Item = IpAddr>, port: u16) -> Resolved {
+        addrs.into_iter().map(|addr| SocketAddr::new(addr, port)).collect()
+    }
+}
+
+impl FromIterator<SocketAddr> for Resolved {
+    fn from_iter<I: IntoIterator<Item = SocketAddr>>(addrs: I) -> Resolved {
+        Resolved { addrs: addrs.into_iter().collect(), coalesced: false }
+    }
+}
+
+/// The system's resolver (`getaddrinfo`: the hosts file, DNS, whatever the machine is set up for).
+///
+/// It remembers nothing. Lookups of one name that run at the same time are one, which goes on
+/// when those who asked are gone, as the system's call cannot be called off. Clones share lookups.
+#[derive(Clone)]
+pub struct SystemResolver(Arc<Lookups>);
+
+impl SystemResolver {
+    /// The system's resolver.
+    pub fn new() -> SystemResolver {
+        SystemResolver::over(|host| Ok((host, 0).to_socket_addrs()?.collect()))
+    }
+
+    fn over(look_up: impl Fn(&str) -> io::Result<Vec<SocketAddr>> + Send + Sync + 'static) -> SystemResolver {
+        SystemResolver(Arc::new(Lookups { look_up: Box::new(look_up), running: Mutex::default() }))
+    }
+}
+
+impl Default for SystemResolver {
+    fn default() -> SystemResolver {
+        SystemResolver::new()
+    }
+}
+
+impl fmt::Debug for SystemResolver {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("SystemResolver")
+    }
+}
+
+impl Resolve for SystemResolver {
+    fn resolve<'a>(
+        &'a self,
+        host: &'a str,
+        port: u16,
+    ) -> Pin<Box<dyn Future<Output = io::Result<Resolved>> + Send + 'a>> {
+        Box::pin(async move {
+            let mut resolved = Lookups::wait_for(&self.0, host).await?;
+            resolved.addrs.iter_mut().for_each(|addr| addr.set_port(port));
+            Ok(resolved)
+        })
+    }
+}
+
+/// The lookups that run.
+struct Lookups {
+    look_up: Box<dyn Fn(&str) -> io::Result<Vec<SocketAddr>> + Send + Sync>,
+    running: Mutex<HashMap<Box<str>, Lookup>>,
+}
+
+/// A lookup, as those see it who wait for it.
+#[derive(Clone)]
+struct Lookup {
+    answer: watch::Receiver<Option<Answer>>,
+    coalesced: Arc<AtomicBool>,
+}
+
+type Answer = Result<Vec<SocketAddr>, Arc<io::Error>>;
+
+impl Lookups {
+    async fn wait_for(this: &Arc<Lookups>, host: &str) -> io::Result<Resolved> {
+        loop {
+            let (mut lookup, is_own) = Lookups::join(this, host);
+            let answer = lookup.answer.wait_for(Option::is_some).await.ok().and_then(|answer| answer.clone());
+            let Some(answer) = answer else {
+                // It never ran: the runtime that it was begun on was shut down.
+                if is_own {
+                    return Err(io::Error::other("the runtime is shutting down"));
+                }
+                continue;
+            };
+            let coalesced = lookup.coalesced.load(Ordering::Relaxed);
+            return match answer {
+                Ok(addrs) => Ok(Resolved { addrs, coalesced }),
+                Err(error) => Err(io::Error::new(error.kind(), SharedError(error))),
+            };
+        }
+    }
+
+    /// The lookup of this name that runs, or a new one; and whether it is new.
+    fn join(this: &Arc<Lookups>, host: &str) -> (Lookup, bool) {
+        let mut running = this.running.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(lookup) = running.get(host) {
+            lookup.coalesced.store(true, Ordering::Relaxed);
+            return (lookup.clone(), false);
+        }
+        let (sender, answer) = watch::channel(None);
+        let lookup = Lookup { answer, coalesced: Arc::default() };
+        running.insert(host.into(), lookup.clone());
+        drop(running);
+        let entry = Entry { lookups: this.clone(), host: host.into(), sender };
+        // Ends by itself when the system has answered. Nobody calls it off: the system cannot.
+        drop(tokio::task::spawn_blocking(move || entry.answer()));
+        (lookup, true)
+    }
+}
+
+/// A lookup's place among those that run. It is given up when the lookup is over, and also when it
+/// never ran.
+struct Entry {
+    lookups: Arc<Lookups>,
+    host: Box<str>,
+    sender: watch::Sender<Option<Answer>>,
+}
+
+impl Entry {
+    fn answer(self) {
+        let answer = (self.lookups.look_up)(&self.host).map_err(Arc::new);
+        // Off the list first: who asks from now on wants a fresh answer.
+        self.strike();
+        self.sender.send_replace(Some(answer));
+    }
+
+    fn strike(&self) {
+        let mut running = self.lookups.running.lock().unwrap_or_else(PoisonError::into_inner);
+        // By now it may be another's: this is asked twice.
+        if running.get(&self.host).is_some_and(|lookup| lookup.answer.same_channel(&self.sender.subscribe())) {
+            running.remove(&self.host);
+        }
+    }
+}
+
+impl Drop for Entry {
+    fn drop(&mut self) {
+        self.strike();
+    }
+}
+
+/// An error that several get.
+#[derive(Debug)]
+struct SharedError(Arc<io::Error>);
+
+impl fmt::Display for SharedError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+impl std::error::Error for SharedError {}

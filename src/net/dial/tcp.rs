@@ -1,0 +1,225 @@
+//! The usual dialer: a name, its addresses, a race between them.
+
+use std::fmt;
+use std::future::Future;
+use std::io;
+use std::net::{IpAddr, SocketAddr};
+use std::pin::Pin;
+use std::sync::Arc;
+use std::time::Duration;
+
+use socket2::{SockRef, TcpKeepalive};
+use tokio::net::TcpSocket;
+
+use super::race::{Failures, order, race};
+use super::resolve::{Resolve, SystemResolver};
+use super::watch::{watched_connect, watched_lookup};
+use super::{Connection, Dial, DialTarget, connect_error};
+use crate::error::{Error, ErrorKind, Phase, Result};
+use crate::message::Addr;
+
+/// RFC 8305 §8.
+const ATTEMPT_DELAY: Duration = Duration::from_millis(250);
+/// Go's.
+const KEEP_ALIVE: Duration = Duration::from_secs(15);
+
+/// Dials TCP (Go's `net.Dialer`).
+///
+/// A name's addresses race (RFC 8305): IPv6 and IPv4 take turns, beginning with whichever the
+/// resolver put first; each has 250 ms before the next is tried beside it, or less when it fails;
+/// the first connection wins and the other attempts are dropped. IP addresses are dialled without a
+/// lookup, those with a zone (`fe80::1%eth0`) by way of the resolver, which knows the zones.
+///
+/// There is no time limit here: the transport's `connect_timeout` is over the whole dial.
+///
+/// Errors name each address and what it failed with, in one line. Their kind is
+/// [`Resolve`](ErrorKind::Resolve) where no address was found, and [`Io`](ErrorKind::Io) where none
+/// could be reached.
+#[derive(Clone)]
+pub struct TcpDialer {
+    resolver: Arc<dyn Resolve>,
+    attempt_delay: Option<Duration>,
+    keep_alive: Option<Duration>,
+    no_delay: bool,
+    local_address: Option<IpAddr>,
+    address_check: Option<Arc<dyn Fn(SocketAddr) -> io::Result<()> + Send + Sync>>,
+}
+
+impl TcpDialer {
+    /// A dialer with the defaults: the system's resolver, 250 ms between attempts, keep-alive
+    /// probes after 15 s, no delay of small writes, any local address.
+    pub fn new() -> TcpDialer {
+        TcpDialer {
+            resolver: Arc::new(SystemResolver::new()),
+            attempt_delay: Some(ATTEMPT_DELAY),
+            keep_alive: Some(KEEP_ALIVE),
+            no_delay: true,
+            local_address: None,
+            address_check: None,
+        }
+    }
+
+    /// The same with another resolver.
+    #[must_use]
+    pub fn with_resolver(self, resolver: impl Resolve) -> TcpDialer {
+        TcpDialer { resolver: Arc::new(resolver), ..self }
+    }
+
+    /// The same with another pause between the attempts of a race, 250 ms by default. With 0 there
+    /// is no race: the next address is tried when the one before has failed.
+    #[must_use]
+    pub fn with_attempt_delay(self, delay: Duration) -> TcpDialer {
+        TcpDialer { attempt_delay: Some(delay).filter(|delay| !delay.is_zero()), ..self }
+    }
+
+    /// The same with another time after which, and interval in which, the system probes a silent
+    /// peer: 15 s by default. With 0 it does not.
+    #[must_use]
+    pub fn with_keep_alive(self, period: Duration) -> TcpDialer {
+        TcpDialer { keep_alive: Some(period).filter(|period| !period.is_zero()), ..self }
+    }
+
+    /// The same with small writes sent at once (`true`, the default) or gathered (Nagle).
+    #[must_use]
+    pub fn with_no_delay(self, no_delay: bool) -> TcpDialer {
+        TcpDialer { no_delay, ..self }
+    }
+
+    /// The same with connections that come from this address. Peers of the other family are not
+    /// dialled.
+    #[must_use]
+    pub fn with_local_address(self, address: IpAddr) -> TcpDialer {
+        TcpDialer { local_address: Some(address), ..self }
+    }
+
+    /// The same with a check of each address before it is connected to, behind all names and
+    /// resolvers: where a service fetches what its users name, this is the place to refuse
+    /// addresses of the inside (Go's `Dialer.Control`). An address that is refused counts as one
+    /// that failed. With a proxy it is the proxy's address that is checked.
+    ///
+    /// ```
+    /// use std::io;
+    /// use nethttp::TcpDialer;
+    ///
+    /// let dialer = TcpDialer::new().with_address_check(|addr| match addr.ip().is_loopback() {
+    ///     true => Err(io::Error::new(io::ErrorKind::PermissionDenied, "not allowed")),
+    ///     false => Ok(()),
+    /// });
+    /// ```
+    #[must_use]
+    pub fn with_address_check(self, check: impl Fn(SocketAddr) -> io::Result<()> + Send + Sync + 'static) -> TcpDialer {
+        TcpDialer { address_check: Some(Arc::new(check)), ..self }
+    }
+
+    async fn addresses(&self, target: &DialTarget<'_>) -> Result<Vec<SocketAddr>> {
+        let mut addrs = match target.host().parse() {
+            Ok(ip) => vec![SocketAddr::new(ip, target.port())],
+            Err(_) => self.look_up(target).await?,
+        };
+        if let Some(local) = self.local_address {
+            addrs.retain(|addr| addr.is_ipv6() == local.is_ipv6());
+        }
+        if addrs.is_empty() {
+            let family = self.local_address.map_or("", |local| if local.is_ipv6() { " for IPv6" } else { " for IPv4" });
+            return Err(resolve_error(format!("{} has no address{family}", target.host())));
+        }
+        Ok(addrs)
+    }
+
+    async fn look_up(&self, target: &DialTarget<'_>) -> Result<Vec<SocketAddr>> {
+        let host = target.host();
+        if host.is_empty() {
+            return Err(resolve_error("there is no host to connect to".into()));
+        }
+        let lookup = self.resolver.resolve(host, target.port());
+        let resolved = watched_lookup(target.watch(), host, lookup).await;
+        let resolved = resolved.map_err(|error| resolve_error(format!("{host} has no address")).with_source(error))?;
+        Ok(resolved.addrs)
+    }
+
+    async fn connect(&self, addr: SocketAddr) -> io::Result<Connection> {
+        if let Some(check) = &self.address_check {
+            check(addr)?;
+        }
+        for _ in 0..ATTEMPTS_TO_REACH_ANOTHER {
+            let stream = self.socket(addr)?.connect(addr).await?;
+            let local = stream.local_addr()?;
+            if local != addr {
+                return Ok(Connection::new(stream).with_addrs(Addr::Tcp(local), Addr::Tcp(addr)));
+            }
+        }
+        Err(io::ErrorKind::ConnectionRefused.into())
+    }
+
+    fn socket(&self, addr: SocketAddr) -> io::Result<TcpSocket> {
+        let socket = if addr.is_ipv6() { TcpSocket::new_v6() } else { TcpSocket::new_v4() }?;
+        // Neither is worth a connection when it fails.
+        let _ = socket.set_nodelay(self.no_delay);
+        if let Some(period) = self.keep_alive {
+            let probes = TcpKeepalive::new().with_time(period).with_interval(period);
+            let _ = SockRef::from(&socket).set_tcp_keepalive(&probes);
+        }
+        if let Some(local) = self.local_address {
+            socket.bind(SocketAddr::new(local, 0))?;
+        }
+        Ok(socket)
+    }
+}
+
+/// Where nobody listens on a port of this machine, the system may pick that very port for our end
+/// and connect us to ourselves. Then another port is tried, and at last it is what it should have
+/// been from the start: refused (Go's rule).
+const ATTEMPTS_TO_REACH_ANOTHER: usize = 3;
+
+impl Default for TcpDialer {
+    fn default() -> TcpDialer {
+        TcpDialer::new()
+    }
+}
+
+impl Dial for TcpDialer {
+    fn dial<'a>(
+        &'a self,
+        target: &'a DialTarget<'a>,
+    ) -> Pin<Box<dyn Future<Output = io::Result<Connection>> + Send + 'a>> {
+        Box::pin(async move {
+            let addrs = order(&self.addresses(target).await?);
+            let attempt =
+                |addr| async move { watched_connect(target.watch(), &Addr::Tcp(addr), self.connect(addr)).await };
+            let winner = race(&addrs, self.attempt_delay, attempt).await;
+            winner.map_err(|failures| unreachable(target, failures))
+        })
+    }
+}
+
+impl fmt::Debug for TcpDialer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("TcpDialer")
+            .field("attempt_delay", &self.attempt_delay)
+            .field("keep_alive", &self.keep_alive)
+            .field("no_delay", &self.no_delay)
+            .field("local_address", &self.local_address)
+            .finish_non_exhaustive()
+    }
+}
+
+fn resolve_error(message: String) -> Error {
+    Error::new(ErrorKind::Resolve, message).during(Phase::Resolve)
+}
+
+/// One error of all, with the kind that the system gave the first. The last is its source, which
+/// an error's line ends with.
+fn unreachable(target: &DialTarget<'_>, mut failures: Failures) -> io::Error {
+    let kind = failures.first().map_or(io::ErrorKind::Other, |(_, error)| error.kind());
+    let last = failures.pop();
+    let mut message = format!("{target} cannot be reached");
+    for (at, (addr, error)) in failures.iter().enumerate() {
+        message += &format!("{} {addr}: {error}", if at == 0 { ":" } else { ";" });
+    }
+    let Some((addr, error)) = last else { return io::Error::new(kind, connect_error(message)) };
+    // A target that is an address was named already.
+    if addr.to_string() != target.to_string() {
+        message += &format!("{} {addr}", if failures.is_empty() { ":" } else { ";" });
+    }
+    io::Error::new(kind, connect_error(message).with_source(error))
+}

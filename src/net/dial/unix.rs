@@ -1,0 +1,58 @@
+//! Everything to one Unix socket, whatever host is asked for.
+
+use std::future::Future;
+use std::io;
+use std::path::{Path, PathBuf};
+use std::pin::Pin;
+use std::sync::Arc;
+
+use tokio::net::UnixStream;
+
+use super::watch::watched_connect;
+use super::{Connection, Dial, DialTarget, connect_error};
+use crate::message::Addr;
+
+/// Dials one Unix socket for every host and port: a service on this machine (Docker's, systemd's).
+/// The URL's host goes into the request's `Host` field and nowhere else.
+///
+/// On Linux a path that begins with `@` names a socket of the abstract namespace, as in Go; a file
+/// of such a name is reached as `./@name`.
+#[derive(Clone, Debug)]
+pub struct UnixDialer {
+    path: Arc<Path>,
+}
+
+impl UnixDialer {
+    /// A dialer of the socket at this path.
+    pub fn new(path: impl Into<PathBuf>) -> UnixDialer {
+        UnixDialer { path: path.into().into() }
+    }
+}
+
+impl Dial for UnixDialer {
+    fn dial<'a>(
+        &'a self,
+        target: &'a DialTarget<'a>,
+    ) -> Pin<Box<dyn Future<Output = io::Result<Connection>> + Send + 'a>> {
+        Box::pin(async move {
+            let remote = Addr::Unix(Some(self.path.clone()));
+            let connecting = UnixStream::connect(system_path(&self.path));
+            let stream = watched_connect(target.watch(), &remote, connecting).await.map_err(|error| {
+                let message = format!("the socket {} cannot be reached", self.path.display());
+                io::Error::new(error.kind(), connect_error(message).with_source(error))
+            })?;
+            Ok(Connection::new(stream).with_addrs(Addr::Unix(None), remote))
+        })
+    }
+}
+
+/// The path as the system knows it: abstract names begin with a zero byte.
+fn system_path(path: &Path) -> PathBuf {
+    use std::ffi::OsString;
+    use std::os::unix::ffi::{OsStrExt, OsStringExt};
+
+    match path.as_os_str().as_bytes() {
+        [b'@', name @ ..] if cfg!(target_os = "linux") => OsString::from_vec([b"\0", name].concat()).into(),
+        _ => path.to_owned(),
+    }
+}
