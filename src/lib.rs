@@ -73,6 +73,8 @@ mod server;
 pub mod testing;
 
 pub use bytes::Bytes;
+#[cfg(feature = "client")]
+pub use client::IntoUrl;
 pub use error::{Error, ErrorKind, Phase, Result, Sent};
 #[cfg(feature = "server")]
 pub use files::{

@@ -5,3 +5,5 @@ mod pool;
 mod proxy;
 mod redirect;
 mod url;
+
+pub use url::IntoUrl;
