@@ -75,6 +75,7 @@ pub mod testing;
 pub use bytes::Bytes;
 #[cfg(feature = "client")]
 pub use client::{Proxy, ProxyScheme, ProxyUrl};
+pub use client::IntoUrl;
 pub use error::{Error, ErrorKind, Phase, Result, Sent};
 #[cfg(feature = "server")]
 pub use files::{

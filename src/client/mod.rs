@@ -7,3 +7,4 @@ mod redirect;
 mod url;
 
 pub use proxy::{Proxy, ProxyScheme, ProxyUrl};
+pub use url::IntoUrl;

@@ -20,6 +20,7 @@ mod signal;
 mod sniff;
 mod timeouts;
 mod tls;
+mod uri;
 
 pub use addr::Addr;
 pub use body::{Body, DEFAULT_MAX_TEXT_BYTES};
@@ -43,3 +44,4 @@ pub(crate) use facts::Facts;
 pub(crate) use header::{has_control, is_token, is_token_byte, list_has};
 pub(crate) use known::Known;
 pub(crate) use signal::Signal;
+pub(crate) use uri::{OldQuery, host_and_port, with_query, without_credentials};

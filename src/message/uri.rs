@@ -1,0 +1,110 @@
+//! What requests and responses do with a URL that was parsed before: its query written, and its
+//! credentials left out where people read it.
+
+use http::Uri;
+use http::uri::PathAndQuery;
+
+use crate::error::{Error, ErrorKind, Result};
+
+/// What is done with the pairs that the query has already.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum OldQuery {
+    Kept,
+    Replaced,
+}
+
+/// The URL with these pairs as its query, written as `application/x-www-form-urlencoded`. Without
+/// any pair in the end there is no query and no `?`.
+pub(crate) fn with_query<Name, Value>(
+    uri: &Uri,
+    old: OldQuery,
+    pairs: impl IntoIterator<Item = (Name, Value)>,
+) -> Result<Uri>
+where
+    Name: AsRef<str>,
+    Value: AsRef<str>,
+{
+    let kept = uri.query().filter(|query| old == OldQuery::Kept && !query.is_empty()).unwrap_or_default();
+    let mut target = String::from(uri.path());
+    let path_ends = target.len();
+    if !kept.is_empty() {
+        target.push('?');
+        target.push_str(kept);
+    }
+    let mut query = form_urlencoded::Serializer::new(String::new());
+    for (name, value) in pairs {
+        query.append_pair(name.as_ref(), value.as_ref());
+    }
+    let query = query.finish();
+    if !query.is_empty() {
+        target.push(if target.len() == path_ends { '?' } else { '&' });
+        target.push_str(&query);
+    }
+    with_target(uri, target)
+}
+
+fn with_target(uri: &Uri, target: String) -> Result<Uri> {
+    let refused = |_| Error::new(ErrorKind::Invalid, "the URL is too long with this query");
+    let mut parts = uri.clone().into_parts();
+    parts.path_and_query = Some(PathAndQuery::try_from(target).map_err(|error| refused(error.into()))?);
+    Uri::from_parts(parts).map_err(|error| refused(http::Error::from(error)))
+}
+
+/// The URL as people may read it, and as `Referer` carries it (RFC 9110 §10.1.3): without user
+/// and password.
+pub(crate) fn without_credentials(uri: &Uri) -> String {
+    let (Some(scheme), Some(authority)) = (uri.scheme_str(), uri.authority()) else { return uri.to_string() };
+    let host = host_and_port(authority.as_str());
+    let query = uri.query().map(|query| format!("?{query}")).unwrap_or_default();
+    format!("{scheme}://{host}{}{query}", uri.path())
+}
+
+/// What of an authority is not user and password.
+pub(crate) fn host_and_port(authority: &str) -> &str {
+    authority.rsplit_once('@').map_or(authority, |(_, host)| host)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_query_replaces_the_old_one_or_goes_on_with_it() {
+        let cases: [(&str, &[(&str, &str)], &str, &str); 6] = [
+            ("http://a.test/x?old=1", &[("q", "a b&c"), ("ü", "=")], "q=a+b%26c&%C3%BC=%3D", "old=1&"),
+            ("http://a.test/x?old=1", &[], "", "old=1"),
+            ("http://a.test/x?", &[], "", ""),
+            ("http://a.test", &[("", "")], "=", ""),
+            ("/x", &[("a", "1")], "a=1", ""),
+            ("http://u:p@a.test/", &[("a", "\r\n")], "a=%0D%0A", ""),
+        ];
+        for (uri, pairs, query, kept) in cases {
+            let uri: Uri = uri.parse().unwrap();
+            let replaced = with_query(&uri, OldQuery::Replaced, pairs.iter().copied()).unwrap();
+            assert_eq!(replaced.query().unwrap_or_default(), query, "{uri}");
+            assert_eq!(replaced.to_string().contains('?'), !query.is_empty(), "{uri}");
+            assert_eq!((replaced.path(), replaced.authority()), (uri.path(), uri.authority()));
+            let added = with_query(&uri, OldQuery::Kept, pairs.iter().copied()).unwrap();
+            assert_eq!(added.query().unwrap_or_default(), format!("{kept}{query}"), "{uri}");
+        }
+    }
+
+    #[test]
+    fn a_query_that_makes_the_url_too_long_is_refused() {
+        let long = "x".repeat(70_000);
+        let error = with_query(&Uri::from_static("/"), OldQuery::Kept, [("q", long.as_str())]).unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Invalid);
+    }
+
+    #[test]
+    fn people_read_neither_user_nor_password() {
+        for (uri, text) in [
+            ("http://u:s%40cret@a.test:81/x?y=1", "http://a.test:81/x?y=1"),
+            ("https://u@[::1]/", "https://[::1]/"),
+            ("http://a.test", "http://a.test/"),
+            ("/x?y", "/x?y"),
+        ] {
+            assert_eq!(without_credentials(&uri.parse().unwrap()), text);
+        }
+    }
+}
