@@ -94,8 +94,12 @@ pub use middleware::{
 };
 #[cfg(feature = "server")]
 pub use mux::{DefaultServeMux, Lookup, ServeMux, default_serve_mux, handle};
+#[cfg(feature = "tls-no-provider")]
+pub use net::Certificate;
 #[cfg(feature = "server")]
 pub use net::Listener;
+#[cfg(all(feature = "tls-no-provider", feature = "client"))]
+pub use net::{TlsConfig, TlsRoots};
 #[cfg(all(feature = "server", feature = "json"))]
 pub use server::Json;
 #[cfg(feature = "server")]

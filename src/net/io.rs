@@ -34,8 +34,13 @@ const LITTLE: usize = 512;
 
 impl Io {
     pub(crate) fn new(stream: impl Stream) -> Io {
+        Io::from_boxed(Box::new(stream))
+    }
+
+    /// The same for a stream that is boxed already.
+    pub(crate) fn from_boxed(stream: Box<dyn Stream>) -> Io {
         Io {
-            stream: Box::new(stream),
+            stream,
             input: BytesMut::new(),
             ended: false,
             read_deadline: Deadline::default(),

@@ -11,6 +11,12 @@ mod listener;
 mod tls;
 
 pub use listener::Listener;
+#[cfg(feature = "tls-no-provider")]
+pub use tls::Certificate;
+#[cfg(all(feature = "tls-no-provider", feature = "client"))]
+pub use tls::{TlsConfig, TlsRoots};
 
 pub(crate) use io::{Io, Stream};
 pub(crate) use listener::{bind_reuse_port, bind_tcp, from_std, is_temporary};
+#[cfg(all(feature = "tls-no-provider", feature = "client"))]
+pub(crate) use tls::{AlpnOffer, TlsConnector};
