@@ -15,11 +15,15 @@ mod client;
 mod guarded;
 mod info;
 mod provider;
+#[cfg(feature = "server")]
+mod server;
 mod trouble;
 
 pub use certificate::Certificate;
 #[cfg(feature = "client")]
 pub use client::{TlsConfig, TlsRoots};
+#[cfg(feature = "server")]
+pub use server::{ClientAuth, TlsServerConfig};
 
 #[cfg(feature = "client")]
 pub(crate) use client::{AlpnOffer, TlsConnector};

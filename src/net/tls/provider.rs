@@ -32,3 +32,20 @@ fn of_feature() -> Option<Arc<CryptoProvider>> {
 fn of_feature() -> Option<Arc<CryptoProvider>> {
     None
 }
+
+/// What seals sessions into tickets, so that clients keep them and not the server. None where only
+/// the program's own provider is there: a few sessions are then remembered.
+#[cfg(all(feature = "tls-aws-lc", feature = "server"))]
+pub(super) fn ticketer() -> Option<Arc<dyn rustls::server::ProducesTickets>> {
+    rustls::crypto::aws_lc_rs::Ticketer::new().ok()
+}
+
+#[cfg(all(feature = "tls-ring", not(feature = "tls-aws-lc"), feature = "server"))]
+pub(super) fn ticketer() -> Option<Arc<dyn rustls::server::ProducesTickets>> {
+    rustls::crypto::ring::Ticketer::new().ok()
+}
+
+#[cfg(all(not(any(feature = "tls-ring", feature = "tls-aws-lc")), feature = "server"))]
+pub(super) fn ticketer() -> Option<Arc<dyn rustls::server::ProducesTickets>> {
+    None
+}
