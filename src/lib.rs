@@ -97,6 +97,8 @@ pub use middleware::{
 };
 #[cfg(feature = "server")]
 pub use mux::{DefaultServeMux, Lookup, ServeMux, default_serve_mux, handle};
+#[cfg(feature = "tls-no-provider")]
+pub use net::Certificate;
 #[cfg(feature = "server")]
 pub use net::Listener;
 #[cfg(all(feature = "client", unix))]
@@ -105,6 +107,10 @@ pub use net::UnixDialer;
 pub use net::{
     Connection, Dial, DialTarget, DialWatch, FixedResolver, Resolve, Resolved, SystemResolver, TcpDialer, dial_fn,
 };
+#[cfg(all(feature = "tls-no-provider", feature = "server"))]
+pub use net::{ClientAuth, TlsServerConfig};
+#[cfg(all(feature = "tls-no-provider", feature = "client"))]
+pub use net::{TlsConfig, TlsRoots};
 #[cfg(all(feature = "server", feature = "json"))]
 pub use server::Json;
 #[cfg(feature = "server")]
@@ -113,6 +119,9 @@ pub use server::{
     HandlerFn, HandlerFuture, Hijacked, IntoResponse, RequestRecord, RespondFn, ResponseWriter, Server, ServerEvent,
     ShutdownReport, StateFn, TryIntoResponse, abort, handle_with, listen_and_serve, respond, serve,
 };
+
+#[cfg(all(feature = "tls-no-provider", feature = "server"))]
+pub use server::{listen_and_serve_tls, serve_tls};
 
 /// The examples of the README, compiled.
 #[cfg(all(doctest, feature = "server", feature = "json"))]

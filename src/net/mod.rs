@@ -7,6 +7,7 @@ mod deadline;
 mod dial;
 mod io;
 mod listener;
+mod secure;
 #[cfg(feature = "tls-no-provider")]
 mod tls;
 
@@ -17,8 +18,17 @@ pub use dial::{
     Connection, Dial, DialTarget, DialWatch, FixedResolver, Resolve, Resolved, SystemResolver, TcpDialer, dial_fn,
 };
 pub use listener::Listener;
+#[cfg(feature = "tls-no-provider")]
+pub use tls::Certificate;
+#[cfg(all(feature = "tls-no-provider", feature = "server"))]
+pub use tls::{ClientAuth, TlsServerConfig};
+#[cfg(all(feature = "tls-no-provider", feature = "client"))]
+pub use tls::{TlsConfig, TlsRoots};
 
 #[cfg(feature = "client")]
 pub(crate) use dial::dial;
 pub(crate) use io::{Io, Stream};
 pub(crate) use listener::{bind_reuse_port, bind_tcp, from_std, is_temporary};
+pub(crate) use secure::{NoSession, Secure, Secured, Unsecured};
+#[cfg(all(feature = "tls-no-provider", feature = "client"))]
+pub(crate) use tls::{AlpnOffer, TlsConnector};

@@ -15,12 +15,14 @@ use super::content;
 use super::desk::{self, Desk};
 use super::event::{ConnInfo, ConnState, ServerEvent};
 use super::line::{Line, LineState, Unread};
+use super::opening::{self, Protocol};
 use super::registry::{Command, Entry};
 use super::settings::Settings;
 use super::turn;
 use super::verdict::{CloseReason, Verdict};
 use crate::error::{Error, Refusal, Result};
 use crate::h1::RequestHead;
+use crate::message::TlsInfo;
 use crate::net::Io;
 
 pub(crate) struct Connection {
@@ -31,11 +33,13 @@ pub(crate) struct Connection {
     waits: Waits,
     /// Whether a byte of the next head has come.
     has_begun: bool,
-    accepted: Instant,
+    pub(crate) accepted: Instant,
     /// When the first byte of the present head was seen; kept only where a deadline needs it.
     pub(crate) head_began: Option<Instant>,
     /// The number of the present turn; they count from 1.
     pub(crate) turn: u64,
+    /// The session that the connection runs over.
+    pub(crate) tls: Option<Arc<TlsInfo>>,
 }
 
 /// Serves a connection until it closes. Ends at once when the books say so.
@@ -51,6 +55,7 @@ pub(crate) async fn serve(settings: Arc<Settings>, line: Arc<Line>, booked: Book
         accepted: Instant::now(),
         head_began: None,
         turn: 0,
+        tls: None,
     };
     let reason = {
         let mut serving = pin!(connection.serve());
@@ -68,6 +73,20 @@ pub(crate) async fn serve(settings: Arc<Settings>, line: Arc<Line>, booked: Book
 
 impl Connection {
     async fn serve(&mut self) -> CloseReason {
+        match opening::open(self).await {
+            Ok(Protocol::Http1) => self.serve_http1().await,
+            // Not offered, so that nobody can have chosen it.
+            Ok(Protocol::Http2) => self.close(CloseReason::Refused).await,
+            Err(NoHead::Silent(reason)) => self.close(reason).await,
+            Err(NoHead::Refused(refusal)) => {
+                self.desk = Some(desk::borrow(&self.line, &mut self.line.lock()));
+                self.refuse(refusal);
+                self.close(CloseReason::Refused).await
+            }
+        }
+    }
+
+    async fn serve_http1(&mut self) -> CloseReason {
         let line = self.line.clone();
         loop {
             let head = match poll_fn(|cx| self.poll_next_head(&line, cx)).await {
@@ -213,10 +232,17 @@ impl Connection {
         if reason.wants_flush() && self.line.flush().await.is_err() {
             return CloseReason::WriteFailed;
         }
+        let is_secured = self.tls.is_some();
+        if is_secured && reason.cuts_answer() {
+            return reason;
+        }
         if reason.wants_flush() && (reason.wants_linger() || self.has_unread()) {
             // Whether the peer closed in time changes nothing: it had its chance to read. Boxed, as
             // it is rare: every idle connection would have room for its timer.
             let _ = Box::pin(timeout(self.settings.linger_timeout, content::linger(&self.line))).await;
+        } else if is_secured && reason.wants_flush() {
+            // RFC 9112 §9.8: a session is closed in words before its connection is.
+            let _ = Box::pin(timeout(self.settings.linger_timeout, content::say_end(&self.line))).await;
         }
         reason
     }
@@ -264,7 +290,7 @@ impl Waits {
 }
 
 /// Why there is no next head.
-enum NoHead {
+pub(crate) enum NoHead {
     Refused(Refusal),
     /// Nothing is to be said to the peer.
     Silent(CloseReason),

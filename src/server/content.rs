@@ -174,14 +174,19 @@ pub(crate) async fn drain(line: &Line, most: u64) -> bool {
     }
 }
 
-/// Says that nothing more comes, and reads what the peer still sends until it closes too: a
-/// close with unread bytes would reset the connection, and the answer on its way with it.
-pub(crate) async fn linger(line: &Line) -> io::Result<()> {
+/// Says that nothing more comes.
+pub(crate) async fn say_end(line: &Line) -> io::Result<()> {
     std::future::poll_fn(|cx| match line.lock().io() {
         Ok(io) => io.poll_shutdown(cx),
         Err(_) => Poll::Ready(Ok(())),
     })
-    .await?;
+    .await
+}
+
+/// Says that nothing more comes, and reads what the peer still sends until it closes too: a
+/// close with unread bytes would reset the connection, and the answer on its way with it.
+pub(crate) async fn linger(line: &Line) -> io::Result<()> {
+    say_end(line).await?;
     std::future::poll_fn(|cx| {
         let mut state = line.lock();
         let Ok(io) = state.io() else { return Poll::Ready(Ok(())) };

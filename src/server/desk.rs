@@ -54,6 +54,7 @@ pub(crate) fn give_back(mut desk: Box<Desk>, state: &mut LineState) {
     desk.memory = state.outbox.lend_memory();
     desk.clear_turn();
     desk.request.context = Context::background();
+    desk.request.tls = None;
     desk.writer.reset();
     desk.writer.attach(None);
     desk.parser.reset();

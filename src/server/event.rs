@@ -69,6 +69,14 @@ pub enum ServerEvent {
         /// What the panic said.
         message: String,
     },
+    /// No TLS session came about with a peer: what it sent, what it wanted or what it showed will
+    /// not do, or it took too long ([`Error::is_timeout`]).
+    HandshakeFailed {
+        /// The peer.
+        remote_addr: Addr,
+        /// What was wrong.
+        error: Error,
+    },
     /// A peer sent what is no acceptable request.
     Refused {
         /// The peer.
@@ -89,7 +97,7 @@ impl ServerEvent {
             | ServerEvent::HookPanicked { .. }
             | ServerEvent::StatusIgnored { .. } => true,
             ServerEvent::HandlerFailed { status, .. } => status.is_none_or(|status| status.is_server_error()),
-            ServerEvent::Refused { .. } => false,
+            ServerEvent::HandshakeFailed { .. } | ServerEvent::Refused { .. } => false,
         }
     }
 }
@@ -116,6 +124,9 @@ impl fmt::Display for ServerEvent {
                 write!(f, "a status {status} was set in vain at {location}, on {request} from {remote_addr}")
             }
             ServerEvent::HookPanicked { hook, message } => write!(f, "the hook {hook} panicked: {message}"),
+            ServerEvent::HandshakeFailed { remote_addr, error } => {
+                write!(f, "no TLS session with {remote_addr}: {error}")
+            }
             ServerEvent::Refused { remote_addr, status, reason } => {
                 write!(f, "refused bytes from {remote_addr} with {}: {reason}", status.as_u16())
             }

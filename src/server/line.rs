@@ -184,6 +184,15 @@ impl LineState {
         self.io.as_mut().ok_or_else(hijacked)
     }
 
+    /// Takes the bytes out for a while, or for good.
+    pub(crate) fn take_io(&mut self) -> Option<Io> {
+        self.io.take()
+    }
+
+    pub(crate) fn put_io(&mut self, io: Io) {
+        self.io = Some(io);
+    }
+
     /// Whether something was read and not yet used.
     pub(crate) fn has_input(&self) -> bool {
         self.io.as_ref().is_some_and(|io| !io.input.is_empty())

@@ -1,7 +1,9 @@
 //! The server: listeners in, answers out.
 //!
 //! ```text
-//!  accept ── a task for each connection ──▶ connection: idle ▶ head ▶ turn ▶ verdict ─┐
+//!  accept ── a task for each connection ──▶ opening: TLS, which protocol ─┐
+//!                                                                        ▼
+//!                                           connection: idle ▶ head ▶ turn ▶ verdict ─┐
 //!                                               ▲                                     │
 //!                                               └────────────── Reuse ────────────────┘
 //!  turn: handler ▶ writer (what the answer is) ▶ outbox (when bytes leave) ▶ line (the socket)
@@ -22,6 +24,7 @@ mod log;
 #[cfg(feature = "tracing")]
 #[path = "log_tracing.rs"]
 mod log;
+mod opening;
 mod outbox;
 mod per_core;
 mod registry;
@@ -29,6 +32,8 @@ mod respond;
 #[expect(clippy::module_inception, reason = "the server itself, beside what serves it")]
 mod server;
 mod settings;
+#[cfg(feature = "tls-no-provider")]
+mod tls;
 mod turn;
 mod verdict;
 mod writer;
@@ -42,6 +47,8 @@ pub use respond::{IntoResponse, RespondFn, TryIntoResponse, respond};
 pub use server::{
     DEFAULT_MAX_HEADER_BYTES, DEFAULT_MAX_HEADER_VALUE_COUNT, Server, ShutdownReport, listen_and_serve, serve,
 };
+#[cfg(feature = "tls-no-provider")]
+pub use tls::{listen_and_serve_tls, serve_tls};
 pub use turn::abort;
 pub use verdict::CloseReason;
 pub use writer::{AutoField, ResponseWriter};

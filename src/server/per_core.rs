@@ -2,11 +2,12 @@
 
 use std::io;
 use std::net::{SocketAddr, ToSocketAddrs};
+use std::sync::Arc;
 use std::thread;
 
 use super::server::Server;
 use crate::error::{Error, ErrorKind, Phase, Result};
-use crate::net::bind_reuse_port;
+use crate::net::{Secure, bind_reuse_port, from_std};
 
 impl Server {
     /// Listens on [`addr`](Self::addr) and serves with `count` threads that share nothing: each
@@ -31,6 +32,11 @@ impl Server {
     /// Always ends in one, as [`listen_and_serve`](Self::listen_and_serve);
     /// [`ErrorKind::Unsupported`] for more than one thread where the system cannot share a port.
     pub fn serve_per_core(&self, count: usize) -> Result<()> {
+        self.serve_secured_per_core(count, None)
+    }
+
+    pub(super) fn serve_secured_per_core(&self, count: usize, secure: Option<Arc<dyn Secure>>) -> Result<()> {
+        let secure = &secure;
         let count = match count {
             0 => thread::available_parallelism().map_or(1, usize::from),
             count => count,
@@ -45,7 +51,7 @@ impl Server {
         thread::scope(|scope| {
             let running: Vec<_> = listeners
                 .into_iter()
-                .map(|listener| scope.spawn(move || self.serve_on_this_thread(listener)))
+                .map(|listener| scope.spawn(move || self.serve_on_this_thread(listener, secure.clone())))
                 .collect();
             let ended = running.into_iter().map(|thread| {
                 thread.join().unwrap_or_else(|_| Err(Error::new(ErrorKind::Other, "a serving thread panicked")))
@@ -76,10 +82,10 @@ impl Server {
         Ok(listeners)
     }
 
-    fn serve_on_this_thread(&self, listener: std::net::TcpListener) -> Result<()> {
+    fn serve_on_this_thread(&self, listener: std::net::TcpListener, secure: Option<Arc<dyn Secure>>) -> Result<()> {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
         runtime.block_on(async {
-            let ended = self.serve(crate::net::from_std(listener)?).await;
+            let ended = self.serve_secured(from_std(listener)?, secure).await;
             // Connections of this thread end with its runtime: they get the time that the
             // shutdown gives them.
             self.state().registry.wait_below(1).await;

@@ -16,7 +16,7 @@ use super::settings::{Settings, State};
 use crate::error::{Error, ErrorKind, Phase, Result};
 use crate::h1::HeadLimits;
 use crate::message::Addr;
-use crate::net::{Listener, bind_tcp};
+use crate::net::{Listener, Secure, bind_tcp};
 
 /// An HTTP server (Go's `Server`).
 ///
@@ -158,14 +158,18 @@ impl Server {
     /// Always ends in one: [`ErrorKind::ServerClosed`] after [`shutdown`](Self::shutdown) or
     /// [`close`](Self::close), at once if that was before; else what listening or accepting met.
     pub async fn listen_and_serve(&self) -> Result<()> {
+        self.listen_and_serve_secured(&self.addr, None).await
+    }
+
+    pub(super) async fn listen_and_serve_secured(&self, addr: &str, secure: Option<Arc<dyn Secure>>) -> Result<()> {
         if self.state.is_draining() {
             return Err(accept::server_closed());
         }
-        let listener = bind_tcp(&self.addr).await.map_err(|error| {
-            let message = format!("cannot listen on {:?}", self.addr);
+        let listener = bind_tcp(addr).await.map_err(|error| {
+            let message = format!("cannot listen on {addr:?}");
             Error::new(ErrorKind::Io, message).with_source(error).during(Phase::Accept)
         })?;
-        self.serve(listener).await
+        self.serve_secured(listener, secure).await
     }
 
     /// Serves the connections of a listener until the server is shut down. May be called several
@@ -179,10 +183,15 @@ impl Server {
     /// themselves (out of file descriptors) end nothing: the server tries again after 5 ms,
     /// doubling to 1 s.
     pub async fn serve(&self, listener: impl Listener) -> Result<()> {
+        self.serve_secured(listener, None).await
+    }
+
+    /// The same over a layer that secures each connection.
+    pub(super) async fn serve_secured(&self, listener: impl Listener, secure: Option<Arc<dyn Secure>>) -> Result<()> {
         if self.state.is_draining() {
             return Err(accept::server_closed());
         }
-        let settings = self.settings(&listener.local_addr());
+        let settings = Settings { secure, ..self.settings(&listener.local_addr()) };
         accept::run(listener, Arc::new(settings)).await
     }
 
@@ -271,6 +280,7 @@ impl Server {
             conn_context: self.conn_context.clone(),
             values: Arc::new(values),
             state: self.state.clone(),
+            secure: None,
         }
     }
 }

@@ -18,6 +18,7 @@ use super::registry::Registry;
 use super::verdict::CloseReason;
 use crate::h1::HeadLimits;
 use crate::message::Signal;
+use crate::net::Secure;
 
 /// Limits and hooks, resolved: `None` is no limit.
 pub(crate) struct Settings {
@@ -40,6 +41,8 @@ pub(crate) struct Settings {
     /// The values of every request's context.
     pub(crate) values: Arc<Extensions>,
     pub(crate) state: Arc<State>,
+    /// What secures each connection before anything is read from it.
+    pub(crate) secure: Option<Arc<dyn Secure>>,
 }
 
 impl Settings {

@@ -67,6 +67,7 @@ fn begin(connection: &mut Connection, desk: &mut Desk, head: &RequestHead) {
     let request = &mut desk.request;
     // Each time: a handler may have changed it, or put another request in the place of this one.
     request.remote_addr.clone_from(&connection.booked.info.remote_addr);
+    request.tls.clone_from(&connection.tls);
     request.context.enter(&connection.line.context, turn);
     request.body = match head.framing {
         Framing::Empty => Body::empty(),

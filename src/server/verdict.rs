@@ -49,6 +49,8 @@ pub enum CloseReason {
     IdleTimeout,
     /// A head was not complete within its deadline.
     HeadTimeout,
+    /// No TLS session came about.
+    HandshakeFailed,
     /// The handler took the connection over.
     Hijacked,
     /// The grace of a shutdown was over, or the server was closed.
@@ -59,14 +61,22 @@ impl CloseReason {
     /// Whether the peer may still be sending: then the close lingers, so that what was answered
     /// reaches the peer.
     pub(crate) fn wants_linger(self) -> bool {
-        use CloseReason::{BodyBroken, BodyUnread, Refused};
-        matches!(self, BodyUnread | BodyBroken | Refused)
+        use CloseReason::{BodyBroken, BodyUnread, HandshakeFailed, Refused};
+        matches!(self, BodyUnread | BodyBroken | HandshakeFailed | Refused)
     }
 
     /// Whether what was collected for the peer is still to be sent.
     pub(crate) fn wants_flush(self) -> bool {
         use CloseReason::{Cut, Hijacked, WriteFailed};
         !matches!(self, WriteFailed | Hijacked | Cut)
+    }
+
+    /// Whether the peer may not be told that all was said: an answer is cut, and where the end of
+    /// the connection is its end, a TLS session that ends in order would pass it off as whole
+    /// (RFC 9112 §9.8).
+    pub(crate) fn cuts_answer(self) -> bool {
+        use CloseReason::{ContentShort, Cut, HandlerFailed, Panicked, WriteFailed};
+        matches!(self, ContentShort | HandlerFailed | Panicked | WriteFailed | Cut)
     }
 }
 
@@ -91,6 +101,7 @@ impl fmt::Display for CloseReason {
             CloseReason::PeerGone => "the peer left",
             CloseReason::IdleTimeout => "idle for too long",
             CloseReason::HeadTimeout => "the head took too long",
+            CloseReason::HandshakeFailed => "no TLS session",
             CloseReason::Hijacked => "taken over",
             CloseReason::Cut => "cut by the shutdown",
         })

@@ -1,0 +1,234 @@
+//! The client: what becomes of a response before its caller sees it.
+
+use std::fmt;
+use std::sync::{Arc, LazyLock};
+use std::time::Duration;
+
+use http::{Method, StatusCode, Uri};
+use tokio::time::{Instant, timeout_at};
+
+use super::jar::CookieJar;
+use super::progress::Progress;
+use super::redirect::{self, Content, Cookies, Hop, Next, NextContent, Redirect, Referer};
+use super::timed;
+use super::transport::{RoundTripper, Transport};
+use super::url::{IntoUrl, credentials, host_field};
+use crate::error::{Error, ErrorKind, Phase, Result};
+use crate::message::{Body, Redirected, Request, Response, without_credentials};
+
+/// An HTTP client (Go's `Client`): follows redirects, keeps cookies if it has a jar, and limits
+/// how long it may all take. What carries the requests is its [`transport`](Client::transport).
+///
+/// Cheap to clone; clones share the transport and the jar. Make one and keep it: the connections
+/// live in its transport. Settings are its fields.
+///
+/// ```no_run
+/// use std::time::Duration;
+/// use nethttp::{Client, Request};
+///
+/// # async fn example() -> nethttp::Result<()> {
+/// let mut client = Client::new();
+/// client.timeout = Duration::from_secs(30);
+///
+/// let text = client.get("https://example.com/").await?.text().await?;
+///
+/// let mut request = Request::post("https://example.com/things", "a thing")?;
+/// request.header.set("Content-Type", "text/plain");
+/// let response = client.send(request).await?.error_for_status()?;
+/// println!("{} {}", response.status, response.header.get("Location").unwrap_or_default());
+/// # Ok(())
+/// # }
+/// ```
+#[derive(Clone)]
+#[non_exhaustive]
+pub struct Client {
+    /// What carries the requests. Default: a [`Transport`] that the clients made with
+    /// [`Client::new`] share.
+    pub transport: Arc<dyn RoundTripper>,
+    /// Keeps cookies: asked before each request, told of each response. Default: none; then only
+    /// cookies that a request has itself are sent.
+    pub jar: Option<Arc<dyn CookieJar>>,
+    /// The most redirects that are followed; one more is an error. Default: 10. 0: none is
+    /// followed, and the response that redirects is the answer.
+    pub max_redirects: usize,
+    /// Asked before each redirect, with the request that is about to be sent, which it may
+    /// change, and the responses that led to it, oldest first (Go's `CheckRedirect`).
+    pub check_redirect: Option<RedirectHook>,
+    /// Fields that are dropped when a redirect leads to another origin, beside `Authorization`,
+    /// `Cookie`, `Proxy-Authorization` and the like, which always are.
+    pub sensitive_headers: Vec<String>,
+    /// How long all of it may take: connecting, redirects, and reading the body of the last
+    /// response. Default and [`Duration::ZERO`]: no limit.
+    pub timeout: Duration,
+}
+
+/// See [`Client::check_redirect`].
+pub type RedirectHook = Arc<dyn Fn(&mut Request, &[Redirected]) -> Result<RedirectChoice> + Send + Sync>;
+
+/// What a hook makes of a redirect. An error ends the call with it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum RedirectChoice {
+    /// Follow it.
+    Follow,
+    /// The response that redirects is the answer (Go's `ErrUseLastResponse`).
+    UseResponse,
+}
+
+static DEFAULT: LazyLock<Client> = LazyLock::new(|| Client {
+    transport: Arc::new(Transport::new()),
+    jar: None,
+    max_redirects: 10,
+    check_redirect: None,
+    sensitive_headers: Vec::new(),
+    timeout: Duration::ZERO,
+});
+
+/// The process-wide client (Go's `DefaultClient`) that [`get`](crate::get) and the others use:
+/// default settings, no time limit over all, no jar.
+pub fn default_client() -> &'static Client {
+    &DEFAULT
+}
+
+impl Default for Client {
+    fn default() -> Client {
+        Client::new()
+    }
+}
+
+impl Client {
+    /// A client with the default settings and the process-wide transport. Nothing is dialled,
+    /// read or loaded before the first request.
+    pub fn new() -> Client {
+        DEFAULT.clone()
+    }
+
+    /// A client of its own connections, with these settings for them.
+    pub fn with_transport(transport: impl RoundTripper) -> Client {
+        Client { transport: Arc::new(transport), ..Client::new() }
+    }
+
+    /// Sends a GET request.
+    ///
+    /// # Errors
+    /// As [`send`](Self::send), and for a URL that is none.
+    pub async fn get(&self, url: impl IntoUrl) -> Result<Response> {
+        self.send(Request::get(url)?).await
+    }
+
+    /// Sends a HEAD request.
+    ///
+    /// # Errors
+    /// As [`get`](Self::get).
+    pub async fn head(&self, url: impl IntoUrl) -> Result<Response> {
+        self.send(Request::head(url)?).await
+    }
+
+    /// Sends a POST request with content of this type.
+    ///
+    /// # Errors
+    /// As [`get`](Self::get).
+    pub async fn post(&self, url: impl IntoUrl, content_type: &str, body: impl Into<Body>) -> Result<Response> {
+        let mut request = Request::post(url, body)?;
+        request.header.set("Content-Type", content_type);
+        self.send(request).await
+    }
+
+    /// Sends a POST request with these values as a form.
+    ///
+    /// # Errors
+    /// As [`get`](Self::get).
+    pub async fn post_form<N: AsRef<str>, V: AsRef<str>>(
+        &self,
+        url: impl IntoUrl,
+        values: impl IntoIterator<Item = (N, V)>,
+    ) -> Result<Response> {
+        let mut request = Request::post(url, Body::empty())?;
+        request.set_form(values);
+        self.send(request).await
+    }
+
+    /// Sends a request, follows redirects, and answers with the last response, whatever its
+    /// status: 404 is an answer (see [`Response::error_for_status`]). The response's body may
+    /// still be on its way: read it, or drop it.
+    ///
+    /// Dropped before it is done, it leaves nothing behind: the connection that was in use is
+    /// closed.
+    ///
+    /// # Errors
+    /// With the method and the URL of the request that failed, without credentials, and with
+    /// [`Error::phase`] and [`Error::sent`]. [`Error::is_timeout`] where a time limit passed, and
+    /// then [`Error::limit`] says which one. [`ErrorKind::Invalid`] for what may not be sent;
+    /// [`ErrorKind::Redirect`] for a redirect that cannot be followed.
+    pub async fn send(&self, request: impl Into<Request>) -> Result<Response> {
+        let mut request = request.into();
+        let length = request.timeouts.total.unwrap_or(self.timeout);
+        if length.is_zero() {
+            return self.follow(&mut request).await;
+        }
+        let until = Instant::now() + length;
+        let progress = Progress::attach(&mut request);
+        match timeout_at(until, self.follow(&mut request)).await {
+            Ok(Ok(mut response)) => {
+                let limited = timed::body(std::mem::take(&mut response.body), until, length);
+                response.body = limited;
+                Ok(response)
+            }
+            Ok(Err(error)) => Err(error),
+            Err(_) => {
+                let error = Error::over_limit(progress.phase(), "timeout", length).with_sent(progress.sent());
+                Err(error.with_request(&request.method, || without_credentials(&request.uri)))
+            }
+        }
+    }
+
+    /// Closes connections that serve nobody now.
+    pub fn close_idle_connections(&self) {
+        self.transport.close_idle_connections();
+    }
+
+    /// From hop to hop, to the response that is the caller's.
+    async fn follow(&self, request: &mut Request) -> Result<Response> {
+        let mut trail = Trail::begin(request)?;
+        loop {
+            let answered = self.hop(request, &mut trail).await;
+            let describe = |error: Error| error.with_request(&request.method, || without_credentials(&request.uri));
+            let (mut response, header) = answered.map_err(describe)?;
+            let next = match self.redirect(&response, request, &header, &trail).map_err(describe)? {
+                Some(next) => next,
+                None => return Ok(trail.end(response, request)),
+            };
+            request.header = header;
+            let status = response.status;
+            let led = Redirected::new(request.uri.clone(), status, std::mem::take(&mut response.header));
+            trail.history.push(led);
+            let asked = (request.uri.clone(), request.method.clone());
+            trail.enter(request, *next)?;
+            if self.choose(request, &trail)? == RedirectChoice::UseResponse {
+                (request.uri, request.method) = asked;
+                response.header = trail.history.pop().map(|led| led.header).unwrap_or_default();
+                return Ok(trail.end(response, request));
+            }
+            // What is left of the body is read on if it is little, so that its connection is kept.
+            drop(response);
+        }
+    }
+
+    /// One request with the cookies and the credentials that it gets here and nowhere else.
+    /// Answers with the fields that it had before.
+    async fn hop(&self, request: &mut Request, trail: &mut Trail) -> Result<(Response, crate::message::Header)> {
+        let header = request.header.clone();
+        let jar_url = jar_url(request);
+        if let Some(jar) = &self.jar {
+            jar.add_to(request, &jar_url);
+        }
+        if let Some((user, password)) = credentials(&request.uri).filter(|_| !header.contains("Authorization")) {
+            request.set_basic_auth(&user, &password);
+        }
+        trail.content = content_of(request);
+        let response = self.transport.round_trip(request).await?;
+        if let Some(jar) = &self.jar {
+            jar.set_cookies(&jar_url, &response.header);
+        }
+        Ok((response, header))
+    }
+}

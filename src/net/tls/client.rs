@@ -1,0 +1,9 @@
+//! The client's side: whom it trusts, what it shows, and the handshake.
+
+mod config;
+mod connector;
+mod roots;
+
+pub use config::{TlsConfig, TlsRoots};
+
+pub(crate) use connector::{AlpnOffer, TlsConnector};

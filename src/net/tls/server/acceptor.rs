@@ -1,0 +1,49 @@
+//! The server's handshake.
+
+use std::sync::Arc;
+
+use rustls::ServerConfig;
+
+use crate::net::Stream;
+use crate::net::secure::{NoSession, Secure, Secured, Securing, Unsecured};
+use crate::net::tls::guarded::Guarded;
+use crate::net::tls::info::info;
+use crate::net::tls::trouble::{Peer, handshake_failed};
+
+pub(super) struct Acceptor(Arc<ServerConfig>);
+
+impl Acceptor {
+    pub(super) fn new(config: ServerConfig) -> Acceptor {
+        Acceptor(Arc::new(config))
+    }
+}
+
+impl Secure for Acceptor {
+    fn secure(&self, stream: Box<dyn Stream>) -> Securing<'_> {
+        let accepting = tokio_rustls::TlsAcceptor::from(self.0.clone()).accept(Guarded::new(stream));
+        Box::pin(async move {
+            match accepting.into_fallible().await {
+                Ok(stream) => {
+                    let session = stream.get_ref().1;
+                    let info = Arc::new(info(session, session.server_name()));
+                    Ok(Secured { stream: Box::new(stream), info })
+                }
+                Err((error, stream)) => {
+                    let reason = match looks_like_http(stream.first()) {
+                        true => NoSession::PlainHttp,
+                        false => NoSession::Failed(handshake_failed(Peer::Client, error)),
+                    };
+                    Err(Unsecured { stream: stream.into_inner(), reason })
+                }
+            }
+        })
+    }
+}
+
+/// Whether a request may begin so: the five bytes in which a record's head would have been (Go's
+/// rule, and more methods than Go's).
+fn looks_like_http(first: &[u8]) -> bool {
+    const METHODS: [&[u8]; 9] =
+        [b"GET /", b"HEAD ", b"POST ", b"PUT /", b"OPTIO", b"DELET", b"PATCH", b"CONNE", b"TRACE"];
+    METHODS.contains(&first)
+}

@@ -1,0 +1,104 @@
+//! How a connection begins: the handshake, where there is one, and which protocol is spoken.
+//!
+//! All of it counts against the deadline of the first head, from accept on. A peer that stalls here
+//! is as silent as one that never sends a head: shutdowns and new connections find it so.
+
+use std::future::{Future, poll_fn};
+use std::pin::pin;
+use std::task::Poll;
+
+use tokio::time::{Instant, sleep_until};
+
+use super::connection::{Connection, NoHead};
+use super::event::ServerEvent;
+use super::registry::Entry;
+use super::verdict::CloseReason;
+use crate::error::{Error, Phase, Refusal, Result};
+use crate::message::TlsInfo;
+use crate::net::{Io, NoSession, Secure, Secured, Unsecured};
+
+/// What is spoken on a connection.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Protocol {
+    Http1,
+    Http2,
+}
+
+/// The protocols that a server speaks over TLS (ALPN, RFC 7301), the preferred one first.
+pub(crate) const OVER_TLS: &[&[u8]] = &[b"http/1.1"];
+
+/// Secures the connection where it is to be, and says what is spoken on it.
+pub(crate) async fn open(connection: &mut Connection) -> Result<Protocol, NoHead> {
+    if let Some(secure) = connection.settings.secure.clone() {
+        // Boxed: what a handshake needs is of no use to the connection afterwards.
+        Box::pin(handshake(connection, &*secure)).await?;
+    }
+    Ok(protocol(connection.tls.as_deref()))
+}
+
+/// RFC 9113 §3.2: HTTP/2 where ALPN has chosen it; HTTP/1.1 needs no choice.
+fn protocol(tls: Option<&TlsInfo>) -> Protocol {
+    match tls.and_then(|tls| tls.alpn.as_deref()) {
+        Some(b"h2") => Protocol::Http2,
+        _ => Protocol::Http1,
+    }
+}
+
+/// Puts a secured stream in the place of the connection's. One that could not be secured is put
+/// back as it was, so that the peer can read why.
+async fn handshake(connection: &mut Connection, secure: &dyn Secure) -> Result<(), NoHead> {
+    let Some(io) = connection.line.lock().take_io() else { return Err(NoHead::Silent(CloseReason::Hijacked)) };
+    let (stream, _) = io.into_parts();
+    let until = connection.settings.head_timeout.map(|limit| connection.accepted + limit);
+    let ended = within_limits(&connection.booked.entry, until, secure.secure(stream)).await;
+    let (stream, ended) = match ended {
+        Ok(Ok(Secured { stream, info })) => {
+            connection.tls = Some(info);
+            (stream, Ok(()))
+        }
+        Ok(Err(Unsecured { stream, reason: NoSession::PlainHttp })) => {
+            (stream, Err(NoHead::Refused(Refusal::bad("client sent an HTTP request to an HTTPS server"))))
+        }
+        Ok(Err(Unsecured { stream, reason: NoSession::Failed(error) })) => {
+            report(connection, error);
+            (stream, Err(NoHead::Silent(CloseReason::HandshakeFailed)))
+        }
+        Err(reason) => {
+            if reason == CloseReason::HeadTimeout {
+                report(connection, Error::timed_out(Phase::Tls));
+            }
+            return Err(NoHead::Silent(reason));
+        }
+    };
+    connection.line.lock().put_io(Io::boxed(stream));
+    ended
+}
+
+/// The outcome of a handshake, unless its time is over or the connection has to go. An outcome that
+/// is there counts, however late it is seen.
+async fn within_limits<T>(
+    entry: &Entry,
+    until: Option<Instant>,
+    securing: impl Future<Output = T>,
+) -> Result<T, CloseReason> {
+    let mut securing = pin!(securing);
+    let mut late = pin!(until.map(sleep_until));
+    poll_fn(|cx| {
+        if let Poll::Ready(outcome) = securing.as_mut().poll(cx) {
+            return Poll::Ready(Ok(outcome));
+        }
+        if let Some(reason) = entry.commanded().closes_idle() {
+            return Poll::Ready(Err(reason));
+        }
+        match late.as_mut().as_pin_mut().map(|late| late.poll(cx)) {
+            Some(Poll::Ready(())) => Poll::Ready(Err(CloseReason::HeadTimeout)),
+            Some(Poll::Pending) | None => Poll::Pending,
+        }
+    })
+    .await
+}
+
+fn report(connection: &Connection, error: Error) {
+    let remote_addr = connection.booked.info.remote_addr.clone();
+    connection.settings.report(&ServerEvent::HandshakeFailed { remote_addr, error });
+}
