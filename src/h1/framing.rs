@@ -1,10 +1,16 @@
-//! How long a request's content is (RFC 9112 §6.3), decided once, on all values.
+//! How long a message's content is (RFC 9112 §6.3), decided once, on all values.
 
+#[cfg(feature = "client")]
+use http::Method;
 use http::{StatusCode, Version};
 
+#[cfg(feature = "client")]
+use super::outgoing::allows_content;
 use crate::error::Refusal;
+#[cfg(feature = "client")]
+use crate::message::Header;
 
-/// How the content of a request ends.
+/// How the content of a message ends.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Framing {
     /// There is none.
@@ -13,6 +19,8 @@ pub(crate) enum Framing {
     Length(u64),
     /// With the last chunk.
     Chunked,
+    /// With the connection; never a request's.
+    UntilClose,
 }
 
 /// All values of a field that may have but one, as far as they matter.
@@ -40,13 +48,14 @@ impl<'a> Values<'a> {
     }
 }
 
-/// The framing that the values of `Content-Length` and `Transfer-Encoding` ask for.
+/// The framing that the values of `Content-Length` and `Transfer-Encoding` ask for in a request.
 pub(super) fn framing(version: Version, lengths: &Values<'_>, codings: &Values<'_>) -> Result<Framing, Refusal> {
     match (lengths.first, codings.first) {
         (None, None) => Ok(Framing::Empty),
-        (Some(length), None) if !lengths.differ => content_length(length),
-        // RFC 9112 §6.3 (5): equal repeats are one length, unequal ones are an attack.
-        (Some(_), None) => Err(Refusal::bad("two Content-Length fields that differ")),
+        (Some(_), None) => announced(lengths).map(|length| match length {
+            None | Some(0) => Framing::Empty,
+            Some(length) => Framing::Length(length),
+        }),
         // §6.1: HTTP/1.0 has no Transfer-Encoding; who forwards one has framed it by something else.
         (_, Some(_)) if version == Version::HTTP_10 => Err(Refusal::bad("Transfer-Encoding in HTTP/1.0")),
         // §6.3 (3): both is how requests are smuggled. We refuse rather than choose.
@@ -55,18 +64,94 @@ pub(super) fn framing(version: Version, lengths: &Values<'_>, codings: &Values<'
     }
 }
 
+/// What a response's framing depends on beside its fields.
+#[cfg(feature = "client")]
+#[derive(Clone, Copy, Debug)]
+pub(super) struct ResponseFacts {
+    pub(super) asked: AskedBy,
+    pub(super) version: Version,
+    pub(super) status: StatusCode,
+}
+
+/// What a request was, as far as the framing of its answer goes.
+#[cfg(feature = "client")]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum AskedBy {
+    /// HEAD: no content, whatever the fields say.
+    Head,
+    /// CONNECT: behind a 2xx comes the tunnel.
+    Connect,
+    /// Any other, with an `Upgrade` field: it may be answered with 101.
+    Upgrade,
+    Other,
+}
+
+#[cfg(feature = "client")]
+impl AskedBy {
+    /// The method and the fields as they are sent.
+    pub(crate) fn of(method: &Method, header: &Header) -> AskedBy {
+        match *method {
+            Method::HEAD => AskedBy::Head,
+            Method::CONNECT => AskedBy::Connect,
+            _ if header.contains("Upgrade") => AskedBy::Upgrade,
+            _ => AskedBy::Other,
+        }
+    }
+}
+
+/// How the content of a response ends, and how long it is said to be: to HEAD, how long it would
+/// have been.
+#[cfg(feature = "client")]
+pub(super) fn response_framing(
+    facts: ResponseFacts,
+    lengths: &Values<'_>,
+    codings: &Values<'_>,
+) -> Result<(Framing, Option<u64>), Refusal> {
+    let ResponseFacts { asked, version, status } = facts;
+    // RFC 9112 §6.3 (2): what the fields of a tunnel's head say is ignored.
+    if asked == AskedBy::Connect && status.is_success() {
+        return Ok((Framing::Empty, None));
+    }
+    // §6.3 (1): these end with their head. What they announce is for HEAD alone to be seen, but it
+    // has to be a length.
+    let announced = announced(lengths)?;
+    if asked == AskedBy::Head {
+        return Ok((Framing::Empty, announced));
+    }
+    if !allows_content(status) {
+        return Ok((Framing::Empty, Some(0)));
+    }
+    Ok(match framing(version, lengths, codings)? {
+        // §6.3 (8).
+        Framing::Empty if lengths.is_empty() => (Framing::UntilClose, None),
+        framing => (framing, announced),
+    })
+}
+
+/// Whether a response that has no content speaks of one (RFC 9110 §8.6, RFC 9112 §6.1: a 204 must
+/// not): who believes that has content behind it.
+#[cfg(feature = "client")]
+pub(super) fn speaks_of_content(lengths: &Values<'_>, codings: &Values<'_>) -> bool {
+    !codings.is_empty() || !matches!(announced(lengths), Ok(None | Some(0)))
+}
+
+/// RFC 9112 §6.3 (5): equal repeats are one length, unequal ones are an attack.
+pub(super) fn announced(lengths: &Values<'_>) -> Result<Option<u64>, Refusal> {
+    match lengths.first {
+        Some(_) if lengths.differ => Err(Refusal::bad("two Content-Length fields that differ")),
+        length => length.map(content_length).transpose(),
+    }
+}
+
 /// Digits and nothing else (RFC 9110 §8.6): no sign, no list, no blanks between them.
-fn content_length(text: &[u8]) -> Result<Framing, Refusal> {
+fn content_length(text: &[u8]) -> Result<u64, Refusal> {
     const BAD: Refusal = Refusal::bad("Content-Length is no length");
     if text.is_empty() || !text.iter().all(u8::is_ascii_digit) {
         return Err(BAD);
     }
     let digit = |length: u64, b: &u8| length.checked_mul(10)?.checked_add(u64::from(b & 15));
-    match text.iter().try_fold(0, digit) {
-        Some(0) => Ok(Framing::Empty),
-        Some(length) if i64::try_from(length).is_ok() => Ok(Framing::Length(length)),
-        _ => Err(BAD),
-    }
+    let length = text.iter().try_fold(0, digit);
+    length.filter(|length| i64::try_from(*length).is_ok()).ok_or(BAD)
 }
 
 /// RFC 9112 §6.1: 501 for a coding that is not known; `chunked` alone is.

@@ -2,6 +2,8 @@
 
 mod async_read;
 mod buffers;
+#[cfg(any(feature = "server", feature = "client"))]
+mod content;
 mod deadline;
 #[cfg(feature = "client")]
 mod dial;
@@ -12,5 +14,7 @@ mod tls;
 
 pub use listener::Listener;
 
+#[cfg(any(feature = "server", feature = "client"))]
+pub(crate) use content::Content;
 pub(crate) use io::{Io, Stream};
 pub(crate) use listener::{bind_reuse_port, bind_tcp, from_std, is_temporary};
