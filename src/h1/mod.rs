@@ -15,8 +15,12 @@ mod field_lines;
 mod framing;
 mod host;
 mod outgoing;
+#[cfg(feature = "client")]
+mod outgoing_request;
 mod request_head;
 mod request_line;
+#[cfg(feature = "client")]
+mod response_framing;
 #[cfg(feature = "client")]
 mod response_head;
 #[cfg(feature = "client")]
@@ -34,12 +38,12 @@ pub(crate) use encode::{
 #[cfg(feature = "client")]
 pub(crate) use encode_request::{RequestToSend, SentTarget, check_request, encode_request_head};
 pub(crate) use field_lines::HeadLimits;
-#[cfg(feature = "client")]
-pub(crate) use framing::AskedBy;
 pub(crate) use framing::Framing;
 pub(crate) use outgoing::{AnswerFacts, Outgoing, allows_content, outgoing};
 #[cfg(feature = "client")]
-pub(crate) use outgoing::{declared_length, outgoing_request};
+pub(crate) use outgoing_request::{declared_length, outgoing_request};
 pub(crate) use request_head::{Expectation, RequestHead, RequestParser};
+#[cfg(feature = "client")]
+pub(crate) use response_framing::AskedBy;
 #[cfg(feature = "client")]
 pub(crate) use response_head::{ReceivedHead, ResponseParser, Switch};

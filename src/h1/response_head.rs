@@ -3,7 +3,8 @@
 use http::{StatusCode, Version};
 
 use super::field_lines::{FieldLines, HeadLimits, TOO_MANY, members, unseen};
-use super::framing::{AskedBy, Framing, ResponseFacts, Values, response_framing, speaks_of_content};
+use super::framing::{Framing, Values};
+use super::response_framing::{AskedBy, ResponseFacts, response_framing, speaks_of_content};
 use super::status_line::{START, StatusLine};
 use crate::error::Refusal;
 use crate::message::{Known, Response, has_control};
