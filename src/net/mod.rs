@@ -2,6 +2,8 @@
 
 mod async_read;
 mod buffers;
+#[cfg(any(feature = "server", feature = "client"))]
+mod content;
 mod deadline;
 #[cfg(feature = "client")]
 mod dial;
@@ -27,6 +29,8 @@ pub use tls::{TlsConfig, TlsRoots};
 
 #[cfg(feature = "client")]
 pub(crate) use dial::dial;
+#[cfg(any(feature = "server", feature = "client"))]
+pub(crate) use content::Content;
 pub(crate) use io::{Io, Stream};
 pub(crate) use listener::{bind_reuse_port, bind_tcp, from_std, is_temporary};
 pub(crate) use secure::{NoSession, Secure, Secured, Unsecured};
