@@ -74,8 +74,11 @@ pub mod testing;
 
 pub use bytes::Bytes;
 #[cfg(feature = "client")]
-pub use client::{Proxy, ProxyScheme, ProxyUrl};
-pub use client::IntoUrl;
+pub use client::{
+    Client, ClientProtocols, ClientTrace, ConnectHook, CookieJar, DEFAULT_MAX_RESPONSE_HEADER_BYTES,
+    DEFAULT_MAX_RESPONSE_HEADER_VALUE_COUNT, GotConn, HostStats, IntoUrl, Proxy, ProxyScheme, ProxyUrl, RedirectChoice,
+    RedirectHook, RoundTripFuture, RoundTripper, Transport, Upgraded, default_client, get, head, post, post_form,
+};
 pub use error::{Error, ErrorKind, Phase, Result, Sent};
 #[cfg(feature = "server")]
 pub use files::{
@@ -103,12 +106,12 @@ pub use net::Certificate;
 pub use net::Listener;
 #[cfg(all(feature = "client", unix))]
 pub use net::UnixDialer;
+#[cfg(all(feature = "tls-no-provider", feature = "server"))]
+pub use net::{ClientAuth, TlsServerConfig};
 #[cfg(feature = "client")]
 pub use net::{
     Connection, Dial, DialTarget, DialWatch, FixedResolver, Resolve, Resolved, SystemResolver, TcpDialer, dial_fn,
 };
-#[cfg(all(feature = "tls-no-provider", feature = "server"))]
-pub use net::{ClientAuth, TlsServerConfig};
 #[cfg(all(feature = "tls-no-provider", feature = "client"))]
 pub use net::{TlsConfig, TlsRoots};
 #[cfg(all(feature = "server", feature = "json"))]

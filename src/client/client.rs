@@ -4,17 +4,17 @@ use std::fmt;
 use std::sync::{Arc, LazyLock};
 use std::time::Duration;
 
-use http::{Method, StatusCode, Uri};
+use http::Uri;
 use tokio::time::{Instant, timeout_at};
 
-use super::jar::CookieJar;
+use super::cookies::CookieJar;
 use super::progress::Progress;
 use super::redirect::{self, Content, Cookies, Hop, Next, NextContent, Redirect, Referer};
 use super::timed;
 use super::transport::{RoundTripper, Transport};
 use super::url::{IntoUrl, credentials, host_field};
-use crate::error::{Error, ErrorKind, Phase, Result};
-use crate::message::{Body, Redirected, Request, Response, without_credentials};
+use crate::error::{Error, Phase, Result};
+use crate::message::{Body, Header, Redirected, Request, Response, host_and_port, without_credentials};
 
 /// An HTTP client (Go's `Client`): follows redirects, keeps cookies if it has a jar, and limits
 /// how long it may all take. What carries the requests is its [`transport`](Client::transport).
@@ -190,45 +190,170 @@ impl Client {
     async fn follow(&self, request: &mut Request) -> Result<Response> {
         let mut trail = Trail::begin(request)?;
         loop {
-            let answered = self.hop(request, &mut trail).await;
-            let describe = |error: Error| error.with_request(&request.method, || without_credentials(&request.uri));
-            let (mut response, header) = answered.map_err(describe)?;
-            let next = match self.redirect(&response, request, &header, &trail).map_err(describe)? {
-                Some(next) => next,
-                None => return Ok(trail.end(response, request)),
+            let asked = trail.content_of(request);
+            let (response, header) = match self.hop(request).await {
+                Ok(answered) => answered,
+                Err(error) => return Err(about(error, request)),
             };
-            request.header = header;
-            let status = response.status;
-            let led = Redirected::new(request.uri.clone(), status, std::mem::take(&mut response.header));
-            trail.history.push(led);
-            let asked = (request.uri.clone(), request.method.clone());
-            trail.enter(request, *next)?;
-            if self.choose(request, &trail)? == RedirectChoice::UseResponse {
-                (request.uri, request.method) = asked;
-                response.header = trail.history.pop().map(|led| led.header).unwrap_or_default();
-                return Ok(trail.end(response, request));
+            let next = match self.redirect(&response, request, &header, asked, &trail) {
+                Redirect::Follow(next) => next,
+                Redirect::No => return Ok(trail.end(response, request)),
+                Redirect::Refused(error) => return Err(about(error, request)),
+            };
+            match self.choose(request, &response, *next, &mut trail)? {
+                RedirectChoice::UseResponse => return Ok(trail.end(response, request)),
+                // What is left of the body is read on if it is little, so that its connection is kept.
+                RedirectChoice::Follow => drop(response),
             }
-            // What is left of the body is read on if it is little, so that its connection is kept.
-            drop(response);
         }
     }
 
-    /// One request with the cookies and the credentials that it gets here and nowhere else.
+    /// One request, with the cookies and the credentials that it gets here and nowhere else.
     /// Answers with the fields that it had before.
-    async fn hop(&self, request: &mut Request, trail: &mut Trail) -> Result<(Response, crate::message::Header)> {
+    async fn hop(&self, request: &mut Request) -> Result<(Response, Header)> {
         let header = request.header.clone();
         let jar_url = jar_url(request);
-        if let Some(jar) = &self.jar {
-            jar.add_to(request, &jar_url);
+        if let Some(cookies) = self.jar.as_ref().and_then(|jar| jar.cookies(&jar_url)) {
+            let own = request.header.get("Cookie").map(|own| format!("{own}; {cookies}"));
+            request.header.set("Cookie", own.unwrap_or(cookies));
         }
         if let Some((user, password)) = credentials(&request.uri).filter(|_| !header.contains("Authorization")) {
             request.set_basic_auth(&user, &password);
         }
-        trail.content = content_of(request);
         let response = self.transport.round_trip(request).await?;
         if let Some(jar) = &self.jar {
             jar.set_cookies(&jar_url, &response.header);
         }
         Ok((response, header))
+    }
+
+    fn redirect(
+        &self,
+        response: &Response,
+        request: &Request,
+        header: &Header,
+        content: Content,
+        trail: &Trail,
+    ) -> Redirect {
+        if self.max_redirects == 0 {
+            return Redirect::No;
+        }
+        redirect::decide(Hop {
+            status: response.status,
+            response: &response.header,
+            method: &request.method,
+            url: &request.uri,
+            header,
+            host: &trail.host,
+            content,
+            referer: trail.referer,
+            cookies: if self.jar.is_some() { Cookies::Jar } else { Cookies::Caller },
+            also_sensitive: &self.sensitive_headers,
+            followed: trail.history.len(),
+            limit: self.max_redirects,
+        })
+    }
+
+    /// Makes the next request of this one, unless the hook wants the response itself.
+    fn choose(
+        &self,
+        request: &mut Request,
+        response: &Response,
+        next: Next,
+        trail: &mut Trail,
+    ) -> Result<RedirectChoice> {
+        trail.history.push(Redirected::new(request.uri.clone(), response.status, response.header.clone()));
+        let asked = (request.uri.clone(), request.method.clone());
+        trail.enter(request, next)?;
+        let choice = match &self.check_redirect {
+            Some(hook) => {
+                hook(request, &trail.history).map_err(|error| about(error.during(Phase::Redirect), request))?
+            }
+            None => RedirectChoice::Follow,
+        };
+        if choice == RedirectChoice::UseResponse {
+            (request.uri, request.method) = asked;
+            trail.history.pop();
+        } else {
+            // The hook may have set another one.
+            request.uri = std::mem::take(&mut request.uri).into_url()?;
+        }
+        Ok(choice)
+    }
+}
+
+/// What is remembered from hop to hop.
+struct Trail {
+    /// The host that the caller asks for in place of the URL's.
+    host: String,
+    referer: Referer,
+    history: Vec<Redirected>,
+}
+
+impl Trail {
+    fn begin(request: &mut Request) -> Result<Trail> {
+        let own = std::mem::take(&mut request.host);
+        let from_url = request.uri.authority().map(|authority| host_and_port(authority.as_str()));
+        let host = if from_url == Some(own.as_str()) { String::new() } else { own };
+        request.uri = std::mem::take(&mut request.uri).into_url()?;
+        request.host = if host.is_empty() { host_field(&request.uri).to_owned() } else { host.clone() };
+        Ok(Trail { host, referer: Referer::Caller, history: Vec::new() })
+    }
+
+    /// What is known of the content, before it is sent.
+    fn content_of(&self, request: &Request) -> Content {
+        match &request.body {
+            body if body.is_empty() => Content::None,
+            body if body.is_replayable() => Content::Replayable,
+            _ => Content::Gone,
+        }
+    }
+
+    /// The request becomes the next one.
+    fn enter(&mut self, request: &mut Request, next: Next) -> Result<()> {
+        let Next { method, url, header, host, content, referer } = next;
+        request.body = match content {
+            NextContent::Dropped => Body::empty(),
+            NextContent::Kept => request.body.try_clone()?.unwrap_or_default(),
+        };
+        if content == NextContent::Dropped {
+            request.trailer.clear();
+            request.content_length = None;
+        }
+        request.host = if host.is_empty() { host_field(&url).to_owned() } else { host.clone() };
+        (request.method, request.uri, request.header) = (method, url, header);
+        (self.host, self.referer) = (host, referer);
+        Ok(())
+    }
+
+    fn end(self, mut response: Response, request: &Request) -> Response {
+        let facts = response.facts.get_or_insert_default();
+        facts.url = Some(request.uri.clone());
+        facts.history = self.history;
+        response
+    }
+}
+
+fn about(error: Error, request: &Request) -> Error {
+    error.with_request(&request.method, || without_credentials(&request.uri))
+}
+
+/// Cookies are for the host that is asked for, not for the one that is connected to (Go 1.26).
+fn jar_url(request: &Request) -> Uri {
+    if request.host == host_field(&request.uri) {
+        return request.uri.clone();
+    }
+    let mut parts = request.uri.clone().into_parts();
+    parts.authority = request.host.parse().ok().or(parts.authority);
+    Uri::from_parts(parts).unwrap_or_else(|_| request.uri.clone())
+}
+
+impl fmt::Debug for Client {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Client")
+            .field("max_redirects", &self.max_redirects)
+            .field("timeout", &self.timeout)
+            .field("has_jar", &self.jar.is_some())
+            .finish_non_exhaustive()
     }
 }

@@ -16,7 +16,7 @@ use super::connection::{Connection, PoolSlot};
 use super::http1::{Http1, Made};
 use super::http2;
 use super::key::{Key, Offer, Scheme, with_port};
-use super::proxy::{self, ProxyUrl};
+use super::proxy::{self, ProxyScheme, ProxyUrl};
 use super::secure::Secure;
 use super::trace::Tracer;
 use super::watch::Watch;
@@ -97,7 +97,7 @@ impl Connector {
             return self.dial(authority.host(), port, watch).await;
         };
         let mut reached = self.dial(proxy.host(), proxy.port(), watch).await?;
-        if proxy.has_tls() {
+        if proxy.scheme() == ProxyScheme::Https {
             reached = self.handshake(wanted, watch, reached, proxy.host(), Offer::Http1).await?;
             // It is the server's session that responses tell of.
             reached.tls = None;
@@ -141,9 +141,14 @@ impl Connector {
     /// A way through the proxy to the target.
     async fn tunnel(&self, proxy: &ProxyUrl, stream: Box<dyn Stream>, target: &str) -> Result<Box<dyn Stream>> {
         let mut io = Io::boxed(stream);
-        if proxy.speaks_http() {
-            let response =
-                proxy::tunnel(&mut io, target, &self.connect_header, proxy.authorization().as_deref(), &self.head_limits);
+        if proxy.scheme().is_http() {
+            let response = proxy::tunnel(
+                &mut io,
+                target,
+                &self.connect_header,
+                proxy.authorization().as_deref(),
+                &self.head_limits,
+            );
             let response = response.await?;
             if let Some(hook) = &self.on_connect_response {
                 hook(&response)?;

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use http::Uri;
 use http::uri::Authority;
 
+use super::pool::PoolKey;
 use super::proxy::ProxyUrl;
 use crate::error::{Error, ErrorKind, Result};
 
@@ -59,7 +60,7 @@ impl Key {
     pub(crate) fn host_port(&self) -> String {
         match (&self.authority, &self.proxy) {
             (Some(authority), _) => with_port(authority, self.scheme),
-            (None, Some(proxy)) => proxy.host_port(),
+            (None, Some(proxy)) => format!("{}:{}", proxy.host(), proxy.port()),
             (None, None) => String::new(),
         }
     }
@@ -88,6 +89,12 @@ pub(crate) fn authority_of(uri: &Uri, scheme: Scheme) -> Result<Authority> {
     let port = authority.port_u16().filter(|_| !port_is_own).map(|port| format!(":{port}")).unwrap_or_default();
     let normal = format!("{}{port}", authority.host().to_ascii_lowercase());
     Authority::try_from(normal).map_err(|error| Error::new(ErrorKind::Invalid, "the URL's host").with_source(error))
+}
+
+impl PoolKey for Key {
+    fn may_share(&self) -> bool {
+        self.offer != Offer::Http1
+    }
 }
 
 impl fmt::Display for Key {

@@ -1,10 +1,56 @@
 //! The client: `Client` (policy: cookies, redirects, one deadline for all) over `Transport`
 //! (mechanism: connections, their pool, one exchange).
+//!
+//! ```text
+//! Client ─► Transport ─► Plan: key, proxy, form of the target, length of the content
+//!   ▲           │
+//!   │           ├─► pool: an idle connection, or `connect` in a task of its own
+//!   │           │         (dial, proxy, TLS), whichever comes first
+//!   │           └─► http1::Exchange: request written, head read, polled together
+//!   │                     │
+//!   └─ redirect? ◄─ Response ─► its body owns the exchange ─► end ─► back into the pool
+//! ```
 
+// The module of the type that it is named after.
+#[allow(clippy::module_inception)]
+mod client;
+mod clock;
+mod connect;
+mod connection;
+mod cookies;
+mod http1;
+mod http2;
+mod key;
+mod outbound;
 mod pool;
+mod progress;
 mod proxy;
 mod redirect;
+mod secure;
+mod short;
+mod stats;
+mod timed;
+#[cfg(feature = "tls-no-provider")]
+#[path = "tls.rs"]
+mod tls;
+#[cfg(not(feature = "tls-no-provider"))]
+#[path = "tls_none.rs"]
+mod tls;
+mod trace;
+mod transport;
 mod url;
+mod watch;
 
+pub use client::{Client, RedirectChoice, RedirectHook, default_client};
+pub use connect::ConnectHook;
+pub use cookies::CookieJar;
+pub use http1::Upgraded;
 pub use proxy::{Proxy, ProxyScheme, ProxyUrl};
+pub use short::{get, head, post, post_form};
+pub use stats::HostStats;
+pub use trace::{ClientTrace, GotConn};
+pub use transport::{
+    ClientProtocols, DEFAULT_MAX_RESPONSE_HEADER_BYTES, DEFAULT_MAX_RESPONSE_HEADER_VALUE_COUNT, RoundTripFuture,
+    RoundTripper, Transport,
+};
 pub use url::IntoUrl;

@@ -12,7 +12,7 @@ use super::key::{Key, Offer, Scheme, authority_of};
 use super::proxy::ProxyUrl;
 use super::trace::Tracer;
 use super::transport::Transport;
-use crate::error::{Error, ErrorKind, Result};
+use crate::error::Result;
 use crate::h1::{self, AskedBy, ConnectionField, HeadLimits, Outgoing, RequestToSend, SentTarget};
 use crate::message::{Body, Request};
 
@@ -66,15 +66,15 @@ impl Plan {
         let scheme = Scheme::of(&request.uri)?;
         let authority = authority_of(&request.uri, scheme)?;
         let host = if request.host.is_empty() { authority.as_str().to_owned() } else { request.host.clone() };
-        h1::check_request(&request.method, &request.uri, &host, &request.header, &request.trailer)?;
-        let outgoing = outgoing(request)?;
         let proxy = transport.proxy.choose(&request.uri)?;
-        let absolute = scheme == Scheme::Http && proxy.as_ref().is_some_and(|proxy| proxy.speaks_http());
+        let absolute = scheme == Scheme::Http && proxy.as_ref().is_some_and(|proxy| proxy.scheme().is_http());
         let form = match request.method {
             Method::CONNECT => Form::Authority,
             _ if absolute => Form::Absolute,
             _ => Form::Origin,
         };
+        h1::check_request(&request.method, form.of(&request.uri, &host), &host, &request.header, &request.trailer)?;
+        let outgoing = outgoing(request)?;
         let authority = (form != Form::Absolute).then_some(authority);
         let has_content = !matches!(outgoing, Outgoing::None | Outgoing::Length(0));
         let upgrades = request.header.contains("Upgrade");
@@ -122,26 +122,29 @@ impl Plan {
     }
 }
 
+impl Form {
+    fn of<'a>(self, uri: &'a Uri, host: &'a str) -> SentTarget<'a> {
+        match self {
+            Form::Origin => SentTarget::Origin(uri),
+            Form::Absolute => SentTarget::Absolute(uri),
+            Form::Authority => SentTarget::Authority(host),
+        }
+    }
+}
+
 /// How the content is delimited, from what is known of it.
 fn outgoing(request: &Request) -> Result<Outgoing> {
-    let declared = match request.header.get("Content-Length") {
-        Some(text) => Some(text.trim().parse().map_err(|_| {
-            Error::new(ErrorKind::Invalid, "the Content-Length of the header is no length")
-        })?),
-        None => request.content_length,
-    };
-    h1::outgoing_request(&request.method, declared, request.body.remaining(), !request.trailer.is_empty())
+    let whole = request.body.remaining();
+    // What the request was made with counts where nothing says otherwise now.
+    let declared = h1::declared_length(&request.header)?.or(request.content_length.filter(|_| whole.is_none()));
+    h1::outgoing_request(&request.method, declared, whole, !request.trailer.is_empty())
 }
 
 impl Outbound<'_> {
     /// Appends the head as HTTP/1.1 has it.
     pub(crate) fn encode(&self, out: &mut Vec<u8>) {
         let Outbound { request, plan, .. } = self;
-        let target = match plan.form {
-            Form::Origin => SentTarget::Origin(&request.uri),
-            Form::Absolute => SentTarget::Absolute(&request.uri),
-            Form::Authority => SentTarget::Authority(&plan.host),
-        };
+        let target = plan.form.of(&request.uri, &plan.host);
         let absolute = (plan.form == Form::Absolute).then_some(plan.key.proxy.as_deref()).flatten();
         let credentials = absolute.and_then(ProxyUrl::authorization);
         let credentials = credentials.filter(|_| !request.header.contains(PROXY_AUTHORIZATION.as_str()));
@@ -159,6 +162,7 @@ impl Outbound<'_> {
                 accept_encoding: plan.accept_encoding,
                 user_agent: self.user_agent,
                 proxy_authorization: credentials.as_deref(),
+                cookie: None,
             },
         );
     }

@@ -7,7 +7,8 @@ use std::time::Duration;
 
 use http::StatusCode;
 
-use crate::error::{Error, Result};
+use super::progress::Progress;
+use crate::error::{Error, Phase, Result};
 use crate::message::{Addr, Header, Request, TlsInfo};
 use crate::net::Resolved;
 
@@ -91,9 +92,12 @@ pub struct GotConn {
     pub idle: Option<Duration>,
 }
 
-/// The trace of one request, if it has one: silence otherwise.
+/// Whoever follows one request: its trace, and the limit over all of it. Nobody, mostly.
 #[derive(Clone, Default)]
-pub(crate) struct Tracer(Option<Arc<dyn ClientTrace>>);
+pub(crate) struct Tracer {
+    trace: Option<Arc<dyn ClientTrace>>,
+    progress: Option<Progress>,
+}
 
 #[derive(Clone)]
 struct Attached(Arc<dyn ClientTrace>);
@@ -107,16 +111,24 @@ impl Request {
 
 impl Tracer {
     pub(crate) fn of(request: &Request) -> Tracer {
-        Tracer(request.extensions.get::<Attached>().map(|attached| attached.0.clone()))
+        let trace = request.extensions.get::<Attached>().map(|attached| attached.0.clone());
+        Tracer { trace, progress: Progress::of(request) }
+    }
+
+    /// What is waited for from now on.
+    pub(crate) fn enter(&self, phase: Phase) {
+        if let Some(progress) = &self.progress {
+            progress.enter(phase);
+        }
     }
 
     /// Whether anybody listens.
     pub(crate) fn is_on(&self) -> bool {
-        self.0.is_some()
+        self.trace.is_some()
     }
 
     pub(crate) fn tell(&self, step: impl FnOnce(&dyn ClientTrace)) {
-        if let Some(trace) = &self.0 {
+        if let Some(trace) = &self.trace {
             step(&**trace);
         }
     }
@@ -124,7 +136,7 @@ impl Tracer {
     /// # Errors
     /// The hook's.
     pub(crate) fn informational(&self, status: StatusCode, header: &Header) -> Result<(), Error> {
-        self.0.as_ref().map_or(Ok(()), |trace| trace.got_1xx_response(status, header))
+        self.trace.as_ref().map_or(Ok(()), |trace| trace.got_1xx_response(status, header))
     }
 }
 

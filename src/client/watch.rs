@@ -39,6 +39,7 @@ impl Watch {
 
     pub(crate) fn enter(&self, phase: Phase) {
         self.seen().phase = phase;
+        self.tracer.enter(phase);
     }
 
     pub(crate) fn note_connected(&self) {
@@ -67,10 +68,8 @@ impl DialWatch for Watch {
     }
 
     fn dns_done(&self, host: &str, result: Result<&Resolved, &io::Error>) {
-        let mut seen = self.seen();
-        seen.phase = Phase::Connect;
-        seen.resolved = result.is_ok().then(|| self.began.elapsed());
-        drop(seen);
+        self.enter(Phase::Connect);
+        self.seen().resolved = result.is_ok().then(|| self.began.elapsed());
         self.tracer.tell(|trace| trace.dns_done(host, result));
     }
 

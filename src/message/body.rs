@@ -140,6 +140,15 @@ impl Body {
         self.maker.is_some() || matches!(self.state, State::Ended)
     }
 
+    /// Whether reading needs no waiting.
+    pub(crate) fn is_in_memory(&self) -> bool {
+        matches!(self.state, State::Ended)
+    }
+
+    pub(crate) fn take_trailer(&mut self) -> Option<Header> {
+        self.trailer.take().map(|trailer| *trailer)
+    }
+
     /// All of the content at once, where it lies in memory and nothing limits it.
     pub(crate) fn take_memory(&mut self) -> Option<Bytes> {
         let whole = matches!(self.state, State::Ended) && self.allowed.is_none() && self.trailer.is_none();

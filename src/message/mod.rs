@@ -4,7 +4,7 @@
 
 mod addr;
 mod body;
-mod coding;
+pub(crate) mod coding;
 mod context;
 mod cookie;
 mod date;

@@ -27,10 +27,10 @@ pub use tls::{ClientAuth, TlsServerConfig};
 #[cfg(all(feature = "tls-no-provider", feature = "client"))]
 pub use tls::{TlsConfig, TlsRoots};
 
-#[cfg(feature = "client")]
-pub(crate) use dial::dial;
 #[cfg(any(feature = "server", feature = "client"))]
 pub(crate) use content::Content;
+#[cfg(feature = "client")]
+pub(crate) use dial::dial;
 pub(crate) use io::{Io, Stream};
 pub(crate) use listener::{bind_reuse_port, bind_tcp, from_std, is_temporary};
 pub(crate) use secure::{NoSession, Secure, Secured, Unsecured};

@@ -27,7 +27,7 @@ pub(super) fn attach(mut exchange: Exchange, head: ReceivedHead, mut response: R
     let facts = facts_of(&mut exchange);
     response.tls = exchange.http1().made.tls.clone();
     response.facts = Some(Box::new(facts));
-    if head.switches != Switch::No {
+    if head.switch != Switch::No {
         return switched(exchange, response);
     }
     let reusable = exchange.asked.keeps && head.keep_alive && head.framing != Framing::UntilClose;
@@ -38,7 +38,7 @@ pub(super) fn attach(mut exchange: Exchange, head: ReceivedHead, mut response: R
     let mut content = Content::framed(&head.framing);
     exchange.http1().io.read_deadline.set(None);
     if exchange.is_sent() {
-        if let Some(whole) = content.take_whole(&mut exchange.http1().io) {
+        if let Some(whole) = content.over_at_once(&mut exchange.http1().io) {
             exchange.settle(reusable);
             response.body = Body::from(whole);
             return response;
@@ -120,7 +120,7 @@ impl Reading {
 
     /// Whether nothing of either message is still to come.
     fn is_over(&self) -> bool {
-        self.content.is_over() && self.exchange.is_sent()
+        self.content.remaining() == Some(0) && self.exchange.is_sent()
     }
 
     /// Reads what nobody wants to its end, if it is not far, and sees the request off.

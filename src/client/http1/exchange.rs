@@ -108,7 +108,7 @@ impl Exchange {
         self.poll_upload(cx)?;
         loop {
             if let Some(head) = self.parse(response)? {
-                if head.is_interim(response.status) {
+                if is_interim(response.status) {
                     self.note_interim(&head, response)?;
                     // What waited for it may go out now.
                     self.poll_upload(cx)?;
@@ -313,6 +313,11 @@ impl Exchange {
     pub(super) fn is_unsendable(&self) -> bool {
         matches!(self.sending, Sending::Failed(_))
     }
+}
+
+/// RFC 9110 §15.2: another response follows, except behind a switch of protocols.
+fn is_interim(status: StatusCode) -> bool {
+    status.is_informational() && status != StatusCode::SWITCHING_PROTOCOLS
 }
 
 fn in_head(refusal: Refusal) -> Error {

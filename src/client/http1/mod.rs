@@ -7,10 +7,10 @@
 mod body;
 mod connection;
 mod exchange;
-mod upload;
 mod upgraded;
+mod upload;
 
 pub use upgraded::Upgraded;
 
 pub(crate) use connection::{Http1, Made};
-pub(crate) use exchange::{Asked, Exchange};
+pub(crate) use exchange::{Asked, Exchange, Failed};
