@@ -2,7 +2,7 @@
 //!
 //! The framing fields are written from what the codec knows, never from the handler's header:
 //! one fact has one place. No value can end a line: what a handler copies from a request into
-//! an answer must not become a second answer.
+//! an answer must not become a second answer. Heads of requests are in `encode_request.rs`.
 
 use http::{StatusCode, Version};
 
@@ -41,13 +41,7 @@ pub(crate) fn encode_response_head(out: &mut Vec<u8>, head: &ResponseHead<'_>) {
     if let Some(content_type) = head.content_type.filter(|_| !seen.content_type && head.status != NOT_MODIFIED) {
         append_parts(out, [b"Content-Type: ", content_type.as_bytes(), b"\r\n"]);
     }
-    match head.outgoing {
-        Outgoing::Length(length) => {
-            append_parts(out, [b"Content-Length: ", itoa::Buffer::new().format(length).as_bytes(), b"\r\n"]);
-        }
-        Outgoing::Chunked => out.extend_from_slice(b"Transfer-Encoding: chunked\r\n"),
-        Outgoing::None | Outgoing::UntilClose | Outgoing::HeadUnknown => {}
-    }
+    append_framing(out, head.outgoing);
     if head.date && !seen.date {
         out.extend_from_slice(b"Date: ");
         append_now(out);
@@ -140,8 +134,19 @@ fn append_fields(out: &mut Vec<u8>, header: &Header, status: StatusCode) -> Seen
     seen
 }
 
+/// The field that says how the content ends, if one does.
+pub(super) fn append_framing(out: &mut Vec<u8>, outgoing: Outgoing) {
+    match outgoing {
+        Outgoing::Length(length) => {
+            append_parts(out, [b"Content-Length: ", itoa::Buffer::new().format(length).as_bytes(), b"\r\n"]);
+        }
+        Outgoing::Chunked => out.extend_from_slice(b"Transfer-Encoding: chunked\r\n"),
+        Outgoing::None | Outgoing::UntilClose | Outgoing::HeadUnknown => {}
+    }
+}
+
 /// `Trailer`, with the names that may be one.
-fn append_trailer_names(out: &mut Vec<u8>, name: &[u8], value: &[u8]) {
+pub(super) fn append_trailer_names(out: &mut Vec<u8>, name: &[u8], value: &[u8]) {
     let names = value.split(|&b| b == b',').map(<[u8]>::trim_ascii);
     let allowed: Vec<_> = names.filter(|name| std::str::from_utf8(name).is_ok_and(may_be_trailer)).collect();
     if !allowed.is_empty() {
@@ -149,8 +154,8 @@ fn append_trailer_names(out: &mut Vec<u8>, name: &[u8], value: &[u8]) {
     }
 }
 
-/// `Connection`: what the codec says, then the handler's options that are not about keeping it.
-fn append_connection(out: &mut Vec<u8>, own: ConnectionField, header: Option<&Header>) {
+/// `Connection`: what the codec says, then the options of the header that are not about keeping it.
+pub(super) fn append_connection(out: &mut Vec<u8>, own: ConnectionField, header: Option<&Header>) {
     if own == ConnectionField::Nothing && header.is_none() {
         return;
     }
@@ -178,7 +183,7 @@ fn append_connection(out: &mut Vec<u8>, own: ConnectionField, header: Option<&He
 
 /// One field line, of a name that is a token. Controls in a value become spaces (RFC 9110 §5.5),
 /// and blanks around it go.
-fn append_field(out: &mut Vec<u8>, name: &[u8], value: &[u8]) {
+pub(super) fn append_field(out: &mut Vec<u8>, name: &[u8], value: &[u8]) {
     if has_control(value) {
         let spaced: Vec<u8> = value.iter().map(|&b| if has_control(&[b]) { b' ' } else { b }).collect();
         return append_parts(out, [name, b": ", spaced.trim_ascii(), b"\r\n"]);
@@ -186,7 +191,7 @@ fn append_field(out: &mut Vec<u8>, name: &[u8], value: &[u8]) {
     append_parts(out, [name, b": ", value.trim_ascii(), b"\r\n"]);
 }
 
-fn append_parts<const COUNT: usize>(out: &mut Vec<u8>, parts: [&[u8]; COUNT]) {
+pub(super) fn append_parts<const COUNT: usize>(out: &mut Vec<u8>, parts: [&[u8]; COUNT]) {
     out.reserve(parts.iter().map(|part| part.len()).sum());
     for part in parts {
         out.extend_from_slice(part);

@@ -26,6 +26,20 @@ pub(crate) struct FieldLines {
     scanned: usize,
     /// Control characters among the bytes scanned, other than tabs.
     controls: usize,
+    line_ends: LineEnds,
+    /// How many of the lines end in a line feed alone.
+    bare: usize,
+}
+
+/// What ends a line (RFC 9112 §2.2).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+enum LineEnds {
+    /// CR and LF, in all that a server reads and within content: what two readers split at two
+    /// places hides a request.
+    #[default]
+    Crlf,
+    /// LF alone too: nobody stands behind the client whom that could mislead.
+    CrlfOrLf,
 }
 
 /// An idle connection keeps room for the ends of so many lines.
@@ -46,6 +60,12 @@ pub(super) const TOO_MANY: Refusal =
     Refusal::with(StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE, "too many header fields");
 
 impl FieldLines {
+    /// For lines that may end in a line feed alone.
+    #[cfg(feature = "client")]
+    pub(crate) fn lenient() -> FieldLines {
+        FieldLines { line_ends: LineEnds::CrlfOrLf, ..FieldLines::default() }
+    }
+
     /// Looks for the empty line that ends the section, and answers the section's length with it.
     ///
     /// Bad line ends, control characters and what is over the limits are refused as soon as they
@@ -68,11 +88,39 @@ impl FieldLines {
         let mut at = 0;
         self.ends.iter().map(move |&end| {
             let end = end as usize;
-            let line = section.get(at..end.saturating_sub(1)).unwrap_or_default();
-            let field = Field::parse(line, at);
+            let line = section.get(at..end).unwrap_or_default();
+            let field = Field::parse(line.strip_suffix(b"\r").unwrap_or(line), at);
             at = end + 1;
             field
         })
+    }
+
+    /// The section with one space in place of each fold (RFC 9112 §5.2), where it has one; the
+    /// lines are then those of this text. A line without one before it that it could go on is
+    /// left as it is.
+    #[cfg(feature = "client")]
+    pub(crate) fn unfold(&mut self, section: &[u8]) -> Option<Vec<u8>> {
+        let folds = |&end: &u32| section.get(end as usize + 1).is_some_and(|b| is_blank(*b));
+        if !self.ends.iter().any(folds) {
+            return None;
+        }
+        let mut text = Vec::with_capacity(section.len());
+        let mut at = 0;
+        for end in std::mem::take(&mut self.ends) {
+            let line = section.get(at..end as usize).unwrap_or_default();
+            let mut line = line.strip_suffix(b"\r").unwrap_or(line);
+            at = end as usize + 1;
+            if line.first().is_some_and(|b| is_blank(*b)) && self.ends.pop().is_some() {
+                let kept = trim_end(text.strip_suffix(b"\r\n").unwrap_or(&text)).len();
+                text.truncate(kept);
+                text.push(b' ');
+                line = trim_start(line);
+            }
+            text.extend_from_slice(line);
+            text.extend_from_slice(b"\r\n");
+            self.ends.push(u32::try_from(text.len() - 1).expect("the text is hardly longer than the section"));
+        }
+        Some(text)
     }
 
     pub(crate) fn line_count(&self) -> usize {
@@ -85,6 +133,7 @@ impl FieldLines {
         self.ends.shrink_to(LINES_KEPT);
         self.scanned = 0;
         self.controls = 0;
+        self.bare = 0;
     }
 
     /// Notes the ends of lines. Answers how far the window was seen and why not further.
@@ -92,14 +141,17 @@ impl FieldLines {
         let mut line_start = self.ends.last().map_or(0, |&end| end as usize + 1);
         for offset in memchr::memchr_iter(b'\n', unseen(window, self.scanned)) {
             let at = self.scanned + offset;
-            if at.checked_sub(1).and_then(|before| window.get(before)) != Some(&b'\r') {
+            let has_cr = at.checked_sub(1).and_then(|before| window.get(before)) == Some(&b'\r');
+            if !has_cr && self.line_ends == LineEnds::Crlf {
                 return (at, Stop::Refused(BARE_LF));
             }
-            if at - line_start == 1 {
-                return (at + 1, Stop::SectionEnd);
-            }
-            if self.ends.len() >= max_values {
+            let is_empty = at - line_start == usize::from(has_cr);
+            if !is_empty && self.ends.len() >= max_values {
                 return (at, Stop::Refused(TOO_MANY));
+            }
+            self.bare += usize::from(!has_cr);
+            if is_empty {
+                return (at + 1, Stop::SectionEnd);
             }
             self.ends.push(u32::try_from(at).expect("the window is under 4 GiB"));
             line_start = at + 1;
@@ -107,7 +159,7 @@ impl FieldLines {
         (window.len(), Stop::OutOfBytes)
     }
 
-    /// Each line end found is two control characters, and a CR may still wait for its LF. One
+    /// Each line end found is two control characters, but for bare ones, and a CR may still wait for its LF. One
     /// more than that is a control character where none may be; counting them over the whole
     /// section costs far less than searching each value.
     fn check_controls(&mut self, window: &[u8], seen: usize, stop: &Stop) -> Result<(), Refusal> {
@@ -117,7 +169,7 @@ impl FieldLines {
             Stop::SectionEnd => 2,
             _ => usize::from(window.get(..seen).unwrap_or_default().ends_with(b"\r")),
         };
-        if self.controls == 2 * self.ends.len() + at_the_end { Ok(()) } else { Err(CONTROL) }
+        if self.controls + self.bare == 2 * self.ends.len() + at_the_end { Ok(()) } else { Err(CONTROL) }
     }
 }
 
@@ -182,6 +234,11 @@ fn fault(name: &[u8], rest: &[u8]) -> Refusal {
     }
 }
 
+/// The members of a comma-separated list; empty ones are none (RFC 9110 §5.6.1).
+pub(super) fn members(list: &[u8]) -> impl Iterator<Item = &[u8]> {
+    list.split(|&b| b == b',').map(<[u8]>::trim_ascii).filter(|member| !member.is_empty())
+}
+
 fn span(at: usize, text: &[u8]) -> Range<usize> {
     at..at + text.len()
 }
@@ -198,6 +255,11 @@ fn trim_end(mut value: &[u8]) -> &[u8] {
         value = rest;
     }
     value
+}
+
+#[cfg(feature = "client")]
+fn is_blank(byte: u8) -> bool {
+    matches!(byte, b' ' | b'\t')
 }
 
 /// Counts in bytes that cannot overflow, so that the compiler counts many at once.

@@ -1,10 +1,10 @@
-//! How long a request's content is (RFC 9112 §6.3), decided once, on all values.
+//! How long a message's content is (RFC 9112 §6.3), decided once, on all values.
 
 use http::{StatusCode, Version};
 
 use crate::error::Refusal;
 
-/// How the content of a request ends.
+/// How the content of a message ends.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Framing {
     /// There is none.
@@ -13,6 +13,8 @@ pub(crate) enum Framing {
     Length(u64),
     /// With the last chunk.
     Chunked,
+    /// With the connection; never a request's.
+    UntilClose,
 }
 
 /// All values of a field that may have but one, as far as they matter.
@@ -40,13 +42,14 @@ impl<'a> Values<'a> {
     }
 }
 
-/// The framing that the values of `Content-Length` and `Transfer-Encoding` ask for.
+/// The framing that the values of `Content-Length` and `Transfer-Encoding` ask for in a request.
 pub(super) fn framing(version: Version, lengths: &Values<'_>, codings: &Values<'_>) -> Result<Framing, Refusal> {
     match (lengths.first, codings.first) {
         (None, None) => Ok(Framing::Empty),
-        (Some(length), None) if !lengths.differ => content_length(length),
-        // RFC 9112 §6.3 (5): equal repeats are one length, unequal ones are an attack.
-        (Some(_), None) => Err(Refusal::bad("two Content-Length fields that differ")),
+        (Some(_), None) => announced(lengths).map(|length| match length {
+            None | Some(0) => Framing::Empty,
+            Some(length) => Framing::Length(length),
+        }),
         // §6.1: HTTP/1.0 has no Transfer-Encoding; who forwards one has framed it by something else.
         (_, Some(_)) if version == Version::HTTP_10 => Err(Refusal::bad("Transfer-Encoding in HTTP/1.0")),
         // §6.3 (3): both is how requests are smuggled. We refuse rather than choose.
@@ -55,18 +58,23 @@ pub(super) fn framing(version: Version, lengths: &Values<'_>, codings: &Values<'
     }
 }
 
+/// RFC 9112 §6.3 (5): equal repeats are one length, unequal ones are an attack.
+pub(super) fn announced(lengths: &Values<'_>) -> Result<Option<u64>, Refusal> {
+    match lengths.first {
+        Some(_) if lengths.differ => Err(Refusal::bad("two Content-Length fields that differ")),
+        length => length.map(content_length).transpose(),
+    }
+}
+
 /// Digits and nothing else (RFC 9110 §8.6): no sign, no list, no blanks between them.
-fn content_length(text: &[u8]) -> Result<Framing, Refusal> {
+fn content_length(text: &[u8]) -> Result<u64, Refusal> {
     const BAD: Refusal = Refusal::bad("Content-Length is no length");
     if text.is_empty() || !text.iter().all(u8::is_ascii_digit) {
         return Err(BAD);
     }
     let digit = |length: u64, b: &u8| length.checked_mul(10)?.checked_add(u64::from(b & 15));
-    match text.iter().try_fold(0, digit) {
-        Some(0) => Ok(Framing::Empty),
-        Some(length) if i64::try_from(length).is_ok() => Ok(Framing::Length(length)),
-        _ => Err(BAD),
-    }
+    let length = text.iter().try_fold(0, digit);
+    length.filter(|length| i64::try_from(*length).is_ok()).ok_or(BAD)
 }
 
 /// RFC 9112 §6.1: 501 for a coding that is not known; `chunked` alone is.

@@ -1,4 +1,5 @@
-//! HTTP/1.1 as bytes (RFC 9112), seen from a server: heads and chunks are read, answers are written.
+//! HTTP/1.1 as bytes (RFC 9112): a server reads requests and writes answers, a client the other
+//! way round, and both have chunks.
 //!
 //! Nothing here waits, reads a socket or knows a runtime: what is not complete says so and is
 //! called again with more bytes. What is read is read strictly, because a message that two
@@ -8,12 +9,22 @@
 
 mod chunked;
 mod encode;
+#[cfg(feature = "client")]
+mod encode_request;
 mod field_lines;
 mod framing;
 mod host;
 mod outgoing;
+#[cfg(feature = "client")]
+mod outgoing_request;
 mod request_head;
 mod request_line;
+#[cfg(feature = "client")]
+mod response_framing;
+#[cfg(feature = "client")]
+mod response_head;
+#[cfg(feature = "client")]
+mod status_line;
 mod target;
 #[cfg(test)]
 mod tests;
@@ -24,7 +35,15 @@ pub(crate) use encode::{
     ConnectionField, ResponseHead, encode_chunk_end, encode_chunk_head, encode_informational, encode_last_chunk,
     encode_response_head,
 };
+#[cfg(feature = "client")]
+pub(crate) use encode_request::{RequestToSend, SentTarget, check_request, encode_request_head};
 pub(crate) use field_lines::HeadLimits;
 pub(crate) use framing::Framing;
 pub(crate) use outgoing::{AnswerFacts, Outgoing, allows_content, outgoing};
+#[cfg(feature = "client")]
+pub(crate) use outgoing_request::{declared_length, outgoing_request};
 pub(crate) use request_head::{Expectation, RequestHead, RequestParser};
+#[cfg(feature = "client")]
+pub(crate) use response_framing::AskedBy;
+#[cfg(feature = "client")]
+pub(crate) use response_head::{ReceivedHead, ResponseParser, Switch};

@@ -2,10 +2,10 @@
 
 use http::StatusCode;
 
-/// What the head of an answer says about its content.
+/// What the head of a message says about its content. A request's is one of the first three.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Outgoing {
-    /// No content, and no length: the status allows none.
+    /// No content, and no length: the status allows none, or nobody expects one of the method.
     None,
     /// `Content-Length`.
     Length(u64),

@@ -2,7 +2,7 @@
 
 use http::{Method, StatusCode, Version};
 
-use super::field_lines::{BARE_LF, FieldLines, HeadLimits, TOO_MANY, unseen};
+use super::field_lines::{BARE_LF, FieldLines, HeadLimits, TOO_MANY, members, unseen};
 use super::framing::{Framing, Values, framing};
 use super::host::{Port, is_host};
 use super::request_line::RequestLine;
@@ -175,7 +175,7 @@ fn read_head(
     request.content_length = match framing {
         Framing::Empty => Some(0),
         Framing::Length(length) => Some(length),
-        Framing::Chunked => None,
+        Framing::Chunked | Framing::UntilClose => None,
     };
     // Go's rule: HTTP/1.0 caches know no Cache-Control.
     if facts.pragma == Some(b"no-cache") && !facts.cache_control {
@@ -260,11 +260,6 @@ impl<'a> Facts<'a> {
             _ => Expectation::None,
         }
     }
-}
-
-/// The members of a comma-separated list; empty ones are none (RFC 9110 §5.6.1).
-fn members(list: &[u8]) -> impl Iterator<Item = &[u8]> {
-    list.split(|&b| b == b',').map(<[u8]>::trim_ascii).filter(|member| !member.is_empty())
 }
 
 #[cfg(test)]

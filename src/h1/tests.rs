@@ -121,6 +121,7 @@ impl Connection {
             Framing::Empty => BodyReader::Length(0),
             Framing::Length(length) => BodyReader::Length(length),
             Framing::Chunked => BodyReader::Chunked(Box::new(ChunkedReader::new(LIMITS.max_bytes, LIMITS.max_values))),
+            Framing::UntilClose => unreachable!("no request ends with its connection"),
         };
         let Request { method, request_uri: target, host, header, .. } = request;
         let served = Served { method, target, host, header, content: Vec::new(), trailer: None };

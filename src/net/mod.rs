@@ -2,6 +2,8 @@
 
 mod async_read;
 mod buffers;
+#[cfg(any(feature = "server", feature = "client"))]
+mod content;
 mod deadline;
 #[cfg(feature = "client")]
 mod dial;
@@ -18,6 +20,8 @@ pub use dial::{
 };
 pub use listener::Listener;
 
+#[cfg(any(feature = "server", feature = "client"))]
+pub(crate) use content::Content;
 #[cfg(feature = "client")]
 pub(crate) use dial::dial;
 pub(crate) use io::{Io, Stream};

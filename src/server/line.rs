@@ -20,14 +20,13 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-use super::content::Content;
 use super::hijack::Hijacked;
 use super::outbox::Outbox;
 use super::settings::State;
 use crate::error::{Error, ErrorKind, Result};
 use crate::h1::Framing;
 use crate::message::ConnContext;
-use crate::net::Io;
+use crate::net::{Content, Io};
 
 pub(crate) struct Line {
     state: Mutex<LineState>,
@@ -240,7 +239,7 @@ impl LineState {
             Content::Over => return Unread::Nothing,
             Content::Broken => return Unread::Broken,
             Content::Length(left) => Some(*left),
-            Content::Chunked(_) => None,
+            Content::Chunked(_) | Content::UntilClose => None,
         };
         Unread::Some { known, awaits_continue: self.awaits_continue }
     }

@@ -51,7 +51,9 @@ pub(crate) async fn run(connection: &mut Connection, desk: &mut Desk, head: Requ
     let close = conclude(connection, desk, outcome);
     let close = match head.framing {
         Framing::Empty => close,
-        Framing::Length(_) | Framing::Chunked => settle_content(&connection.line, &connection.settings, close).await,
+        Framing::Length(_) | Framing::Chunked | Framing::UntilClose => {
+            settle_content(&connection.line, &connection.settings, close).await
+        }
     };
     connection.line.end_turn(connection.turn);
     report_ignored_status(connection, desk);
@@ -70,7 +72,7 @@ fn begin(connection: &mut Connection, desk: &mut Desk, head: &RequestHead) {
     request.context.enter(&connection.line.context, turn);
     request.body = match head.framing {
         Framing::Empty => Body::empty(),
-        Framing::Length(_) | Framing::Chunked => {
+        Framing::Length(_) | Framing::Chunked | Framing::UntilClose => {
             let awaits_continue = matches!(head.expect, Expectation::Continue);
             connection.line.lock().begin_content(turn, &head.framing, awaits_continue);
             Body::from_source(TurnBody::new(connection.line.clone(), turn))

@@ -7,7 +7,7 @@ use tokio::time::Instant;
 use super::{LineState, earlier, hijacked};
 use crate::error::{Error, Phase, Result};
 use crate::message::Frame;
-use crate::server::content::Content;
+use crate::net::Content;
 
 const CONTINUE: &[u8] = b"HTTP/1.1 100 Continue\r\n\r\n";
 

@@ -1,0 +1,160 @@
+//! A message's content on its way from the connection to whoever reads it.
+
+use std::task::{Context, Poll, ready};
+
+use bytes::{Buf, Bytes};
+
+use super::io::Io;
+use crate::error::{Error, Phase, Refusal, Result};
+use crate::h1::{Chunked, ChunkedReader, Framing};
+use crate::message::{Frame, Header};
+
+/// How much of the present message's content is still to be read.
+pub(crate) enum Content {
+    Over,
+    Length(u64),
+    Chunked(Box<ChunkedReader>),
+    /// All that comes, until the peer closes.
+    UntilClose,
+    /// It cannot be read further: the peer broke its framing, left, or was too slow.
+    Broken,
+}
+
+/// The most that one read of a large body asks for.
+const BODY_READ: u64 = 64 * 1024;
+/// Content up to this size is copied out of the read buffer, so that the buffer can be kept.
+const SMALL_CONTENT: usize = 2048;
+/// What is taken at once, and is held in memory whether it is read or not.
+const MOST_AT_ONCE: u64 = 64 * 1024;
+/// A trailer section may be this long and hold so many values.
+const MAX_TRAILER_BYTES: usize = 16 * 1024;
+const MAX_TRAILER_VALUES: usize = 500;
+
+impl Content {
+    pub(crate) fn framed(framing: &Framing) -> Content {
+        match framing {
+            Framing::Empty | Framing::Length(0) => Content::Over,
+            Framing::Length(length) => Content::Length(*length),
+            Framing::Chunked => Content::Chunked(Box::new(ChunkedReader::new(MAX_TRAILER_BYTES, MAX_TRAILER_VALUES))),
+            Framing::UntilClose => Content::UntilClose,
+        }
+    }
+
+    /// How many bytes are still to come, where that is known.
+    pub(crate) fn remaining(&self) -> Option<u64> {
+        match self {
+            Content::Over => Some(0),
+            Content::Length(left) => Some(*left),
+            Content::Chunked(_) | Content::UntilClose | Content::Broken => None,
+        }
+    }
+
+    /// All of the content in one piece and without waiting, where its length is known, it is small
+    /// and lies in the input already. It is over then.
+    pub(crate) fn over_at_once(&mut self, io: &mut Io) -> Option<Bytes> {
+        let left = self.remaining().filter(|left| *left <= MOST_AT_ONCE)?;
+        let len = usize::try_from(left).ok().filter(|len| *len <= io.input.len())?;
+        *self = Content::Over;
+        Some(take(io, len))
+    }
+
+    /// The next piece.
+    pub(crate) fn poll(&mut self, io: &mut Io, cx: &mut Context<'_>) -> Poll<Option<Result<Frame>>> {
+        match self {
+            Content::Over => Poll::Ready(None),
+            Content::Broken => Poll::Ready(Some(Err(Error::cut_off(Phase::Body)))),
+            Content::Length(left) => {
+                let chunk = not_empty(ready!(poll_some(io, cx, *left))?)?;
+                *left = left.saturating_sub(chunk.len() as u64);
+                if *left == 0 {
+                    *self = Content::Over;
+                }
+                Poll::Ready(Some(Ok(Frame::Data(chunk))))
+            }
+            Content::UntilClose => {
+                let chunk = ready!(poll_some(io, cx, u64::MAX))?;
+                if chunk.is_empty() {
+                    *self = Content::Over;
+                    return Poll::Ready(None);
+                }
+                Poll::Ready(Some(Ok(Frame::Data(chunk))))
+            }
+            Content::Chunked(reader) => {
+                let piece = ready!(poll_chunked(reader, io, cx))?;
+                Poll::Ready(match piece {
+                    Piece::Data(chunk) => Some(Ok(Frame::Data(chunk))),
+                    Piece::End(trailer) => {
+                        *self = Content::Over;
+                        trailer.map(|trailer| Ok(Frame::Trailer(trailer)))
+                    }
+                })
+            }
+        }
+    }
+}
+
+/// Content without framing of its own: what was read already, else a read of its own. Empty is the
+/// end of the stream.
+fn poll_some(io: &mut Io, cx: &mut Context<'_>, left: u64) -> Poll<Result<Bytes>> {
+    if io.input.is_empty() && left > SMALL_CONTENT as u64 {
+        let most = usize::try_from(left.min(BODY_READ)).unwrap_or(usize::MAX);
+        return Poll::Ready(Ok(ready!(io.poll_read(cx, most))?));
+    }
+    if io.input.is_empty() && ready!(io.poll_fill(cx))? == 0 {
+        return Poll::Ready(Ok(Bytes::new()));
+    }
+    let here = usize::try_from(left).map_or(io.input.len(), |left| left.min(io.input.len()));
+    Poll::Ready(Ok(take(io, here)))
+}
+
+enum Piece {
+    Data(Bytes),
+    End(Option<Header>),
+}
+
+fn poll_chunked(reader: &mut ChunkedReader, io: &mut Io, cx: &mut Context<'_>) -> Poll<Result<Piece>> {
+    loop {
+        if io.input.is_empty() && reader.chunk_left() > SMALL_CONTENT as u64 {
+            let most = usize::try_from(reader.chunk_left().min(BODY_READ)).unwrap_or(usize::MAX);
+            let chunk = not_empty(ready!(io.poll_read(cx, most))?)?;
+            reader.took(chunk.len() as u64);
+            return Poll::Ready(Ok(Piece::Data(chunk)));
+        }
+        match reader.read(&io.input).map_err(in_content)? {
+            Chunked::Data { skip, len } => {
+                io.input.advance(skip.min(io.input.len()));
+                let len = len.min(io.input.len());
+                return Poll::Ready(Ok(Piece::Data(take(io, len))));
+            }
+            Chunked::End { consumed, trailer } => {
+                io.input.advance(consumed.min(io.input.len()));
+                return Poll::Ready(Ok(Piece::End(trailer)));
+            }
+            Chunked::NeedMore { consumed } => {
+                io.input.advance(consumed.min(io.input.len()));
+                if ready!(io.poll_fill(cx))? == 0 {
+                    return Poll::Ready(Err(Error::cut_off(Phase::Body)));
+                }
+            }
+        }
+    }
+}
+
+/// The first bytes of the input: copied when they are few, so that the buffer's memory stays its
+/// own, else cut off.
+fn take(io: &mut Io, len: usize) -> Bytes {
+    if len > SMALL_CONTENT {
+        return io.input.split_to(len).freeze();
+    }
+    let copy = io.input.get(..len).map(Bytes::copy_from_slice).unwrap_or_default();
+    io.input.advance(copy.len());
+    copy
+}
+
+fn not_empty(chunk: Bytes) -> Result<Bytes> {
+    if chunk.is_empty() { Err(Error::cut_off(Phase::Body)) } else { Ok(chunk) }
+}
+
+fn in_content(refusal: Refusal) -> Error {
+    Error::from(refusal).during(Phase::Body)
+}
