@@ -11,6 +11,7 @@
 mod environment;
 mod no_proxy;
 pub(crate) mod socks;
+mod tunnel;
 mod url;
 
 use std::fmt;
@@ -19,6 +20,7 @@ use std::sync::Arc;
 use http::Uri;
 
 use self::environment::Environment;
+pub(crate) use self::tunnel::{Connect, tunnel};
 pub use self::url::{ProxyScheme, ProxyUrl};
 use crate::error::Result;
 

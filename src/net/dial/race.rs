@@ -94,3 +94,150 @@ where
     })
     .await
 }
+
+#[cfg(test)]
+mod tests {
+    use std::collections::HashMap;
+    use std::sync::{Arc, Mutex};
+
+    use tokio::time::{Instant, sleep};
+
+    use super::*;
+
+    fn addrs(list: &[&str]) -> Vec<SocketAddr> {
+        list.iter().map(|ip| SocketAddr::new(ip.parse().unwrap(), 80)).collect()
+    }
+
+    #[test]
+    fn families_take_turns_and_the_resolvers_first_is_first() {
+        for (given, ordered) in [
+            (&[][..], &[][..]),
+            (&["::1"], &["::1"]),
+            (&["::1", "::2", "10.0.0.1", "10.0.0.2"], &["::1", "10.0.0.1", "::2", "10.0.0.2"]),
+            (&["10.0.0.1", "10.0.0.2", "::1"], &["10.0.0.1", "::1", "10.0.0.2"]),
+            (&["10.0.0.1", "::1", "::2", "::3"], &["10.0.0.1", "::1", "::2", "::3"]),
+            (&["10.0.0.1", "10.0.0.1", "::1", "::1"], &["10.0.0.1", "::1"]),
+        ] {
+            assert_eq!(order(&addrs(given)), addrs(ordered), "{given:?}");
+        }
+    }
+
+    /// After how many milliseconds an address answers, and what.
+    type Script = HashMap<SocketAddr, (u64, Result<(), io::ErrorKind>)>;
+
+    /// What happened and when, in milliseconds.
+    type Log = Arc<Mutex<Vec<(u64, String)>>>;
+
+    struct Attempt(Log, Instant, SocketAddr);
+
+    impl Attempt {
+        fn note(&self, what: &str) {
+            let at = u64::try_from(self.1.elapsed().as_millis()).unwrap();
+            self.0.lock().unwrap().push((at, format!("{what} {}", self.2.ip())));
+        }
+    }
+
+    impl Drop for Attempt {
+        fn drop(&mut self) {
+            self.note("end");
+        }
+    }
+
+    const DELAY: Option<Duration> = Some(Duration::from_millis(250));
+
+    /// Races the scripted addresses in their order.
+    async fn run(
+        script: &[(&str, u64, Result<(), io::ErrorKind>)],
+        delay: Option<Duration>,
+    ) -> (Result<SocketAddr, Failures>, Vec<(u64, String)>) {
+        let addrs = addrs(&script.iter().map(|(ip, ..)| *ip).collect::<Vec<_>>());
+        let script: Script = addrs.iter().zip(script).map(|(addr, &(_, ms, result))| (*addr, (ms, result))).collect();
+        let (log, start) = (Log::default(), Instant::now());
+        let connect = |addr| {
+            let ((ms, result), attempt) = (script[&addr], Attempt(log.clone(), start, addr));
+            attempt.note("begin");
+            async move {
+                sleep(Duration::from_millis(ms)).await;
+                let _attempt = attempt;
+                result.map(|()| addr).map_err(io::Error::from)
+            }
+        };
+        let result = race(&addrs, delay, connect).await;
+        let log = log.lock().unwrap().clone();
+        (result, log)
+    }
+
+    fn noted(list: &[(u64, &str)]) -> Vec<(u64, String)> {
+        list.iter().map(|(at, what)| (*at, (*what).to_owned())).collect()
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn one_that_answers_in_time_is_alone() {
+        let (result, log) = run(&[("::1", 249, Ok(())), ("10.0.0.1", 0, Ok(()))], DELAY).await;
+        assert_eq!(result.unwrap(), addrs(&["::1"])[0]);
+        assert_eq!(log, noted(&[(0, "begin ::1"), (249, "end ::1")]));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn the_next_begins_a_quarter_of_a_second_later_and_the_loser_is_dropped() {
+        let (result, log) = run(&[("::1", 1000, Ok(())), ("10.0.0.1", 20, Ok(()))], DELAY).await;
+        assert_eq!(result.unwrap(), addrs(&["10.0.0.1"])[0]);
+        let expected = [(0, "begin ::1"), (250, "begin 10.0.0.1"), (270, "end 10.0.0.1"), (270, "end ::1")];
+        assert_eq!(log, noted(&expected));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn one_that_was_overtaken_still_wins_when_it_is_first() {
+        let (result, _) = run(&[("::1", 300, Ok(())), ("10.0.0.1", 100, Ok(()))], DELAY).await;
+        assert_eq!(result.unwrap(), addrs(&["::1"])[0]);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn the_next_begins_at_once_when_one_fails() {
+        let refused = Err(io::ErrorKind::ConnectionRefused);
+        let (result, log) = run(&[("::1", 5, refused), ("10.0.0.1", 500, refused), ("::2", 10, Ok(()))], DELAY).await;
+        assert_eq!(result.unwrap(), addrs(&["::2"])[0]);
+        let begins: Vec<_> = log.iter().filter(|(_, what)| what.starts_with("begin")).map(|(at, _)| *at).collect();
+        assert_eq!(begins, [0, 5, 255], "250 ms behind the one before it");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn all_failures_are_told_in_the_order_in_which_they_failed() {
+        let script = [
+            ("::1", 400, Err(io::ErrorKind::TimedOut)),
+            ("10.0.0.1", 10, Err(io::ErrorKind::ConnectionRefused)),
+            ("::2", 20, Err(io::ErrorKind::HostUnreachable)),
+        ];
+        let (result, log) = run(&script, DELAY).await;
+        let failures: Vec<_> =
+            result.unwrap_err().into_iter().map(|(addr, error)| (addr.ip().to_string(), error.kind())).collect();
+        let expected = [("10.0.0.1", io::ErrorKind::ConnectionRefused), ("::2", io::ErrorKind::HostUnreachable)];
+        let expected = expected.into_iter().chain([("::1", io::ErrorKind::TimedOut)]);
+        assert_eq!(failures, expected.map(|(ip, kind)| (ip.to_owned(), kind)).collect::<Vec<_>>());
+        assert_eq!(log.last(), Some(&(400, "end ::1".to_owned())), "the last one is waited for");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn without_a_delay_the_next_begins_when_one_has_failed() {
+        let script = [("::1", 60_000, Err(io::ErrorKind::TimedOut)), ("10.0.0.1", 0, Ok(()))];
+        let (result, log) = run(&script, None).await;
+        assert_eq!(result.unwrap(), addrs(&["10.0.0.1"])[0]);
+        assert_eq!(log[2], (60_000, "begin 10.0.0.1".to_owned()));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn who_drops_the_race_ends_all_attempts() {
+        let (log, start) = (Log::default(), Instant::now());
+        let addrs = addrs(&["::1", "10.0.0.1"]);
+        let connect = |addr| {
+            let attempt = Attempt(log.clone(), start, addr);
+            async move {
+                let _attempt = attempt;
+                pending::<io::Result<()>>().await
+            }
+        };
+        assert!(tokio::time::timeout(Duration::from_secs(1), race(&addrs, DELAY, connect)).await.is_err());
+        let ends = log.lock().unwrap().iter().filter(|(at, what)| *at == 1000 && what.starts_with("end")).count();
+        assert_eq!(ends, 2);
+    }
+}

@@ -218,3 +218,116 @@ impl fmt::Display for SharedError {
 }
 
 impl std::error::Error for SharedError {}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::AtomicUsize;
+    use std::sync::mpsc;
+
+    use super::*;
+
+    const ADDR: ([u8; 4], u16) = ([192, 0, 2, 1], 0);
+
+    /// A resolver whose lookups each wait for a word, and how many there were.
+    fn waiting_for_a_word() -> (SystemResolver, mpsc::Sender<io::Result<()>>, Arc<AtomicUsize>) {
+        let (word, words) = mpsc::channel::<io::Result<()>>();
+        let (words, count) = (Mutex::new(words), Arc::new(AtomicUsize::new(0)));
+        let counted = count.clone();
+        let resolver = SystemResolver::over(move |_| {
+            counted.fetch_add(1, Ordering::SeqCst);
+            words.lock().unwrap().recv().unwrap().map(|()| vec![ADDR.into()])
+        });
+        (resolver, word, count)
+    }
+
+    /// Polls once: the lookup is begun or joined.
+    async fn begin<T>(asking: &mut Pin<Box<dyn Future<Output = T> + Send + '_>>) {
+        std::future::poll_fn(|cx| {
+            assert!(asking.as_mut().poll(cx).is_pending());
+            std::task::Poll::Ready(())
+        })
+        .await;
+    }
+
+    #[tokio::test]
+    async fn lookups_of_one_name_at_the_same_time_are_one() {
+        let (resolver, word, count) = waiting_for_a_word();
+        let (mut first, mut second) = (resolver.resolve("a.test", 80), resolver.resolve("a.test", 81));
+        begin(&mut first).await;
+        begin(&mut second).await;
+        word.send(Ok(())).unwrap();
+        let (first, second) = (first.await.unwrap(), second.await.unwrap());
+        assert_eq!((first.addrs[0].port(), second.addrs[0].port()), (80, 81));
+        assert!(first.coalesced && second.coalesced);
+        assert_eq!(count.load(Ordering::SeqCst), 1);
+    }
+
+    #[tokio::test]
+    async fn one_behind_the_other_are_two() {
+        let (resolver, word, count) = waiting_for_a_word();
+        for _ in 0..2 {
+            word.send(Ok(())).unwrap();
+            assert!(!resolver.resolve("a.test", 80).await.unwrap().coalesced);
+        }
+        assert_eq!(count.load(Ordering::SeqCst), 2);
+    }
+
+    #[tokio::test]
+    async fn a_lookup_goes_on_when_the_one_who_began_it_is_gone() {
+        let (resolver, word, count) = waiting_for_a_word();
+        let (mut first, mut second) = (resolver.resolve("a.test", 80), resolver.resolve("a.test", 80));
+        begin(&mut first).await;
+        begin(&mut second).await;
+        drop(first);
+        word.send(Ok(())).unwrap();
+        assert_eq!(second.await.unwrap().addrs.len(), 1);
+        assert_eq!(count.load(Ordering::SeqCst), 1);
+    }
+
+    #[tokio::test]
+    async fn all_get_the_same_error() {
+        let (resolver, word, _) = waiting_for_a_word();
+        let (mut first, mut second) = (resolver.resolve("a.test", 80), resolver.resolve("a.test", 80));
+        begin(&mut first).await;
+        begin(&mut second).await;
+        word.send(Err(io::Error::new(io::ErrorKind::NotFound, "no such name"))).unwrap();
+        for error in [first.await.unwrap_err(), second.await.unwrap_err()] {
+            assert_eq!((error.kind(), error.to_string()), (io::ErrorKind::NotFound, "no such name".to_owned()));
+        }
+    }
+
+    #[tokio::test]
+    async fn a_lookup_that_panics_fails_and_leaves_nothing_behind() {
+        let resolver = SystemResolver::over(|host| if host == "bad.test" { panic!("told to") } else { Ok(vec![]) });
+        assert!(resolver.resolve("bad.test", 80).await.is_err());
+        assert!(resolver.0.running.lock().unwrap().is_empty());
+        assert_eq!(resolver.resolve("a.test", 80).await.unwrap(), Resolved::default());
+    }
+
+    #[test]
+    fn who_waits_on_another_runtime_than_the_one_that_shuts_down_asks_again() {
+        let (resolver, word, count) = waiting_for_a_word();
+        let one_thread = || tokio::runtime::Builder::new_current_thread().max_blocking_threads(1).build().unwrap();
+        let (doomed, other) = (one_thread(), one_thread());
+        let (mut busy, mut queued) = (resolver.resolve("busy.test", 80), resolver.resolve("a.test", 80));
+        doomed.block_on(async {
+            begin(&mut busy).await;
+            begin(&mut queued).await;
+        });
+        let mut joined = resolver.resolve("a.test", 80);
+        other.block_on(begin(&mut joined));
+        doomed.shutdown_background();
+        word.send(Ok(())).unwrap();
+        word.send(Ok(())).unwrap();
+        assert_eq!(other.block_on(joined).unwrap().addrs.len(), 1);
+        assert!(other.block_on(queued).is_err(), "who began it is told");
+        assert_eq!(count.load(Ordering::SeqCst), 2, "busy.test once, and a.test once");
+    }
+
+    #[tokio::test]
+    async fn the_system_knows_this_machine() {
+        let resolved = SystemResolver::new().resolve("localhost", 8080).await.unwrap();
+        assert!(!resolved.addrs.is_empty());
+        assert!(resolved.addrs.iter().all(|addr| addr.ip().is_loopback() && addr.port() == 8080));
+    }
+}

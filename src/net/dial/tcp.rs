@@ -223,3 +223,6 @@ fn unreachable(target: &DialTarget<'_>, mut failures: Failures) -> io::Error {
     }
     io::Error::new(kind, connect_error(message).with_source(error))
 }
+
+#[cfg(test)]
+mod tests;

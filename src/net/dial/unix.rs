@@ -56,3 +56,40 @@ fn system_path(path: &Path) -> PathBuf {
         _ => path.to_owned(),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use tokio::net::UnixListener;
+
+    use super::*;
+    use crate::error::{ErrorKind, Phase};
+    use crate::net::dial::dial;
+
+    #[tokio::test]
+    async fn every_host_is_the_socket_and_a_missing_one_is_named() {
+        let folder = std::env::temp_dir().join(format!("nethttp-dial-{}", std::process::id()));
+        std::fs::create_dir_all(&folder).unwrap();
+        let path = folder.join("socket");
+        let listener = UnixListener::bind(&path).unwrap();
+        for host in ["a.test", "[::1]"] {
+            let connection = dial(&UnixDialer::new(&path), &DialTarget::new(host, 80)).await.unwrap();
+            assert_eq!(connection.remote_addr(), &Addr::Unix(Some(path.as_path().into())));
+            listener.accept().await.unwrap();
+        }
+        std::fs::remove_dir_all(&folder).unwrap();
+        let error = dial(&UnixDialer::new(&path), &DialTarget::new("a.test", 80)).await.unwrap_err();
+        assert!(
+            error.to_string().starts_with(&format!("the socket {} cannot be reached: ", path.display())),
+            "{error}"
+        );
+        assert_eq!((error.kind(), error.phase()), (ErrorKind::Io, Some(Phase::Connect)));
+    }
+
+    #[cfg(target_os = "linux")]
+    #[tokio::test]
+    async fn an_at_sign_begins_an_abstract_name() {
+        let name = format!("nethttp-dial-{}", std::process::id());
+        let _listener = UnixListener::bind(format!("\0{name}")).unwrap();
+        dial(&UnixDialer::new(format!("@{name}")), &DialTarget::new("a.test", 80)).await.unwrap();
+    }
+}
