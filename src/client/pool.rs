@@ -25,6 +25,7 @@
 mod book;
 mod janitor;
 mod lease;
+mod rest;
 mod shelf;
 mod want;
 
@@ -37,7 +38,7 @@ use tokio::time::Instant;
 
 use book::{After, Book, Watch};
 pub(crate) use lease::{Lease, Place, Slot};
-use shelf::{Home, Moment};
+use rest::{Home, Moment};
 pub(crate) use want::{Granted, Want};
 
 /// What connections have in common that are of use to the same requests.

@@ -11,7 +11,8 @@ use tokio::time::Instant;
 
 use crate::error::Error;
 
-use super::shelf::{Checkout, Home, Moment, Origin, Rest, Served, Shelf, Ticket};
+use super::rest::{Home, Moment, Rest};
+use super::shelf::{Checkout, Origin, Served, Shelf, Ticket};
 use super::{Limits, PoolKey, PoolStats, Pooled};
 
 pub(super) struct Book<K, C> {

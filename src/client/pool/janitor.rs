@@ -7,7 +7,7 @@ use tokio::runtime::Handle;
 use tokio::time::{Instant, timeout_at};
 
 use super::book::After;
-use super::shelf::{Home, Moment};
+use super::rest::{Home, Moment};
 use super::{Inner, Pool, PoolKey, Pooled};
 
 /// Starts a janitor on this runtime, unless there is one. Each runtime has its own: one that

@@ -6,7 +6,8 @@ use std::sync::Arc;
 
 use crate::error::{Error, ErrorKind, Phase};
 
-use super::shelf::{Checkout, Home, Moment, Origin};
+use super::rest::{Home, Moment};
+use super::shelf::{Checkout, Origin};
 use super::{Pool, PoolKey, Pooled};
 
 /// The right to make one connection of the key, which counts against `max_per_key` from here on.

@@ -3,18 +3,21 @@
 //! Nobody of a runtime waits while a connection of that runtime is idle, and nobody is without a
 //! dial while there is room for one. Every decision ends in [`Shelf::settle`], which makes that so.
 
+mod shared;
+
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 use std::task::{Poll, Waker};
-use std::time::{Duration, SystemTime};
+use std::time::Duration;
 
-use tokio::runtime::{Handle, Id};
 use tokio::time::Instant;
 
 use crate::error::Error;
 
 use super::book::{After, House, Returning, Step};
-use super::{Limits, PoolKey, PoolStats, Pooled};
+use super::rest::{Home, Moment, Rest};
+use super::{PoolKey, PoolStats, Pooled};
+use shared::Shared;
 
 /// A place in line: the lower, the sooner served.
 pub(super) type Ticket = u64;
@@ -51,33 +54,6 @@ struct Idle<C> {
     rest: Rest,
 }
 
-/// A connection that carries many exchanges. It is one place, however many there are.
-struct Shared<C> {
-    id: u64,
-    connection: C,
-    exchanges: usize,
-    standing: Standing,
-    /// Since when no exchange is open; of the past while one is.
-    rest: Rest,
-}
-
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Standing {
-    Open,
-    /// It takes no more exchanges, and is closed with the last.
-    Leaving,
-}
-
-/// A connection's being idle.
-#[derive(Clone, Copy)]
-pub(super) struct Rest {
-    pub(super) stamp: u64,
-    pub(super) home: Home,
-    since: Moment,
-    /// When it is over, by the steady clock.
-    pub(super) until: Option<Instant>,
-}
-
 struct Waiter {
     home: Home,
     dial: Dial,
@@ -112,18 +88,6 @@ pub(super) enum Origin {
     Own(Home),
     /// A share of the connection with this number.
     Share(u64),
-}
-
-/// The runtime that a connection belongs to, whose reactor wakes it: it is of no use on others,
-/// which may outlive that one. Outside of any runtime is a home too.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(super) struct Home(Option<Id>);
-
-/// Now, by the clock that stops while the machine sleeps, and by the one that does not.
-#[derive(Clone, Copy)]
-pub(super) struct Moment {
-    pub(super) steady: Instant,
-    pub(super) wall: SystemTime,
 }
 
 impl<K: PoolKey, C: Pooled> Shelf<K, C> {
@@ -226,10 +190,9 @@ impl<K: PoolKey, C: Pooled> Shelf<K, C> {
             return None;
         };
         self.nature = Nature::Shared;
-        let rest = Rest::new(&connection, home, now, house);
-        let id = rest.stamp;
-        self.shared.push(Shared { id, connection, exchanges: 1, standing: Standing::Open, rest });
-        let mut share = Some(Checkout { connection: share, origin: Origin::Share(id), idle_for: None });
+        let shared = Shared::new(connection, home, now, house);
+        let mut share = Some(Checkout { connection: share, origin: Origin::Share(shared.id()), idle_for: None });
+        self.shared.push(shared);
         if let Some(next) = self.own_or_first(Some(ticket), home) {
             self.serve(next, Served::Connection(share.take()?), after);
         }
@@ -296,13 +259,6 @@ impl<K: PoolKey, C: Pooled> Shelf<K, C> {
         self.settle(now, house, after);
     }
 
-    /// A shared connection takes no more exchanges. Somebody has one open on it.
-    pub(super) fn retire(&mut self, id: u64) {
-        if let Some(shared) = self.shared.iter_mut().find(|shared| shared.id == id) {
-            shared.standing = Standing::Leaving;
-        }
-    }
-
     /// Closes the idle connections that are to go.
     pub(super) fn close_idle(
         &mut self,
@@ -314,7 +270,7 @@ impl<K: PoolKey, C: Pooled> Shelf<K, C> {
         let before = self.idle_count();
         let idle = extract(&mut self.idle, |idle| goes(&idle.rest));
         after.closing.extend(idle.into_iter().map(|idle| idle.connection));
-        let shared = extract(&mut self.shared, |shared| shared.exchanges == 0 && goes(&shared.rest));
+        let shared = extract(&mut self.shared, |shared| shared.is_idle() && goes(&shared.rest));
         after.closing.extend(shared.into_iter().map(|shared| shared.connection));
         let closed = before - self.idle_count();
         if closed > 0 {
@@ -349,12 +305,12 @@ impl<K: PoolKey, C: Pooled> Shelf<K, C> {
     }
 
     fn rests(&self) -> impl Iterator<Item = &Rest> {
-        let shared = self.shared.iter().filter(|shared| shared.exchanges == 0);
+        let shared = self.shared.iter().filter(|shared| shared.is_idle());
         self.idle.iter().map(|idle| &idle.rest).chain(shared.map(|shared| &shared.rest))
     }
 
     fn idle_count(&self) -> usize {
-        self.idle.len() + self.shared.iter().filter(|shared| shared.exchanges == 0).count()
+        self.idle.len() + self.shared.iter().filter(|shared| shared.is_idle()).count()
     }
 
     /// Serves who can be served, and lets dial who may.
@@ -388,71 +344,12 @@ impl<K: PoolKey, C: Pooled> Shelf<K, C> {
         }
         let Some(oldest) = self.oldest() else { return false };
         let idle = extract(&mut self.idle, |idle| idle.rest.stamp == oldest).pop().map(|idle| idle.connection);
-        let is_oldest = |shared: &Shared<C>| shared.exchanges == 0 && shared.rest.stamp == oldest;
+        let is_oldest = |shared: &Shared<C>| shared.is_idle() && shared.rest.stamp == oldest;
         let shared = extract(&mut self.shared, is_oldest).pop().map(|shared| shared.connection);
         after.closing.extend(idle.or(shared));
         house.idle -= 1;
         self.places -= 1;
         true
-    }
-
-    /// Serves the line with shares, as long as there are any.
-    fn serve_shares(&mut self, now: Moment, house: &mut House, after: &mut After<C>) {
-        let homes: Vec<Home> = self.shared.iter().map(|shared| shared.rest.home).collect();
-        for home in homes {
-            while let Some(ticket) = self.first(home) {
-                let Some(share) = self.lend(home, now, house, after) else { break };
-                self.serve(ticket, Served::Connection(share), after);
-            }
-        }
-    }
-
-    /// A share of the first connection that takes another exchange. One that is dead or too old
-    /// goes: at once, or with its last exchange.
-    fn lend(&mut self, home: Home, now: Moment, house: &mut House, after: &mut After<C>) -> Option<Checkout<C>> {
-        let mut at = 0;
-        while let Some(shared) = self.shared.get_mut(at) {
-            at += 1;
-            if shared.standing == Standing::Leaving || shared.rest.home != home {
-                continue;
-            }
-            let is_idle = shared.exchanges == 0;
-            let is_old = shared.connection.expires().is_some_and(|expires| expires <= now.steady)
-                || (is_idle && shared.rest.is_over(now, &house.limits));
-            if let Some(connection) = shared.connection.share().filter(|_| !is_old) {
-                house.idle -= usize::from(is_idle);
-                shared.exchanges += 1;
-                let idle_for = if is_idle { now.since(shared.rest.since) } else { Duration::ZERO };
-                return Some(Checkout { connection, origin: Origin::Share(shared.id), idle_for: Some(idle_for) });
-            }
-            if is_idle {
-                house.idle -= 1;
-                at -= 1;
-                let dead = self.shared.remove(at);
-                self.close(dead.connection, after);
-            } else if is_old {
-                shared.standing = Standing::Leaving;
-            }
-        }
-        None
-    }
-
-    fn end_exchange(&mut self, id: u64, now: Moment, house: &mut House, after: &mut After<C>) {
-        let Some(at) = self.shared.iter().position(|shared| shared.id == id) else { return };
-        let waits = self.first(self.shared[at].rest.home).is_some();
-        let shared = &mut self.shared[at];
-        shared.exchanges -= 1;
-        if shared.exchanges > 0 {
-            return;
-        }
-        let is_old = shared.connection.expires().is_some_and(|expires| expires <= now.steady);
-        let is_kept = house.returning == Returning::Kept && house.limits.max_idle_per_key > 0;
-        if shared.standing == Standing::Leaving || is_old || !(is_kept || waits) {
-            let gone = self.shared.remove(at);
-            return self.close(gone.connection, after);
-        }
-        shared.rest = Rest::new(&shared.connection, shared.rest.home, now, house);
-        house.note_idle(&shared.rest, after);
     }
 
     /// The want that asked for a dial, if it waits; else the next in line, on this runtime.
@@ -484,42 +381,6 @@ impl<K: PoolKey, C: Pooled> Shelf<K, C> {
     fn close(&mut self, connection: C, after: &mut After<C>) {
         self.places -= 1;
         after.closing.push(connection);
-    }
-}
-
-impl Rest {
-    fn new<C: Pooled>(connection: &C, home: Home, now: Moment, house: &mut House) -> Rest {
-        let timeout = house.limits.idle_timeout.and_then(|timeout| now.steady.checked_add(timeout));
-        let until = timeout.into_iter().chain(connection.expires()).min();
-        Rest { stamp: house.stamp(), home, since: now, until }
-    }
-
-    /// Whether it went on too long.
-    pub(super) fn is_over(&self, now: Moment, limits: &Limits) -> bool {
-        self.until.is_some_and(|until| until <= now.steady)
-            || limits.idle_timeout.is_some_and(|timeout| now.since(self.since) >= timeout)
-    }
-}
-
-impl Home {
-    pub(super) fn current() -> Home {
-        Home(Handle::try_current().ok().map(|runtime| runtime.id()))
-    }
-
-    pub(super) fn of(runtime: &Handle) -> Home {
-        Home(Some(runtime.id()))
-    }
-}
-
-impl Moment {
-    pub(super) fn now() -> Moment {
-        Moment { steady: Instant::now(), wall: SystemTime::now() }
-    }
-
-    /// How long ago that was, by the clock that went further.
-    fn since(self, then: Moment) -> Duration {
-        let wall = self.wall.duration_since(then.wall).unwrap_or_default();
-        self.steady.saturating_duration_since(then.steady).max(wall)
     }
 }
 

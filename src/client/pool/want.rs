@@ -8,7 +8,8 @@ use std::time::Duration;
 use crate::error::Error;
 
 use super::book::{Standing, Step};
-use super::shelf::{Home, Moment, Served};
+use super::rest::{Home, Moment};
+use super::shelf::Served;
 use super::{Lease, Pool, PoolKey, Pooled, Slot};
 
 /// A wish for a connection, and a place in the line from the first poll of [`next`](Want::next)
