@@ -35,6 +35,7 @@ pub(crate) struct Connector {
     pub(crate) connect_header: Header,
     pub(crate) on_connect_response: Option<ConnectHook>,
     pub(crate) head_limits: HeadLimits,
+    pub(crate) user_agent: String,
     pub(crate) lifetime: Option<Duration>,
 }
 
@@ -102,10 +103,8 @@ impl Connector {
             // It is the server's session that responses tell of.
             reached.tls = None;
         }
-        if let Some(authority) = &key.authority {
-            watch.enter(Phase::Proxy);
-            reached.stream = self.tunnel(proxy, reached.stream, &with_port(authority, key.scheme)).await?;
-        }
+        watch.enter(Phase::Proxy);
+        reached.stream = self.tunnel(proxy, reached.stream, key).await?;
         Ok(reached)
     }
 
@@ -139,25 +138,29 @@ impl Connector {
     }
 
     /// A way through the proxy to the target.
-    async fn tunnel(&self, proxy: &ProxyUrl, stream: Box<dyn Stream>, target: &str) -> Result<Box<dyn Stream>> {
-        let mut io = Io::boxed(stream);
-        if proxy.scheme().is_http() {
-            let response = proxy::tunnel(
-                &mut io,
-                target,
-                &self.connect_header,
-                proxy.authorization().as_deref(),
-                &self.head_limits,
-            );
-            let response = response.await?;
-            if let Some(hook) = &self.on_connect_response {
-                hook(&response)?;
-            }
-            proxy::require_success(&response)?;
-        } else {
-            proxy::socks5(&mut io, proxy, target).await?;
+    async fn tunnel(&self, proxy: &ProxyUrl, stream: Box<dyn Stream>, key: &Key) -> Result<Box<dyn Stream>> {
+        let Some(authority) = &key.authority else { return Ok(stream) };
+        let mut stream = stream;
+        if !proxy.scheme().is_http() {
+            let port = authority.port_u16().unwrap_or(key.scheme.port());
+            proxy::socks::connect(&mut stream, authority.host(), port, proxy.credentials()).await?;
+            return Ok(stream);
         }
-        Ok(io.into_stream())
+        let credentials = proxy.authorization();
+        let connect = proxy::Connect {
+            authority: &with_port(authority, key.scheme),
+            header: &self.connect_header,
+            authorization: credentials.as_deref(),
+            user_agent: &self.user_agent,
+        };
+        let mut io = Io::boxed(stream);
+        let hook = |response: &Response| self.on_connect_response.as_ref().map_or(Ok(()), |hook| hook(response));
+        proxy::tunnel(&mut io, &connect, &self.head_limits, hook).await?;
+        match io.into_parts() {
+            (stream, ahead) if ahead.is_empty() => Ok(stream),
+            // Whose bytes they are is in doubt: the target has not been spoken to.
+            _ => Err(Error::new(ErrorKind::Proxy, "the proxy sent more than its answer").during(Phase::Proxy)),
+        }
     }
 
     async fn complete(&self, reached: Reached, watch: &Watch, offer: Offer) -> Result<Connection> {

@@ -143,6 +143,13 @@ impl<K: PoolKey, C: Pooled> Pool<K, C> {
         self.0.closing.notify_waiters();
     }
 
+    /// Closes what is idle of this key: one of them was found dead in use, and they share its fate
+    /// more often than not.
+    pub(crate) fn close_idle_of(&self, key: &K) {
+        let now = Moment::now();
+        self.decide(|book, after| book.close_idle_of(key, now, after));
+    }
+
     /// What the connections of each key do; a key that has none and is not wanted is left out.
     pub(crate) fn stats(&self) -> Vec<(K, PoolStats)> {
         self.decide(|book, _| book.stats())

@@ -21,7 +21,7 @@ use super::secure::Secure;
 use super::stats::HostStats;
 use super::tls::default_secure;
 use super::trace::Tracer;
-use crate::error::{Result, Sent};
+use crate::error::{Phase, Result, Sent};
 use crate::h1::HeadLimits;
 use crate::message::{Body, Header, Request, Response, Timeouts, coding};
 use crate::net::{Dial, TcpDialer};
@@ -228,6 +228,7 @@ impl Transport {
                 connect_header: self.proxy_connect_header.clone(),
                 on_connect_response: self.on_proxy_connect_response.clone(),
                 head_limits,
+                user_agent: self.user_agent.clone(),
                 lifetime: limit(self.max_conn_lifetime),
             };
             let limits = pool::Limits {
@@ -313,22 +314,27 @@ impl Transport {
         let Machinery { pool, connector, .. } = self.machinery();
         tracer.tell(|trace| trace.get_conn(&plan.key.host_port()));
         let idle = if freshness == Freshness::Any { pool.try_idle(&plan.key) } else { None };
+        tracer.enter(Phase::Pool);
         let (lease, idle_for) = match idle {
             Some((lease, idle_for)) => (lease, Some(idle_for)),
             None => {
-                let mut want = match freshness {
-                    Freshness::Any => pool.want(plan.key.clone()),
-                    Freshness::New => pool.want_new(plan.key.clone()),
-                };
+                if freshness == Freshness::New {
+                    pool.close_idle_of(&plan.key);
+                }
+                let mut want = pool.want(plan.key.clone());
                 loop {
                     match want.next().await {
                         Granted::Connection { lease, idle_for } => break (lease, idle_for),
                         Granted::Failed(error) => return Err(error),
-                        Granted::Dial(slot) => connector.start(plan.wanted(tracer), slot),
+                        Granted::Dial(slot) => {
+                            tracer.enter(Phase::Connect);
+                            connector.start(plan.wanted(tracer), slot);
+                        }
                     }
                 }
             }
         };
+        tracer.enter(Phase::Write);
         clock.note_connection();
         tracer.tell(|trace| trace.got_conn(&lease.described(idle_for)));
         Ok(lease)

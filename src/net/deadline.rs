@@ -23,6 +23,11 @@ impl Deadline {
         self.at = at;
     }
 
+    /// Whether there is one.
+    pub(crate) fn is_set(&self) -> bool {
+        self.at.is_some()
+    }
+
     /// Has whoever waits look again at this moment, at the latest: for a deadline that comes
     /// nearer while it is waited for.
     pub(crate) fn wake_at(&mut self, at: Instant) {

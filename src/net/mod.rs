@@ -31,6 +31,7 @@ pub use tls::{TlsConfig, TlsRoots};
 pub(crate) use content::Content;
 #[cfg(feature = "client")]
 pub(crate) use dial::dial;
+pub(crate) use deadline::Deadline;
 pub(crate) use io::{Io, Stream};
 pub(crate) use listener::{bind_reuse_port, bind_tcp, from_std, is_temporary};
 pub(crate) use secure::{NoSession, Secure, Secured, Unsecured};

@@ -1,8 +1,6 @@
 //! One exchange: a request written and the head of its response read, polled together.
 
 use std::future::poll_fn;
-use std::sync::Arc;
-use std::sync::atomic::Ordering;
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
@@ -57,8 +55,8 @@ pub(crate) struct Exchange {
     continue_deadline: Deadline,
     /// What the interim heads have used up of the head's limit.
     interim_bytes: usize,
-    /// When the socket last took something, while it takes nothing.
-    write_waits: bool,
+    /// How much the socket had taken when it began to take nothing.
+    write_stalls_at: Option<u64>,
 }
 
 enum Sending {
@@ -84,7 +82,7 @@ impl Exchange {
             sending: Sending::Begun,
             continue_deadline: Deadline::default(),
             interim_bytes: 0,
-            write_waits: false,
+            write_stalls_at: None,
         }
     }
 
@@ -162,6 +160,7 @@ impl Exchange {
     fn note_sent(&mut self) {
         self.sending = Sending::Done;
         self.asked.clock.note_wrote_request();
+        self.asked.tracer.enter(Phase::Head);
         self.asked.tracer.tell(|trace| trace.wrote_request(&Ok(())));
         self.await_response();
     }
@@ -193,14 +192,13 @@ impl Exchange {
     /// A peer that takes nothing for too long is given up like one that has left.
     fn poll_write_stall(&mut self, cx: &mut Context<'_>) {
         let Some(stall) = self.asked.stall_timeout else { return };
-        let writes = self.upload.is_writing();
-        let begins = writes && !self.write_waits;
-        self.write_waits = writes;
+        let stalls_at = self.upload.is_writing().then(|| self.upload.taken());
         let io = &mut self.http1.io;
-        if begins || self.upload.made_progress() {
+        if stalls_at.is_some() && stalls_at != self.write_stalls_at {
             io.write_deadline.set(Some(Instant::now() + stall));
         }
-        if writes && io.write_deadline.poll(cx).is_ready() {
+        self.write_stalls_at = stalls_at;
+        if stalls_at.is_some() && io.write_deadline.poll(cx).is_ready() {
             self.note_write_failed(Error::over_limit(Phase::Write, "stall_timeout", stall));
         }
     }

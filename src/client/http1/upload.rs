@@ -26,8 +26,8 @@ pub(crate) struct Upload {
     /// How much content was handed on.
     counted: u64,
     stage: Stage,
-    /// Whether the socket took any byte.
-    begun: bool,
+    /// How many bytes the socket took in all.
+    sent: u64,
     wrote_head: bool,
 }
 
@@ -77,7 +77,7 @@ impl Upload {
             trailer: trailer.clone(),
             counted: 0,
             stage: if waits { Stage::Head } else { Stage::Body },
-            begun: false,
+            sent: 0,
             wrote_head: false,
         };
         match upload.outgoing {
@@ -144,8 +144,9 @@ impl Upload {
                 [out, content, _] if content.is_empty() => io.poll_write(cx, std::slice::from_ref(out)),
                 parts => io.poll_write(cx, parts),
             };
-            self.taken += ready!(written).map_err(write_failed)?;
-            self.begun = true;
+            let written = ready!(written).map_err(write_failed)?;
+            self.taken += written;
+            self.sent = self.sent.saturating_add(written as u64);
         }
         self.out.clear();
         self.content = Bytes::new();
@@ -209,11 +210,16 @@ impl Upload {
         self.taken < self.handed_on()
     }
 
+    /// How many bytes the socket took.
+    pub(crate) fn taken(&self) -> u64 {
+        self.sent
+    }
+
     pub(crate) fn sent(&self) -> Sent {
-        match (self.begun, self.stage) {
-            (false, _) => Sent::No,
-            (true, Stage::Done) => Sent::Fully,
-            (true, _) => Sent::Partly,
+        match (self.sent, self.stage) {
+            (0, _) => Sent::No,
+            (_, Stage::Done) => Sent::Fully,
+            (_, _) => Sent::Partly,
         }
     }
 

@@ -197,6 +197,11 @@ impl<K: PoolKey, C: Pooled> Book<K, C> {
         self.everywhere(|shelf, house| shelf.close_idle(|_| true, now, house, after));
     }
 
+    /// The same for one key, and without consequences for what comes later.
+    pub(super) fn close_idle_of(&mut self, key: &K, now: Moment, after: &mut After<C>) {
+        self.at(key, |shelf, house| shelf.close_idle(|_| true, now, house, after));
+    }
+
     pub(super) fn stats(&self) -> Vec<(K, PoolStats)> {
         self.shelves.values().map(|shelf| (K::clone(&shelf.key), shelf.stats())).collect()
     }

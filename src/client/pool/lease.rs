@@ -111,26 +111,34 @@ impl<K: PoolKey, C: Pooled> Lease<K, C> {
         None
     }
 
-    /// The exchange is over and the connection can carry another: it goes to the next in line,
-    /// or is kept, or is closed where it is one too many, too old, or idle ones are being closed.
+    /// Gives the connection back: see [`Place::give_back`].
+    #[cfg(test)]
     pub(crate) fn give_back(self) {
-        let Lease { connection, mut place } = self;
-        match place.origin.take() {
-            Some(Origin::Own(home)) => {
-                let now = Moment::now();
-                place.pool.decide(|book, after| book.give_back(&place.key, connection, home, now, after));
-            }
-            share => {
-                drop(connection);
-                place.origin = share;
-            }
-        }
+        let Lease { connection, place } = self;
+        place.give_back(connection);
     }
 
     /// Takes the connection out of the pool's hands: for an upgrade, or a tunnel. It counts until
     /// the place is dropped, which is to be done when the connection closes.
     pub(crate) fn into_inner(self) -> (C, Place<K, C>) {
         (self.connection, self.place)
+    }
+}
+
+impl<K: PoolKey, C: Pooled> Place<K, C> {
+    /// The exchange is over and its connection can carry another: it goes to the next in line,
+    /// or is kept, or is closed where it is one too many, too old, or idle ones are being closed.
+    pub(crate) fn give_back(mut self, connection: C) {
+        match self.origin.take() {
+            Some(Origin::Own(home)) => {
+                let now = Moment::now();
+                self.pool.decide(|book, after| book.give_back(&self.key, connection, home, now, after));
+            }
+            share => {
+                drop(connection);
+                self.origin = share;
+            }
+        }
     }
 }
 
