@@ -188,3 +188,6 @@ fn refused(what: impl Into<Cow<'static, str>>) -> Error {
 fn invalid(what: &'static str) -> Error {
     Error::new(ErrorKind::Invalid, what).during(Phase::Proxy)
 }
+
+#[cfg(test)]
+mod tests;
