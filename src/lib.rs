@@ -74,7 +74,9 @@ pub mod testing;
 
 pub use bytes::Bytes;
 #[cfg(feature = "client")]
-pub use client::IntoUrl;
+pub use client::{CookieJar, IntoUrl};
+#[cfg(all(feature = "client", feature = "cookies"))]
+pub use client::{Jar, SessionCookies, StoredCookie};
 pub use error::{Error, ErrorKind, Phase, Result, Sent};
 #[cfg(feature = "server")]
 pub use files::{
