@@ -79,6 +79,8 @@ pub use client::{
     DEFAULT_MAX_RESPONSE_HEADER_VALUE_COUNT, GotConn, HostStats, IntoUrl, Proxy, ProxyScheme, ProxyUrl, RedirectChoice,
     RedirectHook, RoundTripFuture, RoundTripper, Transport, Upgraded, default_client, get, head, post, post_form,
 };
+#[cfg(all(feature = "client", feature = "cookies"))]
+pub use client::{Jar, SessionCookies, StoredCookie};
 pub use error::{Error, ErrorKind, Phase, Result, Sent};
 #[cfg(feature = "server")]
 pub use files::{

@@ -7,7 +7,7 @@ use std::time::Duration;
 use http::Uri;
 use tokio::time::{Instant, timeout_at};
 
-use super::cookies::CookieJar;
+use super::jar::CookieJar;
 use super::progress::Progress;
 use super::redirect::{self, Content, Cookies, Hop, Next, NextContent, Redirect, Referer};
 use super::timed;
@@ -142,9 +142,8 @@ impl Client {
         url: impl IntoUrl,
         values: impl IntoIterator<Item = (N, V)>,
     ) -> Result<Response> {
-        let mut request = Request::post(url, Body::empty())?;
-        request.set_form(values);
-        self.send(request).await
+        let content = form_urlencoded::Serializer::new(String::new()).extend_pairs(values).finish();
+        self.post(url, "application/x-www-form-urlencoded", content).await
     }
 
     /// Sends a request, follows redirects, and answers with the last response, whatever its

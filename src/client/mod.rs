@@ -17,9 +17,9 @@ mod client;
 mod clock;
 mod connect;
 mod connection;
-mod cookies;
 mod http1;
 mod http2;
+mod jar;
 mod key;
 mod outbound;
 mod pool;
@@ -43,8 +43,10 @@ mod watch;
 
 pub use client::{Client, RedirectChoice, RedirectHook, default_client};
 pub use connect::ConnectHook;
-pub use cookies::CookieJar;
 pub use http1::Upgraded;
+pub use jar::CookieJar;
+#[cfg(feature = "cookies")]
+pub use jar::{Jar, SessionCookies, StoredCookie};
 pub use proxy::{Proxy, ProxyScheme, ProxyUrl};
 pub use short::{get, head, post, post_form};
 pub use stats::HostStats;

@@ -8,7 +8,7 @@ use http::{Method, Uri};
 use super::clock::Clock;
 use super::connect::Wanted;
 use super::http1::Asked;
-use super::key::{Key, Offer, Scheme, authority_of};
+use super::key::{Key, Scheme, authority_of};
 use super::proxy::ProxyUrl;
 use super::trace::Tracer;
 use super::transport::Transport;

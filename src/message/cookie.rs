@@ -17,6 +17,8 @@ mod read;
 mod tests;
 mod write;
 
+#[cfg(all(feature = "client", feature = "cookies"))]
+pub(crate) use date::read as read_cookie_date;
 pub use read::{parse_cookie, parse_set_cookie};
 pub(super) use read::{read_cookies, read_set_cookies};
 

@@ -29,9 +29,9 @@ pub use tls::{TlsConfig, TlsRoots};
 
 #[cfg(any(feature = "server", feature = "client"))]
 pub(crate) use content::Content;
+pub(crate) use deadline::Deadline;
 #[cfg(feature = "client")]
 pub(crate) use dial::dial;
-pub(crate) use deadline::Deadline;
 pub(crate) use io::{Io, Stream};
 pub(crate) use listener::{bind_reuse_port, bind_tcp, from_std, is_temporary};
 pub(crate) use secure::{NoSession, Secure, Secured, Unsecured};

@@ -18,8 +18,6 @@ use crate::net::Content;
 /// so that its connection can be kept (Go's numbers).
 const DRAIN_BYTES: u64 = 256 * 1024;
 const DRAIN_TIME: Duration = Duration::from_millis(50);
-/// How long a response that is over waits for the rest of its request to be sent.
-const SETTLE_TIME: Duration = Duration::from_millis(50);
 
 /// Gives the response its body and its facts. Where all of it is here already, the connection is
 /// given back before the response is handed out.

@@ -16,7 +16,7 @@ use super::body;
 use super::connection::Http1;
 use super::upload::{self, Progress, Upload};
 use crate::error::{Error, ErrorKind, Phase, Refusal, Result, Sent};
-use crate::h1::{AskedBy, Framing, HeadLimits, ReceivedHead, Switch};
+use crate::h1::{AskedBy, HeadLimits, ReceivedHead};
 use crate::message::Response;
 use crate::net::Deadline;
 

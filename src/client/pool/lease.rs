@@ -112,7 +112,6 @@ impl<K: PoolKey, C: Pooled> Lease<K, C> {
     }
 
     /// Gives the connection back: see [`Place::give_back`].
-    #[cfg(test)]
     pub(crate) fn give_back(self) {
         let Lease { connection, place } = self;
         place.give_back(connection);

@@ -52,7 +52,7 @@ pub(super) fn written(time: SystemTime) -> Option<String> {
 /// Reads a date as browsers do (RFC 6265bis §5.1.1): time, day, month and year are the first
 /// words that look so, in any order; weekday and zone are passed over, for it is always UTC.
 /// This takes the forms of RFC 1123 and RFC 850, asctime, and whatever else is about.
-pub(super) fn read(text: &str) -> Option<SystemTime> {
+pub(crate) fn read(text: &str) -> Option<SystemTime> {
     let (mut time, mut day, mut month, mut year) = (None, None, None, None);
     for word in text.split(is_delimiter) {
         let _ = fill(&mut time, || time_in(word))

@@ -1,0 +1,140 @@
+//! Who may set a cookie for whom, and who gets it (RFC 6265bis §5.1, §5.7).
+
+use std::net::{IpAddr, Ipv6Addr};
+
+use http::Uri;
+
+use super::line::Line;
+
+/// Who sets cookies, or asks for them: the parts of a URL that cookies know.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Place {
+    /// In lower case and in its ASCII form, without a dot at the end, an IPv6 address without
+    /// brackets.
+    pub(super) host: String,
+    pub(super) path: String,
+    pub(super) transport: Transport,
+}
+
+/// Whether others can read along.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Transport {
+    /// https, and http to this very machine.
+    Secure,
+    Open,
+}
+
+/// Which hosts get a cookie.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Scope {
+    /// This one alone.
+    Host(String),
+    /// This one and all below it.
+    Domain(String),
+}
+
+impl Place {
+    /// `None` for a URL that cookies are not for: another scheme, or no host.
+    pub(super) fn of(url: &Uri) -> Option<Place> {
+        let host = canonical_host(url.host()?);
+        if host.is_empty() {
+            return None;
+        }
+        let transport = match url.scheme_str()? {
+            "https" => Transport::Secure,
+            // Browsers trust the way to the own machine, and so does Go.
+            "http" if is_this_machine(&host) => Transport::Secure,
+            "http" => Transport::Open,
+            _ => return None,
+        };
+        Some(Place { host, path: url.path().to_owned(), transport })
+    }
+
+    /// The folder of the path (RFC 6265bis §5.1.4).
+    pub(super) fn default_path(&self) -> &str {
+        match self.path.rsplit_once('/') {
+            Some((folder, _)) if folder.starts_with('/') => folder,
+            _ => "/",
+        }
+    }
+}
+
+/// RFC 6265bis §5.1.2. International names are ASCII already: a `Uri` has no others.
+pub(super) fn canonical_host(host: &str) -> String {
+    let host = host.strip_prefix('[').and_then(|host| host.strip_suffix(']')).unwrap_or(host);
+    host.strip_suffix('.').unwrap_or(host).to_ascii_lowercase()
+}
+
+fn is_this_machine(host: &str) -> bool {
+    let address = host.parse::<IpAddr>();
+    host == "localhost" || host.ends_with(".localhost") || address.is_ok_and(|address| address.is_loopback())
+}
+
+/// Go calls all with a colon or a percent sign an address: no name has one.
+pub(super) fn is_address(host: &str) -> bool {
+    host.parse::<IpAddr>().is_ok() || host.parse::<Ipv6Addr>().is_ok() || host.contains([':', '%'])
+}
+
+/// Which hosts a cookie is for that this host sets (RFC 6265bis §5.7, steps 8 to 10).
+pub(super) fn scope(host: &str, domain: &str) -> Result<Scope, &'static str> {
+    if domain.is_empty() || (domain == host && (is_address(host) || is_public_suffix(host))) {
+        return Ok(Scope::Host(host.to_owned()));
+    }
+    if is_address(host) || !domain_matches(host, domain) {
+        return Err("a cookie is for another domain than its sender's");
+    }
+    if holds_public_suffix(host, domain) {
+        return Err("a cookie is for a public suffix");
+    }
+    Ok(Scope::Domain(domain.to_owned()))
+}
+
+/// Whether the cookie's domain is the host or lies above it (RFC 6265bis §5.1.3).
+pub(super) fn domain_matches(host: &str, domain: &str) -> bool {
+    host == domain
+        || (!domain.is_empty()
+            && !is_address(host)
+            && host.strip_suffix(domain).is_some_and(|below| below.ends_with('.')))
+}
+
+/// Whether the path lies below the cookie's (RFC 6265bis §5.1.4).
+pub(super) fn path_matches(path: &str, cookie: &str) -> bool {
+    path.strip_prefix(cookie).is_some_and(|rest| rest.is_empty() || cookie.ends_with('/') || rest.starts_with('/'))
+}
+
+/// The part of a name that belongs to one owner: what cookies are counted by. A public suffix, a
+/// name of one label and an address are their own.
+pub(super) fn site(host: &str) -> &str {
+    if is_address(host) { host } else { psl::domain_str(host).unwrap_or(host) }
+}
+
+/// Whether anyone may have names below this one. What the list does not have ends with its last
+/// label: `corp`, `localhost`.
+pub(super) fn is_public_suffix(domain: &str) -> bool {
+    psl::suffix_str(domain) == Some(domain)
+}
+
+/// Whether the domain is the public suffix of the host, or lies even above it: `*.kobe.jp` makes
+/// `city.kobe.jp` a suffix and leaves `kobe.jp` a name like any.
+fn holds_public_suffix(host: &str, domain: &str) -> bool {
+    is_public_suffix(domain) || psl::suffix_str(host).is_none_or(|suffix| domain_matches(suffix, domain))
+}
+
+/// What a name promises (RFC 6265bis §5.7, steps 19 to 21), read without regard to case: servers
+/// do so, or could.
+pub(super) fn check_prefix(line: &Line, scope: &Scope) -> Result<(), &'static str> {
+    let name = if line.name.is_empty() { &line.value } else { &line.name };
+    let has = |prefix: &str| name.get(..prefix.len()).is_some_and(|start| start.eq_ignore_ascii_case(prefix));
+    let (is_secure_only, is_host_only) = (has("__Secure-"), has("__Host-"));
+    if line.name.is_empty() && (is_secure_only || is_host_only) {
+        return Err("a cookie without a name has a value that looks like a name");
+    }
+    if is_secure_only && !line.secure {
+        return Err("a cookie named __Secure- is not secure");
+    }
+    let is_bound = line.secure && line.path == "/" && matches!(scope, Scope::Host(_));
+    if is_host_only && !is_bound {
+        return Err("a cookie named __Host- is not secure, or not for all of one host");
+    }
+    Ok(())
+}

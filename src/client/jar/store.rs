@@ -1,0 +1,267 @@
+//! The cookies of a jar: set, sent, outlived and pushed out (RFC 6265bis §5.7 and §5.8).
+//!
+//! Nothing here asks what time it is: that is said with each call.
+
+use std::collections::HashMap;
+use std::time::SystemTime;
+
+use super::line::{Lifetime, Line, check_pair, read};
+use super::rules::{
+    Place, Scope, Transport, check_prefix, domain_matches, is_address, is_public_suffix, path_matches, scope, site,
+};
+use crate::message::SameSite;
+
+/// The most cookies of one site: a registrable domain with all below it (what browsers keep).
+const MAX_OF_SITE: usize = 180;
+
+/// The most cookies of all (RFC 6265bis §6.1).
+const MAX_OF_ALL: usize = 3000;
+
+/// A cookie in a [`Jar`](crate::Jar), with all that is known of it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct StoredCookie {
+    /// The name; empty where the server gave none.
+    pub name: String,
+    /// The value as it was set, quotes included.
+    pub value: String,
+    /// The host that it is for, in lower case, without a dot at either end.
+    pub domain: String,
+    /// Whether it is for that host alone, and not for those below it.
+    pub host_only: bool,
+    /// The path below which it is sent.
+    pub path: String,
+    /// Whether it is sent over secure connections only.
+    pub secure: bool,
+    /// Whether it is kept from scripts.
+    pub http_only: bool,
+    /// Whether browsers send it with requests that start on other sites. A client has no sites, so
+    /// this is kept and of no effect.
+    pub same_site: SameSite,
+    /// When it ends; `None` for a cookie of the session, which ends with the jar.
+    pub expires: Option<SystemTime>,
+    /// When it was set first.
+    pub created: SystemTime,
+    /// When it was last set or sent.
+    pub last_access: SystemTime,
+}
+
+#[derive(Debug, Default)]
+pub(super) struct Store {
+    /// By site, so that a request looks at few of them.
+    sites: HashMap<String, Vec<Entry>>,
+    count: usize,
+    /// How many were ever made.
+    made: u64,
+}
+
+#[derive(Debug)]
+struct Entry {
+    cookie: StoredCookie,
+    /// The place in the order in which cookies were made: clocks stand still and jump.
+    made: u64,
+}
+
+impl Store {
+    /// Takes one `Set-Cookie` line; the error says why it is passed over.
+    pub(super) fn set(&mut self, place: &Place, line: &[u8], now: SystemTime) -> Result<(), &'static str> {
+        let mut line = read(line, now)?;
+        let scope = scope(&place.host, &line.domain)?;
+        if line.secure && place.transport == Transport::Open {
+            return Err("a secure cookie came over a connection that is not");
+        }
+        // Before the path is filled in: the prefix wants it said.
+        check_prefix(&line, &scope)?;
+        if line.path.is_empty() {
+            place.default_path().clone_into(&mut line.path);
+        }
+        if place.transport == Transport::Open && self.would_cover_secure(&line, &scope) {
+            return Err("a secure cookie of that name is there");
+        }
+        self.put(line, scope, now);
+        Ok(())
+    }
+
+    /// Takes a cookie that was saved; the error says why it is passed over.
+    pub(super) fn restore(&mut self, line: Line, host_only: bool, now: SystemTime) -> Result<(), &'static str> {
+        check_pair(&line.name, &line.value)?;
+        let is_for_all = !host_only && !is_address(&line.domain);
+        if is_for_all && is_public_suffix(&line.domain) {
+            return Err("a cookie is for a public suffix");
+        }
+        let scope = if is_for_all { Scope::Domain(line.domain.clone()) } else { Scope::Host(line.domain.clone()) };
+        check_prefix(&line, &scope)?;
+        self.put(line, scope, now);
+        Ok(())
+    }
+
+    /// The cookies for a request, those with the longest path first, and of these the oldest
+    /// (RFC 6265bis §5.8.3).
+    pub(super) fn cookies(&mut self, place: &Place, now: SystemTime) -> Option<String> {
+        if self.sites.is_empty() {
+            return None;
+        }
+        let site = site(&place.host);
+        self.drop_expired_of(site, now);
+        let entries = self.sites.get_mut(site)?;
+        let mut found: Vec<&mut Entry> = entries.iter_mut().filter(|entry| entry.is_for(place)).collect();
+        found.sort_by(|a, b| b.cookie.path.len().cmp(&a.cookie.path.len()).then(a.made.cmp(&b.made)));
+        let mut text = String::new();
+        for entry in found {
+            entry.cookie.last_access = now;
+            if !text.is_empty() {
+                text.push_str("; ");
+            }
+            if !entry.cookie.name.is_empty() {
+                text.push_str(&entry.cookie.name);
+                text.push('=');
+            }
+            text.push_str(&entry.cookie.value);
+        }
+        (!text.is_empty()).then_some(text)
+    }
+
+    /// All that have not ended, in the order in which they were made.
+    pub(super) fn all(&self, now: SystemTime) -> Vec<StoredCookie> {
+        let mut all: Vec<&Entry> = self.sites.values().flatten().filter(|entry| !entry.is_over(now)).collect();
+        all.sort_by_key(|entry| entry.made);
+        all.into_iter().map(|entry| entry.cookie.clone()).collect()
+    }
+
+    pub(super) fn retain(&mut self, mut keep: impl FnMut(&StoredCookie) -> bool) {
+        self.sites.retain(|_, entries| {
+            entries.retain(|entry| keep(&entry.cookie));
+            !entries.is_empty()
+        });
+        self.count = self.sites.values().map(Vec::len).sum();
+    }
+
+    /// RFC 6265bis §5.7, step 16: what is not secure must not hide a secure cookie, or be mistaken
+    /// for it.
+    fn would_cover_secure(&self, line: &Line, scope: &Scope) -> bool {
+        let domain = scope.domain();
+        let entries = self.sites.get(site(domain)).into_iter().flatten();
+        entries.map(|entry| &entry.cookie).any(|secure| {
+            secure.secure
+                && secure.name == line.name
+                && (domain_matches(domain, &secure.domain) || domain_matches(&secure.domain, domain))
+                && path_matches(&line.path, &secure.path)
+        })
+    }
+
+    fn put(&mut self, line: Line, scope: Scope, now: SystemTime) {
+        let key = site(scope.domain()).to_owned();
+        let entries = self.sites.entry(key.clone()).or_default();
+        let (domain, host_only) = scope.into_parts();
+        let is_same = |entry: &Entry| {
+            let old = &entry.cookie;
+            old.name == line.name && old.domain == domain && old.host_only == host_only && old.path == line.path
+        };
+        // One that is over is taken away by its end like any: it is there for this line only.
+        let old = entries.iter().position(is_same).map(|at| entries.swap_remove(at));
+        self.count = self.count.saturating_sub(usize::from(old.is_some()));
+        let expires = match line.lifetime {
+            Lifetime::Over => return self.forget_if_empty(&key),
+            Lifetime::Session => None,
+            Lifetime::Until(time) => Some(time),
+        };
+        self.made = self.made.saturating_add(1);
+        let old = old.filter(|old| !old.is_over(now));
+        let (created, made) = old.map_or((now, self.made), |old| (old.cookie.created, old.made));
+        let Line { name, value, path, secure, http_only, same_site, .. } = line;
+        let cookie = StoredCookie {
+            name,
+            value,
+            domain,
+            host_only,
+            path,
+            secure,
+            http_only,
+            same_site,
+            expires,
+            created,
+            last_access: now,
+        };
+        entries.push(Entry { cookie, made });
+        self.count = self.count.saturating_add(1);
+        self.make_room(&key, now);
+    }
+
+    /// RFC 6265bis §5.7 at its end: first what has ended, then, where one site has too many, its
+    /// cookies that are not secure, then any of it, and at last any of all; of each kind the one
+    /// that was not used for longest.
+    fn make_room(&mut self, key: &str, now: SystemTime) {
+        if self.sites.get(key).is_some_and(|entries| entries.len() > MAX_OF_SITE) {
+            self.drop_expired_of(key, now);
+        }
+        while let Some(entries) = self.sites.get_mut(key).filter(|entries| entries.len() > MAX_OF_SITE) {
+            let rank = |entry: &Entry| (entry.cookie.secure, entry.cookie.last_access, entry.made);
+            let Some(at) = (0..entries.len()).min_by_key(|&at| entries.get(at).map(rank)) else { break };
+            entries.swap_remove(at);
+            self.count = self.count.saturating_sub(1);
+        }
+        if self.count > MAX_OF_ALL {
+            self.retain_entries(|entry| !entry.is_over(now));
+        }
+        while self.count > MAX_OF_ALL {
+            let rank = |entry: &Entry| (entry.cookie.last_access, entry.made);
+            let Some((_, oldest)) = self.sites.values().flatten().map(rank).min() else { break };
+            self.retain_entries(|entry| entry.made != oldest);
+        }
+    }
+
+    fn drop_expired_of(&mut self, key: &str, now: SystemTime) {
+        let Some(entries) = self.sites.get_mut(key) else { return };
+        let before = entries.len();
+        entries.retain(|entry| !entry.is_over(now));
+        self.count = self.count.saturating_sub(before.saturating_sub(entries.len()));
+        self.forget_if_empty(key);
+    }
+
+    fn forget_if_empty(&mut self, key: &str) {
+        if self.sites.get(key).is_some_and(Vec::is_empty) {
+            self.sites.remove(key);
+        }
+    }
+
+    fn retain_entries(&mut self, keep: impl Fn(&Entry) -> bool) {
+        self.sites.retain(|_, entries| {
+            entries.retain(&keep);
+            !entries.is_empty()
+        });
+        self.count = self.sites.values().map(Vec::len).sum();
+    }
+}
+
+impl Entry {
+    fn is_over(&self, now: SystemTime) -> bool {
+        self.cookie.expires.is_some_and(|expires| expires <= now)
+    }
+
+    fn is_for(&self, place: &Place) -> bool {
+        let cookie = &self.cookie;
+        let is_host =
+            if cookie.host_only { cookie.domain == place.host } else { domain_matches(&place.host, &cookie.domain) };
+        is_host && path_matches(&place.path, &cookie.path) && (!cookie.secure || place.transport == Transport::Secure)
+    }
+}
+
+impl Scope {
+    fn domain(&self) -> &str {
+        match self {
+            Scope::Host(name) | Scope::Domain(name) => name,
+        }
+    }
+
+    /// The domain, and whether hosts below it are left out.
+    fn into_parts(self) -> (String, bool) {
+        match self {
+            Scope::Host(host) => (host, true),
+            Scope::Domain(domain) => (domain, false),
+        }
+    }
+}
+
+#[cfg(test)]
+#[path = "tests.rs"]
+mod tests;
