@@ -104,13 +104,9 @@ impl Plan {
         }
     }
 
-    pub(crate) fn asked(&self, method: &Method, head_limits: HeadLimits, tracer: Tracer, clock: Clock) -> Asked {
+    pub(crate) fn asked(&self, request: &Request, head_limits: HeadLimits, tracer: Tracer, clock: Clock) -> Asked {
         Asked {
-            by: match *method {
-                Method::HEAD => AskedBy::Head,
-                Method::CONNECT => AskedBy::Connect,
-                _ => AskedBy::Other,
-            },
+            by: AskedBy::of(&request.method, &request.header),
             head_limits,
             response_header_timeout: self.limits.response_header,
             expect_continue_timeout: self.limits.expect_continue,

@@ -289,7 +289,7 @@ impl Transport {
             let freshness = if retried { Freshness::New } else { Freshness::Any };
             let connection = self.connection(&plan, freshness, &tracer, &mut clock).await;
             let connection = connection.map_err(|error| error.with_sent(Sent::No))?;
-            let asked = plan.asked(&request.method, self.machinery().head_limits, tracer.clone(), clock.clone());
+            let asked = plan.asked(request, self.machinery().head_limits, tracer.clone(), clock.clone());
             let outbound = Outbound { request, plan: &plan, body, asked, user_agent: &self.user_agent };
             let failed = match send(connection, outbound).await {
                 Ok(response) => return Ok(decoded(response, &plan)),
