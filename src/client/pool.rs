@@ -29,6 +29,9 @@ mod rest;
 mod shelf;
 mod want;
 
+#[cfg(test)]
+mod tests;
+
 use std::hash::Hash;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -124,7 +127,8 @@ impl<K: PoolKey, C: Pooled> Pool<K, C> {
         loop {
             let (key, checkout) = self.decide(|book, after| book.take(key, home, Moment::now(), after))?;
             let idle_for = checkout.idle_for.unwrap_or_default();
-            if let Some(lease) = Lease::new(self.clone(), key, checkout).probed() {
+            let mut lease = Lease::new(self.clone(), key, checkout);
+            if lease.probe() {
                 return Some((lease, idle_for));
             }
         }

@@ -122,18 +122,27 @@ impl<K: PoolKey, C: Pooled> Book<K, C> {
         if let Some((_, checkout)) = self.take(key, home, now, after) {
             return Poll::Ready(Step::Candidate(checkout));
         }
-        let ticket = match *standing {
-            Standing::Stepped(ticket) => ticket,
-            _ => {
-                self.last_ticket += 1;
-                self.last_ticket
-            }
-        };
-        *standing = Standing::InLine(ticket);
+        self.last_ticket += 1;
+        *standing = Standing::InLine(self.last_ticket);
         let shelf = self.shelves.entry(key.clone()).or_insert_with(|| Shelf::new(key.clone()));
         key.clone_from(&shelf.key);
-        shelf.enrol(ticket, home, now, &mut self.house, after);
-        shelf.poll(ticket, waker)
+        shelf.enrol(self.last_ticket, home, now, &mut self.house, after);
+        shelf.poll(self.last_ticket, waker)
+    }
+
+    /// A want goes back to its place in line, with what it was served still in its hands.
+    pub(super) fn step_back(
+        &mut self,
+        key: &K,
+        standing: &mut Standing,
+        home: Home,
+        now: Moment,
+        after: &mut After<C>,
+    ) {
+        if let Standing::Stepped(ticket) = *standing {
+            *standing = Standing::InLine(ticket);
+            self.at(key, |shelf, house| shelf.enrol(ticket, home, now, house, after));
+        }
     }
 
     /// A want goes. What it was given and did not come for is returned: a connection counts on.

@@ -99,16 +99,14 @@ impl<K: PoolKey, C: Pooled> Lease<K, C> {
         Lease { connection, place: Place { pool, key, origin: Some(origin) } }
     }
 
-    /// Itself, if its connection is alive; else it is closed, and shared no more.
-    pub(super) fn probed(mut self) -> Option<Lease<K, C>> {
-        if self.connection.probe() {
-            return Some(self);
-        }
-        if let Some(Origin::Share(id)) = self.place.origin {
+    /// Whether its connection is alive. If not, that is shared no more, and the lease is to be dropped.
+    pub(super) fn probe(&mut self) -> bool {
+        let is_alive = self.connection.probe();
+        if let (false, Some(Origin::Share(id))) = (is_alive, self.place.origin) {
             let Place { pool, key, .. } = &self.place;
             pool.decide(|book, _| book.retire(key, id));
         }
-        None
+        is_alive
     }
 
     /// Gives the connection back: see [`Place::give_back`].

@@ -45,27 +45,23 @@ impl<K: PoolKey, C: Pooled> Want<K, C> {
         loop {
             let step = poll_fn(|cx| self.poll_step(cx)).await;
             // No await below: what was taken from the book is in a handle before it can be lost.
-            match step {
-                Step::Candidate(checkout) => {
-                    let idle_for = checkout.idle_for;
-                    let lease = Lease::new(self.pool.clone(), self.key.clone(), checkout);
-                    if let Some(lease) = lease.probed() {
-                        self.standing = Standing::Outside;
-                        return Granted::Connection { lease, idle_for };
-                    }
-                }
-                Step::Connection(checkout) => {
-                    let idle_for = checkout.idle_for;
-                    self.standing = Standing::Outside;
-                    let lease = Lease::new(self.pool.clone(), self.key.clone(), checkout);
-                    return Granted::Connection { lease, idle_for };
-                }
+            let (checkout, is_known_to_live) = match step {
+                Step::Candidate(checkout) => (checkout, false),
+                Step::Connection(checkout) => (checkout, true),
                 Step::Dial(ticket) => return Granted::Dial(Slot::new(self.pool.clone(), self.key.clone(), ticket)),
                 Step::Failed(error) => {
                     self.standing = Standing::Outside;
                     return Granted::Failed(error);
                 }
+            };
+            let idle_for = checkout.idle_for;
+            let mut lease = Lease::new(self.pool.clone(), self.key.clone(), checkout);
+            if is_known_to_live || lease.probe() {
+                self.standing = Standing::Outside;
+                return Granted::Connection { lease, idle_for };
             }
+            // Back in line, before the dead one's place is free for somebody else.
+            self.step_back();
         }
     }
 
@@ -73,6 +69,12 @@ impl<K: PoolKey, C: Pooled> Want<K, C> {
         let Want { pool, key, standing } = self;
         let (home, now) = (Home::current(), Moment::now());
         pool.decide(|book, after| book.poll(key, standing, home, now, cx.waker(), after))
+    }
+
+    fn step_back(&mut self) {
+        let Want { pool, key, standing } = self;
+        let (home, now) = (Home::current(), Moment::now());
+        pool.decide(|book, after| book.step_back(key, standing, home, now, after));
     }
 }
 

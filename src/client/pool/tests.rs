@@ -1,0 +1,754 @@
+//! Each rule of the pool by itself, on connections that are numbers. The model is in
+//! `tests/model.rs`, and futures that are dropped anywhere in `tests/cancel.rs`.
+
+mod cancel;
+mod model;
+
+use std::collections::BTreeMap;
+use std::future::Future;
+use std::pin::pin;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex};
+use std::task::{Context, Poll, Wake, Waker};
+use std::time::Duration;
+
+use tokio::time::{Instant, advance};
+
+use crate::error::{Error, ErrorKind};
+
+use super::*;
+
+/// A key: `may_share` where its name says https.
+type Key = &'static str;
+
+impl PoolKey for Key {
+    fn may_share(&self) -> bool {
+        self.starts_with("https")
+    }
+}
+
+/// What became of the connections of a test.
+#[derive(Clone, Default)]
+struct Ledger(Arc<Mutex<BTreeMap<u32, Facts>>>);
+
+#[derive(Clone, Copy, Default)]
+struct Facts {
+    is_closed: bool,
+    is_dead: bool,
+    /// How many exchanges it takes at a time; 0 for one that cannot be shared.
+    capacity: usize,
+    exchanges: usize,
+    expires: Option<Instant>,
+}
+
+/// A connection, or one exchange on a shared one.
+struct Conn {
+    id: u32,
+    is_exchange: bool,
+    ledger: Ledger,
+}
+
+impl Ledger {
+    fn connect(&self, id: u32) -> Conn {
+        self.connect_with(id, Facts::default())
+    }
+
+    fn connect_shared(&self, id: u32, capacity: usize) -> Conn {
+        self.connect_with(id, Facts { capacity, ..Facts::default() })
+    }
+
+    fn connect_with(&self, id: u32, facts: Facts) -> Conn {
+        assert!(self.0.lock().unwrap().insert(id, facts).is_none(), "{id} is new");
+        Conn { id, is_exchange: false, ledger: self.clone() }
+    }
+
+    fn change<R>(&self, id: u32, change: impl FnOnce(&mut Facts) -> R) -> R {
+        change(self.0.lock().unwrap().get_mut(&id).expect("it was made"))
+    }
+
+    fn kill(&self, id: u32) {
+        self.change(id, |facts| facts.is_dead = true);
+    }
+
+    fn is_open(&self, id: u32) -> bool {
+        !self.change(id, |facts| facts.is_closed)
+    }
+
+    fn open(&self) -> Vec<u32> {
+        self.0.lock().unwrap().iter().filter(|(_, facts)| !facts.is_closed).map(|(id, _)| *id).collect()
+    }
+}
+
+impl Pooled for Conn {
+    fn probe(&mut self) -> bool {
+        !self.ledger.change(self.id, |facts| facts.is_dead)
+    }
+
+    fn share(&self) -> Option<Conn> {
+        let is_open = self.ledger.change(self.id, |facts| {
+            let is_open = facts.exchanges < facts.capacity;
+            facts.exchanges += usize::from(is_open);
+            is_open
+        });
+        is_open.then(|| Conn { id: self.id, is_exchange: true, ledger: self.ledger.clone() })
+    }
+
+    fn expires(&self) -> Option<Instant> {
+        self.ledger.change(self.id, |facts| facts.expires)
+    }
+}
+
+impl Drop for Conn {
+    fn drop(&mut self) {
+        self.ledger.change(self.id, |facts| {
+            if self.is_exchange {
+                facts.exchanges -= 1;
+            } else {
+                assert!(!std::mem::replace(&mut facts.is_closed, true), "it is closed once");
+            }
+        });
+    }
+}
+
+const NO_LIMITS: Limits = Limits { max_idle: 0, max_idle_per_key: 100, max_per_key: 0, idle_timeout: None };
+
+fn pool(limits: Limits) -> (Pool<Key, Conn>, Ledger) {
+    (Pool::new(limits), Ledger::default())
+}
+
+/// Whether a task was woken since that was asked last.
+#[derive(Default)]
+struct Bell(AtomicBool);
+
+impl Wake for Bell {
+    fn wake(self: Arc<Self>) {
+        self.0.store(true, Ordering::SeqCst);
+    }
+}
+
+impl Bell {
+    fn rang(&self) -> bool {
+        self.0.swap(false, Ordering::SeqCst)
+    }
+}
+
+/// Polls once, and drops the future.
+fn poll_once<F: Future>(future: F, bell: &Arc<Bell>) -> Poll<F::Output> {
+    pin!(future).as_mut().poll(&mut Context::from_waker(&Waker::from(bell.clone())))
+}
+
+/// What a want gets now, if anything.
+fn now(want: &mut Want<Key, Conn>) -> Option<Granted<Key, Conn>> {
+    match poll_once(want.next(), &Arc::default()) {
+        Poll::Ready(granted) => Some(granted),
+        Poll::Pending => None,
+    }
+}
+
+fn slot(want: &mut Want<Key, Conn>) -> Slot<Key, Conn> {
+    match now(want) {
+        Some(Granted::Dial(slot)) => slot,
+        other => panic!("not the right to dial: {}", describe(other.as_ref())),
+    }
+}
+
+fn lease(want: &mut Want<Key, Conn>) -> Lease<Key, Conn> {
+    match now(want) {
+        Some(Granted::Connection { lease, .. }) => lease,
+        other => panic!("no connection: {}", describe(other.as_ref())),
+    }
+}
+
+fn error(want: &mut Want<Key, Conn>) -> Error {
+    match now(want) {
+        Some(Granted::Failed(error)) => error,
+        other => panic!("no error: {}", describe(other.as_ref())),
+    }
+}
+
+fn assert_waits(want: &mut Want<Key, Conn>) {
+    let granted = now(want);
+    assert!(granted.is_none(), "waits: {}", describe(granted.as_ref()));
+}
+
+fn describe(granted: Option<&Granted<Key, Conn>>) -> String {
+    match granted {
+        None => "nothing".into(),
+        Some(Granted::Connection { lease, .. }) => format!("connection {}", lease.id),
+        Some(Granted::Dial(_)) => "the right to dial".into(),
+        Some(Granted::Failed(error)) => format!("the error {error}"),
+    }
+}
+
+/// A want that dials, and what it dials.
+fn connected(pool: &Pool<Key, Conn>, key: Key, connection: Conn) -> Lease<Key, Conn> {
+    let mut want = pool.want(key);
+    slot(&mut want).established(connection);
+    lease(&mut want)
+}
+
+fn stats(pool: &Pool<Key, Conn>, key: Key) -> PoolStats {
+    pool.stats().into_iter().find(|(other, _)| *other == key).map(|(_, stats)| stats).unwrap_or_default()
+}
+
+fn counts(idle: usize, in_use: usize, dialing: usize, waiting: usize) -> PoolStats {
+    PoolStats { idle, in_use, dialing, waiting }
+}
+
+fn refused() -> Error {
+    Error::new(ErrorKind::Io, "refused")
+}
+
+const NONE: [u32; 0] = [];
+
+const SECOND: Duration = Duration::from_secs(1);
+
+// ------------------------------------------------------------ idle connections
+
+#[test]
+fn the_connection_that_was_used_last_is_used_next() {
+    let (pool, ledger) = pool(NO_LIMITS);
+    let [one, two] = [1, 2].map(|id| connected(&pool, "a", ledger.connect(id)));
+    two.give_back();
+    one.give_back();
+    assert_eq!(stats(&pool, "a"), counts(2, 0, 0, 0));
+    let (lease, _) = pool.try_idle(&"a").expect("one is idle");
+    assert_eq!((lease.id, lease_id(&pool)), (1, 2));
+    assert!(pool.try_idle(&"b").is_none());
+}
+
+fn lease_id(pool: &Pool<Key, Conn>) -> u32 {
+    pool.try_idle(&"a").expect("one is idle").0.id
+}
+
+#[test]
+fn a_connection_that_is_not_given_back_is_closed_and_its_place_is_free() {
+    let (pool, ledger) = pool(NO_LIMITS);
+    let lease = connected(&pool, "a", ledger.connect(1));
+    assert_eq!(stats(&pool, "a"), counts(0, 1, 0, 0));
+    drop(lease);
+    assert!(!ledger.is_open(1));
+    assert_eq!(pool.stats(), []);
+}
+
+#[test]
+fn an_idle_connection_that_died_is_closed_and_the_next_one_is_tried() {
+    let (pool, ledger) = pool(NO_LIMITS);
+    let leases = [1, 2, 3].map(|id| connected(&pool, "a", ledger.connect(id)));
+    leases.into_iter().for_each(Lease::give_back);
+    [2, 3].into_iter().for_each(|id| ledger.kill(id));
+    let mut want = pool.want("a");
+    assert_eq!(lease(&mut want).id, 1);
+    assert_eq!(ledger.open(), NONE);
+    assert_eq!(pool.stats(), []);
+}
+
+#[tokio::test(start_paused = true)]
+async fn who_gets_a_connection_learns_how_long_it_was_idle() {
+    let (pool, ledger) = pool(NO_LIMITS);
+    let mut want = pool.want("a");
+    slot(&mut want).established(ledger.connect(1));
+    let Some(Granted::Connection { lease, idle_for: None }) = now(&mut want) else { panic!("it is fresh") };
+    lease.give_back();
+    advance(5 * SECOND).await;
+    let (lease, idle_for) = pool.try_idle(&"a").expect("it is idle");
+    assert_eq!(idle_for, 5 * SECOND);
+    lease.give_back();
+    advance(7 * SECOND).await;
+    let idle_for = match now(&mut pool.want("a")) {
+        Some(Granted::Connection { idle_for, .. }) => idle_for,
+        other => panic!("{}", describe(other.as_ref())),
+    };
+    assert_eq!(idle_for, Some(7 * SECOND));
+}
+
+#[test]
+fn one_idle_connection_of_a_key_too_many_is_closed() {
+    let (pool, ledger) = pool(Limits { max_idle_per_key: 1, ..NO_LIMITS });
+    let leases = [1, 2].map(|id| connected(&pool, "a", ledger.connect(id)));
+    let other = connected(&pool, "b", ledger.connect(3));
+    leases.into_iter().for_each(Lease::give_back);
+    other.give_back();
+    assert_eq!(ledger.open(), [1, 3]);
+    assert_eq!(stats(&pool, "a"), counts(1, 0, 0, 0));
+}
+
+#[test]
+fn no_idle_connection_is_kept_where_none_may_be() {
+    let (pool, ledger) = pool(Limits { max_idle_per_key: 0, ..NO_LIMITS });
+    connected(&pool, "a", ledger.connect(1)).give_back();
+    connected(&pool, "https://a", ledger.connect_shared(2, 8)).give_back();
+    let mut lost = pool.want("a");
+    let dial = slot(&mut lost);
+    drop(lost);
+    dial.established(ledger.connect(3));
+    assert_eq!(ledger.open(), NONE);
+    assert_eq!(pool.stats(), []);
+}
+
+#[test]
+fn one_idle_connection_too_many_closes_the_one_of_any_key_that_was_idle_longest() {
+    let (pool, ledger) = pool(Limits { max_idle: 2, ..NO_LIMITS });
+    let keys = [("a", 1), ("b", 2), ("https://c", 3), ("a", 4)];
+    let leases = keys.map(|(key, id)| {
+        let capacity = if key == "https://c" { 8 } else { 0 };
+        connected(&pool, key, ledger.connect_shared(id, capacity))
+    });
+    let [one, two, three, four] = leases;
+    two.give_back();
+    three.give_back();
+    one.give_back();
+    assert_eq!(ledger.open(), [1, 3, 4], "2 was first");
+    four.give_back();
+    assert_eq!(ledger.open(), [1, 4], "a shared one is idle too");
+    let (one, _) = pool.try_idle(&"a").expect("4 is idle");
+    assert_eq!(one.id, 4);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_connection_beyond_its_lifetime_is_not_kept_and_not_used() {
+    let (pool, ledger) = pool(NO_LIMITS);
+    let expires = Some(Instant::now() + SECOND);
+    let [one, two] =
+        [1, 2].map(|id| connected(&pool, "a", ledger.connect_with(id, Facts { expires, ..Facts::default() })));
+    one.give_back();
+    advance(SECOND).await;
+    two.give_back();
+    assert!(!ledger.is_open(2));
+    assert!(pool.try_idle(&"a").is_none());
+    assert_eq!((ledger.open(), pool.stats()), (vec![], vec![]));
+}
+
+#[test]
+fn a_machine_that_slept_does_not_use_what_was_idle_too_long_meanwhile() {
+    let (pool, ledger) = pool(Limits { idle_timeout: Some(90 * SECOND), ..NO_LIMITS });
+    connected(&pool, "a", ledger.connect(1)).give_back();
+    let mut woken = Moment::now();
+    woken.wall += 91 * SECOND;
+    let taken = pool.decide(|book, after| book.take(&"a", Home::current(), woken, after).is_some());
+    assert!(!taken && !ledger.is_open(1));
+}
+
+// ------------------------------------------------------------ wants and dials
+
+#[test]
+fn a_connection_that_is_given_back_comes_before_the_dial_which_is_kept_for_the_next() {
+    let (pool, ledger) = pool(NO_LIMITS);
+    let used = connected(&pool, "a", ledger.connect(1));
+    let (mut want, bell) = (pool.want("a"), Arc::<Bell>::default());
+    let dial = slot(&mut want);
+    assert!(poll_once(want.next(), &bell).is_pending());
+    used.give_back();
+    assert!(bell.rang());
+    let _one = lease(&mut want);
+    dial.established(ledger.connect(2));
+    assert_eq!(stats(&pool, "a"), counts(1, 1, 0, 0));
+    assert_eq!(pool.try_idle(&"a").expect("2 is idle").0.id, 2);
+}
+
+#[test]
+fn a_dial_goes_on_when_its_want_is_gone_and_serves_the_next_in_line() {
+    let (pool, ledger) = pool(Limits { max_per_key: 1, ..NO_LIMITS });
+    let (mut first, mut second) = (pool.want("a"), pool.want("a"));
+    let dial = slot(&mut first);
+    assert_waits(&mut second);
+    drop(first);
+    assert!(dial.is_wanted());
+    dial.established(ledger.connect(1));
+    assert_eq!(lease(&mut second).id, 1);
+}
+
+#[test]
+fn a_want_gets_what_its_own_dial_made_even_if_others_wait_longer() {
+    let (pool, ledger) = pool(NO_LIMITS);
+    let (mut first, mut second) = (pool.want("a"), pool.want("a"));
+    let _slow = slot(&mut first);
+    slot(&mut second).established(ledger.connect(1));
+    assert_waits(&mut first);
+    assert_eq!(lease(&mut second).id, 1);
+}
+
+#[test]
+fn a_dial_that_fails_tells_its_own_want_and_the_next_in_line_may_dial() {
+    let (pool, _) = pool(Limits { max_per_key: 1, ..NO_LIMITS });
+    let (mut first, mut second) = (pool.want("a"), pool.want("a"));
+    let (dial, bell) = (slot(&mut first), Arc::<Bell>::default());
+    assert!(poll_once(second.next(), &bell).is_pending());
+    dial.failed(refused());
+    assert!(bell.rang());
+    let dial = slot(&mut second);
+    assert_eq!(error(&mut first).to_string(), "refused");
+    assert_eq!(stats(&pool, "a"), counts(0, 0, 1, 1));
+    drop(dial);
+    assert_eq!(error(&mut second).kind(), ErrorKind::Io, "a dial without an outcome has failed");
+    assert_eq!(pool.stats(), []);
+}
+
+#[test]
+fn a_dial_that_fails_when_its_want_was_served_tells_nobody() {
+    let (pool, ledger) = pool(NO_LIMITS);
+    let used = connected(&pool, "a", ledger.connect(1));
+    let mut want = pool.want("a");
+    let dial = slot(&mut want);
+    used.give_back();
+    dial.failed(refused());
+    assert_eq!(lease(&mut want).id, 1);
+    assert_eq!(pool.stats(), []);
+}
+
+#[test]
+fn wants_are_served_in_order_and_those_that_left_are_passed_over() {
+    let (pool, ledger) = pool(Limits { max_per_key: 1, ..NO_LIMITS });
+    let mut used = connected(&pool, "a", ledger.connect(1));
+    let mut wants = [1, 2, 3, 4].map(|_| pool.want("a"));
+    wants.iter_mut().for_each(assert_waits);
+    let [mut first, second, mut third, mut fourth] = wants;
+    drop(second);
+    for want in [&mut first, &mut third, &mut fourth] {
+        used.give_back();
+        used = lease(want);
+    }
+    assert_eq!(stats(&pool, "a"), counts(0, 1, 0, 0));
+}
+
+#[test]
+fn what_was_meant_for_a_want_that_is_dropped_goes_to_the_next() {
+    let (pool, ledger) = pool(Limits { max_per_key: 1, ..NO_LIMITS });
+    let used = connected(&pool, "a", ledger.connect(1));
+    let mut wants = [1, 2, 3].map(|_| pool.want("a"));
+    wants.iter_mut().for_each(assert_waits);
+    let [first, second, mut third] = wants;
+    used.give_back();
+    drop(first);
+    drop(second);
+    let used = lease(&mut third);
+
+    let mut wants = [1, 2].map(|_| pool.want("a"));
+    wants.iter_mut().for_each(assert_waits);
+    let [first, mut second] = wants;
+    drop(used);
+    drop(first);
+    drop(slot(&mut second));
+    drop((second, third));
+    assert_eq!((ledger.open(), pool.stats()), (vec![], vec![]));
+}
+
+#[test]
+fn what_was_meant_for_the_last_want_is_kept() {
+    let (pool, ledger) = pool(Limits { max_per_key: 1, ..NO_LIMITS });
+    let used = connected(&pool, "a", ledger.connect(1));
+    let mut want = pool.want("a");
+    assert_waits(&mut want);
+    used.give_back();
+    drop(want);
+    assert_eq!(stats(&pool, "a"), counts(1, 0, 0, 0));
+}
+
+#[test]
+fn dialing_idle_and_used_connections_count_against_the_limit_of_a_key() {
+    let (pool, ledger) = pool(Limits { max_per_key: 2, ..NO_LIMITS });
+    let used = connected(&pool, "a", ledger.connect(1));
+    let mut want = pool.want("a");
+    let dial = slot(&mut want);
+    let mut wants = [1, 2].map(|_| pool.want("a"));
+    wants.iter_mut().for_each(assert_waits);
+    assert_eq!(stats(&pool, "a"), counts(0, 1, 1, 3));
+    slot(&mut pool.want("b")).failed(refused());
+
+    let (connection, place) = used.into_inner();
+    drop(connection);
+    assert_waits(&mut wants[0]);
+    drop(place);
+    drop(slot(&mut wants[0]));
+    dial.established(ledger.connect(2));
+    assert_eq!(lease(&mut want).id, 2);
+}
+
+#[test]
+fn a_want_that_was_served_may_want_again() {
+    let (pool, ledger) = pool(NO_LIMITS);
+    let mut want = pool.want("a");
+    slot(&mut want).failed(refused());
+    error(&mut want);
+    slot(&mut want).established(ledger.connect(1));
+    lease(&mut want).give_back();
+    assert_eq!(lease(&mut want).id, 1);
+}
+
+// ------------------------------------------------------------ closing idle connections
+
+#[test]
+fn idle_connections_are_closed_and_so_is_what_becomes_idle_until_somebody_wants_one() {
+    let (pool, ledger) = pool(NO_LIMITS);
+    let [one, two, three] = [1, 2, 3].map(|id| connected(&pool, "a", ledger.connect(id)));
+    let shared = connected(&pool, "https://a", ledger.connect_shared(4, 8));
+    connected(&pool, "https://b", ledger.connect_shared(5, 8)).give_back();
+    one.give_back();
+    pool.close_idle();
+    assert_eq!(ledger.open(), [2, 3, 4]);
+    two.give_back();
+    shared.give_back();
+    assert_eq!(ledger.open(), [3]);
+    assert!(pool.try_idle(&"b").is_none());
+    three.give_back();
+    assert_eq!(stats(&pool, "a"), counts(1, 0, 0, 0));
+}
+
+#[test]
+fn dials_that_nobody_waits_for_end_when_idle_connections_are_closed() {
+    let (pool, ledger) = pool(NO_LIMITS);
+    let (mut gone, mut waits, bell) = (pool.want("a"), pool.want("b"), Arc::<Bell>::default());
+    let (left, wanted) = (slot(&mut gone), slot(&mut waits));
+    drop(gone);
+    {
+        let mut abandoned = pin!(left.abandoned());
+        let waker = Waker::from(bell.clone());
+        let mut cx = Context::from_waker(&waker);
+        assert!(abandoned.as_mut().poll(&mut cx).is_pending());
+        pool.close_idle();
+        assert!(bell.rang());
+        assert!(abandoned.as_mut().poll(&mut cx).is_ready());
+    }
+    assert!(poll_once(wanted.abandoned(), &bell).is_pending());
+    left.established(ledger.connect(1));
+    assert!(!ledger.is_open(1));
+    wanted.established(ledger.connect(2));
+    assert_eq!(lease(&mut waits).id, 2);
+}
+
+// ------------------------------------------------------------ the janitor
+
+#[tokio::test(start_paused = true)]
+async fn what_is_idle_too_long_is_closed_without_traffic() {
+    let (pool, ledger) = pool(Limits { idle_timeout: Some(90 * SECOND), ..NO_LIMITS });
+    for round in 0..2 {
+        let leases = [1, 2, 3].map(|id| id + 10 * round).map(|id| ledger.connect(id));
+        let leases = leases.map(|connection| connected(&pool, "a", connection));
+        let shared = connected(&pool, "https://a", ledger.connect_shared(4 + 10 * round, 2));
+        let [one, two, three] = leases;
+        one.give_back();
+        advance(50 * SECOND).await;
+        two.give_back();
+        shared.give_back();
+        advance(39 * SECOND).await;
+        settled().await;
+        assert_eq!(ledger.open(), [1, 2, 3, 4].map(|id| id + 10 * round));
+        advance(SECOND).await;
+        settled().await;
+        assert_eq!(ledger.open(), [2, 3, 4].map(|id| id + 10 * round));
+        advance(50 * SECOND).await;
+        settled().await;
+        assert_eq!(ledger.open(), [3 + 10 * round], "what is in use is left alone");
+        drop(three);
+        assert_eq!(running_tasks(), 0, "the janitor went");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_janitor_comes_sooner_for_what_expires_sooner() {
+    let (pool, ledger) = pool(Limits { idle_timeout: Some(90 * SECOND), ..NO_LIMITS });
+    connected(&pool, "a", ledger.connect(1)).give_back();
+    settled().await;
+    let expires = Some(Instant::now() + 5 * SECOND);
+    connected(&pool, "b", ledger.connect_with(2, Facts { expires, ..Facts::default() })).give_back();
+    settled().await;
+    advance(5 * SECOND).await;
+    settled().await;
+    assert_eq!((ledger.open(), running_tasks()), (vec![1], 1));
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_last_handle_closes_what_is_idle_and_ends_the_janitor() {
+    let (pool, ledger) = pool(Limits { idle_timeout: Some(90 * SECOND), ..NO_LIMITS });
+    let [one, two] = [1, 2].map(|id| connected(&pool, "a", ledger.connect(id)));
+    one.give_back();
+    settled().await;
+    assert_eq!(running_tasks(), 1);
+    drop(pool);
+    assert_eq!(ledger.open(), [1, 2]);
+    two.give_back();
+    assert_eq!(ledger.open(), NONE);
+    settled().await;
+    assert_eq!(running_tasks(), 0);
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_may_be_idle_forever_needs_no_janitor() {
+    let (pool, ledger) = pool(NO_LIMITS);
+    connected(&pool, "a", ledger.connect(1)).give_back();
+    assert_eq!(running_tasks(), 0);
+}
+
+/// Lets other tasks do all that they can do now.
+async fn settled() {
+    for _ in 0..10 {
+        tokio::task::yield_now().await;
+    }
+}
+
+fn running_tasks() -> usize {
+    tokio::runtime::Handle::current().metrics().num_alive_tasks()
+}
+
+// ------------------------------------------------------------ connections that are shared
+
+#[test]
+fn while_it_is_unknown_what_a_key_is_like_one_dial_finds_out() {
+    let (pool, ledger) = pool(NO_LIMITS);
+    let mut wants = [1, 2, 3].map(|_| pool.want("https://a"));
+    let dial = slot(&mut wants[0]);
+    assert_waits(&mut wants[1]);
+    assert_waits(&mut wants[2]);
+    dial.failed(refused());
+    error(&mut wants[0]);
+    let dial = slot(&mut wants[1]);
+    assert_waits(&mut wants[2]);
+    dial.established(ledger.connect(1));
+    let _one = lease(&mut wants[1]);
+    // One exchange at a time: all may dial now.
+    let _dials = (slot(&mut wants[2]), slot(&mut wants[0]));
+}
+
+#[test]
+fn a_shared_connection_serves_all_who_wait_and_all_who_come_as_long_as_it_takes_more() {
+    let (pool, ledger) = pool(NO_LIMITS);
+    let mut wants = [1, 2, 3].map(|_| pool.want("https://a"));
+    let dial = slot(&mut wants[0]);
+    assert_waits(&mut wants[1]);
+    assert_waits(&mut wants[2]);
+    dial.established(ledger.connect_shared(1, 4));
+    let leases = wants.each_mut().map(lease);
+    let (last, idle_for) = pool.try_idle(&"https://a").expect("it takes a fourth");
+    assert_eq!((last.id, idle_for), (1, Duration::ZERO));
+    assert_eq!(stats(&pool, "https://a"), counts(0, 1, 0, 0));
+
+    // Full: one may dial another, and the rest waits for that, or for an exchange to end.
+    let mut more = [1, 2, 3].map(|_| pool.want("https://a"));
+    let dial = slot(&mut more[0]);
+    assert_waits(&mut more[1]);
+    assert_waits(&mut more[2]);
+    last.give_back();
+    let _first = lease(&mut more[0]);
+    dial.established(ledger.connect_shared(2, 1));
+    let second = lease(&mut more[1]);
+    assert_eq!(second.id, 2);
+    drop(leases);
+    assert_eq!(lease(&mut more[2]).id, 1);
+    assert_eq!(ledger.open(), [1, 2]);
+}
+
+#[test]
+fn a_shared_connection_is_one_place() {
+    let (pool, ledger) = pool(Limits { max_per_key: 1, max_idle_per_key: 1, ..NO_LIMITS });
+    let one = connected(&pool, "https://a", ledger.connect_shared(1, 2));
+    let two = pool.try_idle(&"https://a").expect("it takes two").0;
+    let mut third = pool.want("https://a");
+    assert_waits(&mut third);
+    let (exchange, place) = two.into_inner();
+    drop(exchange);
+    assert_waits(&mut third);
+    drop(place);
+    let third = lease(&mut third);
+    drop((one, third));
+    assert_eq!(stats(&pool, "https://a"), counts(1, 0, 0, 0), "an exchange that is cut off leaves it open");
+}
+
+#[test]
+fn a_shared_connection_that_died_is_shared_no_more_and_counts_until_its_last_exchange_ends() {
+    let (pool, ledger) = pool(Limits { max_per_key: 1, ..NO_LIMITS });
+    let used = connected(&pool, "https://a", ledger.connect_shared(1, 8));
+    ledger.kill(1);
+    let mut want = pool.want("https://a");
+    assert_waits(&mut want);
+    assert_eq!(stats(&pool, "https://a"), counts(0, 1, 0, 1));
+    used.give_back();
+    assert!(!ledger.is_open(1));
+    slot(&mut want).established(ledger.connect_shared(2, 8));
+    assert_eq!(lease(&mut want).id, 2);
+}
+
+#[test]
+fn an_idle_shared_connection_that_takes_no_more_exchanges_is_closed() {
+    let (pool, ledger) = pool(NO_LIMITS);
+    connected(&pool, "https://a", ledger.connect_shared(1, 8)).give_back();
+    ledger.change(1, |facts| facts.capacity = 0);
+    let mut want = pool.want("https://a");
+    drop(slot(&mut want));
+    assert!(!ledger.is_open(1));
+}
+
+#[test]
+fn shares_that_died_on_the_way_leave_wants_in_their_order() {
+    let (pool, ledger) = pool(Limits { max_per_key: 1, ..NO_LIMITS });
+    let used = connected(&pool, "https://a", ledger.connect_shared(1, 1));
+    let mut wants = [1, 2].map(|_| pool.want("https://a"));
+    wants.iter_mut().for_each(assert_waits);
+    let [mut first, mut second] = wants;
+    used.give_back();
+    ledger.kill(1);
+    // `first` was given a share of what is dead now: its turn comes before that of `second`.
+    let dial = slot(&mut first);
+    assert_waits(&mut second);
+    dial.established(ledger.connect_shared(2, 1));
+    assert_eq!(lease(&mut first).id, 2);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_shared_connection_beyond_its_lifetime_ends_with_its_exchanges() {
+    let (pool, ledger) = pool(NO_LIMITS);
+    let expires = Some(Instant::now() + SECOND);
+    let used =
+        connected(&pool, "https://a", ledger.connect_with(1, Facts { capacity: 8, expires, ..Facts::default() }));
+    advance(SECOND).await;
+    let mut want = pool.want("https://a");
+    let _dial = slot(&mut want);
+    assert!(ledger.is_open(1));
+    used.give_back();
+    assert!(!ledger.is_open(1));
+}
+
+// ------------------------------------------------------------ runtimes
+
+#[test]
+fn a_connection_is_used_on_the_runtime_it_was_made_on_and_makes_room_for_others() {
+    let runtime = || tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true).build().unwrap();
+    let (here, there) = (runtime(), runtime());
+    let (pool, ledger) = pool(Limits { max_per_key: 2, ..NO_LIMITS });
+    let leases = here.block_on(async { [1, 2].map(|id| connected(&pool, "a", ledger.connect(id))) });
+    let [one, two] = leases;
+    one.give_back();
+    let mut want = pool.want("a");
+    there.block_on(async {
+        assert!(pool.try_idle(&"a").is_none());
+        // Idle, of no use there, and in the way.
+        let dial = slot(&mut want);
+        assert_eq!(ledger.open(), [2]);
+        // Given back there, it still belongs here.
+        two.give_back();
+        assert_waits(&mut want);
+        dial.established(ledger.connect(3));
+        lease(&mut want).give_back();
+    });
+    here.block_on(async { assert_eq!(pool.try_idle(&"a").expect("it is idle").0.id, 2) });
+}
+
+#[test]
+fn each_runtime_has_a_janitor_and_the_next_one_does_not_rely_on_one_that_is_gone() {
+    let runtime = || tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true).build().unwrap();
+    let (pool, ledger) = pool(Limits { idle_timeout: Some(90 * SECOND), ..NO_LIMITS });
+    for id in [1, 2] {
+        let runtime = runtime();
+        runtime.block_on(async {
+            connected(&pool, "a", ledger.connect(id)).give_back();
+            settled().await;
+            assert_eq!(running_tasks(), 1);
+        });
+    }
+    runtime().block_on(async {
+        connected(&pool, "a", ledger.connect(3)).give_back();
+        settled().await;
+        advance(91 * SECOND).await;
+        settled().await;
+        assert!(!ledger.is_open(3));
+    });
+}

@@ -1,0 +1,107 @@
+//! Futures that are dropped at any await, on one thread and on several, leak nothing.
+
+use std::sync::atomic::AtomicU32;
+
+use tokio::task::{JoinSet, yield_now};
+use tokio::time::{sleep, timeout};
+
+use super::model::Random;
+use super::*;
+
+static LAST: AtomicU32 = AtomicU32::new(0);
+
+/// Wants, dials as it is told to, uses what it gets, and gives it back or not.
+async fn exchange(pool: Pool<Key, Conn>, ledger: Ledger, key: Key, seed: u64) {
+    let mut random = Random::new(seed);
+    let mut want = pool.want(key);
+    let lease = loop {
+        match want.next().await {
+            Granted::Connection { lease, .. } => break lease,
+            Granted::Failed(_) => return,
+            Granted::Dial(slot) => drop(tokio::spawn(dial(slot, ledger.clone(), seed + 1))),
+        }
+    };
+    wait(&mut random).await;
+    if random.below(3) == 0 { drop(lease) } else { lease.give_back() }
+}
+
+async fn dial(slot: Slot<Key, Conn>, ledger: Ledger, seed: u64) {
+    let mut random = Random::new(seed);
+    wait(&mut random).await;
+    let id = LAST.fetch_add(1, Ordering::SeqCst);
+    match random.below(4) {
+        0 => slot.failed(refused()),
+        1 => slot.established(ledger.connect(id)),
+        capacity => slot.established(ledger.connect_shared(id, capacity)),
+    }
+}
+
+async fn wait(random: &mut Random) {
+    for _ in 0..random.below(4) {
+        yield_now().await;
+    }
+    if random.below(2) == 0 {
+        sleep(Duration::from_millis(u64::try_from(random.below(5)).unwrap())).await;
+    }
+}
+
+async fn run(pool: &Pool<Key, Conn>, ledger: &Ledger, seed: u64) {
+    let mut random = Random::new(seed);
+    let mut tasks = JoinSet::new();
+    for number in 0..60 {
+        let key = ["a", "https://a"][random.below(2)];
+        let exchange = exchange(pool.clone(), ledger.clone(), key, seed * 1000 + number);
+        let patience = Duration::from_millis(u64::try_from(random.below(12)).unwrap());
+        tasks.spawn(async move { drop(timeout(patience, exchange).await) });
+        if random.below(3) == 0 {
+            yield_now().await;
+        }
+    }
+    while let Some(ended) = tasks.join_next().await {
+        ended.expect("nothing panics");
+    }
+    // What is dialed still comes to its end.
+    while pool.stats().iter().any(|(_, stats)| stats.dialing > 0) {
+        sleep(Duration::from_millis(1)).await;
+    }
+    pool.close_idle();
+    assert_eq!((pool.stats(), ledger.open()), (vec![], vec![]), "seed {seed}");
+}
+
+fn limits(random: &mut Random) -> Limits {
+    Limits { max_idle: random.below(4), max_idle_per_key: random.below(4), max_per_key: random.below(4), ..NO_LIMITS }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_future_that_is_dropped_at_any_await_leaks_nothing() {
+    for seed in 0..200 {
+        let (pool, ledger) = pool(limits(&mut Random::new(seed)));
+        run(&pool, &ledger, seed).await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn a_future_that_is_dropped_on_any_thread_leaks_nothing() {
+    for seed in 0..20 {
+        let (pool, ledger) = pool(limits(&mut Random::new(seed)));
+        run(&pool, &ledger, seed).await;
+    }
+}
+
+/// One that waits longer than all others can take was forgotten.
+#[tokio::test(start_paused = true)]
+async fn who_has_patience_is_served() {
+    for seed in 0..100 {
+        let (pool, ledger) = pool(Limits { max_per_key: 2, ..NO_LIMITS });
+        let patient: Vec<_> = (0..20)
+            .map(|number| {
+                let key = ["a", "https://a"][number % 2];
+                let number = u64::try_from(number).unwrap();
+                tokio::spawn(exchange(pool.clone(), ledger.clone(), key, seed * 1000 + number))
+            })
+            .collect();
+        for task in patient {
+            timeout(60 * SECOND, task).await.expect("nobody waits forever").expect("nothing panics");
+        }
+    }
+}
