@@ -246,3 +246,252 @@ fn append_announcement(out: &mut Vec<u8>, header: &Header, trailer: &Header) {
         out.extend_from_slice(b"\r\n");
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const NONE: &Header = &Header::new();
+
+    fn header(fields: &[(&str, &str)]) -> Header {
+        fields.iter().copied().collect()
+    }
+
+    fn uri(text: &str) -> Uri {
+        Uri::try_from(text).unwrap()
+    }
+
+    /// GET of this URI from `a.test`, and nothing else.
+    fn plain<'a>(uri: &'a Uri, header: &'a Header) -> RequestToSend<'a> {
+        RequestToSend {
+            method: &Method::GET,
+            target: SentTarget::Origin(uri),
+            host: "a.test",
+            header,
+            trailer: NONE,
+            outgoing: Outgoing::None,
+            connection: ConnectionField::Nothing,
+            accept_encoding: None,
+            user_agent: "",
+            proxy_authorization: None,
+            cookie: None,
+        }
+    }
+
+    fn encoded(head: &RequestToSend<'_>) -> String {
+        let mut out = b"before ".to_vec();
+        encode_request_head(&mut out, head);
+        String::from_utf8(out).unwrap().strip_prefix("before ").expect("it appends").to_owned()
+    }
+
+    /// The field lines behind `Host`, as a change to the plain request makes them.
+    fn lines(fields: &[(&str, &str)], change: impl Fn(&mut RequestToSend<'_>)) -> String {
+        let (uri, header) = (uri("/"), header(fields));
+        let mut head = plain(&uri, &header);
+        change(&mut head);
+        let text = encoded(&head);
+        let text = text.strip_prefix("GET / HTTP/1.1\r\nHost: a.test\r\n").expect("Host comes first");
+        text.strip_suffix("\r\n").unwrap().to_owned()
+    }
+
+    #[test]
+    fn a_target_has_the_form_that_its_reader_wants() {
+        for (text, origin, absolute) in [
+            ("http://a.test", "/", "http://a.test/"),
+            ("http://a.test:8080/p/a?q=1", "/p/a?q=1", "http://a.test:8080/p/a?q=1"),
+            ("http://user:secret@a.test/x", "/x", "http://a.test/x"),
+            ("http://a@b@c.test/x", "/x", "http://c.test/x"),
+            ("http://a.test?q", "/?q", "http://a.test/?q"),
+            ("http://a.test/?", "/?", "http://a.test/?"),
+            ("http://[::1]:80//x/%2f", "//x/%2f", "http://[::1]:80//x/%2f"),
+            ("http://a.test/x?a?b%zz", "/x?a?b%zz", "http://a.test/x?a?b%zz"),
+            ("http://a.test/x#part", "/x", "http://a.test/x"),
+            ("http://a.test/\u{10d}\u{e9}?\u{10a}", "/%C4%8D%C3%A9?%C4%8A", "http://a.test/%C4%8D%C3%A9?%C4%8A"),
+        ] {
+            let Ok(uri) = Uri::try_from(text) else {
+                assert_eq!(text, "http://a@b@c.test/x", "the http crate takes it");
+                continue;
+            };
+            let line = |target| encoded(&RequestToSend { target, ..plain(&uri, NONE) });
+            assert!(line(SentTarget::Origin(&uri)).starts_with(&format!("GET {origin} HTTP/1.1\r\nHost: a.test\r\n")));
+            assert!(line(SentTarget::Absolute(&uri)).starts_with(&format!("GET {absolute} HTTP/1.1\r\n")), "{text}");
+        }
+        let star = uri("*");
+        let text = encoded(&RequestToSend { method: &Method::OPTIONS, ..plain(&star, NONE) });
+        assert_eq!(text, "OPTIONS * HTTP/1.1\r\nHost: a.test\r\n\r\n");
+        let target = SentTarget::Authority("b.test:443");
+        let text =
+            encoded(&RequestToSend { method: &Method::CONNECT, target, host: "b.test:443", ..plain(&star, NONE) });
+        assert_eq!(text, "CONNECT b.test:443 HTTP/1.1\r\nHost: b.test:443\r\n\r\n");
+    }
+
+    #[test]
+    fn fields_keep_their_order_and_spelling() {
+        let fields = [("x-b", "2"), ("COOKIE", "a"), ("X-A", ""), ("TE", "trailers"), ("Keep-Alive", "x"), ("é", "1")];
+        assert_eq!(lines(&fields, |_| {}), "x-b: 2\r\nCOOKIE: a\r\nX-A: \r\nTE: trailers\r\nKeep-Alive: x\r\n");
+    }
+
+    #[test]
+    fn the_host_is_the_requests_and_never_the_headers() {
+        assert_eq!(lines(&[("Host", "b.test"), ("hOST", "c"), ("X-Host", "d")], |_| {}), "X-Host: d\r\n");
+    }
+
+    #[test]
+    fn a_user_agent_is_the_callers_or_the_clients_or_none() {
+        let with_default = |fields: &[(&str, &str)]| lines(fields, |head| head.user_agent = "nethttp");
+        assert_eq!(with_default(&[("A", "1")]), "User-Agent: nethttp\r\nA: 1\r\n");
+        assert_eq!(with_default(&[("A", "1"), ("user-agent", "x")]), "A: 1\r\nuser-agent: x\r\n");
+        assert_eq!(with_default(&[("User-Agent", "x"), ("User-Agent", "y")]), "User-Agent: x\r\n");
+        assert_eq!(with_default(&[("User-Agent", " "), ("User-Agent", "y")]), "");
+        assert_eq!(lines(&[], |_| {}), "");
+    }
+
+    #[test]
+    fn what_the_client_adds_yields_to_the_caller_or_joins_it() {
+        let accepting = |fields: &[(&str, &str)]| lines(fields, |head| head.accept_encoding = Some("gzip"));
+        assert_eq!(accepting(&[]), "Accept-Encoding: gzip\r\n");
+        assert_eq!(accepting(&[("accept-encoding", "")]), "accept-encoding: \r\n");
+
+        let proxied = |fields: &[(&str, &str)]| lines(fields, |head| head.proxy_authorization = Some("Basic x"));
+        assert_eq!(proxied(&[("proxy-authorization", "y"), ("A", "1")]), "A: 1\r\nProxy-Authorization: Basic x\r\n");
+        assert_eq!(lines(&[("Proxy-Authorization", "y")], |_| {}), "Proxy-Authorization: y\r\n");
+
+        let cookies = |fields: &[(&str, &str)]| lines(fields, |head| head.cookie = Some("b=2"));
+        assert_eq!(cookies(&[]), "Cookie: b=2\r\n");
+        assert_eq!(cookies(&[("cookie", " a=1 "), ("A", "1")]), "cookie: a=1; b=2\r\nA: 1\r\n");
+        assert_eq!(cookies(&[("Cookie", ""), ("Cookie", "c=3")]), "Cookie: b=2\r\nCookie: c=3\r\n");
+    }
+
+    #[test]
+    fn framing_fields_come_from_the_codec_alone() {
+        let fields = [("content-length", "5"), ("Transfer-Encoding", "gzip"), ("Connection", "close"), ("X", "1")];
+        for (outgoing, expected) in [
+            (Outgoing::None, "X: 1\r\n"),
+            (Outgoing::Length(0), "X: 1\r\nContent-Length: 0\r\n"),
+            (Outgoing::Length(u64::MAX), "X: 1\r\nContent-Length: 18446744073709551615\r\n"),
+            (Outgoing::Chunked, "X: 1\r\nTransfer-Encoding: chunked\r\n"),
+        ] {
+            assert_eq!(lines(&fields, |head| head.outgoing = outgoing), expected);
+        }
+    }
+
+    #[test]
+    fn connection_has_the_codecs_word_and_the_callers_other_options() {
+        let fields = [("Connection", "Keep-Alive, Upgrade"), ("Upgrade", "websocket")];
+        assert_eq!(lines(&fields, |_| {}), "Upgrade: websocket\r\nConnection: Upgrade\r\n");
+        let closing = |fields: &[(&str, &str)]| lines(fields, |head| head.connection = ConnectionField::Close);
+        assert_eq!(closing(&fields), "Upgrade: websocket\r\nConnection: close, Upgrade\r\n");
+        assert_eq!(closing(&[]), "Connection: close\r\n");
+        assert_eq!(lines(&[("Connection", "close")], |_| {}), "");
+    }
+
+    #[test]
+    fn a_trailer_is_announced_where_one_can_be_sent() {
+        let trailer = header(&[("X-Sum", "5"), ("x-sum", "6"), ("Content-Length", "9"), ("Digest", "d"), ("a b", "1")]);
+        let (uri, none) = (uri("/"), header(&[("Trailer", "X-Old, Host")]));
+        let head = RequestToSend { trailer: &trailer, ..plain(&uri, &none) };
+        assert!(!encoded(&head).contains("Trailer"), "only chunks have one behind them");
+        let text = encoded(&RequestToSend { outgoing: Outgoing::Chunked, ..head });
+        let expected = "Trailer: X-Old\r\nTransfer-Encoding: chunked\r\nTrailer: X-Sum, Digest\r\n\r\n";
+        assert!(text.ends_with(expected), "{text}");
+        let announced = header(&[("trailer", "x-sum, Digest")]);
+        let head = RequestToSend { trailer: &trailer, outgoing: Outgoing::Chunked, ..plain(&uri, &announced) };
+        assert!(encoded(&head).ends_with("trailer: x-sum, Digest\r\nTransfer-Encoding: chunked\r\n\r\n"));
+    }
+
+    /// What would end a line, or start another request, wherever it is put.
+    const EVIL: [&str; 6] =
+        ["a\r\nEvil: 1", "a\nEvil: 1", "a\rEvil: 1", "a\0b", "a\x7fb", "\r\n\r\nGET /evil HTTP/1.1"];
+
+    #[test]
+    fn nothing_that_is_put_into_a_request_ends_a_line() {
+        let lines_of =
+            |text: &str| text.lines().map(|line| line.split(':').next().unwrap().to_owned()).collect::<Vec<_>>();
+        for evil in EVIL {
+            let fields = [("X", evil), ("Cookie", evil), ("User-Agent", evil), ("Connection", evil), ("Trailer", evil)];
+            let header = header(&[&fields[..], &[(evil, "1")]].concat());
+            let trailer = self::header(&[(evil, "1"), ("T", evil)]);
+            let uri = uri("/");
+            let text = encoded(&RequestToSend {
+                host: evil,
+                trailer: &trailer,
+                outgoing: Outgoing::Chunked,
+                accept_encoding: Some(evil),
+                proxy_authorization: Some(evil),
+                cookie: Some(evil),
+                ..plain(&uri, &header)
+            });
+            let names =
+                ["GET / HTTP/1.1", "Host", "X", "Cookie", "User-Agent", "Accept-Encoding", "Proxy-Authorization"];
+            let names = [&names[..], &["Transfer-Encoding", "Trailer", ""]].concat();
+            assert_eq!(lines_of(&text), names, "{text:?}");
+            assert!(!text.contains('\0') && !text.contains('\x7f') && !text.replace("\r\n", "").contains(['\r', '\n']));
+
+            let target = SentTarget::Authority(evil);
+            let text = encoded(&RequestToSend { target, ..plain(&uri, NONE) });
+            assert_eq!((lines_of(&text).len(), text.split(' ').count()), (3, 4), "{text:?}");
+        }
+    }
+
+    fn check(target: SentTarget<'_>, host: &str, header: &Header, trailer: &Header) -> Result<()> {
+        let method = if matches!(target, SentTarget::Authority(_)) { Method::CONNECT } else { Method::GET };
+        check_request(&method, target, host, header, trailer)
+    }
+
+    #[test]
+    fn what_cannot_be_sent_as_it_is_meant_is_refused_and_no_value_is_repeated() {
+        let root = uri("/");
+        let target = SentTarget::Origin(&root);
+        assert!(check(target, "a.test:80", &header(&[("X", "a\tb \u{e9}")]), &header(&[("X-Sum", "")])).is_ok());
+        let refused = |host: &str, header: &Header, trailer: &Header| {
+            let error = check(target, host, header, trailer).unwrap_err();
+            assert_eq!(error.kind(), ErrorKind::Invalid);
+            error.to_string()
+        };
+        for evil in EVIL {
+            let text = refused("a.test", &header(&[("A", "1"), ("X-Key", evil)]), NONE);
+            assert_eq!(text, "a control character in the value of the header field X-Key");
+            let text = refused("a.test", NONE, &header(&[("X-Sum", evil)]));
+            assert_eq!(text, "a control character in the value of the trailer field X-Sum");
+            assert!(refused("a.test", &header(&[(evil, "1")]), NONE).starts_with("the header has a name that is none"));
+            assert!(!refused("a.test", &header(&[(evil, "1")]), NONE).contains(['\r', '\n', '\0']));
+            assert_eq!(refused(evil, NONE, NONE), "the host is no host");
+        }
+        for name in ["", "a b", "a:", "\u{e9}", "a\t"] {
+            refused("a.test", &header(&[(name, "1")]), NONE);
+            refused("a.test", NONE, &header(&[(name, "1")]));
+        }
+        for name in ["Content-Length", "transfer-encoding", "Trailer", "Host"] {
+            let text = refused("a.test", NONE, &header(&[(name, "1")]));
+            assert_eq!(text, format!("the field {name} may not stand in a trailer"));
+        }
+        assert_eq!(refused("", NONE, NONE), "the request has no host");
+        for host in ["a.test/x", "user:secret@a.test", "a b", "a,b", "a.test:x", "[::1", "\u{e9}.test"] {
+            assert_eq!(refused(host, NONE, NONE), "the host is no host");
+        }
+    }
+
+    #[test]
+    fn method_and_target_belong_together() {
+        let (root, star, url, odd) = (uri("/"), uri("*"), uri("http://u:p@a.test/x"), uri("http://a,b/"));
+        for (method, target, valid) in [
+            ("GET", SentTarget::Origin(&root), true),
+            ("GET", SentTarget::Origin(&url), true),
+            ("GET", SentTarget::Absolute(&url), true),
+            ("GET", SentTarget::Absolute(&root), false),
+            ("GET", SentTarget::Absolute(&odd), false),
+            ("GET", SentTarget::Origin(&star), false),
+            ("OPTIONS", SentTarget::Origin(&star), true),
+            ("CONNECT", SentTarget::Authority("a.test:443"), true),
+            ("CONNECT", SentTarget::Authority("a.test"), false),
+            ("CONNECT", SentTarget::Authority("a.test:443\r\nEvil: 1"), false),
+            ("CONNECT", SentTarget::Origin(&root), false),
+            ("CONNECT", SentTarget::Absolute(&url), false),
+            ("GET", SentTarget::Authority("a.test:443"), false),
+        ] {
+            let method = Method::from_bytes(method.as_bytes()).unwrap();
+            let checked = check_request(&method, target, "a.test", NONE, NONE);
+            assert_eq!(checked.is_ok(), valid, "{method} {target:?}");
+        }
+    }
+}

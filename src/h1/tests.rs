@@ -223,14 +223,14 @@ fn check_sequence(vector: &Value, outcomes: &[Outcome]) {
     assert!(sequences.iter().any(|sequence| finals(sequence) == statuses) || statuses.is_empty(), "{id}: {statuses:?}");
 }
 
-fn one_or_more(value: &Value) -> Vec<&str> {
+pub(super) fn one_or_more(value: &Value) -> Vec<&str> {
     match value {
         Value::Array(all) => all.iter().filter_map(Value::as_str).collect(),
         one => one.as_str().into_iter().collect(),
     }
 }
 
-fn bytes_of(vector: &Value) -> Vec<u8> {
+pub(super) fn bytes_of(vector: &Value) -> Vec<u8> {
     if let Some(steps) = vector["steps"].as_array() {
         return steps.iter().flat_map(|step| piece(&step["raw"], &step["raw_b64"])).collect();
     }
@@ -252,6 +252,6 @@ fn piece(text: &Value, encoded: &Value) -> Vec<u8> {
     }
 }
 
-fn latin1(text: &str) -> Vec<u8> {
+pub(super) fn latin1(text: &str) -> Vec<u8> {
     text.chars().map(|c| u8::try_from(u32::from(c)).unwrap()).collect()
 }
