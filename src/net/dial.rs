@@ -211,6 +211,12 @@ mod tests {
         assert_eq!((error.kind(), error.phase()), (ErrorKind::Io, Some(Phase::Connect)));
     }
 
+    #[test]
+    fn a_dial_may_move_to_another_task() {
+        fn is_send<T: Send>(_: T) {}
+        is_send(dial(&TcpDialer::new(), &DialTarget::new("a.test", 80)));
+    }
+
     #[tokio::test]
     async fn an_error_of_ours_goes_through_a_dialer_unchanged() {
         let failing = dial_fn(|_, _| async { Err(Error::new(ErrorKind::Resolve, "x").during(Phase::Resolve).into()) });

@@ -175,4 +175,9 @@ mod tests {
         assert_eq!(choice(&variables, "http://example.com/"), "direct");
         assert_eq!(choice(&variables, "https://a.test/"), "direct");
     }
+
+    #[test]
+    fn the_environment_of_the_process_is_read_once() {
+        assert!(Arc::ptr_eq(&of_process(), &of_process()));
+    }
 }

@@ -213,6 +213,13 @@ mod tests {
         }
     }
 
+    #[test]
+    fn a_tunnel_may_move_to_another_task() {
+        fn is_send<T: Send>(_: T) {}
+        let mut io = Io::new(tokio::io::empty());
+        is_send(tunnel(&mut io, &connect(&Header::new()), &LIMITS, |_| Ok(())));
+    }
+
     #[tokio::test]
     async fn each_status_of_success_is_one() {
         for status in ["200 OK", "204 No Content", "299"] {

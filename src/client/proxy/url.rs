@@ -238,7 +238,9 @@ mod tests {
             (" http://proxy.test:1/path?query#fragment ", "http://proxy.test:1"),
             ("http://b\u{fc}cher.test", "http://xn--bcher-kva.test:80"),
         ] {
-            assert_eq!(ProxyUrl::parse(text).unwrap().to_string(), read, "{text}");
+            let url = ProxyUrl::parse(text).unwrap();
+            assert_eq!(url.to_string(), read, "{text}");
+            assert_eq!(ProxyUrl::parse(read).unwrap(), url, "what is shown means the same");
         }
     }
 

@@ -168,7 +168,8 @@ async fn a_dial_that_is_given_up_says_so_for_what_it_had_begun() {
     let (told, dialer) = (Told::default(), TcpDialer::new().with_resolver(Silent));
     let target = DialTarget::new("a.test", 80).with_watch(&told);
     let mut dialling = dialer.dial(&target);
-    std::future::poll_fn(|cx| std::task::Poll::Ready(assert!(dialling.as_mut().poll(cx).is_pending()))).await;
+    let is_waiting = std::future::poll_fn(|cx| std::task::Poll::Ready(dialling.as_mut().poll(cx).is_pending())).await;
+    assert!(is_waiting);
     drop(dialling);
     assert_eq!(told.lines(), ["dns_start a.test", "dns_done a.test Err(Interrupted)"]);
 }
