@@ -18,7 +18,7 @@ use super::http2;
 use super::key::{Key, Offer, Scheme, with_port};
 use super::proxy::{self, ProxyScheme, ProxyUrl};
 use super::secure::Secure;
-use super::trace::Tracer;
+use super::trace::{ClientTrace, Tracer};
 use super::watch::Watch;
 use crate::error::{Error, ErrorKind, Phase, Result};
 use crate::h1::HeadLimits;
@@ -125,7 +125,7 @@ impl Connector {
         offer: Offer,
     ) -> Result<Reached> {
         watch.enter(Phase::Tls);
-        wanted.tracer.tell(|trace| trace.tls_handshake_start());
+        wanted.tracer.tell(ClientTrace::tls_handshake_start);
         let securing = self.secure.secure(reached.stream, host, offer);
         let secured = within(wanted.tls_handshake_timeout, "tls_handshake_timeout", watch, securing).await;
         if wanted.tracer.is_on() {

@@ -8,7 +8,7 @@ use std::pin::Pin;
 use std::sync::Arc;
 
 use super::key::Offer;
-use crate::error::{Error, ErrorKind, Phase, Result};
+use crate::error::Result;
 use crate::message::TlsInfo;
 use crate::net::Stream;
 
@@ -19,13 +19,3 @@ pub(crate) trait Secure: Send + Sync + 'static {
 }
 
 pub(crate) type SecureFuture<'a> = Pin<Box<dyn Future<Output = Result<(Box<dyn Stream>, Arc<TlsInfo>)>> + Send + 'a>>;
-
-/// Without the feature there is no TLS.
-pub(crate) struct NoTls;
-
-impl Secure for NoTls {
-    fn secure<'a>(&'a self, _: Box<dyn Stream>, _: &'a str, _: Offer) -> SecureFuture<'a> {
-        let error = Error::new(ErrorKind::Unsupported, "https needs the feature `tls`");
-        Box::pin(async { Err(error.during(Phase::Tls)) })
-    }
-}

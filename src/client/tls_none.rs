@@ -2,8 +2,21 @@
 
 use std::sync::Arc;
 
-use super::secure::{NoTls, Secure};
+use super::key::Offer;
+use super::secure::{Secure, SecureFuture};
+use crate::error::{Error, ErrorKind, Phase};
+use crate::net::Stream;
+
+/// Refuses every session.
+struct NoTls;
 
 pub(super) fn default_secure() -> Arc<dyn Secure> {
     Arc::new(NoTls)
+}
+
+impl Secure for NoTls {
+    fn secure<'a>(&'a self, _: Box<dyn Stream>, _: &'a str, _: Offer) -> SecureFuture<'a> {
+        let error = Error::new(ErrorKind::Unsupported, "https needs the feature `tls`");
+        Box::pin(async { Err(error.during(Phase::Tls)) })
+    }
 }

@@ -123,13 +123,6 @@ pub(crate) fn credentials(uri: &Uri) -> Option<(String, String)> {
     Some((plain(user), plain(password)))
 }
 
-/// Host and port, the port always said: what is dialled, and what a proxy is asked for.
-pub(crate) fn authority(uri: &Uri) -> String {
-    let host = uri.host().unwrap_or_default();
-    let port = uri.port_u16().or_else(|| default_port(uri.scheme_str()?)).unwrap_or_default();
-    format!("{host}:{port}")
-}
-
 /// The value of `Host` (RFC 9110 §7.2): the port is left out where it is the scheme's own.
 pub(crate) fn host_field(uri: &Uri) -> &str {
     let Some(authority) = uri.authority() else { return "" };

@@ -188,10 +188,9 @@ fn append_fields(out: &mut Vec<u8>, head: &RequestToSend<'_>) -> Seen {
     let mut seen = Seen::default();
     for (known, name, value) in head.header.iter_known() {
         match known {
-            Known::NotAToken | Known::Host | Known::ContentLength | Known::TransferEncoding => {}
             Known::Connection => seen.connection = true,
             Known::Trailer if head.outgoing == Outgoing::Chunked => append_trailer_names(out, name, value),
-            Known::Trailer => {}
+            Known::NotAToken | Known::Host | Known::ContentLength | Known::TransferEncoding | Known::Trailer => {}
             Known::Other => append_other(out, head, &mut seen, name, value),
             _ => append_field(out, name, value),
         }

@@ -21,7 +21,7 @@ const DRAIN_TIME: Duration = Duration::from_millis(50);
 
 /// Gives the response its body and its facts. Where all of it is here already, the connection is
 /// given back before the response is handed out.
-pub(super) fn attach(mut exchange: Exchange, head: ReceivedHead, mut response: Response) -> Response {
+pub(super) fn attach(mut exchange: Exchange, head: &ReceivedHead, mut response: Response) -> Response {
     let facts = facts_of(&mut exchange);
     response.tls = exchange.http1().made.tls.clone();
     response.facts = Some(Box::new(facts));

@@ -11,7 +11,7 @@ use tokio::time::Instant;
 use super::super::clock::Clock;
 use super::super::connection::{Connection, PoolPlace};
 use super::super::outbound::Outbound;
-use super::super::trace::Tracer;
+use super::super::trace::{ClientTrace, Tracer};
 use super::body;
 use super::connection::Http1;
 use super::upload::{self, Progress, Upload};
@@ -92,7 +92,7 @@ impl Exchange {
         let mut response = Response::new(());
         let head = poll_fn(|cx| self.poll_head(&mut response, cx)).await;
         match head {
-            Ok(head) => Ok(body::attach(self, head, response)),
+            Ok(head) => Ok(body::attach(self, &head, response)),
             Err(error) => {
                 let first = self.http1().served == 1;
                 let silent = self.interim_bytes == 0 && !self.http1_has_input();
@@ -152,7 +152,7 @@ impl Exchange {
         if matches!(self.sending, Sending::Begun) && self.upload.wrote_head() {
             self.sending = Sending::HeadWritten;
             self.asked.clock.note_wrote_head();
-            self.asked.tracer.tell(|trace| trace.wrote_headers());
+            self.asked.tracer.tell(ClientTrace::wrote_headers);
         }
     }
 
@@ -182,7 +182,7 @@ impl Exchange {
     /// Waits for `100 Continue`, no longer than is allowed.
     fn poll_continue(&mut self, cx: &mut Context<'_>) -> Poll<()> {
         if !self.continue_deadline.is_set() {
-            self.asked.tracer.tell(|trace| trace.wait_100_continue());
+            self.asked.tracer.tell(ClientTrace::wait_100_continue);
             let limit = self.asked.expect_continue_timeout.unwrap_or_default();
             self.continue_deadline.set(Some(Instant::now() + limit));
         }
@@ -227,7 +227,7 @@ impl Exchange {
         }
         self.asked.tracer.informational(response.status, &response.header)?;
         if response.status == StatusCode::CONTINUE {
-            self.asked.tracer.tell(|trace| trace.got_100_continue());
+            self.asked.tracer.tell(ClientTrace::got_100_continue);
             self.upload.proceed();
         }
         Ok(())
@@ -241,7 +241,7 @@ impl Exchange {
             Poll::Ready(Ok(1..)) => {
                 if is_first {
                     self.asked.clock.note_first_byte();
-                    self.asked.tracer.tell(|trace| trace.got_first_response_byte());
+                    self.asked.tracer.tell(ClientTrace::got_first_response_byte);
                 }
                 Poll::Ready(Ok(()))
             }

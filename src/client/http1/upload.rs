@@ -197,10 +197,6 @@ impl Upload {
         self.stage == Stage::Waiting
     }
 
-    pub(crate) fn is_done(&self) -> bool {
-        self.stage == Stage::Done
-    }
-
     pub(crate) fn wrote_head(&self) -> bool {
         self.wrote_head
     }

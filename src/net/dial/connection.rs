@@ -9,7 +9,7 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
 
 use crate::message::Addr;
-use crate::net::io::{Io, Stream};
+use crate::net::io::Stream;
 
 /// A connection that was dialled: a byte stream and its two ends.
 ///
@@ -46,11 +46,6 @@ impl Connection {
     /// The stream, our end, the peer's end.
     pub(crate) fn into_parts(self) -> (Box<dyn Stream>, Addr, Addr) {
         (self.stream, self.local, self.remote)
-    }
-
-    /// The stream as the codec reads it.
-    pub(crate) fn into_io(self) -> Io {
-        Io::boxed(self.stream)
     }
 }
 
