@@ -5,6 +5,7 @@ mod jar;
 mod pool;
 mod proxy;
 mod redirect;
+mod response;
 mod url;
 
 pub use jar::CookieJar;
