@@ -2,6 +2,7 @@
 #![forbid(unsafe_code)]
 
 mod access_log;
+mod get;
 mod serve;
 mod signals;
 
@@ -20,12 +21,14 @@ struct Cli {
 #[derive(Debug, Subcommand)]
 enum Command {
     Serve(serve::Arguments),
+    Get(Box<get::Arguments>),
 }
 
 #[tokio::main]
 async fn main() -> ExitCode {
     let done = match Cli::parse().command {
         Command::Serve(arguments) => serve::run(&arguments).await,
+        Command::Get(arguments) => return get::run(*arguments).await,
     };
     match done {
         Ok(()) => ExitCode::SUCCESS,
