@@ -183,8 +183,11 @@ fn append_fields(out: &mut Vec<u8>, head: &RequestToSend<'_>) -> Seen {
         match known {
             Known::NotAToken | Known::Host | Known::ContentLength | Known::TransferEncoding => {}
             Known::Connection => seen.connection = true,
-            Known::Trailer if head.outgoing == Outgoing::Chunked => append_trailer_names(out, name, value),
-            Known::Trailer => {}
+            Known::Trailer => {
+                if head.outgoing == Outgoing::Chunked {
+                    append_trailer_names(out, name, value);
+                }
+            }
             Known::Other => append_other(out, head, &mut seen, name, value),
             _ => append_field(out, name, value),
         }
