@@ -8,7 +8,8 @@
 //! does not depend on how the bytes were cut.
 
 mod chunked;
-#[cfg(all(test, feature = "client"))]
+#[cfg(test)]
+#[cfg(feature = "client")]
 mod client_tests;
 mod encode;
 #[cfg(feature = "client")]
