@@ -91,9 +91,9 @@ pub use files::{
 pub use forms::{DEFAULT_MAX_FORM_MEMORY, FormFile, MultipartForm};
 pub use http::{Extensions, Method, StatusCode, Uri, Version};
 pub use message::{
-    Addr, Body, Context, Cookie, DEFAULT_MAX_TEXT_BYTES, Header, Multipart, MultipartLimits, Part, Redirected, Request,
-    Response, SameSite, Timeouts, Timings, TlsInfo, TlsVersion, Values, canonical_header_key, detect_content_type,
-    format_time, parse_cookie, parse_set_cookie, parse_time, set_cookie,
+    Addr, Body, Context, Cookie, DEFAULT_MAX_CLIENT_BYTES, DEFAULT_MAX_TEXT_BYTES, Header, Multipart, MultipartLimits,
+    Part, Redirected, Request, Response, SameSite, Timeouts, Timings, TlsInfo, TlsVersion, Values,
+    canonical_header_key, detect_content_type, format_time, parse_cookie, parse_set_cookie, parse_time, set_cookie,
 };
 #[cfg(feature = "server")]
 pub use middleware::{

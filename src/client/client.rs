@@ -142,8 +142,7 @@ impl Client {
         url: impl IntoUrl,
         values: impl IntoIterator<Item = (N, V)>,
     ) -> Result<Response> {
-        let content = form_urlencoded::Serializer::new(String::new()).extend_pairs(values).finish();
-        self.post(url, "application/x-www-form-urlencoded", content).await
+        self.send(Request::post(url, Body::empty())?.with_form(values)).await
     }
 
     /// Sends a request, follows redirects, and answers with the last response, whatever its

@@ -26,6 +26,7 @@ mod pool;
 mod progress;
 mod proxy;
 mod redirect;
+mod response;
 mod secure;
 mod short;
 mod stats;

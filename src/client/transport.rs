@@ -373,17 +373,15 @@ fn body_again(request: &Request, failed: &Failed, retried: bool) -> Result<Optio
 
 /// The response with its content decoded, if the transport asked for a coding.
 fn decoded(mut response: Response, plan: &Plan) -> Response {
-    if plan.accept_encoding.is_none() {
-        return response;
-    }
+    let Some(asked) = plan.accept_encoding else { return response };
     let mut codings = response.header.values_bytes("Content-Encoding");
-    let decoder = match (codings.next(), codings.next()) {
-        (Some(coding), None) => coding::decoder_for(coding),
+    let coding = match (codings.next(), codings.next()) {
+        (Some(coding), None) => coding::decoder_for(coding, asked.as_bytes()),
         _ => None,
     };
     drop(codings);
-    if let Some(decoder) = decoder {
-        response.body = coding::decode(std::mem::take(&mut response.body), decoder);
+    if let Some(coding) = coding.filter(|_| !response.body.is_empty()) {
+        response.body = coding::decoded(std::mem::take(&mut response.body), coding);
         response.header.del("Content-Encoding");
         response.header.del("Content-Length");
         response.content_length = None;

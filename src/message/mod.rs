@@ -32,7 +32,7 @@ pub use form::Values;
 pub use header::{Header, canonical_header_key};
 pub use multipart::{Multipart, MultipartLimits, Part};
 pub use request::Request;
-pub use response::Response;
+pub use response::{DEFAULT_MAX_CLIENT_BYTES, Response};
 pub use sniff::detect_content_type;
 pub use timeouts::Timeouts;
 pub use tls::{TlsInfo, TlsVersion};

@@ -17,6 +17,8 @@ use super::timeouts::Timeouts;
 use super::tls::TlsInfo;
 use crate::error::{Error, ErrorKind, Result};
 
+mod build;
+
 /// An HTTP request: received by a server, or to be sent by a client.
 ///
 /// The fields are public so that header and body can be borrowed apart. On a server all of them

@@ -2,13 +2,21 @@
 
 use std::sync::Arc;
 
-use http::{StatusCode, Version};
+use bytes::Bytes;
+use http::{StatusCode, Uri, Version};
 
+use super::addr::Addr;
 use super::body::Body;
 use super::cookie::{self, Cookie};
-use super::facts::Facts;
+use super::facts::{Facts, Redirected, Timings};
 use super::header::Header;
 use super::tls::TlsInfo;
+use super::uri::without_credentials;
+use crate::error::{Error, ErrorKind, Result};
+
+/// What [`Response::bytes`], [`Response::text`] and [`Response::json`] read at most: 64 MiB, counted
+/// after a content coding was taken off.
+pub const DEFAULT_MAX_CLIENT_BYTES: u64 = 64 << 20;
 
 /// An HTTP response as a value: what a handler made with [`respond`](crate::respond) returns.
 ///
@@ -92,6 +100,97 @@ impl Response {
     pub fn cookies(&self) -> impl Iterator<Item = Cookie> + '_ {
         cookie::read_set_cookies(&self.header)
     }
+
+    /// The whole content, of [`DEFAULT_MAX_CLIENT_BYTES`] at most; for another limit ask
+    /// [`Body::bytes`]. A second call has nothing left to read.
+    ///
+    /// # Errors
+    /// As [`Body::chunk`]; [`ErrorKind::BodyTooLarge`] when there is more.
+    pub async fn bytes(&mut self) -> Result<Bytes> {
+        self.body.bytes(DEFAULT_MAX_CLIENT_BYTES).await.map_err(|error| match error.kind() {
+            // A handler that asked on behalf of its own client must not tell that one 413.
+            ErrorKind::BodyTooLarge => Error::new(ErrorKind::BodyTooLarge, error.message().to_owned()),
+            _ => error,
+        })
+    }
+
+    /// The whole content as text (UTF-8), of [`DEFAULT_MAX_CLIENT_BYTES`] at most. A charset that
+    /// `Content-Type` names is not looked at.
+    ///
+    /// # Errors
+    /// As [`bytes`](Response::bytes); [`ErrorKind::Malformed`] when it is no UTF-8.
+    pub async fn text(&mut self) -> Result<String> {
+        let bytes = self.bytes().await?;
+        String::from_utf8(bytes.into()).map_err(|error| {
+            Error::new(ErrorKind::Malformed, "the content is no UTF-8").with_source(error.utf8_error())
+        })
+    }
+
+    /// The whole content read as JSON, of [`DEFAULT_MAX_CLIENT_BYTES`] at most.
+    ///
+    /// # Errors
+    /// As [`bytes`](Response::bytes); [`ErrorKind::Malformed`] when it is no JSON of this type.
+    #[cfg(feature = "json")]
+    pub async fn json<T: serde::de::DeserializeOwned>(&mut self) -> Result<T> {
+        let bytes = self.bytes().await?;
+        serde_json::from_slice(&bytes).map_err(|error| {
+            Error::new(ErrorKind::Malformed, "the content is not the JSON that was expected").with_source(error)
+        })
+    }
+
+    /// The response, unless its status is 400 or above.
+    ///
+    /// ```
+    /// use nethttp::{ErrorKind, Response, StatusCode};
+    ///
+    /// let error = Response::new("").with_status(StatusCode::NOT_FOUND).error_for_status().unwrap_err();
+    /// assert_eq!((error.kind(), error.status()), (ErrorKind::Status, Some(StatusCode::NOT_FOUND)));
+    /// assert_eq!(error.to_string(), "the status is 404 Not Found");
+    /// ```
+    ///
+    /// # Errors
+    /// [`ErrorKind::Status`] with the status, and with the URL in its message where one was asked.
+    pub fn error_for_status(self) -> Result<Response> {
+        if self.status.as_u16() < 400 {
+            return Ok(self);
+        }
+        let reason = self.status.canonical_reason().map(|reason| format!(" {reason}")).unwrap_or_default();
+        let of = self.url().map(|url| format!(" of {}", without_credentials(url))).unwrap_or_default();
+        let message = format!("the status{of} is {}{reason}", self.status.as_str());
+        Err(Error::new(ErrorKind::Status, message).with_status(self.status))
+    }
+
+    /// What was asked for to get it, after all redirects; `None` where no client asked. User and
+    /// password are in it where they were in what was asked.
+    pub fn url(&self) -> Option<&Uri> {
+        self.facts.as_ref()?.url.as_ref()
+    }
+
+    /// The other end of the connection that it came over: the proxy's where there is one.
+    pub fn remote_addr(&self) -> Option<&Addr> {
+        self.facts.as_ref()?.remote_addr.as_ref()
+    }
+
+    /// This end of the connection that it came over.
+    pub fn local_addr(&self) -> Option<&Addr> {
+        self.facts.as_ref()?.local_addr.as_ref()
+    }
+
+    /// Whether its connection had served another request before.
+    pub fn is_reused(&self) -> bool {
+        self.facts.as_ref().is_some_and(|facts| facts.reused)
+    }
+
+    /// When the steps to it were done, those of the last request where there were redirects. None
+    /// was done where no client asked.
+    pub fn timings(&self) -> Timings {
+        self.facts.as_ref().map(|facts| facts.timings).unwrap_or_default()
+    }
+
+    /// The redirects that led to it, in order.
+    pub fn history(&self) -> &[Redirected] {
+        self.facts.as_ref().map_or(&[], |facts| &facts.history)
+    }
 }
 
 impl<B: Into<Body>> From<http::Response<B>> for Response {
@@ -111,5 +210,78 @@ impl From<Response> for http::Response<Body> {
         *theirs.version_mut() = response.proto;
         *theirs.headers_mut() = response.header.into();
         theirs
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+
+    fn asked(url: &'static str) -> Response {
+        let url = Some(Uri::from_static(url));
+        Response { facts: Some(Box::new(Facts { url, ..Facts::default() })), ..Response::new("") }
+    }
+
+    #[tokio::test]
+    async fn content_is_read_as_bytes_and_as_text() {
+        assert_eq!(Response::new("hello").bytes().await.unwrap(), "hello");
+        assert_eq!(Response::new("h\u{e9}llo").text().await.unwrap(), "h\u{e9}llo");
+        let error = Response::new(&b"h\xe9"[..]).text().await.unwrap_err();
+        assert_eq!((error.kind(), error.status()), (ErrorKind::Malformed, None));
+    }
+
+    #[tokio::test]
+    async fn content_is_of_64_mib_at_most_and_that_is_no_413_for_anyone_else() {
+        let of = |length: usize| Response::new(Bytes::from(vec![b'a'; length]));
+        let most = usize::try_from(DEFAULT_MAX_CLIENT_BYTES).unwrap();
+        assert_eq!(of(most).bytes().await.unwrap().len(), most);
+        let error = of(most + 1).bytes().await.unwrap_err();
+        assert_eq!((error.kind(), error.status()), (ErrorKind::BodyTooLarge, None));
+        assert_eq!(error.to_string(), "the body is over its limit of 67108864 bytes");
+    }
+
+    #[cfg(feature = "json")]
+    #[tokio::test]
+    async fn content_is_read_as_json() {
+        assert_eq!(Response::new("[1, 2]").json::<Vec<u8>>().await.unwrap(), [1, 2]);
+        let error = Response::new("[1, 300]").json::<Vec<u8>>().await.unwrap_err();
+        assert_eq!((error.kind(), error.status()), (ErrorKind::Malformed, None));
+    }
+
+    #[test]
+    fn from_400_on_a_status_can_be_an_error() {
+        for (status, is_error) in [(200, false), (304, false), (399, false), (400, true), (503, true), (999, true)] {
+            let response = Response::new("").with_status(StatusCode::from_u16(status).unwrap());
+            assert_eq!(response.error_for_status().is_err(), is_error, "{status}");
+        }
+        let unavailable = asked("http://u:secret@a.test/x?y").with_status(StatusCode::SERVICE_UNAVAILABLE);
+        let text = "the status of http://a.test/x?y is 503 Service Unavailable";
+        assert_eq!(unavailable.error_for_status().unwrap_err().to_string(), text);
+        let unknown = Response::new("").with_status(StatusCode::from_u16(599).unwrap());
+        assert_eq!(unknown.error_for_status().unwrap_err().to_string(), "the status is 599");
+    }
+
+    #[test]
+    fn how_it_came_is_known_where_a_client_asked() {
+        let by_hand = Response::new("");
+        assert_eq!((by_hand.url(), by_hand.remote_addr(), by_hand.local_addr()), (None, None, None));
+        assert_eq!((by_hand.is_reused(), by_hand.timings(), by_hand.history().len()), (false, Timings::default(), 0));
+
+        let address = |port: u16| Addr::Tcp(([127, 0, 0, 1], port).into());
+        let facts = Facts {
+            url: Some(Uri::from_static("http://a.test/")),
+            local_addr: Some(address(1)),
+            remote_addr: Some(address(2)),
+            reused: true,
+            timings: Timings { head: Some(Duration::from_millis(5)), ..Timings::default() },
+            history: vec![Redirected::new(Uri::from_static("http://b.test/"), StatusCode::FOUND, Header::new())],
+        };
+        let response = Response { facts: Some(Box::new(facts)), ..Response::new("") };
+        assert_eq!(response.url().unwrap(), "http://a.test/");
+        assert_eq!((response.local_addr(), response.remote_addr()), (Some(&address(1)), Some(&address(2))));
+        assert!(response.is_reused() && response.timings().head.is_some() && response.timings().resolved.is_none());
+        assert_eq!(response.history()[0].url, "http://b.test/");
     }
 }

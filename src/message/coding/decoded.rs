@@ -1,0 +1,113 @@
+//! A body behind a decoder.
+
+use std::task::{Context, Poll, ready};
+
+use bytes::{Buf, Bytes};
+
+use super::{Coding, Decode, Fault};
+use crate::error::{Error, ErrorKind, Phase, Result};
+use crate::message::body::{Body, Frame, Source};
+
+/// The largest chunk that is made at once.
+const MAX_CHUNK_BYTES: usize = 64 * 1024;
+
+const MIN_CHUNK_BYTES: usize = 1024;
+
+/// How many chunks without a byte in them are taken before others get their turn.
+const MAX_EMPTY_ROUNDS: usize = 32;
+
+/// The content of `body` without its coding. Its trailer is handed on.
+///
+/// The body is read to its end, so that its connection can be used again. An empty one has no
+/// coding to take off (Go's rule), and is empty. One that ends too early, has something behind its
+/// end, or does not add up is an error of [`ErrorKind::Decode`] in [`Phase::Decode`].
+pub(crate) fn decoded(body: Body, coding: Coding) -> Body {
+    Body::from_source(Decoded { body, coding, decoder: None, input: Bytes::new(), left: Left::Nothing })
+}
+
+struct Decoded {
+    body: Body,
+    coding: Coding,
+    /// Made when there is something to decode.
+    decoder: Option<Box<dyn Decode>>,
+    input: Bytes,
+    left: Left,
+}
+
+/// Whether the decoder may have more output without more input.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Left {
+    Nothing,
+    Perhaps,
+}
+
+impl Source for Decoded {
+    fn poll_frame(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Frame>>> {
+        for _ in 0..MAX_EMPTY_ROUNDS {
+            match self.decode() {
+                Ok(output) if !output.is_empty() => return Poll::Ready(Some(Ok(Frame::Data(output)))),
+                Ok(_) => {}
+                Err(fault) => return Poll::Ready(Some(Err(self.fault(fault)))),
+            }
+            match ready!(self.body.poll_chunk(cx)) {
+                Some(Ok(chunk)) => self.input = chunk,
+                Some(Err(error)) => return Poll::Ready(Some(Err(error))),
+                None => return Poll::Ready(self.end()),
+            }
+        }
+        cx.waker().wake_by_ref();
+        Poll::Pending
+    }
+
+    fn remaining(&self) -> Option<u64> {
+        None
+    }
+}
+
+impl Decoded {
+    /// The next chunk; an empty one when there is nothing more to decode yet.
+    fn decode(&mut self) -> std::result::Result<Bytes, Fault> {
+        if self.input.is_empty() && self.left == Left::Nothing {
+            return Ok(Bytes::new());
+        }
+        let room = self.room();
+        let decoder = match &mut self.decoder {
+            Some(decoder) => decoder,
+            empty => empty.insert((self.coding.make)()?),
+        };
+        let mut output = Vec::with_capacity(room);
+        while output.len() < room {
+            let before = output.len();
+            let taken = decoder.decode(&self.input, &mut output)?;
+            self.input.advance(taken.min(self.input.len()));
+            if self.input.is_empty() {
+                break;
+            }
+            if taken == 0 && output.len() == before {
+                return Err("it cannot be decoded");
+            }
+        }
+        self.left = if output.len() < room { Left::Nothing } else { Left::Perhaps };
+        Ok(output.into())
+    }
+
+    /// Four times what came, which text often is: content that drips in is not kept in large chunks.
+    fn room(&self) -> usize {
+        match self.left {
+            Left::Perhaps => MAX_CHUNK_BYTES,
+            Left::Nothing => self.input.len().saturating_mul(4).clamp(MIN_CHUNK_BYTES, MAX_CHUNK_BYTES),
+        }
+    }
+
+    fn end(&self) -> Option<Result<Frame>> {
+        if self.decoder.as_ref().is_some_and(|decoder| !decoder.is_whole()) {
+            return Some(Err(self.fault("it ends in the middle")));
+        }
+        self.body.trailer().map(|trailer| Ok(Frame::Trailer(trailer.clone())))
+    }
+
+    fn fault(&self, fault: Fault) -> Error {
+        let message = format!("the content is not the {} that it is said to be: {fault}", self.coding.name);
+        Error::new(ErrorKind::Decode, message).during(Phase::Decode)
+    }
+}
