@@ -174,7 +174,7 @@ impl Client {
             Ok(Err(error)) => Err(error),
             Err(_) => {
                 let error = Error::over_limit(progress.phase(), "timeout", length).with_sent(progress.sent());
-                Err(error.with_request(&request.method, || without_credentials(&request.uri)))
+                Err(about(error, &request))
             }
         }
     }
@@ -333,7 +333,7 @@ impl Trail {
 }
 
 fn about(error: Error, request: &Request) -> Error {
-    error.with_request(&request.method, || without_credentials(&request.uri))
+    error.of_gateway().with_request(&request.method, || without_credentials(&request.uri))
 }
 
 /// Cookies are for the host that is asked for, not for the one that is connected to (Go 1.26).

@@ -75,16 +75,6 @@ impl Response {
         self
     }
 
-    /// The whole content as text.
-    pub async fn text(&mut self) -> crate::error::Result<String> {
-        self.body.text().await
-    }
-
-    /// Whether it came over a connection that had served before.
-    pub fn is_reused(&self) -> bool {
-        self.facts.as_ref().is_some_and(|facts| facts.reused)
-    }
-
     /// The cookies that the response sets, in order. Lines that are no cookie are passed over;
     /// of more than 3,000 lines none is read.
     ///
