@@ -24,9 +24,6 @@ pub(crate) enum Protocol {
     Http2,
 }
 
-/// The protocols that a server speaks over TLS (ALPN, RFC 7301), the preferred one first.
-pub(crate) const OVER_TLS: &[&[u8]] = &[b"http/1.1"];
-
 /// Secures the connection where it is to be, and says what is spoken on it.
 pub(crate) async fn open(connection: &mut Connection) -> Result<Protocol, NoHead> {
     if let Some(secure) = connection.settings.secure.clone() {

@@ -3,6 +3,7 @@
 //! A peer that does not speak TLS gets no alert from rustls: to it, that would be noise in place of
 //! an answer. Its first bytes are kept, so that one can see what it speaks instead.
 
+use std::future::poll_fn;
 use std::io;
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
@@ -39,6 +40,12 @@ impl Guarded {
 
     pub(super) fn into_inner(self) -> Box<dyn Stream> {
         self.stream
+    }
+
+    /// Waits for the first byte, and reads as far as is needed to tell what the peer speaks. What
+    /// is no TLS is an error.
+    pub(super) async fn look(&mut self) -> io::Result<()> {
+        poll_fn(|cx| self.poll_look(cx)).await
     }
 
     /// Reads until it is clear what the peer speaks. What is no TLS is read as far as is needed to
