@@ -76,7 +76,7 @@ pub use bytes::Bytes;
 pub use error::{Error, ErrorKind, Phase, Result, Sent};
 #[cfg(feature = "server")]
 pub use files::{
-    Access, Dir, DirEntry, EmbeddedFiles, File, FileInfo, FileKind, FileServer, FileSystem, file_server,
+    Dir, DirEntry, EmbeddedFiles, File, FileInfo, FileKind, FileServer, FileSystem, file_server,
     file_server_fs, serve_content, serve_file,
 };
 #[cfg(feature = "server")]

@@ -1,6 +1,7 @@
 //! The answer about content that is there: its head, and its bytes chunk by chunk.
 
 use std::borrow::Cow;
+use std::fs::File;
 use std::time::SystemTime;
 
 use bytes::Bytes;
@@ -13,16 +14,25 @@ use crate::error::Result;
 use crate::message::format_time;
 use crate::server::ResponseWriter;
 
-/// How much of the content is read in one go.
-pub(super) const CHUNK_BYTES: u64 = 256 * 1024;
+/// The most that is read in one go, and so held while the client takes it. Small enough to be still
+/// in the processor's cache when it is sent.
+pub(super) const CHUNK_BYTES: u64 = 64 * 1024;
+/// What is longer than a chunk begins with less: it leaves with the head, and the rest mostly without
+/// being read.
+const BEGINNING_BYTES: u64 = 4 * 1024;
+/// The most that the system is asked to send at a time.
+const WINDOW_BYTES: u64 = 1024 * 1024;
 
 /// Where the content comes from.
 pub(super) trait Source: Send {
-    /// Begins to read this much from there, beside what is written meanwhile, where it can.
-    fn begin(&mut self, range: ByteRange);
+    /// Reads from the beginning of this range, which is not empty: all of it, or at least a byte.
+    fn read(&mut self, range: ByteRange) -> impl Future<Output = Result<Bytes>> + Send;
 
-    /// What was begun: all of it, or an error.
-    fn finish(&mut self) -> impl Future<Output = Result<Bytes>> + Send;
+    /// The file of the system that this range is part of, if the system has it in memory.
+    fn in_memory(&self, range: ByteRange) -> Option<&File> {
+        let _ = range;
+        None
+    }
 }
 
 /// What the head says of the content.
@@ -149,54 +159,40 @@ fn select_parts(w: &mut ResponseWriter, representation: &Representation, ranges:
     parts
 }
 
-/// Writes the parts. One chunk is read ahead while another one is written, so an answer holds two
-/// at most, however long the content and however slow the client.
+/// Writes the parts. One chunk is held at most, however long the content and however slow the
+/// client: the next one is read when the socket has taken it, and what the socket holds keeps the
+/// client busy meanwhile.
 async fn send(w: &mut ResponseWriter, parts: &Parts, source: &mut impl Source) -> Result<()> {
-    let mut reads = parts.pieces.iter().flat_map(|piece| chunks(piece.range));
-    if let Some(first) = reads.next() {
-        source.begin(first);
-    }
     for piece in &parts.pieces {
         if !piece.before.is_empty() {
             w.write_bytes(piece.before.clone()).await?;
         }
-        for _ in chunks(piece.range) {
-            let chunk = source.finish().await?;
-            if let Some(next) = reads.next() {
-                source.begin(next);
-            }
-            w.write_bytes(chunk).await?;
+        let beginning = source.read(first_chunk(piece.range)).await?;
+        let mut rest = piece.range.after(beginning.len() as u64);
+        w.write_bytes(beginning).await?;
+        let by_the_system = rest.length >= CHUNK_BYTES && w.sends_files();
+        while rest.length > 0 {
+            let window = rest.first(WINDOW_BYTES);
+            let in_memory = if by_the_system { source.in_memory(window) } else { None };
+            let sent = match in_memory {
+                Some(file) => {
+                    w.send_file(file, window.start, window.length).await?;
+                    window.length
+                }
+                None => {
+                    let chunk = source.read(rest.first(CHUNK_BYTES)).await?;
+                    let length = chunk.len() as u64;
+                    w.write_bytes(chunk).await?;
+                    length
+                }
+            };
+            rest = rest.after(sent);
         }
     }
     if parts.end.is_empty() { Ok(()) } else { w.write_bytes(parts.end.clone()).await }
 }
 
-/// The range in pieces of one read each.
-fn chunks(range: ByteRange) -> impl Iterator<Item = ByteRange> {
-    let mut rest = range;
-    std::iter::from_fn(move || {
-        let length = rest.length.min(CHUNK_BYTES);
-        let chunk = ByteRange { start: rest.start, length };
-        rest = ByteRange { start: rest.start.saturating_add(length), length: rest.length.saturating_sub(length) };
-        (length > 0).then_some(chunk)
-    })
-}
-
-/// The first chunk of the range.
+/// The beginning of the range, as it is read before anything is sent.
 pub(super) fn first_chunk(range: ByteRange) -> ByteRange {
-    ByteRange { start: range.start, length: range.length.min(CHUNK_BYTES) }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_range_is_read_in_chunks_that_meet_and_end_with_it() {
-        let range = ByteRange { start: 7, length: 2 * CHUNK_BYTES + 1 };
-        let read: Vec<_> = chunks(range).map(|chunk| (chunk.start, chunk.length)).collect();
-        assert_eq!(read, [(7, CHUNK_BYTES), (7 + CHUNK_BYTES, CHUNK_BYTES), (7 + 2 * CHUNK_BYTES, 1)]);
-        assert_eq!(chunks(range).next(), Some(first_chunk(range)));
-        assert_eq!(chunks(ByteRange { start: 7, length: 0 }).next(), None);
-    }
+    if range.length <= CHUNK_BYTES { range } else { range.first(BEGINNING_BYTES) }
 }

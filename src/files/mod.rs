@@ -4,7 +4,7 @@
 //! serve      the handlers: method, path, what is found
 //!   path       request path -> path below the root, or nothing (pure)
 //!   encoding   the codings that the client takes (pure)
-//!   lookup     the hop that may block: open, decide, first chunk
+//!   lookup     open, decide, first chunk: at once if that is in memory, else in one hop that may block
 //!     listing    a directory as a page
 //!     mime       a name's content type (pure)
 //! content    the same for content that the caller has opened
@@ -37,5 +37,5 @@ mod serve;
 pub use content::serve_content;
 pub use dir::Dir;
 pub use embedded::EmbeddedFiles;
-pub use file_system::{Access, DirEntry, File, FileInfo, FileKind, FileSystem};
+pub use file_system::{DirEntry, File, FileInfo, FileKind, FileSystem};
 pub use serve::{FileServer, file_server, file_server_fs, serve_file};

@@ -1,19 +1,22 @@
 //! The handlers: `file_server` with its settings, and `serve_file`.
 
+use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::SystemTime;
 
 use bytes::Bytes;
 use http::{Method, StatusCode};
-use tokio::task::{JoinHandle, spawn_blocking};
+use tokio::task::spawn_blocking;
 
 use super::answer::{Source, answer, not_modified, precondition_failed, refuse_with, set_validators};
 use super::condition::{Asked, Conditions, Selection, Validators};
 use super::dir::Dir;
 use super::encoding::accepted;
-use super::file_system::{Access, File, FileSystem};
-use super::lookup::{Absence, Found, FoundFile, INDEX_NAME, Place, Wanted, look_up, look_up_page, read_all};
+use super::file_system::{File, FileSystem};
+use super::lookup::{
+    Absence, Found, FoundFile, INDEX_NAME, Patience, Place, Wanted, look_up, look_up_page, settled, try_look_up,
+};
 use super::path::{Hidden, RequestedPath, Spelling, leads_upwards, requested_path};
 use super::range::ByteRange;
 use crate::error::{Error, Result};
@@ -152,7 +155,7 @@ impl Handler for FileServer {
                 if self.precompressed && matches!(found, Found::File(_)) {
                     w.header().add("Vary", "Accept-Encoding");
                 }
-                send(w, r, found, self.file_system.access()).await
+                send(w, r, found).await
             }
             Err(absence) => self.refuse(w, r, absence).await,
         }
@@ -162,15 +165,21 @@ impl Handler for FileServer {
 impl FileServer {
     async fn refuse(&self, w: &mut ResponseWriter, r: &Request, absence: Absence) -> Result<()> {
         let (Absence::NotFound, Some(page)) = (&absence, &self.not_found_page) else { return refuse(w, absence).await };
-        let (file_system, page, asked) = (self.file_system.clone(), page.clone(), Conditions::of(r).method);
-        let access = file_system.access();
-        match apart(access, move || look_up_page(&*file_system, &page, asked)).await? {
+        let asked = Conditions::of(r).method;
+        let found = match settled(look_up_page(&*self.file_system, Patience::None, page, asked)) {
+            Some(found) => found,
+            None => {
+                let (file_system, page) = (self.file_system.clone(), page.clone());
+                apart(move || look_up_page(&*file_system, Patience::Waits, &page, asked)).await?
+            }
+        };
+        match found {
             Ok(found) => {
                 // What a handler around this one has set for the file that is not there.
                 for name in ["Cache-Control", "Content-Encoding", "Content-Type", "ETag", "Last-Modified"] {
                     w.header().del(name);
                 }
-                send_file(w, asked, found, access).await
+                send_file(w, asked, found).await
             }
             Err(_) => refuse(w, absence).await,
         }
@@ -215,7 +224,7 @@ pub async fn serve_file(w: &mut ResponseWriter, r: &Request, path: impl AsRef<Pa
     let wanted = Wanted { place, ..Wanted::new(Arc::new(Dir::trusted(path)), requested) };
     let wanted = self::wanted(w, r, wanted);
     match found(wanted).await? {
-        Ok(found) => send(w, r, found, Access::Blocking).await,
+        Ok(found) => send(w, r, found).await,
         Err(absence) => refuse(w, absence).await,
     }
 }
@@ -227,20 +236,20 @@ fn wanted(w: &mut ResponseWriter, r: &Request, wanted: Wanted) -> Wanted {
 }
 
 async fn found(wanted: Wanted) -> Result<Result<Found, Absence>> {
-    apart(wanted.file_system.access(), move || look_up(&wanted)).await
-}
-
-/// Does what may block where that harms nobody.
-async fn apart<T: Send + 'static>(access: Access, work: impl FnOnce() -> T + Send + 'static) -> Result<T> {
-    match access {
-        Access::Blocking => spawn_blocking(work).await.map_err(Error::other),
-        Access::Immediate => Ok(work()),
+    match try_look_up(&wanted) {
+        Some(found) => Ok(found),
+        None => apart(move || look_up(&wanted, Patience::Waits)).await,
     }
 }
 
-async fn send(w: &mut ResponseWriter, r: &Request, found: Found, access: Access) -> Result<()> {
+/// Does what may block where that harms nobody.
+async fn apart<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> Result<T> {
+    spawn_blocking(work).await.map_err(Error::other)
+}
+
+async fn send(w: &mut ResponseWriter, r: &Request, found: Found) -> Result<()> {
     match found {
-        Found::File(file) => send_file(w, Conditions::of(r).method, file, access).await,
+        Found::File(file) => send_file(w, Conditions::of(r).method, file).await,
         Found::Listing { page, modified } => {
             set_modified(w, modified);
             if !w.header().contains("Content-Type") {
@@ -264,46 +273,42 @@ fn set_modified(w: &mut ResponseWriter, modified: Option<SystemTime>) {
     set_validators(w, &Validators { etag: None, modified });
 }
 
-async fn send_file(w: &mut ResponseWriter, asked: Asked, found: FoundFile, access: Access) -> Result<()> {
+async fn send_file(w: &mut ResponseWriter, asked: Asked, found: FoundFile) -> Result<()> {
     let FoundFile { file, representation, selection, first } = found;
-    let mut source = ReadAhead { file, access, first, begun: Begun::Nothing };
-    answer(w, asked, &representation, &selection, &mut source).await
+    answer(w, asked, &representation, &selection, &mut Opened { file, first }).await
 }
 
-/// A file that is read beside the writing. A hop for each chunk, not a thread for each file: a
-/// slow client must hold none, or a few hundred of them hold all.
-struct ReadAhead {
+/// A file that is read where it is sent, as long as the system has it in memory. Else with a hop
+/// for each chunk, not a thread for each file: a slow client must hold none, or a few hundred of
+/// them hold all.
+struct Opened {
     file: Arc<dyn File>,
-    access: Access,
-    /// What was read when the file was opened.
-    first: Option<(ByteRange, Bytes)>,
-    begun: Begun,
+    /// What was read when the file was opened, and where that begins.
+    first: Option<(u64, Bytes)>,
 }
 
-enum Begun {
-    Nothing,
-    Done(std::io::Result<Bytes>),
-    UnderWay(JoinHandle<std::io::Result<Bytes>>),
-}
-
-impl Source for ReadAhead {
-    fn begin(&mut self, range: ByteRange) {
-        self.begun = match (self.first.take(), self.access) {
-            (Some((read, chunk)), _) if read == range => Begun::Done(Ok(chunk)),
-            (_, Access::Immediate) => Begun::Done(read_all(&*self.file, range)),
-            (_, Access::Blocking) => {
-                let file = self.file.clone();
-                Begun::UnderWay(spawn_blocking(move || read_all(&*file, range)))
-            }
-        };
+impl Source for Opened {
+    fn in_memory(&self, range: ByteRange) -> Option<&std::fs::File> {
+        let file = self.file.system_file()?;
+        // The ends stand for what lies between: who reads a file reads it in order, and what is
+        // dropped is dropped so. Where that is wrong, the disk is waited for.
+        let is_there = |at| self.file.try_read_at(at, 1).is_ok_and(|byte| !byte.is_empty());
+        (is_there(range.start) && is_there(range.last())).then_some(file)
     }
 
-    async fn finish(&mut self) -> Result<Bytes> {
-        Ok(match std::mem::replace(&mut self.begun, Begun::Nothing) {
-            Begun::Done(read) => read?,
-            Begun::UnderWay(reading) => reading.await.map_err(Error::other)??,
-            Begun::Nothing => Bytes::new(),
-        })
+    async fn read(&mut self, range: ByteRange) -> Result<Bytes> {
+        if let Some((start, chunk)) = self.first.take() {
+            if start == range.start && chunk.len() as u64 <= range.length {
+                return Ok(chunk);
+            }
+        }
+        match Patience::None.read(&*self.file, range) {
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+                let file = self.file.clone();
+                Ok(apart(move || Patience::Waits.read(&*file, range)).await??)
+            }
+            read => Ok(read?),
+        }
     }
 }
 

@@ -7,6 +7,8 @@ mod deadline;
 mod dial;
 mod io;
 mod listener;
+#[cfg(feature = "server")]
+mod send_file;
 #[cfg(feature = "tls-no-provider")]
 mod tls;
 
