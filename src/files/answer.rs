@@ -8,6 +8,7 @@ use bytes::Bytes;
 use http::StatusCode;
 
 use super::condition::{Asked, Selection, Validators};
+use super::gzip::OnTheFly;
 use super::parts::{Parts, boundary, content_range};
 use super::range::ByteRange;
 use crate::error::Result;
@@ -44,6 +45,8 @@ pub(super) struct Representation {
     pub(super) content_type: Option<Cow<'static, str>>,
     /// The coding that it is stored in.
     pub(super) encoding: Option<&'static str>,
+    /// The coding to make of it while it is sent, where it is worth it.
+    pub(super) on_the_fly: Option<OnTheFly>,
 }
 
 /// Answers with what was selected of the content.
@@ -56,6 +59,10 @@ pub(super) async fn answer(
 ) -> Result<()> {
     let whole = ByteRange { start: 0, length: representation.size };
     set_validators(w, &representation.validators);
+    let on_the_fly = worth_encoding(w, representation, selection);
+    if on_the_fly.is_some() {
+        weaken_tag(w);
+    }
     let parts = match selection {
         Selection::NotModified => return not_modified(w),
         Selection::PreconditionFailed => return precondition_failed(w),
@@ -67,6 +74,9 @@ pub(super) async fn answer(
         Selection::Parts(_) => StatusCode::PARTIAL_CONTENT,
         _ => representation.status,
     };
+    if let Some(on_the_fly) = on_the_fly.filter(|_| *selection == Selection::Whole) {
+        return send_encoded(w, asked, representation, on_the_fly, source).await;
+    }
     // Whoever has set a coding may be about to encode what is written here: its length is theirs
     // to tell (Go's rule). A part is one of what is stored.
     if status == StatusCode::PARTIAL_CONTENT || !w.header().contains("Content-Encoding") {
@@ -190,6 +200,77 @@ async fn send(w: &mut ResponseWriter, parts: &Parts, source: &mut impl Source) -
         }
     }
     if parts.end.is_empty() { Ok(()) } else { w.write_bytes(parts.end.clone()).await }
+}
+
+/// Whether what was selected goes out encoded, or would if it did: what says that a copy is still
+/// good names the copy.
+fn worth_encoding(w: &mut ResponseWriter, representation: &Representation, selection: &Selection) -> Option<OnTheFly> {
+    let set = w.header().get("Content-Type").map(ToOwned::to_owned);
+    let content_type = set.as_deref().or(representation.content_type.as_deref());
+    let is_worth_it = match selection {
+        Selection::Whole | Selection::NotModified => representation.size >= WORTH_ENCODING_BYTES,
+        _ => false,
+    };
+    // Of a copy that is still good nobody has looked at the content.
+    let shrinks = content_type.map_or(*selection == Selection::NotModified, shrinks);
+    representation.on_the_fly.filter(|_| is_worth_it && shrinks)
+}
+
+/// Below this, the head is most of the answer.
+const WORTH_ENCODING_BYTES: u64 = 1024;
+
+/// Whether content of this type is text, or as good as that.
+fn shrinks(content_type: &str) -> bool {
+    let essence = content_type.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
+    let (kind, subtype) = essence.split_once('/').unwrap_or_default();
+    match (kind, subtype) {
+        // RFC 9110 §8.4 has nothing against it, but streams of events must not wait in an encoder.
+        ("text", subtype) => subtype != "event-stream",
+        (_, "json" | "javascript" | "xml" | "wasm" | "rtf" | "sql" | "toml" | "yaml" | "x-ndjson") => true,
+        ("image", "bmp" | "vnd.microsoft.icon") | ("font", "ttf" | "otf") => true,
+        ("application", "vnd.ms-fontobject") => true,
+        (_, subtype) => subtype.ends_with("+json") || subtype.ends_with("+xml"),
+    }
+}
+
+/// RFC 9110 §8.8.3.3: other bytes need another tag, unless it is one that promises less.
+fn weaken_tag(w: &mut ResponseWriter) {
+    if let Some(tag) = w.header().get_bytes("ETag").filter(|tag| !tag.starts_with(b"W/")) {
+        let weak = [b"W/", tag].concat();
+        w.header().set("ETag", weak);
+    }
+}
+
+/// Sends all of the content, encoded. How long that is, nobody knows before.
+async fn send_encoded(
+    w: &mut ResponseWriter,
+    asked: Asked,
+    representation: &Representation,
+    on_the_fly: OnTheFly,
+    source: &mut impl Source,
+) -> Result<()> {
+    set_content(w, representation);
+    w.header().del("Accept-Ranges");
+    w.header().del("Content-Length");
+    w.header().set("Content-Encoding", on_the_fly.name());
+    w.write_header(representation.status);
+    if asked == Asked::Head {
+        return Ok(());
+    }
+    let mut encoder = on_the_fly.encoder();
+    let mut rest = ByteRange { start: 0, length: representation.size };
+    let mut chunk = source.read(first_chunk(rest)).await?;
+    loop {
+        rest = rest.after(chunk.len() as u64);
+        let encoded = encoder.encode(chunk).await?;
+        if !encoded.is_empty() {
+            w.write_bytes(encoded).await?;
+        }
+        if rest.length == 0 {
+            return w.write_bytes(encoder.finish()?).await;
+        }
+        chunk = source.read(rest.first(CHUNK_BYTES)).await?;
+    }
 }
 
 /// The beginning of the range, as it is read before anything is sent.

@@ -81,7 +81,8 @@ pub async fn serve_content(
     let conditions = Conditions::of(r);
     let selection = conditions.select(&validators, size);
     let content_type = content_type.map(Into::into);
-    let representation = Representation { status: StatusCode::OK, size, validators, content_type, encoding: None };
+    let representation =
+        Representation { status: StatusCode::OK, size, validators, content_type, encoding: None, on_the_fly: None };
     answer(w, conditions.method, &representation, &selection, &mut source).await
 }
 

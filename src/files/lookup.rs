@@ -19,6 +19,7 @@ use super::content::SNIFFED_BYTES;
 use super::encoding::Encoding;
 use super::etag::tag_of;
 use super::file_system::{File, FileInfo, FileKind, FileSystem};
+use super::gzip::OnTheFly;
 use super::listing;
 use super::mime::type_by_extension;
 use super::path::{Hidden, RequestedPath, Spelling, encode_name};
@@ -38,7 +39,19 @@ pub(super) struct Wanted {
     pub(super) etag: Option<Vec<u8>>,
     /// The codings to look for, the best one first.
     pub(super) encodings: Vec<Encoding>,
+    /// How to encode what has no such sibling and is worth it.
+    pub(super) on_the_fly: Option<OnTheFly>,
     pub(super) hidden: Hidden,
+    pub(super) listings: Listings,
+    /// The name of what stands for the directory it lies in; empty for none.
+    pub(super) index: Arc<str>,
+}
+
+/// What becomes of directories without an index.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Listings {
+    Shown,
+    NotFound,
 }
 
 /// Whether the file system may be waited for.
@@ -77,7 +90,7 @@ impl Patience {
 
 impl Wanted {
     /// What the path names, plainly.
-    pub(super) fn new(file_system: Arc<dyn FileSystem>, path: RequestedPath) -> Wanted {
+    pub(super) fn new(file_system: Arc<dyn FileSystem>, path: RequestedPath, index: Arc<str>) -> Wanted {
         Wanted {
             file_system,
             path,
@@ -85,7 +98,10 @@ impl Wanted {
             conditions: Conditions::default(),
             etag: None,
             encodings: Vec::new(),
+            on_the_fly: None,
             hidden: Hidden::Refused,
+            listings: Listings::Shown,
+            index,
         }
     }
 }
@@ -198,12 +214,13 @@ pub(super) fn look_up_page(
         validators: Validators::default(),
         content_type: page.file_name().and_then(type_by_extension).map(Into::into),
         encoding: None,
+        on_the_fly: None,
     };
     select(file, patience, representation, &conditions)
 }
 
 fn open_directory(wanted: &Wanted, patience: Patience, directory: &dyn File) -> Result<Found, Absence> {
-    let index = wanted.path.relative.join(INDEX_NAME);
+    let index = wanted.path.relative.join(&*wanted.index);
     match patience.open(&*wanted.file_system, &index) {
         Ok(file) => {
             let info = file.info()?;
@@ -216,6 +233,9 @@ fn open_directory(wanted: &Wanted, patience: Patience, directory: &dyn File) -> 
         Err(error) if error.kind() == io::ErrorKind::NotFound => {}
         // An index that is there but may not be read is no reason to show what lies around it.
         Err(error) => return Err(error.into()),
+    }
+    if wanted.listings == Listings::NotFound {
+        return Err(Absence::NotFound);
     }
     if patience == Patience::None {
         return Err(Absence::Fault(io::ErrorKind::WouldBlock.into()));
@@ -257,6 +277,7 @@ fn open_file(
         validators: Validators { etag: wanted.etag.clone().or_else(own), modified },
         content_type: content_type.map(Into::into),
         encoding: encoding.map(|encoding| encoding.name),
+        on_the_fly: wanted.on_the_fly.filter(|_| encoding.is_none()),
     };
     select(file, patience, representation, &wanted.conditions).map(Found::File)
 }
@@ -370,7 +391,7 @@ mod tests {
 
         fn wanted_in(&self, dir: Dir, path: &str) -> Wanted {
             assert!(self.0.exists());
-            Wanted::new(Arc::new(dir), requested_path(path, Hidden::Refused).unwrap())
+            Wanted::new(Arc::new(dir), requested_path(path, Hidden::Refused).unwrap(), INDEX_NAME.into())
         }
 
         fn look_up(&self, path: &str) -> Result<Found, Absence> {
@@ -590,7 +611,8 @@ mod tests {
             symlink("../out", tree.0.join("root/dir")).unwrap();
             let found = look_up(&tree.wanted_in(Dir::trusted(tree.0.join("root")), "/dir/b.txt"), Patience::Waits);
             assert!(matches!(found, Ok(Found::File(found)) if content(&*found.file) == "out"));
-            let Ok(Found::Listing { page, .. }) = look_up(&tree.wanted_in(Dir::trusted(tree.0.join("root")), "/"), Patience::Waits)
+            let Ok(Found::Listing { page, .. }) =
+                look_up(&tree.wanted_in(Dir::trusted(tree.0.join("root")), "/"), Patience::Waits)
             else {
                 panic!("no listing")
             };

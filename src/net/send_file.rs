@@ -34,8 +34,8 @@ impl Io {
         loop {
             ready!(stream.poll_write_ready(cx))?;
             let mut at = offset;
-            let sent = stream
-                .try_io(Interest::WRITABLE, || Ok(rustix::fs::sendfile(stream, file, Some(&mut at), most)?));
+            let sent =
+                stream.try_io(Interest::WRITABLE, || Ok(rustix::fs::sendfile(stream, file, Some(&mut at), most)?));
             match sent {
                 Ok(0) => return Poll::Ready(Err(became_shorter())),
                 Ok(sent) => return Poll::Ready(Ok(sent as u64)),

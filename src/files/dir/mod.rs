@@ -118,7 +118,8 @@ impl File for DirFile {
     fn read_dir(&self) -> io::Result<Vec<DirEntry>> {
         let mut entries = Vec::new();
         for (name, info) in self.opened.entries()? {
-            let followed = || self.dir.open_file(&self.name.join(&name), Patience::Waits).and_then(|file| file.info()).ok();
+            let followed =
+                || self.dir.open_file(&self.name.join(&name), Patience::Waits).and_then(|file| file.info()).ok();
             if let Some(info) = info.or_else(followed) {
                 entries.push(DirEntry { name, info });
             }

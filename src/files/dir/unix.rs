@@ -29,7 +29,8 @@ pub(super) struct Opened(File);
 
 /// Opens what `name` leads to from `root`, as long as it lies below it.
 pub(super) fn open_beneath(root: &Path, name: &Path, patience: Patience) -> io::Result<Opened> {
-    let directory = open_patiently(root, PASS, patience).map_err(|errno| patiently(patience, errno, |errno| root_fault(&errno.into())))?;
+    let directory = open_patiently(root, PASS, patience)
+        .map_err(|errno| patiently(patience, errno, |errno| root_fault(&errno.into())))?;
     if name.as_os_str().is_empty() {
         return Ok(opened(openat(&directory, ".", READ, Mode::empty()).map_err(absence)?));
     }
@@ -268,6 +269,8 @@ mod tests {
             let expected = expected.map(|text: &str| Bytes::from(text.to_owned()));
             assert_eq!(content(open_beneath(&tree.root(), Path::new(name), Patience::Waits)), expected, "{name}");
             assert_eq!(walk_from(&tree.root(), name), expected, "{name} by walking");
+            let at_once = content(open_beneath(&tree.root(), Path::new(name), Patience::None));
+            assert!(at_once == expected || at_once == Err(io::ErrorKind::WouldBlock), "{name} at once: {at_once:?}");
         }
     }
 
@@ -290,13 +293,29 @@ mod tests {
             });
             let mut found = 0;
             for _ in 0..5000 {
-                for content in [content(open_beneath(&root, Path::new("flip/a"), Patience::Waits)), walk_from(&root, "flip/a")] {
+                let opened = |patience| content(open_beneath(&root, Path::new("flip/a"), patience));
+                for content in [opened(Patience::Waits), opened(Patience::None), walk_from(&root, "flip/a")] {
                     found += usize::from(content.is_ok());
                     assert_ne!(content, Ok(Bytes::from_static(b"out")));
                 }
             }
             assert!(found > 0, "the directory was never there");
         });
+    }
+
+    #[cfg(target_os = "linux")]
+    #[test]
+    fn what_is_in_memory_is_had_at_once() {
+        let tree = Tree::new("at-once");
+        // Some file systems tell nothing of what they have in memory.
+        let Ok(opened) = open_beneath(&tree.root(), Path::new("real/a"), Patience::None) else { return };
+        if let Ok(read) = opened.try_read_at(1, 100) {
+            assert_eq!(read, "n");
+            assert_eq!(opened.try_read_at(0, 1).unwrap(), "i");
+            assert_eq!(opened.try_read_at(2, 1).unwrap(), "");
+        }
+        let followed = open_following(&tree.root().join("real/a"), Patience::None).unwrap();
+        assert_eq!(followed.read_at(0, 10).unwrap(), "in");
     }
 
     #[test]
