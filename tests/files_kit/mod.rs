@@ -13,10 +13,10 @@ use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream};
 
 /// A directory of its own for a test, removed at its end.
-pub struct Tree(pub PathBuf);
+pub(crate) struct Tree(pub(crate) PathBuf);
 
 impl Tree {
-    pub fn new(files: &[(&str, &[u8])]) -> Tree {
+    pub(crate) fn new(files: &[(&str, &[u8])]) -> Tree {
         static COUNT: AtomicU32 = AtomicU32::new(0);
         let number = COUNT.fetch_add(1, Ordering::Relaxed);
         let tree = Tree(std::env::temp_dir().join(format!("nethttp-files-{}-{number}", std::process::id())));
@@ -37,24 +37,24 @@ impl Drop for Tree {
     }
 }
 
-pub struct Answer {
-    pub status: u16,
-    pub head: String,
-    pub content: Vec<u8>,
+pub(crate) struct Answer {
+    pub(crate) status: u16,
+    pub(crate) head: String,
+    pub(crate) content: Vec<u8>,
 }
 
 impl Answer {
-    pub fn field(&self, name: &str) -> Option<&str> {
+    pub(crate) fn field(&self, name: &str) -> Option<&str> {
         let mut fields = self.head.lines().skip(1).filter_map(|line| line.split_once(": "));
         fields.find(|(n, _)| n.eq_ignore_ascii_case(name)).map(|(_, value)| value)
     }
 
-    pub fn text(&self) -> &str {
+    pub(crate) fn text(&self) -> &str {
         std::str::from_utf8(&self.content).unwrap()
     }
 }
 
-pub async fn start(handler: impl Handler) -> SocketAddr {
+pub(crate) async fn start(handler: impl Handler) -> SocketAddr {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let addr = listener.local_addr().unwrap();
     let server = Server::new(handler);
@@ -63,7 +63,7 @@ pub async fn start(handler: impl Handler) -> SocketAddr {
 }
 
 /// Sends a request with these fields (each with its line end) on a connection of its own.
-pub async fn ask(addr: SocketAddr, method: &str, target: &str, fields: &str) -> Answer {
+pub(crate) async fn ask(addr: SocketAddr, method: &str, target: &str, fields: &str) -> Answer {
     let mut stream = TcpStream::connect(addr).await.unwrap();
     let request = format!("{method} {target} HTTP/1.1\r\nHost: files.test\r\nConnection: close\r\n{fields}\r\n");
     stream.write_all(request.as_bytes()).await.unwrap();
@@ -76,13 +76,13 @@ pub async fn ask(addr: SocketAddr, method: &str, target: &str, fields: &str) -> 
     Answer { status, head, content }
 }
 
-pub async fn get(addr: SocketAddr, target: &str) -> Answer {
+pub(crate) async fn get(addr: SocketAddr, target: &str) -> Answer {
     ask(addr, "GET", target, "").await
 }
 
 impl Tree {
     /// Sets the time of this file so far back that its tag is strong.
-    pub fn settle(&self, name: &str) {
+    pub(crate) fn settle(&self, name: &str) {
         let file = fs::File::options().write(true).open(self.0.join(name)).unwrap();
         file.set_modified(SystemTime::now() - Duration::from_secs(3600)).unwrap();
     }
