@@ -84,8 +84,8 @@ pub use client::{Jar, SessionCookies, StoredCookie};
 pub use error::{Error, ErrorKind, Phase, Result, Sent};
 #[cfg(feature = "server")]
 pub use files::{
-    Access, Dir, DirEntry, EmbeddedFiles, File, FileInfo, FileKind, FileServer, FileSystem, file_server,
-    file_server_fs, serve_content, serve_file,
+    Dir, DirEntry, EmbeddedFiles, File, FileInfo, FileKind, FileServer, FileSystem, file_server, file_server_fs,
+    serve_content, serve_file,
 };
 #[cfg(feature = "server")]
 pub use forms::{DEFAULT_MAX_FORM_MEMORY, FormFile, MultipartForm};

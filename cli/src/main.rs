@@ -2,9 +2,12 @@
 #![forbid(unsafe_code)]
 
 mod access_log;
+mod auth;
+mod listen;
 mod serve;
 mod signals;
 mod tls;
+mod site;
 
 use std::process::ExitCode;
 
@@ -21,12 +24,13 @@ struct Cli {
 #[derive(Debug, Subcommand)]
 enum Command {
     Serve(serve::Arguments),
+    Hash(auth::Arguments),
 }
 
-#[tokio::main]
-async fn main() -> ExitCode {
+fn main() -> ExitCode {
     let done = match Cli::parse().command {
-        Command::Serve(arguments) => serve::run(&arguments).await,
+        Command::Serve(arguments) => serve::run(&arguments),
+        Command::Hash(arguments) => auth::run(&arguments),
     };
     match done {
         Ok(()) => ExitCode::SUCCESS,

@@ -32,19 +32,18 @@ pub(crate) struct TlsArguments {
 }
 
 impl TlsArguments {
-    /// What was asked for, and the scheme of the server's URLs. The fingerprint of a certificate
-    /// made now goes to standard error.
-    pub(crate) fn load(&self, address: &str) -> anyhow::Result<(Option<TlsServerConfig>, &'static str)> {
+    /// What was asked for. The fingerprint of a certificate made now goes to standard error.
+    pub(crate) fn load(&self, addresses: &[String]) -> anyhow::Result<Option<TlsServerConfig>> {
         let certificate = match (&self.tls_cert, &self.tls_key) {
             (Some(certificate), Some(key)) => Certificate::from_pem_files(certificate, key)?,
             _ if self.self_signed => {
-                let made = self_signed(address).context("cannot make a certificate")?;
+                let made = self_signed(addresses).context("cannot make a certificate")?;
                 print_fingerprint(&made)?;
                 made
             }
-            _ => return Ok((None, "http")),
+            _ => return Ok(None),
         };
-        Ok((Some(TlsServerConfig::new([certificate])?), "https"))
+        Ok(Some(TlsServerConfig::new([certificate])?))
     }
 }
 
@@ -52,8 +51,8 @@ const VALID: Duration = Duration::from_secs(30 * 24 * 3600);
 /// Clocks of others may be behind.
 const VALID_BEFORE: Duration = Duration::from_secs(24 * 3600);
 
-fn self_signed(address: &str) -> anyhow::Result<Certificate> {
-    let mut params = CertificateParams::new(names_for(address))?;
+fn self_signed(addresses: &[String]) -> anyhow::Result<Certificate> {
+    let mut params = CertificateParams::new(names_for(addresses))?;
     params.distinguished_name.push(DnType::CommonName, "nethttp serve --self-signed");
     params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ServerAuth];
     let now = SystemTime::now();
@@ -64,14 +63,15 @@ fn self_signed(address: &str) -> anyhow::Result<Certificate> {
     Ok(Certificate::from_der([certificate.der().to_vec()], key.serialize_der())?)
 }
 
-/// The names of this machine as seen from itself, and the host that was asked for.
-fn names_for(address: &str) -> Vec<String> {
+/// The names of this machine as seen from itself, and the hosts that were asked for.
+fn names_for(addresses: &[String]) -> Vec<String> {
     let mut names = ["localhost", "127.0.0.1", "::1"].map(str::to_owned).to_vec();
-    let host = address.rsplit_once(':').map_or(address, |(host, _)| host);
-    let host = host.trim_start_matches('[').trim_end_matches(']').to_owned();
-    let is_nobodys = host.parse::<IpAddr>().is_ok_and(|address| address.is_unspecified());
-    if !is_nobodys && !names.contains(&host) {
-        names.push(host);
+    for (host, _) in addresses.iter().filter_map(|address| address.rsplit_once(':')) {
+        let host = host.trim_start_matches('[').trim_end_matches(']').to_owned();
+        let is_nobodys = host.starts_with("unix:") || host == "unix" || host.parse::<IpAddr>().is_ok_and(|address| address.is_unspecified());
+        if !is_nobodys && !names.contains(&host) {
+            names.push(host);
+        }
     }
     names
 }
@@ -97,13 +97,13 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_certificate_is_for_this_machine_and_for_the_address() {
+    fn a_certificate_is_for_this_machine_and_for_each_address() {
         let here = ["localhost", "127.0.0.1", "::1"];
-        for address in ["127.0.0.1:8000", "localhost:0", "[::1]:8000", "0.0.0.0:8000", "[::]:8000"] {
-            assert_eq!(names_for(address), here, "{address}");
+        let names = |addresses: &[&str]| names_for(&addresses.iter().map(|&text| text.to_owned()).collect::<Vec<_>>());
+        for address in ["127.0.0.1:8000", "localhost:0", "[::1]:8000", "0.0.0.0:8000", "[::]:8000", "unix:/a:b"] {
+            assert_eq!(names(&[address]), here, "{address}");
         }
-        assert_eq!(names_for("box.lan:8000")[3..], ["box.lan"]);
-        assert_eq!(names_for("[fd00::1]:8000")[3..], ["fd00::1"]);
+        assert_eq!(names(&["box.lan:8000", "[fd00::1]:8000", "box.lan:1"])[3..], ["box.lan", "fd00::1"]);
     }
 
     #[test]

@@ -1,107 +1,12 @@
 //! The command as its users run it.
 #![allow(clippy::unwrap_used, reason = "what fails in a helper fails its test")]
 
-use std::io::{BufRead as _, BufReader, Read as _, Write as _};
-use std::net::{TcpListener, TcpStream};
-use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Output, Stdio};
-use std::sync::atomic::{AtomicU32, Ordering};
+use std::io::{BufRead as _, Read as _};
+use std::net::TcpListener;
+use std::path::Path;
 
-fn nethttp(arguments: &[&str]) -> Command {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_nethttp"));
-    command.args(arguments);
-    command
-}
-
-fn output(arguments: &[&str]) -> Output {
-    nethttp(arguments).output().unwrap()
-}
-
-fn stderr(output: &Output) -> &str {
-    std::str::from_utf8(&output.stderr).unwrap()
-}
-
-/// A directory of its own for a test, removed at its end.
-struct Folder(PathBuf);
-
-impl Folder {
-    fn new() -> Folder {
-        static COUNT: AtomicU32 = AtomicU32::new(0);
-        let number = COUNT.fetch_add(1, Ordering::Relaxed);
-        let folder = Folder(std::env::temp_dir().join(format!("nethttp-cli-{}-{number}", std::process::id())));
-        std::fs::create_dir_all(&folder.0).unwrap();
-        std::fs::write(folder.0.join("a.txt"), "hello\n").unwrap();
-        folder
-    }
-
-    fn path(&self) -> &str {
-        self.0.to_str().unwrap()
-    }
-}
-
-impl Drop for Folder {
-    fn drop(&mut self) {
-        // Left behind, it only takes place.
-        let _ = std::fs::remove_dir_all(&self.0);
-    }
-}
-
-/// A running `nethttp serve`, killed when the test is over.
-struct Serving {
-    child: Child,
-    stdout: BufReader<std::process::ChildStdout>,
-    stderr: BufReader<std::process::ChildStderr>,
-    first_line: String,
-}
-
-impl Serving {
-    fn start(folder: &Folder) -> Serving {
-        let mut command = nethttp(&["serve", folder.path(), "-a", "127.0.0.1:0"]);
-        let mut child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
-        let stdout = BufReader::new(child.stdout.take().unwrap());
-        let stderr = BufReader::new(child.stderr.take().unwrap());
-        let mut serving = Serving { child, stdout, stderr, first_line: String::new() };
-        serving.stdout.read_line(&mut serving.first_line).unwrap();
-        serving
-    }
-
-    fn address(&self) -> &str {
-        self.first_line.trim_end().rsplit_once("http://").unwrap().1.trim_end_matches('/')
-    }
-
-    fn connect_and_send(&self, request: &str) -> TcpStream {
-        let mut stream = TcpStream::connect(self.address()).unwrap();
-        stream.write_all(request.as_bytes()).unwrap();
-        stream
-    }
-
-    fn get(&self, target: &str) -> String {
-        let request = format!("GET {target} HTTP/1.1\r\nHost: cli.test\r\nConnection: close\r\n\r\n");
-        let mut answer = String::new();
-        self.connect_and_send(&request).read_to_string(&mut answer).unwrap();
-        answer
-    }
-
-    fn log_line(&mut self) -> String {
-        let mut line = String::new();
-        self.stderr.read_line(&mut line).unwrap();
-        line
-    }
-
-    #[cfg(unix)]
-    fn signal(&self, name: &str) {
-        let sent = Command::new("kill").args(["-s", name, &self.child.id().to_string()]).status().unwrap();
-        assert!(sent.success());
-    }
-}
-
-impl Drop for Serving {
-    fn drop(&mut self) {
-        // It may have ended by itself.
-        let _ = self.child.kill();
-        let _ = self.child.wait();
-    }
-}
+mod kit;
+use kit::{Folder, Serving, output, stderr};
 
 #[test]
 fn the_version_is_printed() {

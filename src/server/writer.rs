@@ -5,6 +5,7 @@
 
 mod async_write;
 mod mark;
+mod send_file;
 mod turn;
 
 use std::future::poll_fn;
