@@ -26,5 +26,8 @@ pub(crate) use encode::{
 };
 pub(crate) use field_lines::HeadLimits;
 pub(crate) use framing::Framing;
+pub(crate) use host::{Port, is_host};
 pub(crate) use outgoing::{AnswerFacts, Outgoing, allows_content, outgoing};
 pub(crate) use request_head::{Expectation, RequestHead, RequestParser};
+pub(crate) use target::check_path_target;
+pub(crate) use trailer::may_be_trailer;

@@ -12,5 +12,6 @@ mod tls;
 
 pub use listener::Listener;
 
+pub(crate) use deadline::Deadline;
 pub(crate) use io::{Io, Stream};
 pub(crate) use listener::{bind_reuse_port, bind_tcp, from_std, is_temporary};

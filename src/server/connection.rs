@@ -8,12 +8,14 @@ use std::task::{Context as TaskContext, Poll, ready};
 use std::time::Duration;
 
 use bytes::Buf;
+use http::StatusCode;
 use tokio::time::{Instant, timeout};
 
 use super::answer::Asked;
 use super::content;
 use super::desk::{self, Desk};
 use super::event::{ConnInfo, ConnState, ServerEvent};
+use super::http2::{self, Preface};
 use super::line::{Line, LineState, Unread};
 use super::registry::{Command, Entry};
 use super::settings::Settings;
@@ -21,6 +23,7 @@ use super::turn;
 use super::verdict::{CloseReason, Verdict};
 use crate::error::{Error, Refusal, Result};
 use crate::h1::RequestHead;
+use crate::message::Protocols;
 use crate::net::Io;
 
 pub(crate) struct Connection {
@@ -31,7 +34,7 @@ pub(crate) struct Connection {
     waits: Waits,
     /// Whether a byte of the next head has come.
     has_begun: bool,
-    accepted: Instant,
+    pub(crate) accepted: Instant,
     /// When the first byte of the present head was seen; kept only where a deadline needs it.
     pub(crate) head_began: Option<Instant>,
     /// The number of the present turn; they count from 1.
@@ -73,6 +76,8 @@ impl Connection {
             let head = match poll_fn(|cx| self.poll_next_head(&line, cx)).await {
                 Ok(head) => head,
                 Err(NoHead::Silent(reason)) => return reason,
+                // Boxed: connections of HTTP/1 need no room for it.
+                Err(NoHead::Http2) => return Box::pin(http2::serve(self)).await,
                 Err(NoHead::Refused(refusal)) => {
                     self.refuse(refusal);
                     return self.close(CloseReason::Refused).await;
@@ -127,6 +132,14 @@ impl Connection {
             self.desk = Some(desk::borrow(&self.line, state));
         }
         let (Some(desk), Ok(io)) = (&mut self.desk, state.io()) else { return None };
+        if self.turn == 0 {
+            match decide(&self.settings, &io.input) {
+                Decision::Http1 => {}
+                Decision::Open => return None,
+                Decision::Http2 => return Some(Err(NoHead::Http2)),
+                Decision::Neither => return Some(Err(NoHead::Refused(NOT_SERVED))),
+            }
+        }
         let head = match desk.parser.parse(&io.input, &self.settings.head_limits, &mut desk.request) {
             Ok(head) => head?,
             Err(refusal) => return Some(Err(NoHead::Refused(refusal))),
@@ -228,6 +241,27 @@ impl Connection {
     }
 }
 
+/// Which protocol the first bytes of a connection speak.
+enum Decision {
+    /// It may still be one or the other.
+    Open,
+    Http1,
+    Http2,
+    Neither,
+}
+
+const NOT_SERVED: Refusal = Refusal::with(StatusCode::HTTP_VERSION_NOT_SUPPORTED, "this protocol is not served here");
+
+fn decide(settings: &Settings, input: &[u8]) -> Decision {
+    let Protocols { http1, unencrypted_http2, .. } = settings.protocols;
+    match http2::preface(input) {
+        Preface::Whole if unencrypted_http2 => Decision::Http2,
+        Preface::Partial if unencrypted_http2 => Decision::Open,
+        _ if http1 => Decision::Http1,
+        _ => Decision::Neither,
+    }
+}
+
 /// What the connection's read deadline stands for at present.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Waits {
@@ -266,6 +300,8 @@ impl Waits {
 /// Why there is no next head.
 enum NoHead {
     Refused(Refusal),
+    /// The connection speaks HTTP/2.
+    Http2,
     /// Nothing is to be said to the peer.
     Silent(CloseReason),
 }
@@ -310,6 +346,11 @@ impl Booked {
             self.tell();
         }
         changes
+    }
+
+    /// Whether it is kept, and waits for a next request.
+    pub(crate) fn is_idle(&self) -> bool {
+        self.state == ConnState::Idle
     }
 
     /// The connection is no longer the server's: nothing that the server does may touch it.

@@ -15,6 +15,12 @@ mod desk;
 mod event;
 mod handler;
 mod hijack;
+#[cfg(feature = "http2")]
+mod http2;
+#[cfg(not(feature = "http2"))]
+#[path = "no_http2.rs"]
+mod http2;
+mod http2_settings;
 mod line;
 #[cfg(not(feature = "tracing"))]
 #[path = "log_stderr.rs"]
@@ -23,6 +29,7 @@ mod log;
 #[path = "log_tracing.rs"]
 mod log;
 mod outbox;
+mod outlet;
 mod per_core;
 mod registry;
 mod respond;
@@ -36,6 +43,7 @@ mod writer;
 pub use event::{ConnInfo, ConnState, RequestRecord, ServerEvent};
 pub use handler::{Handler, HandlerFn, HandlerFuture, StateFn, handle_with};
 pub use hijack::Hijacked;
+pub use http2_settings::Http2Settings;
 #[cfg(feature = "json")]
 pub use respond::Json;
 pub use respond::{IntoResponse, RespondFn, TryIntoResponse, respond};

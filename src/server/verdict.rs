@@ -49,6 +49,12 @@ pub enum CloseReason {
     IdleTimeout,
     /// A head was not complete within its deadline.
     HeadTimeout,
+    /// The peer broke the rules of HTTP/2.
+    ProtocolBroken,
+    /// The peer did more of something than an HTTP/2 connection allows.
+    Flooded,
+    /// The peer did not answer whether it lives.
+    PingTimeout,
     /// The handler took the connection over.
     Hijacked,
     /// The grace of a shutdown was over, or the server was closed.
@@ -91,6 +97,9 @@ impl fmt::Display for CloseReason {
             CloseReason::PeerGone => "the peer left",
             CloseReason::IdleTimeout => "idle for too long",
             CloseReason::HeadTimeout => "the head took too long",
+            CloseReason::ProtocolBroken => "the rules of HTTP/2 were broken",
+            CloseReason::Flooded => "too much of something on an HTTP/2 connection",
+            CloseReason::PingTimeout => "no sign of life",
             CloseReason::Hijacked => "taken over",
             CloseReason::Cut => "cut by the shutdown",
         })
