@@ -6,8 +6,8 @@ mod auth;
 mod listen;
 mod serve;
 mod signals;
-mod tls;
 mod site;
+mod tls;
 
 use std::process::ExitCode;
 
