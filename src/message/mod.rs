@@ -48,4 +48,5 @@ pub(crate) use facts::Facts;
 pub(crate) use header::{has_control, is_token, is_token_byte, list_has};
 pub(crate) use known::Known;
 pub(crate) use signal::Signal;
-pub(crate) use uri::{OldQuery, host_and_port, with_query, without_credentials};
+#[cfg(feature = "client")]
+pub(crate) use uri::{host_and_port, without_credentials};
