@@ -226,9 +226,10 @@ fn shrinks(content_type: &str) -> bool {
     match (kind, subtype) {
         // RFC 9110 §8.4 has nothing against it, but streams of events must not wait in an encoder.
         ("text", subtype) => subtype != "event-stream",
-        (_, "json" | "javascript" | "xml" | "wasm" | "rtf" | "sql" | "toml" | "yaml" | "x-ndjson") => true,
-        ("image", "bmp" | "vnd.microsoft.icon") | ("font", "ttf" | "otf") => true,
-        ("application", "vnd.ms-fontobject") => true,
+        (_, "json" | "javascript" | "xml" | "wasm" | "rtf" | "sql" | "toml" | "yaml" | "x-ndjson")
+        | ("image", "bmp" | "vnd.microsoft.icon")
+        | ("font", "ttf" | "otf")
+        | ("application", "vnd.ms-fontobject") => true,
         (_, subtype) => subtype.ends_with("+json") || subtype.ends_with("+xml"),
     }
 }

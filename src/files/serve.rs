@@ -14,6 +14,7 @@ use super::answer::{Source, answer, not_modified, precondition_failed, refuse_wi
 use super::condition::{Asked, Conditions, Selection, Validators};
 use super::dir::Dir;
 use super::file_system::File;
+use super::listing;
 use super::lookup::{Absence, Found, FoundFile, INDEX_NAME, Patience, Place, Wanted, look_up, try_look_up};
 use super::path::{RequestedPath, Spelling, leads_upwards};
 use super::range::ByteRange;
@@ -87,7 +88,9 @@ pub(super) async fn send(w: &mut ResponseWriter, r: &Request, found: Found) -> R
         Found::File(file) => send_file(w, Conditions::of(r).method, file).await,
         Found::Listing { page, modified } => {
             set_modified(w, modified);
-            for (name, value) in [("Content-Type", "text/html; charset=utf-8"), LISTING_POLICY] {
+            for (name, value) in
+                [("Content-Type", "text/html; charset=utf-8"), ("Content-Security-Policy", listing::POLICY)]
+            {
                 if !w.header().contains(name) {
                     w.header().set(name, value);
                 }
@@ -105,10 +108,6 @@ pub(super) async fn send(w: &mut ResponseWriter, r: &Request, found: Found) -> R
         Found::Moved(reference) => redirect(w, r, &reference),
     }
 }
-
-/// The page is names that strangers may have chosen. They are escaped; this holds should that fail.
-const LISTING_POLICY: (&str, &str) =
-    ("Content-Security-Policy", "default-src 'none'; style-src 'unsafe-inline'; img-src 'self'");
 
 fn set_modified(w: &mut ResponseWriter, modified: Option<SystemTime>) {
     set_validators(w, &Validators { etag: None, modified });
