@@ -295,6 +295,24 @@ async fn an_end_of_the_connection_is_no_end_of_what_is_said_in_it() {
     assert_eq!(error.to_string(), "the server closed the connection without ending the TLS session");
 }
 
+#[tokio::test]
+async fn a_provider_that_was_given_does_the_cryptography() {
+    let authority = Authority::new("ca");
+    let issued = authority.issue(&["a.test"]);
+    let mut rare = rustls::crypto::aws_lc_rs::default_provider();
+    rare.cipher_suites.retain(|suite| format!("{:?}", suite.suite()).contains("TLS13_CHACHA20"));
+    let rare = Arc::new(rare);
+    let cipher = async |client: TlsConfig, tls: &TlsServerConfig| {
+        visit(client.min_version(TlsVersion::Tls13), "a.test", tls).await.unwrap().ours.cipher_suite
+    };
+    let client = trusting(&authority);
+    assert_eq!(cipher(client.clone(), &server(&issued)).await, "TLS_AES_256_GCM_SHA384");
+    let given = client.clone().provider(rare.clone());
+    assert_eq!(cipher(given, &server(&issued)).await, "TLS_CHACHA20_POLY1305_SHA256");
+    let tls = TlsServerConfig::with_provider(rare, [pair(&issued)]).unwrap().min_version(TlsVersion::Tls13);
+    assert_eq!(cipher(client, &tls).await, "TLS_CHACHA20_POLY1305_SHA256");
+}
+
 // ------------------------------------------------------------ peers that do not speak TLS
 
 /// Connects to a peer that says these bytes, in pieces cut here, and closes.
