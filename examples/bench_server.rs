@@ -10,6 +10,9 @@ fn main() -> Result<()> {
     mux.handle("GET /{$}", hello);
     mux.handle("GET /big", handle_with(Bytes::from(vec![b'x'; 1 << 20]), big));
     mux.handle("POST /echo", echo);
+    if let Ok(files) = env::var("FILES") {
+        mux.handle("/files/", nethttp::strip_prefix("/files", nethttp::file_server(files)));
+    }
 
     let port = env::var("PORT").unwrap_or_else(|_| "8000".into());
     let threads = env::var("THREADS").ok().and_then(|text| text.parse().ok()).unwrap_or(0);

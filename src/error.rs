@@ -250,6 +250,16 @@ impl Error {
         self
     }
 
+    /// What a client's failure makes of a server that asked on behalf of another (RFC 9110 §15.6.3
+    /// and §15.6.5): the fault is not its own peer's.
+    pub(crate) fn of_gateway(self) -> Error {
+        match self.kind() {
+            ErrorKind::Invalid | ErrorKind::Status | ErrorKind::BodyTooLarge => self,
+            ErrorKind::TimedOut => self.with_status(StatusCode::GATEWAY_TIMEOUT),
+            _ => self.with_status(StatusCode::BAD_GATEWAY),
+        }
+    }
+
     /// Says which request it was, unless that was said before. The URL must have no credentials.
     pub(crate) fn with_request(mut self, method: &Method, url: impl FnOnce() -> String) -> Error {
         let exchange = self.0.exchange.get_or_insert_default();

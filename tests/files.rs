@@ -4,94 +4,19 @@
 
 use std::fs;
 use std::io::{self, ErrorKind};
-use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, SystemTime};
 
 use nethttp::{
     Bytes, Dir, DirEntry, EmbeddedFiles, File, FileInfo, FileKind, FileServer, FileSystem, Handler, Request,
-    ResponseWriter, Result, Server, file_server, file_server_fs, format_time, parse_time, serve_content, serve_file,
+    ResponseWriter, Result, ServeMux, file_server, file_server_fs, format_time, parse_time, serve_content, serve_file,
 };
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
-use tokio::net::{TcpListener, TcpStream};
+use tokio::net::TcpStream;
 
-/// A directory of its own for a test, removed at its end.
-struct Tree(PathBuf);
-
-impl Tree {
-    fn new(files: &[(&str, &[u8])]) -> Tree {
-        static COUNT: AtomicU32 = AtomicU32::new(0);
-        let number = COUNT.fetch_add(1, Ordering::Relaxed);
-        let tree = Tree(std::env::temp_dir().join(format!("nethttp-files-{}-{number}", std::process::id())));
-        fs::create_dir_all(&tree.0).unwrap();
-        for (name, content) in files {
-            let path = tree.0.join(name);
-            fs::create_dir_all(path.parent().unwrap()).unwrap();
-            fs::write(path, content).unwrap();
-        }
-        tree
-    }
-}
-
-impl Drop for Tree {
-    fn drop(&mut self) {
-        // Left behind, it only takes place.
-        let _ = fs::remove_dir_all(&self.0);
-    }
-}
-
-struct Answer {
-    status: u16,
-    head: String,
-    content: Vec<u8>,
-}
-
-impl Answer {
-    fn field(&self, name: &str) -> Option<&str> {
-        let mut fields = self.head.lines().skip(1).filter_map(|line| line.split_once(": "));
-        fields.find(|(n, _)| n.eq_ignore_ascii_case(name)).map(|(_, value)| value)
-    }
-
-    fn text(&self) -> &str {
-        std::str::from_utf8(&self.content).unwrap()
-    }
-}
-
-async fn start(handler: impl Handler) -> SocketAddr {
-    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let addr = listener.local_addr().unwrap();
-    let server = Server::new(handler);
-    tokio::spawn(async move { server.serve(listener).await });
-    addr
-}
-
-/// Sends a request with these fields (each with its line end) on a connection of its own.
-async fn ask(addr: SocketAddr, method: &str, target: &str, fields: &str) -> Answer {
-    let mut stream = TcpStream::connect(addr).await.unwrap();
-    let request = format!("{method} {target} HTTP/1.1\r\nHost: files.test\r\nConnection: close\r\n{fields}\r\n");
-    stream.write_all(request.as_bytes()).await.unwrap();
-    let mut bytes = Vec::new();
-    stream.read_to_end(&mut bytes).await.unwrap();
-    let end = bytes.windows(4).position(|four| four == b"\r\n\r\n").expect("an answer has a head");
-    let content = bytes.split_off(end + 4);
-    let head = String::from_utf8(bytes).unwrap();
-    let status = head.split(' ').nth(1).unwrap().parse().unwrap();
-    Answer { status, head, content }
-}
-
-async fn get(addr: SocketAddr, target: &str) -> Answer {
-    ask(addr, "GET", target, "").await
-}
-
-impl Tree {
-    /// Sets the time of this file so far back that its tag is strong.
-    fn settle(&self, name: &str) {
-        let file = fs::File::options().write(true).open(self.0.join(name)).unwrap();
-        file.set_modified(SystemTime::now() - Duration::from_secs(3600)).unwrap();
-    }
-}
+mod files_kit;
+use files_kit::{Tree, ask, get, start};
 
 #[tokio::test]
 async fn a_file_comes_with_its_type_length_and_time() {
@@ -114,9 +39,10 @@ async fn an_empty_file_is_an_empty_answer() {
 
 #[tokio::test]
 async fn a_file_comes_whole_whatever_number_of_chunks_it_takes() {
-    const CHUNK: usize = 256 * 1024;
-    let whole: Vec<u8> = (0..3 * CHUNK + 5).map(|i| (i % 251) as u8).collect();
-    let lengths = [CHUNK - 1, CHUNK, CHUNK + 1, 2 * CHUNK, 3 * CHUNK + 5];
+    const CHUNK: usize = 64 * 1024;
+    const WINDOW: usize = 1024 * 1024;
+    let whole: Vec<u8> = (0..3 * WINDOW + 5).map(|i| (i % 251) as u8).collect();
+    let lengths = [CHUNK - 1, CHUNK, CHUNK + 1, 2 * CHUNK, WINDOW, 2 * WINDOW + 4096, 3 * WINDOW + 5];
     let tree = Tree::new(&[]);
     let addr = start(file_server(&tree.0)).await;
     for length in lengths {
@@ -141,12 +67,20 @@ async fn a_head_request_has_the_same_fields_and_no_content() {
 }
 
 #[tokio::test]
-async fn other_methods_are_refused_with_those_that_are_not() {
+async fn any_method_is_answered_and_the_mux_refuses_what_no_pattern_names() {
     let tree = Tree::new(&[("a.txt", b"a")]);
-    let addr = start(file_server(&tree.0)).await;
-    for method in ["POST", "PUT", "DELETE", "get"] {
-        let answer = ask(addr, method, "/a.txt", "").await;
+    let any = start(file_server(&tree.0)).await;
+    let mux = ServeMux::new();
+    mux.handle("GET /", file_server(&tree.0));
+    let some = start(mux).await;
+    for method in ["POST", "PUT", "DELETE", "OPTIONS", "get"] {
+        let answer = ask(any, method, "/a.txt", "").await;
+        assert_eq!((answer.status, answer.text()), (200, "a"), "{method}");
+        let answer = ask(some, method, "/a.txt", "").await;
         assert_eq!((answer.status, answer.field("Allow")), (405, Some("GET, HEAD")), "{method}");
+    }
+    for method in ["GET", "HEAD"] {
+        assert_eq!(ask(some, method, "/a.txt", "").await.status, 200);
     }
 }
 

@@ -1,27 +1,48 @@
-//! A line on standard error for each request.
+//! A line on standard error for each request, in one of several forms.
 
 use std::fmt::{self, Display, Write as _};
 use std::io::Write as _;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use nethttp::{Addr, RequestRecord, StatusCode};
+use clap::ValueEnum;
+use nethttp::{Addr, RequestRecord, StatusCode, Version};
+use serde_json::json;
+
+/// The form of the lines.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Form {
+    /// Time, peer, method, target, status, bytes and duration
+    Short,
+    /// The Common Log Format of Apache and NCSA
+    Common,
+    /// An object of JSON
+    Json,
+    /// No lines at all
+    None,
+}
 
 /// Writes the line of a request that has just ended.
-pub(crate) fn log(record: &RequestRecord) {
-    let mut line = Line {
+pub(crate) fn log(record: &RequestRecord, form: Form) {
+    let line = Line {
         time: SystemTime::now(),
         peer: &record.remote_addr,
         method: record.method.as_str(),
         target: &record.target,
+        version: record.proto,
         status: record.status,
         bytes: record.content_bytes,
         duration: record.duration,
-    }
-    .to_string();
-    line.push('\n');
+    };
+    let mut text = match form {
+        Form::Short => line.to_string(),
+        Form::Common => Common(&line).to_string(),
+        Form::Json => line.json(),
+        Form::None => return,
+    };
+    text.push('\n');
     // In one write, so that lines of two workers do not mix. A log that nobody can read any more
     // is no reason to stop serving.
-    let _ = std::io::stderr().write_all(line.as_bytes());
+    let _ = std::io::stderr().write_all(text.as_bytes());
 }
 
 /// `2026-01-31T23:59:59.123Z 127.0.0.1:54321 GET /index.html 200 1234 0.8ms`: when it ended,
@@ -32,6 +53,7 @@ struct Line<'a> {
     peer: &'a Addr,
     method: &'a str,
     target: &'a str,
+    version: Version,
     status: Option<StatusCode>,
     bytes: u64,
     duration: Duration,
@@ -39,7 +61,7 @@ struct Line<'a> {
 
 impl Display for Line<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Line { time, peer, method, target, status, bytes, duration } = self;
+        let Line { time, peer, method, target, status, bytes, duration, version: _ } = self;
         write!(f, "{} {peer} {} {} ", Timestamp(*time), Escaped(method), Escaped(target))?;
         match status {
             Some(status) => write!(f, "{}", status.as_u16())?,
@@ -49,14 +71,53 @@ impl Display for Line<'_> {
     }
 }
 
+impl Line<'_> {
+    fn json(&self) -> String {
+        json!({
+            "time": Timestamp(self.time).to_string(),
+            "peer": self.peer.to_string(),
+            "method": self.method,
+            "target": self.target,
+            "protocol": format!("{:?}", self.version),
+            "status": self.status.map(|status| status.as_u16()),
+            "bytes": self.bytes,
+            "seconds": self.duration.as_secs_f64(),
+        })
+        .to_string()
+    }
+}
+
+/// `127.0.0.1 - - [31/Jan/2026:23:59:59 +0000] "GET /index.html HTTP/1.1" 200 1234`: host, two
+/// names that are not known here, when it ended, request line, status, bytes of content.
+struct Common<'a>(&'a Line<'a>);
+
+impl Display for Common<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Line { time, peer, method, target, version, status, bytes, duration: _ } = self.0;
+        match peer.ip() {
+            Some(ip) => write!(f, "{}", ip.to_canonical())?,
+            None => f.write_char('-')?,
+        }
+        write!(f, " - - [{}] \"{} {} {version:?}\" ", CommonTime(*time), Escaped(method), Escaped(target))?;
+        match status {
+            Some(status) => write!(f, "{}", status.as_u16())?,
+            None => f.write_char('-')?,
+        }
+        match bytes {
+            0 => f.write_str(" -"),
+            bytes => write!(f, " {bytes}"),
+        }
+    }
+}
+
 /// What a stranger sent, unable to move the cursor, to begin a line or a field, or to look like
-/// something else: all but visible ASCII is escaped.
+/// something else: all but visible ASCII is escaped, and quotes are.
 struct Escaped<'a>(&'a str);
 
 impl Display for Escaped<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         for character in self.0.chars() {
-            if character.is_ascii_graphic() && character != '\\' {
+            if character.is_ascii_graphic() && !matches!(character, '\\' | '"') {
                 f.write_char(character)?;
             } else if character == ' ' {
                 f.write_str("\\x20")?;
@@ -79,6 +140,20 @@ impl Display for Timestamp {
         let (hour, minute, second) = (second / 3600, second / 60 % 60, second % 60);
         let millis = since_epoch.subsec_millis();
         write!(f, "{year:04}-{month:02}-{day:02}T{hour:02}:{minute:02}:{second:02}.{millis:03}Z")
+    }
+}
+
+/// A time as the Common Log Format writes it, in UTC.
+struct CommonTime(SystemTime);
+
+impl Display for CommonTime {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        const MONTHS: [&str; 12] = ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"];
+        let seconds = self.0.duration_since(UNIX_EPOCH).unwrap_or_default().as_secs();
+        let (year, month, day) = date_of(seconds / 86_400);
+        let month = usize::try_from(month).ok().and_then(|month| MONTHS.get(month - 1)).unwrap_or(&"-");
+        let (hour, minute, second) = (seconds / 3600 % 24, seconds / 60 % 60, seconds % 60);
+        write!(f, "{day:02}/{month}/{year:04}:{hour:02}:{minute:02}:{second:02} +0000")
     }
 }
 
@@ -110,19 +185,27 @@ mod tests {
             peer: &peer,
             method: "GET",
             target: "/a?b=c",
+            version: Version::HTTP_11,
             status: Some(StatusCode::OK),
             bytes: 1234,
             duration: Duration::from_micros(1_550),
         };
         assert_eq!(line.to_string(), "2026-01-31T23:59:59.123Z 127.0.0.1:54321 GET /a?b=c 200 1234 1.6ms");
-        line.status = None;
-        assert!(line.to_string().ends_with(" GET /a?b=c - 1234 1.6ms"));
+        let common = "127.0.0.1 - - [31/Jan/2026:23:59:59 +0000] \"GET /a?b=c HTTP/1.1\" 200 1234";
+        assert_eq!(Common(&line).to_string(), common);
+        let object: serde_json::Value = serde_json::from_str(&line.json()).unwrap();
+        assert_eq!((&object["time"], &object["status"]), (&json!("2026-01-31T23:59:59.123Z"), &json!(200)));
+        assert_eq!((&object["peer"], &object["seconds"]), (&json!("127.0.0.1:54321"), &json!(0.00155)));
+        (line.status, line.bytes) = (None, 0);
+        assert!(line.to_string().ends_with(" GET /a?b=c - 0 1.6ms"));
+        assert!(Common(&line).to_string().ends_with("\" - -"));
+        assert!(line.json().contains("\"status\":null"));
     }
 
     #[test]
     fn a_target_cannot_forge_a_line_nor_a_field() {
-        let escaped = Escaped("/\r\n\x1b[2J \u{202e}é\\n\0\x7f").to_string();
-        assert_eq!(escaped, r"/\r\n\u{1b}[2J\x20\u{202e}\u{e9}\\n\u{0}\u{7f}");
+        let escaped = Escaped("/\"\r\n\x1b[2J \u{202e}é\\n\0\x7f").to_string();
+        assert_eq!(escaped, r#"/\"\r\n\u{1b}[2J\x20\u{202e}\u{e9}\\n\u{0}\u{7f}"#);
     }
 
     #[test]

@@ -2,9 +2,13 @@
 #![forbid(unsafe_code)]
 
 mod access_log;
+mod auth;
 mod get;
+mod listen;
 mod serve;
 mod signals;
+mod site;
+mod tls;
 
 use std::process::ExitCode;
 
@@ -20,15 +24,16 @@ struct Cli {
 
 #[derive(Debug, Subcommand)]
 enum Command {
-    Serve(serve::Arguments),
+    Serve(Box<serve::Arguments>),
     Get(Box<get::Arguments>),
+    Hash(auth::Arguments),
 }
 
-#[tokio::main]
-async fn main() -> ExitCode {
+fn main() -> ExitCode {
     let done = match Cli::parse().command {
-        Command::Serve(arguments) => serve::run(&arguments).await,
-        Command::Get(arguments) => return get::run(*arguments).await,
+        Command::Serve(arguments) => serve::run(&arguments),
+        Command::Get(arguments) => return get::run(*arguments),
+        Command::Hash(arguments) => auth::run(&arguments),
     };
     match done {
         Ok(()) => ExitCode::SUCCESS,

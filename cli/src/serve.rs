@@ -1,20 +1,24 @@
 //! `nethttp serve`: the files of a directory, until a signal ends it.
 
+use std::future::Future;
 use std::io::{self, Write as _};
-use std::net::SocketAddr;
 use std::path::PathBuf;
-use std::pin::pin;
 use std::sync::Arc;
+use std::thread;
 use std::time::Duration;
 
-use anyhow::{Context as _, anyhow};
+use anyhow::Context as _;
 use clap::Args;
 use clap::builder::{PathBufValueParser, TypedValueParser as _};
-use nethttp::{ErrorKind, Server, ShutdownReport, file_server};
-use tokio::net::TcpListener;
+use nethttp::{ErrorKind, Listener, Phase, Server, ServerEvent, ShutdownReport, TlsServerConfig};
+use tokio::runtime::{Builder, Runtime};
+use tokio::sync::{mpsc, watch};
 
 use crate::access_log;
+use crate::listen::{Address, Bound, Listening};
 use crate::signals::StopSignals;
+use crate::site::SiteArguments;
+use crate::tls::TlsArguments;
 
 /// How long requests that are under way may take once the end was asked for.
 const GRACE: Duration = Duration::from_secs(10);
@@ -33,41 +37,37 @@ pub(crate) struct Arguments {
     #[arg(value_name = "DIR", default_value = ".", value_parser = PathBufValueParser::new().try_map(directory))]
     directory: PathBuf,
 
-    /// Where to listen: an IP address or a name, and a port
+    /// Where to listen: an IP address or a name, and a port, or unix:PATH; may be given several times
     ///
     /// Only this machine can reach 127.0.0.1; with 0.0.0.0, everybody on the network who can
     /// reach it can read the directory. Port 0 stands for any free one.
-    #[arg(short, long = "addr", value_name = "ADDR:PORT", default_value = "127.0.0.1:8000", value_parser = address)]
-    address: String,
-}
+    #[arg(short, long = "addr", value_name = "ADDR:PORT", default_value = "127.0.0.1:8000")]
+    address: Vec<Address>,
 
-/// Serves until a signal ends it.
-pub(crate) async fn run(arguments: &Arguments) -> anyhow::Result<()> {
-    let address = &arguments.address;
-    // Before the address is told: whoever reads it may send a signal at once.
-    let mut signals = StopSignals::new().context("cannot listen for signals")?;
-    let listener = TcpListener::bind(address).await.map_err(|error| cannot_listen(address, error))?;
-    announce(arguments, listener.local_addr()?)?;
+    /// Listen on all networks, and print the URLs by which others reach it; on port 8000, or on this one
+    #[arg(
+        long, value_name = "PORT", num_args = 0..=1, require_equals = true, default_missing_value = "8000",
+        conflicts_with = "address"
+    )]
+    public: Option<u16>,
 
-    let mut server = Server::new(file_server(&arguments.directory));
-    server.on_request = Some(Arc::new(access_log::log));
-    let mut serving = pin!(server.serve(listener));
-    tokio::select! {
-        ended = &mut serving => return ended.context("cannot go on serving"),
-        _ = signals.next() => {}
-    }
+    /// Serve with so many threads that share nothing, in place of a common pool; 0 is one for each core
+    #[arg(long, value_name = "N")]
+    workers: Option<usize>,
 
-    eprintln!("Stopping: requests under way have {} s. Press Ctrl-C again to stop at once.", GRACE.as_secs());
-    let stopping = async { tokio::join!(server.shutdown(GRACE), serving) };
-    let (report, ended) = tokio::select! {
-        stopped = stopping => stopped,
-        again = signals.next() => std::process::exit(again.exit_code()),
-    };
-    eprintln!("{}", summary(&report));
-    match ended {
-        Err(error) if error.kind() != ErrorKind::ServerClosed => Err(error.into()),
-        _ => Ok(()),
-    }
+    /// The most connections at a time; others wait. 0 is no limit
+    #[arg(long, value_name = "N", default_value_t = 0)]
+    max_connections: usize,
+
+    /// How each request is logged
+    #[arg(long, value_name = "FORM", value_enum, default_value_t = access_log::Form::Short)]
+    access_log: access_log::Form,
+
+    #[command(flatten)]
+    tls: TlsArguments,
+
+    #[command(flatten)]
+    site: SiteArguments,
 }
 
 /// Not resolved any further than to where it begins: a link that is swapped while the command
@@ -81,48 +81,186 @@ fn directory(path: PathBuf) -> Result<PathBuf, String> {
     }
 }
 
-fn address(text: &str) -> Result<String, &'static str> {
-    let is_bracketed = |host: &str| host.starts_with('[') && host.ends_with(']');
-    match text.rsplit_once(':') {
-        Some((host, port)) if port.parse::<u16>().is_err() || host.is_empty() => Err(ADDRESS_FORMS),
-        Some((host, _)) if host.contains(':') && !is_bracketed(host) => Err(ADDRESS_FORMS),
-        Some(_) => Ok(text.to_owned()),
-        None => Err(ADDRESS_FORMS),
+/// Serves until a signal ends it.
+pub(crate) fn run(arguments: &Arguments) -> anyhow::Result<()> {
+    let runtime = match arguments.workers {
+        Some(_) => one_thread(),
+        None => Builder::new_multi_thread().enable_all().build(),
+    };
+    runtime.context("cannot start")?.block_on(serve(arguments))
+}
+
+fn one_thread() -> io::Result<Runtime> {
+    Builder::new_current_thread().enable_all().build()
+}
+
+async fn serve(arguments: &Arguments) -> anyhow::Result<()> {
+    // Before the addresses are told: whoever reads them may send a signal at once.
+    let mut signals = StopSignals::new().context("cannot listen for signals")?;
+    let workers = match arguments.workers {
+        Some(0) => thread::available_parallelism().map_or(1, usize::from),
+        Some(count) => count,
+        None => 1,
+    };
+    let mut bound = Vec::new();
+    for address in arguments.addresses() {
+        bound.push(Bound::new(&address, workers).await?);
+    }
+    let server = arguments.server()?;
+    let addresses = arguments.addresses().iter().map(Address::to_string).collect::<Vec<_>>();
+    let tls = arguments.tls.load(&addresses)?;
+    announce(arguments, if tls.is_some() { "https" } else { "http" }, &bound)?;
+    let mut serving = Serving::begin(&server, tls.as_ref(), arguments.workers.map(|_| workers), &mut bound)?;
+    tokio::select! {
+        ended = serving.ended() => return ended.context("cannot go on serving"),
+        _ = signals.next() => {}
+    }
+
+    eprintln!("Stopping: requests under way have {} s. Press Ctrl-C again to stop at once.", GRACE.as_secs());
+    let report = tokio::select! {
+        report = server.shutdown(GRACE) => report,
+        again = signals.next() => {
+            // Their files are removed, which `exit` would not do.
+            drop(bound);
+            std::process::exit(again.exit_code());
+        }
+    };
+    eprintln!("{}", summary(&report));
+    serving.end()
+}
+
+impl Arguments {
+    fn addresses(&self) -> Vec<Address> {
+        match self.public {
+            Some(port) => vec![Address::Tcp(format!("0.0.0.0:{port}"))],
+            None => self.address.clone(),
+        }
+    }
+
+    fn server(&self) -> anyhow::Result<Server> {
+        let form = self.access_log;
+        let mut server = Server::new(self.site.handler(&self.directory)?);
+        server.max_connections = self.max_connections;
+        server.on_request = Some(Arc::new(move |record| access_log::log(record, form)));
+        server.on_event = Some(Arc::new(|event| {
+            if event.is_own_fault() && !is_peer_s_leaving(event) {
+                // As for the access log: whether anybody can read it is not our concern.
+                let _ = writeln!(io::stderr(), "nethttp: {event}");
+            }
+        }));
+        Ok(server)
     }
 }
 
-const ADDRESS_FORMS: &str = "write an address and a port, such as 127.0.0.1:8000, localhost:8000 or [::1]:8000";
-
-/// One line that says what to change.
-fn cannot_listen(address: &str, error: io::Error) -> anyhow::Error {
-    let host = address.rsplit_once(':').map_or(address, |(host, _)| host);
-    match error.kind() {
-        io::ErrorKind::AddrInUse => {
-            anyhow!("{address} is taken: choose another port with -a {host}:PORT, or any free one with -a {host}:0")
-        }
-        io::ErrorKind::PermissionDenied => {
-            anyhow!("{address} needs privileges: choose a port from 1024 upwards, such as -a {host}:8000")
-        }
-        io::ErrorKind::AddrNotAvailable => {
-            anyhow!("{address} is no address of this machine: choose one with -a, such as -a 127.0.0.1:8000")
-        }
-        _ => anyhow::Error::from(error).context(format!("cannot listen on {address}")),
-    }
+/// Whether all that happened is that a client left before it had its answer: the log has a line of it.
+fn is_peer_s_leaving(event: &ServerEvent) -> bool {
+    matches!(event, ServerEvent::HandlerFailed { error, .. } if error.phase() == Some(Phase::Write))
 }
 
-fn announce(arguments: &Arguments, mut local: SocketAddr) -> io::Result<()> {
-    if local.ip().is_unspecified() {
-        // No address that a browser could be sent to.
-        local.set_ip(if local.is_ipv4() { [127, 0, 0, 1].into() } else { std::net::Ipv6Addr::LOCALHOST.into() });
-    }
+/// One line for each URL.
+fn announce(arguments: &Arguments, scheme: &str, bound: &[Bound]) -> io::Result<()> {
+    let path = arguments.site.path();
+    let mut urls = bound.iter().flat_map(|bound| bound.urls(scheme, &path));
     let mut out = io::stdout().lock();
-    writeln!(out, "Serving {} on http://{local}/", arguments.directory.display())?;
+    if let Some(first) = urls.next() {
+        writeln!(out, "Serving {} on {first}", arguments.directory.display())?;
+    }
+    for url in urls {
+        writeln!(out, "and on {url}")?;
+    }
     writeln!(out, "Press Ctrl-C to stop.")
+}
+
+/// What serves, wherever it runs.
+struct Serving {
+    results: mpsc::UnboundedReceiver<nethttp::Result<()>>,
+    over: watch::Sender<bool>,
+    threads: Vec<thread::JoinHandle<()>>,
+}
+
+impl Serving {
+    /// Serves on this runtime, or with a thread for each worker.
+    fn begin(
+        server: &Server,
+        tls: Option<&TlsServerConfig>,
+        workers: Option<usize>,
+        bound: &mut [Bound],
+    ) -> anyhow::Result<Serving> {
+        let (told, results) = mpsc::unbounded_channel();
+        let (over, is_over) = watch::channel(false);
+        let mut threads = Vec::new();
+        let Some(count) = workers else {
+            for socket in bound.iter_mut().flat_map(|bound| bound.sockets.drain(..)) {
+                // Ends with the shutdown, or with the command.
+                tokio::spawn(tell(serve_on(server.clone(), tls.cloned(), socket), told.clone()));
+            }
+            return Ok(Serving { results, over, threads });
+        };
+        for _ in 0..count {
+            let sockets: Vec<Listening> = bound.iter_mut().filter_map(|bound| bound.sockets.pop()).collect();
+            let runtime = one_thread().context("cannot start a worker")?;
+            let (server, tls, told, mut is_over) = (server.clone(), tls.cloned(), told.clone(), is_over.clone());
+            threads.push(thread::spawn(move || {
+                runtime.block_on(async {
+                    for socket in sockets {
+                        tokio::spawn(tell(serve_on(server.clone(), tls.clone(), socket), told.clone()));
+                    }
+                    // Connections end with their runtime: they get the time that the shutdown
+                    // gives them. An error says that the command is over without one.
+                    let _ = is_over.wait_for(|is_over| *is_over).await;
+                });
+            }));
+        }
+        Ok(Serving { results, over, threads })
+    }
+
+    /// Waits until one of the listeners ends by itself, which none should.
+    async fn ended(&mut self) -> nethttp::Result<()> {
+        self.results.recv().await.unwrap_or(Ok(()))
+    }
+
+    /// Lets the workers end, once all connections are.
+    fn end(mut self) -> anyhow::Result<()> {
+        self.over.send_replace(true);
+        for thread in self.threads.drain(..) {
+            // One that has panicked has said so.
+            let _ = thread.join();
+        }
+        while let Ok(result) = self.results.try_recv() {
+            match result {
+                Err(error) if error.kind() != ErrorKind::ServerClosed => return Err(error.into()),
+                _ => {}
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Sends on how it went.
+async fn tell(serving: impl Future<Output = nethttp::Result<()>>, told: mpsc::UnboundedSender<nethttp::Result<()>>) {
+    // Nobody listens any more when the command is over.
+    let _ = told.send(serving.await);
+}
+
+async fn serve_on(server: Server, tls: Option<TlsServerConfig>, socket: Listening) -> nethttp::Result<()> {
+    match socket {
+        Listening::Tcp(listener) => serve_in(server, tls, tokio::net::TcpListener::from_std(listener)?).await,
+        #[cfg(unix)]
+        Listening::Unix(listener) => serve_in(server, tls, tokio::net::UnixListener::from_std(listener)?).await,
+    }
+}
+
+async fn serve_in(server: Server, tls: Option<TlsServerConfig>, listener: impl Listener) -> nethttp::Result<()> {
+    match tls {
+        Some(tls) => server.serve_tls(listener, &tls).await,
+        None => server.serve(listener).await,
+    }
 }
 
 fn summary(report: &ShutdownReport) -> String {
     match report.cut {
         0 => "Stopped.".to_owned(),
+        1 => "Stopped; 1 request was cut.".to_owned(),
         cut => format!("Stopped; {cut} requests were cut."),
     }
 }

@@ -48,8 +48,8 @@ pub struct Client {
     /// Keeps cookies: asked before each request, told of each response. Default: none; then only
     /// cookies that a request has itself are sent.
     pub jar: Option<Arc<dyn CookieJar>>,
-    /// The most redirects that are followed; one more is an error. Default: 10. 0: none is
-    /// followed, and the response that redirects is the answer.
+    /// The most redirects that are followed; one more is an error. Default: 9, for ten requests in
+    /// all, as in Go. 0: none is followed, and the response that redirects is the answer.
     pub max_redirects: usize,
     /// Asked before each redirect, with the request that is about to be sent, which it may
     /// change, and the responses that led to it, oldest first (Go's `CheckRedirect`).
@@ -77,7 +77,7 @@ pub enum RedirectChoice {
 static DEFAULT: LazyLock<Client> = LazyLock::new(|| Client {
     transport: Arc::new(Transport::new()),
     jar: None,
-    max_redirects: 10,
+    max_redirects: 9,
     check_redirect: None,
     sensitive_headers: Vec::new(),
     timeout: Duration::ZERO,
@@ -142,8 +142,7 @@ impl Client {
         url: impl IntoUrl,
         values: impl IntoIterator<Item = (N, V)>,
     ) -> Result<Response> {
-        let content = form_urlencoded::Serializer::new(String::new()).extend_pairs(values).finish();
-        self.post(url, "application/x-www-form-urlencoded", content).await
+        self.send(Request::post(url, Body::empty())?.with_form(values)).await
     }
 
     /// Sends a request, follows redirects, and answers with the last response, whatever its
@@ -175,7 +174,7 @@ impl Client {
             Ok(Err(error)) => Err(error),
             Err(_) => {
                 let error = Error::over_limit(progress.phase(), "timeout", length).with_sent(progress.sent());
-                Err(error.with_request(&request.method, || without_credentials(&request.uri)))
+                Err(about(error, &request))
             }
         }
     }
@@ -334,7 +333,7 @@ impl Trail {
 }
 
 fn about(error: Error, request: &Request) -> Error {
-    error.with_request(&request.method, || without_credentials(&request.uri))
+    error.of_gateway().with_request(&request.method, || without_credentials(&request.uri))
 }
 
 /// Cookies are for the host that is asked for, not for the one that is connected to (Go 1.26).

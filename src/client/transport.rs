@@ -291,11 +291,11 @@ impl Transport {
             let connection = connection.map_err(|error| error.with_sent(Sent::No))?;
             let asked = plan.asked(request, self.machinery().head_limits, tracer.clone(), clock.clone());
             let outbound = Outbound { request, plan: &plan, body, asked, user_agent: &self.user_agent };
-            let failed = match send(connection, outbound).await {
+            let mut failed = match send(connection, outbound).await {
                 Ok(response) => return Ok(decoded(response, &plan)),
                 Err(failed) => failed,
             };
-            let Some(again) = body_again(request, &failed, retried)? else {
+            let Some(again) = body_again(request, &mut failed, retried)? else {
                 return Err(failed.error.with_sent(failed.sent));
             };
             body = again;
@@ -363,10 +363,13 @@ async fn send(lease: Lease<Key, Connection>, mut outbound: Outbound<'_>) -> Resu
 
 /// The body to send once more, where the request may be sent once more: nothing of it has left,
 /// or the connection was dead already and doing it twice is doing it once.
-fn body_again(request: &Request, failed: &Failed, retried: bool) -> Result<Option<Body>> {
+fn body_again(request: &Request, failed: &mut Failed, retried: bool) -> Result<Option<Body>> {
     let may = failed.sent == Sent::No || (failed.stale && is_idempotent(request));
     if retried || !may || failed.error.is_timeout() {
         return Ok(None);
+    }
+    if let Some(unread) = failed.unread.take() {
+        return Ok(Some(unread));
     }
     request.body.try_clone().map_err(|error| error.with_sent(failed.sent))
 }
@@ -375,13 +378,13 @@ fn body_again(request: &Request, failed: &Failed, retried: bool) -> Result<Optio
 fn decoded(mut response: Response, plan: &Plan) -> Response {
     let Some(asked) = plan.accept_encoding else { return response };
     let mut codings = response.header.values_bytes("Content-Encoding");
-    let decoder = match (codings.next(), codings.next()) {
+    let coding = match (codings.next(), codings.next()) {
         (Some(coding), None) => coding::decoder_for(coding, asked.as_bytes()),
         _ => None,
     };
     drop(codings);
-    if let Some(decoder) = decoder {
-        response.body = coding::decoded(std::mem::take(&mut response.body), decoder);
+    if let Some(coding) = coding.filter(|_| !response.body.is_empty()) {
+        response.body = coding::decoded(std::mem::take(&mut response.body), coding);
         response.header.del("Content-Encoding");
         response.header.del("Content-Length");
         response.content_length = None;

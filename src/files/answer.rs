@@ -1,28 +1,39 @@
 //! The answer about content that is there: its head, and its bytes chunk by chunk.
 
 use std::borrow::Cow;
+use std::fs::File;
 use std::time::SystemTime;
 
 use bytes::Bytes;
 use http::StatusCode;
 
 use super::condition::{Asked, Selection, Validators};
+use super::gzip::OnTheFly;
 use super::parts::{Parts, boundary, content_range};
 use super::range::ByteRange;
 use crate::error::Result;
 use crate::message::format_time;
 use crate::server::ResponseWriter;
 
-/// How much of the content is read in one go.
-pub(super) const CHUNK_BYTES: u64 = 256 * 1024;
+/// The most that is read in one go, and so held while the client takes it. Small enough to be still
+/// in the processor's cache when it is sent.
+pub(super) const CHUNK_BYTES: u64 = 64 * 1024;
+/// What is longer than a chunk begins with less: it leaves with the head, and the rest mostly without
+/// being read.
+const BEGINNING_BYTES: u64 = 4 * 1024;
+/// The most that the system is asked to send at a time.
+const WINDOW_BYTES: u64 = 1024 * 1024;
 
 /// Where the content comes from.
 pub(super) trait Source: Send {
-    /// Begins to read this much from there, beside what is written meanwhile, where it can.
-    fn begin(&mut self, range: ByteRange);
+    /// Reads from the beginning of this range, which is not empty: all of it, or at least a byte.
+    fn read(&mut self, range: ByteRange) -> impl Future<Output = Result<Bytes>> + Send;
 
-    /// What was begun: all of it, or an error.
-    fn finish(&mut self) -> impl Future<Output = Result<Bytes>> + Send;
+    /// The file of the system that this range is part of, if the system has it in memory.
+    fn in_memory(&self, range: ByteRange) -> Option<&File> {
+        let _ = range;
+        None
+    }
 }
 
 /// What the head says of the content.
@@ -34,6 +45,8 @@ pub(super) struct Representation {
     pub(super) content_type: Option<Cow<'static, str>>,
     /// The coding that it is stored in.
     pub(super) encoding: Option<&'static str>,
+    /// The coding to make of it while it is sent, where it is worth it.
+    pub(super) on_the_fly: Option<OnTheFly>,
 }
 
 /// Answers with what was selected of the content.
@@ -46,6 +59,10 @@ pub(super) async fn answer(
 ) -> Result<()> {
     let whole = ByteRange { start: 0, length: representation.size };
     set_validators(w, &representation.validators);
+    let on_the_fly = worth_encoding(w, representation, selection);
+    if on_the_fly.is_some() {
+        weaken_tag(w);
+    }
     let parts = match selection {
         Selection::NotModified => return not_modified(w),
         Selection::PreconditionFailed => return precondition_failed(w),
@@ -57,6 +74,9 @@ pub(super) async fn answer(
         Selection::Parts(_) => StatusCode::PARTIAL_CONTENT,
         _ => representation.status,
     };
+    if let Some(on_the_fly) = on_the_fly.filter(|_| *selection == Selection::Whole) {
+        return send_encoded(w, asked, representation, on_the_fly, source).await;
+    }
     // Whoever has set a coding may be about to encode what is written here: its length is theirs
     // to tell (Go's rule). A part is one of what is stored.
     if status == StatusCode::PARTIAL_CONTENT || !w.header().contains("Content-Encoding") {
@@ -149,54 +169,112 @@ fn select_parts(w: &mut ResponseWriter, representation: &Representation, ranges:
     parts
 }
 
-/// Writes the parts. One chunk is read ahead while another one is written, so an answer holds two
-/// at most, however long the content and however slow the client.
+/// Writes the parts. One chunk is held at most, however long the content and however slow the
+/// client: the next one is read when the socket has taken it, and what the socket holds keeps the
+/// client busy meanwhile.
 async fn send(w: &mut ResponseWriter, parts: &Parts, source: &mut impl Source) -> Result<()> {
-    let mut reads = parts.pieces.iter().flat_map(|piece| chunks(piece.range));
-    if let Some(first) = reads.next() {
-        source.begin(first);
-    }
     for piece in &parts.pieces {
         if !piece.before.is_empty() {
             w.write_bytes(piece.before.clone()).await?;
         }
-        for _ in chunks(piece.range) {
-            let chunk = source.finish().await?;
-            if let Some(next) = reads.next() {
-                source.begin(next);
-            }
-            w.write_bytes(chunk).await?;
+        let beginning = source.read(first_chunk(piece.range)).await?;
+        let mut rest = piece.range.after(beginning.len() as u64);
+        w.write_bytes(beginning).await?;
+        let by_the_system = rest.length >= CHUNK_BYTES && w.sends_files();
+        while rest.length > 0 {
+            let window = rest.first(WINDOW_BYTES);
+            let in_memory = if by_the_system { source.in_memory(window) } else { None };
+            let sent = match in_memory {
+                Some(file) => {
+                    w.send_file(file, window.start, window.length).await?;
+                    window.length
+                }
+                None => {
+                    let chunk = source.read(rest.first(CHUNK_BYTES)).await?;
+                    let length = chunk.len() as u64;
+                    w.write_bytes(chunk).await?;
+                    length
+                }
+            };
+            rest = rest.after(sent);
         }
     }
     if parts.end.is_empty() { Ok(()) } else { w.write_bytes(parts.end.clone()).await }
 }
 
-/// The range in pieces of one read each.
-fn chunks(range: ByteRange) -> impl Iterator<Item = ByteRange> {
-    let mut rest = range;
-    std::iter::from_fn(move || {
-        let length = rest.length.min(CHUNK_BYTES);
-        let chunk = ByteRange { start: rest.start, length };
-        rest = ByteRange { start: rest.start.saturating_add(length), length: rest.length.saturating_sub(length) };
-        (length > 0).then_some(chunk)
-    })
+/// Whether what was selected goes out encoded, or would if it did: what says that a copy is still
+/// good names the copy.
+fn worth_encoding(w: &mut ResponseWriter, representation: &Representation, selection: &Selection) -> Option<OnTheFly> {
+    let set = w.header().get("Content-Type").map(ToOwned::to_owned);
+    let content_type = set.as_deref().or(representation.content_type.as_deref());
+    let is_worth_it = match selection {
+        Selection::Whole | Selection::NotModified => representation.size >= WORTH_ENCODING_BYTES,
+        _ => false,
+    };
+    // Of a copy that is still good nobody has looked at the content.
+    let shrinks = content_type.map_or(*selection == Selection::NotModified, shrinks);
+    representation.on_the_fly.filter(|_| is_worth_it && shrinks)
 }
 
-/// The first chunk of the range.
-pub(super) fn first_chunk(range: ByteRange) -> ByteRange {
-    ByteRange { start: range.start, length: range.length.min(CHUNK_BYTES) }
-}
+/// Below this, the head is most of the answer.
+const WORTH_ENCODING_BYTES: u64 = 1024;
 
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_range_is_read_in_chunks_that_meet_and_end_with_it() {
-        let range = ByteRange { start: 7, length: 2 * CHUNK_BYTES + 1 };
-        let read: Vec<_> = chunks(range).map(|chunk| (chunk.start, chunk.length)).collect();
-        assert_eq!(read, [(7, CHUNK_BYTES), (7 + CHUNK_BYTES, CHUNK_BYTES), (7 + 2 * CHUNK_BYTES, 1)]);
-        assert_eq!(chunks(range).next(), Some(first_chunk(range)));
-        assert_eq!(chunks(ByteRange { start: 7, length: 0 }).next(), None);
+/// Whether content of this type is text, or as good as that.
+fn shrinks(content_type: &str) -> bool {
+    let essence = content_type.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
+    let (kind, subtype) = essence.split_once('/').unwrap_or_default();
+    match (kind, subtype) {
+        // RFC 9110 §8.4 has nothing against it, but streams of events must not wait in an encoder.
+        ("text", subtype) => subtype != "event-stream",
+        (_, "json" | "javascript" | "xml" | "wasm" | "rtf" | "sql" | "toml" | "yaml" | "x-ndjson")
+        | ("image", "bmp" | "vnd.microsoft.icon")
+        | ("font", "ttf" | "otf")
+        | ("application", "vnd.ms-fontobject") => true,
+        (_, subtype) => subtype.ends_with("+json") || subtype.ends_with("+xml"),
     }
+}
+
+/// RFC 9110 §8.8.3.3: other bytes need another tag, unless it is one that promises less.
+fn weaken_tag(w: &mut ResponseWriter) {
+    if let Some(tag) = w.header().get_bytes("ETag").filter(|tag| !tag.starts_with(b"W/")) {
+        let weak = [b"W/", tag].concat();
+        w.header().set("ETag", weak);
+    }
+}
+
+/// Sends all of the content, encoded. How long that is, nobody knows before.
+async fn send_encoded(
+    w: &mut ResponseWriter,
+    asked: Asked,
+    representation: &Representation,
+    on_the_fly: OnTheFly,
+    source: &mut impl Source,
+) -> Result<()> {
+    set_content(w, representation);
+    w.header().del("Accept-Ranges");
+    w.header().del("Content-Length");
+    w.header().set("Content-Encoding", on_the_fly.name());
+    w.write_header(representation.status);
+    if asked == Asked::Head {
+        return Ok(());
+    }
+    let mut encoder = on_the_fly.encoder();
+    let mut rest = ByteRange { start: 0, length: representation.size };
+    let mut chunk = source.read(first_chunk(rest)).await?;
+    loop {
+        rest = rest.after(chunk.len() as u64);
+        let encoded = encoder.encode(chunk).await?;
+        if !encoded.is_empty() {
+            w.write_bytes(encoded).await?;
+        }
+        if rest.length == 0 {
+            return w.write_bytes(encoder.finish()?).await;
+        }
+        chunk = source.read(rest.first(CHUNK_BYTES)).await?;
+    }
+}
+
+/// The beginning of the range, as it is read before anything is sent.
+pub(super) fn first_chunk(range: ByteRange) -> ByteRange {
+    if range.length <= CHUNK_BYTES { range } else { range.first(BEGINNING_BYTES) }
 }

@@ -38,7 +38,7 @@ pub(super) const SNIFFED_BYTES: u64 = 512;
 /// Where `Content-Encoding` was set before, the whole is sent without `Content-Length`, so that
 /// middleware can encode it (Go's rule).
 ///
-/// At most 256 KiB are read at a time.
+/// At most 64 KiB are read at a time, and held.
 ///
 /// # Errors
 /// Those of the content, when it cannot be read or has become shorter (an answer that was begun
@@ -65,13 +65,13 @@ pub async fn serve_content(
     mut content: impl AsyncRead + AsyncSeek + Send + Unpin,
 ) -> Result<()> {
     let size = content.seek(SeekFrom::End(0)).await?;
-    let mut source = Seekable { content, at: size, asked: ByteRange { start: 0, length: 0 } };
+    let mut source = Seekable { content, at: size };
     let content_type = match name.as_ref().file_name().and_then(type_by_extension) {
         Some(by_extension) => Some(by_extension),
         None if w.header().contains("Content-Type") => None,
         None => {
-            source.begin(ByteRange { start: 0, length: size.min(SNIFFED_BYTES) });
-            Some(detect_content_type(&source.finish().await?))
+            let beginning = source.read(ByteRange { start: 0, length: size.min(SNIFFED_BYTES) }).await?;
+            Some(detect_content_type(&beginning))
         }
     };
     let validators = Validators {
@@ -81,7 +81,8 @@ pub async fn serve_content(
     let conditions = Conditions::of(r);
     let selection = conditions.select(&validators, size);
     let content_type = content_type.map(Into::into);
-    let representation = Representation { status: StatusCode::OK, size, validators, content_type, encoding: None };
+    let representation =
+        Representation { status: StatusCode::OK, size, validators, content_type, encoding: None, on_the_fly: None };
     answer(w, conditions.method, &representation, &selection, &mut source).await
 }
 
@@ -90,16 +91,11 @@ struct Seekable<R> {
     content: R,
     /// That place.
     at: u64,
-    asked: ByteRange,
 }
 
 impl<R: AsyncRead + AsyncSeek + Send + Unpin> Source for Seekable<R> {
-    fn begin(&mut self, range: ByteRange) {
-        self.asked = range;
-    }
-
-    async fn finish(&mut self) -> Result<Bytes> {
-        let ByteRange { start, length } = self.asked;
+    async fn read(&mut self, range: ByteRange) -> Result<Bytes> {
+        let ByteRange { start, length } = range;
         if self.at != start {
             self.content.seek(SeekFrom::Start(start)).await?;
         }

@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 
-use super::file_system::{Access, DirEntry, File, FileInfo, FileKind, FileSystem};
+use super::file_system::{DirEntry, File, FileInfo, FileKind, FileSystem};
 
 /// A tree of files that are in the program, as [`include_bytes!`] puts them there.
 ///
@@ -60,8 +60,8 @@ impl FileSystem for EmbeddedFiles {
         Ok(Arc::new(Embedded::Directory(entries(self.below(name)))))
     }
 
-    fn access(&self) -> Access {
-        Access::Immediate
+    fn try_open(&self, name: &Path) -> io::Result<Arc<dyn File>> {
+        self.open(name)
     }
 }
 
@@ -102,6 +102,10 @@ impl File for Embedded {
         let Embedded::File(content) = self else { return Err(io::ErrorKind::IsADirectory.into()) };
         let rest = usize::try_from(offset).ok().and_then(|offset| content.get(offset..)).unwrap_or_default();
         Ok(Bytes::from_static(rest.get(..length).unwrap_or(rest)))
+    }
+
+    fn try_read_at(&self, offset: u64, length: usize) -> io::Result<Bytes> {
+        self.read_at(offset, length)
     }
 
     fn read_dir(&self) -> io::Result<Vec<DirEntry>> {

@@ -11,8 +11,8 @@ use bytes::Bytes;
 /// A tree of files (Go's `FileSystem`).
 ///
 /// [`Dir`](crate::Dir) is one on the disk, [`EmbeddedFiles`](crate::EmbeddedFiles) one in the
-/// program. Its calls may block: they are made where that harms nobody, unless
-/// [`access`](Self::access) says that they do not.
+/// program. Its calls may block: they are made on threads where that harms nobody, unless
+/// [`try_open`](Self::try_open) says that there is nothing to wait for.
 pub trait FileSystem: Send + Sync + 'static {
     /// Opens a file or a directory for reading.
     ///
@@ -26,25 +26,24 @@ pub trait FileSystem: Send + Sync + 'static {
     /// and all else 500. No text reaches the client.
     fn open(&self, name: &Path) -> io::Result<Arc<dyn File>>;
 
-    /// Whether a call may have to wait. As long as nothing else is said, it may.
-    fn access(&self) -> Access {
-        Access::Blocking
+    /// As [`open`](Self::open), where that can be done without waiting for a disk or a peer. It is
+    /// called first, and on a thread that must not wait; the hop to one that may costs more than
+    /// to open and read a small file that is in memory anyway.
+    ///
+    /// # Errors
+    /// [`WouldBlock`](io::ErrorKind::WouldBlock), and then `open` is called where it may wait. That
+    /// is also what it does unless it is written.
+    fn try_open(&self, name: &Path) -> io::Result<Arc<dyn File>> {
+        let _ = name;
+        Err(io::ErrorKind::WouldBlock.into())
     }
-}
-
-/// Whether the calls of a [`FileSystem`] and its files may have to wait.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Access {
-    /// For a disk or a peer: they are made on threads of their own.
-    Blocking,
-    /// All is in memory: they are made where they stand.
-    Immediate,
 }
 
 /// What was opened (Go's `File`): a file, a directory, or something else. It is closed when it is
 /// dropped.
 pub trait File: Send + Sync {
-    /// What is known of it, as it is now.
+    /// What is known of it, as it is now. Does not wait for what
+    /// [`try_open`](FileSystem::try_open) has opened.
     ///
     /// # Errors
     /// As [`FileSystem::open`].
@@ -55,6 +54,24 @@ pub trait File: Send + Sync {
     /// # Errors
     /// Those of the system; any of them ends the answer.
     fn read_at(&self, offset: u64, length: usize) -> io::Result<Bytes>;
+
+    /// As [`read_at`](Self::read_at), as much of it as can be had without waiting: fewer bytes,
+    /// but not none, where the rest would take longer.
+    ///
+    /// # Errors
+    /// [`WouldBlock`](io::ErrorKind::WouldBlock), and then `read_at` is called where it may wait.
+    /// That is also what it does unless it is written.
+    fn try_read_at(&self, offset: u64, length: usize) -> io::Result<Bytes> {
+        let _ = (offset, length);
+        Err(io::ErrorKind::WouldBlock.into())
+    }
+
+    /// The file of the system that has this content, from its first byte on. On Linux, what of it
+    /// is in memory anyway goes from there to a TCP connection (`sendfile`), without passing
+    /// through the program. There is none unless this is written.
+    fn system_file(&self) -> Option<&std::fs::File> {
+        None
+    }
 
     /// What the directory contains, in any order. What went away meanwhile, and what could not be
     /// opened, is left out.

@@ -4,7 +4,7 @@ use std::ffi::OsString;
 use std::fmt::{self, Display, Write as _};
 use std::io;
 use std::path::Path;
-use std::time::SystemTime;
+use std::time::{SystemTime, UNIX_EPOCH};
 
 use super::file_system::{DirEntry, File, FileKind};
 use super::path::{Hidden, encode_name, is_servable};
@@ -23,6 +23,7 @@ pub(super) struct Listing {
 pub(super) struct Entry {
     name: OsString,
     content: Content,
+    modified: Option<SystemTime>,
 }
 
 #[derive(Debug, PartialEq, Eq)]
@@ -36,10 +37,9 @@ pub(super) fn read(directory: &dyn File, hidden: Hidden) -> io::Result<Listing> 
     let mut last = directory.info()?.modified;
     let mut entries = Vec::new();
     for found in directory.read_dir()? {
-        let time = found.info.modified;
         if let Some(entry) = servable(found, hidden) {
+            last = last.max(entry.modified);
             entries.push(entry);
-            last = last.max(time);
         }
     }
     entries.sort_unstable_by(|a, b| a.sort_key().cmp(&b.sort_key()));
@@ -52,7 +52,8 @@ fn servable(found: DirEntry, hidden: Hidden) -> Option<Entry> {
         FileKind::File => Content::File { length: found.info.length },
         FileKind::Other => return None,
     };
-    is_servable(found.name.as_encoded_bytes(), hidden).then_some(Entry { name: found.name, content })
+    let is_servable = is_servable(found.name.as_encoded_bytes(), hidden);
+    is_servable.then_some(Entry { name: found.name, content, modified: found.info.modified })
 }
 
 impl Entry {
@@ -63,7 +64,7 @@ impl Entry {
 
 /// The page of the directory that lies at `relative` below the root.
 pub(super) fn render(relative: &Path, entries: &[Entry]) -> String {
-    let mut page = String::with_capacity(1024 + entries.len() * 128);
+    let mut page = String::with_capacity(3072 + entries.len() * 256);
     // A string takes whatever is written to it.
     write_page(&mut page, relative, entries).expect("writing to a string does not fail");
     page
@@ -71,41 +72,98 @@ pub(super) fn render(relative: &Path, entries: &[Entry]) -> String {
 
 fn write_page(page: &mut String, relative: &Path, entries: &[Entry]) -> fmt::Result {
     let title = title(relative);
-    let title = EscapeHtml(&title);
     write!(
         page,
         "<!DOCTYPE html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n\
          <meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\n\
-         <title>{title}</title>\n<style>\n{STYLE}</style>\n</head>\n<body>\n<h1>{title}</h1>\n<table>\n"
+         <title>{}</title>\n<style>\n{STYLE}</style>\n</head>\n<body>\n<main>\n<h1>",
+        EscapeHtml(&title)
+    )?;
+    write_way(page, relative)?;
+    let directories = entries.iter().filter(|entry| entry.content == Content::Directory).count();
+    let counted = Counted { directories, files: entries.len() - directories };
+    write!(
+        page,
+        "</h1>\n<p>{counted}</p>\n<table>\n<thead><tr><th scope=\"col\">Name</th>\
+         <th scope=\"col\">Size</th><th scope=\"col\">Changed (UTC)</th></tr></thead>\n<tbody>\n"
     )?;
     if !relative.as_os_str().is_empty() {
-        page.push_str("<tr><td><a href=\"../\">../</a></td><td></td></tr>\n");
+        page.push_str("<tr class=\"d\"><td><a href=\"../\">../</a></td><td></td><td></td></tr>\n");
     }
     for entry in entries {
         write_row(page, entry)?;
     }
-    page.push_str("</table>\n</body>\n</html>\n");
+    page.push_str("</tbody>\n</table>\n</main>\n</body>\n</html>\n");
     Ok(())
 }
 
+/// What a browser may do with the page: show it, with the style that stands in it, and nothing else.
+/// The names on it are escaped; this holds should that fail. A style that changes has another digest,
+/// which a test of the command finds out.
+pub(super) const POLICY: &str =
+    "default-src 'none'; img-src 'self'; style-src 'sha256-yJe16CTO1fx76C9wlDO9clobh1GCw5E1+eUct0VpiI8='";
+
+/// Colours are the system's, light or dark. On a narrow screen size and time stand below the name.
 const STYLE: &str = "\
-:root { color-scheme: light dark; }
-body { font: 1rem/1.6 system-ui, sans-serif; max-width: 60rem; margin: 0 auto; padding: 1rem; }
-h1 { font-size: 1.25rem; overflow-wrap: anywhere; }
+:root { color-scheme: light dark; --line: #8883; --over: #8881; --link: light-dark(#0b57d0, #8ab4f8); }
+body { font: 1rem/1.5 system-ui, sans-serif; margin: 0; }
+main { max-width: 60rem; margin: 0 auto; padding: 1.5rem 1rem 3rem; }
+h1 { font-size: 1.375rem; font-weight: 600; margin: 0; padding: 0 0.5rem; overflow-wrap: anywhere; }
+p, th, td + td { color: color-mix(in srgb, currentColor 65%, transparent); font-size: 0.875rem; }
+p { margin: 0.25rem 0 1.25rem; padding: 0 0.5rem; }
+a { color: var(--link); text-decoration: none; }
+a:hover, a:focus-visible { text-decoration: underline; }
 table { border-collapse: collapse; width: 100%; }
-td { border-top: 1px solid #8884; padding: 0.25rem 0; overflow-wrap: anywhere; }
-td + td { text-align: right; white-space: nowrap; padding-left: 1rem; }
+th { font-weight: 500; text-align: left; }
+th, td { border-bottom: 1px solid var(--line); padding: 0.4rem 0.5rem; }
+th + th, td + td { text-align: right; white-space: nowrap; font-variant-numeric: tabular-nums; }
+td:first-child { overflow-wrap: anywhere; }
+td:first-child a { display: block; }
+.d a { font-weight: 600; }
+tbody tr:hover { background: var(--over); }
+@media (max-width: 36rem) {
+thead { display: none; }
+tr { display: flex; flex-wrap: wrap; column-gap: 1rem; border-bottom: 1px solid var(--line); padding: 0.4rem 0; }
+td { border: 0; padding: 0 0.5rem; }
+td + td + td { padding-left: 0; }
+td:empty + td { padding-left: 0.5rem; }
+td:first-child { flex: 0 0 100%; box-sizing: border-box; }
+td:empty { display: none; }
+}
 ";
+
+/// The path as links to each of its directories. They are relative: a prefix may have been taken
+/// off the path that the client knows.
+fn write_way(page: &mut String, relative: &Path) -> fmt::Result {
+    let depth = relative.iter().count();
+    if depth == 0 {
+        return page.write_str("/");
+    }
+    write!(page, "<a href=\"{}\">/</a>", "../".repeat(depth))?;
+    for (at, name) in relative.iter().enumerate() {
+        let name = name.to_string_lossy();
+        let name = EscapeHtml(&name);
+        match depth - at - 1 {
+            0 => write!(page, "{name}/")?,
+            up => write!(page, "<a href=\"{}\">{name}/</a>", "../".repeat(up))?,
+        }
+    }
+    Ok(())
+}
 
 fn write_row(page: &mut String, entry: &Entry) -> fmt::Result {
     let link = encode_name(&entry.name);
     let name = entry.name.to_string_lossy();
     let name = EscapeHtml(&name);
     match entry.content {
-        Content::Directory => writeln!(page, "<tr><td><a href=\"{link}/\">{name}/</a></td><td></td></tr>"),
+        Content::Directory => write!(page, "<tr class=\"d\"><td><a href=\"{link}/\">{name}/</a></td><td></td>")?,
         Content::File { length } => {
-            writeln!(page, "<tr><td><a href=\"{link}\">{name}</a></td><td>{}</td></tr>", Size(length))
+            write!(page, "<tr><td><a href=\"{link}\">{name}</a></td><td>{}</td>", Size(length))?;
         }
+    }
+    match entry.modified {
+        Some(modified) => writeln!(page, "<td>{}</td></tr>", Minute(modified)),
+        None => page.write_str("<td></td></tr>\n"),
     }
 }
 
@@ -117,6 +175,48 @@ fn title(relative: &Path) -> String {
         title.push('/');
     }
     title
+}
+
+/// How much there is.
+struct Counted {
+    directories: usize,
+    files: usize,
+}
+
+impl Display for Counted {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let plural = |count: usize| if count == 1 { "" } else { "s" };
+        match (self.directories, self.files) {
+            (0, 0) => f.write_str("Empty"),
+            (0, files) => write!(f, "{files} file{}", plural(files)),
+            (folders, 0) => write!(f, "{folders} folder{}", plural(folders)),
+            (folders, files) => write!(f, "{folders} folder{}, {files} file{}", plural(folders), plural(files)),
+        }
+    }
+}
+
+/// A time as `2026-01-31 23:59`, in UTC.
+struct Minute(SystemTime);
+
+impl Display for Minute {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let minutes = self.0.duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs() / 60);
+        let (year, month, day) = date_of(minutes / 1440);
+        write!(f, "{year:04}-{month:02}-{day:02} {:02}:{:02}", minutes / 60 % 24, minutes % 60)
+    }
+}
+
+/// Year, month and day of a count of days since 1970-01-01, in the Gregorian calendar.
+fn date_of(days: u64) -> (u64, u64, u64) {
+    // Counted from 0000-03-01, so that the day that some years have more is a year's last.
+    let days = days + 719_468;
+    let (era, day_of_era) = (days / 146_097, days % 146_097);
+    let year_of_era = (day_of_era - day_of_era / 1460 + day_of_era / 36_524 - day_of_era / 146_096) / 365;
+    let day_of_year = day_of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
+    let month_from_march = (5 * day_of_year + 2) / 153;
+    let day = day_of_year - (153 * month_from_march + 2) / 5 + 1;
+    let month = if month_from_march < 10 { month_from_march + 3 } else { month_from_march - 9 };
+    (era * 400 + year_of_era + u64::from(month <= 2), month, day)
 }
 
 /// Text as HTML text, fit for an attribute in either kind of quotes as well.
@@ -163,14 +263,16 @@ impl Display for Size {
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use super::*;
 
     fn directory(name: &str) -> Entry {
-        Entry { name: name.into(), content: Content::Directory }
+        Entry { name: name.into(), content: Content::Directory, modified: None }
     }
 
     fn file(name: &str, length: u64) -> Entry {
-        Entry { name: name.into(), content: Content::File { length } }
+        Entry { name: name.into(), content: Content::File { length }, modified: None }
     }
 
     #[test]
@@ -186,9 +288,11 @@ mod tests {
 
     #[test]
     fn the_title_is_escaped_and_the_way_up_is_shown_below_the_root_only() {
-        let below = render(Path::new("a/<b>"), &[]);
-        assert!(below.contains("<title>/a/&lt;b&gt;/</title>") && below.contains("<h1>/a/&lt;b&gt;/</h1>"));
-        assert!(below.contains("<a href=\"../\">../</a>"));
+        let below = render(Path::new("a/<b>/c"), &[]);
+        assert!(below.contains("<title>/a/&lt;b&gt;/c/</title>"));
+        let way = "<h1><a href=\"../../../\">/</a><a href=\"../../\">a/</a><a href=\"../\">&lt;b&gt;/</a>c/</h1>";
+        assert!(below.contains(way), "{below}");
+        assert!(below.contains("<td><a href=\"../\">../</a></td>"));
         let root = render(Path::new(""), &[]);
         assert!(root.contains("<h1>/</h1>") && !root.contains("../"));
     }
@@ -198,6 +302,38 @@ mod tests {
         let page = render(Path::new(""), &[file("a", 0)]);
         assert!(page.starts_with("<!DOCTYPE html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n"));
         assert!(!page.contains("script"));
+    }
+
+    #[test]
+    fn what_there_is_is_counted() {
+        let said = |entries: &[Entry]| {
+            let page = render(Path::new(""), entries);
+            page.split("<p>").nth(1).and_then(|rest| rest.split("</p>").next()).map(ToOwned::to_owned).unwrap()
+        };
+        assert_eq!(said(&[]), "Empty");
+        assert_eq!(said(&[file("a", 0)]), "1 file");
+        assert_eq!(said(&[directory("a"), directory("b")]), "2 folders");
+        assert_eq!(said(&[directory("a"), file("b", 1), file("c", 1)]), "1 folder, 2 files");
+    }
+
+    #[test]
+    fn a_time_is_shown_to_the_minute_and_none_as_nothing() {
+        let time = UNIX_EPOCH + Duration::from_secs(1_769_903_999);
+        let page = render(Path::new(""), &[Entry { modified: Some(time), ..file("a", 1) }, directory("b")]);
+        assert!(page.contains("<td>1 B</td><td>2026-01-31 23:59</td></tr>"), "{page}");
+        assert!(page.contains("b/</a></td><td></td><td></td></tr>"), "{page}");
+    }
+
+    #[test]
+    fn days_are_those_of_the_dates_of_http() {
+        // Around leap days and centuries, against the writer of `Last-Modified`.
+        const MONTHS: [&str; 12] = ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"];
+        for days in (0..150_000).step_by(29).chain([58, 59, 789, 790, 10_956, 11_016, 11_017, 47_540, 47_541]) {
+            let (year, month, day) = date_of(days);
+            let text = crate::message::format_time(UNIX_EPOCH + Duration::from_secs(days * 86_400));
+            let name = MONTHS[usize::try_from(month).unwrap() - 1];
+            assert!(text.contains(&format!(", {day:02} {name} {year:04} ")), "{text}");
+        }
     }
 
     #[test]

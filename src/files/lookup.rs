@@ -1,8 +1,12 @@
-//! What the file system has for a request: everything that may block, done in one hop.
+//! What the file system has for a request: opened, decided on, and its first chunk read.
+//!
+//! The same code runs twice where it must. First with [`Patience::None`], where the request is
+//! served: what the system has in memory is had without a hop. If anything would have to be waited
+//! for, all of it is done again with [`Patience::Waits`], in one hop to a thread that may block.
 
 use std::ffi::{OsStr, OsString};
 use std::io;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
 use std::time::{SystemTime, UNIX_EPOCH};
 
@@ -15,6 +19,7 @@ use super::content::SNIFFED_BYTES;
 use super::encoding::Encoding;
 use super::etag::tag_of;
 use super::file_system::{File, FileInfo, FileKind, FileSystem};
+use super::gzip::OnTheFly;
 use super::listing;
 use super::mime::type_by_extension;
 use super::path::{Hidden, RequestedPath, Spelling, encode_name};
@@ -34,12 +39,58 @@ pub(super) struct Wanted {
     pub(super) etag: Option<Vec<u8>>,
     /// The codings to look for, the best one first.
     pub(super) encodings: Vec<Encoding>,
+    /// How to encode what has no such sibling and is worth it.
+    pub(super) on_the_fly: Option<OnTheFly>,
     pub(super) hidden: Hidden,
+    pub(super) listings: Listings,
+    /// The name of what stands for the directory it lies in; empty for none.
+    pub(super) index: Arc<str>,
+}
+
+/// What becomes of directories without an index.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Listings {
+    Shown,
+    NotFound,
+}
+
+/// Whether the file system may be waited for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Patience {
+    None,
+    Waits,
+}
+
+impl Patience {
+    fn open(self, file_system: &dyn FileSystem, name: &Path) -> io::Result<Arc<dyn File>> {
+        match self {
+            Patience::None => file_system.try_open(name),
+            Patience::Waits => file_system.open(name),
+        }
+    }
+
+    /// Reads from the beginning of this range, which is not empty: at least a byte, and all of it
+    /// where there is the patience.
+    ///
+    /// # Errors
+    /// Also when the file has less: its length was announced, so what is missing is missed.
+    pub(super) fn read(self, file: &dyn File, range: ByteRange) -> io::Result<Bytes> {
+        let length = usize::try_from(range.length).map_err(io::Error::other)?;
+        let chunk = match self {
+            Patience::None => file.try_read_at(range.start, length)?,
+            Patience::Waits => file.read_at(range.start, length)?,
+        };
+        // What came without patience may be short of what is there; what comes next tells.
+        if chunk.is_empty() || (self == Patience::Waits && chunk.len() != length) {
+            return Err(io::Error::new(io::ErrorKind::UnexpectedEof, "the file became shorter while it was sent"));
+        }
+        Ok(chunk)
+    }
 }
 
 impl Wanted {
     /// What the path names, plainly.
-    pub(super) fn new(file_system: Arc<dyn FileSystem>, path: RequestedPath) -> Wanted {
+    pub(super) fn new(file_system: Arc<dyn FileSystem>, path: RequestedPath, index: Arc<str>) -> Wanted {
         Wanted {
             file_system,
             path,
@@ -47,7 +98,10 @@ impl Wanted {
             conditions: Conditions::default(),
             etag: None,
             encodings: Vec::new(),
+            on_the_fly: None,
             hidden: Hidden::Refused,
+            listings: Listings::Shown,
+            index,
         }
     }
 }
@@ -81,8 +135,8 @@ pub(super) struct FoundFile {
     pub(super) file: Arc<dyn File>,
     pub(super) representation: Representation,
     pub(super) selection: Selection,
-    /// The first chunk of what was selected.
-    pub(super) first: Option<(ByteRange, Bytes)>,
+    /// The first chunk of what was selected, and where it begins.
+    pub(super) first: Option<(u64, Bytes)>,
 }
 
 /// Why there is nothing to serve.
@@ -104,17 +158,32 @@ impl From<io::Error> for Absence {
     }
 }
 
-/// Finds what is wanted. May block.
-pub(super) fn look_up(wanted: &Wanted) -> Result<Found, Absence> {
+/// Finds what is wanted. `None` where it would have to be waited for.
+pub(super) fn try_look_up(wanted: &Wanted) -> Option<Result<Found, Absence>> {
+    settled(look_up(wanted, Patience::None))
+}
+
+/// `None` where the file system would have to be waited for.
+pub(super) fn settled<T>(found: Result<T, Absence>) -> Option<Result<T, Absence>> {
+    match found {
+        Err(Absence::Fault(error)) if error.kind() == io::ErrorKind::WouldBlock => None,
+        found => Some(found),
+    }
+}
+
+/// Finds what is wanted.
+pub(super) fn look_up(wanted: &Wanted, patience: Patience) -> Result<Found, Absence> {
     let relative = &wanted.path.relative;
-    let file = wanted.file_system.open(relative)?;
+    let file = patience.open(&*wanted.file_system, relative)?;
     let info = file.info()?;
     match (info.kind, wanted.path.spelling, &wanted.place) {
-        (FileKind::Directory, Spelling::Slash, _) => open_directory(wanted, &*file),
+        (FileKind::Directory, Spelling::Slash, _) => open_directory(wanted, patience, &*file),
         (FileKind::File, Spelling::Name, Place::OfThePath) => {
-            open_file(wanted, file, info, relative, relative.file_name())
+            open_file(wanted, patience, (file, info), relative, relative.file_name())
         }
-        (FileKind::File, _, Place::Chosen { name, .. }) => open_file(wanted, file, info, relative, name.as_deref()),
+        (FileKind::File, _, Place::Chosen { name, .. }) => {
+            open_file(wanted, patience, (file, info), relative, name.as_deref())
+        }
         (FileKind::Directory, Spelling::Name, Place::OfThePath) => moved(relative, "", "/"),
         // Behind a dot and a slash, no segment can be taken for a scheme or a host.
         (FileKind::Directory, Spelling::Name, Place::Chosen { last_segment, .. }) => {
@@ -125,9 +194,14 @@ pub(super) fn look_up(wanted: &Wanted) -> Result<Found, Absence> {
     }
 }
 
-/// The page that stands in for what is not found. May block.
-pub(super) fn look_up_page(file_system: &dyn FileSystem, page: &Path, asked: Asked) -> Result<FoundFile, Absence> {
-    let file = file_system.open(page)?;
+/// The page that stands in for what is not found.
+pub(super) fn look_up_page(
+    file_system: &dyn FileSystem,
+    patience: Patience,
+    page: &Path,
+    asked: Asked,
+) -> Result<FoundFile, Absence> {
+    let file = patience.open(file_system, page)?;
     let info = file.info()?;
     if info.kind != FileKind::File {
         return Err(Absence::NotFound);
@@ -140,17 +214,18 @@ pub(super) fn look_up_page(file_system: &dyn FileSystem, page: &Path, asked: Ask
         validators: Validators::default(),
         content_type: page.file_name().and_then(type_by_extension).map(Into::into),
         encoding: None,
+        on_the_fly: None,
     };
-    select(file, representation, &conditions)
+    select(file, patience, representation, &conditions)
 }
 
-fn open_directory(wanted: &Wanted, directory: &dyn File) -> Result<Found, Absence> {
-    let index = wanted.path.relative.join(INDEX_NAME);
-    match wanted.file_system.open(&index) {
+fn open_directory(wanted: &Wanted, patience: Patience, directory: &dyn File) -> Result<Found, Absence> {
+    let index = wanted.path.relative.join(&*wanted.index);
+    match patience.open(&*wanted.file_system, &index) {
         Ok(file) => {
             let info = file.info()?;
             match info.kind {
-                FileKind::File => return open_file(wanted, file, info, &index, index.file_name()),
+                FileKind::File => return open_file(wanted, patience, (file, info), &index, index.file_name()),
                 FileKind::Other => return Err(Absence::NotFound),
                 FileKind::Directory => {}
             }
@@ -158,6 +233,12 @@ fn open_directory(wanted: &Wanted, directory: &dyn File) -> Result<Found, Absenc
         Err(error) if error.kind() == io::ErrorKind::NotFound => {}
         // An index that is there but may not be read is no reason to show what lies around it.
         Err(error) => return Err(error.into()),
+    }
+    if wanted.listings == Listings::NotFound {
+        return Err(Absence::NotFound);
+    }
+    if patience == Patience::None {
+        return Err(Absence::Fault(io::ErrorKind::WouldBlock.into()));
     }
     let listing = listing::read(directory, wanted.hidden)?;
     let modified = listing.modified;
@@ -171,12 +252,12 @@ fn open_directory(wanted: &Wanted, directory: &dyn File) -> Result<Found, Absenc
 /// which tells its type.
 fn open_file(
     wanted: &Wanted,
-    file: Arc<dyn File>,
-    info: FileInfo,
+    patience: Patience,
+    (file, info): (Arc<dyn File>, FileInfo),
     path: &Path,
     name: Option<&OsStr>,
 ) -> Result<Found, Absence> {
-    let encoded = wanted.encodings.iter().find_map(|encoding| open_encoded(wanted, path, *encoding));
+    let encoded = open_encoded(wanted, patience, path)?;
     let by_name = name.and_then(type_by_extension);
     let (plain, (file, info, encoding)) = match encoded {
         Some((encoded, info, encoding)) => (Some(file), (encoded, info, Some(encoding))),
@@ -184,7 +265,7 @@ fn open_file(
     };
     let content_type = match (by_name, plain) {
         // What is encoded does not look like what it is.
-        (None, Some(plain)) => Some(sniff(&*plain)?),
+        (None, Some(plain)) => Some(sniff(&*plain, patience)?),
         (by_name, _) => by_name,
     };
     let modified = info.modified.filter(|time| *time > UNIX_EPOCH);
@@ -196,21 +277,35 @@ fn open_file(
         validators: Validators { etag: wanted.etag.clone().or_else(own), modified },
         content_type: content_type.map(Into::into),
         encoding: encoding.map(|encoding| encoding.name),
+        on_the_fly: wanted.on_the_fly.filter(|_| encoding.is_none()),
     };
-    select(file, representation, &wanted.conditions).map(Found::File)
+    select(file, patience, representation, &wanted.conditions).map(Found::File)
 }
 
-fn open_encoded(wanted: &Wanted, path: &Path, encoding: Encoding) -> Option<(Arc<dyn File>, FileInfo, Encoding)> {
-    let mut sibling = path.as_os_str().to_owned();
-    sibling.push(encoding.suffix);
-    let file = wanted.file_system.open(&PathBuf::from(sibling)).ok()?;
-    let info = file.info().ok()?;
-    (info.kind == FileKind::File).then_some((file, info, encoding))
+/// The best of the siblings that are there.
+fn open_encoded(
+    wanted: &Wanted,
+    patience: Patience,
+    path: &Path,
+) -> Result<Option<(Arc<dyn File>, FileInfo, Encoding)>, Absence> {
+    for encoding in &wanted.encodings {
+        let mut sibling = path.as_os_str().to_owned();
+        sibling.push(encoding.suffix);
+        let opened = patience.open(&*wanted.file_system, Path::new(&sibling)).and_then(|file| Ok((file.info()?, file)));
+        match opened {
+            Ok((info, file)) if info.kind == FileKind::File => return Ok(Some((file, info, *encoding))),
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Err(Absence::Fault(error)),
+            // Whatever is wrong with it: the plain file is there.
+            Ok(_) | Err(_) => {}
+        }
+    }
+    Ok(None)
 }
 
 /// Decides what is sent of the file, and reads the beginning of that.
 fn select(
     file: Arc<dyn File>,
+    patience: Patience,
     mut representation: Representation,
     conditions: &Conditions,
 ) -> Result<FoundFile, Absence> {
@@ -222,17 +317,17 @@ fn select(
     };
     let begin = begin.filter(|range| range.length > 0 && conditions.method != Asked::Head).map(first_chunk);
     let first = match begin {
-        Some(range) => Some((range, read_all(&*file, range).map_err(Absence::Fault)?)),
+        Some(range) => Some((range.start, patience.read(&*file, range).map_err(Absence::Fault)?)),
         None => None,
     };
     if representation.content_type.is_none() {
         representation.content_type = match (&selection, &first) {
-            (Selection::Whole | Selection::Parts(_), Some((ByteRange { start: 0, length }, chunk)))
-                if *length >= SNIFFED_BYTES || *length == representation.size =>
+            (Selection::Whole | Selection::Parts(_), Some((0, chunk)))
+                if chunk.len() as u64 >= SNIFFED_BYTES.min(representation.size) =>
             {
                 Some(detect_content_type(chunk).into())
             }
-            (Selection::Whole | Selection::Parts(_), _) => Some(sniff(&*file)?.into()),
+            (Selection::Whole | Selection::Parts(_), _) => Some(sniff(&*file, patience)?.into()),
             _ => None,
         };
     }
@@ -240,9 +335,16 @@ fn select(
 }
 
 /// The type that the content looks like.
-fn sniff(file: &dyn File) -> Result<&'static str, Absence> {
-    let length = usize::try_from(SNIFFED_BYTES).unwrap_or_default();
-    Ok(detect_content_type(&file.read_at(0, length).map_err(Absence::Fault)?))
+fn sniff(file: &dyn File, patience: Patience) -> Result<&'static str, Absence> {
+    let length = file.info()?.length.min(SNIFFED_BYTES);
+    if length == 0 {
+        return Ok(detect_content_type(b""));
+    }
+    let beginning = patience.read(file, ByteRange { start: 0, length }).map_err(Absence::Fault)?;
+    if (beginning.len() as u64) < length {
+        return Err(Absence::Fault(io::ErrorKind::WouldBlock.into()));
+    }
+    Ok(detect_content_type(&beginning))
 }
 
 fn moved(relative: &Path, before: &str, after: &str) -> Result<Found, Absence> {
@@ -253,22 +355,10 @@ fn moved(relative: &Path, before: &str, after: &str) -> Result<Found, Absence> {
     }
 }
 
-/// Reads exactly this range. May block.
-///
-/// # Errors
-/// Also when the file has less: its length was announced, so what is missing is missed.
-pub(super) fn read_all(file: &dyn File, range: ByteRange) -> io::Result<Bytes> {
-    let length = usize::try_from(range.length).map_err(io::Error::other)?;
-    let chunk = file.read_at(range.start, length)?;
-    if chunk.len() != length {
-        return Err(io::Error::new(io::ErrorKind::UnexpectedEof, "the file became shorter while it was sent"));
-    }
-    Ok(chunk)
-}
-
 #[cfg(test)]
 mod tests {
     use std::fs;
+    use std::path::PathBuf;
     use std::sync::atomic::{AtomicU32, Ordering};
     use std::time::Duration;
 
@@ -301,11 +391,11 @@ mod tests {
 
         fn wanted_in(&self, dir: Dir, path: &str) -> Wanted {
             assert!(self.0.exists());
-            Wanted::new(Arc::new(dir), requested_path(path, Hidden::Refused).unwrap())
+            Wanted::new(Arc::new(dir), requested_path(path, Hidden::Refused).unwrap(), INDEX_NAME.into())
         }
 
         fn look_up(&self, path: &str) -> Result<Found, Absence> {
-            look_up(&self.wanted(path))
+            look_up(&self.wanted(path), Patience::Waits)
         }
 
         /// What is at this path, in a word or two.
@@ -344,9 +434,9 @@ mod tests {
     fn a_file_is_opened_with_its_length_and_its_first_bytes() {
         let tree = Tree::new(&[("root/dir/a b.txt", "hello, you")]);
         let Ok(Found::File(found)) = tree.look_up("/dir/a%20b.txt") else { panic!("not found") };
-        let (range, first) = found.first.unwrap();
-        assert_eq!((found.representation.size, range.start, &first[..]), (10, 0, &b"hello, you"[..]));
-        assert_eq!(read_all(&*found.file, ByteRange { start: 4, length: 6 }).unwrap(), "o, you");
+        let (start, first) = found.first.unwrap();
+        assert_eq!((found.representation.size, start, &first[..]), (10, 0, &b"hello, you"[..]));
+        assert_eq!(Patience::Waits.read(&*found.file, ByteRange { start: 4, length: 6 }).unwrap(), "o, you");
         assert_eq!(found.representation.content_type.as_deref(), Some("text/plain; charset=utf-8"));
     }
 
@@ -396,7 +486,7 @@ mod tests {
         let tree = Tree::new(&[("file/x", "")]);
         for root in ["file/x", "none"] {
             for path in ["/", "/a"] {
-                let found = look_up(&tree.wanted_in(Dir::new(tree.0.join(root)), path));
+                let found = look_up(&tree.wanted_in(Dir::new(tree.0.join(root)), path), Patience::Waits);
                 assert!(matches!(found, Err(Absence::Fault(_))), "{root} {path}");
             }
         }
@@ -409,7 +499,7 @@ mod tests {
         fs::File::options().write(true).open(tree.0.join("root/a.txt")).unwrap().set_modified(time).unwrap();
         let selected = |seconds| {
             let conditions = since(http::Method::GET, UNIX_EPOCH + Duration::from_secs(seconds));
-            match look_up(&Wanted { conditions, ..tree.wanted("/a.txt") }) {
+            match look_up(&Wanted { conditions, ..tree.wanted("/a.txt") }, Patience::Waits) {
                 Ok(Found::File(found)) => (found.selection, found.first.is_some()),
                 _ => panic!("not found"),
             }
@@ -424,10 +514,10 @@ mod tests {
         let Ok(Found::Listing { modified: Some(before), .. }) = tree.look_up("/") else { panic!("no listing") };
         let later = before + Duration::from_secs(100);
         let conditions = || since(http::Method::GET, before);
-        let found = look_up(&Wanted { conditions: conditions(), ..tree.wanted("/") });
+        let found = look_up(&Wanted { conditions: conditions(), ..tree.wanted("/") }, Patience::Waits);
         assert!(matches!(found, Ok(Found::NoListing { selection: Selection::NotModified, .. })));
         fs::File::options().write(true).open(tree.0.join("root/a.txt")).unwrap().set_modified(later).unwrap();
-        let found = look_up(&Wanted { conditions: conditions(), ..tree.wanted("/") });
+        let found = look_up(&Wanted { conditions: conditions(), ..tree.wanted("/") }, Patience::Waits);
         assert!(matches!(found, Ok(Found::Listing { modified: Some(after), .. }) if after == later));
     }
 
@@ -436,7 +526,7 @@ mod tests {
         let tree = Tree::new(&[("root/a.txt", "0123456789")]);
         let Ok(Found::File(found)) = tree.look_up("/a.txt") else { panic!("not found") };
         fs::File::options().write(true).open(tree.0.join("root/a.txt")).unwrap().set_len(7).unwrap();
-        let read = read_all(&*found.file, ByteRange { start: 4, length: 6 });
+        let read = Patience::Waits.read(&*found.file, ByteRange { start: 4, length: 6 });
         assert_eq!(read.unwrap_err().kind(), io::ErrorKind::UnexpectedEof);
     }
 
@@ -484,7 +574,7 @@ mod tests {
             for (release, content) in [("one", "1"), ("two", "2")] {
                 let _ = fs::remove_file(&root);
                 symlink(release, &root).unwrap();
-                let found = look_up(&tree.wanted_in(Dir::new(&root), "/a.txt"));
+                let found = look_up(&tree.wanted_in(Dir::new(&root), "/a.txt"), Patience::Waits);
                 assert!(matches!(found, Ok(Found::File(found)) if self::content(&*found.file) == content));
             }
         }
@@ -519,9 +609,10 @@ mod tests {
         fn a_trusted_tree_follows_links_wherever_they_lead() {
             let tree = Tree::new(&[("root/a.txt", "in"), ("out/b.txt", "out")]);
             symlink("../out", tree.0.join("root/dir")).unwrap();
-            let found = look_up(&tree.wanted_in(Dir::trusted(tree.0.join("root")), "/dir/b.txt"));
+            let found = look_up(&tree.wanted_in(Dir::trusted(tree.0.join("root")), "/dir/b.txt"), Patience::Waits);
             assert!(matches!(found, Ok(Found::File(found)) if content(&*found.file) == "out"));
-            let Ok(Found::Listing { page, .. }) = look_up(&tree.wanted_in(Dir::trusted(tree.0.join("root")), "/"))
+            let Ok(Found::Listing { page, .. }) =
+                look_up(&tree.wanted_in(Dir::trusted(tree.0.join("root")), "/"), Patience::Waits)
             else {
                 panic!("no listing")
             };

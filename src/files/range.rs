@@ -12,6 +12,17 @@ impl ByteRange {
     pub(super) fn last(self) -> u64 {
         self.start.saturating_add(self.length.saturating_sub(1))
     }
+
+    /// The first so many bytes at most.
+    pub(super) fn first(self, bytes: u64) -> ByteRange {
+        ByteRange { start: self.start, length: self.length.min(bytes) }
+    }
+
+    /// What is left behind so many bytes.
+    pub(super) fn after(self, bytes: u64) -> ByteRange {
+        let bytes = bytes.min(self.length);
+        ByteRange { start: self.start.saturating_add(bytes), length: self.length.saturating_sub(bytes) }
+    }
 }
 
 /// What the field comes to.
@@ -203,6 +214,14 @@ mod tests {
         assert!(matches!(parse_ranges(format!("bytes={huge}-{huge}").as_bytes(), 10), Ranges::Refused(_)));
         assert_eq!(parse_ranges(format!("bytes=0-{max}").as_bytes(), max), parts(&[(0, max)]));
         assert_eq!(parse_ranges(b"bytes=0-,0-", max), Ranges::Whole);
+    }
+
+    #[test]
+    fn what_is_left_of_a_range_meets_what_was_taken_and_ends_with_it() {
+        let range = ByteRange { start: 7, length: 5 };
+        assert_eq!(range.after(2), ByteRange { start: 9, length: 3 });
+        assert_eq!(range.after(5), ByteRange { start: 12, length: 0 });
+        assert_eq!(range.after(6), range.after(5), "no more than there is");
     }
 
     #[test]

@@ -158,3 +158,118 @@ fn not_empty(chunk: Bytes) -> Result<Bytes> {
 fn in_content(refusal: Refusal) -> Error {
     Error::from(refusal).during(Phase::Body)
 }
+
+#[cfg(test)]
+mod tests {
+    use std::future::poll_fn;
+
+    use tokio::io::{AsyncWriteExt, DuplexStream};
+
+    use super::*;
+    use crate::error::ErrorKind;
+
+    /// A connection, its peer, and that so much of what the peer sent lies in the input.
+    async fn connection(sent: &[u8]) -> (DuplexStream, Io) {
+        let (mut peer, stream) = tokio::io::duplex(1 << 20);
+        let mut io = Io::new(stream);
+        peer.write_all(sent).await.unwrap();
+        while io.input.len() < sent.len() {
+            poll_fn(|cx| io.poll_fill(cx)).await.unwrap();
+        }
+        (peer, io)
+    }
+
+    /// The bytes of all pieces, and the error or the trailer that ended them.
+    async fn read(content: &mut Content, io: &mut Io) -> (Vec<u8>, Option<Result<Header>>) {
+        let mut bytes = Vec::new();
+        loop {
+            match poll_fn(|cx| content.poll(io, cx)).await {
+                Some(Ok(Frame::Data(chunk))) => {
+                    assert!(!chunk.is_empty());
+                    bytes.extend_from_slice(&chunk);
+                }
+                Some(Ok(Frame::Trailer(trailer))) => return (bytes, Some(Ok(trailer))),
+                Some(Err(error)) => return (bytes, Some(Err(error))),
+                None => return (bytes, None),
+            }
+        }
+    }
+
+    #[tokio::test]
+    async fn content_without_framing_goes_on_until_the_peer_closes() {
+        for size in [0, 1, 3000, 200_000] {
+            let (mut peer, mut io) = connection(b"head").await;
+            let mut content = Content::framed(&Framing::UntilClose);
+            assert_eq!(content.remaining(), None);
+            let sent = vec![b'x'; size];
+            peer.write_all(&sent).await.unwrap();
+            drop(peer);
+            let (bytes, end) = read(&mut content, &mut io).await;
+            assert_eq!((bytes.len(), &bytes[..4]), (4 + size, &b"head"[..]));
+            assert!(end.is_none() && matches!(content, Content::Over));
+            assert_eq!(content.remaining(), Some(0));
+        }
+    }
+
+    #[tokio::test]
+    async fn content_with_framing_that_ends_early_is_cut_off() {
+        for (framing, sent) in
+            [(Framing::Length(5), "hell"), (Framing::Chunked, "5\r\nhell"), (Framing::Length(5000), "hell")]
+        {
+            for sent in [sent, ""] {
+                let (peer, mut io) = connection(sent.as_bytes()).await;
+                drop(peer);
+                let (bytes, end) = read(&mut Content::framed(&framing), &mut io).await;
+                assert_eq!(bytes, if sent.is_empty() { "" } else { "hell" }.as_bytes());
+                assert_eq!(end.unwrap().unwrap_err().kind(), ErrorKind::CutOff, "{framing:?}");
+            }
+        }
+    }
+
+    #[tokio::test]
+    async fn what_follows_the_content_stays_in_the_input() {
+        for (framing, sent, has_trailer) in [
+            (Framing::Empty, "next", false),
+            (Framing::Length(5), "hellonext", false),
+            (Framing::Chunked, "5\r\nhello\r\n0\r\n\r\nnext", false),
+            (Framing::Chunked, "5\r\nhello\r\n0\r\nX-Sum: 5\r\n\r\nnext", true),
+        ] {
+            let (_peer, mut io) = connection(sent.as_bytes()).await;
+            let (bytes, end) = read(&mut Content::framed(&framing), &mut io).await;
+            assert_eq!(bytes, if framing == Framing::Empty { "" } else { "hello" }.as_bytes());
+            assert_eq!((&io.input[..], end.is_some()), (&b"next"[..], has_trailer));
+        }
+    }
+
+    #[tokio::test]
+    async fn content_that_is_here_already_is_taken_in_one_piece() {
+        for size in [0usize, 1, 2048, 2049, 64 * 1024] {
+            let sent = [vec![b'x'; size], b"next".to_vec()].concat();
+            let (_peer, mut io) = connection(&sent).await;
+            let mut content = Content::framed(&Framing::Length(size as u64));
+            assert_eq!(content.over_at_once(&mut io).unwrap(), sent[..size]);
+            assert!(matches!(content, Content::Over));
+            assert_eq!(io.input, "next");
+        }
+    }
+
+    #[tokio::test]
+    async fn content_that_is_not_here_is_too_large_or_of_unknown_length_is_left_alone() {
+        let large = 64 * 1024 + 1;
+        for (framing, size) in [
+            (Framing::Length(5), 4),
+            (Framing::Length(u64::MAX), 4),
+            (Framing::Length(large), large),
+            (Framing::UntilClose, 4),
+            (Framing::Chunked, 4),
+        ] {
+            let size = usize::try_from(size).unwrap();
+            let (_peer, mut io) = connection(&vec![b'5'; size]).await;
+            let mut content = Content::framed(&framing);
+            assert!(content.over_at_once(&mut io).is_none() && !matches!(content, Content::Over), "{framing:?}");
+            assert_eq!(io.input.len(), size);
+        }
+        let (_peer, mut io) = connection(b"").await;
+        assert!(Content::Broken.over_at_once(&mut io).is_none());
+    }
+}

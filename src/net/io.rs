@@ -3,6 +3,7 @@
 //! The hand-written polls of the crate live here and in the bodies' sources. Nothing here knows
 //! what the bytes mean.
 
+use std::any::Any;
 use std::future::Future;
 use std::io::{self, IoSlice};
 use std::pin::{Pin, pin};
@@ -15,12 +16,19 @@ use super::buffers;
 use super::deadline::Deadline;
 
 /// Any byte stream: TCP, a Unix socket, TLS, or one of the user's own.
-pub(crate) trait Stream: AsyncRead + AsyncWrite + Send + Unpin + 'static {}
+pub(crate) trait Stream: AsyncRead + AsyncWrite + Send + Unpin + 'static {
+    /// For what only one kind of them can do.
+    fn as_any(&self) -> &dyn Any;
+}
 
-impl<T: AsyncRead + AsyncWrite + Send + Unpin + 'static> Stream for T {}
+impl<T: AsyncRead + AsyncWrite + Send + Unpin + 'static> Stream for T {
+    fn as_any(&self) -> &dyn Any {
+        self
+    }
+}
 
 pub(crate) struct Io {
-    stream: Box<dyn Stream>,
+    pub(super) stream: Box<dyn Stream>,
     /// Bytes that were read and not yet used.
     pub(crate) input: BytesMut,
     /// The peer sends no more: it has said so, or the connection broke.

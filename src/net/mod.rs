@@ -10,6 +10,8 @@ mod dial;
 mod io;
 mod listener;
 mod secure;
+#[cfg(feature = "server")]
+mod send_file;
 #[cfg(feature = "tls-no-provider")]
 mod tls;
 

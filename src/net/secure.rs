@@ -29,6 +29,7 @@ pub(crate) struct Unsecured {
     pub(crate) reason: NoSession,
 }
 
+#[allow(dead_code, reason = "without TLS there is nothing that secures, and nothing that fails to")]
 pub(crate) enum NoSession {
     /// The peer has begun a request in the clear.
     PlainHttp,

@@ -35,8 +35,7 @@ impl Server {
         self.serve_secured_per_core(count, None)
     }
 
-    pub(super) fn serve_secured_per_core(&self, count: usize, secure: Option<Arc<dyn Secure>>) -> Result<()> {
-        let secure = &secure;
+    pub(super) fn serve_secured_per_core(&self, count: usize, secure: Option<&Arc<dyn Secure>>) -> Result<()> {
         let count = match count {
             0 => thread::available_parallelism().map_or(1, usize::from),
             count => count,
@@ -51,7 +50,7 @@ impl Server {
         thread::scope(|scope| {
             let running: Vec<_> = listeners
                 .into_iter()
-                .map(|listener| scope.spawn(move || self.serve_on_this_thread(listener, secure.clone())))
+                .map(|listener| scope.spawn(move || self.serve_on_this_thread(listener, secure.cloned())))
                 .collect();
             let ended = running.into_iter().map(|thread| {
                 thread.join().unwrap_or_else(|_| Err(Error::new(ErrorKind::Other, "a serving thread panicked")))

@@ -180,6 +180,7 @@ impl Source for ExchangeBody {
         let Some(reading) = slot else { return Poll::Ready(None) };
         let frame = ready!(reading.poll_frame(cx));
         let whole = matches!(frame, None | Some(Ok(Frame::Trailer(_))));
+        let frame = frame.map(|frame| frame.map_err(Error::of_gateway));
         if matches!(frame, Some(Err(_))) {
             *slot = None;
         } else if reading.is_over() {

@@ -17,7 +17,7 @@ use super::connection::Http1;
 use super::upload::{self, Progress, Upload};
 use crate::error::{Error, ErrorKind, Phase, Refusal, Result, Sent};
 use crate::h1::{AskedBy, HeadLimits, ReceivedHead};
-use crate::message::Response;
+use crate::message::{Body, Response};
 use crate::net::Deadline;
 
 /// What an exchange must know beside its bytes.
@@ -42,6 +42,8 @@ pub(crate) struct Failed {
     /// Not one byte of a response came, on a connection that had served before: it was dead, most
     /// likely, before the request reached it.
     pub(crate) stale: bool,
+    /// The body, where nothing of it was asked for.
+    pub(crate) unread: Option<Body>,
 }
 
 pub(crate) struct Exchange {
@@ -97,7 +99,7 @@ impl Exchange {
                 let first = self.http1().served == 1;
                 let silent = self.interim_bytes == 0 && !self.http1_has_input();
                 let stale = !first && silent && !error.is_timeout();
-                Err(Failed { sent: self.upload.sent(), stale, error })
+                Err(Failed { sent: self.upload.sent(), stale, unread: self.upload.take_unread(), error })
             }
         }
     }

@@ -206,6 +206,11 @@ impl Upload {
         self.taken < self.handed_on()
     }
 
+    /// The body, if nothing was asked of it: the head is written before it is.
+    pub(crate) fn take_unread(&mut self) -> Option<Body> {
+        (!self.wrote_head && self.counted == 0).then(|| std::mem::take(&mut self.body))
+    }
+
     /// How many bytes the socket took.
     pub(crate) fn taken(&self) -> u64 {
         self.sent

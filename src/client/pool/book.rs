@@ -215,6 +215,12 @@ impl<K: PoolKey, C: Pooled> Book<K, C> {
         self.shelves.values().map(|shelf| (K::clone(&shelf.key), shelf.stats())).collect()
     }
 
+    /// What is idle over all keys, as it is counted.
+    #[cfg(test)]
+    pub(super) fn idle(&self) -> usize {
+        self.house.idle
+    }
+
     /// A janitor for the runtime, unless it has one.
     pub(super) fn hire_janitor(&mut self, home: Home) -> bool {
         let is_needed = !self.house.janitors.contains(&home);

@@ -191,6 +191,11 @@ fn stats(pool: &Pool<Key, Conn>, key: Key) -> PoolStats {
     pool.stats().into_iter().find(|(other, _)| *other == key).map(|(_, stats)| stats).unwrap_or_default()
 }
 
+fn assert_idle_is_counted(pool: &Pool<Key, Conn>) {
+    let of_keys: usize = pool.stats().iter().map(|(_, stats)| stats.idle).sum();
+    assert_eq!(pool.decide(|book, _| book.idle()), of_keys, "over all keys, and of each");
+}
+
 fn counts(idle: usize, in_use: usize, dialing: usize, waiting: usize) -> PoolStats {
     PoolStats { idle, in_use, dialing, waiting }
 }

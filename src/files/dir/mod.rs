@@ -14,6 +14,7 @@ use std::time::UNIX_EPOCH;
 use bytes::Bytes;
 
 use super::file_system::{DirEntry, File, FileInfo, FileKind, FileSystem};
+use super::lookup::Patience;
 #[cfg(not(unix))]
 use portable::{Opened, open_beneath, open_following};
 #[cfg(unix)]
@@ -32,6 +33,9 @@ use unix::{Opened, open_beneath, open_following};
 /// The root itself may be a link; it is followed anew for each request, so that a deployment can
 /// switch it. As long as the root cannot be opened, opening anything fails with an error that is
 /// answered 500.
+///
+/// On Linux, what the system has in memory is opened and read where the request is served, without
+/// a thread (`RESOLVE_CACHED`, `RWF_NOWAIT`); all else on a thread that may wait for the disk.
 ///
 /// Pipes are opened without waiting for a writer, and not served.
 #[derive(Clone, Debug)]
@@ -64,14 +68,14 @@ impl Dir {
         Dir { root: root.into(), links }
     }
 
-    fn open_file(&self, name: &Path) -> io::Result<DirFile> {
+    fn open_file(&self, name: &Path, patience: Patience) -> io::Result<DirFile> {
         if !name.components().all(|component| matches!(component, Component::Normal(_))) {
             return Err(io::Error::new(io::ErrorKind::NotFound, "a name in a tree has only plain parts"));
         }
         let opened = match self.links {
-            Links::Inside => open_beneath(&self.root, name)?,
-            Links::Anywhere if name.as_os_str().is_empty() => open_following(&self.root)?,
-            Links::Anywhere => open_following(&self.root.join(name))?,
+            Links::Inside => open_beneath(&self.root, name, patience)?,
+            Links::Anywhere if name.as_os_str().is_empty() => open_following(&self.root, patience)?,
+            Links::Anywhere => open_following(&self.root.join(name), patience)?,
         };
         Ok(DirFile { opened, dir: self.clone(), name: name.to_owned() })
     }
@@ -79,7 +83,11 @@ impl Dir {
 
 impl FileSystem for Dir {
     fn open(&self, name: &Path) -> io::Result<Arc<dyn File>> {
-        Ok(Arc::new(self.open_file(name)?))
+        Ok(Arc::new(self.open_file(name, Patience::Waits)?))
+    }
+
+    fn try_open(&self, name: &Path) -> io::Result<Arc<dyn File>> {
+        Ok(Arc::new(self.open_file(name, Patience::None)?))
     }
 }
 
@@ -99,10 +107,19 @@ impl File for DirFile {
         if length == 0 { Ok(Bytes::new()) } else { self.opened.read_at(offset, length) }
     }
 
+    fn try_read_at(&self, offset: u64, length: usize) -> io::Result<Bytes> {
+        if length == 0 { Ok(Bytes::new()) } else { self.opened.try_read_at(offset, length) }
+    }
+
+    fn system_file(&self) -> Option<&std::fs::File> {
+        self.opened.system_file()
+    }
+
     fn read_dir(&self) -> io::Result<Vec<DirEntry>> {
         let mut entries = Vec::new();
         for (name, info) in self.opened.entries()? {
-            let followed = || self.dir.open_file(&self.name.join(&name)).and_then(|file| file.info()).ok();
+            let followed =
+                || self.dir.open_file(&self.name.join(&name), Patience::Waits).and_then(|file| file.info()).ok();
             if let Some(info) = info.or_else(followed) {
                 entries.push(DirEntry { name, info });
             }

@@ -14,7 +14,7 @@ use rustix::fs::{AtFlags, FileType, Mode, OFlags, Stat, open, openat, statat};
 use rustix::io::{Errno, pread};
 
 use super::super::file_system::{FileInfo, FileKind};
-use super::{outside, root_fault};
+use super::{Patience, outside, root_fault};
 
 /// `NONBLOCK`: the opening of a pipe does not wait for a writer.
 const READ: OFlags = OFlags::RDONLY.union(OFlags::CLOEXEC).union(OFlags::NONBLOCK).union(OFlags::NOCTTY);
@@ -28,36 +28,71 @@ const PASS: OFlags = READ.union(OFlags::DIRECTORY);
 pub(super) struct Opened(File);
 
 /// Opens what `name` leads to from `root`, as long as it lies below it.
-pub(super) fn open_beneath(root: &Path, name: &Path) -> io::Result<Opened> {
-    let directory = open(root, PASS, Mode::empty()).map_err(|errno| root_fault(&errno.into()))?;
+pub(super) fn open_beneath(root: &Path, name: &Path, patience: Patience) -> io::Result<Opened> {
+    let directory = open_patiently(root, PASS, patience)
+        .map_err(|errno| patiently(patience, errno, |errno| root_fault(&errno.into())))?;
     if name.as_os_str().is_empty() {
         return Ok(opened(openat(&directory, ".", READ, Mode::empty()).map_err(absence)?));
     }
-    match resolve(&directory, name) {
+    match (resolve(&directory, name, patience), patience) {
+        (Ok(file), _) => Ok(opened(file)),
+        (Err(Errno::NOSYS | Errno::PERM | Errno::XDEV | Errno::AGAIN | Errno::INVAL), Patience::None) => Err(not_now()),
         // No such call here, or a sandbox that forbids it; an absolute link, or one that leaves the
         // root and perhaps comes back; the tree was moved about in the meantime.
-        Err(Errno::NOSYS | Errno::PERM | Errno::XDEV | Errno::AGAIN) => walk(root, directory, name),
-        resolved => Ok(opened(resolved.map_err(absence)?)),
+        (Err(Errno::NOSYS | Errno::PERM | Errno::XDEV | Errno::AGAIN), Patience::Waits) => walk(root, directory, name),
+        (Err(errno), _) => Err(absence(errno)),
     }
 }
 
 /// Opens what the path leads to.
-pub(super) fn open_following(path: &Path) -> io::Result<Opened> {
-    Ok(opened(open(path, READ, Mode::empty()).map_err(absence)?))
+pub(super) fn open_following(path: &Path, patience: Patience) -> io::Result<Opened> {
+    Ok(opened(open_patiently(path, READ, patience).map_err(|errno| patiently(patience, errno, absence))?))
 }
 
 fn opened(file: OwnedFd) -> Opened {
     Opened(File::from(file))
 }
 
+fn not_now() -> io::Error {
+    io::ErrorKind::WouldBlock.into()
+}
+
+/// What an error of an opening means. Without patience: that the system has no such call, or one
+/// that does not know how not to wait, is for who has patience to find out.
+fn patiently(patience: Patience, errno: Errno, meaning: fn(Errno) -> io::Error) -> io::Error {
+    match (patience, errno) {
+        (Patience::None, Errno::NOSYS | Errno::PERM | Errno::AGAIN | Errno::INVAL) => not_now(),
+        _ => meaning(errno),
+    }
+}
+
 #[cfg(any(target_os = "linux", target_os = "android"))]
-fn resolve(directory: &OwnedFd, name: &Path) -> Result<OwnedFd, Errno> {
-    use rustix::fs::{ResolveFlags, openat2};
-    openat2(directory, name, READ, Mode::empty(), ResolveFlags::BENEATH | ResolveFlags::NO_MAGICLINKS)
+fn open_patiently(path: &Path, flags: OFlags, patience: Patience) -> Result<OwnedFd, Errno> {
+    use rustix::fs::{CWD, ResolveFlags, openat2};
+    match patience {
+        Patience::None => openat2(CWD, path, flags, Mode::empty(), ResolveFlags::CACHED),
+        Patience::Waits => open(path, flags, Mode::empty()),
+    }
 }
 
 #[cfg(not(any(target_os = "linux", target_os = "android")))]
-fn resolve(_: &OwnedFd, _: &Path) -> Result<OwnedFd, Errno> {
+fn open_patiently(path: &Path, flags: OFlags, patience: Patience) -> Result<OwnedFd, Errno> {
+    match patience {
+        Patience::None => Err(Errno::AGAIN),
+        Patience::Waits => open(path, flags, Mode::empty()),
+    }
+}
+
+#[cfg(any(target_os = "linux", target_os = "android"))]
+fn resolve(directory: &OwnedFd, name: &Path, patience: Patience) -> Result<OwnedFd, Errno> {
+    use rustix::fs::{ResolveFlags, openat2};
+    let inside = ResolveFlags::BENEATH | ResolveFlags::NO_MAGICLINKS;
+    let how = if patience == Patience::None { inside | ResolveFlags::CACHED } else { inside };
+    openat2(directory, name, READ, Mode::empty(), how)
+}
+
+#[cfg(not(any(target_os = "linux", target_os = "android")))]
+fn resolve(_: &OwnedFd, _: &Path, _: Patience) -> Result<OwnedFd, Errno> {
     Err(Errno::NOSYS)
 }
 
@@ -95,6 +130,10 @@ impl Opened {
         self.0.metadata()
     }
 
+    pub(super) fn system_file(&self) -> Option<&File> {
+        Some(&self.0)
+    }
+
     pub(super) fn read_at(&self, offset: u64, length: usize) -> io::Result<Bytes> {
         let mut chunk = Vec::with_capacity(length);
         // The capacity may be more than was asked for, and that may be read: it is cut off below.
@@ -108,6 +147,27 @@ impl Opened {
         }
         chunk.truncate(length);
         Ok(chunk.into())
+    }
+
+    /// What the system has in memory of it. Rather less than to wait for the rest.
+    #[cfg(any(target_os = "linux", target_os = "android"))]
+    pub(super) fn try_read_at(&self, offset: u64, length: usize) -> io::Result<Bytes> {
+        use rustix::io::{ReadWriteFlags, preadv2};
+        let mut chunk = vec![0; length];
+        let read = preadv2(&self.0, &mut [io::IoSliceMut::new(&mut chunk)], offset, ReadWriteFlags::NOWAIT);
+        match read {
+            Ok(read) => {
+                chunk.truncate(read);
+                Ok(chunk.into())
+            }
+            Err(Errno::AGAIN | Errno::OPNOTSUPP | Errno::NOSYS | Errno::INTR) => Err(not_now()),
+            Err(errno) => Err(errno.into()),
+        }
+    }
+
+    #[cfg(not(any(target_os = "linux", target_os = "android")))]
+    pub(super) fn try_read_at(&self, _: u64, _: usize) -> io::Result<Bytes> {
+        Err(not_now())
     }
 
     /// The names in the directory, and what is known of them without following links.
@@ -207,8 +267,10 @@ mod tests {
         ];
         for (name, expected) in cases {
             let expected = expected.map(|text: &str| Bytes::from(text.to_owned()));
-            assert_eq!(content(open_beneath(&tree.root(), Path::new(name))), expected, "{name}");
+            assert_eq!(content(open_beneath(&tree.root(), Path::new(name), Patience::Waits)), expected, "{name}");
             assert_eq!(walk_from(&tree.root(), name), expected, "{name} by walking");
+            let at_once = content(open_beneath(&tree.root(), Path::new(name), Patience::None));
+            assert!(at_once == expected || at_once == Err(io::ErrorKind::WouldBlock), "{name} at once: {at_once:?}");
         }
     }
 
@@ -231,7 +293,8 @@ mod tests {
             });
             let mut found = 0;
             for _ in 0..5000 {
-                for content in [content(open_beneath(&root, Path::new("flip/a"))), walk_from(&root, "flip/a")] {
+                let opened = |patience| content(open_beneath(&root, Path::new("flip/a"), patience));
+                for content in [opened(Patience::Waits), opened(Patience::None), walk_from(&root, "flip/a")] {
                     found += usize::from(content.is_ok());
                     assert_ne!(content, Ok(Bytes::from_static(b"out")));
                 }
@@ -240,10 +303,25 @@ mod tests {
         });
     }
 
+    #[cfg(target_os = "linux")]
+    #[test]
+    fn what_is_in_memory_is_had_at_once() {
+        let tree = Tree::new("at-once");
+        // Some file systems tell nothing of what they have in memory.
+        let Ok(opened) = open_beneath(&tree.root(), Path::new("real/a"), Patience::None) else { return };
+        if let Ok(read) = opened.try_read_at(1, 100) {
+            assert_eq!(read, "n");
+            assert_eq!(opened.try_read_at(0, 1).unwrap(), "i");
+            assert_eq!(opened.try_read_at(2, 1).unwrap(), "");
+        }
+        let followed = open_following(&tree.root().join("real/a"), Patience::None).unwrap();
+        assert_eq!(followed.read_at(0, 10).unwrap(), "in");
+    }
+
     #[test]
     fn no_more_is_read_than_was_asked_for() {
         let tree = Tree::new("read");
-        let opened = open_following(&tree.root().join("real/a")).unwrap();
+        let opened = open_following(&tree.root().join("real/a"), Patience::Waits).unwrap();
         assert_eq!(opened.read_at(0, 1).unwrap(), "i");
         assert_eq!(opened.read_at(1, 100).unwrap(), "n");
         assert_eq!(opened.read_at(2, 1).unwrap(), "");

@@ -75,6 +75,7 @@ impl Certificate {
         })
     }
 
+    #[cfg(feature = "client")]
     pub(super) fn to_rustls(&self) -> (Vec<CertificateDer<'static>>, PrivateKeyDer<'static>) {
         (self.chain.clone(), self.key.clone_key())
     }

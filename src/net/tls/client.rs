@@ -7,3 +7,7 @@ mod roots;
 pub use config::{TlsConfig, TlsRoots};
 
 pub(crate) use connector::{AlpnOffer, TlsConnector};
+
+#[cfg(test)]
+#[cfg(all(feature = "server", feature = "tls-aws-lc"))]
+mod tests;

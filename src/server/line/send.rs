@@ -1,5 +1,6 @@
 //! What goes out on a line: the outbox, and large content behind it.
 
+use std::fs::File;
 use std::future::poll_fn;
 use std::io::{self, IoSlice};
 use std::task::{Context, Poll, ready};
@@ -9,6 +10,7 @@ use tokio::time::Instant;
 use super::{Line, LineState, earlier};
 use crate::error::{Error, Phase, Result};
 use crate::h1::{self, Outgoing};
+use crate::net::Io;
 
 /// How much content is taken in while an answer waits for its peer (Go's number).
 const READ_AHEAD: usize = 256 << 10;
@@ -33,6 +35,28 @@ impl Line {
             state.outbox.begin_large();
         }
         poll_fn(|cx| self.lock().poll_send(cx, &mut parts)).await?;
+        self.lock().outbox.end_large();
+        Ok(())
+    }
+
+    /// Whether [`send_file`](Self::send_file) can send anything here.
+    pub(crate) fn sends_files(&self) -> bool {
+        self.lock().io.as_ref().is_some_and(Io::sends_files)
+    }
+
+    /// Sends so much of a file from here on. All that was collected must be sent. Dropped before it
+    /// is done, it leaves an outbox that sends nothing more.
+    pub(crate) async fn send_file(&self, file: &File, offset: u64, length: u64) -> Result<()> {
+        {
+            let mut state = self.lock();
+            state.outbox.check()?;
+            state.outbox.begin_large();
+        }
+        let mut sent = 0;
+        while sent < length {
+            let at = offset.saturating_add(sent);
+            sent += poll_fn(|cx| self.lock().poll_send_file(cx, file, at, length - sent)).await?;
+        }
         self.lock().outbox.end_large();
         Ok(())
     }
@@ -93,11 +117,25 @@ impl LineState {
 
     /// Writes some of these bytes, under the stall limit and `write_until`.
     fn poll_write(&mut self, cx: &mut Context<'_>, parts: &[IoSlice<'_>]) -> Poll<Result<usize>> {
-        if self.write_until.is_some_and(|until| until <= Instant::now()) {
-            return Poll::Ready(Err(Error::timed_out(Phase::Write)));
-        }
+        self.write_in_time()?;
         let written = self.io()?.poll_write(cx, parts);
         self.under_write_deadline(cx, written)
+    }
+
+    /// Sends some of a file, under the same limits.
+    fn poll_send_file(&mut self, cx: &mut Context<'_>, file: &File, at: u64, most: u64) -> Poll<Result<u64>> {
+        let sent = match self.write_in_time().and_then(|()| Ok(self.io()?.poll_send_file(cx, file, at, most))) {
+            // The peer has no part in a file that ended before its time.
+            Ok(Poll::Ready(Err(error))) if error.kind() == io::ErrorKind::UnexpectedEof => Err(error.into()),
+            Ok(sent) => ready!(self.under_write_deadline(cx, sent)).map_err(|error| error.during(Phase::Write)),
+            Err(error) => Err(error.during(Phase::Write)),
+        };
+        Poll::Ready(sent.map_err(|error| self.outbox.fail(error)))
+    }
+
+    fn write_in_time(&self) -> Result<()> {
+        let is_over = self.write_until.is_some_and(|until| until <= Instant::now());
+        if is_over { Err(Error::timed_out(Phase::Write)) } else { Ok(()) }
     }
 
     fn under_write_deadline<T>(&mut self, cx: &mut Context<'_>, step: Poll<io::Result<T>>) -> Poll<Result<T>> {

@@ -1,5 +1,6 @@
 //! The server's handshake.
 
+use std::io;
 use std::sync::Arc;
 
 use rustls::ServerConfig;
@@ -8,6 +9,7 @@ use crate::net::Stream;
 use crate::net::secure::{NoSession, Secure, Secured, Securing, Unsecured};
 use crate::net::tls::guarded::Guarded;
 use crate::net::tls::info::info;
+use crate::net::tls::session::Session;
 use crate::net::tls::trouble::{Peer, handshake_failed};
 
 pub(super) struct Acceptor(Arc<ServerConfig>);
@@ -16,28 +18,39 @@ impl Acceptor {
     pub(super) fn new(config: ServerConfig) -> Acceptor {
         Acceptor(Arc::new(config))
     }
+
+    async fn accept(&self, stream: Guarded) -> Result<Secured, Unsecured> {
+        let accepting = tokio_rustls::TlsAcceptor::from(self.0.clone()).accept(stream);
+        match accepting.into_fallible().await {
+            Ok(stream) => {
+                let session = stream.get_ref().1;
+                let info = Arc::new(info(session, session.server_name()));
+                Ok(Secured { stream: Session::boxed(stream, Peer::Client), info })
+            }
+            Err((error, stream)) => Err(unsecured(stream, error)),
+        }
+    }
 }
 
 impl Secure for Acceptor {
     fn secure(&self, stream: Box<dyn Stream>) -> Securing<'_> {
-        let accepting = tokio_rustls::TlsAcceptor::from(self.0.clone()).accept(Guarded::new(stream));
+        let mut stream = Guarded::new(stream);
         Box::pin(async move {
-            match accepting.into_fallible().await {
-                Ok(stream) => {
-                    let session = stream.get_ref().1;
-                    let info = Arc::new(info(session, session.server_name()));
-                    Ok(Secured { stream: Box::new(stream), info })
-                }
-                Err((error, stream)) => {
-                    let reason = match looks_like_http(stream.first()) {
-                        true => NoSession::PlainHttp,
-                        false => NoSession::Failed(handshake_failed(Peer::Client, error)),
-                    };
-                    Err(Unsecured { stream: stream.into_inner(), reason })
-                }
+            match stream.look().await {
+                // Boxed, and begun only now: a peer that says nothing does not hold a session.
+                Ok(()) => Box::pin(self.accept(stream)).await,
+                Err(error) => Err(unsecured(stream, error)),
             }
         })
     }
+}
+
+fn unsecured(stream: Guarded, error: io::Error) -> Unsecured {
+    let reason = match looks_like_http(stream.first()) {
+        true => NoSession::PlainHttp,
+        false => NoSession::Failed(handshake_failed(Peer::Client, error)),
+    };
+    Unsecured { stream: stream.into_inner(), reason }
 }
 
 /// Whether a request may begin so: the five bytes in which a record's head would have been (Go's

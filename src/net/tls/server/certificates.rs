@@ -63,7 +63,7 @@ impl ByName {
     fn new(provider: &CryptoProvider, certificates: impl IntoIterator<Item = Certificate>) -> Result<ByName> {
         let mut by_name = ByName { all: Vec::new(), exact: HashMap::new(), wildcard: HashMap::new() };
         for certificate in certificates {
-            by_name.add(certificate.certified(provider)?)?;
+            by_name.add(&certificate.certified(provider)?)?;
         }
         if by_name.all.is_empty() {
             return Err(invalid("a server needs a certificate"));
@@ -71,7 +71,7 @@ impl ByName {
         Ok(by_name)
     }
 
-    fn add(&mut self, certified: Arc<CertifiedKey>) -> Result<()> {
+    fn add(&mut self, certified: &Arc<CertifiedKey>) -> Result<()> {
         let malformed = |error| invalid("the certificate is malformed").with_source(error);
         let leaf =
             certified.end_entity_cert().map_err(|error| invalid("there is no certificate").with_source(error))?;

@@ -14,6 +14,8 @@ use super::*;
 use crate::error::{Error, ErrorKind, Phase, Result};
 use crate::message::Header;
 use crate::message::body::{Body, Frame, Source};
+#[cfg(feature = "server")]
+use crate::message::coding::{gzip_encoded, gzip_encoded_bytes};
 
 const ALL: &[u8] = b"gzip, deflate, br, zstd";
 
@@ -349,6 +351,7 @@ async fn a_window_of_zstandard_is_of_8_mib_at_most() {
     assert_eq!(error.kind(), ErrorKind::Decode);
 }
 
+#[cfg(feature = "server")]
 #[tokio::test]
 async fn what_is_encoded_decodes_to_itself() {
     for content in [text(0), text(1), text(5000), text(200_000), random(100_000)] {
@@ -363,6 +366,7 @@ async fn what_is_encoded_decodes_to_itself() {
 }
 
 /// What cannot be made shorter.
+#[cfg(feature = "server")]
 fn random(length: usize) -> Vec<u8> {
     let mut state = 0x2545_f491_4f6c_dd1d_u64;
     let mut next = || {
@@ -374,6 +378,7 @@ fn random(length: usize) -> Vec<u8> {
     (0..length).map(|_| next()).collect()
 }
 
+#[cfg(feature = "server")]
 #[tokio::test]
 async fn what_has_come_goes_out_before_a_pause() {
     let chunk = |text: &'static str| Some(Bytes::from_static(text.as_bytes()));
@@ -389,6 +394,7 @@ async fn what_has_come_goes_out_before_a_pause() {
     assert!(gzip.is_whole());
 }
 
+#[cfg(feature = "server")]
 #[tokio::test]
 async fn the_trailer_of_what_is_encoded_is_handed_on() {
     let trailer: Header = [("X-Sum", "5")].into_iter().collect();

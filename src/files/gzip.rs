@@ -1,0 +1,116 @@
+//! gzip, made of what is sent (RFC 1952).
+
+use std::io::Write as _;
+use std::mem;
+
+use bytes::Bytes;
+use flate2::Compression;
+use flate2::write::GzEncoder;
+
+use super::serve::apart;
+use crate::error::{Error, ErrorKind, Result};
+
+/// The codings that can be made while content is sent.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum OnTheFly {
+    Gzip,
+}
+
+impl OnTheFly {
+    /// Its name in `Content-Encoding`.
+    pub(super) fn name(self) -> &'static str {
+        match self {
+            OnTheFly::Gzip => "gzip",
+        }
+    }
+
+    pub(super) fn encoder(self) -> Encoder {
+        match self {
+            OnTheFly::Gzip => Encoder(Some(GzEncoder::new(Vec::new(), Compression::new(LEVEL)))),
+        }
+    }
+}
+
+/// What comes out barely shrinks from here on, and takes ever longer.
+const LEVEL: u32 = 5;
+
+/// More than this takes long enough to be worth a hop to a thread that may be busy.
+const INLINE_BYTES: usize = 8 * 1024;
+
+/// Encodes content piece by piece. Gone while a piece is under way, and so after one that was
+/// dropped.
+pub(super) struct Encoder(Option<GzEncoder<Vec<u8>>>);
+
+impl Encoder {
+    /// Takes content in. What comes out may be nothing yet.
+    pub(super) async fn encode(&mut self, content: Bytes) -> Result<Bytes> {
+        let encoder = self.0.take().ok_or_else(abandoned)?;
+        let (encoder, encoded) = if content.len() <= INLINE_BYTES {
+            step(encoder, &content)?
+        } else {
+            apart(move || step(encoder, &content)).await??
+        };
+        self.0 = Some(encoder);
+        Ok(encoded)
+    }
+
+    /// What is left to be sent when all content was taken in.
+    pub(super) fn finish(self) -> Result<Bytes> {
+        Ok(self.0.ok_or_else(abandoned)?.finish()?.into())
+    }
+}
+
+fn step(mut encoder: GzEncoder<Vec<u8>>, content: &[u8]) -> Result<(GzEncoder<Vec<u8>>, Bytes)> {
+    encoder.write_all(content)?;
+    let encoded = mem::take(encoder.get_mut());
+    Ok((encoder, encoded.into()))
+}
+
+fn abandoned() -> Error {
+    Error::new(ErrorKind::Other, "an earlier piece was abandoned half-way")
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::Read as _;
+
+    use flate2::read::GzDecoder;
+
+    use super::*;
+
+    fn decoded(encoded: &[u8]) -> Vec<u8> {
+        let mut content = Vec::new();
+        GzDecoder::new(encoded).read_to_end(&mut content).unwrap();
+        content
+    }
+
+    #[tokio::test]
+    async fn what_is_encoded_in_pieces_of_any_size_is_decoded_as_one() {
+        let content: Vec<u8> = (0..10_000_u32).flat_map(|n| format!("{n} ").into_bytes()).collect();
+        for size in [1000, INLINE_BYTES, INLINE_BYTES + 1, content.len()] {
+            let mut encoder = OnTheFly::Gzip.encoder();
+            let mut encoded = Vec::new();
+            for piece in content.chunks(size) {
+                encoded.extend_from_slice(&encoder.encode(Bytes::copy_from_slice(piece)).await.unwrap());
+            }
+            encoded.extend_from_slice(&encoder.finish().unwrap());
+            assert!(encoded.len() < content.len() / 2);
+            assert!(decoded(&encoded) == content, "in pieces of {size}");
+        }
+    }
+
+    #[tokio::test]
+    async fn nothing_is_encoded_as_a_whole_member() {
+        assert_eq!(decoded(&OnTheFly::Gzip.encoder().finish().unwrap()), b"");
+    }
+
+    #[tokio::test]
+    async fn a_piece_that_was_abandoned_leaves_no_encoder_that_goes_on() {
+        let mut encoder = OnTheFly::Gzip.encoder();
+        // Takes a thread far longer than it takes to be asked once.
+        let large = Bytes::from(vec![b'x'; 256 * 1024]);
+        assert!(tokio::time::timeout(std::time::Duration::ZERO, encoder.encode(large)).await.is_err());
+        assert!(encoder.encode(Bytes::from_static(b"more")).await.is_err());
+        assert!(encoder.finish().is_err());
+    }
+}

@@ -1,0 +1,39 @@
+//! Content that is a file: sent by the system, without passing through the program.
+
+use std::fs::File;
+
+use super::{ResponseWriter, Stage};
+use crate::error::Result;
+use crate::h1::Outgoing;
+use crate::server::outlet::Outlet;
+
+impl ResponseWriter {
+    /// Whether [`send_file`](Self::send_file) can send content of this answer: its head is sent,
+    /// content goes out as it is, and nothing in between has to see it.
+    pub(crate) fn sends_files(&self) -> bool {
+        let Stage::Sent { outgoing, .. } = self.stage else { return false };
+        outgoing != Outgoing::Chunked
+            && self.asked.has_content(outgoing)
+            && matches!(&self.outlet, Some(Outlet::Line(line)) if line.sends_files())
+    }
+
+    /// Writes so much of a file, from here on, where [`sends_files`](Self::sends_files) says that
+    /// this can be done. What the system does not have in memory makes it block.
+    ///
+    /// # Errors
+    /// As [`write`](Self::write); and when the file ends before.
+    pub(crate) async fn send_file(&mut self, file: &File, offset: u64, length: u64) -> Result<()> {
+        self.flush().await?;
+        self.may_have(length)?;
+        let (Stage::Sent { outgoing, declared }, Some(Outlet::Line(line))) = (&self.stage, &self.outlet) else {
+            return Ok(());
+        };
+        let sent_stage = Stage::Sent { outgoing: *outgoing, declared: *declared };
+        self.written += length;
+        // Until it is done. When this future is dropped, that is what it stays.
+        self.stage = Stage::Failed;
+        let sent = line.send_file(file, offset, length).await;
+        self.stage = sent_stage;
+        self.noticed(sent)
+    }
+}
