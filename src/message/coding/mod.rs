@@ -18,7 +18,9 @@ mod br;
 mod deflate;
 #[cfg(feature = "gzip")]
 mod gzip;
-#[cfg(all(test, feature = "gzip"))]
+// Two lines, so that clippy knows it for tests.
+#[cfg(test)]
+#[cfg(feature = "gzip")]
 mod tests;
 #[cfg(feature = "zstd")]
 mod zstandard;
