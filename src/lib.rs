@@ -84,9 +84,9 @@ pub use files::{
 pub use forms::{DEFAULT_MAX_FORM_MEMORY, FormFile, MultipartForm};
 pub use http::{Extensions, Method, StatusCode, Uri, Version};
 pub use message::{
-    Addr, Body, Context, Cookie, DEFAULT_MAX_TEXT_BYTES, Header, Multipart, MultipartLimits, Part, Protocols, Redirected, Request,
-    Response, SameSite, Timeouts, Timings, TlsInfo, TlsVersion, Values, canonical_header_key, detect_content_type,
-    format_time, parse_cookie, parse_set_cookie, parse_time, set_cookie,
+    Addr, Body, Context, Cookie, DEFAULT_MAX_TEXT_BYTES, Header, Multipart, MultipartLimits, Part, Protocols,
+    Redirected, Request, Response, SameSite, Timeouts, Timings, TlsInfo, TlsVersion, Values, canonical_header_key,
+    detect_content_type, format_time, parse_cookie, parse_set_cookie, parse_time, set_cookie,
 };
 #[cfg(feature = "server")]
 pub use middleware::{
@@ -102,8 +102,8 @@ pub use server::Json;
 #[cfg(feature = "server")]
 pub use server::{
     AutoField, CloseReason, ConnInfo, ConnState, DEFAULT_MAX_HEADER_BYTES, DEFAULT_MAX_HEADER_VALUE_COUNT, Handler,
-    HandlerFn, HandlerFuture, Hijacked, Http2Settings, IntoResponse, RequestRecord, RespondFn, ResponseWriter, Server, ServerEvent,
-    ShutdownReport, StateFn, TryIntoResponse, abort, handle_with, listen_and_serve, respond, serve,
+    HandlerFn, HandlerFuture, Hijacked, Http2Settings, IntoResponse, RequestRecord, RespondFn, ResponseWriter, Server,
+    ServerEvent, ShutdownReport, StateFn, TryIntoResponse, abort, handle_with, listen_and_serve, respond, serve,
 };
 
 /// The examples of the README, compiled.
