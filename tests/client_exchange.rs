@@ -421,7 +421,9 @@ async fn a_101_hands_the_connection_over_with_what_came_behind_the_head() {
 
 #[tokio::test(start_paused = true)]
 async fn a_2xx_to_connect_is_a_tunnel_and_another_status_is_an_answer() {
-    for (answer, tunnels) in [("HTTP/1.1 200 OK\r\n\r\nraw", true), ("HTTP/1.1 403 No\r\nContent-Length: 2\r\n\r\nno", false)] {
+    for (answer, tunnels) in
+        [("HTTP/1.1 200 OK\r\n\r\nraw", true), ("HTTP/1.1 403 No\r\nContent-Length: 2\r\n\r\nno", false)]
+    {
         let (client, _, mut server) = pair();
         let request = Request::to(nethttp::Method::CONNECT, "http://a.test:443/", Body::empty()).unwrap();
         let (response, conn) = tokio::join!(client.send(request), async {

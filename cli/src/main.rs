@@ -3,6 +3,7 @@
 
 mod access_log;
 mod auth;
+mod get;
 mod listen;
 mod serve;
 mod signals;
@@ -24,12 +25,14 @@ struct Cli {
 #[derive(Debug, Subcommand)]
 enum Command {
     Serve(Box<serve::Arguments>),
+    Get(Box<get::Arguments>),
     Hash(auth::Arguments),
 }
 
 fn main() -> ExitCode {
     let done = match Cli::parse().command {
         Command::Serve(arguments) => serve::run(&arguments),
+        Command::Get(arguments) => return get::run(*arguments),
         Command::Hash(arguments) => auth::run(&arguments),
     };
     match done {

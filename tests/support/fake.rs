@@ -8,7 +8,9 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use nethttp::{Addr, Body, Bytes, Client, Connection, ErrorKind, HostStats, Proxy, Response, Result, Transport, dial_fn};
+use nethttp::{
+    Addr, Body, Bytes, Client, Connection, ErrorKind, HostStats, Proxy, Response, Result, Transport, dial_fn,
+};
 use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream};
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 use tokio::time::timeout;
@@ -193,8 +195,13 @@ impl Conn {
     /// The next request, `None` where the connection ends first.
     pub(crate) async fn try_request(&mut self) -> Option<Received> {
         let head = self.try_head().await?;
-        let mut request =
-            Received { conn: self.number, place: self.place.clone(), head, content: Vec::new(), trailer: String::new() };
+        let mut request = Received {
+            conn: self.number,
+            place: self.place.clone(),
+            head,
+            content: Vec::new(),
+            trailer: String::new(),
+        };
         if request.field("Transfer-Encoding").is_some() {
             loop {
                 let size = self.line().await?;
