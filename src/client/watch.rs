@@ -68,7 +68,10 @@ impl DialWatch for Watch {
     }
 
     fn dns_done(&self, host: &str, result: Result<&Resolved, &io::Error>) {
-        self.enter(Phase::Connect);
+        // A lookup that was given up ends here too: then it is still what was waited for.
+        if result.is_ok() {
+            self.enter(Phase::Connect);
+        }
         self.seen().resolved = result.is_ok().then(|| self.began.elapsed());
         self.tracer.tell(|trace| trace.dns_done(host, result));
     }

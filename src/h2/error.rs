@@ -2,6 +2,7 @@
 
 use h2::Reason;
 
+use super::meter::Meter;
 use crate::error::{Error, ErrorKind, Phase};
 
 /// An error of one stream, while its content was read or written.
@@ -24,18 +25,23 @@ pub(super) fn gone(phase: Phase) -> Error {
     Error::new(ErrorKind::CutOff, "the stream is closed").during(phase)
 }
 
+/// What the crate says in a GOAWAY frame, and in our words. It tells nobody else.
+const SAID: [(&str, &str); 5] = [
+    ("too_many_resets", "too many requests were given up before they were taken"),
+    ("too_many_internal_resets", "too many streams had to be reset"),
+    ("too_many_continuations", "too many CONTINUATION frames"),
+    ("header_list_way_too_large", "far too many header fields"),
+    ("too_many_data_frames", "too many small DATA frames"),
+];
+
+/// What a GOAWAY frame at the end of these bytes says, where the crate wrote it.
+pub(super) fn said_last(bytes: &[u8]) -> Option<&'static str> {
+    SAID.iter().find(|(said, _)| bytes.ends_with(said.as_bytes())).map(|(_, words)| *words)
+}
+
 /// Why the crate ended a connection, in fixed words.
-pub(crate) fn in_words(error: &h2::Error) -> &'static str {
-    const TOLD: [(&str, &str); 5] = [
-        ("too_many_resets", "too many requests were given up before they were taken"),
-        ("too_many_internal_resets", "too many streams had to be reset"),
-        ("too_many_continuations", "too many CONTINUATION frames"),
-        ("header_list_way_too_large", "far too many header fields"),
-        ("too_many_data_frames", "too many small DATA frames"),
-    ];
-    // The crate says it in the GOAWAY frame, and shows that only in its text.
-    let text = error.to_string();
-    if let Some((_, words)) = TOLD.iter().find(|(told, _)| text.contains(&format!("\"{told}\""))) {
+pub(crate) fn in_words(error: &h2::Error, meter: &Meter) -> &'static str {
+    if let Some(words) = meter.said_last() {
         return words;
     }
     match error.reason() {

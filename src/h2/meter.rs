@@ -4,6 +4,7 @@
 //! protocol: the floods of CVE-2019-9512 and its kin, and rapid reset (CVE-2023-44487). Only what
 //! comes in is counted; what the peer gets done for its requests makes up for it.
 
+use std::sync::OnceLock;
 use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU8, AtomicU64, Ordering};
 use std::time::Duration;
 
@@ -64,6 +65,10 @@ pub(crate) struct Meter {
     in_head: AtomicBool,
     /// How many times something was read.
     reads: AtomicU64,
+    /// The peer takes nothing at present, and is not read from therefore.
+    blocked: AtomicBool,
+    /// What the last GOAWAY said, once all is said.
+    said_last: OnceLock<&'static str>,
 }
 
 impl Meter {
@@ -76,6 +81,8 @@ impl Meter {
             began: AtomicBool::new(false),
             in_head: AtomicBool::new(false),
             reads: AtomicU64::new(0),
+            blocked: AtomicBool::new(false),
+            said_last: OnceLock::new(),
         }
     }
 
@@ -94,9 +101,22 @@ impl Meter {
         self.began.load(Ordering::Relaxed)
     }
 
-    /// Whether a header block, or any frame but one of content, has come in part.
+    /// Whether the rest of a header block, or of any frame but one of content, is waited for.
     pub(crate) fn is_in_head(&self) -> bool {
-        self.in_head.load(Ordering::Relaxed)
+        self.in_head.load(Ordering::Relaxed) && !self.blocked.load(Ordering::Relaxed)
+    }
+
+    /// What the peer was told last, where the crate said it.
+    pub(super) fn said_last(&self) -> Option<&'static str> {
+        self.said_last.get().copied()
+    }
+
+    pub(super) fn say_last(&self, words: &'static str) {
+        let _ = self.said_last.set(words);
+    }
+
+    pub(super) fn set_blocked(&self, blocked: bool) {
+        self.blocked.store(blocked, Ordering::Relaxed);
     }
 
     /// Changes with everything that comes in.

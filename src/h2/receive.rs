@@ -30,13 +30,27 @@ impl Received {
         self.left
     }
 
+    /// The next piece. Room is made in the windows for as much as `most`: what goes beyond is read,
+    /// and then the peer can send no more.
+    pub(crate) fn poll_within(&mut self, cx: &mut Context<'_>, most: u64) -> Poll<Option<Result<Frame>>> {
+        self.poll_releasing(cx, |len| if len as u64 <= most { len } else { 0 })
+    }
+
     /// The next piece; not to be asked after the end or an error.
     pub(crate) fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Frame>>> {
+        self.poll_releasing(cx, |len| len)
+    }
+
+    fn poll_releasing(
+        &mut self,
+        cx: &mut Context<'_>,
+        release: impl Fn(usize) -> usize,
+    ) -> Poll<Option<Result<Frame>>> {
         while !self.data_is_over {
             match ready!(self.stream.poll_data(cx)) {
                 Some(Ok(data)) => {
                     // Fails only where more is released than came.
-                    let _ = self.stream.flow_control().release_capacity(data.len());
+                    let _ = self.stream.flow_control().release_capacity(release(data.len()));
                     self.left = self.left.map(|left| left.saturating_sub(data.len() as u64));
                     if !data.is_empty() {
                         return Poll::Ready(Some(Ok(Frame::Data(data))));

@@ -10,6 +10,7 @@ use bytes::{Buf, BytesMut};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::time::Instant;
 
+use super::error::said_last;
 use super::meter::{Meter, Scanner};
 use crate::net::{Deadline, Io, Stream};
 
@@ -25,7 +26,12 @@ pub(crate) struct Wire {
     waits_since: Option<Instant>,
     deadline: Deadline,
     closing: Closing,
+    /// The end of what was written last.
+    tail: [u8; TAIL],
 }
+
+/// What the crate says at the end of a GOAWAY frame is no longer.
+const TAIL: usize = 32;
 
 /// How far the closing of a stream is.
 enum Closing {
@@ -42,7 +48,17 @@ impl Wire {
         let (stream, ahead) = io.into_parts();
         let scanner = Scanner::new(preface);
         let deadline = Deadline::default();
-        Wire { stream, ahead, scanner, meter, stall, waits_since: None, deadline, closing: Closing::No(linger) }
+        Wire {
+            stream,
+            ahead,
+            scanner,
+            meter,
+            stall,
+            waits_since: None,
+            deadline,
+            closing: Closing::No(linger),
+            tail: [0; TAIL],
+        }
     }
 
     /// Throws away what still comes: a close with unread bytes would reset the connection, and
@@ -59,11 +75,23 @@ impl Wire {
         }
     }
 
+    /// Keeps the end of what is written: a GOAWAY frame is the last of all.
+    fn keep_tail(&mut self, bytes: &[u8]) {
+        let len = bytes.len().min(TAIL);
+        let (from, to) = (bytes.get(bytes.len() - len..), self.tail.get_mut(TAIL - len..));
+        if let (Some(from), Some(to)) = (from, to) {
+            to.copy_from_slice(from);
+        }
+    }
+
     fn under_stall_limit<T>(&mut self, cx: &mut Context<'_>, step: Poll<io::Result<T>>) -> Poll<io::Result<T>> {
         if step.is_ready() {
-            self.waits_since = None;
+            if self.waits_since.take().is_some() {
+                self.meter.set_blocked(false);
+            }
             return step;
         }
+        self.meter.set_blocked(true);
         let since = *self.waits_since.get_or_insert_with(Instant::now);
         self.deadline.set(self.stall.map(|stall| since + stall));
         ready!(self.deadline.poll(cx));
@@ -97,6 +125,7 @@ impl AsyncRead for Wire {
 impl AsyncWrite for Wire {
     fn poll_write(self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
         let wire = self.get_mut();
+        wire.keep_tail(bytes);
         let written = Pin::new(&mut wire.stream).poll_write(cx, bytes);
         wire.under_stall_limit(cx, written)
     }
@@ -107,6 +136,9 @@ impl AsyncWrite for Wire {
         parts: &[io::IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
         let wire = self.get_mut();
+        if let Some(last) = parts.iter().rfind(|part| !part.is_empty()) {
+            wire.keep_tail(last);
+        }
         let written = Pin::new(&mut wire.stream).poll_write_vectored(cx, parts);
         wire.under_stall_limit(cx, written)
     }
@@ -124,6 +156,9 @@ impl AsyncWrite for Wire {
     fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         let wire = self.get_mut();
         if let Closing::No(linger) = wire.closing {
+            if let Some(words) = said_last(&wire.tail) {
+                wire.meter.say_last(words);
+            }
             let shut = Pin::new(&mut wire.stream).poll_shutdown(cx);
             ready!(wire.under_stall_limit(cx, shut))?;
             let mut deadline = Deadline::default();

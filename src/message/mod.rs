@@ -4,6 +4,7 @@
 
 mod addr;
 mod body;
+#[cfg(feature = "client")]
 pub(crate) mod coding;
 mod context;
 mod cookie;

@@ -42,7 +42,7 @@ pub(super) fn attach(mut exchange: Exchange, head: &ReceivedHead, mut response: 
             return response;
         }
     }
-    let reading = Reading { exchange, content, reusable, stalls: false };
+    let reading = Reading { exchange, content, reusable, stalls: false, drains: DRAIN_BYTES };
     response.body = Body::from_source(ExchangeBody::new(reading));
     response
 }
@@ -86,6 +86,8 @@ struct Reading {
     reusable: bool,
     /// Since when the peer sends nothing, while somebody waits for it.
     stalls: bool,
+    /// How much is still read of what nobody wants.
+    drains: u64,
 }
 
 impl Reading {
@@ -123,13 +125,13 @@ impl Reading {
 
     /// Reads what nobody wants to its end, if it is not far, and sees the request off.
     async fn rescue(mut self) {
-        if timeout(DRAIN_TIME, poll_fn(|cx| self.poll_rest(cx, &mut { DRAIN_BYTES }))).await == Ok(true) {
+        if timeout(DRAIN_TIME, poll_fn(|cx| self.poll_rest(cx))).await == Ok(true) {
             self.settle();
         }
     }
 
     /// Ready with whether the connection can be kept.
-    fn poll_rest(&mut self, cx: &mut Context<'_>, left: &mut u64) -> Poll<bool> {
+    fn poll_rest(&mut self, cx: &mut Context<'_>) -> Poll<bool> {
         loop {
             if self.is_over() {
                 return Poll::Ready(true);
@@ -140,8 +142,8 @@ impl Reading {
             match ready!(self.poll_frame(cx)) {
                 None | Some(Ok(Frame::Trailer(_))) if self.exchange.is_sent() => return Poll::Ready(true),
                 None | Some(Ok(Frame::Trailer(_))) => return Poll::Pending,
-                Some(Ok(Frame::Data(chunk))) => match left.checked_sub(chunk.len() as u64) {
-                    Some(rest) => *left = rest,
+                Some(Ok(Frame::Data(chunk))) => match self.drains.checked_sub(chunk.len() as u64) {
+                    Some(rest) => self.drains = rest,
                     None => return Poll::Ready(false),
                 },
                 Some(Err(_)) => return Poll::Ready(false),
@@ -211,7 +213,7 @@ impl Drop for ExchangeBody {
         }
         // What is here already costs nothing.
         let mut cx = Context::from_waker(Waker::noop());
-        match reading.poll_rest(&mut cx, &mut { DRAIN_BYTES }) {
+        match reading.poll_rest(&mut cx) {
             Poll::Ready(true) => reading.settle(),
             Poll::Ready(false) => {}
             Poll::Pending => rescue_later(reading),

@@ -65,7 +65,10 @@ enum Sending {
     Begun,
     HeadWritten,
     Done,
+    /// The connection took no more.
     Failed(Error),
+    /// The body ended before its end; whoever sends was told why.
+    Abandoned,
 }
 
 impl Exchange {
@@ -98,7 +101,8 @@ impl Exchange {
             Err(error) => {
                 let first = self.http1().served == 1;
                 let silent = self.interim_bytes == 0 && !self.http1_has_input();
-                let stale = !first && silent && !error.is_timeout();
+                let own = matches!(self.sending, Sending::Abandoned);
+                let stale = !first && silent && !own && !error.is_timeout();
                 Err(Failed { sent: self.upload.sent(), stale, unread: self.upload.take_unread(), error })
             }
         }
@@ -127,7 +131,7 @@ impl Exchange {
     /// # Errors
     /// The body's own.
     pub(super) fn poll_upload(&mut self, cx: &mut Context<'_>) -> Result<()> {
-        if matches!(self.sending, Sending::Done | Sending::Failed(_)) {
+        if matches!(self.sending, Sending::Done | Sending::Failed(_) | Sending::Abandoned) {
             return Ok(());
         }
         loop {
@@ -142,7 +146,10 @@ impl Exchange {
                     self.upload.proceed();
                     continue;
                 }
-                Poll::Ready(Err(upload::Failed::Body(error))) => return Err(error),
+                Poll::Ready(Err(upload::Failed::Body(error))) => {
+                    self.sending = Sending::Abandoned;
+                    return Err(error);
+                }
                 Poll::Ready(Err(upload::Failed::Write(error))) => self.note_write_failed(error),
                 Poll::Pending => self.poll_write_stall(cx),
             }
@@ -176,9 +183,21 @@ impl Exchange {
         self.await_response();
     }
 
+    /// Nothing, where the head came before the request was sent: the body has a limit of its own.
     fn await_response(&mut self) {
-        let until = self.asked.response_header_timeout.map(|limit| Instant::now() + limit);
+        if self.has_head() {
+            return;
+        }
+        let until = match &self.sending {
+            // What is here is still looked at.
+            Sending::Failed(error) if error.is_timeout() => Some(Instant::now()),
+            _ => self.asked.response_header_timeout.map(|limit| Instant::now() + limit),
+        };
         self.http1().io.read_deadline.set(until);
+    }
+
+    fn has_head(&self) -> bool {
+        self.asked.clock.timings.head.is_some()
     }
 
     /// Waits for `100 Continue`, no longer than is allowed.
@@ -254,6 +273,9 @@ impl Exchange {
                     return Poll::Pending;
                 }
                 ready!(io.read_deadline.poll(cx));
+                if matches!(&self.sending, Sending::Failed(error) if error.is_timeout()) {
+                    return Poll::Ready(Err(self.no_response(None)));
+                }
                 let limit = self.asked.response_header_timeout.unwrap_or_default();
                 Poll::Ready(Err(Error::over_limit(Phase::Head, "response_header_timeout", limit)))
             }
@@ -311,7 +333,7 @@ impl Exchange {
 
     /// Whether the request cannot be completed any more.
     pub(super) fn is_unsendable(&self) -> bool {
-        matches!(self.sending, Sending::Failed(_))
+        matches!(self.sending, Sending::Failed(_) | Sending::Abandoned)
     }
 }
 

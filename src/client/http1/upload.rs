@@ -81,7 +81,7 @@ impl Upload {
             wrote_head: false,
         };
         match upload.outgoing {
-            Outgoing::None | Outgoing::Length(0) => upload.stage = Stage::Last,
+            Outgoing::None => upload.stage = Stage::Last,
             _ if !waits => upload.take_small_content(),
             _ => {}
         }

@@ -1,11 +1,115 @@
-//! Content codings (RFC 9110 §8.4.1): taken off by clients, and put on by servers.
+//! Content codings (RFC 9110 §8.4.1), taken off content: gzip and deflate, and by feature Brotli and Zstandard.
+//!
+//! ```text
+//! Body ──chunks──► Decoded ──input──► Decode (one of gzip, deflate, br, zstd)
+//!                     │  ◄──output──────┘
+//!                     └──► Body, of at most 64 KiB a chunk
+//! ```
+//!
+//! A small message may decode to a very large one, so nothing here decodes more than was asked
+//! for: each poll makes one chunk. Nothing is allocated before the first byte has come.
 
-#[cfg(feature = "client")]
-mod decode;
-#[cfg(all(feature = "server", feature = "gzip"))]
-mod encode;
+use std::sync::LazyLock;
 
-#[cfg(feature = "client")]
-pub(crate) use decode::{accept_encoding, decoded, decoder_for};
-#[cfg(all(feature = "server", feature = "gzip"))]
-pub(crate) use encode::{gzip_encoded, gzip_encoded_bytes};
+mod body;
+#[cfg(feature = "brotli")]
+mod br;
+#[cfg(feature = "gzip")]
+mod deflate;
+#[cfg(feature = "gzip")]
+mod gzip;
+// Two lines, so that clippy knows it for tests.
+#[cfg(test)]
+#[cfg(feature = "gzip")]
+mod tests;
+#[cfg(feature = "zstd")]
+mod zstandard;
+
+pub(crate) use body::decoded;
+
+use crate::message::header::list_has;
+
+/// A coding that this build decodes.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Coding {
+    /// As `Accept-Encoding` and `Content-Encoding` have it.
+    name: &'static str,
+    make: fn() -> Result<Box<dyn Decode>, Fault>,
+}
+
+/// What is wrong with the content.
+type Fault = &'static str;
+
+/// Takes the coding off content that comes bit by bit.
+trait Decode: Send + Sync {
+    /// Decodes into the free capacity of `output`, and says how much of `input` it took. It goes on
+    /// until one of the two is used up; `input` is empty when output was left to fetch.
+    fn decode(&mut self, input: &[u8], output: &mut Vec<u8>) -> Result<usize, Fault>;
+
+    /// Whether the content may end here.
+    fn is_whole(&self) -> bool;
+}
+
+/// What a client asks for where its user asks for nothing: gzip, then `br`, then `zstd`, as far as
+/// this build decodes them; empty where it decodes none. `deflate` is not asked for: what servers
+/// send under that name differs.
+pub(crate) fn accept_encoding() -> &'static str {
+    static LIST: LazyLock<String> = LazyLock::new(|| {
+        let asked = [gzip(), br(), zstandard()];
+        asked.into_iter().flatten().map(|coding| coding.name).collect::<Vec<_>>().join(", ")
+    });
+    &LIST
+}
+
+/// The decoder for the value of a `Content-Encoding` field, where the request asked for it: `asked`
+/// is its `Accept-Encoding`. What nobody asked for is handed on as it is, and so is content with
+/// several codings (Go's rule).
+pub(crate) fn decoder_for(coding: &[u8], asked: &[u8]) -> Option<Coding> {
+    let coding = coding.trim_ascii();
+    // RFC 9110 §8.4.1.3: an old name for the same.
+    let coding = if coding.eq_ignore_ascii_case(b"x-gzip") { b"gzip" } else { coding };
+    let all = [gzip(), br(), zstandard(), deflated()];
+    all.into_iter()
+        .flatten()
+        .find(|known| coding.eq_ignore_ascii_case(known.name.as_bytes()) && list_has(asked, known.name))
+}
+
+#[cfg(feature = "gzip")]
+fn gzip() -> Option<Coding> {
+    Some(Coding { name: "gzip", make: || Ok(Box::new(gzip::Gzip::new())) })
+}
+
+#[cfg(not(feature = "gzip"))]
+fn gzip() -> Option<Coding> {
+    None
+}
+
+#[cfg(feature = "gzip")]
+fn deflated() -> Option<Coding> {
+    Some(Coding { name: "deflate", make: || Ok(Box::new(deflate::Deflate::new())) })
+}
+
+#[cfg(not(feature = "gzip"))]
+fn deflated() -> Option<Coding> {
+    None
+}
+
+#[cfg(feature = "brotli")]
+fn br() -> Option<Coding> {
+    Some(Coding { name: "br", make: || Ok(Box::new(br::Brotli::new())) })
+}
+
+#[cfg(not(feature = "brotli"))]
+fn br() -> Option<Coding> {
+    None
+}
+
+#[cfg(feature = "zstd")]
+fn zstandard() -> Option<Coding> {
+    Some(Coding { name: "zstd", make: || Ok(Box::new(zstandard::Zstandard::new()?)) })
+}
+
+#[cfg(not(feature = "zstd"))]
+fn zstandard() -> Option<Coding> {
+    None
+}

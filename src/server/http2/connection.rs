@@ -14,7 +14,7 @@ use tokio::task::JoinSet;
 use tokio::time::Instant;
 
 use super::line::Shared;
-use super::turn::{self, Arrival, Host};
+use super::turn::{Host, Turn};
 use crate::h2::{Fault, Meter, MeterLimits, PREFACE, Wire, in_words};
 use crate::message::ConnContext;
 use crate::net::{Deadline, Io};
@@ -61,7 +61,7 @@ async fn shake_hands(
     deadline.set(until);
     poll_fn(|cx| {
         if let Poll::Ready(done) = handshake.as_mut().poll(cx) {
-            return Poll::Ready(done.map_err(|error| why_ended(settings, booked, &error)));
+            return Poll::Ready(done.map_err(|error| why_ended(settings, booked, meter, &error)));
         }
         if let Some(reason) = booked.entry.commanded().closes_idle() {
             return Poll::Ready(Err(reason));
@@ -212,7 +212,7 @@ impl<'a> Http2<'a> {
             };
             return Poll::Ready(match ended {
                 Ok(()) => CloseReason::PeerGone,
-                Err(error) => why_ended(&self.host.settings, self.booked, &error),
+                Err(error) => why_ended(&self.host.settings, self.booked, &self.meter, &error),
             });
         }
     }
@@ -220,9 +220,9 @@ impl<'a> Http2<'a> {
     fn start(&mut self, request: http::Request<h2::RecvStream>, respond: server::SendResponse<Bytes>) {
         self.booked.enter_state(ConnState::Active);
         self.idle.set(None);
-        let arrival = Arrival::new(&self.host, request, respond);
+        let turn = Turn::begin(&self.host, request, respond);
         // Ends with its handler; when the connection's task ends before, the set ends it.
-        self.turns.spawn(turn::run(self.host.clone(), arrival));
+        self.turns.spawn(turn.run());
     }
 
     /// Takes no more requests, and closes when those under way are answered.
@@ -299,13 +299,13 @@ impl<'a> Http2<'a> {
 }
 
 /// Why the crate ended a connection; what the peer did wrong is told.
-fn why_ended(settings: &Settings, booked: &Booked, error: &h2::Error) -> CloseReason {
+fn why_ended(settings: &Settings, booked: &Booked, meter: &Meter, error: &h2::Error) -> CloseReason {
     if !error.is_library() {
         let stalled = error.get_io().is_some_and(|io| io.kind() == std::io::ErrorKind::TimedOut);
         return if stalled { CloseReason::WriteFailed } else { CloseReason::PeerGone };
     }
     let code = error.reason().unwrap_or(Reason::PROTOCOL_ERROR);
-    report(settings, booked, code.into(), in_words(error));
+    report(settings, booked, code.into(), in_words(error, meter));
     if code == Reason::ENHANCE_YOUR_CALM { CloseReason::Flooded } else { CloseReason::ProtocolBroken }
 }
 

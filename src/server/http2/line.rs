@@ -18,6 +18,7 @@ use http::header::{CONTENT_LENGTH, CONTENT_TYPE, DATE, HeaderMap, HeaderValue};
 use http::{StatusCode, Version};
 use tokio::time::Instant;
 
+use super::turn::Host;
 use crate::error::{Error, ErrorKind, Phase, Result};
 use crate::h1::Outgoing;
 use crate::h2::{self as ours, Meter, Received, stream_error};
@@ -75,7 +76,7 @@ enum Sending {
     Head(SendResponse<Bytes>),
     Content(SendStream<Bytes>),
     /// The same, and what is collected is the end, perhaps with a trailer behind it.
-    Ending(SendStream<Bytes>, Option<HeaderMap>),
+    Ending(SendStream<Bytes>, Option<Box<HeaderMap>>),
     Over,
 }
 
@@ -103,22 +104,28 @@ impl Shared {
 }
 
 impl StreamLine {
-    /// The line of a stream whose content is `received`, where it has some.
+    /// The line of a stream whose content is `received`, where it has some. `memory` is to collect
+    /// in.
     pub(super) fn new(
         respond: SendResponse<Bytes>,
         received: Option<Received>,
+        awaits_continue: bool,
         context: Arc<ConnContext>,
-        shared: Arc<Shared>,
-        stall: Option<Duration>,
+        host: &Host,
+        memory: Vec<u8>,
     ) -> StreamLine {
+        let settings = &host.settings;
+        let until = |limit: Option<Duration>| limit.map(|limit| Instant::now() + limit);
+        let mut outbox = Outbox::default();
+        outbox.use_memory(memory);
         let state = StreamState {
             received: received.map_or(Content::Over, Content::Coming),
-            awaits_continue: false,
+            awaits_continue,
             sending: Sending::Head(respond),
-            outbox: Outbox::default(),
-            stall,
-            read_until: None,
-            write_until: None,
+            outbox,
+            stall: settings.stall_timeout,
+            read_until: until(settings.read_timeout),
+            write_until: until(settings.write_timeout),
             read_waits_since: None,
             write_waits_since: None,
             read_deadline: Deadline::default(),
@@ -126,7 +133,7 @@ impl StreamLine {
             reader: None,
             writer: None,
         };
-        StreamLine { state: Mutex::new(state), context, shared }
+        StreamLine { state: Mutex::new(state), context, shared: host.shared.clone() }
     }
 
     /// Nothing that panics runs under the lock, so a poisoned one is as good as any.
@@ -135,14 +142,6 @@ impl StreamLine {
     }
 
     // ---------------------------------------------------------------- for the turn's task
-
-    /// Prepares for a turn: its limits, whether its client waits for a 100, memory to collect in.
-    pub(super) fn begin(&self, limits: Deadlines, awaits_continue: bool, memory: Vec<u8>) {
-        let mut state = self.lock();
-        (state.read_until, state.write_until) = limits;
-        state.awaits_continue = awaits_continue;
-        state.outbox.use_memory(memory);
-    }
 
     /// While the handler waits for something: sends what was collected, as far as there is room,
     /// and sees the peer leave.
@@ -170,22 +169,21 @@ impl StreamLine {
         self.lock().reset(reason);
     }
 
-    /// The turn is over: its body reads as an error, and what is unread of it is not wanted. The
-    /// memory comes back.
-    pub(super) fn end_turn(&self) -> Vec<u8> {
-        let (memory, received, reader, sending) = {
-            let mut state = self.lock();
-            let received = std::mem::replace(&mut state.received, Content::NoTurn);
-            let sending = std::mem::replace(&mut state.sending, Sending::Over);
-            (state.outbox.lend_memory(), received, state.reader.take(), sending)
-        };
-        // In this order: an answer that is whole asks for no more content (RFC 9113 §8.1).
+    /// The turn is over: its body reads as an error. The memory comes back, and content that nobody
+    /// has read.
+    pub(super) fn end_turn(&self) -> (Vec<u8>, Option<Received>) {
+        let mut state = self.lock();
+        let received = std::mem::replace(&mut state.received, Content::NoTurn);
+        let sending = std::mem::replace(&mut state.sending, Sending::Over);
+        let memory = state.outbox.lend_memory();
+        let reader = state.reader.take();
+        drop(state);
         drop(sending);
-        drop(received);
         if let Some(reader) = reader {
             reader.wake();
         }
-        memory
+        let unread = if let Content::Coming(received) = received { Some(received) } else { None };
+        (memory, unread)
     }
 
     // ---------------------------------------------------------------- for the writer
@@ -267,7 +265,8 @@ impl StreamLine {
         let mut state = self.lock();
         match std::mem::replace(&mut state.sending, Sending::Over) {
             Sending::Content(stream) => {
-                let trailer = (!trailer.is_empty()).then(|| trailer_of(trailer)).filter(|map| !map.is_empty());
+                let trailer =
+                    (!trailer.is_empty()).then(|| trailer_of(trailer)).filter(|map| !map.is_empty()).map(Box::new);
                 state.sending = Sending::Ending(stream, trailer);
             }
             other => state.sending = other,
@@ -437,7 +436,7 @@ impl StreamState {
             let handed = match (is_last, trailer.take_if(|_| is_last)) {
                 (true, Some(trailer)) => {
                     let data = if room == 0 { Ok(()) } else { stream.send_data(copy_of(rest, room), false) };
-                    data.and_then(|()| stream.send_trailers(trailer))
+                    data.and_then(|()| stream.send_trailers(*trailer))
                 }
                 _ => stream.send_data(copy_of(rest, room), is_last),
             };

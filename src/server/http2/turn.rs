@@ -2,18 +2,18 @@
 
 use std::future::poll_fn;
 use std::sync::Arc;
-use std::task::Poll;
+use std::task::{Poll, ready};
 
+use bytes::Bytes;
 use h2::server::SendResponse;
 use h2::{Reason, RecvStream};
-use http::request::Parts;
-use tokio::time::Instant;
+use tokio::time::{Instant, timeout};
 
 use super::line::{Shared, StreamBody, StreamLine, TURN};
 use crate::error::{Error, Refusal};
 use crate::h1::Expectation;
 use crate::h2::{Received, fill_request};
-use crate::message::{Addr, Body, ConnContext};
+use crate::message::{Addr, Body, ConnContext, Frame};
 use crate::server::answer::Asked;
 use crate::server::desk::{self, Desk};
 use crate::server::event::ServerEvent;
@@ -31,69 +31,81 @@ pub(super) struct Host {
     pub(super) shared: Arc<Shared>,
 }
 
-/// A request that came in.
-pub(super) struct Arrival {
-    parts: Parts,
+/// A request that came in, laid out on a desk. Small: it becomes a task.
+pub(super) struct Turn {
+    host: Arc<Host>,
     line: Arc<StreamLine>,
-    /// Whether no content follows.
-    ends: bool,
-    came: Instant,
+    desk: Box<Desk>,
+    head: Result<Expectation, Refusal>,
+    came: Option<Instant>,
 }
 
-impl Arrival {
-    pub(super) fn new(host: &Host, request: http::Request<RecvStream>, respond: SendResponse<bytes::Bytes>) -> Arrival {
+impl Turn {
+    pub(super) fn begin(host: &Arc<Host>, request: http::Request<RecvStream>, respond: SendResponse<Bytes>) -> Turn {
+        let settings = &host.settings;
         let (parts, stream) = request.into_parts();
         let ends = stream.is_end_stream();
-        let length = parts.headers.get(http::header::CONTENT_LENGTH);
-        let length = length.and_then(|length| length.to_str().ok()?.parse().ok());
-        let received = (!ends).then(|| Received::new(stream, length));
         let ConnContext { local_addr, values, draining, .. } = &*host.context;
         let context = Arc::new(ConnContext::new(local_addr.clone(), values.clone(), draining.clone()));
-        let line = StreamLine::new(respond, received, context, host.shared.clone(), host.settings.stall_timeout);
-        Arrival { parts, line: Arc::new(line), ends, came: Instant::now() }
+
+        let mut desk = desk::take();
+        desk.request.remote_addr.clone_from(&host.remote_addr);
+        desk.request.context.enter(&context, TURN);
+        let filled = fill_request(&mut desk.request, parts, ends, &settings.head_limits);
+        let awaits_continue = matches!(&filled, Ok(facts) if facts.expect == Expectation::Continue);
+        let received = (!ends).then(|| Received::new(stream, desk.request.content_length));
+        let memory = std::mem::take(&mut desk.memory);
+        let line = StreamLine::new(respond, received, awaits_continue, context, host, memory);
+        let line = Arc::new(line);
+        desk.writer.attach(Some(Outlet::Stream(line.clone())));
+        desk.writer.begin(Asked::by(&desk.request, TURN));
+        if matches!(&filled, Ok(facts) if facts.has_content) {
+            desk.request.body = Body::from_source(StreamBody(line.clone()));
+        }
+        let came = settings.on_request.is_some().then(Instant::now);
+        Turn { host: host.clone(), line, desk, head: filled.map(|facts| facts.expect), came }
+    }
+
+    /// Runs the handler on the request and completes its answer.
+    pub(super) async fn run(self) {
+        let Turn { host, line, mut desk, head, came } = self;
+        let settings = &host.settings;
+        let outcome = match head {
+            Ok(expect) => match turn::preset_answer(settings, &mut desk, expect) {
+                Some(outcome) => outcome,
+                None => handle(settings, &line, &mut desk).await,
+            },
+            Err(refusal) => refuse(&host, &mut desk, refusal),
+        };
+        let close = turn::conclude(settings, &mut desk, outcome);
+        complete(&line, close).await;
+        let (memory, unread) = line.end_turn();
+        desk.memory = memory;
+        line.cancel();
+        turn::report_ignored_status(settings, &desk);
+        turn::record(settings, &mut desk, came);
+        desk::put_back(desk);
+        if let Some(unread) = unread {
+            // Boxed, as it is rare.
+            Box::pin(drain(unread, settings)).await;
+        }
     }
 }
 
-/// Runs the handler on a request and completes its answer.
-pub(super) async fn run(host: Arc<Host>, arrival: Arrival) {
-    let settings = &host.settings;
-    let watched = settings.on_request.is_some().then(Instant::now);
-    let line = arrival.line.clone();
-    let mut desk = desk::take();
-    desk.writer.attach(Some(Outlet::Stream(line.clone())));
-    let outcome = match begin(&host, &mut desk, arrival) {
-        Ok(expect) => match turn::preset_answer(settings, &mut desk, expect) {
-            Some(outcome) => outcome,
-            None => handle(settings, &line, &mut desk).await,
-        },
-        Err(refusal) => refuse(&host, &mut desk, refusal),
-    };
-    let close = turn::conclude(settings, &mut desk, outcome);
-    complete(&line, close).await;
-    desk.memory = line.end_turn();
-    line.cancel();
-    turn::report_ignored_status(settings, &desk);
-    turn::record(settings, &mut desk, watched);
-    desk::put_back(desk);
-}
-
-/// Lays the desk out for this request.
-fn begin(host: &Host, desk: &mut Desk, arrival: Arrival) -> Result<Expectation, Refusal> {
-    let Arrival { parts, line, ends, came } = arrival;
-    let request = &mut desk.request;
-    request.remote_addr.clone_from(&host.remote_addr);
-    request.context.enter(&line.context, TURN);
-    let filled = fill_request(request, parts, ends, &host.settings.head_limits);
-    let awaits_continue = matches!(&filled, Ok(facts) if facts.expect == Expectation::Continue);
-    let limits =
-        (host.settings.read_timeout.map(|limit| came + limit), host.settings.write_timeout.map(|limit| came + limit));
-    line.begin(limits, awaits_continue, std::mem::take(&mut desk.memory));
-    desk.writer.begin(Asked::by(request, TURN));
-    let facts = filled?;
-    if facts.has_content {
-        request.body = Body::from_source(StreamBody(line));
-    }
-    Ok(facts.expect)
+/// What the handler left of the request's content: a little is read and thrown away, so that the
+/// peer is done with the stream by itself. Else it is told to send no more (RFC 9113 §8.1), and by
+/// then it has had time to read the answer: some give it up when they are told.
+async fn drain(mut unread: Received, settings: &Settings) {
+    let mut left = settings.drain_bytes;
+    let draining = poll_fn(|cx| {
+        loop {
+            match ready!(unread.poll_within(cx, left)) {
+                Some(Ok(Frame::Data(data))) => left = left.saturating_sub(data.len() as u64),
+                None | Some(Ok(Frame::Trailer(_)) | Err(_)) => return Poll::Ready(()),
+            }
+        }
+    });
+    let _ = timeout(settings.drain_timeout, draining).await;
 }
 
 /// Answers what is no acceptable request. Its stream is one of many: the connection lives.

@@ -14,8 +14,6 @@ use super::*;
 use crate::error::{Error, ErrorKind, Phase, Result};
 use crate::message::Header;
 use crate::message::body::{Body, Frame, Source};
-#[cfg(feature = "server")]
-use crate::message::coding::{gzip_encoded, gzip_encoded_bytes};
 
 const ALL: &[u8] = b"gzip, deflate, br, zstd";
 
@@ -349,58 +347,4 @@ async fn a_window_of_zstandard_is_of_8_mib_at_most() {
     assert_eq!(decode(Body::from(encoded(23)), "zstd").await.unwrap(), text(1000));
     let error = decode(Body::from(encoded(24)), "zstd").await.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Decode);
-}
-
-#[cfg(feature = "server")]
-#[tokio::test]
-async fn what_is_encoded_decodes_to_itself() {
-    for content in [text(0), text(1), text(5000), text(200_000), random(100_000)] {
-        assert_eq!(decode(Body::from(gzip_encoded_bytes(&content).unwrap()), "gzip").await.unwrap(), content);
-        for size in [1000, 100_000, usize::MAX >> 1] {
-            let mut body = gzip_encoded(in_pieces(&content, size));
-            assert_eq!(body.remaining(), None);
-            let encoded = body.bytes(u64::MAX).await.unwrap();
-            assert_eq!(decode(Body::from(encoded), "gzip").await.unwrap(), content, "{} by {size}", content.len());
-        }
-    }
-}
-
-/// What cannot be made shorter.
-#[cfg(feature = "server")]
-fn random(length: usize) -> Vec<u8> {
-    let mut state = 0x2545_f491_4f6c_dd1d_u64;
-    let mut next = || {
-        state ^= state << 13;
-        state ^= state >> 7;
-        state ^= state << 17;
-        state.to_le_bytes()[0]
-    };
-    (0..length).map(|_| next()).collect()
-}
-
-#[cfg(feature = "server")]
-#[tokio::test]
-async fn what_has_come_goes_out_before_a_pause() {
-    let chunk = |text: &'static str| Some(Bytes::from_static(text.as_bytes()));
-    let mut encoded = gzip_encoded(body_of([chunk("one "), chunk("two "), None, chunk("three"), None, None]));
-    let mut gzip = gzip::Gzip::new();
-    let mut seen = Vec::new();
-    while let Some(piece) = encoded.chunk().await.unwrap() {
-        let mut output = Vec::with_capacity(1000);
-        assert_eq!(gzip.decode(&piece, &mut output).unwrap(), piece.len());
-        seen.push(String::from_utf8(output).unwrap());
-    }
-    assert_eq!(seen, ["one two ", "three", ""]);
-    assert!(gzip.is_whole());
-}
-
-#[cfg(feature = "server")]
-#[tokio::test]
-async fn the_trailer_of_what_is_encoded_is_handed_on() {
-    let trailer: Header = [("X-Sum", "5")].into_iter().collect();
-    let chunks = [Some(Bytes::from_static(b"hello"))].into_iter().collect();
-    let source = Chunks { chunks, trailer: Some(trailer.clone()), asked: Arc::default() };
-    let mut body = gzip_encoded(Body::from_source(source));
-    body.bytes(1000).await.unwrap();
-    assert_eq!(body.trailer(), Some(&trailer));
 }
