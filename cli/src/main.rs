@@ -4,6 +4,7 @@
 mod access_log;
 mod serve;
 mod signals;
+mod tls;
 
 use std::process::ExitCode;
 

@@ -15,6 +15,7 @@ use tokio::net::TcpListener;
 
 use crate::access_log;
 use crate::signals::StopSignals;
+use crate::tls::TlsArguments;
 
 /// How long requests that are under way may take once the end was asked for.
 const GRACE: Duration = Duration::from_secs(10);
@@ -39,6 +40,9 @@ pub(crate) struct Arguments {
     /// reach it can read the directory. Port 0 stands for any free one.
     #[arg(short, long = "addr", value_name = "ADDR:PORT", default_value = "127.0.0.1:8000", value_parser = address)]
     address: String,
+
+    #[command(flatten)]
+    tls: TlsArguments,
 }
 
 /// Serves until a signal ends it.
@@ -47,11 +51,17 @@ pub(crate) async fn run(arguments: &Arguments) -> anyhow::Result<()> {
     // Before the address is told: whoever reads it may send a signal at once.
     let mut signals = StopSignals::new().context("cannot listen for signals")?;
     let listener = TcpListener::bind(address).await.map_err(|error| cannot_listen(address, error))?;
-    announce(arguments, listener.local_addr()?)?;
+    let (tls, scheme) = arguments.tls.load(address)?;
+    announce(arguments, scheme, listener.local_addr()?)?;
 
     let mut server = Server::new(file_server(&arguments.directory));
     server.on_request = Some(Arc::new(access_log::log));
-    let mut serving = pin!(server.serve(listener));
+    let mut serving = pin!(async {
+        match &tls {
+            Some(tls) => server.serve_tls(listener, tls).await,
+            None => server.serve(listener).await,
+        }
+    });
     tokio::select! {
         ended = &mut serving => return ended.context("cannot go on serving"),
         _ = signals.next() => {}
@@ -110,13 +120,13 @@ fn cannot_listen(address: &str, error: io::Error) -> anyhow::Error {
     }
 }
 
-fn announce(arguments: &Arguments, mut local: SocketAddr) -> io::Result<()> {
+fn announce(arguments: &Arguments, scheme: &str, mut local: SocketAddr) -> io::Result<()> {
     if local.ip().is_unspecified() {
         // No address that a browser could be sent to.
         local.set_ip(if local.is_ipv4() { [127, 0, 0, 1].into() } else { std::net::Ipv6Addr::LOCALHOST.into() });
     }
     let mut out = io::stdout().lock();
-    writeln!(out, "Serving {} on http://{local}/", arguments.directory.display())?;
+    writeln!(out, "Serving {} on {scheme}://{local}/", arguments.directory.display())?;
     writeln!(out, "Press Ctrl-C to stop.")
 }
 

@@ -91,7 +91,7 @@ impl Connection {
         loop {
             let head = match poll_fn(|cx| self.poll_next_head(&line, cx)).await {
                 Ok(head) => head,
-                Err(NoHead::Silent(reason)) => return reason,
+                Err(NoHead::Silent(reason)) => return self.leave(reason).await,
                 Err(NoHead::Refused(refusal)) => {
                     self.refuse(refusal);
                     return self.close(CloseReason::Refused).await;
@@ -232,16 +232,22 @@ impl Connection {
         if reason.wants_flush() && self.line.flush().await.is_err() {
             return CloseReason::WriteFailed;
         }
-        let is_secured = self.tls.is_some();
-        if is_secured && reason.cuts_answer() {
+        if self.tls.is_some() && reason.cuts_answer() {
             return reason;
         }
         if reason.wants_flush() && (reason.wants_linger() || self.has_unread()) {
             // Whether the peer closed in time changes nothing: it had its chance to read. Boxed, as
             // it is rare: every idle connection would have room for its timer.
             let _ = Box::pin(timeout(self.settings.linger_timeout, content::linger(&self.line))).await;
-        } else if is_secured && reason.wants_flush() {
-            // RFC 9112 §9.8: a session is closed in words before its connection is.
+            return reason;
+        }
+        self.leave(reason).await
+    }
+
+    /// Goes without another word on HTTP. A session is closed in words before its connection is
+    /// (RFC 9112 §9.8).
+    async fn leave(&mut self, reason: CloseReason) -> CloseReason {
+        if self.tls.is_some() && reason.wants_flush() {
             let _ = Box::pin(timeout(self.settings.linger_timeout, content::say_end(&self.line))).await;
         }
         reason

@@ -7,3 +7,6 @@ mod roots;
 pub use config::{TlsConfig, TlsRoots};
 
 pub(crate) use connector::{AlpnOffer, TlsConnector};
+
+#[cfg(all(test, feature = "server", feature = "tls-aws-lc"))]
+mod tests;

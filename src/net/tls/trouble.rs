@@ -61,6 +61,11 @@ fn described(peer: Peer, error: &rustls::Error) -> Error {
             | PeerIncompatible::Tls13RequiredForQuic
             | PeerIncompatible::SupportedVersionsExtensionRequired,
         ) => trouble(format!("no version of TLS in common with the {name}")),
+        rustls::Error::PeerIncompatible(
+            PeerIncompatible::NoCipherSuitesInCommon
+            | PeerIncompatible::NoKxGroupsInCommon
+            | PeerIncompatible::NoSignatureSchemesInCommon,
+        ) => trouble(format!("no cryptography in common with the {name}")).with_source(error.clone()),
         error => trouble("the handshake failed").with_source(error.clone()),
     }
 }
