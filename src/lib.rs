@@ -59,7 +59,7 @@ mod files;
 mod forms;
 #[cfg(any(feature = "server", feature = "client"))]
 mod h1;
-#[cfg(feature = "http2")]
+#[cfg(all(feature = "http2", any(feature = "server", feature = "client")))]
 mod h2;
 mod message;
 #[cfg(feature = "server")]

@@ -39,9 +39,20 @@ pub(crate) struct Asked {
 pub(crate) struct Failed {
     pub(crate) error: Error,
     pub(crate) sent: Sent,
+    pub(crate) remedy: Remedy,
+}
+
+/// What may help, where the request can be sent again at all.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Remedy {
+    None,
     /// Not one byte of a response came, on a connection that had served before: it was dead, most
     /// likely, before the request reached it.
-    pub(crate) stale: bool,
+    NewConnection,
+    /// The server says that it did not look at the request.
+    Again,
+    /// The server answers it over HTTP/1.1 alone.
+    Http1,
 }
 
 pub(crate) struct Exchange {
@@ -97,7 +108,8 @@ impl Exchange {
                 let first = self.http1().served == 1;
                 let silent = self.interim_bytes == 0 && !self.http1_has_input();
                 let stale = !first && silent && !error.is_timeout();
-                Err(Failed { sent: self.upload.sent(), stale, error })
+                let remedy = if stale { Remedy::NewConnection } else { Remedy::None };
+                Err(Failed { sent: self.upload.sent(), remedy, error })
             }
         }
     }
