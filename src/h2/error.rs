@@ -39,9 +39,9 @@ pub(super) fn said_last(bytes: &[u8]) -> Option<&'static str> {
     SAID.iter().find(|(said, _)| bytes.ends_with(said.as_bytes())).map(|(_, words)| *words)
 }
 
-/// Why the crate ended a connection, in fixed words.
-pub(crate) fn in_words(error: &h2::Error, meter: &Meter) -> &'static str {
-    if let Some(words) = meter.said_last() {
+/// Why the crate ended a connection, in fixed words; the meter of the connection knows best.
+pub(crate) fn in_words(error: &h2::Error, meter: Option<&Meter>) -> &'static str {
+    if let Some(words) = meter.and_then(Meter::said_last) {
         return words;
     }
     match error.reason() {

@@ -8,6 +8,8 @@
 //!  Stream (TCP, TLS) ◀──▶ Wire (stall limit, Meter) ◀──▶ h2 ◀──▶ Received, poll_room, fields
 //! ```
 
+#[cfg(feature = "client")]
+mod client;
 mod error;
 mod fields;
 mod meter;
@@ -17,6 +19,8 @@ mod request;
 mod send;
 mod wire;
 
+#[cfg(feature = "client")]
+pub(crate) use client::{RequestToSend, client_builder, field_bytes, fill_response, to_request};
 pub(crate) use error::{in_words, stream_error};
 pub(crate) use fields::{append_fields, append_trailer};
 pub(crate) use meter::{Fault, Meter, MeterLimits};

@@ -6,7 +6,7 @@ use h2::RecvStream;
 
 use super::error::stream_error;
 use super::fields::to_trailer;
-use crate::error::{Phase, Result};
+use crate::error::{Error, Phase, Result};
 use crate::message::Frame;
 
 /// The content of a stream. What was read makes room in the windows, so a peer can send no further
@@ -33,18 +33,28 @@ impl Received {
     /// The next piece. Room is made in the windows for as much as `most`: what goes beyond is read,
     /// and then the peer can send no more.
     pub(crate) fn poll_within(&mut self, cx: &mut Context<'_>, most: u64) -> Poll<Option<Result<Frame>>> {
-        self.poll_releasing(cx, |len| if len as u64 <= most { len } else { 0 })
+        self.poll_releasing(cx, |len| if len as u64 <= most { len } else { 0 }, in_content)
     }
 
     /// The next piece; not to be asked after the end or an error.
     pub(crate) fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Frame>>> {
-        self.poll_releasing(cx, |len| len)
+        self.poll_or(cx, in_content)
+    }
+
+    /// The same, with errors in words of the caller's own.
+    pub(crate) fn poll_or(
+        &mut self,
+        cx: &mut Context<'_>,
+        in_words: impl Fn(h2::Error) -> Error,
+    ) -> Poll<Option<Result<Frame>>> {
+        self.poll_releasing(cx, |len| len, in_words)
     }
 
     fn poll_releasing(
         &mut self,
         cx: &mut Context<'_>,
         release: impl Fn(usize) -> usize,
+        in_words: impl Fn(h2::Error) -> Error,
     ) -> Poll<Option<Result<Frame>>> {
         while !self.data_is_over {
             match ready!(self.stream.poll_data(cx)) {
@@ -56,14 +66,18 @@ impl Received {
                         return Poll::Ready(Some(Ok(Frame::Data(data))));
                     }
                 }
-                Some(Err(error)) => return Poll::Ready(Some(Err(stream_error(error, Phase::Body)))),
+                Some(Err(error)) => return Poll::Ready(Some(Err(in_words(error)))),
                 None => self.data_is_over = true,
             }
         }
         Poll::Ready(match ready!(self.stream.poll_trailers(cx)) {
             Ok(fields) => fields.map(|fields| to_trailer(&fields)).filter(|fields| !fields.is_empty()),
-            Err(error) => return Poll::Ready(Some(Err(stream_error(error, Phase::Body)))),
+            Err(error) => return Poll::Ready(Some(Err(in_words(error)))),
         })
         .map(|trailer| trailer.map(|trailer| Ok(Frame::Trailer(trailer))))
     }
+}
+
+fn in_content(error: h2::Error) -> Error {
+    stream_error(error, Phase::Body)
 }

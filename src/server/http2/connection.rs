@@ -305,7 +305,7 @@ fn why_ended(settings: &Settings, booked: &Booked, meter: &Meter, error: &h2::Er
         return if stalled { CloseReason::WriteFailed } else { CloseReason::PeerGone };
     }
     let code = error.reason().unwrap_or(Reason::PROTOCOL_ERROR);
-    report(settings, booked, code.into(), in_words(error, meter));
+    report(settings, booked, code.into(), in_words(error, Some(meter)));
     if code == Reason::ENHANCE_YOUR_CALM { CloseReason::Flooded } else { CloseReason::ProtocolBroken }
 }
 
