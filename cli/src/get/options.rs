@@ -88,7 +88,7 @@ pub(crate) struct Arguments {
     pub(crate) cacert: Option<PathBuf>,
 
     /// Accept every certificate: whoever is in between can read and change everything
-    #[arg(long)]
+    #[arg(short = 'k', long)]
     pub(crate) insecure: bool,
 
     /// Speak HTTP/1.1 alone

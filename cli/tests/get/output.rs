@@ -193,3 +193,24 @@ fn what_is_compressed_is_written_decompressed_where_it_was_asked_for() {
     get(&[&site.url("/")]).says("plain");
     get(&["--compressed", &site.url("/")]).says("hello");
 }
+
+#[cfg(target_os = "linux")]
+#[test]
+fn a_terminal_shows_a_bar_for_each_file_and_a_total() {
+    use std::io::Write as _;
+
+    let (site, folder) = (echo(), Folder::new());
+    let line = format!("{} get -O {} {}", env!("CARGO_BIN_EXE_nethttp"), site.url("/one"), site.url("/two"));
+    let command =
+        std::process::Command::new("script").args(["-qec", &line, "/dev/null"]).current_dir(&folder.0).output();
+    let Ok(ended) = command else {
+        // Not `eprintln`: that is kept back where a test passes.
+        let _ = writeln!(std::io::stderr(), "LEFT OUT: script is not on this machine");
+        return;
+    };
+    let text = String::from_utf8_lossy(&ended.stdout);
+    assert!(ended.status.success() && folder.names() == ["one", "two"], "{text}");
+    for part in ["one  ", "two  ", "2 files  ", "10 B/10 B"] {
+        assert!(text.contains(part), "{part} in {text:?}");
+    }
+}

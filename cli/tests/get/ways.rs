@@ -102,6 +102,19 @@ fn http1_alone_works_and_says_so() {
 }
 
 #[test]
+fn a_server_without_tls_is_spoken_to_in_http2_where_that_is_said() {
+    let (site, log) = noting();
+    let ended = get(&["--http2-prior-knowledge", "--trace", "-i", "-d", "x", &site.url("/")]);
+    let text = ended.is(0).stdout();
+    assert!(text.starts_with("HTTP/2.0 200\r\n") && text.ends_with("\r\n\r\nok"), "{text}");
+    assert_eq!(log.only().content, "x");
+    for step in ["connect", "sent", "first byte", "content"] {
+        assert!(ended.stderr().contains(&format!("\n  {step} ")), "{step} in {}", ended.stderr());
+    }
+    assert!(!ended.stderr().contains("not done"), "{}", ended.stderr());
+}
+
+#[test]
 fn http2_is_spoken_without_asking_where_that_is_said_and_nowhere_else() {
     let answer = b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n".to_vec();
     let (address, server) = bytes(vec![answer.clone(), answer]);
