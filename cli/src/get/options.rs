@@ -130,7 +130,7 @@ pub(crate) struct Arguments {
     pub(crate) include: bool,
 
     /// Ask for status and fields alone, with HEAD
-    #[arg(short = 'I', long)]
+    #[arg(short = 'I', long, conflicts_with = "method")]
     pub(crate) head: bool,
 
     /// Show what is sent (>) and answered (<) on standard error, without passwords

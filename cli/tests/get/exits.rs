@@ -20,7 +20,7 @@ fn the_help_has_every_exit_code() {
 
 #[test]
 fn arguments_that_make_no_sense_are_2() {
-    let wrong: [&[&str]; 14] = [
+    let wrong: [&[&str]; 16] = [
         &[],
         &["ftp://a.test/"],
         &["http://a.test:x/"],
@@ -33,6 +33,8 @@ fn arguments_that_make_no_sense_are_2() {
         &["-x", "ftp://proxy.test", "a.test"],
         &["-u", "me", "a.test"],
         &["-d", "x", "--json", "y", "a.test"],
+        &["-I", "-d", "x", "a.test"],
+        &["-I", "-X", "GET", "a.test"],
         &["--http1.1", "--http2-prior-knowledge", "a.test"],
         &["--parallel-max", "0", "a.test"],
     ];
