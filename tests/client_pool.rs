@@ -350,9 +350,8 @@ async fn twenty_thousand_requests_leave_no_task_and_no_connection_over() {
     });
     let mut transport = Transport::new();
     transport.proxy = nethttp::Proxy::none();
-    transport.dial = Arc::new(dial_fn(move |_, _| async move {
-        tokio::net::TcpStream::connect(place).await.map(Connection::from)
-    }));
+    transport.dial =
+        Arc::new(dial_fn(move |_, _| async move { tokio::net::TcpStream::connect(place).await.map(Connection::from) }));
     let (client, transport) = client_of(transport);
     let metrics = tokio::runtime::Handle::current().metrics();
     let before = metrics.num_alive_tasks();

@@ -191,7 +191,11 @@ struct Breaking {
 impl AsyncRead for Breaking {
     fn poll_read(mut self: Pin<&mut Self>, _: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
         if self.answer.is_empty() {
-            return if self.takes == 0 { Poll::Ready(Err(io::ErrorKind::ConnectionReset.into())) } else { Poll::Pending };
+            return if self.takes == 0 {
+                Poll::Ready(Err(io::ErrorKind::ConnectionReset.into()))
+            } else {
+                Poll::Pending
+            };
         }
         buf.put_slice(self.answer);
         self.answer = b"";

@@ -8,7 +8,9 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use nethttp::{Addr, Body, Bytes, Client, Connection, ErrorKind, HostStats, Proxy, Response, Result, Transport, dial_fn};
+use nethttp::{
+    Addr, Body, Bytes, Client, Connection, ErrorKind, HostStats, Proxy, Response, Result, Transport, dial_fn,
+};
 use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream};
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 use tokio::time::timeout;
@@ -84,6 +86,11 @@ impl FakeServer {
     pub(crate) async fn accept(&mut self) -> Conn {
         // Paused time does not stand still where nothing comes.
         timeout(secs(24 * 3600), self.incoming.recv()).await.expect("a connection within a day").unwrap()
+    }
+
+    /// The next connection; `None` when there will be no more.
+    pub(crate) async fn next(&mut self) -> Option<Conn> {
+        self.incoming.recv().await
     }
 
     /// A connection that was dialled already, if there is one more.
@@ -193,8 +200,13 @@ impl Conn {
     /// The next request, `None` where the connection ends first.
     pub(crate) async fn try_request(&mut self) -> Option<Received> {
         let head = self.try_head().await?;
-        let mut request =
-            Received { conn: self.number, place: self.place.clone(), head, content: Vec::new(), trailer: String::new() };
+        let mut request = Received {
+            conn: self.number,
+            place: self.place.clone(),
+            head,
+            content: Vec::new(),
+            trailer: String::new(),
+        };
         if request.field("Transfer-Encoding").is_some() {
             loop {
                 let size = self.line().await?;
