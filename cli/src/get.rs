@@ -22,6 +22,7 @@ mod waterfall;
 use std::process::ExitCode;
 use std::sync::Arc;
 
+use tokio::runtime::Runtime;
 use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
 
@@ -33,10 +34,14 @@ use self::screen::{Screen, Shown};
 use self::transfer::Transfers;
 
 /// Gets everything, and says in its exit code what the first URL that failed failed of.
-#[tokio::main]
-pub(crate) async fn run(arguments: Arguments) -> ExitCode {
+pub(crate) fn run(arguments: Arguments) -> ExitCode {
     let failed = match prepare(arguments) {
-        Ok((transfers, jobs)) => all(&Arc::new(transfers), jobs).await,
+        Ok((runtime, transfers, jobs)) => {
+            let failed = runtime.block_on(all(&Arc::new(transfers), jobs));
+            // A lookup of a name cannot be called off, and may outlast every time limit.
+            runtime.shutdown_background();
+            failed
+        }
         Err(failure) => {
             say(&Screen::new(Shown { files: 0, silent: false }), &failure);
             Some(failure.exit)
@@ -45,14 +50,15 @@ pub(crate) async fn run(arguments: Arguments) -> ExitCode {
     failed.map_or(ExitCode::SUCCESS, |exit| ExitCode::from(exit as u8))
 }
 
-fn prepare(arguments: Arguments) -> Result<(Transfers, Vec<Job>), Failure> {
+fn prepare(arguments: Arguments) -> Result<(Runtime, Transfers, Vec<Job>), Failure> {
     let arguments = Arc::new(arguments);
     let jobs = job::jobs(&arguments)?;
     let files = jobs.iter().filter(|job| matches!(job.target, Target::File(_))).count();
     let screen = Arc::new(Screen::new(Shown { files, silent: arguments.silent }));
     let client = request::client(&arguments, &screen)?;
     let form = Form::new(arguments.clone())?;
-    Ok((Transfers { arguments, client, form, screen }, jobs))
+    let runtime = Runtime::new().map_err(|error| Failure::local("no threads could be started", &error))?;
+    Ok((runtime, Transfers { arguments, client, form, screen }, jobs))
 }
 
 /// Files side by side, and what goes to standard output in order. Answers with the end of the first

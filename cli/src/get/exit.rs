@@ -73,8 +73,9 @@ fn exit_of(kind: ErrorKind, phase: Option<Phase>) -> Exit {
         (ErrorKind::Redirect, _) | (_, Some(Phase::Redirect)) => Exit::Redirect,
         (ErrorKind::Invalid | ErrorKind::Unsupported, _) => Exit::Usage,
         (ErrorKind::Tls, _) | (_, Some(Phase::Tls)) => Exit::Tls,
-        (ErrorKind::Resolve | ErrorKind::Proxy, _) => Exit::Connect,
-        (_, Some(Phase::Resolve | Phase::Connect | Phase::Proxy)) => Exit::Connect,
+        (ErrorKind::Resolve | ErrorKind::Proxy, _) | (_, Some(Phase::Resolve | Phase::Connect | Phase::Proxy)) => {
+            Exit::Connect
+        }
         (ErrorKind::Status, _) => Exit::Status,
         _ => Exit::Broken,
     }
