@@ -212,8 +212,11 @@ impl Client {
         let header = request.header.clone();
         let jar_url = jar_url(request);
         if let Some(cookies) = self.jar.as_ref().and_then(|jar| jar.cookies(&jar_url)) {
-            let own = request.header.get("Cookie").map(|own| format!("{own}; {cookies}"));
-            request.header.set("Cookie", own.unwrap_or(cookies));
+            let own = request.header.values_bytes("Cookie").filter(|pairs| !pairs.is_empty());
+            let all: Vec<&[u8]> = own.chain([cookies.as_bytes()]).collect();
+            // One field (RFC 6265 §5.4).
+            let all = all.join(&b"; "[..]);
+            request.header.set("Cookie", all);
         }
         if let Some((user, password)) = credentials(&request.uri).filter(|_| !header.contains("Authorization")) {
             request.set_basic_auth(&user, &password);
@@ -263,6 +266,7 @@ impl Client {
         trail.history.push(Redirected::new(request.uri.clone(), response.status, response.header.clone()));
         let asked = (request.uri.clone(), request.method.clone());
         trail.enter(request, next)?;
+        let proposed = request.uri.clone();
         let choice = match &self.check_redirect {
             Some(hook) => {
                 hook(request, &trail.history).map_err(|error| about(error.during(Phase::Redirect), request))?
@@ -273,8 +277,11 @@ impl Client {
             (request.uri, request.method) = asked;
             trail.history.pop();
         } else {
-            // The hook may have set another one.
+            // The hook may have set another one, and then asks another host, unless it set that too.
             request.uri = std::mem::take(&mut request.uri).into_url()?;
+            if request.uri != proposed && request.host == host_field(&proposed) {
+                host_field(&request.uri).clone_into(&mut request.host);
+            }
         }
         Ok(choice)
     }

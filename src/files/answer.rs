@@ -255,23 +255,7 @@ async fn send_encoded(
     w.header().del("Content-Length");
     w.header().set("Content-Encoding", on_the_fly.name());
     w.write_header(representation.status);
-    if asked == Asked::Head {
-        return Ok(());
-    }
-    let mut encoder = on_the_fly.encoder();
-    let mut rest = ByteRange { start: 0, length: representation.size };
-    let mut chunk = source.read(first_chunk(rest)).await?;
-    loop {
-        rest = rest.after(chunk.len() as u64);
-        let encoded = encoder.encode(chunk).await?;
-        if !encoded.is_empty() {
-            w.write_bytes(encoded).await?;
-        }
-        if rest.length == 0 {
-            return w.write_bytes(encoder.finish()?).await;
-        }
-        chunk = source.read(rest.first(CHUNK_BYTES)).await?;
-    }
+    if asked == Asked::Head { Ok(()) } else { on_the_fly.send(w, representation.size, source).await }
 }
 
 /// The beginning of the range, as it is read before anything is sent.

@@ -7,8 +7,11 @@ use bytes::Bytes;
 use flate2::Compression;
 use flate2::write::GzEncoder;
 
+use super::answer::{CHUNK_BYTES, Source, first_chunk};
+use super::range::ByteRange;
 use super::serve::apart;
 use crate::error::{Error, ErrorKind, Result};
+use crate::server::ResponseWriter;
 
 /// The codings that can be made while content is sent.
 #[derive(Clone, Copy, Debug)]
@@ -24,7 +27,24 @@ impl OnTheFly {
         }
     }
 
-    pub(super) fn encoder(self) -> Encoder {
+    /// Writes content of this size, encoded. How long that comes to be, nobody knows before.
+    pub(super) async fn send(self, w: &mut ResponseWriter, size: u64, source: &mut impl Source) -> Result<()> {
+        let mut encoder = self.encoder();
+        let mut rest = ByteRange { start: 0, length: size };
+        let mut next = first_chunk(rest);
+        while rest.length > 0 {
+            let chunk = source.read(next).await?;
+            rest = rest.after(chunk.len() as u64);
+            let encoded = encoder.encode(chunk).await?;
+            if !encoded.is_empty() {
+                w.write_bytes(encoded).await?;
+            }
+            next = rest.first(CHUNK_BYTES);
+        }
+        w.write_bytes(encoder.finish()?).await
+    }
+
+    fn encoder(self) -> Encoder {
         match self {
             OnTheFly::Gzip => Encoder(Some(GzEncoder::new(Vec::new(), Compression::new(LEVEL)))),
         }
@@ -39,11 +59,11 @@ const INLINE_BYTES: usize = 8 * 1024;
 
 /// Encodes content piece by piece. Gone while a piece is under way, and so after one that was
 /// dropped.
-pub(super) struct Encoder(Option<GzEncoder<Vec<u8>>>);
+struct Encoder(Option<GzEncoder<Vec<u8>>>);
 
 impl Encoder {
     /// Takes content in. What comes out may be nothing yet.
-    pub(super) async fn encode(&mut self, content: Bytes) -> Result<Bytes> {
+    async fn encode(&mut self, content: Bytes) -> Result<Bytes> {
         let encoder = self.0.take().ok_or_else(abandoned)?;
         let (encoder, encoded) = if content.len() <= INLINE_BYTES {
             step(encoder, &content)?
@@ -55,7 +75,7 @@ impl Encoder {
     }
 
     /// What is left to be sent when all content was taken in.
-    pub(super) fn finish(self) -> Result<Bytes> {
+    fn finish(self) -> Result<Bytes> {
         Ok(self.0.ok_or_else(abandoned)?.finish()?.into())
     }
 }

@@ -26,10 +26,10 @@ use crate::server::ResponseWriter;
 ///
 /// `path` is the program's word and may lead anywhere: links are followed, hidden names served
 /// (though not listed).
-/// Do not make it of what a peer has sent; [`file_server`] is there for that. As a safeguard for
+/// Do not make it of what a peer has sent; [`file_server`](crate::file_server) is there for that. As a safeguard for
 /// programs that do, a request whose path has an element `..`, escaped or not, is answered 400.
 ///
-/// All else is as [`serve_content`](crate::serve_content) and [`FileServer`] describe it: `ETag`,
+/// All else is as [`serve_content`](crate::serve_content) and [`FileServer`](crate::FileServer) describe it: `ETag`,
 /// `Last-Modified`, conditions, ranges. Any method is answered. As in Go, a request for a path
 /// that ends with `/index.html` is led to `./`, and one for a directory, whose path has no slash
 /// at the end, to the path with one.

@@ -88,6 +88,11 @@ impl FakeServer {
         timeout(secs(24 * 3600), self.incoming.recv()).await.expect("a connection within a day").unwrap()
     }
 
+    /// The next connection; `None` when there will be no more.
+    pub(crate) async fn next(&mut self) -> Option<Conn> {
+        self.incoming.recv().await
+    }
+
     /// A connection that was dialled already, if there is one more.
     pub(crate) fn try_accept(&mut self) -> Option<Conn> {
         self.incoming.try_recv().ok()

@@ -110,7 +110,8 @@ impl Drop for Conn {
     }
 }
 
-const NO_LIMITS: Limits = Limits { max_idle: 0, max_idle_per_key: 100, max_per_key: 0, idle_timeout: None };
+const NO_LIMITS: Limits =
+    Limits { max_idle: 0, max_idle_per_key: 100, max_per_key: 0, when_full: WhenFull::Dials, idle_timeout: None };
 
 fn pool(limits: Limits) -> (Pool<Key, Conn>, Ledger) {
     (Pool::new(limits), Ledger::default())
