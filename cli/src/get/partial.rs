@@ -71,7 +71,7 @@ impl Partial {
         // A link stays one: it is the file that it leads to that is replaced.
         let name = fs::canonicalize(name).await.unwrap_or_else(|_| name.to_owned());
         let (part, notes) = beside(&name);
-        let file = OpenOptions::new().create(true).truncate(false).read(true).write(true).open(&part).await?;
+        let file = open_alone(&part).await?;
         let url = shown(url);
         let length = file.metadata().await?.len();
         let rest = match fs::read(&notes).await {
@@ -135,22 +135,71 @@ impl Partial {
     pub(crate) async fn finish(mut self) -> io::Result<()> {
         self.file.flush().await?;
         self.file.sync_all().await?;
-        drop(self.file);
-        fs::rename(&self.part, &self.name).await?;
-        remove(&self.notes).await
+        // The file is closed last: until then it is nobody else's.
+        remove(&self.notes).await?;
+        fs::rename(&self.part, &self.name).await
     }
 
     /// What is there stays if it can be gone on with.
     pub(crate) async fn give_up(mut self) -> io::Result<()> {
         self.file.flush().await?;
         let is_of_use = self.file.metadata().await?.len() > 0 && fs::try_exists(&self.notes).await?;
-        drop(self.file);
         if is_of_use {
             return Ok(());
         }
         remove(&self.notes).await?;
         remove(&self.part).await
     }
+}
+
+/// A part that no other command writes to, or an error: two would make one file out of both.
+async fn open_alone(part: &Path) -> io::Result<File> {
+    loop {
+        let file = open_locked(part).await?;
+        if is_still(&file, part).await? {
+            return Ok(file);
+        }
+        // Another command was done with it in between: this is its file now, by its last name.
+    }
+}
+
+#[cfg(unix)]
+async fn open_locked(part: &Path) -> io::Result<File> {
+    use rustix::fs::{FlockOperation, flock};
+
+    let file = OpenOptions::new().create(true).truncate(false).read(true).write(true).open(part).await?;
+    match flock(&file, FlockOperation::NonBlockingLockExclusive) {
+        Err(rustix::io::Errno::WOULDBLOCK) => Err(io::Error::other("another download is writing it")),
+        // Not every file system knows locks.
+        _ => Ok(file),
+    }
+}
+
+#[cfg(unix)]
+async fn is_still(file: &File, part: &Path) -> io::Result<bool> {
+    use std::os::unix::fs::MetadataExt as _;
+
+    let ours = file.metadata().await?;
+    match fs::metadata(part).await {
+        Ok(there) => Ok((there.dev(), there.ino()) == (ours.dev(), ours.ino())),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(false),
+        Err(error) => Err(error),
+    }
+}
+
+#[cfg(windows)]
+async fn open_locked(part: &Path) -> io::Result<File> {
+    /// FILE_SHARE_DELETE: it can be renamed while it is open, and neither be read nor written.
+    const RENAMED_ALONE: u32 = 4;
+
+    let mut options = OpenOptions::new();
+    options.create(true).truncate(false).read(true).write(true).share_mode(RENAMED_ALONE).open(part).await
+}
+
+/// What others cannot open they cannot have renamed.
+#[cfg(windows)]
+async fn is_still(_: &File, _: &Path) -> io::Result<bool> {
+    Ok(true)
 }
 
 /// That it is not there is what is wanted.

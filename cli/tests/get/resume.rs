@@ -209,6 +209,9 @@ fn a_command_that_was_killed_leaves_what_can_be_gone_on_with() {
         assert!(child.try_wait().unwrap().is_none(), "it waits for the rest");
         std::thread::yield_now();
     }
+    // Meanwhile it is nobody else's.
+    let other = folder.get(&["-o", "file", &url]);
+    assert!(other.is(1).stderr().contains("another download is writing it"), "{}", other.stderr());
     child.kill().unwrap();
     child.wait().unwrap();
     assert_eq!(folder.names(), ["file.part", "file.part.json"]);
