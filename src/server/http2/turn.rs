@@ -13,7 +13,7 @@ use super::line::{Shared, StreamBody, StreamLine, TURN};
 use crate::error::{Error, Refusal};
 use crate::h1::Expectation;
 use crate::h2::{Received, fill_request};
-use crate::message::{Addr, Body, ConnContext, Frame};
+use crate::message::{Addr, Body, ConnContext, Frame, TlsInfo};
 use crate::server::answer::Asked;
 use crate::server::desk::{self, Desk};
 use crate::server::event::ServerEvent;
@@ -26,6 +26,7 @@ use crate::server::verdict::CloseReason;
 pub(super) struct Host {
     pub(super) settings: Arc<Settings>,
     pub(super) remote_addr: Addr,
+    pub(super) tls: Option<Arc<TlsInfo>>,
     /// What the contexts of its requests are made from.
     pub(super) context: Arc<ConnContext>,
     pub(super) shared: Arc<Shared>,
@@ -50,6 +51,7 @@ impl Turn {
 
         let mut desk = desk::take();
         desk.request.remote_addr.clone_from(&host.remote_addr);
+        desk.request.tls.clone_from(&host.tls);
         desk.request.context.enter(&context, TURN);
         let filled = fill_request(&mut desk.request, parts, ends, &settings.head_limits);
         let awaits_continue = matches!(&filled, Ok(facts) if facts.expect == Expectation::Continue);
