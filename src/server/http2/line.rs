@@ -49,25 +49,20 @@ impl Shared {
 }
 
 impl StreamLine {
-    /// The line of a stream whose content is `received`, where it has some. `memory` is to collect
-    /// in.
+    /// The line of a stream whose content is `received`, where it has some.
     pub(super) fn new(
         respond: SendResponse<Bytes>,
         received: Option<Received>,
-        awaits_continue: bool,
         context: Arc<ConnContext>,
         host: &Host,
-        memory: Vec<u8>,
     ) -> StreamLine {
         let settings = &host.settings;
         let until = |limit: Option<Duration>| limit.map(|limit| Instant::now() + limit);
-        let mut outbox = Outbox::default();
-        outbox.use_memory(memory);
         let state = StreamState {
             received: received.map_or(Content::Over, Content::Coming),
-            awaits_continue,
+            awaits_continue: false,
             sending: Sending::Head(respond),
-            outbox,
+            outbox: Outbox::default(),
             stall: settings.stall_timeout,
             read_until: until(settings.read_timeout),
             write_until: until(settings.write_timeout),
@@ -87,6 +82,13 @@ impl StreamLine {
     }
 
     // ---------------------------------------------------------------- for the turn's task
+
+    /// A turn begins: whether its client waits for a 100, and memory to collect in.
+    pub(super) fn begin(&self, awaits_continue: bool, memory: Vec<u8>) {
+        let mut state = self.lock();
+        state.awaits_continue = awaits_continue;
+        state.outbox.use_memory(memory);
+    }
 
     /// While the handler waits for something: sends what was collected, as far as there is room,
     /// and sees the peer leave.
