@@ -221,7 +221,7 @@ impl<'a> Http2<'a> {
     fn start(&mut self, request: http::Request<h2::RecvStream>, respond: server::SendResponse<Bytes>) {
         self.booked.enter_state(ConnState::Active);
         self.idle.set(None);
-        let turn = Turn::begin(&self.host, request, respond);
+        let turn = Turn::new(&self.host, request, respond);
         // Ends with its handler; when the connection's task ends before, the set ends it.
         self.turns.spawn(turn.run());
     }
