@@ -26,7 +26,7 @@ pub(crate) use fields::{append_fields, append_trailer};
 pub(crate) use meter::{Fault, Meter, MeterLimits};
 pub(crate) use receive::Received;
 #[cfg(feature = "server")]
-pub(crate) use request::fill_request;
+pub(crate) use request::{content_length, fill_request};
 pub(crate) use send::poll_room;
 pub(crate) use wire::Wire;
 

@@ -120,7 +120,8 @@ fn expectation(headers: &HeaderMap, ends: bool) -> Expectation {
     expect
 }
 
-fn content_length(headers: &HeaderMap) -> Option<u64> {
+/// The length of the content that is announced.
+pub(crate) fn content_length(headers: &HeaderMap) -> Option<u64> {
     headers.get(CONTENT_LENGTH)?.to_str().ok()?.parse().ok()
 }
 

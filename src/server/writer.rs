@@ -447,15 +447,3 @@ enum Extent<'a> {
     /// This is all of it.
     Whole(&'a [u8]),
 }
-
-impl<'a> Extent<'a> {
-    fn next(self) -> &'a [u8] {
-        match self {
-            Extent::Start(next) | Extent::Whole(next) => next,
-        }
-    }
-
-    fn is_whole(self) -> bool {
-        matches!(self, Extent::Whole(_))
-    }
-}

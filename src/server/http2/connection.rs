@@ -27,7 +27,7 @@ use crate::server::verdict::CloseReason;
 /// Serves HTTP/2 on a connection whose preface is on its way, or here. Ends with all its streams.
 pub(crate) async fn serve(connection: &mut Connection) -> CloseReason {
     let Some(io) = connection.line.take_io() else { return CloseReason::Hijacked };
-    let Connection { settings, line, booked, accepted, .. } = connection;
+    let Connection { settings, line, booked, accepted, tls, .. } = connection;
     let limits = MeterLimits { control: settings.http2.max_control_frames, resets: settings.http2.max_resets };
     let meter = Arc::new(Meter::new(limits));
     let until = settings.head_timeout.map(|limit| *accepted + limit);
@@ -39,6 +39,7 @@ pub(crate) async fn serve(connection: &mut Connection) -> CloseReason {
     let host = Host {
         settings: settings.clone(),
         remote_addr: booked.info.remote_addr.clone(),
+        tls: tls.clone(),
         context: Arc::new(ConnContext::new(local_addr.clone(), values.clone(), draining.clone())),
         shared: Arc::new(Shared::new(meter.clone())),
     };
@@ -220,7 +221,7 @@ impl<'a> Http2<'a> {
     fn start(&mut self, request: http::Request<h2::RecvStream>, respond: server::SendResponse<Bytes>) {
         self.booked.enter_state(ConnState::Active);
         self.idle.set(None);
-        let turn = Turn::begin(&self.host, request, respond);
+        let turn = Turn::new(&self.host, request, respond);
         // Ends with its handler; when the connection's task ends before, the set ends it.
         self.turns.spawn(turn.run());
     }

@@ -8,12 +8,15 @@
 //! `max_concurrent_streams` handlers run. A stream's turn is a task of its own, so that handlers of
 //! one connection run beside each other. They end with the connection's task, which holds them.
 
+mod answer;
 mod connection;
 mod line;
+mod state;
 mod turn;
 
+pub(crate) use answer::StreamHead;
 pub(crate) use connection::serve;
-pub(crate) use line::{StreamHead, StreamLine};
+pub(crate) use line::StreamLine;
 
 use crate::h2::PREFACE;
 

@@ -7,13 +7,14 @@ use std::task::{Poll, ready};
 use bytes::Bytes;
 use h2::server::SendResponse;
 use h2::{Reason, RecvStream};
+use http::request::Parts;
 use tokio::time::{Instant, timeout};
 
 use super::line::{Shared, StreamBody, StreamLine, TURN};
 use crate::error::{Error, Refusal};
 use crate::h1::Expectation;
-use crate::h2::{Received, fill_request};
-use crate::message::{Addr, Body, ConnContext, Frame};
+use crate::h2::{Received, content_length, fill_request};
+use crate::message::{Addr, Body, ConnContext, Frame, TlsInfo};
 use crate::server::answer::Asked;
 use crate::server::desk::{self, Desk};
 use crate::server::event::ServerEvent;
@@ -26,51 +27,40 @@ use crate::server::verdict::CloseReason;
 pub(super) struct Host {
     pub(super) settings: Arc<Settings>,
     pub(super) remote_addr: Addr,
+    pub(super) tls: Option<Arc<TlsInfo>>,
     /// What the contexts of its requests are made from.
     pub(super) context: Arc<ConnContext>,
     pub(super) shared: Arc<Shared>,
 }
 
-/// A request that came in, laid out on a desk. Small: it becomes a task.
+/// A request that came in. Small: it becomes a task, and many may wait to run. Only when it runs
+/// it takes a desk, which is then one that another has just left.
 pub(super) struct Turn {
     host: Arc<Host>,
     line: Arc<StreamLine>,
-    desk: Box<Desk>,
-    head: Result<Expectation, Refusal>,
-    came: Option<Instant>,
+    parts: Box<Parts>,
+    ends: bool,
 }
 
 impl Turn {
-    pub(super) fn begin(host: &Arc<Host>, request: http::Request<RecvStream>, respond: SendResponse<Bytes>) -> Turn {
-        let settings = &host.settings;
+    pub(super) fn new(host: &Arc<Host>, request: http::Request<RecvStream>, respond: SendResponse<Bytes>) -> Turn {
         let (parts, stream) = request.into_parts();
         let ends = stream.is_end_stream();
         let ConnContext { local_addr, values, draining, .. } = &*host.context;
         let context = Arc::new(ConnContext::new(local_addr.clone(), values.clone(), draining.clone()));
-
-        let mut desk = desk::take();
-        desk.request.remote_addr.clone_from(&host.remote_addr);
-        desk.request.context.enter(&context, TURN);
-        let filled = fill_request(&mut desk.request, parts, ends, &settings.head_limits);
-        let awaits_continue = matches!(&filled, Ok(facts) if facts.expect == Expectation::Continue);
-        let received = (!ends).then(|| Received::new(stream, desk.request.content_length));
-        let memory = std::mem::take(&mut desk.memory);
-        let line = StreamLine::new(respond, received, awaits_continue, context, host, memory);
-        let line = Arc::new(line);
-        desk.writer.attach(Some(Outlet::Stream(line.clone())));
-        desk.writer.begin(Asked::by(&desk.request, TURN));
-        if matches!(&filled, Ok(facts) if facts.has_content) {
-            desk.request.body = Body::from_source(StreamBody(line.clone()));
-        }
-        let came = settings.on_request.is_some().then(Instant::now);
-        Turn { host: host.clone(), line, desk, head: filled.map(|facts| facts.expect), came }
+        let received = (!ends).then(|| Received::new(stream, content_length(&parts.headers)));
+        let line = Arc::new(StreamLine::new(respond, received, context, host));
+        Turn { host: host.clone(), line, parts: Box::new(parts), ends }
     }
 
     /// Runs the handler on the request and completes its answer.
     pub(super) async fn run(self) {
-        let Turn { host, line, mut desk, head, came } = self;
+        let host = self.host.clone();
+        let line = self.line.clone();
         let settings = &host.settings;
-        let outcome = match head {
+        let watched = settings.on_request.is_some().then(Instant::now);
+        let mut desk = desk::take();
+        let outcome = match self.begin(&mut desk) {
             Ok(expect) => match turn::preset_answer(settings, &mut desk, expect) {
                 Some(outcome) => outcome,
                 None => handle(settings, &line, &mut desk).await,
@@ -83,12 +73,30 @@ impl Turn {
         desk.memory = memory;
         line.cancel();
         turn::report_ignored_status(settings, &desk);
-        turn::record(settings, &mut desk, came);
+        turn::record(settings, &mut desk, watched);
         desk::put_back(desk);
         if let Some(unread) = unread {
             // Boxed, as it is rare.
             Box::pin(drain(unread, settings)).await;
         }
+    }
+
+    /// Lays the desk out for this request.
+    fn begin(self, desk: &mut Desk) -> Result<Expectation, Refusal> {
+        let Turn { host, line, parts, ends } = self;
+        desk.request.remote_addr.clone_from(&host.remote_addr);
+        desk.request.tls.clone_from(&host.tls);
+        desk.request.context.enter(&line.context, TURN);
+        let filled = fill_request(&mut desk.request, *parts, ends, &host.settings.head_limits);
+        let awaits_continue = matches!(&filled, Ok(facts) if facts.expect == Expectation::Continue);
+        line.begin(awaits_continue, std::mem::take(&mut desk.memory));
+        desk.writer.attach(Some(Outlet::Stream(line.clone())));
+        desk.writer.begin(Asked::by(&desk.request, TURN));
+        let facts = filled?;
+        if facts.has_content {
+            desk.request.body = Body::from_source(StreamBody(line));
+        }
+        Ok(facts.expect)
     }
 }
 

@@ -82,3 +82,15 @@ impl ResponseWriter {
         if silent { None } else { sniffed(&self.pending, content.next()) }
     }
 }
+
+impl<'a> Extent<'a> {
+    pub(super) fn next(self) -> &'a [u8] {
+        match self {
+            Extent::Start(next) | Extent::Whole(next) => next,
+        }
+    }
+
+    pub(super) fn is_whole(self) -> bool {
+        matches!(self, Extent::Whole(_))
+    }
+}
