@@ -29,9 +29,11 @@ pub(super) fn attach(mut exchange: Exchange, head: &ReceivedHead, mut response: 
         return switched(exchange, response);
     }
     let reusable = exchange.asked.keeps && head.keep_alive && head.framing != Framing::UntilClose;
-    if reusable && exchange.upload.waits() {
+    match exchange.upload.waits() {
         // The server did not want to see the body first, and still counts on it (Go's rule).
-        exchange.upload.proceed();
+        true if reusable => exchange.upload.proceed(),
+        true => exchange.abandon(),
+        false => {}
     }
     let mut content = Content::framed(&head.framing);
     exchange.http1().io.read_deadline.set(None);
