@@ -267,6 +267,7 @@ mod tests {
             reused: true,
             timings: Timings { head: Some(Duration::from_millis(5)), ..Timings::default() },
             history: vec![Redirected::new(Uri::from_static("http://b.test/"), StatusCode::FOUND, Header::new())],
+            switched: None,
         };
         let response = Response { facts: Some(Box::new(facts)), ..Response::new("") };
         assert_eq!(response.url().unwrap(), "http://a.test/");
