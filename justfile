@@ -17,6 +17,11 @@ conformance *args:
     cargo build --example conformance_server
     python3 tests/conformance/server.py {{ args }} -- "${CARGO_TARGET_DIR:-target}/debug/examples/conformance_server"
 
+# Raw answers to the conformance client.
+conformance-client *args:
+    cargo build --example conformance_client
+    python3 tests/conformance/client.py {{ args }} -- "${CARGO_TARGET_DIR:-target}/debug/examples/conformance_client"
+
 # The library without features, and with each alone.
 features:
     .ci/run features

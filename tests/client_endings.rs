@@ -128,3 +128,42 @@ async fn head_204_and_304_have_no_body_whatever_they_say_and_keep_the_connection
     assert_eq!(client.get(URL).await.unwrap().text().await.unwrap(), "ok");
     assert!(log.all().iter().all(|request| request.conn == 0), "{:?}", log.lines());
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_body_that_was_not_waited_for_stays_unsent_however_long_the_answer_takes() {
+    let (client, _, mut server) = pair();
+    let mut request = Request::post(URL, "hello").unwrap();
+    request.header.set("Expect", "100-continue");
+    let reading = async {
+        let mut response = client.send(request).await.unwrap();
+        response.text().await.unwrap()
+    };
+    let (text, ()) = tokio::join!(reading, async {
+        let mut conn = server.accept().await;
+        conn.head().await;
+        conn.send("HTTP/1.1 417 No\r\nConnection: close\r\nContent-Length: 2\r\n\r\nn").await;
+        tokio::time::sleep(millis(5000)).await;
+        conn.send("o").await;
+        assert_eq!(conn.end().await, "", "the server does not count on it");
+    });
+    assert_eq!(text, "no");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_switch_of_protocols_before_the_request_is_sent_is_refused() {
+    let (client, transport, mut server) = pair();
+    let (_feed, body) = fake::fed();
+    let mut request = Request::post(URL, body).unwrap();
+    request.header.set("Connection", "Upgrade");
+    request.header.set("Upgrade", "echo");
+    let (response, mut conn) = tokio::join!(client.send(request), async {
+        let mut conn = server.accept().await;
+        conn.head().await;
+        conn.send("HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: echo\r\n\r\n").await;
+        conn
+    });
+    // What is still to come of the request would be taken for the other protocol's.
+    assert_eq!(response.unwrap_err().kind(), ErrorKind::Refused);
+    assert!(conn.is_closed().await);
+    assert_eq!(counts(&transport), (0, 0, 0, 0));
+}

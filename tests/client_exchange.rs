@@ -10,7 +10,7 @@ use std::sync::{Arc, Mutex};
 
 use fake::{OK, URL, client_of, counts, fake, fake_with, fed, outcome, pair, pieces, secs, settle};
 use nethttp::{Body, Bytes, ClientTrace, ErrorKind, Header, Phase, Request, Result, Sent, StatusCode};
-use tokio::time::Instant;
+use tokio::time::{Instant, timeout};
 
 #[tokio::test(start_paused = true)]
 async fn a_response_is_handed_out_before_the_request_is_sent_and_both_go_on_together() {
@@ -334,4 +334,28 @@ async fn an_error_of_the_bodys_own_is_not_sent_again_on_another_connection() {
     });
     assert!(response.unwrap_err().to_string().contains("the disk is gone"));
     assert_eq!((*made.lock().unwrap(), server.dials()), (1, 1));
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_error_of_the_bodys_own_ends_a_response_that_would_wait_for_the_rest() {
+    for (length, expected) in [(2, true), (9, false)] {
+        let (client, transport, mut server) = pair();
+        let (feed, body) = fed();
+        let began = Instant::now();
+        let (response, mut conn) = tokio::join!(client.send(Request::post(URL, body).unwrap()), async {
+            let mut conn = server.accept().await;
+            conn.head().await;
+            conn.send(format!("HTTP/1.1 200 OK\r\nContent-Length: {length}\r\n\r\nok")).await;
+            conn
+        });
+        feed.send(Err(io::Error::other("the disk is gone"))).unwrap();
+        let mut response = response.unwrap();
+        match timeout(secs(5), response.text()).await.expect("it ends") {
+            Ok(text) => assert!(expected && text == "ok", "what came is whole: {text}"),
+            Err(error) => assert!(!expected && error.to_string().contains("the disk is gone"), "{error}"),
+        }
+        assert!(conn.is_closed().await, "so that the server hears of it");
+        assert!(began.elapsed() < secs(1));
+        assert_eq!(counts(&transport), (0, 0, 0, 0));
+    }
 }

@@ -352,3 +352,33 @@ fn the_default_client_serves_on_one_runtime_after_the_other() {
         });
     }
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_trace_is_told_that_a_request_could_not_be_written() {
+    let (client, _, mut server) = pair();
+    let told = Arc::new(Told::default());
+    let (feed, body) = fake::fed();
+    feed.send(Err(io::Error::other("the disk is gone"))).unwrap();
+    let mut request = Request::post(URL, body).unwrap();
+    request.set_trace(told.clone());
+    let (response, _conn) = tokio::join!(client.send(request), server.accept());
+    assert!(response.is_err());
+    assert_eq!(told.line(), "get:a.test:80 got:false:false head wrote:false");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_request_can_ask_for_its_connection_to_be_closed() {
+    for by_field in [false, true] {
+        let (client, transport, server) = pair();
+        let log = server.answer(|_| OK.into());
+        let mut request = Request::get(URL).unwrap();
+        if by_field {
+            request.header.set("Connection", "close");
+        } else {
+            request.close = true;
+        }
+        outcome(client.send(request).await).await.unwrap();
+        assert_eq!(log.last().head.matches("Connection: close\r\n").count(), 1);
+        assert_eq!(fake::counts(&transport), (0, 0, 0, 0));
+    }
+}

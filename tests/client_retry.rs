@@ -273,3 +273,23 @@ async fn a_connection_that_was_closed_while_idle_is_found_out_before_anything_is
     assert!(!response.unwrap().is_reused());
     assert_eq!(server.dials(), 2);
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_dialer_that_panics_fails_its_request_and_no_other() {
+    let (mut transport, mut server) = fake::fake();
+    let (inner, count) = (transport.dial.clone(), AtomicUsize::new(0));
+    transport.max_conns_per_host = 1;
+    transport.dial = Arc::new(dial_fn(move |host, port| {
+        let inner = inner.clone();
+        assert!(count.fetch_add(1, Ordering::Relaxed) > 0, "a panic, for the test");
+        async move { inner.dial(&nethttp::DialTarget::new(&host, port)).await }
+    }));
+    let (client, transport) = client_of(transport);
+    let error = client.get(URL).await.unwrap_err();
+    assert_eq!((error.kind(), error.phase()), (ErrorKind::Io, Some(Phase::Connect)));
+    assert_eq!(counts(&transport), (0, 0, 0, 0));
+    let (response, ()) = tokio::join!(client.get(URL), async {
+        server.accept().await.serve(OK).await;
+    });
+    assert!(outcome(response).await.is_ok());
+}

@@ -29,9 +29,11 @@ pub(super) fn attach(mut exchange: Exchange, head: &ReceivedHead, mut response: 
         return switched(exchange, response);
     }
     let reusable = exchange.asked.keeps && head.keep_alive && head.framing != Framing::UntilClose;
-    if reusable && exchange.upload.waits() {
+    match exchange.upload.waits() {
         // The server did not want to see the body first, and still counts on it (Go's rule).
-        exchange.upload.proceed();
+        true if reusable => exchange.upload.proceed(),
+        true => exchange.abandon(),
+        false => {}
     }
     let mut content = Content::framed(&head.framing);
     exchange.http1().io.read_deadline.set(None);
@@ -42,7 +44,7 @@ pub(super) fn attach(mut exchange: Exchange, head: &ReceivedHead, mut response: 
             return response;
         }
     }
-    let reading = Reading { exchange, content, reusable, stalls: false, drains: DRAIN_BYTES };
+    let reading = Reading { exchange, content, reusable, stalls: false, unsent: None, drains: DRAIN_BYTES };
     response.body = Body::from_source(ExchangeBody::new(reading));
     response
 }
@@ -73,16 +75,18 @@ struct Reading {
     reusable: bool,
     /// Since when the peer sends nothing, while somebody waits for it.
     stalls: bool,
+    /// What the request's body failed with.
+    unsent: Option<Error>,
     /// How much is still read of what nobody wants.
     drains: u64,
 }
 
 impl Reading {
     fn poll_frame(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Frame>>> {
-        // The response may depend on the rest of the request. What the request's body fails with
-        // is not this body's error: the server sees it, and says what it thinks of it.
-        if self.exchange.poll_upload(cx).is_err() {
+        // The response may depend on the rest of the request.
+        if let Err(error) = self.exchange.poll_upload(cx) {
             self.reusable = false;
+            self.unsent = Some(error);
         }
         let io = &mut self.exchange.http1().io;
         match self.content.poll(io, cx) {
@@ -90,7 +94,11 @@ impl Reading {
                 self.stalls = false;
                 Poll::Ready(frame)
             }
-            Poll::Pending => self.poll_stall(cx),
+            // What comes now may wait for a request that will never be whole.
+            Poll::Pending => match self.unsent.take() {
+                Some(error) => Poll::Ready(Some(Err(error))),
+                None => self.poll_stall(cx),
+            },
         }
     }
 

@@ -16,7 +16,7 @@ use super::body;
 use super::connection::Http1;
 use super::upload::{self, Progress, Upload};
 use crate::error::{Error, ErrorKind, Phase, Refusal, Result, Sent};
-use crate::h1::{AskedBy, HeadLimits, ReceivedHead};
+use crate::h1::{AskedBy, HeadLimits, ReceivedHead, Switch};
 use crate::message::{Body, Response};
 use crate::net::Deadline;
 
@@ -78,7 +78,7 @@ enum Sending {
     Done,
     /// The connection took no more.
     Failed(Error),
-    /// The body ended before its end; whoever sends was told why.
+    /// The rest is not sent: the body failed, or nobody waits for it.
     Abandoned,
 }
 
@@ -130,6 +130,10 @@ impl Exchange {
                     self.poll_upload(cx)?;
                     continue;
                 }
+                if head.switch != Switch::No && self.upload.has_more() {
+                    // RFC 9110 §7.8: the rest of the request would be taken for the other protocol's.
+                    return Poll::Ready(Err(in_head(Refusal::bad("another protocol before the whole request"))));
+                }
                 self.asked.clock.note_head();
                 return Poll::Ready(Ok(head));
             }
@@ -159,7 +163,8 @@ impl Exchange {
                     continue;
                 }
                 Poll::Ready(Err(upload::Failed::Body(error))) => {
-                    self.sending = Sending::Abandoned;
+                    self.tell_unwritten(&error);
+                    self.abandon();
                     return Err(error);
                 }
                 Poll::Ready(Err(upload::Failed::Write(error))) => self.note_write_failed(error),
@@ -187,12 +192,21 @@ impl Exchange {
     }
 
     fn note_write_failed(&mut self, error: Error) {
+        self.tell_unwritten(&error);
+        self.sending = Sending::Failed(error);
+        self.await_response();
+    }
+
+    fn tell_unwritten(&self, error: &Error) {
         if self.asked.tracer.is_on() {
             let told = Err(error.again());
             self.asked.tracer.tell(|trace| trace.wrote_request(&told));
         }
-        self.sending = Sending::Failed(error);
-        self.await_response();
+    }
+
+    /// Nothing more of the request is sent.
+    pub(super) fn abandon(&mut self) {
+        self.sending = Sending::Abandoned;
     }
 
     /// Nothing, where the head came before the request was sent: the body has a limit of its own.

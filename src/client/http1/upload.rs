@@ -197,6 +197,11 @@ impl Upload {
         self.stage == Stage::Waiting
     }
 
+    /// Whether there may be content that was not handed on.
+    pub(crate) fn has_more(&self) -> bool {
+        matches!(self.stage, Stage::Head | Stage::Waiting | Stage::Body)
+    }
+
     pub(crate) fn wrote_head(&self) -> bool {
         self.wrote_head
     }

@@ -43,6 +43,7 @@ async fn start(name: &str, arguments: &[&str], folder: &Path) -> Option<Peer> {
     let mut command = Command::new(name);
     command.args(arguments).stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
     let Ok(child) = command.spawn() else {
+        // Not `eprintln`: that is kept back where a test passes.
         let _ = writeln!(std::io::stderr(), "LEFT OUT: {name} is not on this machine");
         return None;
     };
