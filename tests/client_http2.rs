@@ -15,8 +15,8 @@ use bytes::Bytes;
 use h2::{Reason, server};
 use http2_peer::{Rig, URL, answer, handled, path, read, rig, send, serve, status};
 use nethttp::{
-    Body, ClientTrace, Error, ErrorKind, GotConn, Header, Method, Phase, Request, Result, Sent,
-    StatusCode, Timeouts, Version,
+    Body, ClientTrace, Error, ErrorKind, GotConn, Header, Method, Phase, Request, Result, Sent, StatusCode, Timeouts,
+    Version,
 };
 use tokio::sync::mpsc;
 use tokio::time::{Instant, sleep};
@@ -183,16 +183,8 @@ async fn informational_responses_are_told_and_100_lets_the_body_go() {
     request.set_trace(told.clone());
     let mut response = rig.client.send(request).await.unwrap();
     assert_eq!(response.text().await.unwrap(), "content");
-    let expected = [
-        "conn false None",
-        "head",
-        "waits",
-        "first",
-        "103 Some(\"a\")",
-        "100 None",
-        "continue",
-        "request true",
-    ];
+    let expected =
+        ["conn false None", "head", "waits", "first", "103 Some(\"a\")", "100 None", "continue", "request true"];
     assert_eq!(*told.0.lock().unwrap(), expected);
 }
 
@@ -392,9 +384,8 @@ async fn a_head_over_the_limit_is_refused_in_bytes_and_in_values() {
             },
             |_, stream| {
                 serve(server::Builder::new(), stream, |_, mut respond| async move {
-                    let head = (0..30).fold(http::Response::builder(), |head, at| {
-                        head.header(format!("x-{at}"), "y".repeat(100))
-                    });
+                    let head = (0..30)
+                        .fold(http::Response::builder(), |head, at| head.header(format!("x-{at}"), "y".repeat(100)));
                     let _ = respond.send_response(head.body(()).unwrap(), true);
                 })
             },
@@ -420,11 +411,7 @@ async fn each_time_limit_says_its_name_and_lets_the_connection_live() {
             }
         }
     });
-    let limits = Timeouts {
-        response_header: Some(secs(2)),
-        stall: Some(secs(3)),
-        ..Timeouts::default()
-    };
+    let limits = Timeouts { response_header: Some(secs(2)), stall: Some(secs(3)), ..Timeouts::default() };
     for (uri, limit) in [
         ("http://h.test/head", "response_header_timeout"),
         ("http://h.test/upload", "stall_timeout"),

@@ -109,45 +109,37 @@ async fn a_full_connection_is_waited_for_where_that_is_wanted() {
 
 #[tokio::test(start_paused = true)]
 async fn who_waits_for_a_stream_gets_one_when_the_server_bears_more() {
-    let (sender, raised) = tokio::sync::oneshot::channel();
-    let sender = Mutex::new(Some(sender));
-    let raised = Arc::new(tokio::sync::Mutex::new(raised));
     let rig = rig(
         |transport| transport.strict_max_concurrent_streams = true,
-        move |_, stream| {
-            let raised = raised.clone();
-            async move {
-                let mut builder = server::Builder::new();
-                builder.max_concurrent_streams(1).initial_window_size(1 << 20);
-                let mut connection = builder.handshake(stream).await.unwrap();
-                let mut held = Vec::new();
-                let mut raised = raised.lock().await;
-                loop {
-                    tokio::select! {
-                        arrived = connection.accept() => match arrived {
-                            Some(Ok((request, respond))) if request.uri().path() == "/held" => held.push(respond),
-                            Some(Ok((_, respond))) => answer(respond, "hello"),
-                            _ => return,
-                        },
-                        // The only change of settings that the crate's server can make is another
-                        // window; the limit comes with the end of what holds the seat.
-                        _ = &mut *raised, if !held.is_empty() => held.clear(),
-                    }
-                }
-            }
+        |_, mut stream| async move {
+            stream.write_all(&streams(1)).await.unwrap();
+            sleep(Duration::from_millis(2500)).await;
+            stream.write_all(&streams(2)).await.unwrap();
+            sleep(secs(1)).await;
+            // `:status: 200`, and the end of the stream.
+            let answers = [1, 3].map(|id| frame(1, 5, id, &[0x88])).concat();
+            stream.write_all(&answers).await.unwrap();
+            swallow(&mut stream).await;
         },
     );
-    let client = rig.client.clone();
-    finish(start(&rig, 1)).await;
-    let held = tokio::spawn(async move { client.get("http://h.test/held").await.map(|_| ()) });
+    let get = || {
+        let client = rig.client.clone();
+        tokio::spawn(async move { client.get(URL).await.unwrap().status })
+    };
+    let first = get();
     sleep(secs(1)).await;
-    let waiting = start(&rig, 1);
+    let second = get();
     sleep(secs(1)).await;
     assert_eq!(rig.counts(), (0, 1, 0, 1));
-    sender.lock().unwrap().take().unwrap().send(()).unwrap();
-    finish(waiting).await;
-    assert!(held.await.unwrap().is_err());
+    sleep(secs(1)).await;
+    assert_eq!(rig.counts(), (0, 1, 0, 0));
+    assert_eq!((first.await.unwrap(), second.await.unwrap()), (StatusCode::OK, StatusCode::OK));
     assert_eq!(rig.dialed(), 1);
+
+    /// SETTINGS_MAX_CONCURRENT_STREAMS.
+    fn streams(most: u32) -> Vec<u8> {
+        frame(SETTINGS, 0, 0, &[&[0, 3][..], &most.to_be_bytes()].concat())
+    }
 }
 
 #[tokio::test(start_paused = true)]

@@ -150,7 +150,9 @@ fn announce_trailer(fields: &mut HeaderMap, trailer: &Header) {
     }
     for (name, _) in trailer.iter() {
         let is_listed = |list: &HeaderValue| {
-            list.as_bytes().split(|&b| b == b',').any(|listed| listed.trim_ascii().eq_ignore_ascii_case(name.as_bytes()))
+            list.as_bytes()
+                .split(|&b| b == b',')
+                .any(|listed| listed.trim_ascii().eq_ignore_ascii_case(name.as_bytes()))
         };
         let told = fields.get_all(TRAILER).iter().any(is_listed);
         if let (false, Ok(name)) = (told, HeaderValue::from_str(name)) {

@@ -166,7 +166,14 @@ const END_HEADERS: u8 = 4;
 impl Scanner {
     /// Behind so many bytes of preface.
     pub(super) fn new(preface: usize) -> Scanner {
-        Scanner { skip: preface, head: [0; HEAD], have: 0, block: Block::None, is_data: false, window_began: Instant::now() }
+        Scanner {
+            skip: preface,
+            head: [0; HEAD],
+            have: 0,
+            block: Block::None,
+            is_data: false,
+            window_began: Instant::now(),
+        }
     }
 
     /// Looks at the next bytes, in any pieces.

@@ -29,11 +29,8 @@ pub(super) fn attach(mut exchange: Exchange, head: http::Response<RecvStream>, m
     }
     let length = response.content_length.filter(|_| allows_content(response.status));
     let received = Received::new(content, length);
-    response.body = Body::from_source(StreamBody(Some(Box::new(Reading {
-        received,
-        exchange,
-        stall: Deadline::default(),
-    }))));
+    response.body =
+        Body::from_source(StreamBody(Some(Box::new(Reading { received, exchange, stall: Deadline::default() }))));
     response
 }
 

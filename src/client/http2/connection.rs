@@ -69,7 +69,8 @@ pub(in super::super) async fn connect(
     let most = bell.capacity().unwrap_or(STREAMS_AT_FIRST);
     let shaken = client_builder(limits).initial_max_send_streams(most).handshake(wire).await;
     let (requests, connection) = shaken.map_err(|error| trouble::connection_error(error, None, Phase::Connect))?;
-    let core = Arc::new(Core { requests: Mutex::new(requests), state: Arc::new(State::new(most, meter)), made, expires });
+    let core =
+        Arc::new(Core { requests: Mutex::new(requests), state: Arc::new(State::new(most, meter)), made, expires });
     Driver::start(connection, &core, bell);
     Ok(Http2 { core, seat: None })
 }
@@ -144,9 +145,8 @@ impl State {
             return None;
         }
         let most = self.most.load(Ordering::Relaxed);
-        let taken = self.seats.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |seats| {
-            (seats < most).then_some(seats + 1)
-        });
+        let taken =
+            self.seats.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |seats| (seats < most).then_some(seats + 1));
         taken.ok().map(|_| Seat(self.clone()))
     }
 

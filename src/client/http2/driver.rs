@@ -46,11 +46,7 @@ impl Driver {
     }
 
     /// Starts the task.
-    pub(super) fn start(
-        mut connection: client::Connection<Wire, Bytes>,
-        core: &Arc<Core>,
-        bell: PoolBell,
-    ) {
+    pub(super) fn start(mut connection: client::Connection<Wire, Bytes>, core: &Arc<Core>, bell: PoolBell) {
         let pulse = Pulse::new(connection.ping_pong());
         let state = core.state.clone();
         let goodbye = Deadline::default();

@@ -245,7 +245,8 @@ impl Exchange {
             let header = interim.headers().iter().map(|(name, value)| (name.as_str(), value.as_bytes())).collect();
             self.asked.tracer.informational(interim.status(), &header)?;
         } else {
-            self.interim.bytes = self.interim.bytes.saturating_add(INTERIM).saturating_add(field_bytes(interim.headers()));
+            self.interim.bytes =
+                self.interim.bytes.saturating_add(INTERIM).saturating_add(field_bytes(interim.headers()));
             if self.interim.bytes > self.asked.head_limits.max_bytes {
                 return Err(in_head(Refusal::bad("too many informational responses")));
             }

@@ -40,7 +40,10 @@ pub(super) fn connection_error(error: h2::Error, ended: Option<&Ended>, phase: P
     if let (false, Some(ended)) = (error.is_reset(), ended) {
         match ended {
             Ended::Silent => {
-                return new(ErrorKind::CutOff, format!("the server did not answer a PING in {:?}", super::driver::PATIENCE));
+                return new(
+                    ErrorKind::CutOff,
+                    format!("the server did not answer a PING in {:?}", super::driver::PATIENCE),
+                );
             }
             Ended::Rules(words) => return new(ErrorKind::Refused, format!("the server sent {words}")),
             Ended::Closed | Ended::Broken(_) | Ended::Goodbye(_) => {}

@@ -187,7 +187,8 @@ impl<K: PoolKey, C: Pooled> Shelf<K, C> {
         let Some(share) = connection.share() else {
             if connection.health() == Health::Spent {
                 after.closing.push(connection);
-                let error = Error::new(ErrorKind::CutOff, "the server ended the connection at once").during(Phase::Connect);
+                let error =
+                    Error::new(ErrorKind::CutOff, "the server ended the connection at once").during(Phase::Connect);
                 // Nobody's error is nobody's.
                 let _untold = self.fail(ticket, error, now, house, after);
                 return None;

@@ -29,6 +29,7 @@ impl Random {
             max_idle_per_key: self.below(4),
             max_per_key: self.below(4),
             idle_timeout: [None, Some(7 * SECOND)][self.below(2)],
+            when_full: WhenFull::Dials,
         }
     }
 }
