@@ -66,6 +66,13 @@ impl Pooled for Connection {
         }
     }
 
+    fn capacity(&self) -> Option<usize> {
+        match self {
+            Connection::Http1(_) => None,
+            Connection::Http2(http2) => Some(http2.capacity()),
+        }
+    }
+
     fn expires(&self) -> Option<Instant> {
         match self {
             Connection::Http1(http1) => http1.expires,

@@ -42,6 +42,10 @@ impl Http2 {
         match *self {}
     }
 
+    pub(super) fn capacity(&self) -> usize {
+        match *self {}
+    }
+
     pub(super) fn made(&self) -> &Made {
         match *self {}
     }

@@ -73,6 +73,11 @@ pub(crate) trait Pooled: Send + Sized + 'static {
         Health::Good
     }
 
+    /// How many exchanges at a time it takes, of one that takes many. Asked under the lock.
+    fn capacity(&self) -> Option<usize> {
+        None
+    }
+
     /// When it is too old to be used again, with the jitter already in it. Asked under the lock.
     fn expires(&self) -> Option<Instant> {
         None

@@ -396,8 +396,8 @@ impl Remedies {
             Remedy::Http1 if plan.key.offer != Offer::Negotiate => return false,
             Remedy::Http1 => plan.key.offer = Offer::Http1,
             Remedy::NewConnection if is_idempotent(request) => {}
-            _ if failed.sent == Sent::No => {}
-            _ => return false,
+            _ if failed.sent != Sent::No => return false,
+            _ => {}
         }
         self.freshness = Freshness::New;
         self.retries += 1;

@@ -52,8 +52,8 @@ pub(super) struct State {
 /// The right to one stream.
 struct Seat(Arc<State>);
 
-/// How many streams a peer is taken to bear before it has said so (Go's number; RFC 9113 §6.5.2
-/// recommends no less).
+/// How many streams a peer is taken to bear before it has said so, on this connection or another
+/// (Go's number; RFC 9113 §6.5.2 recommends no less).
 const STREAMS_AT_FIRST: usize = 100;
 
 /// Begins to speak HTTP/2 on a stream, and starts the connection's task. Waits for nothing but the
@@ -66,9 +66,11 @@ pub(in super::super) async fn connect(
     bell: PoolBell,
 ) -> Result<Http2> {
     let (wire, meter) = Driver::wire(stream);
-    let shaken = client_builder(limits).initial_max_send_streams(STREAMS_AT_FIRST).handshake(wire).await;
+    let most = bell.capacity().unwrap_or(STREAMS_AT_FIRST);
+    let shaken = client_builder(limits).initial_max_send_streams(most).handshake(wire).await;
     let (requests, connection) = shaken.map_err(|error| trouble::connection_error(error, None, Phase::Connect))?;
-    let core = Arc::new(Core { requests: Mutex::new(requests), state: Arc::new(State::new(meter)), made, expires });
+    let core =
+        Arc::new(Core { requests: Mutex::new(requests), state: Arc::new(State::new(most, meter)), made, expires });
     Driver::start(connection, &core, bell);
     Ok(Http2 { core, seat: None })
 }
@@ -92,6 +94,10 @@ impl Http2 {
 
     pub(in super::super) fn health(&self) -> Health {
         self.core.state.health()
+    }
+
+    pub(in super::super) fn capacity(&self) -> usize {
+        self.core.state.most.load(Ordering::Relaxed)
     }
 
     pub(in super::super) fn made(&self) -> &Made {
@@ -123,10 +129,10 @@ impl Core {
 }
 
 impl State {
-    fn new(meter: Arc<Meter>) -> State {
+    fn new(most: usize, meter: Arc<Meter>) -> State {
         State {
             seats: AtomicUsize::new(0),
-            most: AtomicUsize::new(STREAMS_AT_FIRST),
+            most: AtomicUsize::new(most),
             health: AtomicU8::new(Health::Good as u8),
             has_served: AtomicBool::new(false),
             ended: OnceLock::new(),

@@ -72,10 +72,10 @@ impl Exchange {
         let Outbound { request: Request { trailer, .. }, plan, body, mut asked, .. } = outbound;
         let opened = http2.requests().send_request(request, !has_content(plan.outgoing));
         let (response, stream) = opened.map_err(|error| {
-            let remedy = if error.is_io() || error.is_go_away() { Remedy::Again } else { Remedy::None };
-            if remedy == Remedy::Again {
+            if error.is_io() || error.is_go_away() {
                 http2.state().set_spent();
             }
+            let remedy = if error.is_go_away() && error.is_remote() { Remedy::Again } else { Remedy::None };
             unsent(connection_error(error, http2.state().ended(), Phase::Write), remedy)
         })?;
         if !asked.keeps {
@@ -133,8 +133,7 @@ impl Exchange {
                 Poll::Ready(Some(Err(error))) => return Poll::Ready(Err(self.no_response(error))),
                 Poll::Pending => {
                     ready!(self.response_deadline.poll(cx));
-                    let limit = self.asked.response_header_timeout.unwrap_or_default();
-                    let error = Error::over_limit(Phase::Head, "response_header_timeout", limit);
+                    let error = self.too_late();
                     return Poll::Ready(Err(self.failed(error)));
                 }
                 Poll::Ready(None) => {}
@@ -268,6 +267,14 @@ impl Exchange {
             Sending::Failed(first) if remedy == Remedy::None => Failed { error: first, sent, remedy, unread: None },
             _ => Failed { error, sent, remedy, unread: None },
         }
+    }
+
+    fn too_late(&mut self) -> Error {
+        if let Sending::Failed(first) = std::mem::replace(&mut self.sending, Sending::Done) {
+            return first;
+        }
+        let limit = self.asked.response_header_timeout.unwrap_or_default();
+        Error::over_limit(Phase::Head, "response_header_timeout", limit)
     }
 
     fn failed(&self, error: Error) -> Failed {

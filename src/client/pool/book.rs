@@ -198,6 +198,10 @@ impl<K: PoolKey, C: Pooled> Book<K, C> {
         self.at(key, |shelf, house| shelf.look(now, house, after));
     }
 
+    pub(super) fn capacity(&self, key: &K) -> Option<usize> {
+        self.shelves.get(key).and_then(Shelf::capacity)
+    }
+
     pub(super) fn is_wanted(&self, key: &K) -> bool {
         self.shelves.get(key).is_some_and(Shelf::is_wanted)
     }

@@ -48,6 +48,13 @@ impl<K: PoolKey, C: Pooled> Bell<K, C> {
             pool.decide(|book, after| book.look(&self.key, Moment::now(), after));
         }
     }
+
+    /// How many exchanges the latest shared connection of the key takes, if there is one: its server
+    /// has not said so on a new one.
+    pub(crate) fn capacity(&self) -> Option<usize> {
+        let pool = self.pool.upgrade().map(Pool)?;
+        pool.decide(|book, _| book.capacity(&self.key))
+    }
 }
 
 impl<K: PoolKey, C: Pooled> Slot<K, C> {

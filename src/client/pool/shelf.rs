@@ -12,11 +12,11 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-use crate::error::Error;
+use crate::error::{Error, ErrorKind, Phase};
 
 use super::book::{After, House, Returning, Step};
 use super::rest::{Home, Moment, Rest};
-use super::{PoolKey, PoolStats, Pooled, WhenFull};
+use super::{Health, PoolKey, PoolStats, Pooled, WhenFull};
 use shared::Shared;
 
 /// A place in line: the lower, the sooner served.
@@ -185,6 +185,14 @@ impl<K: PoolKey, C: Pooled> Shelf<K, C> {
     ) -> Option<Checkout<C>> {
         self.dialing -= 1;
         let Some(share) = connection.share() else {
+            if connection.health() == Health::Spent {
+                after.closing.push(connection);
+                let error =
+                    Error::new(ErrorKind::CutOff, "the server ended the connection at once").during(Phase::Connect);
+                // Nobody's error is nobody's.
+                let _untold = self.fail(ticket, error, now, house, after);
+                return None;
+            }
             self.nature = Nature::Exclusive;
             self.put(connection, home, Some(ticket), now, house, after);
             return None;
@@ -210,6 +218,17 @@ impl<K: PoolKey, C: Pooled> Shelf<K, C> {
         after: &mut After<C>,
     ) -> Option<Error> {
         self.dialing -= 1;
+        self.fail(ticket, error, now, house, after)
+    }
+
+    fn fail(
+        &mut self,
+        ticket: Ticket,
+        error: Error,
+        now: Moment,
+        house: &mut House,
+        after: &mut After<C>,
+    ) -> Option<Error> {
         self.places -= 1;
         let mut untold = Some(error);
         if self.waiting.contains_key(&ticket) {

@@ -115,6 +115,10 @@ impl<K: PoolKey, C: Pooled> Shelf<K, C> {
         house.note_idle(&shared.rest, after);
     }
 
+    pub(in super::super) fn capacity(&self) -> Option<usize> {
+        self.shared.iter().rev().find(|shared| shared.takes_more())?.connection.capacity()
+    }
+
     /// Takes notice of what has become of the shared connections: those that are spent go, at once or
     /// with their last exchange, and what others take now goes to who waits.
     pub(in super::super) fn look(&mut self, now: Moment, house: &mut House, after: &mut After<C>) {

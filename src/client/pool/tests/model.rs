@@ -30,6 +30,7 @@ impl Random {
             max_per_key: self.below(4),
             when_full: WhenFull::Dials,
             idle_timeout: [None, Some(7 * SECOND)][self.below(2)],
+            when_full: WhenFull::Dials,
         }
     }
 }
