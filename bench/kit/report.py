@@ -6,9 +6,11 @@ import re
 from math import sqrt
 from statistics import median
 
+from .clients import CLIENT_WORKLOADS
 from .programs import BENCH, said, versions
 from .workloads import IDLE, IDLE_CONNECTIONS, WORKLOADS
 
+ALL_WORKLOADS = [*WORKLOADS, *CLIENT_WORKLOADS]
 RESULTS = BENCH / "RESULTS.md"
 # From where on a run is called noisy.
 NOISY_SPREAD, NOISY_FOREIGN = 0.10, 0.10
@@ -33,7 +35,9 @@ CPU is microseconds a request. *cpu* is user and system time together, from the 
 (`/proc/PID/task/*/schedstat`, nanoseconds). *user* is that times the share of user time in all
 rounds together, which the kernel samples at its clock ticks (`/proc/PID/stat`); behind it stands
 one standard deviation of that sampling, at 250 ticks a second. The program under test has core 0
-for itself and one worker; wrk is on core 1. *spread* is the widest difference of *cpu* between
+for itself and one worker (ureq's client a thread for each task); on core 1 is wrk, or for clients the
+server `floor`. Clients tell what they took themselves (`/proc/self/stat`, for Go `getrusage`); for
+them *hyper* is hyper-util's pooled client. *spread* is the widest difference of *cpu* between
 rounds, as a share of the median."""
 
 
@@ -58,7 +62,7 @@ def noise(run):
 def figures(run):
     """Ours against its goals."""
     rows = []
-    for workload in WORKLOADS:
+    for workload in ALL_WORKLOADS:
         ours, hyper, floor = (run.samples.get((workload.name, name)) for name in ("ours", "hyper", "floor"))
         if not ours:
             continue
@@ -75,39 +79,37 @@ def figures(run):
 
 
 def tables(run):
-    return [section for workload in WORKLOADS if (section := workload_table(run, workload))]
+    return [section for workload in ALL_WORKLOADS if (section := workload_table(run, workload))]
 
 
 def workload_table(run, workload):
-    names = [name for name in run.names if (workload.name, name) in run.samples]
-    if not names:
+    programs = [program for program in run.beside(workload) if (workload.name, program.name) in run.samples]
+    if not programs:
         return ""
-    cell = {name: run.samples[workload.name, name] for name in names}
+    cell = {program.name: run.samples[workload.name, program.name] for program in programs}
     floor = middle(cell["floor"], "cpu_us") if "floor" in cell else None
     hyper = user(cell["hyper"]) if "hyper" in cell else None
     rows = []
-    for name in names:
-        samples = cell[name]
+    for name, samples in cell.items():
         cpu = middle(samples, "cpu_us")
         failures = sum(sample.failures for sample in samples)
         rows.append([
             name + (f" ({failures} failures)" if failures else ""),
             f"{middle(samples, 'requests_a_second'):,.0f}", digits(cpu),
             f"{digits(user(samples))} ± {chance(samples):.0%}", ratio(cpu, floor), ratio(user(samples), hyper),
-            p99(samples), f"{middle(samples, 'peak_kib') / 1024:.1f}", f"{spread(samples):.0%}",
+            *seen(samples).values(), f"{spread(samples):.0%}",
         ])  # fmt: skip
-    names = ["program", "requests/s", "cpu µs", "user µs", "cpu, of the floor's", "user, of hyper's",
-             "p99 ms", "peak MiB", "spread"]  # fmt: skip
-    title = f"## {workload.name}\n\n{workload.says}; {workload.connections} connections."
-    peculiar = {program.name: (program.lacks | program.closes).get(workload.name) for program in run.programs}
+    others = seen(samples).keys()
+    names = ["program", "requests/s", "cpu µs", "user µs", "cpu, of the floor's", "user, of hyper's", *others, "spread"]
+    peculiar = {program.name: (program.lacks | program.closes).get(workload.name) for program in programs}
     remarks = [f"{name} {why}." for name, why in peculiar.items() if why]
-    return "\n".join([title, *remarks, "", table(names, rows)])
+    return "\n".join([f"## {workload.name}\n\n{workload.title}", *remarks, "", table(names, rows)])
 
 
 def idle_table(run):
     if not run.idle:
         return ""
-    rows = [[name, f"{median(run.idle[name]):.1f}"] for name in run.names if name in run.idle]
+    rows = [[name, f"{median(run.idle[name]):.1f}"] for name in (program.name for program in run.servers) if name in run.idle]
     says = f"""\
 Resident memory for each of {IDLE_CONNECTIONS:,} connections that had one answer and are kept. Ours is
 meant to stay below 2.0."""
@@ -123,7 +125,7 @@ def machine(run):
         "kernel": platform.release(),
         "compiler": said(["rustc", "--version"]),
         "load": run.wrk_version,
-    } | versions(run.programs)
+    } | versions([*run.servers, *run.clients])
     return "## Machine and versions\n\n" + "\n".join(f"- {what}: {which}" for what, which in known.items())
 
 
@@ -149,8 +151,10 @@ def chance(samples):
     return sqrt((1 - share) / (share * ticks)) if share else 0
 
 
-def p99(samples):
-    return "-" if samples[0].p99_ms is None else f"{middle(samples, 'p99_ms'):.2f}"
+def seen(samples):
+    """The medians of what is told of a program beside what it costs."""
+    values = {name: [sample.seen[name] for sample in samples] for name in samples[0].seen}
+    return {name: "-" if None in those else f"{median(those):.2f}" for name, those in values.items()}
 
 
 def spread(samples):

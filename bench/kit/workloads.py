@@ -9,7 +9,7 @@ import time
 from dataclasses import dataclass, field
 
 from . import requests
-from .process import LOAD_CORE, Cpu, Server, machine_busy
+from .process import OTHER_CORE, Cpu, Server, machine_busy
 from .programs import BENCH
 
 IDLE_CONNECTIONS = 4000
@@ -30,6 +30,10 @@ class Workload:
     of_hyper_user: float | None = None
     of_floor_total: float | None = None
     of_hyper_total: float | None = None
+
+    @property
+    def title(self):
+        return f"{self.says}; {self.connections} connections."
 
 
 PIPELINE, CHURN, IDLE = "pipeline", "churn", "idle"
@@ -72,6 +76,11 @@ class Sample:
     # How much of one core went to other programs meanwhile, or was stolen by the host.
     foreign: float
 
+    @property
+    def seen(self):
+        """What is told of it beside what it costs."""
+        return {"p99 ms": self.p99_ms, "peak MiB": self.peak_kib / 1024}
+
 
 def measure(program, workload, seconds):
     with Server(program, workload.environment) as server, tempfile.NamedTemporaryFile() as file:
@@ -108,7 +117,7 @@ def check(server, workload):
 
 
 def run_wrk(server, workload, seconds, request_file):
-    command = ["taskset", "-c", str(LOAD_CORE), "wrk", "--threads", "1", "--latency"]
+    command = ["taskset", "-c", str(OTHER_CORE), "wrk", "--threads", "1", "--latency"]
     command += ["--connections", str(workload.connections), "--duration", f"{seconds}s"]
     command += ["--script", str(BENCH / "kit" / "wrk.lua"), f"http://127.0.0.1:{server.port}/"]
     environment = os.environ | {"BENCH_REQUEST": request_file}
