@@ -1,6 +1,7 @@
 //! What connections are kept by: requests of one key can share them.
 
 use std::fmt;
+use std::hash::{Hash, Hasher};
 use std::sync::Arc;
 
 use http::Uri;
@@ -12,7 +13,7 @@ use crate::error::{Error, ErrorKind, Result};
 
 /// Scheme, authority and proxy, and which protocols are offered. Plain HTTP through an HTTP proxy
 /// has no authority: one connection to the proxy serves every host.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Key {
     pub(crate) scheme: Scheme,
     /// Without user and password, and without the scheme's own port.
@@ -89,6 +90,15 @@ pub(crate) fn authority_of(uri: &Uri, scheme: Scheme) -> Result<Authority> {
     let port = authority.port_u16().filter(|_| !port_is_own).map(|port| format!(":{port}")).unwrap_or_default();
     let normal = format!("{}{port}", authority.host().to_ascii_lowercase());
     Authority::try_from(normal).map_err(|error| Error::new(ErrorKind::Invalid, "the URL's host").with_source(error))
+}
+
+/// As [`Authority`]'s own, which goes from letter to letter, as they may differ in case: here they
+/// do not ([`authority_of`]).
+impl Hash for Key {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        let Key { scheme, authority, proxy, offer } = self;
+        (scheme, authority.as_ref().map(Authority::as_str), proxy, offer).hash(state);
+    }
 }
 
 impl PoolKey for Key {
