@@ -313,10 +313,13 @@ impl Transport {
     ) -> Result<Lease<Key, Connection>> {
         let Machinery { pool, connector, .. } = self.machinery();
         tracer.tell(|trace| trace.get_conn(&plan.key.host_port()));
-        let idle = if freshness == Freshness::Any { pool.try_idle(&plan.key) } else { None };
+        let idle = if freshness == Freshness::Any { pool.try_idle(&plan.key, clock.started()) } else { None };
         tracer.enter(Phase::Pool);
         let (lease, idle_for) = match idle {
-            Some((lease, idle_for)) => (lease, Some(idle_for)),
+            Some((lease, idle_for)) => {
+                clock.note_connection_at_once();
+                (lease, Some(idle_for))
+            }
             None => {
                 if freshness == Freshness::New {
                     pool.close_idle_of(&plan.key);
@@ -324,7 +327,10 @@ impl Transport {
                 let mut want = pool.want(plan.key.clone());
                 loop {
                     match want.next().await {
-                        Granted::Connection { lease, idle_for } => break (lease, idle_for),
+                        Granted::Connection { lease, idle_for } => {
+                            clock.note_connection();
+                            break (lease, idle_for);
+                        }
                         Granted::Failed(error) => return Err(error),
                         Granted::Dial(slot) => {
                             tracer.enter(Phase::Connect);
@@ -335,7 +341,6 @@ impl Transport {
             }
         };
         tracer.enter(Phase::Write);
-        clock.note_connection();
         tracer.tell(|trace| trace.got_conn(&lease.described(idle_for)));
         Ok(lease)
     }

@@ -114,7 +114,6 @@ impl Exchange {
                     self.poll_upload(cx)?;
                     continue;
                 }
-                self.asked.clock.note_head();
                 return Poll::Ready(Ok(head));
             }
             ready!(self.poll_more(cx))?;
@@ -132,7 +131,9 @@ impl Exchange {
         }
         loop {
             let polled = self.upload.poll(&mut self.http1.io, cx);
-            self.note_head_written();
+            if !matches!(polled, Poll::Ready(Ok(Progress::Done))) {
+                self.note_head_written();
+            }
             match polled {
                 Poll::Ready(Ok(Progress::Done)) => self.note_sent(),
                 Poll::Ready(Ok(Progress::Waits)) => {
@@ -160,11 +161,13 @@ impl Exchange {
 
     /// From now on the response is waited for.
     fn note_sent(&mut self) {
-        self.sending = Sending::Done;
         self.asked.clock.note_wrote_request();
+        if matches!(std::mem::replace(&mut self.sending, Sending::Done), Sending::Begun) {
+            self.asked.tracer.tell(ClientTrace::wrote_headers);
+        }
         self.asked.tracer.enter(Phase::Head);
         self.asked.tracer.tell(|trace| trace.wrote_request(&Ok(())));
-        self.await_response();
+        self.await_response(self.asked.clock.wrote_request_at());
     }
 
     fn note_write_failed(&mut self, error: Error) {
@@ -173,11 +176,11 @@ impl Exchange {
             self.asked.tracer.tell(|trace| trace.wrote_request(&told));
         }
         self.sending = Sending::Failed(error);
-        self.await_response();
+        self.await_response(Instant::now());
     }
 
-    fn await_response(&mut self) {
-        let until = self.asked.response_header_timeout.map(|limit| Instant::now() + limit);
+    fn await_response(&mut self, from: Instant) {
+        let until = self.asked.response_header_timeout.map(|limit| from + limit);
         self.http1().io.read_deadline.set(until);
     }
 
@@ -241,8 +244,8 @@ impl Exchange {
         let io = &mut self.http1.io;
         match io.poll_fill(cx) {
             Poll::Ready(Ok(1..)) => {
+                self.asked.clock.note_part_of_head();
                 if is_first {
-                    self.asked.clock.note_first_byte();
                     self.asked.tracer.tell(ClientTrace::got_first_response_byte);
                 }
                 Poll::Ready(Ok(()))
@@ -291,7 +294,7 @@ impl Exchange {
             http1.memory = upload.into_memory();
             http1.io.read_deadline.set(None);
             http1.io.write_deadline.set(None);
-            place.give_back(Connection::Http1(http1));
+            place.give_back(Connection::Http1(http1), asked.clock.now());
         }
     }
 
