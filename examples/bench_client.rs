@@ -5,14 +5,14 @@
 use std::time::{Duration, Instant};
 use std::{env, fs};
 
-use nethttp::{Client, Error, ErrorKind, Result, Transport};
+use nethttp::{Client, Error, Result, Transport};
 
 /// What each task asks before it counts: connections are made then.
 const WARM_UP: usize = 8;
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<()> {
-    let usage = || Error::new(ErrorKind::Invalid, "usage: bench_client URL CONCURRENCY REQUESTS");
+    let usage = || Error::other("usage: bench_client URL CONCURRENCY REQUESTS");
     let arguments: Vec<String> = env::args().skip(1).collect();
     let [url, concurrency, requests] = &arguments[..] else { return Err(usage()) };
     let concurrency: usize = concurrency.parse().map_err(|_| usage())?;
