@@ -297,9 +297,10 @@ impl Trail {
         let is_from_url = from_url == Some(request.host.as_str());
         let host = if is_from_url { String::new() } else { request.host.clone() };
         request.uri = std::mem::take(&mut request.uri).into_url()?;
-        // Most often it is that already.
-        if host.is_empty() && request.host != host_field(&request.uri) {
-            request.host = host_field(&request.uri).to_owned();
+        // The URL is normal and has no port that `Host` would go without. Most often it is that already.
+        let of_url = request.uri.authority().map_or("", |authority| host_and_port(authority.as_str()));
+        if host.is_empty() && request.host != of_url {
+            request.host = of_url.to_owned();
         }
         Ok(Trail { host, referer: Referer::Caller, history: Vec::new() })
     }
