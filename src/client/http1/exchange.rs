@@ -69,14 +69,14 @@ enum Sending {
 }
 
 impl Exchange {
-    /// Begins with an encoded head.
-    pub(crate) fn begin(mut http1: Box<Http1>, place: PoolPlace, outbound: Outbound<'_>) -> Exchange {
+    /// Begins with an encoded head. In a box, as it is handed on to the response's body.
+    pub(crate) fn begin(mut http1: Box<Http1>, place: PoolPlace, outbound: Outbound<'_>) -> Box<Exchange> {
         let mut head = std::mem::take(&mut http1.memory);
         outbound.encode(&mut head);
         http1.served += 1;
         let Outbound { request, plan, body, asked, .. } = outbound;
         let upload = Upload::new(head, body, plan.outgoing, &request.trailer, plan.waits_for_continue);
-        Exchange {
+        Box::new(Exchange {
             http1,
             place,
             upload,
@@ -85,12 +85,12 @@ impl Exchange {
             continue_deadline: Deadline::default(),
             interim_bytes: 0,
             write_stalls_at: None,
-        }
+        })
     }
 
     /// Writes the request and reads until the final head is there. The response's body owns the
     /// exchange from then on. Dropped before, it closes the connection.
-    pub(crate) async fn run(mut self) -> Result<Response, Failed> {
+    pub(crate) async fn run(mut self: Box<Self>) -> Result<Response, Failed> {
         let mut response = Response::new(());
         let head = poll_fn(|cx| self.poll_head(&mut response, cx)).await;
         match head {
@@ -284,8 +284,8 @@ impl Exchange {
     }
 
     /// Ends it: the connection is given back where that can be, and closed where not.
-    pub(super) fn settle(self, reusable: bool) {
-        let Exchange { mut http1, place, upload, asked, .. } = self;
+    pub(super) fn settle(self: Box<Self>, reusable: bool) {
+        let Exchange { mut http1, place, upload, asked, .. } = *self;
         let keeps = reusable && http1.io.input.is_empty() && !http1.io.ended;
         if asked.keeps {
             asked.tracer.tell(|trace| trace.put_idle_conn(keeps));
@@ -299,7 +299,7 @@ impl Exchange {
     }
 
     /// The connection, which speaks something else from now on, and its place in the pool's count.
-    pub(super) fn into_parts(self) -> (Box<Http1>, PoolPlace) {
+    pub(super) fn into_parts(self: Box<Self>) -> (Box<Http1>, PoolPlace) {
         (self.http1, self.place)
     }
 
