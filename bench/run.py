@@ -3,11 +3,10 @@
 
     bench/run.py                                   all, 5 rounds of 3 s; writes RESULTS.md
     bench/run.py --only plain,browser --peers ours,hyper,floor --rounds 1 --seconds 2
+    bench/run.py --only client-seq,client-big --rounds 3 --dry
     bench/run.py --instructions --peers ours,hyper,floor
-    bench/run.py files                             files, beside nginx and tower-http's ServeDir
 
-Needs cargo, wrk and taskset; `--instructions` needs valgrind. Go is measured when there is a `go`,
-nginx when there is an `nginx`.
+Needs cargo, wrk and taskset; `--instructions` needs valgrind. Go is measured when there is a `go`.
 """
 
 import argparse
@@ -17,7 +16,9 @@ import sys
 from collections import defaultdict
 from dataclasses import dataclass, field
 
-from kit import instructions, programs, report, workloads
+from kit import clients, instructions, programs, report, workloads
+
+NAMES = [*workloads.NAMES, *clients.CLIENT_NAMES]
 
 
 @dataclass
@@ -25,46 +26,53 @@ class Run:
     """What was asked for, and all that was measured."""
 
     command: str
-    programs: list
+    servers: list
+    clients: list
     rounds: int
     seconds: int
     samples: dict = field(default_factory=lambda: defaultdict(list))
     idle: dict = field(default_factory=lambda: defaultdict(list))
     wrk_version: str = ""
-    files: bool = False
 
-    @property
-    def names(self):
-        return [program.name for program in self.programs]
+    def beside(self, workload):
+        """The programs that a workload is for."""
+        return self.clients if workload in clients.CLIENT_WORKLOADS else self.servers
 
 
 def main():
     options = parse()
-    files = options.mode == "files"
-    known = programs.FILE_SERVERS if files else programs.SERVERS
-    asked = [program for program in known if not options.peers or program.name in options.peers]
-    built = programs.build(asked)
-    if files:
-        programs.make_files()
+    servers, asking = (built(options, *kind) for kind in (
+        (programs.SERVERS, workloads.NAMES), (programs.CLIENTS, clients.CLIENT_NAMES),
+    ))  # fmt: skip
+    if asking and clients.SERVER not in servers:
+        programs.build([clients.SERVER])
     if options.instructions:
-        instructions.print_instructions(built, options.only)
+        instructions.print_servers(servers, options.only)
+        instructions.print_clients(asking, options.only)
+        print(f"\nProfiles: callgrind_annotate {programs.TARGET}/instructions/PROGRAM-WORKLOAD[-CONNECTIONS].out")
         return
     command = shlex.join(["bench/run.py", *sys.argv[1:]])
-    run = Run(command, built, options.rounds, options.seconds, wrk_version=wrk_version(), files=files)
-    measure(run, options.only or (workloads.FILE_NAMES if files else workloads.NAMES))
+    run = Run(command, servers, asking, options.rounds, options.seconds, wrk_version=wrk_version())
+    measure(run, options.only)
     sections = [report.noise(run), report.figures(run), *report.tables(run), report.idle_table(run)]
     print("\n\n".join(section for section in sections if section))
     if not options.dry:
         report.write(run)
 
 
+def built(options, known, names):
+    """Of these programs those that are asked for, if any of these workloads is."""
+    if not set(names) & set(options.only):
+        return []
+    return programs.build([program for program in known if not options.peers or program.name in options.peers])
+
+
 def parse():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("mode", nargs="?", choices=["files"], help="files in place of answers from memory")
     parser.add_argument("--rounds", type=positive, default=5)
     parser.add_argument("--seconds", type=positive, default=3, help="of load, for each program in each round")
-    parser.add_argument("--only", type=list_of(workloads.NAMES + workloads.FILE_NAMES), help="workloads, by comma")
-    names = [program.name for program in programs.SERVERS + programs.FILE_SERVERS]
+    parser.add_argument("--only", type=list_of(NAMES), default=NAMES, help="workloads, by comma")
+    names = list(dict.fromkeys(program.name for program in [*programs.SERVERS, *programs.CLIENTS]))
     parser.add_argument("--peers", type=list_of(names), help="programs, by comma")
     parser.add_argument("--instructions", action="store_true", help="count instructions under valgrind instead")
     parser.add_argument("--dry", action="store_true", help="leave RESULTS.md alone")
@@ -94,17 +102,16 @@ def wrk_version():
 
 def measure(run, names):
     """Rounds go around all programs, so that a slow minute of the machine hits all of them."""
+    kinds = (workloads.WORKLOADS, workloads.measure), (clients.CLIENT_WORKLOADS, clients.measure)
     for number in range(1, run.rounds + 1):
-        for workload in workloads.FILE_WORKLOADS if run.files else workloads.WORKLOADS:
-            if workload.name not in names:
-                continue
-            for program in run.programs:
+        for workload, measured in ((it, how) for all_of_it, how in kinds for it in all_of_it if it.name in names):
+            for program in run.beside(workload):
                 if workload.name in program.lacks:
                     continue
                 progress(number, workload.name, program.name)
-                run.samples[workload.name, program.name].append(workloads.measure(program, workload, run.seconds))
+                run.samples[workload.name, program.name].append(measured(program, workload, run.seconds))
         if workloads.IDLE in names:
-            for program in run.programs:
+            for program in run.servers:
                 progress(number, workloads.IDLE, program.name)
                 run.idle[program.name].append(workloads.measure_idle(program))
     print("\r" + " " * 60 + "\r", end="", file=sys.stderr)

@@ -1,12 +1,13 @@
 """Instructions a request, counted by callgrind: noise of the machine does not touch them.
 
-A server runs twice, with few and with many requests; the difference, divided, is what one request
+A program runs twice, with few and with many requests; the difference, divided, is what one request
 takes, without what starting and connecting take. Only user space is counted, and no cache miss.
 """
 
 import re
 
-from .process import Server
+from . import clients
+from .process import OTHER_CORE, Server
 from .programs import TARGET
 from .requests import read_answers
 from .workloads import CHURN, WORKLOADS
@@ -15,16 +16,25 @@ FEW, MANY = 512, 2560
 CONNECTIONS = (1, 16)
 
 
-def print_instructions(programs, only):
-    asked = [workload for workload in WORKLOADS if workload.name != CHURN and (not only or workload.name in only)]
-    programs = [program for program in programs if program.under_valgrind]
-    for connections in CONNECTIONS:
-        print(f"\nInstructions a request, {connections} connection{'s' * (connections > 1)}")
-        print(f"{'':14}" + "".join(f"{workload.name:>12}" for workload in asked))
-        for program in programs:
-            counts = [a_request(program, workload, connections) for workload in asked]
-            print(f"{program.name:14}" + "".join(f"{count:>12}" for count in counts), flush=True)
-    print(f"\nProfiles: callgrind_annotate {TARGET}/instructions/PROGRAM-WORKLOAD-CONNECTIONS.out")
+def print_servers(programs, only):
+    asked = [workload for workload in WORKLOADS if workload.name != CHURN and workload.name in only]
+    for connections in CONNECTIONS if asked else ():
+        title = f"{connections} connection{'s' * (connections > 1)}"
+        print_table(title, asked, programs, lambda program, workload: a_request(program, workload, connections))
+
+
+def print_clients(programs, only):
+    asked = [workload for workload in clients.CLIENT_WORKLOADS if workload.name in only]
+    if asked:
+        print_table("clients", asked, programs, of_a_client)
+
+
+def print_table(title, asked, programs, count):
+    print(f"\nInstructions a request, {title}")
+    print(f"{'':14}" + "".join(f"{workload.name:>14}" for workload in asked))
+    for program in programs:
+        if program.under_valgrind:
+            print(f"{program.name:14}" + "".join(f"{count(program, it):>14}" for it in asked), flush=True)
 
 
 def a_request(program, workload, connections):
@@ -39,16 +49,32 @@ def a_request(program, workload, connections):
 
 
 def total_instructions(program, workload, connections, rounds):
+    with Server(program, wrapper=callgrind(f"{program.name}-{workload.name}-{connections}")) as server:
+        exchange(server, workload, connections, rounds)
+    return collected(server.errors)
+
+
+def of_a_client(program, workload):
+    wrapper = callgrind(f"{program.name}-{workload.name}")
+    with Server(clients.SERVER, core=OTHER_CORE) as server:
+        less, more = (
+            collected(clients.start(program, workload, server, requests, wrapper).stderr)
+            for requests in (workload.few, workload.many)
+        )
+    return f"{(more - less) / (workload.many - workload.few):,.0f}"
+
+
+def callgrind(name):
     directory = TARGET / "instructions"
     directory.mkdir(exist_ok=True)
-    output = directory / f"{program.name}-{workload.name}-{connections}.out"
-    callgrind = ["valgrind", "--tool=callgrind", f"--callgrind-out-file={output}"]
-    with Server(program, wrapper=callgrind) as server:
-        exchange(server, workload, connections, rounds)
-    collected = re.search(r"Collected : (\d+)", server.errors)
-    if not collected:
-        raise RuntimeError(f"callgrind counted nothing:\n{server.errors}")
-    return int(collected[1])
+    return ["valgrind", "--tool=callgrind", f"--callgrind-out-file={directory / name}.out"]
+
+
+def collected(said):
+    found = re.search(r"Collected : (\d+)", said)
+    if not found:
+        raise RuntimeError(f"callgrind counted nothing:\n{said}")
+    return int(found[1])
 
 
 def exchange(server, workload, connections, rounds):

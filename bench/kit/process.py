@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from .requests import HELLO, PLAIN, read_answers
 
 TICKS_A_SECOND = os.sysconf("SC_CLK_TCK")
-SERVER_CORE, LOAD_CORE = 0, 1
+TESTED_CORE, OTHER_CORE = 0, 1
 
 
 @dataclass(frozen=True)
@@ -36,11 +36,11 @@ class Cpu:
 class Server:
     """Starts a program on a free port, alone on its core; ends it when left."""
 
-    def __init__(self, program, environment=None, wrapper=()):
+    def __init__(self, program, environment=None, wrapper=(), core=TESTED_CORE):
         self.program = program
         self.port = free_port()
         self.environment = os.environ | program.environment | (environment or {}) | {"PORT": str(self.port)}
-        self.command = ["taskset", "-c", str(SERVER_CORE), *wrapper, *program.command(self.port)]
+        self.command = ["taskset", "-c", str(core), *wrapper, program.path]
 
     def __enter__(self):
         self.process = subprocess.Popen(

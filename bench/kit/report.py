@@ -6,9 +6,11 @@ import re
 from math import sqrt
 from statistics import median
 
+from .clients import CLIENT_WORKLOADS
 from .programs import BENCH, said, versions
-from .workloads import FILE_WORKLOADS, IDLE, IDLE_CONNECTIONS, WORKLOADS
+from .workloads import IDLE, IDLE_CONNECTIONS, WORKLOADS
 
+ALL_WORKLOADS = [*WORKLOADS, *CLIENT_WORKLOADS]
 RESULTS = BENCH / "RESULTS.md"
 # From where on a run is called noisy.
 NOISY_SPREAD, NOISY_FOREIGN = 0.10, 0.10
@@ -16,25 +18,15 @@ NOISY_SPREAD, NOISY_FOREIGN = 0.10, 0.10
 KERNEL_TICKS_A_SECOND = 250
 
 
-# The results of `run.py files` stand behind those of `run.py`, and each run replaces its own.
-FILES_TITLE = "# Files"
-
-
 def write(run):
     text = "\n\n".join([heading(run), noise(run), figures(run), *tables(run), idle_table(run), machine(run)])
-    text = re.sub(r"\n{3,}", "\n\n", text).strip()
-    others, title, files = RESULTS.read_text().partition(f"\n{FILES_TITLE}\n") if RESULTS.exists() else ("", "", "")
-    if run.files:
-        parts = [others.strip(), text]
-    else:
-        parts = [text, (title + files).strip()]
-    RESULTS.write_text("\n\n".join(part for part in parts if part) + "\n")
+    RESULTS.write_text(re.sub(r"\n{3,}", "\n\n", text).strip() + "\n")
     print(f"\nwritten: {RESULTS.name}")
 
 
 def heading(run):
     return f"""\
-{FILES_TITLE if run.files else "# Results"}
+# Results
 
 Written by `bench/run.py`; do not edit. {datetime.date.today()}, rounds: {run.rounds}, of {run.seconds} s
 each; figures are medians over them. `{run.command}`
@@ -43,7 +35,9 @@ CPU is microseconds a request. *cpu* is user and system time together, from the 
 (`/proc/PID/task/*/schedstat`, nanoseconds). *user* is that times the share of user time in all
 rounds together, which the kernel samples at its clock ticks (`/proc/PID/stat`); behind it stands
 one standard deviation of that sampling, at 250 ticks a second. The program under test has core 0
-for itself and one worker; wrk is on core 1. *spread* is the widest difference of *cpu* between
+for itself and one worker (ureq's client a thread for each task); on core 1 is wrk, or for clients the
+server `floor`. Clients tell what they took themselves (`/proc/self/stat`, for Go `getrusage`); for
+them *hyper* is hyper-util's pooled client. *spread* is the widest difference of *cpu* between
 rounds, as a share of the median."""
 
 
@@ -67,10 +61,8 @@ def noise(run):
 
 def figures(run):
     """Ours against its goals."""
-    if run.files:
-        return file_figures(run)
     rows = []
-    for workload in WORKLOADS:
+    for workload in ALL_WORKLOADS:
         ours, hyper, floor = (run.samples.get((workload.name, name)) for name in ("ours", "hyper", "floor"))
         if not ours:
             continue
@@ -86,58 +78,38 @@ def figures(run):
     return "## Ours, and what it is meant to be\n\n" + table(names, rows)
 
 
-def file_figures(run):
-    rows = []
-    for workload in FILE_WORKLOADS:
-        ours, nginx, tower = (run.samples.get((workload.name, name)) for name in ("ours", "nginx", "tower-http"))
-        if not ours:
-            continue
-        cpu = middle(ours, "cpu_us")
-        rows.append([
-            workload.name,
-            ratio(cpu, nginx and middle(nginx, "cpu_us")), goal(workload.of_nginx_total),
-            ratio(cpu, tower and middle(tower, "cpu_us")), goal(workload.of_tower_http_total),
-        ])  # fmt: skip
-    names = ["workload", "cpu, of nginx's", "at most", "cpu, of tower-http's", "at most"]
-    return "## Ours, and what it is meant to be with files\n\n" + table(names, rows) if rows else ""
-
-
 def tables(run):
-    workloads = FILE_WORKLOADS if run.files else WORKLOADS
-    return [section for workload in workloads if (section := workload_table(run, workload))]
+    return [section for workload in ALL_WORKLOADS if (section := workload_table(run, workload))]
 
 
 def workload_table(run, workload):
-    names = [name for name in run.names if (workload.name, name) in run.samples]
-    if not names:
+    programs = [program for program in run.beside(workload) if (workload.name, program.name) in run.samples]
+    if not programs:
         return ""
-    cell = {name: run.samples[workload.name, name] for name in names}
-    whole, own = ("nginx", "tower-http") if run.files else ("floor", "hyper")
-    of_whole = middle(cell[whole], "cpu_us") if whole in cell else None
-    of_own = user(cell[own]) if own in cell else None
+    cell = {program.name: run.samples[workload.name, program.name] for program in programs}
+    floor = middle(cell["floor"], "cpu_us") if "floor" in cell else None
+    hyper = user(cell["hyper"]) if "hyper" in cell else None
     rows = []
-    for name in names:
-        samples = cell[name]
+    for name, samples in cell.items():
         cpu = middle(samples, "cpu_us")
         failures = sum(sample.failures for sample in samples)
         rows.append([
             name + (f" ({failures} failures)" if failures else ""),
             f"{middle(samples, 'requests_a_second'):,.0f}", digits(cpu),
-            f"{digits(user(samples))} ± {chance(samples):.0%}", ratio(cpu, of_whole), ratio(user(samples), of_own),
-            p99(samples), f"{middle(samples, 'peak_kib') / 1024:.1f}", f"{spread(samples):.0%}",
+            f"{digits(user(samples))} ± {chance(samples):.0%}", ratio(cpu, floor), ratio(user(samples), hyper),
+            *seen(samples).values(), f"{spread(samples):.0%}",
         ])  # fmt: skip
-    names = ["program", "requests/s", "cpu µs", "user µs", f"cpu, of {'the ' * (whole == 'floor')}{whole}'s", f"user, of {own}'s",
-             "p99 ms", "peak MiB", "spread"]  # fmt: skip
-    title = f"## {workload.name}\n\n{workload.says}; {workload.connections} connections."
-    peculiar = {program.name: (program.lacks | program.closes).get(workload.name) for program in run.programs}
+    others = seen(samples).keys()
+    names = ["program", "requests/s", "cpu µs", "user µs", "cpu, of the floor's", "user, of hyper's", *others, "spread"]
+    peculiar = {program.name: (program.lacks | program.closes).get(workload.name) for program in programs}
     remarks = [f"{name} {why}." for name, why in peculiar.items() if why]
-    return "\n".join([title, *remarks, "", table(names, rows)])
+    return "\n".join([f"## {workload.name}\n\n{workload.title}", *remarks, "", table(names, rows)])
 
 
 def idle_table(run):
     if not run.idle:
         return ""
-    rows = [[name, f"{median(run.idle[name]):.1f}"] for name in run.names if name in run.idle]
+    rows = [[name, f"{median(run.idle[name]):.1f}"] for name in (program.name for program in run.servers) if name in run.idle]
     says = f"""\
 Resident memory for each of {IDLE_CONNECTIONS:,} connections that had one answer and are kept. Ours is
 meant to stay below 2.0."""
@@ -153,9 +125,8 @@ def machine(run):
         "kernel": platform.release(),
         "compiler": said(["rustc", "--version"]),
         "load": run.wrk_version,
-    } | versions(run.programs)
-    title = "## Machine and versions" + " of the files" * run.files
-    return f"{title}\n\n" + "\n".join(f"- {what}: {which}" for what, which in known.items())
+    } | versions([*run.servers, *run.clients])
+    return "## Machine and versions\n\n" + "\n".join(f"- {what}: {which}" for what, which in known.items())
 
 
 def middle(samples, what):
@@ -180,8 +151,10 @@ def chance(samples):
     return sqrt((1 - share) / (share * ticks)) if share else 0
 
 
-def p99(samples):
-    return "-" if samples[0].p99_ms is None else f"{middle(samples, 'p99_ms'):.2f}"
+def seen(samples):
+    """The medians of what is told of a program beside what it costs."""
+    values = {name: [sample.seen[name] for sample in samples] for name in samples[0].seen}
+    return {name: "-" if None in those else f"{median(those):.2f}" for name, those in values.items()}
 
 
 def spread(samples):

@@ -9,8 +9,8 @@ import time
 from dataclasses import dataclass, field
 
 from . import requests
-from .process import LOAD_CORE, Cpu, Server, machine_busy
-from .programs import BENCH, LARGE_BYTES, SMALL_BYTES
+from .process import OTHER_CORE, Cpu, Server, machine_busy
+from .programs import BENCH
 
 IDLE_CONNECTIONS = 4000
 
@@ -30,9 +30,10 @@ class Workload:
     of_hyper_user: float | None = None
     of_floor_total: float | None = None
     of_hyper_total: float | None = None
-    # Of the totals of nginx and of tower-http's ServeDir.
-    of_nginx_total: float | None = None
-    of_tower_http_total: float | None = None
+
+    @property
+    def title(self):
+        return f"{self.says}; {self.connections} connections."
 
 
 PIPELINE, CHURN, IDLE = "pipeline", "churn", "idle"
@@ -58,18 +59,7 @@ WORKLOADS = [
         of_hyper_total=0.95,
     ),
 ]
-FILE_WORKLOADS = [
-    Workload(
-        "file4k", "`GET` of a file of 4 KiB", 64, requests.SMALL_FILE, content_bytes=SMALL_BYTES,
-        of_nginx_total=1.50, of_tower_http_total=1.00,
-    ),
-    Workload(
-        "file1m", "`GET` of a file of 1 MiB", 16, requests.LARGE_FILE, content_bytes=LARGE_BYTES,
-        of_nginx_total=1.10, of_tower_http_total=1.00,
-    ),
-]
 NAMES = [workload.name for workload in WORKLOADS] + [IDLE]
-FILE_NAMES = [workload.name for workload in FILE_WORKLOADS]
 
 
 @dataclass(frozen=True)
@@ -85,6 +75,11 @@ class Sample:
     failures: int
     # How much of one core went to other programs meanwhile, or was stolen by the host.
     foreign: float
+
+    @property
+    def seen(self):
+        """What is told of it beside what it costs."""
+        return {"p99 ms": self.p99_ms, "peak MiB": self.peak_kib / 1024}
 
 
 def measure(program, workload, seconds):
@@ -122,7 +117,7 @@ def check(server, workload):
 
 
 def run_wrk(server, workload, seconds, request_file):
-    command = ["taskset", "-c", str(LOAD_CORE), "wrk", "--threads", "1", "--latency"]
+    command = ["taskset", "-c", str(OTHER_CORE), "wrk", "--threads", "1", "--latency"]
     command += ["--connections", str(workload.connections), "--duration", f"{seconds}s"]
     command += ["--script", str(BENCH / "kit" / "wrk.lua"), f"http://127.0.0.1:{server.port}/"]
     environment = os.environ | {"BENCH_REQUEST": request_file}

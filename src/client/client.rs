@@ -189,11 +189,12 @@ impl Client {
         let mut trail = Trail::begin(request)?;
         loop {
             let asked = trail.content_of(request);
-            let (response, header) = match self.hop(request).await {
+            let (response, before) = match self.hop(request).await {
                 Ok(answered) => answered,
                 Err(error) => return Err(about(error, request)),
             };
-            let next = match self.redirect(&response, request, &header, asked, &trail) {
+            let header = before.as_ref().unwrap_or(&request.header);
+            let next = match self.redirect(&response, request, header, asked, &trail) {
                 Redirect::Follow(next) => next,
                 Redirect::No => return Ok(trail.end(response, request)),
                 Redirect::Refused(error) => return Err(about(error, request)),
@@ -207,25 +208,27 @@ impl Client {
     }
 
     /// One request, with the cookies and the credentials that it gets here and nowhere else.
-    /// Answers with the fields that it had before.
-    async fn hop(&self, request: &mut Request) -> Result<(Response, Header)> {
-        let header = request.header.clone();
-        let jar_url = jar_url(request);
-        if let Some(cookies) = self.jar.as_ref().and_then(|jar| jar.cookies(&jar_url)) {
+    /// Answers with the fields that it had before, if it got some.
+    async fn hop(&self, request: &mut Request) -> Result<(Response, Option<Header>)> {
+        let jar = self.jar.as_ref().map(|jar| (jar, jar_url(request)));
+        let cookies = jar.as_ref().and_then(|(jar, url)| jar.cookies(url));
+        let credentials = credentials(&request.uri).filter(|_| !request.header.contains("Authorization"));
+        let before = (cookies.is_some() || credentials.is_some()).then(|| request.header.clone());
+        if let Some(cookies) = cookies {
             let own = request.header.values_bytes("Cookie").filter(|pairs| !pairs.is_empty());
             let all: Vec<&[u8]> = own.chain([cookies.as_bytes()]).collect();
             // One field (RFC 6265 §5.4).
             let all = all.join(&b"; "[..]);
             request.header.set("Cookie", all);
         }
-        if let Some((user, password)) = credentials(&request.uri).filter(|_| !header.contains("Authorization")) {
+        if let Some((user, password)) = credentials {
             request.set_basic_auth(&user, &password);
         }
         let response = self.transport.round_trip(request).await?;
-        if let Some(jar) = &self.jar {
-            jar.set_cookies(&jar_url, &response.header);
+        if let Some((jar, url)) = &jar {
+            jar.set_cookies(url, &response.header);
         }
-        Ok((response, header))
+        Ok((response, before))
     }
 
     fn redirect(
@@ -297,11 +300,15 @@ struct Trail {
 
 impl Trail {
     fn begin(request: &mut Request) -> Result<Trail> {
-        let own = std::mem::take(&mut request.host);
         let from_url = request.uri.authority().map(|authority| host_and_port(authority.as_str()));
-        let host = if from_url == Some(own.as_str()) { String::new() } else { own };
+        let is_from_url = from_url == Some(request.host.as_str());
+        let host = if is_from_url { String::new() } else { request.host.clone() };
         request.uri = std::mem::take(&mut request.uri).into_url()?;
-        request.host = if host.is_empty() { host_field(&request.uri).to_owned() } else { host.clone() };
+        // The URL is normal and has no port that `Host` would go without. Most often it is that already.
+        let of_url = request.uri.authority().map_or("", |authority| host_and_port(authority.as_str()));
+        if host.is_empty() && request.host != of_url {
+            request.host = of_url.to_owned();
+        }
         Ok(Trail { host, referer: Referer::Caller, history: Vec::new() })
     }
 
@@ -331,9 +338,10 @@ impl Trail {
         Ok(())
     }
 
-    fn end(self, mut response: Response, request: &Request) -> Response {
+    /// The request is of no more use.
+    fn end(self, mut response: Response, request: &mut Request) -> Response {
         let facts = response.facts.get_or_insert_default();
-        facts.url = Some(request.uri.clone());
+        facts.url = Some(std::mem::take(&mut request.uri));
         facts.history = self.history;
         response
     }

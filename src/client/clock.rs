@@ -1,37 +1,64 @@
 //! When the steps of an exchange are done.
+//!
+//! A look at the clock is not free: steps that are taken together are noted with one look.
 
 use std::time::Duration;
 
 use tokio::time::Instant;
 
+use super::pool::Moment;
 use crate::message::Timings;
 
 /// Notes moments, counted from when the request was begun.
 #[derive(Clone, Debug)]
 pub(crate) struct Clock {
-    start: Instant,
+    start: Moment,
     pub(crate) timings: Timings,
 }
 
 impl Clock {
     pub(crate) fn start() -> Clock {
-        Clock { start: Instant::now(), timings: Timings::default() }
+        Clock { start: Moment::now(), timings: Timings::default() }
     }
 
     pub(crate) fn elapsed(&self) -> Duration {
-        self.start.elapsed()
+        self.start.steady.elapsed()
+    }
+
+    /// When the request was begun.
+    pub(crate) fn started(&self) -> Moment {
+        self.start
+    }
+
+    /// Now, with one look where the machine did not sleep meanwhile. Where it did, the clock that
+    /// does not stop seems to be behind: what is idle from this moment on seems to be so for longer.
+    pub(crate) fn now(&self) -> Moment {
+        self.start.later(self.elapsed())
     }
 
     pub(crate) fn note_connection(&mut self) {
         self.timings.got_connection = Some(self.elapsed());
     }
 
+    /// A connection was there at once.
+    pub(crate) fn note_connection_at_once(&mut self) {
+        self.timings.got_connection = Some(Duration::ZERO);
+    }
+
     pub(crate) fn note_wrote_head(&mut self) {
         self.timings.wrote_head = Some(self.elapsed());
     }
 
+    /// The whole request, and its head if that was not noted before.
     pub(crate) fn note_wrote_request(&mut self) {
-        self.timings.wrote_request = Some(self.elapsed());
+        let now = self.elapsed();
+        self.timings.wrote_head.get_or_insert(now);
+        self.timings.wrote_request = Some(now);
+    }
+
+    /// When the whole request was written.
+    pub(crate) fn wrote_request_at(&self) -> Instant {
+        self.timings.wrote_request.map_or_else(Instant::now, |wrote| self.start.steady + wrote)
     }
 
     pub(crate) fn note_first_byte(&mut self) {
@@ -40,5 +67,15 @@ impl Clock {
 
     pub(crate) fn note_head(&mut self) {
         self.timings.head = Some(self.elapsed());
+    }
+
+    /// A part of the head came: it may be the first one, or the last.
+    pub(crate) fn note_part_of_head(&mut self) {
+        if self.timings.first_byte.is_none() {
+            self.note_first_byte();
+            self.timings.head = self.timings.first_byte;
+        } else {
+            self.note_head();
+        }
     }
 }

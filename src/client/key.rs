@@ -1,6 +1,7 @@
 //! What connections are kept by: requests of one key can share them.
 
 use std::fmt;
+use std::hash::{Hash, Hasher};
 use std::sync::Arc;
 
 use http::Uri;
@@ -12,10 +13,10 @@ use crate::error::{Error, ErrorKind, Result};
 
 /// Scheme, authority and proxy, and which protocols are offered. Plain HTTP through an HTTP proxy
 /// has no authority: one connection to the proxy serves every host.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Debug)]
 pub(crate) struct Key {
     pub(crate) scheme: Scheme,
-    /// Without user and password, and without the scheme's own port.
+    /// Without user and password, without the scheme's own port, and in lower case.
     pub(crate) authority: Option<Authority>,
     pub(crate) proxy: Option<Arc<ProxyUrl>>,
     pub(crate) offer: Offer,
@@ -78,17 +79,51 @@ pub(crate) fn authority_of(uri: &Uri, scheme: Scheme) -> Result<Authority> {
     if authority.host().is_empty() {
         return Err(no_host());
     }
-    let text = authority.as_str();
-    let bare = text.rsplit_once('@').map_or(text, |(_, bare)| bare);
-    let port_is_own = authority.port_u16() == Some(scheme.port());
-    let has_upper = text.bytes().any(|b| b.is_ascii_uppercase());
-    // `host:` names no port either.
-    if bare.len() == text.len() && !port_is_own && !has_upper && !text.ends_with(':') {
+    if is_normal(authority.as_str(), scheme) {
         return Ok(authority.clone());
     }
+    let port_is_own = authority.port_u16() == Some(scheme.port());
     let port = authority.port_u16().filter(|_| !port_is_own).map(|port| format!(":{port}")).unwrap_or_default();
     let normal = format!("{}{port}", authority.host().to_ascii_lowercase());
     Authority::try_from(normal).map_err(|error| Error::new(ErrorKind::Invalid, "the URL's host").with_source(error))
+}
+
+/// Whether it can stand in a key as it is. `false` may still be so.
+fn is_normal(authority: &str, scheme: Scheme) -> bool {
+    // Neither a user nor a letter in upper case.
+    let is_plain = |b: &u8| matches!(b, b'a'..=b'z' | b'0'..=b'9' | b'-' | b'.' | b':' | b'[' | b']');
+    let authority = authority.as_bytes();
+    let port = memchr::memrchr(b':', authority).and_then(|at| authority.get(at + 1..));
+    let own: &[u8] = match scheme {
+        Scheme::Http => b"80",
+        Scheme::Https => b"443",
+    };
+    // What ends in a bracket is an address without a port. `host:` names none either.
+    let has_own_port = |port: &[u8]| port == own || matches!(port.first(), None | Some(b'0'));
+    let is_address = authority.last() == Some(&b']');
+    authority.iter().all(is_plain) && (is_address || !port.is_some_and(has_own_port))
+}
+
+impl Key {
+    /// What is compared. That of [`Authority`] goes from letter to letter, as they may differ in case:
+    /// here they do not.
+    fn parts(&self) -> (Scheme, Offer, Option<&str>, Option<&ProxyUrl>) {
+        (self.scheme, self.offer, self.authority.as_ref().map(Authority::as_str), self.proxy.as_deref())
+    }
+}
+
+impl PartialEq for Key {
+    fn eq(&self, other: &Key) -> bool {
+        self.parts() == other.parts()
+    }
+}
+
+impl Eq for Key {}
+
+impl Hash for Key {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        self.parts().hash(state);
+    }
 }
 
 impl PoolKey for Key {
@@ -104,5 +139,38 @@ impl fmt::Display for Key {
             Scheme::Https => "https",
         };
         write!(f, "{scheme}://{}", self.host_port())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn key_of(text: &str) -> String {
+        let uri = Uri::try_from(text).unwrap();
+        let scheme = Scheme::of(&uri).unwrap();
+        authority_of(&uri, scheme).unwrap().as_str().to_owned()
+    }
+
+    #[test]
+    fn however_an_authority_is_written_it_makes_one_key() {
+        for (text, expected) in [
+            ("http://a.test", "a.test"),
+            ("http://A.Test:80", "a.test"),
+            ("http://a.test:", "a.test"),
+            ("http://a.test:080", "a.test"),
+            ("http://a.test:443", "a.test:443"),
+            ("https://a.test:443", "a.test"),
+            ("https://a.test:80", "a.test:80"),
+            ("http://a.test:8080", "a.test:8080"),
+            ("http://user:80@a.test", "a.test"),
+            ("http://user@a.test:81", "a.test:81"),
+            ("http://[::80]", "[::80]"),
+            ("http://[::1]:80", "[::1]"),
+            ("http://[::AB]:81", "[::ab]:81"),
+            ("http://127.0.0.1:9", "127.0.0.1:9"),
+        ] {
+            assert_eq!(key_of(text), expected, "{text}");
+        }
     }
 }

@@ -41,7 +41,8 @@ use tokio::time::Instant;
 
 use book::{After, Book, Watch};
 pub(crate) use lease::{Bell, Lease, Place, Slot};
-use rest::{Home, Moment};
+use rest::Home;
+pub(crate) use rest::Moment;
 pub(crate) use want::{Granted, Want};
 
 /// What connections have in common that are of use to the same requests.
@@ -154,10 +155,10 @@ impl<K: PoolKey, C: Pooled> Pool<K, C> {
 
     /// The connection of this key that was used last, if one is idle or takes another exchange,
     /// and how long it was idle. The fast path: who gets nothing asks with [`want`](Pool::want).
-    pub(crate) fn try_idle(&self, key: &K) -> Option<(Lease<K, C>, Duration)> {
+    pub(crate) fn try_idle(&self, key: &K, now: Moment) -> Option<(Lease<K, C>, Duration)> {
         let home = Home::current();
         loop {
-            let (key, checkout) = self.decide(|book, after| book.take(key, home, Moment::now(), after))?;
+            let (key, checkout) = self.decide(|book, after| book.take(key, home, now, after))?;
             let idle_for = checkout.idle_for.unwrap_or_default();
             let mut lease = Lease::new(self.clone(), key, checkout);
             if lease.probe() {

@@ -318,33 +318,48 @@ impl Transport {
         tracer: &Tracer,
         clock: &mut Clock,
     ) -> Result<Lease<Key, Connection>> {
-        let Machinery { pool, connector, .. } = self.machinery();
+        let pool = &self.machinery().pool;
         tracer.tell(|trace| trace.get_conn(&plan.key.host_port()));
-        let idle = if freshness == Freshness::Any { pool.try_idle(&plan.key) } else { None };
+        let idle = if freshness == Freshness::Any { pool.try_idle(&plan.key, clock.started()) } else { None };
         tracer.enter(Phase::Pool);
         let (lease, idle_for) = match idle {
-            Some((lease, idle_for)) => (lease, Some(idle_for)),
+            Some((lease, idle_for)) => {
+                clock.note_connection_at_once();
+                (lease, Some(idle_for))
+            }
             None => {
                 if freshness == Freshness::New {
                     pool.close_idle_of(&plan.key);
                 }
-                let mut want = pool.want(plan.key.clone());
-                loop {
-                    match want.next().await {
-                        Granted::Connection { lease, idle_for } => break (lease, idle_for),
-                        Granted::Failed(error) => return Err(error),
-                        Granted::Dial(slot) => {
-                            tracer.enter(Phase::Connect);
-                            connector.start(plan.wanted(tracer), slot);
-                        }
-                    }
-                }
+                // In a box of its own: those that need not wait are moved about without it.
+                let granted = Box::pin(self.await_connection(plan, tracer)).await?;
+                clock.note_connection();
+                granted
             }
         };
         tracer.enter(Phase::Write);
-        clock.note_connection();
         tracer.tell(|trace| trace.got_conn(&lease.described(idle_for)));
         Ok(lease)
+    }
+
+    /// The first that comes, of one that is freed and one that is dialled, and how long it was idle.
+    async fn await_connection(
+        &self,
+        plan: &Plan,
+        tracer: &Tracer,
+    ) -> Result<(Lease<Key, Connection>, Option<Duration>)> {
+        let Machinery { pool, connector, .. } = self.machinery();
+        let mut want = pool.want(plan.key.clone());
+        loop {
+            match want.next().await {
+                Granted::Connection { lease, idle_for } => return Ok((lease, idle_for)),
+                Granted::Failed(error) => return Err(error),
+                Granted::Dial(slot) => {
+                    tracer.enter(Phase::Connect);
+                    connector.start(plan.wanted(tracer), slot);
+                }
+            }
+        }
     }
 }
 

@@ -117,7 +117,8 @@ pub(crate) fn join(base: &Uri, reference: &[u8]) -> Result<Uri> {
 
 /// User and password of the URL, unescaped; the password is empty where there is none.
 pub(crate) fn credentials(uri: &Uri) -> Option<(String, String)> {
-    let (userinfo, _) = uri.authority()?.as_str().rsplit_once('@')?;
+    let authority = uri.authority()?.as_str();
+    let (userinfo, _) = authority.split_at_checked(memchr::memrchr(b'@', authority.as_bytes())?)?;
     let (user, password) = userinfo.split_once(':').unwrap_or((userinfo, ""));
     let plain = |text| percent_decode_str(text).decode_utf8_lossy().into_owned();
     Some((plain(user), plain(password)))
@@ -280,8 +281,11 @@ fn with_target(base: &Uri, target: &[u8]) -> Result<Uri> {
 /// Whether the `url` crate would hand the text on as it is, but for the `/` of an empty path.
 /// `false` may still be so.
 fn is_normal(text: &str) -> bool {
-    let Some((scheme, rest)) = text.split_once("://") else { return false };
-    let end = rest.find(['/', '?']).unwrap_or(rest.len());
+    let of_scheme = |(scheme, start)| Some((scheme, text.strip_prefix(start)?));
+    let Some((scheme, rest)) = [("http", "http://"), ("https", "https://")].into_iter().find_map(of_scheme) else {
+        return false;
+    };
+    let end = memchr::memchr2(b'/', b'?', rest.as_bytes()).unwrap_or(rest.len());
     let (authority, target) = rest.split_at(end);
     text.len() < MAX_URL_BYTES
         && is_normal_authority(scheme, authority)
@@ -296,10 +300,9 @@ fn is_normal_uri(uri: &Uri) -> bool {
 
 fn is_normal_authority(scheme: &str, authority: &str) -> bool {
     let Some(default) = default_port(scheme) else { return false };
-    let (host, port) = match authority.split_once(':') {
-        Some((host, port)) => (host, Some(port)),
-        None => (authority, None),
-    };
+    let colon = memchr::memchr(b':', authority.as_bytes()).unwrap_or(authority.len());
+    let (host, port) = authority.split_at(colon);
+    let port = port.strip_prefix(':');
     port.is_none_or(|port| is_normal_port(port, default)) && is_normal_host(host)
 }
 
@@ -311,17 +314,17 @@ fn is_normal_port(port: &str, default: u16) -> bool {
 /// A host of plain labels. What begins like a number may be an address in one of many forms, and
 /// what has hyphens in third and fourth place is an international name in ASCII, or pretends to be.
 fn is_normal_host(host: &str) -> bool {
-    let is_label = |label: &str| {
-        let bytes = label.as_bytes();
+    let is_label = |bytes: &[u8]| {
         !bytes.is_empty()
             && bytes.iter().all(|byte| matches!(byte, b'a'..=b'z' | b'0'..=b'9' | b'-'))
             && bytes.first() != Some(&b'-')
             && bytes.last() != Some(&b'-')
             && bytes.get(2..4) != Some(b"--")
     };
-    let last = host.rsplit('.').next().unwrap_or_default();
-    host.split('.').all(is_label)
-        && (!last.starts_with(|c: char| c.is_ascii_digit()) || host.parse::<Ipv4Addr>().is_ok())
+    let bytes = host.as_bytes();
+    let last = bytes.get(memchr::memrchr(b'.', bytes).map_or(0, |dot| dot + 1)).copied();
+    bytes.split(|b| *b == b'.').all(is_label)
+        && (!last.is_some_and(|first| first.is_ascii_digit()) || host.parse::<Ipv4Addr>().is_ok())
 }
 
 /// Path and query without dot segments and without a byte that would be escaped.

@@ -193,7 +193,7 @@ impl ChunkedReader {
     /// shown at all.
     fn allowed_fields(&self) -> Result<Option<Header>, Refusal> {
         let mut trailer = Header::new();
-        trailer.load(&self.trailer);
+        trailer.load(&self.trailer, self.trailer_lines.line_count());
         for field in self.trailer_lines.fields(&self.trailer) {
             let field = field?;
             if std::str::from_utf8(field.name).is_ok_and(may_be_trailer) {

@@ -150,7 +150,7 @@ fn read_head(
     request: &mut Request,
 ) -> Result<RequestHead, Refusal> {
     let mut facts = Facts { values: fields.line_count(), ..Facts::default() };
-    request.header.load(section);
+    request.header.load(section, fields.line_count());
     for field in fields.fields(section) {
         let field = field?;
         let known = Known::of_token(field.name);

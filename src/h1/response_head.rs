@@ -143,7 +143,7 @@ fn read_head(
     response: &mut Response,
 ) -> Result<ReceivedHead, Refusal> {
     let mut facts = Facts { values: fields.line_count(), ..Facts::default() };
-    response.header.load(section);
+    response.header.load(section, fields.line_count());
     for field in fields.fields(section) {
         let field = field?;
         let known = Known::of_token(field.name);

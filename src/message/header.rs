@@ -160,10 +160,11 @@ impl Header {
         self.waste = 0;
     }
 
-    /// Starts over with the text of a head that arrived; [`push_received`](Self::push_received)
+    /// Starts over with the text of so many field lines that arrived; [`push_received`](Self::push_received)
     /// then says where its fields are.
-    pub(crate) fn load(&mut self, text: &[u8]) {
+    pub(crate) fn load(&mut self, text: &[u8], lines: usize) {
         self.clear();
+        self.fields.reserve(lines);
         self.text.extend_from_slice(text);
     }
 

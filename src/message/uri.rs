@@ -61,7 +61,8 @@ pub(crate) fn without_credentials(uri: &Uri) -> String {
 
 /// What of an authority is not user and password.
 pub(crate) fn host_and_port(authority: &str) -> &str {
-    authority.rsplit_once('@').map_or(authority, |(_, host)| host)
+    let host_at = memchr::memrchr(b'@', authority.as_bytes()).map_or(0, |at| at + 1);
+    authority.get(host_at..).unwrap_or_default()
 }
 
 #[cfg(test)]

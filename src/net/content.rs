@@ -21,7 +21,7 @@ pub(crate) enum Content {
 }
 
 /// The most that one read of a large body asks for.
-const BODY_READ: u64 = 64 * 1024;
+const BODY_READ: u64 = 256 * 1024;
 /// Content up to this size is copied out of the read buffer, so that the buffer can be kept.
 const SMALL_CONTENT: usize = 2048;
 /// What is taken at once, and is held in memory whether it is read or not.

@@ -90,19 +90,35 @@ impl Io {
     /// Reads once, past the input (which must be empty), into memory of its own: how large
     /// bodies come in without a copy. Empty is the end of the stream.
     pub(crate) fn poll_read(&mut self, cx: &mut Context<'_>, most: usize) -> Poll<io::Result<Bytes>> {
-        let mut chunk = BytesMut::with_capacity(most);
-        let read = {
-            let mut limited = bytes::BufMut::limit(&mut chunk, most);
-            let reading = pin!(self.stream.read_buf(&mut limited));
-            ready!(reading.poll(cx))
-        };
-        if matches!(read, Ok(0) | Err(_)) {
-            self.ended = true;
+        if most >= buffers::LARGE_READ {
+            return self.poll_read_large(cx, most);
         }
-        read?;
-        // Little of what was asked for: whoever keeps it must not keep the room for the rest.
-        let is_little = chunk.len() < most / 4;
-        Poll::Ready(Ok(if is_little { Bytes::copy_from_slice(&chunk) } else { chunk.freeze() }))
+        let mut chunk = BytesMut::with_capacity(most);
+        ready!(self.poll_read_into(&mut chunk, cx, most))?;
+        Poll::Ready(Ok(if is_little(&chunk, most) { Bytes::copy_from_slice(&chunk) } else { chunk.freeze() }))
+    }
+
+    /// The same into memory that the thread lends.
+    fn poll_read_large(&mut self, cx: &mut Context<'_>, most: usize) -> Poll<io::Result<Bytes>> {
+        let mut memory = buffers::borrow_for_content();
+        let read = self.poll_read_into(&mut memory, cx, most);
+        let chunk = if is_little(&memory, buffers::LARGE_READ) {
+            let copy = Bytes::copy_from_slice(&memory);
+            memory.clear();
+            copy
+        } else {
+            memory.split().freeze()
+        };
+        buffers::keep_for_content(memory);
+        read.map_ok(|()| chunk)
+    }
+
+    fn poll_read_into(&mut self, chunk: &mut BytesMut, cx: &mut Context<'_>, most: usize) -> Poll<io::Result<()>> {
+        let room = most.min(chunk.capacity());
+        let mut limited = bytes::BufMut::limit(chunk, room);
+        let read = ready!(pin!(self.stream.read_buf(&mut limited)).poll(cx));
+        self.ended |= matches!(read, Ok(0) | Err(_));
+        Poll::Ready(read.map(drop))
     }
 
     /// Writes some of these bytes. Never reports 0 for bytes that are there.
@@ -142,6 +158,11 @@ impl std::fmt::Debug for Io {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Io").field("input", &self.input.len()).field("ended", &self.ended).finish_non_exhaustive()
     }
+}
+
+/// Little of what there was room for: whoever keeps it must not keep the room for the rest.
+fn is_little(chunk: &[u8], room: usize) -> bool {
+    chunk.len() < room / 4
 }
 
 fn read_once(stream: &mut Box<dyn Stream>, buffer: &mut BytesMut, cx: &mut Context<'_>) -> Poll<io::Result<usize>> {

@@ -118,7 +118,7 @@ mod tests {
         let state = &mut line.lock();
         for (size, kept) in [(1_000, true), (100_000, false)] {
             let mut desk = borrow(&line, state);
-            desk.request.header.load(&vec![b'x'; size]);
+            desk.request.header.load(&vec![b'x'; size], 0);
             give_back(desk, state);
             assert_eq!(borrow(&line, state).request.header.held() >= size, kept, "{size}");
         }

@@ -21,7 +21,7 @@ const DRAIN_TIME: Duration = Duration::from_millis(50);
 
 /// Gives the response its body and its facts. Where all of it is here already, the connection is
 /// given back before the response is handed out.
-pub(super) fn attach(mut exchange: Exchange, head: &ReceivedHead, mut response: Response) -> Response {
+pub(super) fn attach(mut exchange: Box<Exchange>, head: &ReceivedHead, mut response: Response) -> Response {
     let facts = facts_of(&mut exchange);
     response.tls = exchange.http1().made.tls.clone();
     response.facts = Some(Box::new(facts));
@@ -57,7 +57,7 @@ fn facts_of(exchange: &mut Exchange) -> Facts {
 
 /// 101, and 2xx to CONNECT: the bytes are no longer HTTP. They are read as the body, or taken
 /// over with [`Response::upgrade`].
-fn switched(exchange: Exchange, mut response: Response) -> Response {
+fn switched(exchange: Box<Exchange>, mut response: Response) -> Response {
     let stream = Switched::new(exchange);
     if let Some(facts) = &mut response.facts {
         facts.switched = Some(stream.clone());
@@ -69,7 +69,7 @@ fn switched(exchange: Exchange, mut response: Response) -> Response {
 
 /// The content of a response while it comes.
 struct Reading {
-    exchange: Exchange,
+    exchange: Box<Exchange>,
     content: Content,
     /// Whether the connection may be kept, as far as the two heads say.
     reusable: bool,

@@ -83,14 +83,14 @@ enum Sending {
 }
 
 impl Exchange {
-    /// Begins with an encoded head.
-    pub(crate) fn begin(mut http1: Box<Http1>, place: PoolPlace, outbound: Outbound<'_>) -> Exchange {
+    /// Begins with an encoded head. In a box, as it is handed on to the response's body.
+    pub(crate) fn begin(mut http1: Box<Http1>, place: PoolPlace, outbound: Outbound<'_>) -> Box<Exchange> {
         let mut head = std::mem::take(&mut http1.memory);
         outbound.encode(&mut head);
         http1.served += 1;
         let Outbound { request, plan, body, asked, .. } = outbound;
         let upload = Upload::new(head, body, plan.outgoing, &request.trailer, plan.waits_for_continue);
-        Exchange {
+        Box::new(Exchange {
             http1,
             place,
             upload,
@@ -99,12 +99,12 @@ impl Exchange {
             continue_deadline: Deadline::default(),
             interim_bytes: 0,
             write_stalls_at: None,
-        }
+        })
     }
 
     /// Writes the request and reads until the final head is there. The response's body owns the
     /// exchange from then on. Dropped before, it closes the connection.
-    pub(crate) async fn run(mut self) -> Result<Response, Failed> {
+    pub(crate) async fn run(mut self: Box<Self>) -> Result<Response, Failed> {
         let mut response = Response::new(());
         let head = poll_fn(|cx| self.poll_head(&mut response, cx)).await;
         match head {
@@ -134,7 +134,6 @@ impl Exchange {
                     // RFC 9110 §7.8: the rest of the request would be taken for the other protocol's.
                     return Poll::Ready(Err(in_head(Refusal::bad("another protocol before the whole request"))));
                 }
-                self.asked.clock.note_head();
                 return Poll::Ready(Ok(head));
             }
             ready!(self.poll_more(cx))?;
@@ -152,7 +151,9 @@ impl Exchange {
         }
         loop {
             let polled = self.upload.poll(&mut self.http1.io, cx);
-            self.note_head_written();
+            if !matches!(polled, Poll::Ready(Ok(Progress::Done))) {
+                self.note_head_written();
+            }
             match polled {
                 Poll::Ready(Ok(Progress::Done)) => self.note_sent(),
                 Poll::Ready(Ok(Progress::Waits)) => {
@@ -184,17 +185,19 @@ impl Exchange {
 
     /// From now on the response is waited for.
     fn note_sent(&mut self) {
-        self.sending = Sending::Done;
         self.asked.clock.note_wrote_request();
+        if matches!(std::mem::replace(&mut self.sending, Sending::Done), Sending::Begun) {
+            self.asked.tracer.tell(ClientTrace::wrote_headers);
+        }
         self.asked.tracer.enter(Phase::Head);
         self.asked.tracer.tell(|trace| trace.wrote_request(&Ok(())));
-        self.await_response();
+        self.await_response(self.asked.clock.wrote_request_at());
     }
 
     fn note_write_failed(&mut self, error: Error) {
         self.tell_unwritten(&error);
         self.sending = Sending::Failed(error);
-        self.await_response();
+        self.await_response(Instant::now());
     }
 
     fn tell_unwritten(&self, error: &Error) {
@@ -210,14 +213,14 @@ impl Exchange {
     }
 
     /// Nothing, where the head came before the request was sent: the body has a limit of its own.
-    fn await_response(&mut self) {
+    fn await_response(&mut self, from: Instant) {
         if self.has_head() {
             return;
         }
         let until = match &self.sending {
             // What is here is still looked at.
-            Sending::Failed(error) if error.is_timeout() => Some(Instant::now()),
-            _ => self.asked.response_header_timeout.map(|limit| Instant::now() + limit),
+            Sending::Failed(error) if error.is_timeout() => Some(from),
+            _ => self.asked.response_header_timeout.map(|limit| from + limit),
         };
         self.http1().io.read_deadline.set(until);
     }
@@ -286,8 +289,8 @@ impl Exchange {
         let io = &mut self.http1.io;
         match io.poll_fill(cx) {
             Poll::Ready(Ok(1..)) => {
+                self.asked.clock.note_part_of_head();
                 if is_first {
-                    self.asked.clock.note_first_byte();
                     self.asked.tracer.tell(ClientTrace::got_first_response_byte);
                 }
                 Poll::Ready(Ok(()))
@@ -329,8 +332,8 @@ impl Exchange {
     }
 
     /// Ends it: the connection is given back where that can be, and closed where not.
-    pub(super) fn settle(self, reusable: bool) {
-        let Exchange { mut http1, place, upload, asked, .. } = self;
+    pub(super) fn settle(self: Box<Self>, reusable: bool) {
+        let Exchange { mut http1, place, upload, asked, .. } = *self;
         let keeps = reusable && http1.io.input.is_empty() && !http1.io.ended;
         if asked.keeps {
             asked.tracer.tell(|trace| trace.put_idle_conn(keeps));
@@ -339,12 +342,12 @@ impl Exchange {
             http1.memory = upload.into_memory();
             http1.io.read_deadline.set(None);
             http1.io.write_deadline.set(None);
-            place.give_back(Connection::Http1(http1));
+            place.give_back(Connection::Http1(http1), asked.clock.now());
         }
     }
 
     /// The connection, which speaks something else from now on, and its place in the pool's count.
-    pub(super) fn into_parts(self) -> (Box<Http1>, PoolPlace) {
+    pub(super) fn into_parts(self: Box<Self>) -> (Box<Http1>, PoolPlace) {
         (self.http1, self.place)
     }
 

@@ -58,7 +58,7 @@ impl Response {
 pub(super) struct Switched(Mutex<Option<Upgraded>>);
 
 impl Switched {
-    pub(super) fn new(exchange: Exchange) -> Arc<Switched> {
+    pub(super) fn new(exchange: Box<Exchange>) -> Arc<Switched> {
         let (http1, place) = exchange.into_parts();
         Arc::new(Switched(Mutex::new(Some(Upgraded(http1, place)))))
     }

@@ -139,7 +139,7 @@ impl<K: PoolKey, C: Pooled> Lease<K, C> {
     /// Gives the connection back: see [`Place::give_back`].
     pub(crate) fn give_back(self) {
         let Lease { connection, place } = self;
-        place.give_back(connection);
+        place.give_back(connection, Moment::now());
     }
 
     /// Takes the connection out of the pool's hands: for an upgrade, or a tunnel. It counts until
@@ -152,10 +152,9 @@ impl<K: PoolKey, C: Pooled> Lease<K, C> {
 impl<K: PoolKey, C: Pooled> Place<K, C> {
     /// The exchange is over and its connection can carry another: it goes to the next in line,
     /// or is kept, or is closed where it is one too many, too old, or idle ones are being closed.
-    pub(crate) fn give_back(mut self, connection: C) {
+    pub(crate) fn give_back(mut self, connection: C, now: Moment) {
         match self.origin.take() {
             Some(Origin::Own(home)) => {
-                let now = Moment::now();
                 self.pool.decide(|book, after| book.give_back(&self.key, connection, home, now, after));
             }
             share => {

@@ -24,9 +24,9 @@ pub(super) struct Rest {
 pub(super) struct Home(Option<Id>);
 
 /// Now, by the clock that stops while the machine sleeps, and by the one that does not.
-#[derive(Clone, Copy)]
-pub(super) struct Moment {
-    pub(super) steady: Instant,
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Moment {
+    pub(crate) steady: Instant,
     pub(super) wall: SystemTime,
 }
 
@@ -55,8 +55,13 @@ impl Home {
 }
 
 impl Moment {
-    pub(super) fn now() -> Moment {
+    pub(crate) fn now() -> Moment {
         Moment { steady: Instant::now(), wall: SystemTime::now() }
+    }
+
+    /// So much later by the clock that stops, if the machine does not sleep meanwhile.
+    pub(crate) fn later(self, by: Duration) -> Moment {
+        Moment { steady: self.steady + by, wall: self.wall.checked_add(by).unwrap_or(self.wall) }
     }
 
     /// How long ago that was, by the clock that went further.

@@ -224,13 +224,13 @@ fn the_connection_that_was_used_last_is_used_next() {
     two.give_back();
     one.give_back();
     assert_eq!(stats(&pool, "a"), counts(2, 0, 0, 0));
-    let (lease, _) = pool.try_idle(&"a").expect("one is idle");
+    let (lease, _) = pool.try_idle(&"a", Moment::now()).expect("one is idle");
     assert_eq!((lease.id, lease_id(&pool)), (1, 2));
-    assert!(pool.try_idle(&"b").is_none());
+    assert!(pool.try_idle(&"b", Moment::now()).is_none());
 }
 
 fn lease_id(pool: &Pool<Key, Conn>) -> u32 {
-    pool.try_idle(&"a").expect("one is idle").0.id
+    pool.try_idle(&"a", Moment::now()).expect("one is idle").0.id
 }
 
 #[test]
@@ -263,7 +263,7 @@ async fn who_gets_a_connection_learns_how_long_it_was_idle() {
     let Some(Granted::Connection { lease, idle_for: None }) = now(&mut want) else { panic!("it is fresh") };
     lease.give_back();
     advance(5 * SECOND).await;
-    let (lease, idle_for) = pool.try_idle(&"a").expect("it is idle");
+    let (lease, idle_for) = pool.try_idle(&"a", Moment::now()).expect("it is idle");
     assert_eq!(idle_for, 5 * SECOND);
     lease.give_back();
     advance(7 * SECOND).await;
@@ -313,7 +313,7 @@ fn one_idle_connection_too_many_closes_the_one_of_any_key_that_was_idle_longest(
     assert_eq!(ledger.open(), [1, 3, 4], "2 was first");
     four.give_back();
     assert_eq!(ledger.open(), [1, 4], "a shared one is idle too");
-    let (one, _) = pool.try_idle(&"a").expect("4 is idle");
+    let (one, _) = pool.try_idle(&"a", Moment::now()).expect("4 is idle");
     assert_eq!(one.id, 4);
 }
 
@@ -327,7 +327,7 @@ async fn a_connection_beyond_its_lifetime_is_not_kept_and_not_used() {
     advance(SECOND).await;
     two.give_back();
     assert!(!ledger.is_open(2));
-    assert!(pool.try_idle(&"a").is_none());
+    assert!(pool.try_idle(&"a", Moment::now()).is_none());
     assert_eq!((ledger.open(), pool.stats()), (vec![], vec![]));
 }
 
@@ -355,7 +355,7 @@ fn a_connection_that_is_given_back_comes_before_the_dial_which_is_kept_for_the_n
     let _one = lease(&mut want);
     dial.established(ledger.connect(2));
     assert_eq!(stats(&pool, "a"), counts(1, 1, 0, 0));
-    assert_eq!(pool.try_idle(&"a").expect("2 is idle").0.id, 2);
+    assert_eq!(pool.try_idle(&"a", Moment::now()).expect("2 is idle").0.id, 2);
 }
 
 #[test]
@@ -501,7 +501,7 @@ fn idle_connections_are_closed_and_so_is_what_becomes_idle_until_somebody_wants_
     two.give_back();
     shared.give_back();
     assert_eq!(ledger.open(), [3]);
-    assert!(pool.try_idle(&"b").is_none());
+    assert!(pool.try_idle(&"b", Moment::now()).is_none());
     three.give_back();
     assert_eq!(stats(&pool, "a"), counts(1, 0, 0, 0));
 }
@@ -630,7 +630,7 @@ fn a_shared_connection_serves_all_who_wait_and_all_who_come_as_long_as_it_takes_
     assert_waits(&mut wants[2]);
     dial.established(ledger.connect_shared(1, 4));
     let leases = wants.each_mut().map(lease);
-    let (last, idle_for) = pool.try_idle(&"https://a").expect("it takes a fourth");
+    let (last, idle_for) = pool.try_idle(&"https://a", Moment::now()).expect("it takes a fourth");
     assert_eq!((last.id, idle_for), (1, Duration::ZERO));
     assert_eq!(stats(&pool, "https://a"), counts(0, 1, 0, 0));
 
@@ -723,7 +723,7 @@ fn a_connection_that_is_spent_when_it_is_made_is_a_dial_that_failed() {
 fn a_shared_connection_is_one_place() {
     let (pool, ledger) = pool(Limits { max_per_key: 1, max_idle_per_key: 1, ..NO_LIMITS });
     let one = connected(&pool, "https://a", ledger.connect_shared(1, 2));
-    let two = pool.try_idle(&"https://a").expect("it takes two").0;
+    let two = pool.try_idle(&"https://a", Moment::now()).expect("it takes two").0;
     let mut third = pool.want("https://a");
     assert_waits(&mut third);
     let (exchange, place) = two.into_inner();
@@ -801,7 +801,7 @@ fn a_connection_is_used_on_the_runtime_it_was_made_on_and_makes_room_for_others(
     one.give_back();
     let mut want = pool.want("a");
     there.block_on(async {
-        assert!(pool.try_idle(&"a").is_none());
+        assert!(pool.try_idle(&"a", Moment::now()).is_none());
         // Idle, of no use there, and in the way.
         let dial = slot(&mut want);
         assert_eq!(ledger.open(), [2]);
@@ -811,7 +811,7 @@ fn a_connection_is_used_on_the_runtime_it_was_made_on_and_makes_room_for_others(
         dial.established(ledger.connect(3));
         lease(&mut want).give_back();
     });
-    here.block_on(async { assert_eq!(pool.try_idle(&"a").expect("it is idle").0.id, 2) });
+    here.block_on(async { assert_eq!(pool.try_idle(&"a", Moment::now()).expect("it is idle").0.id, 2) });
 }
 
 #[test]

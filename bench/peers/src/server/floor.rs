@@ -76,7 +76,7 @@ async fn send_big(stream: &mut TcpStream, big: &[u8]) -> io::Result<()> {
 
 /// Sends content back as it comes. Returns how much of `received` was content.
 async fn echo(stream: &mut TcpStream, head: &[u8], received: &[u8]) -> io::Result<usize> {
-    let length = content_length(head);
+    let length = peers::content_length(head);
     let head = format!("HTTP/1.1 200 OK\r\nContent-Type: application/octet-stream\r\nContent-Length: {length}\r\n\r\n");
     let used = received.len().min(length);
     write_both(stream, head.as_bytes(), &received[..used]).await?;
@@ -92,12 +92,6 @@ async fn echo(stream: &mut TcpStream, head: &[u8], received: &[u8]) -> io::Resul
         left -= read;
     }
     Ok(used)
-}
-
-fn content_length(head: &[u8]) -> usize {
-    const NAME: &[u8] = b"\r\nContent-Length: ";
-    let value = memmem::find(head, NAME).map_or(&[][..], |at| &head[at + NAME.len()..]);
-    value.iter().take_while(|byte| byte.is_ascii_digit()).fold(0, |sum, digit| sum * 10 + usize::from(digit - b'0'))
 }
 
 async fn write_both(stream: &mut TcpStream, first: &[u8], second: &[u8]) -> io::Result<()> {

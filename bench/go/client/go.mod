@@ -1,0 +1,3 @@
+module nethttp/bench/client
+
+go 1.22
