@@ -31,6 +31,8 @@ mod progress;
 mod proxy;
 mod redirect;
 mod response;
+mod retry;
+mod round_trip;
 mod secure;
 mod short;
 mod stats;
@@ -53,11 +55,11 @@ pub use jar::CookieJar;
 #[cfg(feature = "cookies")]
 pub use jar::{Jar, SessionCookies, StoredCookie};
 pub use proxy::{Proxy, ProxyScheme, ProxyUrl};
+pub use round_trip::{RoundTripFuture, RoundTripper};
 pub use short::{get, head, post, post_form};
 pub use stats::HostStats;
 pub use trace::{ClientTrace, GotConn};
 pub use transport::{
-    ClientProtocols, DEFAULT_MAX_RESPONSE_HEADER_BYTES, DEFAULT_MAX_RESPONSE_HEADER_VALUE_COUNT, RoundTripFuture,
-    RoundTripper, Transport,
+    ClientProtocols, DEFAULT_MAX_RESPONSE_HEADER_BYTES, DEFAULT_MAX_RESPONSE_HEADER_VALUE_COUNT, Transport,
 };
 pub use url::IntoUrl;

@@ -1,8 +1,6 @@
 //! The mechanism under a client: connections, their pool, and one exchange on one of them.
 
 use std::fmt;
-use std::future::Future;
-use std::pin::Pin;
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
@@ -11,65 +9,22 @@ use http::Method;
 use super::clock::Clock;
 use super::connect::{ConnectHook, Connector};
 use super::connection::Connection;
-use super::http1::{Exchange, Failed, Remedy};
+use super::http1::{Exchange, Failed};
 use super::http2;
 use super::key::{Key, Offer, Scheme};
-use super::outbound::{Limits, Outbound, Plan, is_idempotent};
+use super::outbound::{Limits, Outbound, Plan};
 use super::pool::{self, Granted, Lease, Pool, WhenFull};
 use super::proxy::Proxy;
+use super::retry::{Freshness, Remedies, body_again};
+use super::round_trip::{RoundTripFuture, RoundTripper};
 use super::secure::Secure;
 use super::stats::HostStats;
 use super::tls::default_secure;
 use super::trace::Tracer;
 use crate::error::{Phase, Result, Sent};
 use crate::h1::HeadLimits;
-use crate::message::{Body, Header, Request, Response, Timeouts, coding};
+use crate::message::{Header, Request, Response, Timeouts, coding};
 use crate::net::{Dial, TcpDialer};
-
-/// Carries out one exchange: a request there, its response back (Go's `RoundTripper`).
-///
-/// It follows no redirect and keeps no cookie, leaves all of the request but its body as it is,
-/// and answers with a response whatever its status. [`Transport`] is the one that most clients
-/// have; write another to put something around it, or in its place in a test.
-///
-/// ```
-/// use std::sync::Arc;
-/// use nethttp::{Client, Request, Response, RoundTripFuture, RoundTripper};
-///
-/// struct Canned;
-///
-/// impl RoundTripper for Canned {
-///     fn round_trip<'a>(&'a self, request: &'a mut Request) -> RoundTripFuture<'a> {
-///         Box::pin(async move { Ok(Response::new(format!("you asked for {}", request.uri))) })
-///     }
-/// }
-///
-/// # #[tokio::main(flavor = "current_thread")]
-/// # async fn main() -> nethttp::Result<()> {
-/// let mut client = Client::new();
-/// client.transport = Arc::new(Canned);
-/// let text = client.get("http://nowhere.test/").await?.text().await?;
-/// assert_eq!(text, "you asked for http://nowhere.test/");
-/// # Ok(())
-/// # }
-/// ```
-pub trait RoundTripper: Send + Sync + 'static {
-    /// Sends the request and waits for the head of the final response; its body may still be on
-    /// its way. Dropped before it is done, it leaves nothing behind.
-    ///
-    /// The body may be taken out of the request. What is left there must be able to make it
-    /// again if it was ([`Body::try_clone`](crate::Body::try_clone)).
-    ///
-    /// # Errors
-    /// Whatever kept a response from coming.
-    fn round_trip<'a>(&'a self, request: &'a mut Request) -> RoundTripFuture<'a>;
-
-    /// Closes connections that serve nobody now.
-    fn close_idle_connections(&self) {}
-}
-
-/// What [`RoundTripper::round_trip`] returns.
-pub type RoundTripFuture<'a> = Pin<Box<dyn Future<Output = Result<Response>> + Send + 'a>>;
 
 /// Connections to servers, and what is kept of them (Go's `Transport`).
 ///
@@ -363,76 +318,12 @@ impl Transport {
     }
 }
 
-/// Whether a connection may have served before.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Freshness {
-    Any,
-    New,
-}
-
 /// One exchange on this connection.
 async fn send(lease: Lease<Key, Connection>, outbound: Outbound<'_>) -> Result<Response, Failed> {
     match lease.into_inner() {
         (Connection::Http1(http1), place) => Exchange::begin(http1, place, outbound).run().await,
         (Connection::Http2(http2), place) => http2.round_trip(place, outbound).await,
     }
-}
-
-/// What was tried already to get a request through.
-struct Remedies {
-    freshness: Freshness,
-    retries: u32,
-    /// How often the server said that it did not look at the request.
-    turned_away: u32,
-}
-
-/// Go's number.
-const MAX_TURNED_AWAY: u32 = 6;
-const FIRST_PAUSE: Duration = Duration::from_millis(100);
-
-impl Default for Remedies {
-    fn default() -> Remedies {
-        Remedies { freshness: Freshness::Any, retries: 0, turned_away: 0 }
-    }
-}
-
-impl Remedies {
-    /// Whether the request may be sent once more: nothing of it was looked at, or the connection was
-    /// dead already and doing it twice is doing it once.
-    fn apply(&mut self, request: &Request, failed: &Failed, plan: &mut Plan) -> bool {
-        if failed.error.is_timeout() {
-            return false;
-        }
-        match failed.remedy {
-            Remedy::Again => {
-                self.turned_away += 1;
-                return self.turned_away <= MAX_TURNED_AWAY;
-            }
-            Remedy::Http1 if plan.key.offer != Offer::Negotiate => return false,
-            Remedy::Http1 => plan.key.offer = Offer::Http1,
-            Remedy::NewConnection if is_idempotent(request) => {}
-            _ if failed.sent != Sent::No => return false,
-            _ => {}
-        }
-        self.freshness = Freshness::New;
-        self.retries += 1;
-        self.retries == 1
-    }
-
-    /// A server that turns requests away is asked again at once, and then less and less often.
-    async fn pause(&self) {
-        if self.turned_away > 1 {
-            tokio::time::sleep(FIRST_PAUSE * (1 << (self.turned_away - 2))).await;
-        }
-    }
-}
-
-/// The body to send once more.
-fn body_again(request: &Request, failed: &mut Failed) -> Result<Option<Body>> {
-    if let Some(unread) = failed.unread.take() {
-        return Ok(Some(unread));
-    }
-    request.body.try_clone().map_err(|error| error.with_sent(failed.sent))
 }
 
 /// The response with its content decoded, if the transport asked for a coding.
