@@ -4,8 +4,10 @@
     bench/run.py                                   all, 5 rounds of 3 s; writes RESULTS.md
     bench/run.py --only plain,browser --peers ours,hyper,floor --rounds 1 --seconds 2
     bench/run.py --instructions --peers ours,hyper,floor
+    bench/run.py files                             files, beside nginx and tower-http's ServeDir
 
-Needs cargo, wrk and taskset; `--instructions` needs valgrind. Go is measured when there is a `go`.
+Needs cargo, wrk and taskset; `--instructions` needs valgrind. Go is measured when there is a `go`,
+nginx when there is an `nginx`.
 """
 
 import argparse
@@ -29,6 +31,7 @@ class Run:
     samples: dict = field(default_factory=lambda: defaultdict(list))
     idle: dict = field(default_factory=lambda: defaultdict(list))
     wrk_version: str = ""
+    files: bool = False
 
     @property
     def names(self):
@@ -37,14 +40,18 @@ class Run:
 
 def main():
     options = parse()
-    asked = [program for program in programs.SERVERS if not options.peers or program.name in options.peers]
+    files = options.mode == "files"
+    known = programs.FILE_SERVERS if files else programs.SERVERS
+    asked = [program for program in known if not options.peers or program.name in options.peers]
     built = programs.build(asked)
+    if files:
+        programs.make_files()
     if options.instructions:
         instructions.print_instructions(built, options.only)
         return
     command = shlex.join(["bench/run.py", *sys.argv[1:]])
-    run = Run(command, built, options.rounds, options.seconds, wrk_version=wrk_version())
-    measure(run, options.only or workloads.NAMES)
+    run = Run(command, built, options.rounds, options.seconds, wrk_version=wrk_version(), files=files)
+    measure(run, options.only or (workloads.FILE_NAMES if files else workloads.NAMES))
     sections = [report.noise(run), report.figures(run), *report.tables(run), report.idle_table(run)]
     print("\n\n".join(section for section in sections if section))
     if not options.dry:
@@ -53,10 +60,11 @@ def main():
 
 def parse():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("mode", nargs="?", choices=["files"], help="files in place of answers from memory")
     parser.add_argument("--rounds", type=positive, default=5)
     parser.add_argument("--seconds", type=positive, default=3, help="of load, for each program in each round")
-    parser.add_argument("--only", type=list_of(workloads.NAMES), help="workloads, by comma")
-    names = [program.name for program in programs.SERVERS]
+    parser.add_argument("--only", type=list_of(workloads.NAMES + workloads.FILE_NAMES), help="workloads, by comma")
+    names = [program.name for program in programs.SERVERS + programs.FILE_SERVERS]
     parser.add_argument("--peers", type=list_of(names), help="programs, by comma")
     parser.add_argument("--instructions", action="store_true", help="count instructions under valgrind instead")
     parser.add_argument("--dry", action="store_true", help="leave RESULTS.md alone")
@@ -87,7 +95,7 @@ def wrk_version():
 def measure(run, names):
     """Rounds go around all programs, so that a slow minute of the machine hits all of them."""
     for number in range(1, run.rounds + 1):
-        for workload in workloads.WORKLOADS:
+        for workload in workloads.FILE_WORKLOADS if run.files else workloads.WORKLOADS:
             if workload.name not in names:
                 continue
             for program in run.programs:

@@ -46,6 +46,7 @@
 //! | | default | |
 //! |---|---|---|
 //! | `server` | yes | all that serves |
+//! | `http2` | yes | HTTP/2, beside HTTP/1.1 on the same port |
 //! | `json` | yes | [`Body::json`] and [`Json`] |
 //! | `tracing` | yes | server events go to `tracing` where no sink is set |
 #![forbid(unsafe_code)]
@@ -59,7 +60,7 @@ mod files;
 mod forms;
 #[cfg(any(feature = "server", feature = "client"))]
 mod h1;
-#[cfg(feature = "http2")]
+#[cfg(all(feature = "http2", any(feature = "server", feature = "client")))]
 mod h2;
 mod message;
 #[cfg(feature = "server")]
@@ -92,7 +93,7 @@ pub use forms::{DEFAULT_MAX_FORM_MEMORY, FormFile, MultipartForm};
 pub use http::{Extensions, Method, StatusCode, Uri, Version};
 pub use message::{
     Addr, Body, Context, Cookie, DEFAULT_MAX_CLIENT_BYTES, DEFAULT_MAX_TEXT_BYTES, Header, Multipart, MultipartLimits,
-    Part, Redirected, Request, Response, SameSite, Timeouts, Timings, TlsInfo, TlsVersion, Values,
+    Part, Protocols, Redirected, Request, Response, SameSite, Timeouts, Timings, TlsInfo, TlsVersion, Values,
     canonical_header_key, detect_content_type, format_time, parse_cookie, parse_set_cookie, parse_time, set_cookie,
 };
 #[cfg(feature = "server")]
@@ -121,8 +122,8 @@ pub use server::Json;
 #[cfg(feature = "server")]
 pub use server::{
     AutoField, CloseReason, ConnInfo, ConnState, DEFAULT_MAX_HEADER_BYTES, DEFAULT_MAX_HEADER_VALUE_COUNT, Handler,
-    HandlerFn, HandlerFuture, Hijacked, IntoResponse, RequestRecord, RespondFn, ResponseWriter, Server, ServerEvent,
-    ShutdownReport, StateFn, TryIntoResponse, abort, handle_with, listen_and_serve, respond, serve,
+    HandlerFn, HandlerFuture, Hijacked, Http2Settings, IntoResponse, RequestRecord, RespondFn, ResponseWriter, Server,
+    ServerEvent, ShutdownReport, StateFn, TryIntoResponse, abort, handle_with, listen_and_serve, respond, serve,
 };
 
 #[cfg(all(feature = "tls-no-provider", feature = "server"))]

@@ -10,10 +10,11 @@ use std::time::{Duration, SystemTime};
 
 use nethttp::{
     Bytes, Dir, DirEntry, EmbeddedFiles, File, FileInfo, FileKind, FileServer, FileSystem, Handler, Request,
-    ResponseWriter, Result, ServeMux, file_server, file_server_fs, format_time, parse_time, serve_content, serve_file,
+    ResponseWriter, Result, ServeMux, Server, file_server, file_server_fs, format_time, parse_time, serve_content,
+    serve_file,
 };
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
-use tokio::net::TcpStream;
+use tokio::net::{TcpListener, TcpStream};
 
 mod files_kit;
 use files_kit::{Tree, ask, get, start};
@@ -206,6 +207,23 @@ async fn a_file_that_becomes_shorter_while_it_is_sent_cuts_the_answer() {
         rest += read;
     }
     assert!(rest < 1 << 30);
+}
+
+#[tokio::test]
+async fn who_takes_nothing_of_a_file_is_given_up() {
+    let tree = Tree::new(&[]);
+    fs::File::create(tree.0.join("big.bin")).unwrap().set_len(1 << 30).unwrap();
+    let (told, mut ended) = tokio::sync::mpsc::unbounded_channel();
+    let mut server = Server::new(file_server(&tree.0));
+    server.stall_timeout = Duration::from_millis(50);
+    server.on_event = Some(Arc::new(|_| {}));
+    server.on_request = Some(Arc::new(move |record| told.send(record.content_bytes).unwrap()));
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let mut stream = TcpStream::connect(listener.local_addr().unwrap()).await.unwrap();
+    tokio::spawn(async move { server.serve(listener).await });
+    stream.write_all(b"GET /big.bin HTTP/1.1\r\nHost: files.test\r\n\r\n").await.unwrap();
+    // It ends although nothing was read, and long before all of it was written.
+    assert!(ended.recv().await.unwrap() < 1 << 30);
 }
 
 #[test]

@@ -7,7 +7,7 @@ from math import sqrt
 from statistics import median
 
 from .programs import BENCH, said, versions
-from .workloads import IDLE, IDLE_CONNECTIONS, WORKLOADS
+from .workloads import FILE_WORKLOADS, IDLE, IDLE_CONNECTIONS, WORKLOADS
 
 RESULTS = BENCH / "RESULTS.md"
 # From where on a run is called noisy.
@@ -16,15 +16,25 @@ NOISY_SPREAD, NOISY_FOREIGN = 0.10, 0.10
 KERNEL_TICKS_A_SECOND = 250
 
 
+# The results of `run.py files` stand behind those of `run.py`, and each run replaces its own.
+FILES_TITLE = "# Files"
+
+
 def write(run):
     text = "\n\n".join([heading(run), noise(run), figures(run), *tables(run), idle_table(run), machine(run)])
-    RESULTS.write_text(re.sub(r"\n{3,}", "\n\n", text).strip() + "\n")
+    text = re.sub(r"\n{3,}", "\n\n", text).strip()
+    others, title, files = RESULTS.read_text().partition(f"\n{FILES_TITLE}\n") if RESULTS.exists() else ("", "", "")
+    if run.files:
+        parts = [others.strip(), text]
+    else:
+        parts = [text, (title + files).strip()]
+    RESULTS.write_text("\n\n".join(part for part in parts if part) + "\n")
     print(f"\nwritten: {RESULTS.name}")
 
 
 def heading(run):
     return f"""\
-# Results
+{FILES_TITLE if run.files else "# Results"}
 
 Written by `bench/run.py`; do not edit. {datetime.date.today()}, rounds: {run.rounds}, of {run.seconds} s
 each; figures are medians over them. `{run.command}`
@@ -57,6 +67,8 @@ def noise(run):
 
 def figures(run):
     """Ours against its goals."""
+    if run.files:
+        return file_figures(run)
     rows = []
     for workload in WORKLOADS:
         ours, hyper, floor = (run.samples.get((workload.name, name)) for name in ("ours", "hyper", "floor"))
@@ -74,8 +86,25 @@ def figures(run):
     return "## Ours, and what it is meant to be\n\n" + table(names, rows)
 
 
+def file_figures(run):
+    rows = []
+    for workload in FILE_WORKLOADS:
+        ours, nginx, tower = (run.samples.get((workload.name, name)) for name in ("ours", "nginx", "tower-http"))
+        if not ours:
+            continue
+        cpu = middle(ours, "cpu_us")
+        rows.append([
+            workload.name,
+            ratio(cpu, nginx and middle(nginx, "cpu_us")), goal(workload.of_nginx_total),
+            ratio(cpu, tower and middle(tower, "cpu_us")), goal(workload.of_tower_http_total),
+        ])  # fmt: skip
+    names = ["workload", "cpu, of nginx's", "at most", "cpu, of tower-http's", "at most"]
+    return "## Ours, and what it is meant to be with files\n\n" + table(names, rows) if rows else ""
+
+
 def tables(run):
-    return [section for workload in WORKLOADS if (section := workload_table(run, workload))]
+    workloads = FILE_WORKLOADS if run.files else WORKLOADS
+    return [section for workload in workloads if (section := workload_table(run, workload))]
 
 
 def workload_table(run, workload):
@@ -83,8 +112,9 @@ def workload_table(run, workload):
     if not names:
         return ""
     cell = {name: run.samples[workload.name, name] for name in names}
-    floor = middle(cell["floor"], "cpu_us") if "floor" in cell else None
-    hyper = user(cell["hyper"]) if "hyper" in cell else None
+    whole, own = ("nginx", "tower-http") if run.files else ("floor", "hyper")
+    of_whole = middle(cell[whole], "cpu_us") if whole in cell else None
+    of_own = user(cell[own]) if own in cell else None
     rows = []
     for name in names:
         samples = cell[name]
@@ -93,10 +123,10 @@ def workload_table(run, workload):
         rows.append([
             name + (f" ({failures} failures)" if failures else ""),
             f"{middle(samples, 'requests_a_second'):,.0f}", digits(cpu),
-            f"{digits(user(samples))} ± {chance(samples):.0%}", ratio(cpu, floor), ratio(user(samples), hyper),
+            f"{digits(user(samples))} ± {chance(samples):.0%}", ratio(cpu, of_whole), ratio(user(samples), of_own),
             p99(samples), f"{middle(samples, 'peak_kib') / 1024:.1f}", f"{spread(samples):.0%}",
         ])  # fmt: skip
-    names = ["program", "requests/s", "cpu µs", "user µs", "cpu, of the floor's", "user, of hyper's",
+    names = ["program", "requests/s", "cpu µs", "user µs", f"cpu, of {'the ' * (whole == 'floor')}{whole}'s", f"user, of {own}'s",
              "p99 ms", "peak MiB", "spread"]  # fmt: skip
     title = f"## {workload.name}\n\n{workload.says}; {workload.connections} connections."
     peculiar = {program.name: (program.lacks | program.closes).get(workload.name) for program in run.programs}
@@ -124,7 +154,8 @@ def machine(run):
         "compiler": said(["rustc", "--version"]),
         "load": run.wrk_version,
     } | versions(run.programs)
-    return "## Machine and versions\n\n" + "\n".join(f"- {what}: {which}" for what, which in known.items())
+    title = "## Machine and versions" + " of the files" * run.files
+    return f"{title}\n\n" + "\n".join(f"- {what}: {which}" for what, which in known.items())
 
 
 def middle(samples, what):

@@ -1,5 +1,7 @@
 """The bytes that are sent, in one place for wrk and for the counting of instructions."""
 
+from . import programs
+
 HELLO = b"Hello, World!"
 BIG_BYTES = 1 << 20
 ECHO_BYTES = 16 << 10
@@ -32,6 +34,8 @@ BROWSER = request("GET", "/", BROWSER_FIELDS)
 PIPELINE = PLAIN * PIPELINE_DEPTH
 ECHO = request("POST", "/echo", f"Content-Length: {ECHO_BYTES}\n", b"x" * ECHO_BYTES)
 BIG = request("GET", "/big")
+SMALL_FILE = request("GET", f"/files/{programs.SMALL_FILE}")
+LARGE_FILE = request("GET", f"/files/{programs.LARGE_FILE}")
 CHURN = request("GET", "/", "Connection: close\n")
 
 

@@ -3,11 +3,12 @@
 
 mod access_log;
 mod auth;
+mod get;
 mod listen;
 mod serve;
 mod signals;
-mod tls;
 mod site;
+mod tls;
 
 use std::process::ExitCode;
 
@@ -23,13 +24,15 @@ struct Cli {
 
 #[derive(Debug, Subcommand)]
 enum Command {
-    Serve(serve::Arguments),
+    Serve(Box<serve::Arguments>),
+    Get(Box<get::Arguments>),
     Hash(auth::Arguments),
 }
 
 fn main() -> ExitCode {
     let done = match Cli::parse().command {
         Command::Serve(arguments) => serve::run(&arguments),
+        Command::Get(arguments) => return get::run(*arguments),
         Command::Hash(arguments) => auth::run(&arguments),
     };
     match done {

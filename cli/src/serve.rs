@@ -10,7 +10,7 @@ use std::time::Duration;
 use anyhow::Context as _;
 use clap::Args;
 use clap::builder::{PathBufValueParser, TypedValueParser as _};
-use nethttp::{ErrorKind, Listener, Server, ShutdownReport, TlsServerConfig};
+use nethttp::{ErrorKind, Listener, Phase, Server, ServerEvent, ShutdownReport, TlsServerConfig};
 use tokio::runtime::{Builder, Runtime};
 use tokio::sync::{mpsc, watch};
 
@@ -143,13 +143,18 @@ impl Arguments {
         server.max_connections = self.max_connections;
         server.on_request = Some(Arc::new(move |record| access_log::log(record, form)));
         server.on_event = Some(Arc::new(|event| {
-            if event.is_own_fault() {
+            if event.is_own_fault() && !is_peer_s_leaving(event) {
                 // As for the access log: whether anybody can read it is not our concern.
                 let _ = writeln!(io::stderr(), "nethttp: {event}");
             }
         }));
         Ok(server)
     }
+}
+
+/// Whether all that happened is that a client left before it had its answer: the log has a line of it.
+fn is_peer_s_leaving(event: &ServerEvent) -> bool {
+    matches!(event, ServerEvent::HandlerFailed { error, .. } if error.phase() == Some(Phase::Write))
 }
 
 /// One line for each URL.

@@ -68,7 +68,9 @@ fn names_for(addresses: &[String]) -> Vec<String> {
     let mut names = ["localhost", "127.0.0.1", "::1"].map(str::to_owned).to_vec();
     for (host, _) in addresses.iter().filter_map(|address| address.rsplit_once(':')) {
         let host = host.trim_start_matches('[').trim_end_matches(']').to_owned();
-        let is_nobodys = host.starts_with("unix:") || host == "unix" || host.parse::<IpAddr>().is_ok_and(|address| address.is_unspecified());
+        let is_nobodys = host.starts_with("unix:")
+            || host == "unix"
+            || host.parse::<IpAddr>().is_ok_and(|address| address.is_unspecified());
         if !is_nobodys && !names.contains(&host) {
             names.push(host);
         }

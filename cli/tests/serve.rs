@@ -36,6 +36,47 @@ fn a_directory_is_a_listing_unless_that_is_not_wanted() {
 }
 
 #[test]
+fn a_listing_may_have_its_own_style_and_nothing_else() {
+    let folder = Folder::new();
+    let page = serve(&folder, &[]).get("/");
+    let (_, style) = page.split_once("<style>").unwrap();
+    let (style, _) = style.split_once("</style>").unwrap();
+    let digest = aws_lc_rs::digest::digest(&aws_lc_rs::digest::SHA256, style.as_bytes());
+    let expected = format!("default-src 'none'; img-src 'self'; style-src 'sha256-{}'", base64(digest.as_ref()));
+    assert_eq!(field(&page, "Content-Security-Policy"), Some(&*expected));
+}
+
+/// RFC 4648 §4.
+fn base64(bytes: &[u8]) -> String {
+    const LETTERS: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+    let mut text = String::new();
+    for three in bytes.chunks(3) {
+        let group = three
+            .iter()
+            .chain([0, 0].iter().skip(three.len() - 1))
+            .fold(0, |group, byte| group << 8 | usize::from(*byte));
+        for at in 0..4 {
+            let letter = char::from(LETTERS[group >> (18 - 6 * at) & 63]);
+            text.push(if at <= three.len() { letter } else { '=' });
+        }
+    }
+    text
+}
+
+/// The log has a line of who leaves; it is no fault of the command's.
+#[test]
+fn a_client_that_leaves_is_no_fault() {
+    let folder = Folder::new();
+    std::fs::File::create(folder.0.join("big.bin")).unwrap().set_len(1 << 30).unwrap();
+    let mut serving = serve(&folder, &[]);
+    let mut leaving = serving.connect_and_send("GET /big.bin HTTP/1.1\r\nHost: cli.test\r\n\r\n");
+    std::io::Read::read_exact(&mut leaving, &mut [0; 12]).unwrap();
+    drop(leaving);
+    let line = serving.log_line();
+    assert!(line.contains(" GET /big.bin 200 "), "{line}");
+}
+
+#[test]
 fn methods_other_than_get_and_head_are_refused() {
     let folder = Folder::new();
     let serving = serve(&folder, &[]);

@@ -48,8 +48,8 @@ pub struct Client {
     /// Keeps cookies: asked before each request, told of each response. Default: none; then only
     /// cookies that a request has itself are sent.
     pub jar: Option<Arc<dyn CookieJar>>,
-    /// The most redirects that are followed; one more is an error. Default: 10. 0: none is
-    /// followed, and the response that redirects is the answer.
+    /// The most redirects that are followed; one more is an error. Default: 9, for ten requests in
+    /// all, as in Go. 0: none is followed, and the response that redirects is the answer.
     pub max_redirects: usize,
     /// Asked before each redirect, with the request that is about to be sent, which it may
     /// change, and the responses that led to it, oldest first (Go's `CheckRedirect`).
@@ -77,7 +77,7 @@ pub enum RedirectChoice {
 static DEFAULT: LazyLock<Client> = LazyLock::new(|| Client {
     transport: Arc::new(Transport::new()),
     jar: None,
-    max_redirects: 10,
+    max_redirects: 9,
     check_redirect: None,
     sensitive_headers: Vec::new(),
     timeout: Duration::ZERO,

@@ -12,7 +12,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use tokio::time::{Instant, timeout};
 
-use super::connection::{Connection, PoolSlot};
+use super::connection::{Connection, PoolBell, PoolSlot};
 use super::http1::{Http1, Made};
 use super::http2;
 use super::key::{Key, Offer, Scheme, with_port};
@@ -62,7 +62,7 @@ impl Connector {
         let connector = self.clone();
         tokio::spawn(async move {
             let outcome = {
-                let mut connecting = pin!(connector.connect(&wanted));
+                let mut connecting = pin!(connector.connect(&wanted, slot.bell()));
                 let mut abandoned = pin!(slot.abandoned());
                 poll_fn(|cx| match connecting.as_mut().poll(cx) {
                     Poll::Ready(outcome) => Poll::Ready(Some(outcome)),
@@ -78,7 +78,7 @@ impl Connector {
         });
     }
 
-    async fn connect(&self, wanted: &Wanted) -> Result<Connection> {
+    async fn connect(&self, wanted: &Wanted, bell: PoolBell) -> Result<Connection> {
         let watch = Watch::new(wanted.tracer.clone());
         let key = &wanted.key;
         let reaching = self.reach(wanted, &watch);
@@ -86,7 +86,8 @@ impl Connector {
         if let (Scheme::Https, Some(authority)) = (key.scheme, &key.authority) {
             reached = self.handshake(wanted, &watch, reached, authority.host(), key.offer).await?;
         }
-        self.complete(reached, &watch, key.offer).await
+        let completing = self.complete(reached, &watch, key.offer, bell);
+        within(wanted.connect_timeout, "connect_timeout", &watch, completing).await
     }
 
     /// As far as TLS to the server: to the server itself, or through the proxy.
@@ -163,15 +164,20 @@ impl Connector {
         }
     }
 
-    async fn complete(&self, reached: Reached, watch: &Watch, offer: Offer) -> Result<Connection> {
+    /// Speaks what was agreed on.
+    async fn complete(&self, reached: Reached, watch: &Watch, offer: Offer, bell: PoolBell) -> Result<Connection> {
         let Reached { stream, local_addr, remote_addr, tls } = reached;
         let negotiated = tls.as_ref().is_some_and(|tls| tls.alpn.as_deref() == Some(b"h2"));
         let (resolved, connected, secured) = watch.moments();
         let made = Arc::new(Made { local_addr, remote_addr, tls, resolved, connected, secured });
         let expires = self.lifetime.map(|lifetime| Instant::now() + with_jitter(lifetime));
-        if negotiated || offer == Offer::Http2 {
-            let shared = http2::connect(stream, made, expires, &self.head_limits).await?;
-            return Ok(Connection::Shared(shared));
+        if negotiated || (offer == Offer::Http2 && made.tls.is_none()) {
+            let http2 = http2::connect(stream, made, expires, &self.head_limits, bell).await?;
+            return Ok(Connection::Http2(http2));
+        }
+        if offer == Offer::Http2 {
+            let error = Error::new(ErrorKind::Tls, "the server does not speak HTTP/2, and nothing else is wanted");
+            return Err(error.during(Phase::Tls));
         }
         Ok(Connection::Http1(Box::new(Http1::new(Io::boxed(stream), made, expires))))
     }

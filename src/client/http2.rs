@@ -1,23 +1,23 @@
 //! HTTP/2 as a client speaks it: many exchanges on one connection.
+//!
+//! A connection has one task, its driver, which does all reading and writing. The future of who
+//! asks hands over the request and waits for the response's head; then the response's body owns
+//! the stream, and with it a seat on the connection and the exchange's place in the pool.
+//!
+//! ```text
+//!  pool ── Http2 (no seat) ─────────┐
+//!  Exchange ── Http2 + Seat ──► Core ──► h2 ◄── Driver (task): frames, PING, what the pool is told
+//!     │ body, upload: one stream
+//! ```
 
-use std::sync::Arc;
+mod body;
+mod connection;
+mod driver;
+mod exchange;
+mod trouble;
+mod upload;
 
-use tokio::time::Instant;
-
-use super::connection::Shared;
-use super::http1::Made;
-use crate::error::{Error, ErrorKind, Result};
-use crate::h1::HeadLimits;
-use crate::net::Stream;
+pub(super) use connection::{Http2, connect};
 
 /// Whether this build speaks it.
-pub(crate) const IS_BUILT: bool = false;
-
-pub(crate) async fn connect(
-    _: Box<dyn Stream>,
-    _: Arc<Made>,
-    _: Option<Instant>,
-    _: &HeadLimits,
-) -> Result<Arc<dyn Shared>> {
-    Err(Error::new(ErrorKind::Unsupported, "HTTP/2 needs the feature `http2`"))
-}
+pub(super) const IS_BUILT: bool = true;

@@ -18,6 +18,10 @@ mod clock;
 mod connect;
 mod connection;
 mod http1;
+#[cfg(feature = "http2")]
+mod http2;
+#[cfg(not(feature = "http2"))]
+#[path = "http2_none.rs"]
 mod http2;
 mod jar;
 mod key;

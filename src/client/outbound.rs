@@ -11,8 +11,8 @@ use super::http1::Asked;
 use super::key::{Key, Scheme, authority_of};
 use super::proxy::ProxyUrl;
 use super::trace::Tracer;
-use super::transport::Transport;
-use crate::error::Result;
+use super::transport::{ClientProtocols, Transport};
+use crate::error::{Error, ErrorKind, Result};
 use crate::h1::{self, AskedBy, ConnectionField, HeadLimits, Outgoing, RequestToSend, SentTarget};
 use crate::message::{Body, Request};
 
@@ -78,7 +78,14 @@ impl Plan {
         let authority = (form != Form::Absolute).then_some(authority);
         let has_content = !matches!(outgoing, Outgoing::None | Outgoing::Length(0));
         let upgrades = request.header.contains("Upgrade");
-        let offer = transport.offer(scheme, upgrades || form != Form::Origin);
+        let only_http2 = transport.protocols == ClientProtocols::Http2;
+        if upgrades && only_http2 {
+            let text = "an upgrade needs HTTP/1.1, and the transport is to speak HTTP/2 alone";
+            return Err(Error::new(ErrorKind::Unsupported, text));
+        }
+        // A tunnel over HTTP/2 is a stream: it cannot be taken over, only be asked for expressly.
+        let needs_http1 = upgrades || form == Form::Absolute || (form == Form::Authority && !only_http2);
+        let offer = transport.offer(scheme, needs_http1);
         let limits = transport.limits(&request.timeouts);
         Ok(Plan {
             key: Key { scheme, authority, proxy, offer },

@@ -40,7 +40,7 @@ use tokio::sync::Notify;
 use tokio::time::Instant;
 
 use book::{After, Book, Watch};
-pub(crate) use lease::{Lease, Place, Slot};
+pub(crate) use lease::{Bell, Lease, Place, Slot};
 use rest::{Home, Moment};
 pub(crate) use want::{Granted, Want};
 
@@ -68,10 +68,41 @@ pub(crate) trait Pooled: Send + Sized + 'static {
         None
     }
 
+    /// What is to be expected of one that takes many exchanges. Asked under the lock.
+    fn health(&self) -> Health {
+        Health::Good
+    }
+
+    /// How many exchanges at a time it takes, of one that takes many. Asked under the lock.
+    fn capacity(&self) -> Option<usize> {
+        None
+    }
+
     /// When it is too old to be used again, with the jitter already in it. Asked under the lock.
     fn expires(&self) -> Option<Instant> {
         None
     }
+}
+
+/// What is to be expected of a shared connection.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Health {
+    /// It takes exchanges, if not now, then when others end.
+    Good,
+    /// It looks dead, and gets no new ones until it shows that it is not.
+    Doubtful,
+    /// It takes no more, ever.
+    Spent,
+}
+
+/// What happens where every shared connection has as many exchanges as it takes.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) enum WhenFull {
+    /// Another connection is made.
+    #[default]
+    Dials,
+    /// Who comes next waits for one of them to end.
+    Waits,
 }
 
 /// How many connections are kept, and for how long.
@@ -87,6 +118,7 @@ pub(crate) struct Limits {
     /// How long one may be idle, by the clock that stops while the machine sleeps or by the one
     /// that does not; `None` is forever.
     pub(crate) idle_timeout: Option<Duration>,
+    pub(crate) when_full: WhenFull,
 }
 
 /// What a key's connections do at the moment.

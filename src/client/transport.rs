@@ -11,11 +11,11 @@ use http::Method;
 use super::clock::Clock;
 use super::connect::{ConnectHook, Connector};
 use super::connection::Connection;
-use super::http1::{Exchange, Failed};
+use super::http1::{Exchange, Failed, Remedy};
 use super::http2;
 use super::key::{Key, Offer, Scheme};
 use super::outbound::{Limits, Outbound, Plan, is_idempotent};
-use super::pool::{self, Granted, Lease, Pool};
+use super::pool::{self, Granted, Lease, Pool, WhenFull};
 use super::proxy::Proxy;
 use super::secure::Secure;
 use super::stats::HostStats;
@@ -126,6 +126,11 @@ pub struct Transport {
     /// How long the server may take nothing of the request, or send nothing of a body that is
     /// being read. Default: no limit, as streams may be silent.
     pub stall_timeout: Duration,
+    /// What happens when a server takes no more requests on its HTTP/2 connection at a time: with
+    /// `true` the next ones wait for one to end, in order; else another connection is made, as far as
+    /// [`max_conns_per_host`](Self::max_conns_per_host) allows (Go's
+    /// `StrictMaxConcurrentRequests`). Default: false.
+    pub strict_max_concurrent_streams: bool,
     /// Has every request ask for its connection to be closed. Default: false.
     pub disable_keep_alives: bool,
     /// Asks for no compression. Without it, a request that names no `Accept-Encoding` and no
@@ -199,6 +204,7 @@ impl Transport {
             response_header_timeout: Duration::from_secs(60),
             expect_continue_timeout: Duration::from_secs(1),
             stall_timeout: Duration::ZERO,
+            strict_max_concurrent_streams: false,
             disable_keep_alives: false,
             disable_compression: false,
             max_response_header_bytes: 0,
@@ -236,6 +242,7 @@ impl Transport {
                 max_idle_per_key: self.max_idle_conns_per_host,
                 max_per_key: self.max_conns_per_host,
                 idle_timeout: limit(self.idle_conn_timeout),
+                when_full: if self.strict_max_concurrent_streams { WhenFull::Waits } else { WhenFull::Dials },
             };
             Machinery { pool: Pool::new(limits), connector: Arc::new(connector), head_limits }
         })
@@ -282,12 +289,11 @@ impl Transport {
     async fn exchange(&self, request: &mut Request) -> Result<Response> {
         let tracer = Tracer::of(request);
         let mut clock = Clock::start();
-        let mut retried = false;
-        let plan = Plan::new(self, request).map_err(|error| error.with_sent(Sent::No))?;
+        let mut remedies = Remedies::default();
+        let mut plan = Plan::new(self, request).map_err(|error| error.with_sent(Sent::No))?;
         let mut body = request.body.take_replayable();
         loop {
-            let freshness = if retried { Freshness::New } else { Freshness::Any };
-            let connection = self.connection(&plan, freshness, &tracer, &mut clock).await;
+            let connection = self.connection(&plan, remedies.freshness, &tracer, &mut clock).await;
             let connection = connection.map_err(|error| error.with_sent(Sent::No))?;
             let asked = plan.asked(request, self.machinery().head_limits, tracer.clone(), clock.clone());
             let outbound = Outbound { request, plan: &plan, body, asked, user_agent: &self.user_agent };
@@ -295,11 +301,12 @@ impl Transport {
                 Ok(response) => return Ok(decoded(response, &plan)),
                 Err(failed) => failed,
             };
-            let Some(again) = body_again(request, &mut failed, retried)? else {
+            let may = remedies.apply(request, &failed, &mut plan);
+            let Some(again) = may.then(|| body_again(request, &mut failed)).transpose()?.flatten() else {
                 return Err(failed.error.with_sent(failed.sent));
             };
             body = again;
-            retried = true;
+            remedies.pause().await;
         }
     }
 
@@ -349,25 +356,64 @@ enum Freshness {
 }
 
 /// One exchange on this connection.
-async fn send(lease: Lease<Key, Connection>, mut outbound: Outbound<'_>) -> Result<Response, Failed> {
+async fn send(lease: Lease<Key, Connection>, outbound: Outbound<'_>) -> Result<Response, Failed> {
     match lease.into_inner() {
         (Connection::Http1(http1), place) => Exchange::begin(http1, place, outbound).run().await,
-        (Connection::Shared(shared), place) => {
-            let response = shared.round_trip(&mut outbound).await;
-            // The body keeps the stream; the connection is the pool's.
-            drop(place);
-            response
+        (Connection::Http2(http2), place) => http2.round_trip(place, outbound).await,
+    }
+}
+
+/// What was tried already to get a request through.
+struct Remedies {
+    freshness: Freshness,
+    retries: u32,
+    /// How often the server said that it did not look at the request.
+    turned_away: u32,
+}
+
+/// Go's number.
+const MAX_TURNED_AWAY: u32 = 6;
+const FIRST_PAUSE: Duration = Duration::from_millis(100);
+
+impl Default for Remedies {
+    fn default() -> Remedies {
+        Remedies { freshness: Freshness::Any, retries: 0, turned_away: 0 }
+    }
+}
+
+impl Remedies {
+    /// Whether the request may be sent once more: nothing of it was looked at, or the connection was
+    /// dead already and doing it twice is doing it once.
+    fn apply(&mut self, request: &Request, failed: &Failed, plan: &mut Plan) -> bool {
+        if failed.error.is_timeout() {
+            return false;
+        }
+        match failed.remedy {
+            Remedy::Again => {
+                self.turned_away += 1;
+                return self.turned_away <= MAX_TURNED_AWAY;
+            }
+            Remedy::Http1 if plan.key.offer != Offer::Negotiate => return false,
+            Remedy::Http1 => plan.key.offer = Offer::Http1,
+            Remedy::NewConnection if is_idempotent(request) => {}
+            _ if failed.sent != Sent::No => return false,
+            _ => {}
+        }
+        self.freshness = Freshness::New;
+        self.retries += 1;
+        self.retries == 1
+    }
+
+    /// A server that turns requests away is asked again at once, and then less and less often.
+    async fn pause(&self) {
+        if self.turned_away > 1 {
+            tokio::time::sleep(FIRST_PAUSE * (1 << (self.turned_away - 2))).await;
         }
     }
 }
 
-/// The body to send once more, where the request may be sent once more: nothing of it has left,
-/// or the connection was dead already and doing it twice is doing it once.
-fn body_again(request: &Request, failed: &mut Failed, retried: bool) -> Result<Option<Body>> {
-    let may = failed.sent == Sent::No || (failed.stale && is_idempotent(request));
-    if retried || !may || failed.error.is_timeout() {
-        return Ok(None);
-    }
+/// The body to send once more.
+fn body_again(request: &Request, failed: &mut Failed) -> Result<Option<Body>> {
     if let Some(unread) = failed.unread.take() {
         return Ok(Some(unread));
     }

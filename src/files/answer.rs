@@ -226,9 +226,10 @@ fn shrinks(content_type: &str) -> bool {
     match (kind, subtype) {
         // RFC 9110 §8.4 has nothing against it, but streams of events must not wait in an encoder.
         ("text", subtype) => subtype != "event-stream",
-        (_, "json" | "javascript" | "xml" | "wasm" | "rtf" | "sql" | "toml" | "yaml" | "x-ndjson") => true,
-        ("image", "bmp" | "vnd.microsoft.icon") | ("font", "ttf" | "otf") => true,
-        ("application", "vnd.ms-fontobject") => true,
+        (_, "json" | "javascript" | "xml" | "wasm" | "rtf" | "sql" | "toml" | "yaml" | "x-ndjson")
+        | ("image", "bmp" | "vnd.microsoft.icon")
+        | ("font", "ttf" | "otf")
+        | ("application", "vnd.ms-fontobject") => true,
         (_, subtype) => subtype.ends_with("+json") || subtype.ends_with("+xml"),
     }
 }
@@ -254,23 +255,7 @@ async fn send_encoded(
     w.header().del("Content-Length");
     w.header().set("Content-Encoding", on_the_fly.name());
     w.write_header(representation.status);
-    if asked == Asked::Head {
-        return Ok(());
-    }
-    let mut encoder = on_the_fly.encoder();
-    let mut rest = ByteRange { start: 0, length: representation.size };
-    let mut chunk = source.read(first_chunk(rest)).await?;
-    loop {
-        rest = rest.after(chunk.len() as u64);
-        let encoded = encoder.encode(chunk).await?;
-        if !encoded.is_empty() {
-            w.write_bytes(encoded).await?;
-        }
-        if rest.length == 0 {
-            return w.write_bytes(encoder.finish()?).await;
-        }
-        chunk = source.read(rest.first(CHUNK_BYTES)).await?;
-    }
+    if asked == Asked::Head { Ok(()) } else { on_the_fly.send(w, representation.size, source).await }
 }
 
 /// The beginning of the range, as it is read before anything is sent.

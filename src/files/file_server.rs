@@ -145,7 +145,7 @@ impl FileServer {
     /// The file of the tree that is sent, with 404, where there is nothing; by its name from the
     /// root. Without it, and where it is missing itself, a line of text is.
     pub fn not_found_page(mut self, name: impl Into<PathBuf>) -> FileServer {
-        self.not_found_page = Some(from_root(name.into()));
+        self.not_found_page = Some(from_root(&name.into()));
         self
     }
 
@@ -154,13 +154,13 @@ impl FileServer {
     /// others to clients that name `text/html` in `Accept`: a script that is missing stays so. By
     /// its name from the root. Where it is missing itself, it is as if it were not set.
     pub fn fallback_page(mut self, name: impl Into<PathBuf>) -> FileServer {
-        self.fallback_page = Some(from_root(name.into()));
+        self.fallback_page = Some(from_root(&name.into()));
         self
     }
 }
 
-fn from_root(name: PathBuf) -> Arc<Path> {
-    name.strip_prefix("/").unwrap_or(&name).into()
+fn from_root(name: &Path) -> Arc<Path> {
+    name.strip_prefix("/").unwrap_or(name).into()
 }
 
 impl std::fmt::Debug for FileServer {

@@ -7,8 +7,11 @@ use bytes::Bytes;
 use flate2::Compression;
 use flate2::write::GzEncoder;
 
+use super::answer::{CHUNK_BYTES, Source, first_chunk};
+use super::range::ByteRange;
 use super::serve::apart;
 use crate::error::{Error, ErrorKind, Result};
+use crate::server::ResponseWriter;
 
 /// The codings that can be made while content is sent.
 #[derive(Clone, Copy, Debug)]
@@ -24,7 +27,24 @@ impl OnTheFly {
         }
     }
 
-    pub(super) fn encoder(self) -> Encoder {
+    /// Writes content of this size, encoded. How long that comes to be, nobody knows before.
+    pub(super) async fn send(self, w: &mut ResponseWriter, size: u64, source: &mut impl Source) -> Result<()> {
+        let mut encoder = self.encoder();
+        let mut rest = ByteRange { start: 0, length: size };
+        let mut next = first_chunk(rest);
+        while rest.length > 0 {
+            let chunk = source.read(next).await?;
+            rest = rest.after(chunk.len() as u64);
+            let encoded = encoder.encode(chunk).await?;
+            if !encoded.is_empty() {
+                w.write_bytes(encoded).await?;
+            }
+            next = rest.first(CHUNK_BYTES);
+        }
+        w.write_bytes(encoder.finish()?).await
+    }
+
+    fn encoder(self) -> Encoder {
         match self {
             OnTheFly::Gzip => Encoder(Some(GzEncoder::new(Vec::new(), Compression::new(LEVEL)))),
         }
@@ -39,11 +59,11 @@ const INLINE_BYTES: usize = 8 * 1024;
 
 /// Encodes content piece by piece. Gone while a piece is under way, and so after one that was
 /// dropped.
-pub(super) struct Encoder(Option<GzEncoder<Vec<u8>>>);
+struct Encoder(Option<GzEncoder<Vec<u8>>>);
 
 impl Encoder {
     /// Takes content in. What comes out may be nothing yet.
-    pub(super) async fn encode(&mut self, content: Bytes) -> Result<Bytes> {
+    async fn encode(&mut self, content: Bytes) -> Result<Bytes> {
         let encoder = self.0.take().ok_or_else(abandoned)?;
         let (encoder, encoded) = if content.len() <= INLINE_BYTES {
             step(encoder, &content)?
@@ -55,7 +75,7 @@ impl Encoder {
     }
 
     /// What is left to be sent when all content was taken in.
-    pub(super) fn finish(self) -> Result<Bytes> {
+    fn finish(self) -> Result<Bytes> {
         Ok(self.0.ok_or_else(abandoned)?.finish()?.into())
     }
 }
@@ -86,7 +106,7 @@ mod tests {
 
     #[tokio::test]
     async fn what_is_encoded_in_pieces_of_any_size_is_decoded_as_one() {
-        let content: Vec<u8> = (0..100_000_u32).flat_map(|n| format!("{n} ").into_bytes()).collect();
+        let content: Vec<u8> = (0..10_000_u32).flat_map(|n| format!("{n} ").into_bytes()).collect();
         for size in [1000, INLINE_BYTES, INLINE_BYTES + 1, content.len()] {
             let mut encoder = OnTheFly::Gzip.encoder();
             let mut encoded = Vec::new();
@@ -107,10 +127,10 @@ mod tests {
     #[tokio::test]
     async fn a_piece_that_was_abandoned_leaves_no_encoder_that_goes_on() {
         let mut encoder = OnTheFly::Gzip.encoder();
-        let large = Bytes::from(vec![b'x'; INLINE_BYTES + 1]);
-        drop(tokio::time::timeout(std::time::Duration::ZERO, encoder.encode(large)).await);
-        let after = encoder.encode(Bytes::from_static(b"more")).await;
-        // Where the thread was quicker than the clock, nothing was abandoned.
-        assert_eq!(after.is_err(), encoder.finish().is_err());
+        // Takes a thread far longer than it takes to be asked once.
+        let large = Bytes::from(vec![b'x'; 256 * 1024]);
+        assert!(tokio::time::timeout(std::time::Duration::ZERO, encoder.encode(large)).await.is_err());
+        assert!(encoder.encode(Bytes::from_static(b"more")).await.is_err());
+        assert!(encoder.finish().is_err());
     }
 }

@@ -1,8 +1,8 @@
 //! No coding is made without the feature `gzip`.
 
-use bytes::Bytes;
-
+use super::answer::Source;
 use crate::error::Result;
+use crate::server::ResponseWriter;
 
 /// There is none.
 #[derive(Clone, Copy, Debug)]
@@ -13,19 +13,7 @@ impl OnTheFly {
         match self {}
     }
 
-    pub(super) fn encoder(self) -> Encoder {
-        match self {}
-    }
-}
-
-pub(super) enum Encoder {}
-
-impl Encoder {
-    pub(super) async fn encode(&mut self, _: Bytes) -> Result<Bytes> {
-        match *self {}
-    }
-
-    pub(super) fn finish(self) -> Result<Bytes> {
+    pub(super) async fn send(self, _: &mut ResponseWriter, _: u64, _: &mut impl Source) -> Result<()> {
         match self {}
     }
 }

@@ -97,14 +97,20 @@ fn write_page(page: &mut String, relative: &Path, entries: &[Entry]) -> fmt::Res
     Ok(())
 }
 
+/// What a browser may do with the page: show it, with the style that stands in it, and nothing else.
+/// The names on it are escaped; this holds should that fail. A style that changes has another digest,
+/// which a test of the command finds out.
+pub(super) const POLICY: &str =
+    "default-src 'none'; img-src 'self'; style-src 'sha256-yJe16CTO1fx76C9wlDO9clobh1GCw5E1+eUct0VpiI8='";
+
 /// Colours are the system's, light or dark. On a narrow screen size and time stand below the name.
 const STYLE: &str = "\
 :root { color-scheme: light dark; --line: #8883; --over: #8881; --link: light-dark(#0b57d0, #8ab4f8); }
 body { font: 1rem/1.5 system-ui, sans-serif; margin: 0; }
 main { max-width: 60rem; margin: 0 auto; padding: 1.5rem 1rem 3rem; }
-h1 { font-size: 1.375rem; font-weight: 600; margin: 0; overflow-wrap: anywhere; }
+h1 { font-size: 1.375rem; font-weight: 600; margin: 0; padding: 0 0.5rem; overflow-wrap: anywhere; }
 p, th, td + td { color: color-mix(in srgb, currentColor 65%, transparent); font-size: 0.875rem; }
-p { margin: 0.25rem 0 1.25rem; }
+p { margin: 0.25rem 0 1.25rem; padding: 0 0.5rem; }
 a { color: var(--link); text-decoration: none; }
 a:hover, a:focus-visible { text-decoration: underline; }
 table { border-collapse: collapse; width: 100%; }
@@ -118,7 +124,9 @@ tbody tr:hover { background: var(--over); }
 @media (max-width: 36rem) {
 thead { display: none; }
 tr { display: flex; flex-wrap: wrap; column-gap: 1rem; border-bottom: 1px solid var(--line); padding: 0.4rem 0; }
-td { border: 0; padding: 0 0.25rem; }
+td { border: 0; padding: 0 0.5rem; }
+td + td + td { padding-left: 0; }
+td:empty + td { padding-left: 0.5rem; }
 td:first-child { flex: 0 0 100%; box-sizing: border-box; }
 td:empty { display: none; }
 }

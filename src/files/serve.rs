@@ -14,6 +14,7 @@ use super::answer::{Source, answer, not_modified, precondition_failed, refuse_wi
 use super::condition::{Asked, Conditions, Selection, Validators};
 use super::dir::Dir;
 use super::file_system::File;
+use super::listing;
 use super::lookup::{Absence, Found, FoundFile, INDEX_NAME, Patience, Place, Wanted, look_up, try_look_up};
 use super::path::{RequestedPath, Spelling, leads_upwards};
 use super::range::ByteRange;
@@ -25,10 +26,10 @@ use crate::server::ResponseWriter;
 ///
 /// `path` is the program's word and may lead anywhere: links are followed, hidden names served
 /// (though not listed).
-/// Do not make it of what a peer has sent; [`file_server`] is there for that. As a safeguard for
+/// Do not make it of what a peer has sent; [`file_server`](crate::file_server) is there for that. As a safeguard for
 /// programs that do, a request whose path has an element `..`, escaped or not, is answered 400.
 ///
-/// All else is as [`serve_content`](crate::serve_content) and [`FileServer`] describe it: `ETag`,
+/// All else is as [`serve_content`](crate::serve_content) and [`FileServer`](crate::FileServer) describe it: `ETag`,
 /// `Last-Modified`, conditions, ranges. Any method is answered. As in Go, a request for a path
 /// that ends with `/index.html` is led to `./`, and one for a directory, whose path has no slash
 /// at the end, to the path with one.
@@ -87,7 +88,9 @@ pub(super) async fn send(w: &mut ResponseWriter, r: &Request, found: Found) -> R
         Found::File(file) => send_file(w, Conditions::of(r).method, file).await,
         Found::Listing { page, modified } => {
             set_modified(w, modified);
-            for (name, value) in [("Content-Type", "text/html; charset=utf-8"), LISTING_POLICY] {
+            for (name, value) in
+                [("Content-Type", "text/html; charset=utf-8"), ("Content-Security-Policy", listing::POLICY)]
+            {
                 if !w.header().contains(name) {
                     w.header().set(name, value);
                 }
@@ -105,10 +108,6 @@ pub(super) async fn send(w: &mut ResponseWriter, r: &Request, found: Found) -> R
         Found::Moved(reference) => redirect(w, r, &reference),
     }
 }
-
-/// The page is names that strangers may have chosen. They are escaped; this holds should that fail.
-const LISTING_POLICY: (&str, &str) =
-    ("Content-Security-Policy", "default-src 'none'; style-src 'unsafe-inline'; img-src 'self'");
 
 fn set_modified(w: &mut ResponseWriter, modified: Option<SystemTime>) {
     set_validators(w, &Validators { etag: None, modified });
@@ -131,10 +130,10 @@ struct Opened {
 impl Source for Opened {
     fn in_memory(&self, range: ByteRange) -> Option<&fs::File> {
         let file = self.file.system_file()?;
-        // The ends stand for what lies between: who reads a file reads it in order, and what is
-        // dropped is dropped so. Where that is wrong, the disk is waited for.
-        let is_there = |at| self.file.try_read_at(at, 1).is_ok_and(|byte| !byte.is_empty());
-        (is_there(range.start) && is_there(range.last())).then_some(file)
+        // The last byte stands for all: what comes before the range was just read or sent, and who
+        // reads a file reads it in order. Where that is wrong, the disk is waited for.
+        let is_there = self.file.try_read_at(range.last(), 1).is_ok_and(|byte| !byte.is_empty());
+        is_there.then_some(file)
     }
 
     async fn read(&mut self, range: ByteRange) -> Result<Bytes> {

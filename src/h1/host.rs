@@ -6,7 +6,7 @@ use std::net::Ipv6Addr;
 
 /// What must be said about the port.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Port {
+pub(crate) enum Port {
     /// None, an empty one, or one up to 65535.
     Optional,
     /// One from 1 to 65535 (RFC 9110 §9.3.6).
@@ -14,7 +14,7 @@ pub(super) enum Port {
 }
 
 /// Whether this is `uri-host [":" port]` with a host in it.
-pub(super) fn is_host(text: &[u8], port: Port) -> bool {
+pub(crate) fn is_host(text: &[u8], port: Port) -> bool {
     let (host_is_valid, rest) = match text {
         [b'[', literal @ ..] => split_ip_literal(literal),
         _ => split_name(text),

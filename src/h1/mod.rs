@@ -42,6 +42,7 @@ pub(crate) use encode::{
 pub(crate) use encode_request::{RequestToSend, SentTarget, check_request, encode_request_head};
 pub(crate) use field_lines::HeadLimits;
 pub(crate) use framing::Framing;
+pub(crate) use host::{Port, is_host};
 pub(crate) use outgoing::{AnswerFacts, Outgoing, allows_content, outgoing};
 #[cfg(feature = "client")]
 pub(crate) use outgoing_request::{declared_length, outgoing_request};
@@ -50,3 +51,5 @@ pub(crate) use request_head::{Expectation, RequestHead, RequestParser};
 pub(crate) use response_framing::AskedBy;
 #[cfg(feature = "client")]
 pub(crate) use response_head::{ReceivedHead, ResponseParser, Switch};
+pub(crate) use target::check_path_target;
+pub(crate) use trailer::may_be_trailer;

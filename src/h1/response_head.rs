@@ -72,12 +72,6 @@ impl ResponseParser {
         parsed.map_err(|refusal| Refusal::with(StatusCode::BAD_GATEWAY, refusal.reason))
     }
 
-    /// Whether any byte of a head was seen since the last complete one: no empty lines stand
-    /// before a status line.
-    pub(crate) fn has_begun(&self, input: &[u8]) -> bool {
-        !input.is_empty()
-    }
-
     /// Forgets a head that was begun.
     pub(crate) fn reset(&mut self) {
         self.scanned = 0;
@@ -332,7 +326,6 @@ mod tests {
         assert!(parser.parse(b"HTTP/1.1 200 OK\r\nA", &LIMITS, AskedBy::Other, &mut response).unwrap().is_none());
         parser.reset();
         assert!(parser.parse(b"HTTP/1.1 200 OK\r\n\r\n", &LIMITS, AskedBy::Other, &mut response).unwrap().is_some());
-        assert!(!parser.has_begun(b"") && parser.has_begun(b"H"));
     }
 
     #[test]

@@ -59,6 +59,19 @@ impl<'a> Target<'a> {
     }
 }
 
+/// Whether this is a target that a request may have beside its host (RFC 9113 §8.3.1): a path, or
+/// `*` for OPTIONS.
+///
+/// # Errors
+/// The refusal of what is neither.
+pub(crate) fn check_path_target(method: &[u8], text: &str) -> Result<(), Refusal> {
+    let visible = text.bytes().all(|b| b.is_ascii_graphic());
+    if !visible || !(text.starts_with('/') || text == "*") || method == b"CONNECT" {
+        return Err(NO_URI);
+    }
+    Target::parse(method, text.as_bytes()).map(drop)
+}
+
 /// RFC 9112 §3.2.2: `http://authority/path?query`. Answers the authority.
 fn check_absolute(text: &str) -> Result<&str, Refusal> {
     let rest = ["http://", "https://"].iter().find_map(|scheme| strip_prefix_of_any_case(text, scheme));

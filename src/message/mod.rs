@@ -4,6 +4,7 @@
 
 mod addr;
 mod body;
+#[cfg(feature = "client")]
 pub(crate) mod coding;
 mod context;
 mod cookie;
@@ -14,6 +15,7 @@ mod header;
 mod known;
 mod multipart;
 mod parameters;
+mod protocols;
 mod request;
 mod response;
 mod signal;
@@ -31,6 +33,7 @@ pub use facts::{Redirected, Timings};
 pub use form::Values;
 pub use header::{Header, canonical_header_key};
 pub use multipart::{Multipart, MultipartLimits, Part};
+pub use protocols::Protocols;
 pub use request::Request;
 pub use response::{DEFAULT_MAX_CLIENT_BYTES, Response};
 pub use sniff::detect_content_type;
@@ -46,4 +49,5 @@ pub(crate) use facts::Facts;
 pub(crate) use header::{has_control, is_token, is_token_byte, list_has};
 pub(crate) use known::Known;
 pub(crate) use signal::Signal;
-pub(crate) use uri::{OldQuery, host_and_port, with_query, without_credentials};
+#[cfg(feature = "client")]
+pub(crate) use uri::{host_and_port, without_credentials};

@@ -17,6 +17,7 @@ mod info;
 mod provider;
 #[cfg(feature = "server")]
 mod server;
+mod session;
 mod trouble;
 
 pub use certificate::Certificate;

@@ -8,21 +8,23 @@ use std::task::{Context as TaskContext, Poll, ready};
 use std::time::Duration;
 
 use bytes::Buf;
+use http::StatusCode;
 use tokio::time::{Instant, timeout};
 
 use super::answer::Asked;
 use super::content;
 use super::desk::{self, Desk};
 use super::event::{ConnInfo, ConnState, ServerEvent};
+use super::http2::{self, Preface};
 use super::line::{Line, LineState, Unread};
-use super::opening::{self, Protocol};
+use super::opening;
 use super::registry::{Command, Entry};
 use super::settings::Settings;
 use super::turn;
 use super::verdict::{CloseReason, Verdict};
 use crate::error::{Error, Refusal, Result};
 use crate::h1::RequestHead;
-use crate::message::TlsInfo;
+use crate::message::{Protocols, TlsInfo};
 use crate::net::Io;
 
 pub(crate) struct Connection {
@@ -74,9 +76,8 @@ pub(crate) async fn serve(settings: Arc<Settings>, line: Arc<Line>, booked: Book
 impl Connection {
     async fn serve(&mut self) -> CloseReason {
         match opening::open(self).await {
-            Ok(Protocol::Http1) => self.serve_http1().await,
-            // Not offered, so that nobody can have chosen it.
-            Ok(Protocol::Http2) => self.close(CloseReason::Refused).await,
+            Ok(()) => self.serve_turns().await,
+            Err(NoHead::Http2) => Box::pin(http2::serve(self)).await,
             Err(NoHead::Silent(reason)) => self.close(reason).await,
             Err(NoHead::Refused(refusal)) => {
                 self.desk = Some(desk::borrow(&self.line, &mut self.line.lock()));
@@ -86,12 +87,15 @@ impl Connection {
         }
     }
 
-    async fn serve_http1(&mut self) -> CloseReason {
+    /// HTTP/1 from its first head on, unless the first bytes begin HTTP/2.
+    async fn serve_turns(&mut self) -> CloseReason {
         let line = self.line.clone();
         loop {
             let head = match poll_fn(|cx| self.poll_next_head(&line, cx)).await {
                 Ok(head) => head,
                 Err(NoHead::Silent(reason)) => return self.leave(reason).await,
+                // Boxed: connections of HTTP/1 need no room for it.
+                Err(NoHead::Http2) => return Box::pin(http2::serve(self)).await,
                 Err(NoHead::Refused(refusal)) => {
                     self.refuse(refusal);
                     return self.close(CloseReason::Refused).await;
@@ -146,6 +150,14 @@ impl Connection {
             self.desk = Some(desk::borrow(&self.line, state));
         }
         let (Some(desk), Ok(io)) = (&mut self.desk, state.io()) else { return None };
+        if self.turn == 0 {
+            match decide(self.settings.protocols, self.tls.as_deref(), &io.input) {
+                Decision::Http1 => {}
+                Decision::Open => return None,
+                Decision::Http2 => return Some(Err(NoHead::Http2)),
+                Decision::Neither => return Some(Err(NoHead::Refused(NOT_SERVED))),
+            }
+        }
         let head = match desk.parser.parse(&io.input, &self.settings.head_limits, &mut desk.request) {
             Ok(head) => head?,
             Err(refusal) => return Some(Err(NoHead::Refused(refusal))),
@@ -260,6 +272,29 @@ impl Connection {
     }
 }
 
+/// Which protocol the first bytes of a connection speak.
+enum Decision {
+    /// It may still be one or the other.
+    Open,
+    Http1,
+    Http2,
+    Neither,
+}
+
+const NOT_SERVED: Refusal = Refusal::with(StatusCode::HTTP_VERSION_NOT_SUPPORTED, "this protocol is not served here");
+
+/// RFC 9113 §3.2 and §3.3: over TLS both sides have agreed; in the clear the preface tells.
+fn decide(protocols: Protocols, tls: Option<&TlsInfo>, input: &[u8]) -> Decision {
+    let Protocols { http1, unencrypted_http2, .. } = protocols;
+    let agreed = tls.map(|tls| tls.alpn.as_deref() == Some(b"h2"));
+    match (agreed.unwrap_or(unencrypted_http2), http2::preface(input)) {
+        (true, Preface::Whole) => Decision::Http2,
+        (true, Preface::Partial) => Decision::Open,
+        _ if http1 && agreed != Some(true) => Decision::Http1,
+        _ => Decision::Neither,
+    }
+}
+
 /// What the connection's read deadline stands for at present.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Waits {
@@ -298,6 +333,8 @@ impl Waits {
 /// Why there is no next head.
 pub(crate) enum NoHead {
     Refused(Refusal),
+    /// The connection speaks HTTP/2.
+    Http2,
     /// Nothing is to be said to the peer.
     Silent(CloseReason),
 }
@@ -342,6 +379,11 @@ impl Booked {
             self.tell();
         }
         changes
+    }
+
+    /// Whether it is kept, and waits for a next request.
+    pub(crate) fn is_idle(&self) -> bool {
+        self.state == ConnState::Idle
     }
 
     /// The connection is no longer the server's: nothing that the server does may touch it.

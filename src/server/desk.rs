@@ -9,6 +9,7 @@ use std::sync::Arc;
 use http::{Method, Uri};
 
 use super::line::{Line, LineState};
+use super::outlet::Outlet;
 use super::writer::ResponseWriter;
 use crate::h1::RequestParser;
 use crate::message::{Body, Context, Request, Timeouts};
@@ -19,7 +20,7 @@ pub(crate) struct Desk {
     pub(crate) writer: ResponseWriter,
     pub(crate) parser: RequestParser,
     /// Memory for what the connection is to send.
-    memory: Vec<u8>,
+    pub(crate) memory: Vec<u8>,
 }
 
 /// How many desks a thread keeps. More are simply freed.
@@ -36,22 +37,32 @@ thread_local! {
 
 /// A clear desk for this connection.
 pub(crate) fn borrow(line: &Arc<Line>, state: &mut LineState) -> Box<Desk> {
-    let mut desk = DESKS.with_borrow_mut(Vec::pop).unwrap_or_else(|| {
+    let mut desk = take();
+    desk.writer.attach(Some(Outlet::Line(line.clone())));
+    state.outbox.use_memory(std::mem::take(&mut desk.memory));
+    desk
+}
+
+/// A clear desk, for nobody yet.
+pub(crate) fn take() -> Box<Desk> {
+    DESKS.with_borrow_mut(Vec::pop).unwrap_or_else(|| {
         Box::new(Desk {
             request: Request::new(Method::GET, Uri::default(), Body::empty()),
             writer: ResponseWriter::new(),
             parser: RequestParser::default(),
             memory: Vec::new(),
         })
-    });
-    desk.writer.attach(Some(line.clone()));
-    state.outbox.use_memory(std::mem::take(&mut desk.memory));
-    desk
+    })
 }
 
 /// Takes a desk back and clears it of everything that belonged to a peer.
 pub(crate) fn give_back(mut desk: Box<Desk>, state: &mut LineState) {
     desk.memory = state.outbox.lend_memory();
+    put_back(desk);
+}
+
+/// The same for a desk that has its memory already.
+pub(crate) fn put_back(mut desk: Box<Desk>) {
     desk.clear_turn();
     desk.request.context = Context::background();
     desk.request.tls = None;

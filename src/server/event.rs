@@ -86,6 +86,16 @@ pub enum ServerEvent {
         /// What was wrong, in fixed words.
         reason: &'static str,
     },
+    /// An HTTP/2 connection was ended with an error, because its peer broke the protocol or did
+    /// more than [`Http2Settings`](crate::Http2Settings) allow.
+    Http2Closed {
+        /// The peer.
+        remote_addr: Addr,
+        /// The error code that was sent with GOAWAY (RFC 9113 §7).
+        code: u32,
+        /// What was wrong, in fixed words.
+        reason: &'static str,
+    },
 }
 
 impl ServerEvent {
@@ -97,7 +107,9 @@ impl ServerEvent {
             | ServerEvent::HookPanicked { .. }
             | ServerEvent::StatusIgnored { .. } => true,
             ServerEvent::HandlerFailed { status, .. } => status.is_none_or(|status| status.is_server_error()),
-            ServerEvent::HandshakeFailed { .. } | ServerEvent::Refused { .. } => false,
+            ServerEvent::HandshakeFailed { .. } | ServerEvent::Refused { .. } | ServerEvent::Http2Closed { .. } => {
+                false
+            }
         }
     }
 }
@@ -129,6 +141,9 @@ impl fmt::Display for ServerEvent {
             }
             ServerEvent::Refused { remote_addr, status, reason } => {
                 write!(f, "refused bytes from {remote_addr} with {}: {reason}", status.as_u16())
+            }
+            ServerEvent::Http2Closed { remote_addr, code, reason } => {
+                write!(f, "ended the HTTP/2 connection of {remote_addr} with error code {code}: {reason}")
             }
         }
     }

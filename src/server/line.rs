@@ -121,6 +121,14 @@ impl Line {
         Ok(Hijacked::new(io, self.server.registry.hijacked.clone()))
     }
 
+    /// Gives the bytes to another protocol of the server's.
+    pub(crate) fn take_io(&self) -> Option<Io> {
+        let mut io = self.lock().io.take()?;
+        io.read_deadline.set(None);
+        io.write_deadline.set(None);
+        Some(io)
+    }
+
     /// Whether the bytes are no longer the server's.
     pub(crate) fn is_hijacked(&self) -> bool {
         self.hijacked.load(Ordering::SeqCst)

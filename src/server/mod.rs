@@ -17,6 +17,12 @@ mod desk;
 mod event;
 mod handler;
 mod hijack;
+#[cfg(feature = "http2")]
+mod http2;
+#[cfg(not(feature = "http2"))]
+#[path = "no_http2.rs"]
+mod http2;
+mod http2_settings;
 mod line;
 #[cfg(not(feature = "tracing"))]
 #[path = "log_stderr.rs"]
@@ -26,6 +32,7 @@ mod log;
 mod log;
 mod opening;
 mod outbox;
+mod outlet;
 mod per_core;
 mod registry;
 mod respond;
@@ -41,6 +48,7 @@ mod writer;
 pub use event::{ConnInfo, ConnState, RequestRecord, ServerEvent};
 pub use handler::{Handler, HandlerFn, HandlerFuture, StateFn, handle_with};
 pub use hijack::Hijacked;
+pub use http2_settings::Http2Settings;
 #[cfg(feature = "json")]
 pub use respond::Json;
 pub use respond::{IntoResponse, RespondFn, TryIntoResponse, respond};

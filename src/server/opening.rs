@@ -1,4 +1,4 @@
-//! How a connection begins: the handshake, where there is one, and which protocol is spoken.
+//! How a connection begins: the handshake, where there is one.
 //!
 //! All of it counts against the deadline of the first head, from accept on. A peer that stalls here
 //! is as silent as one that never sends a head: shutdowns and new connections find it so.
@@ -14,31 +14,15 @@ use super::event::ServerEvent;
 use super::registry::Entry;
 use super::verdict::CloseReason;
 use crate::error::{Error, Phase, Refusal, Result};
-use crate::message::TlsInfo;
 use crate::net::{Io, NoSession, Secure, Secured, Unsecured};
 
-/// What is spoken on a connection.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Protocol {
-    Http1,
-    Http2,
-}
-
-/// Secures the connection where it is to be, and says what is spoken on it.
-pub(crate) async fn open(connection: &mut Connection) -> Result<Protocol, NoHead> {
+/// Secures the connection where it is to be.
+pub(crate) async fn open(connection: &mut Connection) -> Result<(), NoHead> {
     if let Some(secure) = connection.settings.secure.clone() {
         // Boxed: what a handshake needs is of no use to the connection afterwards.
         Box::pin(handshake(connection, &*secure)).await?;
     }
-    Ok(protocol(connection.tls.as_deref()))
-}
-
-/// RFC 9113 §3.2: HTTP/2 where ALPN has chosen it; HTTP/1.1 needs no choice.
-fn protocol(tls: Option<&TlsInfo>) -> Protocol {
-    match tls.and_then(|tls| tls.alpn.as_deref()) {
-        Some(b"h2") => Protocol::Http2,
-        _ => Protocol::Http1,
-    }
+    Ok(())
 }
 
 /// Puts a secured stream in the place of the connection's. One that could not be secured is put

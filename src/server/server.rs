@@ -11,11 +11,12 @@ use tokio::time::timeout;
 use super::accept;
 use super::event::{ConnInfo, ConnState, RequestRecord, ServerEvent};
 use super::handler::{AnyHandler, Handler};
+use super::http2_settings::Http2Settings;
 use super::registry::Command;
 use super::settings::{Settings, State};
 use crate::error::{Error, ErrorKind, Phase, Result};
 use crate::h1::HeadLimits;
-use crate::message::Addr;
+use crate::message::{Addr, Protocols};
 use crate::net::{Listener, Secure, bind_tcp};
 
 /// An HTTP server (Go's `Server`).
@@ -89,6 +90,10 @@ pub struct Server {
     /// How long a connection that closes on a peer which is still sending stays readable, so that
     /// the answer reaches it. Default: 500 ms.
     pub linger_timeout: Duration,
+    /// Which protocols are served; all by default. A peer that speaks another one is answered 505.
+    pub protocols: Protocols,
+    /// The limits of HTTP/2 connections.
+    pub http2: Http2Settings,
     /// Whether `OPTIONS *` goes to the handler. Default: the server answers it itself with 200.
     pub disable_general_options_handler: bool,
     /// Told of what no answer tells: panics, failures, refusals. Default: `tracing`, or standard
@@ -141,6 +146,8 @@ impl Server {
             drain_bytes: 256 << 10,
             drain_timeout: Duration::from_secs(1),
             linger_timeout: Duration::from_millis(500),
+            protocols: Protocols::default(),
+            http2: Http2Settings::default(),
             disable_general_options_handler: false,
             on_event: None,
             on_request: None,
@@ -273,6 +280,8 @@ impl Server {
             drain_timeout: self.drain_timeout,
             linger_timeout: self.linger_timeout,
             max_connections: self.max_connections,
+            protocols: self.protocols,
+            http2: self.http2.resolved(),
             answers_general_options: !self.disable_general_options_handler,
             on_event: self.on_event.clone(),
             conn_state: self.conn_state.clone(),

@@ -13,11 +13,12 @@ use http::Extensions;
 
 use super::event::{ConnInfo, ConnState, RequestRecord, ServerEvent};
 use super::handler::AnyHandler;
+use super::http2_settings::Http2Settings;
 use super::log;
 use super::registry::Registry;
 use super::verdict::CloseReason;
 use crate::h1::HeadLimits;
-use crate::message::Signal;
+use crate::message::{Protocols, Signal};
 use crate::net::Secure;
 
 /// Limits and hooks, resolved: `None` is no limit.
@@ -33,6 +34,8 @@ pub(crate) struct Settings {
     pub(crate) drain_timeout: Duration,
     pub(crate) linger_timeout: Duration,
     pub(crate) max_connections: usize,
+    pub(crate) protocols: Protocols,
+    pub(crate) http2: Http2Settings,
     pub(crate) answers_general_options: bool,
     pub(crate) on_event: Option<Arc<dyn Fn(&ServerEvent) + Send + Sync>>,
     pub(crate) conn_state: Option<Arc<dyn Fn(&ConnInfo, ConnState) + Send + Sync>>,

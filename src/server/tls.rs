@@ -5,10 +5,17 @@ use std::path::Path;
 use super::handler::Handler;
 use super::server::Server;
 use crate::error::Result;
+use crate::message::Protocols;
 use crate::net::{Listener, TlsServerConfig};
 
 /// The protocols that are spoken over TLS (ALPN, RFC 7301), the preferred one first.
-const SPOKEN: &[&[u8]] = &[b"http/1.1"];
+fn spoken(protocols: Protocols) -> Vec<&'static [u8]> {
+    let Protocols { http1, http2, .. } = protocols;
+    [(http2, &b"h2"[..]), (http1, b"http/1.1")]
+        .into_iter()
+        .filter_map(|(spoken, name)| spoken.then_some(name))
+        .collect()
+}
 
 impl Server {
     /// Serves the connections of a listener over TLS (Go's `ServeTLS`), otherwise as
@@ -23,7 +30,7 @@ impl Server {
     /// As [`serve`](Self::serve); [`ErrorKind::Invalid`](crate::ErrorKind::Invalid) at once for a
     /// configuration that cannot work.
     pub async fn serve_tls(&self, listener: impl Listener, config: &TlsServerConfig) -> Result<()> {
-        let secure = config.acceptor(SPOKEN)?;
+        let secure = config.acceptor(&spoken(self.protocols))?;
         self.serve_secured(listener, Some(secure)).await
     }
 
@@ -33,7 +40,7 @@ impl Server {
     /// # Errors
     /// As [`serve_tls`](Self::serve_tls) and [`listen_and_serve`](Self::listen_and_serve).
     pub async fn listen_and_serve_tls(&self, config: &TlsServerConfig) -> Result<()> {
-        let secure = config.acceptor(SPOKEN)?;
+        let secure = config.acceptor(&spoken(self.protocols))?;
         let addr = if self.addr.is_empty() { ":443" } else { &self.addr };
         self.listen_and_serve_secured(addr, Some(secure)).await
     }
@@ -44,7 +51,7 @@ impl Server {
     /// # Errors
     /// As [`serve_tls`](Self::serve_tls) and [`serve_per_core`](Self::serve_per_core).
     pub fn serve_tls_per_core(&self, count: usize, config: &TlsServerConfig) -> Result<()> {
-        let secure = config.acceptor(SPOKEN)?;
+        let secure = config.acceptor(&spoken(self.protocols))?;
         self.serve_secured_per_core(count, Some(&secure))
     }
 }

@@ -21,7 +21,7 @@ use crate::h1::{Expectation, Framing, RequestHead};
 use crate::message::{Body, Request};
 
 /// How a handler ended.
-enum Outcome {
+pub(crate) enum Outcome {
     Done,
     Failed(Error),
     Panicked(String),
@@ -44,11 +44,11 @@ pub fn abort() -> ! {
 pub(crate) async fn run(connection: &mut Connection, desk: &mut Desk, head: RequestHead) -> Verdict {
     let watched = connection.settings.on_request.is_some().then(Instant::now);
     begin(connection, desk, &head);
-    let outcome = match preset_answer(connection, desk, &head) {
+    let outcome = match preset_answer(&connection.settings, desk, head.expect) {
         Some(outcome) => outcome,
         None => handle(connection, desk).await,
     };
-    let close = conclude(connection, desk, outcome);
+    let close = conclude(&connection.settings, desk, outcome);
     let close = match head.framing {
         Framing::Empty => close,
         Framing::Length(_) | Framing::Chunked | Framing::UntilClose => {
@@ -56,8 +56,8 @@ pub(crate) async fn run(connection: &mut Connection, desk: &mut Desk, head: Requ
         }
     };
     connection.line.end_turn(connection.turn);
-    report_ignored_status(connection, desk);
-    record(connection, desk, watched);
+    report_ignored_status(&connection.settings, desk);
+    record(&connection.settings, desk, watched);
     desk.clear_turn();
     close.map_or(Verdict::Reuse, Verdict::Close)
 }
@@ -111,14 +111,16 @@ fn close_known_beforehand(request: &Request, head: &RequestHead) -> Option<Close
 }
 
 /// What the server answers without its handler.
-fn preset_answer(connection: &Connection, desk: &mut Desk, head: &RequestHead) -> Option<Outcome> {
-    if matches!(head.expect, Expectation::Unknown) {
+pub(crate) fn preset_answer(settings: &Settings, desk: &mut Desk, expect: Expectation) -> Option<Outcome> {
+    if matches!(expect, Expectation::Unknown) {
         let status = StatusCode::EXPECTATION_FAILED;
-        desk.writer.header().set("Connection", "close");
+        if desk.writer.owns_connection() {
+            desk.writer.header().set("Connection", "close");
+        }
         return Some(Outcome::Failed(Error::answer(status, "the expectation cannot be met")));
     }
     let general = desk.request.method == Method::OPTIONS && desk.request.request_uri == "*";
-    if general && connection.settings.answers_general_options {
+    if general && settings.answers_general_options {
         desk.writer.write_header(StatusCode::OK);
         return Some(Outcome::Done);
     }
@@ -163,27 +165,27 @@ async fn handle(connection: &mut Connection, desk: &mut Desk) -> Outcome {
     .await
 }
 
-fn panicked(payload: &(dyn Any + Send)) -> Outcome {
+pub(crate) fn panicked(payload: &(dyn Any + Send)) -> Outcome {
     if payload.is::<AbortHandler>() { Outcome::Aborted } else { Outcome::Panicked(panic_message(payload)) }
 }
 
 /// Completes the answer. That runs the handler's hooks, which may panic as it may.
-fn conclude(connection: &Connection, desk: &mut Desk, outcome: Outcome) -> Option<CloseReason> {
-    match catch(|| complete(connection, desk, outcome)) {
+pub(crate) fn conclude(settings: &Settings, desk: &mut Desk, outcome: Outcome) -> Option<CloseReason> {
+    match catch(|| complete(settings, desk, outcome)) {
         Ok(close) => close,
         Err(payload) => {
             desk.writer.forget_hooks();
-            complete(connection, desk, panicked(&*payload))
+            complete(settings, desk, panicked(&*payload))
         }
     }
 }
 
 /// Completes the answer, or puts another in its place, or leaves it cut.
-fn complete(connection: &Connection, desk: &mut Desk, outcome: Outcome) -> Option<CloseReason> {
+fn complete(settings: &Settings, desk: &mut Desk, outcome: Outcome) -> Option<CloseReason> {
     let writer = &mut desk.writer;
     if writer.is_hijacked() {
         if let Outcome::Panicked(message) = outcome {
-            report_panic(connection, &desk.request, message);
+            report_panic(settings, &desk.request, message);
         }
         return Some(CloseReason::Hijacked);
     }
@@ -194,11 +196,13 @@ fn complete(connection: &Connection, desk: &mut Desk, outcome: Outcome) -> Optio
             let open = writer.is_open();
             if open {
                 writer.restart();
-                writer.header().set("Connection", "close");
+                if writer.owns_connection() {
+                    writer.header().set("Connection", "close");
+                }
                 write_error(writer, StatusCode::INTERNAL_SERVER_ERROR, None);
                 writer.finish();
             }
-            report_panic(connection, &desk.request, message);
+            report_panic(settings, &desk.request, message);
             Some(CloseReason::Panicked)
         }
         Outcome::Failed(error) => {
@@ -215,7 +219,7 @@ fn complete(connection: &Connection, desk: &mut Desk, outcome: Outcome) -> Optio
                 }
                 None => Some(CloseReason::HandlerFailed),
             };
-            report_failure(connection, &desk.request, error, status);
+            report_failure(settings, &desk.request, error, status);
             close
         }
     }
@@ -275,16 +279,16 @@ async fn settle_content(line: &Line, settings: &Settings, close: Option<CloseRea
     }
 }
 
-fn report_panic(connection: &Connection, request: &Request, message: String) {
-    connection.settings.report(&ServerEvent::HandlerPanicked {
+fn report_panic(settings: &Settings, request: &Request, message: String) {
+    settings.report(&ServerEvent::HandlerPanicked {
         remote_addr: request.remote_addr.clone(),
         request: described(request),
         message,
     });
 }
 
-fn report_failure(connection: &Connection, request: &Request, error: Error, status: Option<StatusCode>) {
-    connection.settings.report(&ServerEvent::HandlerFailed {
+fn report_failure(settings: &Settings, request: &Request, error: Error, status: Option<StatusCode>) {
+    settings.report(&ServerEvent::HandlerFailed {
         remote_addr: request.remote_addr.clone(),
         request: described(request),
         error,
@@ -292,9 +296,9 @@ fn report_failure(connection: &Connection, request: &Request, error: Error, stat
     });
 }
 
-fn report_ignored_status(connection: &Connection, desk: &Desk) {
+pub(crate) fn report_ignored_status(settings: &Settings, desk: &Desk) {
     let Some((status, location)) = desk.writer.ignored_status() else { return };
-    connection.settings.report(&ServerEvent::StatusIgnored {
+    settings.report(&ServerEvent::StatusIgnored {
         remote_addr: desk.request.remote_addr.clone(),
         request: described(&desk.request),
         status,
@@ -306,8 +310,8 @@ fn described(request: &Request) -> String {
     format!("{} {}", request.method, request.request_uri)
 }
 
-fn record(connection: &Connection, desk: &mut Desk, watched: Option<Instant>) {
-    let (Some(hook), Some(began)) = (&connection.settings.on_request, watched) else { return };
+pub(crate) fn record(settings: &Settings, desk: &mut Desk, watched: Option<Instant>) {
+    let (Some(hook), Some(began)) = (&settings.on_request, watched) else { return };
     let request = &mut desk.request;
     let record = RequestRecord {
         method: request.method.clone(),
@@ -319,5 +323,5 @@ fn record(connection: &Connection, desk: &mut Desk, watched: Option<Instant>) {
         content_bytes: desk.writer.written(),
         duration: began.elapsed(),
     };
-    connection.settings.call("on_request", || hook(&record));
+    settings.call("on_request", || hook(&record));
 }

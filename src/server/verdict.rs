@@ -51,6 +51,12 @@ pub enum CloseReason {
     HeadTimeout,
     /// No TLS session came about.
     HandshakeFailed,
+    /// The peer broke the rules of HTTP/2.
+    ProtocolBroken,
+    /// The peer did more of something than an HTTP/2 connection allows.
+    Flooded,
+    /// The peer did not answer whether it lives.
+    PingTimeout,
     /// The handler took the connection over.
     Hijacked,
     /// The grace of a shutdown was over, or the server was closed.
@@ -102,6 +108,9 @@ impl fmt::Display for CloseReason {
             CloseReason::IdleTimeout => "idle for too long",
             CloseReason::HeadTimeout => "the head took too long",
             CloseReason::HandshakeFailed => "no TLS session",
+            CloseReason::ProtocolBroken => "the rules of HTTP/2 were broken",
+            CloseReason::Flooded => "too much of something on an HTTP/2 connection",
+            CloseReason::PingTimeout => "no sign of life",
             CloseReason::Hijacked => "taken over",
             CloseReason::Cut => "cut by the shutdown",
         })

@@ -4,24 +4,24 @@
 //! codec how that looks in bytes, and the wire when the bytes leave.
 
 mod async_write;
+mod head;
 mod mark;
 mod send_file;
 mod turn;
 
 use std::future::poll_fn;
 use std::panic::Location;
-use std::sync::Arc;
 
 use bytes::Bytes;
-use http::{StatusCode, Version};
+use http::StatusCode;
 use tokio::time::Instant;
 
-use super::answer::{Asked, HandlerFields, Omitted, length_of, sniffed};
+use super::answer::{Asked, HandlerFields, Omitted, length_of};
 use super::hijack::Hijacked;
-use super::line::Line;
 use super::outbox::LARGE;
+use super::outlet::Outlet;
 use crate::error::{Error, ErrorKind, Result};
-use crate::h1::{self, Outgoing, ResponseHead};
+use crate::h1::{self, Outgoing};
 use crate::message::Header;
 
 /// Writes the answer to one request (Go's `ResponseWriter`).
@@ -57,7 +57,7 @@ pub struct ResponseWriter {
     /// The first status that was set in vain, and where.
     ignored: Option<(StatusCode, &'static Location<'static>)>,
     asked: Asked,
-    line: Option<Arc<Line>>,
+    outlet: Option<Outlet>,
 }
 
 #[derive(Debug)]
@@ -121,7 +121,9 @@ impl ResponseWriter {
     /// place of the call.
     #[track_caller]
     pub fn write_header(&mut self, status: StatusCode) {
-        let informational = status.is_informational() && status != StatusCode::SWITCHING_PROTOCOLS;
+        // RFC 9113 §8.6: HTTP/2 has no 101.
+        let switches = status == StatusCode::SWITCHING_PROTOCOLS && self.owns_connection();
+        let informational = status.is_informational() && !switches;
         if self.status.is_none() && !informational && matches!(self.stage, Stage::Open) {
             self.status = Some(status);
         } else {
@@ -176,7 +178,7 @@ impl ResponseWriter {
     /// # Errors
     /// As [`write`](Self::write).
     pub async fn write_bytes(&mut self, content: Bytes) -> Result<()> {
-        self.write(&content).await
+        if self.accept(&content)? { Ok(()) } else { self.write_bytes_through(content).await }
     }
 
     /// Sends head and content written so far. The length is then no longer found by counting.
@@ -210,13 +212,17 @@ impl ResponseWriter {
         if self.asked.http10 {
             return Ok(());
         }
-        self.with_line(|line| {
-            let mut state = line.lock();
-            if status == StatusCode::CONTINUE {
-                state.forgo_continue();
+        match &self.outlet {
+            Some(Outlet::Line(line)) => {
+                let mut state = line.lock();
+                if status == StatusCode::CONTINUE {
+                    state.forgo_continue();
+                }
+                h1::encode_informational(state.outbox.bytes(), status, &self.header);
             }
-            h1::encode_informational(state.outbox.bytes(), status, &self.header);
-        });
+            Some(Outlet::Stream(stream)) => stream.send_informational(status, &self.header)?,
+            None => {}
+        }
         self.flush_line().await
     }
 
@@ -225,16 +231,20 @@ impl ResponseWriter {
     /// [`write_header`](Self::write_header) is sent first. Nothing more can be written here.
     ///
     /// # Errors
+    /// [`ErrorKind::Unsupported`] on HTTP/2, where a connection carries other requests too;
     /// [`ErrorKind::Hijacked`] the second time; what writing the head meets.
     pub async fn hijack(&mut self) -> Result<Hijacked> {
         if matches!(self.stage, Stage::Hijacked) {
             return Err(Error::new(ErrorKind::Hijacked, "the connection was taken over already"));
         }
+        if !self.owns_connection() {
+            return Err(Error::new(ErrorKind::Unsupported, "an HTTP/2 connection cannot be taken over by one request"));
+        }
         if self.status.is_some() {
             self.flush().await?;
         }
         self.flush_line().await?;
-        let Some(line) = &self.line else {
+        let Some(Outlet::Line(line)) = &self.outlet else {
             return Err(Error::new(ErrorKind::TurnOver, "the request is over"));
         };
         let hijacked = line.hijack()?;
@@ -246,8 +256,11 @@ impl ResponseWriter {
     /// (RFC 9110 §7.8). Set `Upgrade` to the protocol before; `Connection: Upgrade` is added.
     ///
     /// # Errors
-    /// [`ErrorKind::Invalid`] without an `Upgrade` field; else as [`hijack`](Self::hijack).
+    /// [`ErrorKind::Unsupported`] on HTTP/2; [`ErrorKind::Invalid`] without an `Upgrade` field; else as [`hijack`](Self::hijack).
     pub async fn upgrade(&mut self) -> Result<Hijacked> {
+        if !self.owns_connection() {
+            return Err(Error::new(ErrorKind::Unsupported, "HTTP/2 has no upgrades"));
+        }
         if !self.header.contains("Upgrade") || self.is_sent() {
             return Err(Error::new(ErrorKind::Invalid, "set `Upgrade`, and send nothing, before an upgrade"));
         }
@@ -258,27 +271,27 @@ impl ResponseWriter {
     /// Until when the request's content must be read; `None` takes the limit away. Once passed it
     /// stays passed: the read in question has failed, and with it the body.
     pub fn set_read_deadline(&mut self, at: Option<Instant>) {
-        self.with_line(|line| line.set_read_until(at));
+        self.with_outlet(|outlet| outlet.set_read_until(at));
     }
 
     /// Until when the answer must be written; `None` takes the limit away. Once a write has
     /// failed for it, later ones fail too.
     pub fn set_write_deadline(&mut self, at: Option<Instant>) {
-        self.with_line(|line| line.set_write_until(at));
+        self.with_outlet(|outlet| outlet.set_write_until(at));
     }
 }
 
 impl ResponseWriter {
-    fn with_line(&self, act: impl FnOnce(&Line)) {
-        if let Some(line) = &self.line {
-            act(line);
+    fn with_outlet(&self, act: impl FnOnce(&Outlet)) {
+        if let Some(outlet) = &self.outlet {
+            act(outlet);
         }
     }
 
     fn may_write(&self) -> Result<()> {
         match self.stage {
             Stage::Open | Stage::Sent { .. } => Ok(()),
-            Stage::Failed => self.line.as_ref().map_or(Ok(()), |line| line.lock().outbox.check()),
+            Stage::Failed => self.outlet.as_ref().map_or(Ok(()), Outlet::check),
             Stage::Over => Err(Error::new(ErrorKind::TurnOver, "the answer of this request is over")),
             Stage::Hijacked => Err(Error::new(ErrorKind::Hijacked, "the connection was taken over")),
         }
@@ -321,19 +334,46 @@ impl ResponseWriter {
         self.send_pending(content).await
     }
 
+    async fn write_bytes_through(&mut self, content: Bytes) -> Result<()> {
+        self.written += content.len() as u64;
+        self.commit(Extent::Start(&content));
+        if self.waits_for_more(&content) {
+            return self.send_pending(&content).await;
+        }
+        let Some(large) = self.begin_large() else { return Ok(()) };
+        let sent = large.outlet.send_large_bytes(large.outgoing, &large.pending, content).await;
+        self.end_large(large, sent)
+    }
+
     /// Sends what waits and this content behind it: at once when it is large, else when enough
     /// has been collected.
     async fn send_pending(&mut self, content: &[u8]) -> Result<()> {
-        let Stage::Sent { outgoing, declared } = self.stage else { return Ok(()) };
-        if self.pending.len() + content.len() < LARGE || !self.asked.has_content(outgoing) {
+        if self.waits_for_more(content) {
             self.collect(content);
             return poll_fn(|cx| self.poll_make_room(cx)).await;
         }
-        let Some(line) = &self.line else { return Ok(()) };
-        // Until it is done. When this future is dropped, that is what it stays.
+        let Some(large) = self.begin_large() else { return Ok(()) };
+        let sent = large.outlet.send_large(large.outgoing, &large.pending, content).await;
+        self.end_large(large, sent)
+    }
+
+    /// Whether what waits and this content are to be collected rather than sent.
+    fn waits_for_more(&self, content: &[u8]) -> bool {
+        let Stage::Sent { outgoing, .. } = self.stage else { return false };
+        self.pending.len() + content.len() < LARGE || !self.asked.has_content(outgoing)
+    }
+
+    /// A large write begins: until it has [ended](Self::end_large), the answer counts as failed,
+    /// and when the write is dropped, that is what it stays.
+    fn begin_large(&mut self) -> Option<Large> {
+        let Stage::Sent { outgoing, declared } = self.stage else { return None };
+        let outlet = self.outlet.clone()?;
         self.stage = Stage::Failed;
-        let pending = std::mem::take(&mut self.pending);
-        let sent = line.send_large(outgoing, &pending, content).await;
+        Some(Large { outlet, outgoing, declared, pending: std::mem::take(&mut self.pending) })
+    }
+
+    fn end_large(&mut self, large: Large, sent: Result<()>) -> Result<()> {
+        let Large { outgoing, declared, pending, .. } = large;
         self.pending = pending;
         self.pending.clear();
         self.stage = Stage::Sent { outgoing, declared };
@@ -341,8 +381,8 @@ impl ResponseWriter {
     }
 
     async fn flush_line(&mut self) -> Result<()> {
-        let Some(line) = &self.line else { return Ok(()) };
-        let flushed = line.flush().await;
+        let Some(outlet) = &self.outlet else { return Ok(()) };
+        let flushed = poll_fn(|cx| outlet.poll_flush(cx)).await;
         self.noticed(flushed)
     }
 
@@ -350,7 +390,7 @@ impl ResponseWriter {
     fn noticed(&mut self, result: Result<()>) -> Result<()> {
         if result.is_err() {
             self.stage = Stage::Failed;
-            self.with_line(|line| line.cancel(self.asked.turn));
+            self.with_outlet(|outlet| outlet.cancel(self.asked.turn));
         }
         result
     }
@@ -361,9 +401,9 @@ impl ResponseWriter {
         if !matches!(self.stage, Stage::Open) {
             return false;
         }
-        let (next, whole) = match content {
-            Extent::Start(next) => (next, None),
-            Extent::Whole(content) => (content, Some(content.len() as u64)),
+        let whole = match content {
+            Extent::Start(_) => None,
+            Extent::Whole(content) => Some(content.len() as u64),
         };
         let status = *self.status.get_or_insert(StatusCode::OK);
         while let Some(HeadHook(hook)) = self.hooks.pop() {
@@ -378,30 +418,25 @@ impl ResponseWriter {
             let names: Vec<&str> = self.trailer.iter().map(|(name, _)| name).collect();
             self.header.set("Trailer", names.join(", "));
         }
-        let Some(line) = &self.line else { return false };
-        let mut state = line.lock();
-        let unread = state.final_status();
-        let close = self.asked.close.or_else(|| line.server.closes_all());
-        self.asked.close = close.or_else(|| self.asked.close_behind(status, &fields, outgoing, &unread));
-        let silent = self.omitted.content_type || fields.content_type || fields.coded || !h1::allows_content(status);
-        let head = ResponseHead {
-            version: if self.asked.http10 { Version::HTTP_10 } else { Version::HTTP_11 },
-            status,
-            header: &self.header,
-            outgoing,
-            connection: self.asked.connection_field(status),
-            content_type: if silent { None } else { sniffed(&self.pending, next) },
-            date: !self.omitted.date,
+        let declared = fields.length;
+        let outlet = self.outlet.take();
+        let (outgoing, at_once) = match &outlet {
+            Some(Outlet::Line(line)) => (outgoing, self.encode_head(line, status, outgoing, &fields, content)),
+            Some(Outlet::Stream(stream)) => self.send_head(stream, status, outgoing, &fields, content),
+            None => return false,
         };
-        let out = state.outbox.bytes();
-        h1::encode_response_head(out, &head);
-        let at_once = whole.is_some() && outgoing != Outgoing::Chunked;
-        if at_once && self.asked.has_content(outgoing) {
-            out.extend_from_slice(next);
-        }
-        self.stage = Stage::Sent { outgoing, declared: fields.length };
+        self.outlet = outlet;
+        self.stage = Stage::Sent { outgoing, declared };
         at_once
     }
+}
+
+/// A large write that is under way.
+struct Large {
+    outlet: Outlet,
+    outgoing: Outgoing,
+    declared: Option<u64>,
+    pending: Vec<u8>,
 }
 
 /// What is known of the content when the head is decided, beside what waits.

@@ -37,12 +37,12 @@ impl Authority {
 
     /// A server's certificate for these names and addresses.
     pub(crate) fn issue(&self, names: &[&str]) -> Issued {
-        self.sign(server(names), &KeyPair::generate().unwrap())
+        self.sign(&server(names), &KeyPair::generate().unwrap())
     }
 
     /// The same with a key of this kind.
     pub(crate) fn issue_with(&self, names: &[&str], algorithm: &'static SignatureAlgorithm) -> Issued {
-        self.sign(server(names), &KeyPair::generate_for(algorithm).unwrap())
+        self.sign(&server(names), &KeyPair::generate_for(algorithm).unwrap())
     }
 
     /// A server's certificate that was valid in the year 2001.
@@ -50,7 +50,7 @@ impl Authority {
         let mut params = server(names);
         params.not_before = date_time_ymd(2001, 1, 1);
         params.not_after = date_time_ymd(2002, 1, 1);
-        self.sign(params, &KeyPair::generate().unwrap())
+        self.sign(&params, &KeyPair::generate().unwrap())
     }
 
     /// A certificate for a client of this name.
@@ -58,10 +58,10 @@ impl Authority {
         let mut params = CertificateParams::new([name.to_owned()]).unwrap();
         params.distinguished_name.push(DnType::CommonName, name);
         params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ClientAuth];
-        self.sign(params, &KeyPair::generate().unwrap())
+        self.sign(&params, &KeyPair::generate().unwrap())
     }
 
-    fn sign(&self, params: CertificateParams, key: &KeyPair) -> Issued {
+    fn sign(&self, params: &CertificateParams, key: &KeyPair) -> Issued {
         let certificate = params.signed_by(key, &self.0).unwrap();
         Issued { certificate: certificate.pem(), key: key.serialize_pem(), der: certificate.der().to_vec() }
     }

@@ -20,6 +20,9 @@ func main() {
 		w.Write(content)
 	})
 	mux.HandleFunc("POST /echo", echo)
+	if files := os.Getenv("FILES"); files != "" {
+		mux.Handle("GET /files/", http.StripPrefix("/files", http.FileServer(http.Dir(files))))
+	}
 	log.Fatal(http.ListenAndServe("127.0.0.1:"+os.Getenv("PORT"), mux))
 }
 

@@ -50,22 +50,9 @@ pub(super) fn attach(mut exchange: Exchange, head: &ReceivedHead, mut response: 
 }
 
 fn facts_of(exchange: &mut Exchange) -> Facts {
-    let mut timings = exchange.asked.clock.timings;
+    let timings = exchange.asked.clock.timings;
     let http1 = exchange.http1();
-    let made = &http1.made;
-    let reused = http1.served > 1;
-    if !reused {
-        timings.resolved = made.resolved;
-        timings.connected = made.connected;
-        timings.secured = made.secured;
-    }
-    Facts {
-        local_addr: Some(made.local_addr.clone()),
-        remote_addr: Some(made.remote_addr.clone()),
-        reused,
-        timings,
-        ..Facts::default()
-    }
+    http1.made.facts(timings, http1.served > 1)
 }
 
 /// 101, and 2xx to CONNECT: the bytes are no longer HTTP. They are read as the body, or taken

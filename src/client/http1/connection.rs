@@ -7,7 +7,7 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 use crate::h1::ResponseParser;
-use crate::message::{Addr, TlsInfo};
+use crate::message::{Addr, Facts, Timings, TlsInfo};
 use crate::net::Io;
 
 /// The connection as the exchanges use it.
@@ -32,6 +32,20 @@ pub(crate) struct Made {
     pub(crate) resolved: Option<Duration>,
     pub(crate) connected: Option<Duration>,
     pub(crate) secured: Option<Duration>,
+}
+
+impl Made {
+    /// What a response tells of its connection. What was done to make it took no time of an
+    /// exchange that found it made.
+    pub(crate) fn facts(&self, mut timings: Timings, reused: bool) -> Facts {
+        if !reused {
+            timings.resolved = self.resolved;
+            timings.connected = self.connected;
+            timings.secured = self.secured;
+        }
+        let (local_addr, remote_addr) = (Some(self.local_addr.clone()), Some(self.remote_addr.clone()));
+        Facts { local_addr, remote_addr, reused, timings, ..Facts::default() }
+    }
 }
 
 impl Http1 {

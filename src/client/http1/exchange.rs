@@ -39,11 +39,22 @@ pub(crate) struct Asked {
 pub(crate) struct Failed {
     pub(crate) error: Error,
     pub(crate) sent: Sent,
-    /// Not one byte of a response came, on a connection that had served before: it was dead, most
-    /// likely, before the request reached it.
-    pub(crate) stale: bool,
+    pub(crate) remedy: Remedy,
     /// The body, where nothing of it was asked for.
     pub(crate) unread: Option<Body>,
+}
+
+/// What may help, where the request can be sent again at all.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Remedy {
+    None,
+    /// Not one byte of a response came, on a connection that had served before: it was dead, most
+    /// likely, before the request reached it.
+    NewConnection,
+    /// The server says that it did not look at the request.
+    Again,
+    /// The server answers it over HTTP/1.1 alone.
+    Http1,
 }
 
 pub(crate) struct Exchange {
@@ -103,7 +114,8 @@ impl Exchange {
                 let silent = self.interim_bytes == 0 && !self.http1_has_input();
                 let own = matches!(self.sending, Sending::Abandoned);
                 let stale = !first && silent && !own && !error.is_timeout();
-                Err(Failed { sent: self.upload.sent(), stale, unread: self.upload.take_unread(), error })
+                let remedy = if stale { Remedy::NewConnection } else { Remedy::None };
+                Err(Failed { sent: self.upload.sent(), remedy, unread: self.upload.take_unread(), error })
             }
         }
     }

@@ -13,4 +13,4 @@ mod upload;
 pub use upgraded::Upgraded;
 
 pub(crate) use connection::{Http1, Made};
-pub(crate) use exchange::{Asked, Exchange, Failed};
+pub(crate) use exchange::{Asked, Exchange, Failed, Remedy};

@@ -193,6 +193,15 @@ impl<K: PoolKey, C: Pooled> Book<K, C> {
         self.at(key, |shelf, _| shelf.retire(id));
     }
 
+    /// The shared connections of a key are not as they were.
+    pub(super) fn look(&mut self, key: &K, now: Moment, after: &mut After<C>) {
+        self.at(key, |shelf, house| shelf.look(now, house, after));
+    }
+
+    pub(super) fn capacity(&self, key: &K) -> Option<usize> {
+        self.shelves.get(key).and_then(Shelf::capacity)
+    }
+
     pub(super) fn is_wanted(&self, key: &K) -> bool {
         self.shelves.get(key).is_some_and(Shelf::is_wanted)
     }

@@ -2,13 +2,13 @@
 
 use std::ops::{Deref, DerefMut};
 use std::pin::pin;
-use std::sync::Arc;
+use std::sync::{Arc, Weak};
 
 use crate::error::{Error, ErrorKind, Phase};
 
 use super::rest::{Home, Moment};
 use super::shelf::{Checkout, Origin};
-use super::{Pool, PoolKey, Pooled};
+use super::{Inner, Pool, PoolKey, Pooled};
 
 /// The right to make one connection of the key, which counts against `max_per_key` from here on.
 /// Dropped without an outcome it is a dial that failed.
@@ -35,6 +35,28 @@ pub(crate) struct Place<K: PoolKey, C: Pooled> {
     origin: Option<Origin>,
 }
 
+/// Has the pool look again at the shared connections of a key: one of them takes more exchanges than
+/// it did, or none any more. It keeps neither the pool nor a connection.
+pub(crate) struct Bell<K: PoolKey, C: Pooled> {
+    pool: Weak<Inner<K, C>>,
+    key: Arc<K>,
+}
+
+impl<K: PoolKey, C: Pooled> Bell<K, C> {
+    pub(crate) fn ring(&self) {
+        if let Some(pool) = self.pool.upgrade().map(Pool) {
+            pool.decide(|book, after| book.look(&self.key, Moment::now(), after));
+        }
+    }
+
+    /// How many exchanges the latest shared connection of the key takes, if there is one: its server
+    /// has not said so on a new one.
+    pub(crate) fn capacity(&self) -> Option<usize> {
+        let pool = self.pool.upgrade().map(Pool)?;
+        pool.decide(|book, _| book.capacity(&self.key))
+    }
+}
+
 impl<K: PoolKey, C: Pooled> Slot<K, C> {
     pub(super) fn new(pool: Pool<K, C>, key: Arc<K>, ticket: u64) -> Slot<K, C> {
         Slot { pool, key, ticket: Some(ticket) }
@@ -55,6 +77,11 @@ impl<K: PoolKey, C: Pooled> Slot<K, C> {
     /// The dial failed. Its own want is told, if it still waits, and nobody else.
     pub(crate) fn failed(mut self, error: Error) {
         self.fail(error);
+    }
+
+    /// For the connection that is being made, if it turns out to be shared.
+    pub(crate) fn bell(&self) -> Bell<K, C> {
+        Bell { pool: Arc::downgrade(&self.pool.0), key: self.key.clone() }
     }
 
     /// Whether anybody waits for a connection of this key.

@@ -12,11 +12,11 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-use crate::error::Error;
+use crate::error::{Error, ErrorKind, Phase};
 
 use super::book::{After, House, Returning, Step};
 use super::rest::{Home, Moment, Rest};
-use super::{PoolKey, PoolStats, Pooled};
+use super::{Health, PoolKey, PoolStats, Pooled, WhenFull};
 use shared::Shared;
 
 /// A place in line: the lower, the sooner served.
@@ -185,6 +185,14 @@ impl<K: PoolKey, C: Pooled> Shelf<K, C> {
     ) -> Option<Checkout<C>> {
         self.dialing -= 1;
         let Some(share) = connection.share() else {
+            if connection.health() == Health::Spent {
+                after.closing.push(connection);
+                let error =
+                    Error::new(ErrorKind::CutOff, "the server ended the connection at once").during(Phase::Connect);
+                // Nobody's error is nobody's.
+                let _untold = self.fail(ticket, error, now, house, after);
+                return None;
+            }
             self.nature = Nature::Exclusive;
             self.put(connection, home, Some(ticket), now, house, after);
             return None;
@@ -210,6 +218,17 @@ impl<K: PoolKey, C: Pooled> Shelf<K, C> {
         after: &mut After<C>,
     ) -> Option<Error> {
         self.dialing -= 1;
+        self.fail(ticket, error, now, house, after)
+    }
+
+    fn fail(
+        &mut self,
+        ticket: Ticket,
+        error: Error,
+        now: Moment,
+        house: &mut House,
+        after: &mut After<C>,
+    ) -> Option<Error> {
         self.places -= 1;
         let mut untold = Some(error);
         if self.waiting.contains_key(&ticket) {
@@ -314,7 +333,7 @@ impl<K: PoolKey, C: Pooled> Shelf<K, C> {
     }
 
     /// Serves who can be served, and lets dial who may.
-    fn settle(&mut self, now: Moment, house: &mut House, after: &mut After<C>) {
+    pub(super) fn settle(&mut self, now: Moment, house: &mut House, after: &mut After<C>) {
         if self.waiting.is_empty() {
             return;
         }
@@ -322,7 +341,7 @@ impl<K: PoolKey, C: Pooled> Shelf<K, C> {
         while let Some(&ticket) = self.without_dial.first() {
             // What a connection will be like is found out by one dial, not by many.
             let finds_out = self.nature != Nature::Exclusive;
-            if (finds_out && self.dialing > 0) || !self.has_room(house, after) {
+            if (finds_out && self.dialing > 0) || self.waits_for_share(ticket, house) || !self.has_room(house, after) {
                 return;
             }
             self.without_dial.remove(&ticket);
@@ -333,6 +352,13 @@ impl<K: PoolKey, C: Pooled> Shelf<K, C> {
                 after.waking.extend(waiter.waker.take());
             }
         }
+    }
+
+    /// Whether a want is to wait for a share of what is there already.
+    fn waits_for_share(&self, ticket: Ticket, house: &House) -> bool {
+        let home = self.waiting.get(&ticket).map(|waiter| waiter.home);
+        house.limits.when_full == WhenFull::Waits
+            && self.shared.iter().any(|shared| Some(shared.rest.home) == home && shared.takes_more())
     }
 
     /// Whether there is room for one more. An idle connection that is there while somebody waits is

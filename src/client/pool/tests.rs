@@ -39,6 +39,8 @@ struct Facts {
     capacity: usize,
     exchanges: usize,
     expires: Option<Instant>,
+    /// Whether it takes no more exchanges, ever.
+    is_spent: bool,
 }
 
 /// A connection, or one exchange on a shared one.
@@ -86,11 +88,15 @@ impl Pooled for Conn {
 
     fn share(&self) -> Option<Conn> {
         let is_open = self.ledger.change(self.id, |facts| {
-            let is_open = facts.exchanges < facts.capacity;
+            let is_open = facts.exchanges < facts.capacity && !facts.is_spent;
             facts.exchanges += usize::from(is_open);
             is_open
         });
         is_open.then(|| Conn { id: self.id, is_exchange: true, ledger: self.ledger.clone() })
+    }
+
+    fn health(&self) -> Health {
+        if self.ledger.change(self.id, |facts| facts.is_spent) { Health::Spent } else { Health::Good }
     }
 
     fn expires(&self) -> Option<Instant> {
@@ -110,7 +116,8 @@ impl Drop for Conn {
     }
 }
 
-const NO_LIMITS: Limits = Limits { max_idle: 0, max_idle_per_key: 100, max_per_key: 0, idle_timeout: None };
+const NO_LIMITS: Limits =
+    Limits { max_idle: 0, max_idle_per_key: 100, max_per_key: 0, when_full: WhenFull::Dials, idle_timeout: None };
 
 fn pool(limits: Limits) -> (Pool<Key, Conn>, Ledger) {
     (Pool::new(limits), Ledger::default())
@@ -640,6 +647,76 @@ fn a_shared_connection_serves_all_who_wait_and_all_who_come_as_long_as_it_takes_
     drop(leases);
     assert_eq!(lease(&mut more[2]).id, 1);
     assert_eq!(ledger.open(), [1, 2]);
+}
+
+#[test]
+fn who_waits_learns_of_a_shared_connection_that_takes_more() {
+    let (pool, ledger) = pool(Limits { max_per_key: 1, ..NO_LIMITS });
+    let mut first = pool.want("https://a");
+    let dial = slot(&mut first);
+    let bell = dial.bell();
+    dial.established(ledger.connect_shared(1, 1));
+    let _first = lease(&mut first);
+    let mut second = pool.want("https://a");
+    assert_waits(&mut second);
+    ledger.change(1, |facts| facts.capacity = 2);
+    assert_waits(&mut second);
+    bell.ring();
+    assert_eq!(lease(&mut second).id, 1);
+}
+
+#[test]
+fn a_shared_connection_that_is_spent_goes_at_once_or_with_its_last_exchange() {
+    for is_idle in [true, false] {
+        let (pool, ledger) = pool(Limits { when_full: WhenFull::Waits, ..NO_LIMITS });
+        let mut want = pool.want("https://a");
+        let dial = slot(&mut want);
+        let bell = dial.bell();
+        dial.established(ledger.connect_shared(1, 1));
+        let exchange = lease(&mut want);
+        let mut next = pool.want("https://a");
+        if is_idle {
+            drop(exchange);
+            ledger.change(1, |facts| facts.is_spent = true);
+            bell.ring();
+            assert_eq!(stats(&pool, "https://a"), counts(0, 0, 0, 0));
+        } else {
+            assert_waits(&mut next);
+            ledger.change(1, |facts| facts.is_spent = true);
+            bell.ring();
+            assert!(ledger.is_open(1), "it has an exchange");
+            // It is not waited for.
+            slot(&mut next).established(ledger.connect_shared(2, 1));
+            drop((exchange, lease(&mut next)));
+        }
+        assert!(!ledger.is_open(1));
+    }
+}
+
+#[test]
+fn a_full_shared_connection_is_waited_for_where_that_is_wanted() {
+    let (pool, ledger) = pool(Limits { when_full: WhenFull::Waits, ..NO_LIMITS });
+    let first = connected(&pool, "https://a", ledger.connect_shared(1, 1));
+    let mut second = pool.want("https://a");
+    assert_waits(&mut second);
+    assert_eq!(stats(&pool, "https://a"), counts(0, 1, 0, 1));
+    drop(first);
+    assert_eq!(lease(&mut second).id, 1);
+}
+
+#[test]
+fn a_connection_that_is_spent_when_it_is_made_is_a_dial_that_failed() {
+    let (pool, ledger) = pool(NO_LIMITS);
+    let mut want = pool.want("https://a");
+    let connection = ledger.connect_shared(1, 4);
+    ledger.change(1, |facts| facts.is_spent = true);
+    slot(&mut want).established(connection);
+    assert_eq!(error(&mut want).kind(), ErrorKind::CutOff);
+    assert_eq!((ledger.open(), stats(&pool, "https://a")), (vec![], counts(0, 0, 0, 0)));
+    // What the key's connections are like is as unknown as before.
+    let mut wants = [1, 2].map(|_| pool.want("https://a"));
+    let _dial = slot(&mut wants[0]);
+    assert_waits(&mut wants[1]);
 }
 
 #[test]

@@ -56,7 +56,10 @@ impl<K: PoolKey, C: Pooled> Want<K, C> {
             };
             let idle_for = checkout.idle_for;
             let mut lease = Lease::new(self.pool.clone(), self.key.clone(), checkout);
-            if is_known_to_live || lease.probe() {
+            // What a dial made for this want is its result, whatever has become of it since: a server
+            // that ends every connection at once must not be dialed without end.
+            let is_result = idle_for.is_none();
+            if is_known_to_live || is_result || lease.probe() {
                 self.standing = Standing::Outside;
                 return Granted::Connection { lease, idle_for };
             }

@@ -1,4 +1,4 @@
-//! Content codings (RFC 9110 §8.4.1): gzip and deflate, and by feature Brotli and Zstandard.
+//! Content codings (RFC 9110 §8.4.1), taken off content: gzip and deflate, and by feature Brotli and Zstandard.
 //!
 //! ```text
 //! Body ──chunks──► Decoded ──input──► Decode (one of gzip, deflate, br, zstd)
@@ -11,25 +11,23 @@
 
 use std::sync::LazyLock;
 
+mod body;
 #[cfg(feature = "brotli")]
 mod br;
-mod decoded;
 #[cfg(feature = "gzip")]
 mod deflate;
 #[cfg(feature = "gzip")]
-mod encode;
-#[cfg(feature = "gzip")]
 mod gzip;
-#[cfg(all(test, feature = "gzip"))]
+// Two lines, so that clippy knows it for tests.
+#[cfg(test)]
+#[cfg(feature = "gzip")]
 mod tests;
 #[cfg(feature = "zstd")]
 mod zstandard;
 
-pub(crate) use decoded::decoded;
-#[cfg(feature = "gzip")]
-pub(crate) use encode::{gzip_encoded, gzip_encoded_bytes};
+pub(crate) use body::decoded;
 
-use super::header::list_has;
+use crate::message::header::list_has;
 
 /// A coding that this build decodes.
 #[derive(Clone, Copy, Debug)]

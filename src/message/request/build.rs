@@ -3,7 +3,9 @@
 //! Each `set_…` changes a request, each `with_…` is the same in a chain.
 
 use super::Request;
-use crate::error::{Error, ErrorKind, Result};
+use crate::error::Result;
+#[cfg(feature = "json")]
+use crate::error::{Error, ErrorKind};
 use crate::message::body::Body;
 use crate::message::form::ReadAs;
 use crate::message::timeouts::Timeouts;
@@ -35,7 +37,7 @@ impl Request {
     /// ```
     ///
     /// # Errors
-    /// [`ErrorKind::Invalid`] when the URL gets longer than 65,534 bytes; it is as before then.
+    /// [`ErrorKind::Invalid`](crate::ErrorKind::Invalid) when the URL gets longer than 65,534 bytes; it is as before then.
     pub fn set_query<Name, Value>(&mut self, pairs: impl IntoIterator<Item = (Name, Value)>) -> Result<()>
     where
         Name: AsRef<str>,
@@ -188,6 +190,7 @@ mod tests {
     use http::{Method, Uri};
 
     use super::*;
+    use crate::error::ErrorKind;
 
     fn post() -> Request {
         Request::new(Method::POST, Uri::from_static("http://a.test/x?a=1"), "old")

@@ -8,5 +8,6 @@ pub use config::{TlsConfig, TlsRoots};
 
 pub(crate) use connector::{AlpnOffer, TlsConnector};
 
-#[cfg(all(test, feature = "server", feature = "tls-aws-lc"))]
+#[cfg(test)]
+#[cfg(all(feature = "server", feature = "tls-aws-lc"))]
 mod tests;

@@ -16,21 +16,23 @@ pub(super) struct Guarded {
     stream: Box<dyn Stream>,
     /// What came first, as long as a record's head (RFC 8446 §5.1).
     first: [u8; 5],
+    /// How many of them were read, and how many of those were passed on.
     seen: u8,
+    passed: u8,
     stage: Stage,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Stage {
-    /// Nothing was passed on yet.
+    /// Not all of the first bytes were passed on yet.
     Looking,
-    /// The first bytes were a record's; all that follows passes by.
+    /// They were a record's; all that follows passes by.
     Passing,
 }
 
 impl Guarded {
     pub(super) fn new(stream: Box<dyn Stream>) -> Guarded {
-        Guarded { stream, first: [0; 5], seen: 0, stage: Stage::Looking }
+        Guarded { stream, first: [0; 5], seen: 0, passed: 0, stage: Stage::Looking }
     }
 
     /// What was read of the first five bytes.
@@ -86,13 +88,15 @@ impl AsyncRead for Guarded {
         if self.stage == Stage::Passing {
             return Pin::new(&mut self.stream).poll_read(cx, buf);
         }
-        // What does not fit would be lost; rustls reads into kilobytes.
-        if buf.remaining() < self.first.len() {
-            return Poll::Ready(Err(io::ErrorKind::OutOfMemory.into()));
-        }
         ready!(self.poll_look(cx))?;
-        self.stage = Stage::Passing;
-        buf.put_slice(self.first());
+        let left = self.first().get(usize::from(self.passed)..).unwrap_or_default();
+        let taken = left.len().min(buf.remaining());
+        buf.put_slice(left.get(..taken).unwrap_or_default());
+        // Five bytes at most.
+        self.passed += u8::try_from(taken).unwrap_or_default();
+        if self.passed == self.seen {
+            self.stage = Stage::Passing;
+        }
         Poll::Ready(Ok(()))
     }
 }
@@ -120,5 +124,38 @@ impl AsyncWrite for Guarded {
 
     fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         Pin::new(&mut self.stream).poll_shutdown(cx)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use tokio::io::{AsyncReadExt, AsyncWriteExt, duplex};
+
+    use super::*;
+
+    #[tokio::test]
+    async fn what_is_tls_passes_whole_at_every_cut_and_into_any_room() {
+        let sent = *b"\x16\x03\x01 and all that follows";
+        for cut in 0..sent.len() {
+            for room in [1, 2, 5, 100] {
+                let (mut peer, stream) = duplex(64);
+                let mut guarded = Guarded::new(Box::new(stream));
+                let sending = tokio::spawn(async move {
+                    peer.write_all(&sent[..cut]).await.unwrap();
+                    tokio::task::yield_now().await;
+                    peer.write_all(&sent[cut..]).await.unwrap();
+                });
+                let mut heard = Vec::new();
+                let mut buffer = vec![0; room];
+                loop {
+                    match guarded.read(&mut buffer).await.unwrap() {
+                        0 => break,
+                        read => heard.extend_from_slice(&buffer[..read]),
+                    }
+                }
+                assert_eq!(heard, sent, "cut at {cut}, room for {room}");
+                sending.await.unwrap();
+            }
+        }
     }
 }

@@ -29,7 +29,7 @@ impl Peer {
 /// The error of a handshake that failed.
 pub(super) fn handshake_failed(peer: Peer, error: io::Error) -> Error {
     let error = match error.get_ref().and_then(|inner| inner.downcast_ref::<rustls::Error>()) {
-        Some(reason) => described(peer, reason),
+        Some(reason) => described(peer, reason, "the handshake failed"),
         None if error.kind() == io::ErrorKind::UnexpectedEof => {
             trouble(format!("the {} closed the connection during the handshake", peer.name()))
         }
@@ -38,12 +38,27 @@ pub(super) fn handshake_failed(peer: Peer, error: io::Error) -> Error {
     error.during(Phase::Tls)
 }
 
+/// The error of a session that was under way. What the network says stays as it is.
+pub(super) fn session_failed(peer: Peer, error: io::Error) -> io::Error {
+    match error.get_ref().and_then(|inner| inner.downcast_ref::<rustls::Error>()) {
+        // In TLS 1.3 this is also how a client hears that its certificate will not do: its own half
+        // of the handshake was done before.
+        Some(reason) => described(peer, reason, "the session failed").into(),
+        // RFC 8446 §6.1: without close_notify nobody knows whether that was all.
+        None if error.kind() == io::ErrorKind::UnexpectedEof => {
+            let message = format!("the {} closed the connection without ending the TLS session", peer.name());
+            Error::new(ErrorKind::CutOff, message).into()
+        }
+        None => error,
+    }
+}
+
 pub(super) fn trouble(message: impl Into<Cow<'static, str>>) -> Error {
     Error::new(ErrorKind::Tls, message)
 }
 
 /// What is said in full here needs no source; for all else rustls' own words follow.
-fn described(peer: Peer, error: &rustls::Error) -> Error {
+fn described(peer: Peer, error: &rustls::Error, otherwise: &'static str) -> Error {
     let name = peer.name();
     match error {
         rustls::Error::InvalidCertificate(reason) => match certificate_reason(reason) {
@@ -66,7 +81,7 @@ fn described(peer: Peer, error: &rustls::Error) -> Error {
             | PeerIncompatible::NoKxGroupsInCommon
             | PeerIncompatible::NoSignatureSchemesInCommon,
         ) => trouble(format!("no cryptography in common with the {name}")).with_source(error.clone()),
-        error => trouble("the handshake failed").with_source(error.clone()),
+        error => trouble(otherwise).with_source(error.clone()),
     }
 }
 
@@ -114,7 +129,7 @@ fn alert_reason(alert: AlertDescription) -> Cow<'static, str> {
         AlertDescription::ProtocolVersion => "has no version of TLS in common with us".into(),
         AlertDescription::NoApplicationProtocol => "has no protocol in common with us (ALPN)".into(),
         AlertDescription::UnrecognisedName => "does not know the name that it was asked for".into(),
-        alert => format!("refused the handshake ({alert:?})").into(),
+        alert => format!("ended the session ({alert:?})").into(),
     }
 }
 

@@ -125,10 +125,12 @@ impl LineState {
     /// Sends some of a file, under the same limits.
     fn poll_send_file(&mut self, cx: &mut Context<'_>, file: &File, at: u64, most: u64) -> Poll<Result<u64>> {
         let sent = match self.write_in_time().and_then(|()| Ok(self.io()?.poll_send_file(cx, file, at, most))) {
-            Ok(sent) => ready!(self.under_write_deadline(cx, sent)),
-            Err(error) => Err(error),
+            // The peer has no part in a file that ended before its time.
+            Ok(Poll::Ready(Err(error))) if error.kind() == io::ErrorKind::UnexpectedEof => Err(error.into()),
+            Ok(sent) => ready!(self.under_write_deadline(cx, sent)).map_err(|error| error.during(Phase::Write)),
+            Err(error) => Err(error.during(Phase::Write)),
         };
-        Poll::Ready(sent.map_err(|error| self.outbox.fail(error.during(Phase::Write))))
+        Poll::Ready(sent.map_err(|error| self.outbox.fail(error)))
     }
 
     fn write_in_time(&self) -> Result<()> {

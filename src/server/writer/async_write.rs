@@ -9,6 +9,7 @@ use tokio::io::AsyncWrite;
 use super::{Extent, ResponseWriter, Stage};
 use crate::error::Result;
 use crate::h1::{self, Outgoing};
+use crate::server::outlet::Outlet;
 
 impl AsyncWrite for ResponseWriter {
     fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, content: &[u8]) -> Poll<io::Result<usize>> {
@@ -28,8 +29,8 @@ impl AsyncWrite for ResponseWriter {
         writer.may_write()?;
         writer.commit(Extent::Start(&[]));
         writer.collect(&[]);
-        let Some(line) = &writer.line else { return Poll::Ready(Ok(())) };
-        let flushed = ready!(line.lock().poll_flush(cx));
+        let Some(outlet) = &writer.outlet else { return Poll::Ready(Ok(())) };
+        let flushed = ready!(outlet.poll_flush(cx));
         writer.noticed(flushed)?;
         Poll::Ready(Ok(()))
     }
@@ -46,14 +47,8 @@ const AT_ONCE: usize = 64 * 1024;
 impl ResponseWriter {
     /// Sends what was collected, if that is much.
     pub(super) fn poll_make_room(&mut self, cx: &mut Context<'_>) -> Poll<Result<()>> {
-        let Some(line) = &self.line else { return Poll::Ready(Ok(())) };
-        let sent = {
-            let mut state = line.lock();
-            if !state.outbox.is_full() {
-                return Poll::Ready(Ok(()));
-            }
-            ready!(state.poll_flush(cx))
-        };
+        let Some(outlet) = self.outlet.as_ref().filter(|outlet| outlet.is_full()) else { return Poll::Ready(Ok(())) };
+        let sent = ready!(outlet.poll_flush(cx));
         Poll::Ready(self.noticed(sent))
     }
 
@@ -61,17 +56,19 @@ impl ResponseWriter {
     pub(super) fn collect(&mut self, content: &[u8]) {
         let Stage::Sent { outgoing, .. } = self.stage else { return };
         let len = self.pending.len() + content.len();
-        if let Some(line) = self.line.as_ref().filter(|_| len > 0 && self.asked.has_content(outgoing)) {
-            let mut state = line.lock();
-            let out = state.outbox.bytes();
-            if outgoing == Outgoing::Chunked {
-                h1::encode_chunk_head(out, len);
-            }
-            out.extend_from_slice(&self.pending);
-            out.extend_from_slice(content);
-            if outgoing == Outgoing::Chunked {
-                h1::encode_chunk_end(out);
-            }
+        if let Some(outlet) = self.outlet.as_ref().filter(|_| len > 0 && self.asked.has_content(outgoing)) {
+            let in_chunks = outgoing == Outgoing::Chunked && matches!(outlet, Outlet::Line(_));
+            outlet.with_outbox(|outbox| {
+                let out = outbox.bytes();
+                if in_chunks {
+                    h1::encode_chunk_head(out, len);
+                }
+                out.extend_from_slice(&self.pending);
+                out.extend_from_slice(content);
+                if in_chunks {
+                    h1::encode_chunk_end(out);
+                }
+            });
         }
         self.pending.clear();
     }

@@ -6,6 +6,7 @@ use tokio::time::Instant;
 use super::ResponseWriter;
 use crate::message::Header;
 use crate::server::answer::Omitted;
+use crate::server::outlet::Outlet;
 
 /// What an answer was at some time.
 pub(crate) struct Mark {
@@ -23,12 +24,7 @@ pub(crate) struct Mark {
 impl ResponseWriter {
     /// The answer as it is now, to be gone back to. Costs no allocation while no field is set.
     pub(crate) fn mark(&self) -> Mark {
-        let mut deadlines = (None, None);
-        self.with_line(|line| {
-            let state = line.lock();
-            deadlines = (state.read_until, state.write_until);
-        });
-        let (read_until, write_until) = deadlines;
+        let (read_until, write_until) = self.outlet.as_ref().map(Outlet::deadlines).unwrap_or_default();
         Mark {
             header: self.header.clone(),
             trailer: self.trailer.clone(),

@@ -5,6 +5,7 @@ use std::fs::File;
 use super::{ResponseWriter, Stage};
 use crate::error::Result;
 use crate::h1::Outgoing;
+use crate::server::outlet::Outlet;
 
 impl ResponseWriter {
     /// Whether [`send_file`](Self::send_file) can send content of this answer: its head is sent,
@@ -13,7 +14,7 @@ impl ResponseWriter {
         let Stage::Sent { outgoing, .. } = self.stage else { return false };
         outgoing != Outgoing::Chunked
             && self.asked.has_content(outgoing)
-            && self.line.as_ref().is_some_and(|line| line.sends_files())
+            && matches!(&self.outlet, Some(Outlet::Line(line)) if line.sends_files())
     }
 
     /// Writes so much of a file, from here on, where [`sends_files`](Self::sends_files) says that
@@ -24,7 +25,9 @@ impl ResponseWriter {
     pub(crate) async fn send_file(&mut self, file: &File, offset: u64, length: u64) -> Result<()> {
         self.flush().await?;
         self.may_have(length)?;
-        let (Stage::Sent { outgoing, declared }, Some(line)) = (&self.stage, &self.line) else { return Ok(()) };
+        let (Stage::Sent { outgoing, declared }, Some(Outlet::Line(line))) = (&self.stage, &self.outlet) else {
+            return Ok(());
+        };
         let sent_stage = Stage::Sent { outgoing: *outgoing, declared: *declared };
         self.written += length;
         // Until it is done. When this future is dropped, that is what it stays.

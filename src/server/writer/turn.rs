@@ -1,7 +1,6 @@
 //! What the connection does with a writer, before and after the handler has it.
 
 use std::panic::Location;
-use std::sync::Arc;
 
 use http::StatusCode;
 
@@ -9,7 +8,7 @@ use super::{Asked, Extent, ResponseWriter, Stage};
 use crate::h1::{self, Outgoing};
 use crate::message::Header;
 use crate::server::answer::Omitted;
-use crate::server::line::Line;
+use crate::server::outlet::Outlet;
 use crate::server::verdict::CloseReason;
 
 /// What is left of a writer's memory between turns.
@@ -28,13 +27,18 @@ impl ResponseWriter {
             hooks: Vec::new(),
             ignored: None,
             asked: Asked::nothing(),
-            line: None,
+            outlet: None,
         }
     }
 
-    /// Answers on this line from now on, or on none.
-    pub(crate) fn attach(&mut self, line: Option<Arc<Line>>) {
-        self.line = line;
+    /// Answers there from now on, or nowhere.
+    pub(crate) fn attach(&mut self, outlet: Option<Outlet>) {
+        self.outlet = outlet;
+    }
+
+    /// Whether the answer has its connection for itself.
+    pub(crate) fn owns_connection(&self) -> bool {
+        !matches!(self.outlet, Some(Outlet::Stream(_)))
     }
 
     /// Begins the answer to a request.
@@ -109,8 +113,12 @@ impl ResponseWriter {
         if !sent_whole {
             self.collect(&[]);
         }
-        if outgoing == Outgoing::Chunked && !self.asked.head_request {
-            self.with_line(|line| h1::encode_last_chunk(line.lock().outbox.bytes(), &self.trailer));
+        match &self.outlet {
+            Some(Outlet::Line(line)) if outgoing == Outgoing::Chunked && !self.asked.head_request => {
+                h1::encode_last_chunk(line.lock().outbox.bytes(), &self.trailer);
+            }
+            Some(Outlet::Stream(stream)) if !short => stream.end(&self.trailer),
+            _ => {}
         }
         self.stage = Stage::Over;
         if short { Some(CloseReason::ContentShort) } else { self.asked.close }

@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use super::super::book::{After, House, Returning};
 use super::super::rest::{Home, Moment, Rest};
-use super::super::{PoolKey, Pooled};
-use super::{Checkout, Origin, Served, Shelf};
+use super::super::{Health, PoolKey, Pooled};
+use super::{Checkout, Origin, Served, Shelf, extract};
 
 /// A connection that carries many exchanges. It is one place, however many there are.
 pub(super) struct Shared<C> {
@@ -37,6 +37,11 @@ impl<C: Pooled> Shared<C> {
 
     pub(super) fn is_idle(&self) -> bool {
         self.exchanges == 0
+    }
+
+    /// Whether it will take an exchange, now or when another ends.
+    pub(super) fn takes_more(&self) -> bool {
+        self.standing == Standing::Open && self.connection.health() == Health::Good
     }
 
     fn is_old(&self, now: Moment) -> bool {
@@ -101,12 +106,31 @@ impl<K: PoolKey, C: Pooled> Shelf<K, C> {
             return;
         }
         let is_kept = house.returning == Returning::Kept && house.limits.max_idle_per_key > 0;
-        if shared.standing == Standing::Leaving || shared.is_old(now) || !(is_kept || waits) {
+        let is_spent = shared.standing == Standing::Leaving || shared.connection.health() == Health::Spent;
+        if is_spent || shared.is_old(now) || !(is_kept || waits) {
             let gone = self.shared.remove(at);
             return self.close(gone.connection, after);
         }
         shared.rest = Rest::new(&shared.connection, shared.rest.home, now, house);
         house.note_idle(&shared.rest, after);
+    }
+
+    pub(in super::super) fn capacity(&self) -> Option<usize> {
+        self.shared.iter().rev().find(|shared| shared.takes_more())?.connection.capacity()
+    }
+
+    /// Takes notice of what has become of the shared connections: those that are spent go, at once or
+    /// with their last exchange, and what others take now goes to who waits.
+    pub(in super::super) fn look(&mut self, now: Moment, house: &mut House, after: &mut After<C>) {
+        for shared in self.shared.iter_mut().filter(|shared| shared.connection.health() == Health::Spent) {
+            shared.standing = Standing::Leaving;
+        }
+        let is_over = |shared: &Shared<C>| shared.is_idle() && shared.standing == Standing::Leaving;
+        for over in extract(&mut self.shared, is_over) {
+            house.idle -= 1;
+            self.close(over.connection, after);
+        }
+        self.settle(now, house, after);
     }
 
     /// A shared connection takes no more exchanges. Somebody has one open on it.

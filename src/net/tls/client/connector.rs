@@ -12,6 +12,7 @@ use crate::message::TlsInfo;
 use crate::net::Stream;
 use crate::net::tls::guarded::Guarded;
 use crate::net::tls::info::info;
+use crate::net::tls::session::Session;
 use crate::net::tls::trouble::{Peer, handshake_failed, trouble};
 
 /// Which protocols are offered (ALPN, RFC 7301), the preferred one first.
@@ -54,7 +55,7 @@ impl TlsConnector {
         match connecting.into_fallible().await {
             Ok(stream) => {
                 let info = info(stream.get_ref().1, Some(&name.to_str()));
-                Ok((Box::new(stream), Arc::new(info)))
+                Ok((Session::boxed(stream, Peer::Server), Arc::new(info)))
             }
             Err((_, stream)) if stream.first() == b"HTTP/" => {
                 // Go's words (ErrSchemeMismatch).

@@ -227,7 +227,8 @@ async fn a_server_that_wants_a_client_certificate_says_so_in_tls_1_2_and_behind_
     let strict = server(&authority.issue(&["a.test"]));
     let strict = strict.client_auth(ClientAuth::Required).client_roots_pem(authority.pem()).unwrap();
     let error = visit(trusting(&authority), "a.test", &strict).await.err().unwrap();
-    assert!(error.to_string().contains("CertificateRequired"), "{error}");
+    assert_eq!((error.kind(), error.phase()), (ErrorKind::Tls, None));
+    assert_eq!(error.to_string(), "the server requires a client certificate");
 
     let old = ClientConfig::builder_with_provider(super::super::provider::chosen(None).unwrap())
         .with_protocol_versions(&[&rustls::version::TLS12])
@@ -272,6 +273,44 @@ async fn a_version_below_the_lowest_is_refused() {
     assert_eq!(session.ours.version, TlsVersion::Tls12);
     let modern = trusting(&authority).min_version(TlsVersion::Tls13);
     assert_eq!(refused(modern, "a.test", &old).await, "the server has no version of TLS in common with us");
+}
+
+#[tokio::test]
+async fn an_end_of_the_connection_is_no_end_of_what_is_said_in_it() {
+    let authority = Authority::new("ca");
+    let acceptor = server(&authority.issue(&["a.test"])).acceptor(&[]).unwrap();
+    let (ours, theirs) = duplex(1 << 16);
+    tokio::spawn(async move {
+        let Ok(Secured { mut stream, .. }) = acceptor.secure(Box::new(theirs)).await else { panic!("no session") };
+        stream.write_all(b"so far").await.unwrap();
+        stream.flush().await.unwrap();
+    });
+    let client = TlsConnector::new(trusting(&authority));
+    let (mut stream, _) = client.connect(Box::new(ours), "a.test", AlpnOffer::Http1).await.unwrap();
+    let mut heard = Vec::new();
+    let error = stream.read_to_end(&mut heard).await.unwrap_err();
+    assert_eq!((heard.as_slice(), error.kind()), (&b"so far"[..], std::io::ErrorKind::UnexpectedEof));
+    let error = Error::from(error);
+    assert_eq!(error.kind(), ErrorKind::CutOff);
+    assert_eq!(error.to_string(), "the server closed the connection without ending the TLS session");
+}
+
+#[tokio::test]
+async fn a_provider_that_was_given_does_the_cryptography() {
+    let authority = Authority::new("ca");
+    let issued = authority.issue(&["a.test"]);
+    let mut rare = rustls::crypto::aws_lc_rs::default_provider();
+    rare.cipher_suites.retain(|suite| format!("{:?}", suite.suite()).contains("TLS13_CHACHA20"));
+    let rare = Arc::new(rare);
+    let cipher = async |client: TlsConfig, tls: &TlsServerConfig| {
+        visit(client.min_version(TlsVersion::Tls13), "a.test", tls).await.unwrap().ours.cipher_suite
+    };
+    let client = trusting(&authority);
+    assert_eq!(cipher(client.clone(), &server(&issued)).await, "TLS_AES_256_GCM_SHA384");
+    let given = client.clone().provider(rare.clone());
+    assert_eq!(cipher(given, &server(&issued)).await, "TLS_CHACHA20_POLY1305_SHA256");
+    let tls = TlsServerConfig::with_provider(rare, [pair(&issued)]).unwrap().min_version(TlsVersion::Tls13);
+    assert_eq!(cipher(client, &tls).await, "TLS_CHACHA20_POLY1305_SHA256");
 }
 
 // ------------------------------------------------------------ peers that do not speak TLS
@@ -337,20 +376,56 @@ async fn a_malformed_root_is_found_at_the_first_connection() {
     assert!(visit(trusting(&authority).add_root_der(authority.der()), "a.test", &tls).await.is_ok());
 }
 
-/// The roots of the system are looked for where an environment variable says, so this runs in a
-/// process of its own.
-#[test]
-#[cfg(all(feature = "tls", target_os = "linux"))]
-fn a_system_without_roots_is_an_error_that_names_the_fixes() {
-    let name = "net::tls::client::tests::without_roots_of_the_system";
+/// Runs an ignored test in a process of its own, with this environment.
+fn run_apart(name: &str, environment: &[(&str, &std::path::Path)]) {
     let output = std::process::Command::new(std::env::current_exe().unwrap())
-        .args(["--exact", name, "--ignored", "--nocapture"])
-        .env("SSL_CERT_FILE", "/nowhere/roots.pem")
+        .args(["--exact", &format!("net::tls::client::tests::{name}"), "--ignored", "--nocapture"])
         .env_remove("SSL_CERT_DIR")
+        .envs(environment.iter().copied())
         .output()
         .unwrap();
     let said = String::from_utf8_lossy(&output.stdout);
     assert!(output.status.success() && said.contains("1 passed"), "{said}");
+}
+
+/// A path that is not there yet.
+fn new_path(name: &str) -> std::path::PathBuf {
+    std::env::temp_dir().join(format!("nethttp-{}-{name}", std::process::id()))
+}
+
+/// The roots of the system are looked for where an environment variable says.
+#[test]
+#[cfg(all(feature = "tls", target_os = "linux"))]
+fn a_system_without_roots_is_an_error_that_names_the_fixes() {
+    run_apart("without_roots_of_the_system", &[("SSL_CERT_FILE", &new_path("no-roots"))]);
+}
+
+#[test]
+#[cfg(all(feature = "tls", target_os = "linux"))]
+fn the_roots_of_the_system_are_trusted_without_a_word() {
+    let (roots, site) = (new_path("roots.pem"), new_path("site.pem"));
+    let authority = Authority::new("ca");
+    let issued = authority.issue(&["a.test"]);
+    std::fs::write(&roots, authority.pem()).unwrap();
+    std::fs::write(&site, issued.certificate + &issued.key).unwrap();
+    run_apart("with_these_roots_of_the_system", &[("SSL_CERT_FILE", &roots), ("SITE", &site)]);
+    std::fs::remove_file(roots).unwrap();
+    std::fs::remove_file(site).unwrap();
+}
+
+#[cfg(all(feature = "tls", target_os = "linux"))]
+#[tokio::test]
+#[ignore = "run in a process of its own"]
+async fn with_these_roots_of_the_system() {
+    let site = std::env::var_os("SITE").unwrap();
+    let tls = TlsServerConfig::from_pem_files(&site, &site).unwrap();
+    visit(TlsConfig::new(), "a.test", &tls).await.unwrap();
+    // Loaded once for the process: what comes later is not looked at.
+    std::fs::write(std::env::var_os("SSL_CERT_FILE").unwrap(), "").unwrap();
+    visit(TlsConfig::new(), "a.test", &tls).await.unwrap();
+    let stranger = server(&Authority::new("another").issue(&["a.test"]));
+    let nobody = "the server's certificate is signed by nobody who is trusted here";
+    assert_eq!(refused(TlsConfig::new(), "a.test", &stranger).await, nobody);
 }
 
 #[cfg(all(feature = "tls", target_os = "linux", not(feature = "webpki-roots")))]
@@ -380,16 +455,10 @@ async fn without_roots_of_the_system() {
     }
 }
 
-/// Keys are written where an environment variable says, so this runs in a process of its own.
 #[test]
 fn the_keys_of_sessions_are_written_where_that_is_wanted() {
-    let path = std::env::temp_dir().join(format!("nethttp-keys-{}", std::process::id()));
-    let output = std::process::Command::new(std::env::current_exe().unwrap())
-        .args(["--exact", "net::tls::client::tests::with_a_key_log", "--ignored", "--nocapture"])
-        .env("SSLKEYLOGFILE", &path)
-        .output()
-        .unwrap();
-    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stdout));
+    let path = new_path("keys");
+    run_apart("with_a_key_log", &[("SSLKEYLOGFILE", &path)]);
     let written = std::fs::read_to_string(&path).unwrap();
     std::fs::remove_file(&path).unwrap();
     assert_eq!(written.matches("CLIENT_TRAFFIC_SECRET_0").count(), 2, "once by each side that wanted it");

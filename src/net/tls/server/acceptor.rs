@@ -9,6 +9,7 @@ use crate::net::Stream;
 use crate::net::secure::{NoSession, Secure, Secured, Securing, Unsecured};
 use crate::net::tls::guarded::Guarded;
 use crate::net::tls::info::info;
+use crate::net::tls::session::Session;
 use crate::net::tls::trouble::{Peer, handshake_failed};
 
 pub(super) struct Acceptor(Arc<ServerConfig>);
@@ -24,7 +25,7 @@ impl Acceptor {
             Ok(stream) => {
                 let session = stream.get_ref().1;
                 let info = Arc::new(info(session, session.server_name()));
-                Ok(Secured { stream: Box::new(stream), info })
+                Ok(Secured { stream: Session::boxed(stream, Peer::Client), info })
             }
             Err((error, stream)) => Err(unsecured(stream, error)),
         }

@@ -1,0 +1,91 @@
+//! The body of a response: it owns the exchange, and with it the stream.
+
+use std::task::{Context, Poll};
+
+use h2::{Reason, RecvStream};
+use tokio::time::Instant;
+
+use super::exchange::Exchange;
+use super::trouble::connection_error;
+use crate::error::{Error, Phase, Result};
+use crate::h1::allows_content;
+use crate::h2::Received;
+use crate::message::{Body, Frame, Response, Source};
+use crate::net::Deadline;
+
+/// Gives the response its body and its facts. Where nothing more is to come, the stream is over
+/// before the response is handed out.
+pub(super) fn attach(mut exchange: Exchange, head: http::Response<RecvStream>, mut response: Response) -> Response {
+    let made = exchange.http2.made();
+    response.tls = made.tls.clone();
+    response.facts = Some(Box::new(made.facts(exchange.asked.clock.timings, exchange.reused)));
+    if exchange.upload.waits() {
+        // The server did not want to see the body first, and still counts on it (Go's rule).
+        exchange.upload.proceed();
+    }
+    let content = head.into_body();
+    if content.is_end_stream() && exchange.is_sent() {
+        return response;
+    }
+    let length = response.content_length.filter(|_| allows_content(response.status));
+    let received = Received::new(content, length);
+    response.body =
+        Body::from_source(StreamBody(Some(Box::new(Reading { received, exchange, stall: Deadline::default() }))));
+    response
+}
+
+/// The content of a response while it comes.
+struct Reading {
+    // Before the exchange: the stream is let go of first.
+    received: Received,
+    exchange: Exchange,
+    /// How long the peer may send nothing, while somebody waits for it.
+    stall: Deadline,
+}
+
+impl Reading {
+    fn poll_frame(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Frame>>> {
+        // The response may depend on the rest of the request. What the request's body fails with
+        // is not this body's error: the server sees it, and says what it thinks of it.
+        if self.exchange.poll_upload(cx).is_err() {
+            self.exchange.upload.reset(Reason::CANCEL);
+        }
+        let Reading { received, exchange, .. } = self;
+        match received.poll_or(cx, |error| connection_error(error, exchange.http2.state().ended(), Phase::Body)) {
+            Poll::Ready(frame) => {
+                self.stall.set(None);
+                Poll::Ready(frame)
+            }
+            Poll::Pending => self.poll_stall(cx),
+        }
+    }
+
+    fn poll_stall(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Frame>>> {
+        let Some(limit) = self.exchange.asked.stall_timeout else { return Poll::Pending };
+        if !self.stall.is_set() {
+            self.stall.set(Some(Instant::now() + limit));
+        }
+        self.stall.poll(cx).map(|()| Some(Err(Error::over_limit(Phase::Body, "stall_timeout", limit))))
+    }
+}
+
+/// Empty once the stream is over or given up. Dropped before, it resets the stream
+/// (`RST_STREAM`, CANCEL), and the connection lives on.
+struct StreamBody(Option<Box<Reading>>);
+
+impl Source for StreamBody {
+    fn poll_frame(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Frame>>> {
+        let Some(reading) = &mut self.0 else { return Poll::Ready(None) };
+        let polled = reading.poll_frame(cx);
+        // At the end of the response nobody waits for the rest of the request: it is reset, where
+        // there is any (RFC 9113 §8.1).
+        if !matches!(polled, Poll::Pending | Poll::Ready(Some(Ok(Frame::Data(_))))) {
+            self.0 = None;
+        }
+        polled
+    }
+
+    fn remaining(&self) -> Option<u64> {
+        self.0.as_ref().map_or(Some(0), |reading| reading.received.remaining())
+    }
+}

@@ -1,0 +1,204 @@
+//! A connection as its exchanges and the pool hold it.
+
+use std::sync::atomic::{AtomicBool, AtomicU8, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
+
+use bytes::Bytes;
+use h2::client::SendRequest;
+use tokio::time::Instant;
+
+use super::super::connection::{PoolBell, PoolPlace};
+use super::super::http1::{Failed, Made};
+use super::super::outbound::Outbound;
+use super::super::pool::Health;
+use super::driver::Driver;
+use super::exchange::Exchange;
+use super::trouble::{self, Ended};
+use crate::error::{Phase, Result};
+use crate::h1::HeadLimits;
+use crate::h2::{Meter, client_builder};
+use crate::message::Response;
+use crate::net::Stream;
+
+/// A handle on a connection: the pool's, or that of one exchange. With the last one, and the last
+/// stream, the connection says goodbye and closes.
+pub(crate) struct Http2 {
+    core: Arc<Core>,
+    #[expect(dead_code, reason = "free again when this is dropped")]
+    seat: Option<Seat>,
+}
+
+pub(super) struct Core {
+    /// Each exchange takes a copy: one that waits for the peer's limit must not hold up another.
+    requests: Mutex<SendRequest<Bytes>>,
+    pub(super) state: Arc<State>,
+    made: Arc<Made>,
+    expires: Option<Instant>,
+}
+
+/// What the driver knows of the connection. It holds no handle, which would keep it open.
+pub(super) struct State {
+    /// How many exchanges have a seat.
+    seats: AtomicUsize,
+    /// How many there are, as the peer says.
+    most: AtomicUsize,
+    health: AtomicU8,
+    has_served: AtomicBool,
+    ended: OnceLock<Ended>,
+    /// What was sent makes up for what the peer must answer it with.
+    pub(super) meter: Arc<Meter>,
+}
+
+/// The right to one stream.
+struct Seat(Arc<State>);
+
+/// How many streams a peer is taken to bear before it has said so, on this connection or another
+/// (Go's number; RFC 9113 §6.5.2 recommends no less).
+const STREAMS_AT_FIRST: usize = 100;
+
+/// Begins to speak HTTP/2 on a stream, and starts the connection's task. Waits for nothing but the
+/// stream to take a few bytes.
+pub(in super::super) async fn connect(
+    stream: Box<dyn Stream>,
+    made: Arc<Made>,
+    expires: Option<Instant>,
+    limits: &HeadLimits,
+    bell: PoolBell,
+) -> Result<Http2> {
+    let (wire, meter) = Driver::wire(stream);
+    let most = bell.capacity().unwrap_or(STREAMS_AT_FIRST);
+    let shaken = client_builder(limits).initial_max_send_streams(most).handshake(wire).await;
+    let (requests, connection) = shaken.map_err(|error| trouble::connection_error(error, None, Phase::Connect))?;
+    let core =
+        Arc::new(Core { requests: Mutex::new(requests), state: Arc::new(State::new(most, meter)), made, expires });
+    Driver::start(connection, &core, bell);
+    Ok(Http2 { core, seat: None })
+}
+
+impl Http2 {
+    /// One exchange. Dropped before it is done, it resets its stream.
+    pub(in super::super) async fn round_trip(
+        self,
+        place: PoolPlace,
+        outbound: Outbound<'_>,
+    ) -> Result<Response, Failed> {
+        let (exchange, waiting) = Exchange::begin(self, place, outbound)?;
+        exchange.run(waiting).await
+    }
+
+    /// A handle with a seat, if there is one free.
+    pub(in super::super) fn share(&self) -> Option<Http2> {
+        let seat = self.core.state.take_seat()?;
+        Some(Http2 { core: self.core.clone(), seat: Some(seat) })
+    }
+
+    pub(in super::super) fn health(&self) -> Health {
+        self.core.state.health()
+    }
+
+    pub(in super::super) fn capacity(&self) -> usize {
+        self.core.state.most.load(Ordering::Relaxed)
+    }
+
+    pub(in super::super) fn made(&self) -> &Made {
+        &self.core.made
+    }
+
+    pub(in super::super) fn has_served(&self) -> bool {
+        self.core.state.has_served.load(Ordering::Relaxed)
+    }
+
+    pub(in super::super) fn expires(&self) -> Option<Instant> {
+        self.core.expires
+    }
+
+    pub(super) fn requests(&self) -> SendRequest<Bytes> {
+        self.core.requests_locked().clone()
+    }
+
+    pub(super) fn state(&self) -> &Arc<State> {
+        &self.core.state
+    }
+}
+
+impl Core {
+    /// For as long as it takes to ask or to copy it.
+    pub(super) fn requests_locked(&self) -> MutexGuard<'_, SendRequest<Bytes>> {
+        self.requests.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl State {
+    fn new(most: usize, meter: Arc<Meter>) -> State {
+        State {
+            seats: AtomicUsize::new(0),
+            most: AtomicUsize::new(most),
+            health: AtomicU8::new(Health::Good as u8),
+            has_served: AtomicBool::new(false),
+            ended: OnceLock::new(),
+            meter,
+        }
+    }
+
+    fn take_seat(self: &Arc<State>) -> Option<Seat> {
+        if self.health() != Health::Good {
+            return None;
+        }
+        let most = self.most.load(Ordering::Relaxed);
+        let taken =
+            self.seats.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |seats| (seats < most).then_some(seats + 1));
+        taken.ok().map(|_| Seat(self.clone()))
+    }
+
+    pub(super) fn has_streams(&self) -> bool {
+        self.seats.load(Ordering::Relaxed) > 0
+    }
+
+    /// An exchange begins. Whether it had served before.
+    pub(super) fn note_served(&self) -> bool {
+        self.meter.answered();
+        self.has_served.swap(true, Ordering::Relaxed)
+    }
+
+    /// How many streams the peer bears. Whether that is more than before.
+    pub(super) fn set_most(&self, most: usize) -> bool {
+        self.most.swap(most, Ordering::Relaxed) < most
+    }
+
+    pub(super) fn health(&self) -> Health {
+        match self.health.load(Ordering::Relaxed) {
+            GOOD => Health::Good,
+            DOUBTFUL => Health::Doubtful,
+            _ => Health::Spent,
+        }
+    }
+
+    /// The peer does not answer; or it does again. What is spent stays so. Whether that is news.
+    pub(super) fn set_doubtful(&self, is_doubtful: bool) -> bool {
+        let (from, to) = if is_doubtful { (GOOD, DOUBTFUL) } else { (DOUBTFUL, GOOD) };
+        self.health.compare_exchange(from, to, Ordering::Relaxed, Ordering::Relaxed).is_ok()
+    }
+
+    /// It takes no more exchanges. Whether that is news.
+    pub(super) fn set_spent(&self) -> bool {
+        self.health.swap(Health::Spent as u8, Ordering::Relaxed) != Health::Spent as u8
+    }
+
+    /// Why it ended; the first reason counts.
+    pub(super) fn set_ended(&self, ended: Ended) {
+        let _ = self.ended.set(ended);
+    }
+
+    pub(super) fn ended(&self) -> Option<&Ended> {
+        self.ended.get()
+    }
+}
+
+const GOOD: u8 = Health::Good as u8;
+const DOUBTFUL: u8 = Health::Doubtful as u8;
+
+impl Drop for Seat {
+    fn drop(&mut self) {
+        self.0.seats.fetch_sub(1, Ordering::Relaxed);
+    }
+}

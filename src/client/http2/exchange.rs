@@ -1,0 +1,314 @@
+//! One exchange: a request handed over and the head of its response waited for, polled together.
+
+use std::future::{Future, poll_fn};
+use std::pin::Pin;
+use std::task::{Context, Poll, ready};
+
+use h2::client::ResponseFuture;
+use h2::{Reason, RecvStream};
+use http::StatusCode;
+use http::uri::Scheme as UriScheme;
+use tokio::time::Instant;
+
+use super::super::connection::PoolPlace;
+use super::super::http1::{Asked, Failed, Remedy};
+use super::super::key::Scheme;
+use super::super::outbound::Outbound;
+use super::super::trace::ClientTrace;
+use super::body;
+use super::connection::Http2;
+use super::trouble::{connection_error, remedy};
+use super::upload::{self, Progress, Upload, has_content};
+use crate::error::{Error, ErrorKind, Phase, Refusal, Result, Sent};
+use crate::h1::Outgoing;
+use crate::h2::{RequestToSend, field_bytes, fill_response, to_request};
+use crate::message::{Request, Response};
+use crate::net::Deadline;
+
+pub(super) struct Exchange {
+    // Dropped in this order: the stream, its seat, the place in the pool's count.
+    pub(super) upload: Upload,
+    pub(super) http2: Http2,
+    #[expect(dead_code, reason = "given back when this is dropped")]
+    place: PoolPlace,
+    pub(super) asked: Asked,
+    pub(super) reused: bool,
+    sending: Sending,
+    /// When a body goes without its `100 Continue`.
+    continue_deadline: Deadline,
+    response_deadline: Deadline,
+    write_deadline: Deadline,
+    /// How much the peer had taken when it began to take nothing.
+    write_stalls_at: Option<u64>,
+    interim: Interim,
+}
+
+/// What came before the final head.
+#[derive(Default)]
+struct Interim {
+    came: bool,
+    /// What it has used up of the head's limit.
+    bytes: usize,
+}
+
+enum Sending {
+    Begun,
+    Done,
+    Failed(Error),
+}
+
+/// The head of a response, and its content.
+type Head = http::Response<RecvStream>;
+
+impl Exchange {
+    /// Opens the stream and hands the request's head over.
+    pub(super) fn begin(
+        http2: Http2,
+        place: PoolPlace,
+        outbound: Outbound<'_>,
+    ) -> Result<(Exchange, ResponseFuture), Failed> {
+        let unsent = |error, remedy| Failed { error, sent: Sent::No, remedy, unread: None };
+        let request = head_of(&outbound).map_err(|error| unsent(error, Remedy::None))?;
+        let Outbound { request: Request { trailer, .. }, plan, body, mut asked, .. } = outbound;
+        let opened = http2.requests().send_request(request, !has_content(plan.outgoing));
+        let (response, stream) = opened.map_err(|error| {
+            if error.is_io() || error.is_go_away() {
+                http2.state().set_spent();
+            }
+            let remedy = if error.is_go_away() && error.is_remote() { Remedy::Again } else { Remedy::None };
+            unsent(connection_error(error, http2.state().ended(), Phase::Write), remedy)
+        })?;
+        if !asked.keeps {
+            http2.state().set_spent();
+        }
+        asked.clock.note_wrote_head();
+        asked.tracer.tell(ClientTrace::wrote_headers);
+        let meter = http2.state().meter.clone();
+        let exchange = Exchange {
+            upload: Upload::new(stream, meter, body, plan.outgoing, trailer, plan.waits_for_continue),
+            reused: http2.state().note_served(),
+            http2,
+            place,
+            asked,
+            sending: Sending::Begun,
+            continue_deadline: Deadline::default(),
+            response_deadline: Deadline::default(),
+            write_deadline: Deadline::default(),
+            write_stalls_at: None,
+            interim: Interim::default(),
+        };
+        Ok((exchange, response))
+    }
+
+    /// Sends the request and waits for the final head. The response's body owns the exchange from
+    /// then on. Dropped before, it resets the stream.
+    pub(super) async fn run(mut self, mut waiting: ResponseFuture) -> Result<Response, Failed> {
+        match poll_fn(|cx| self.poll_head(&mut waiting, cx)).await {
+            Ok((head, response)) => Ok(body::attach(self, head, response)),
+            Err(failed) => {
+                if matches!(failed.error.kind(), ErrorKind::CutOff | ErrorKind::Io) {
+                    return Err(failed);
+                }
+                // The peer need not go on with what nobody waits for.
+                self.upload.reset(Reason::CANCEL);
+                Err(failed)
+            }
+        }
+    }
+
+    fn poll_head(
+        &mut self,
+        waiting: &mut ResponseFuture,
+        cx: &mut Context<'_>,
+    ) -> Poll<Result<(Head, Response), Failed>> {
+        loop {
+            self.poll_upload(cx).map_err(|error| self.failed(error))?;
+            match waiting.poll_informational(cx) {
+                Poll::Ready(Some(Ok(interim))) => {
+                    self.note_first_byte();
+                    self.note_interim(&interim).map_err(|error| self.failed(error))?;
+                    // What waited for it may go out now.
+                    continue;
+                }
+                Poll::Ready(Some(Err(error))) => return Poll::Ready(Err(self.no_response(error))),
+                Poll::Pending => {
+                    ready!(self.response_deadline.poll(cx));
+                    let error = self.too_late();
+                    return Poll::Ready(Err(self.failed(error)));
+                }
+                Poll::Ready(None) => {}
+            }
+            let head = ready!(Pin::new(&mut *waiting).poll(cx)).map_err(|error| self.no_response(error))?;
+            return Poll::Ready(self.take_head(head).map_err(|error| self.failed(error)));
+        }
+    }
+
+    fn take_head(&mut self, head: Head) -> Result<(Head, Response)> {
+        self.note_first_byte();
+        self.asked.clock.note_head();
+        let mut response = Response::new(());
+        let (parts, content) = head.into_parts();
+        let Asked { by, mut head_limits, .. } = self.asked;
+        head_limits.max_bytes = head_limits.max_bytes.saturating_sub(self.interim.bytes);
+        fill_response(&mut response, &parts, by, content.is_end_stream(), &head_limits).map_err(in_head)?;
+        Ok((Head::from_parts(parts, content), response))
+    }
+
+    /// Sends on, as far as it goes. A peer that takes no more is no reason to give up: the response
+    /// may be there already, and say why.
+    ///
+    /// # Errors
+    /// The body's own.
+    pub(super) fn poll_upload(&mut self, cx: &mut Context<'_>) -> Result<()> {
+        if !matches!(self.sending, Sending::Begun) {
+            return Ok(());
+        }
+        loop {
+            match self.upload.poll(cx) {
+                Poll::Ready(Ok(Progress::Done)) => self.note_sent(),
+                Poll::Ready(Ok(Progress::Waits)) => {
+                    if self.poll_continue(cx).is_pending() {
+                        return Ok(());
+                    }
+                    self.upload.proceed();
+                    continue;
+                }
+                Poll::Ready(Err(upload::Failed::Body(error))) => return Err(error),
+                Poll::Ready(Err(upload::Failed::Write(error))) => self.note_write_failed(error),
+                Poll::Pending => self.poll_write_stall(cx),
+            }
+            return Ok(());
+        }
+    }
+
+    /// From now on the response is waited for.
+    fn note_sent(&mut self) {
+        self.sending = Sending::Done;
+        self.asked.clock.note_wrote_request();
+        self.asked.tracer.enter(Phase::Head);
+        self.asked.tracer.tell(|trace| trace.wrote_request(&Ok(())));
+        self.await_response();
+    }
+
+    fn note_write_failed(&mut self, error: Error) {
+        if self.asked.tracer.is_on() {
+            let told = Err(error.again());
+            self.asked.tracer.tell(|trace| trace.wrote_request(&told));
+        }
+        self.sending = Sending::Failed(error);
+        self.await_response();
+    }
+
+    fn await_response(&mut self) {
+        let until = self.asked.response_header_timeout.map(|limit| Instant::now() + limit);
+        self.response_deadline.set(until);
+    }
+
+    /// Waits for `100 Continue`, no longer than is allowed.
+    fn poll_continue(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        if !self.continue_deadline.is_set() {
+            self.asked.tracer.tell(ClientTrace::wait_100_continue);
+            let limit = self.asked.expect_continue_timeout.unwrap_or_default();
+            self.continue_deadline.set(Some(Instant::now() + limit));
+        }
+        self.continue_deadline.poll(cx)
+    }
+
+    /// A peer that takes nothing for too long is given up like one that has left.
+    fn poll_write_stall(&mut self, cx: &mut Context<'_>) {
+        let Some(stall) = self.asked.stall_timeout else { return };
+        let stalls_at = self.upload.is_writing().then(|| self.upload.taken());
+        if stalls_at.is_some() && stalls_at != self.write_stalls_at {
+            self.write_deadline.set(Some(Instant::now() + stall));
+        }
+        self.write_stalls_at = stalls_at;
+        if stalls_at.is_some() && self.write_deadline.poll(cx).is_ready() {
+            self.note_write_failed(Error::over_limit(Phase::Write, "stall_timeout", stall));
+        }
+    }
+
+    fn note_first_byte(&mut self) {
+        if self.asked.clock.timings.first_byte.is_none() {
+            self.asked.clock.note_first_byte();
+            self.asked.tracer.tell(ClientTrace::got_first_response_byte);
+        }
+    }
+
+    /// An informational response: told, and counted unless somebody else does.
+    fn note_interim(&mut self, interim: &http::Response<()>) -> Result<()> {
+        self.interim.came = true;
+        if interim.status() == StatusCode::SWITCHING_PROTOCOLS {
+            // RFC 9113 §8.6: there is no such thing here.
+            return Err(in_head(Refusal::bad("101 over HTTP/2")));
+        }
+        if self.asked.tracer.is_on() {
+            let header = interim.headers().iter().map(|(name, value)| (name.as_str(), value.as_bytes())).collect();
+            self.asked.tracer.informational(interim.status(), &header)?;
+        } else {
+            self.interim.bytes =
+                self.interim.bytes.saturating_add(INTERIM).saturating_add(field_bytes(interim.headers()));
+            if self.interim.bytes > self.asked.head_limits.max_bytes {
+                return Err(in_head(Refusal::bad("too many informational responses")));
+            }
+        }
+        if interim.status() == StatusCode::CONTINUE {
+            self.asked.tracer.tell(ClientTrace::got_100_continue);
+            self.upload.proceed();
+        }
+        Ok(())
+    }
+
+    /// The stream ended without a response. What went wrong first says most.
+    fn no_response(&mut self, error: h2::Error) -> Failed {
+        let silent = self.reused && !self.interim.came;
+        let (sent, remedy) = remedy(&error, self.upload.sent(), silent);
+        let error = connection_error(error, self.http2.state().ended(), Phase::Head);
+        match std::mem::replace(&mut self.sending, Sending::Done) {
+            Sending::Failed(first) if remedy == Remedy::None => Failed { error: first, sent, remedy, unread: None },
+            _ => Failed { error, sent, remedy, unread: None },
+        }
+    }
+
+    fn too_late(&mut self) -> Error {
+        if let Sending::Failed(first) = std::mem::replace(&mut self.sending, Sending::Done) {
+            return first;
+        }
+        let limit = self.asked.response_header_timeout.unwrap_or_default();
+        Error::over_limit(Phase::Head, "response_header_timeout", limit)
+    }
+
+    fn failed(&self, error: Error) -> Failed {
+        Failed { error, sent: self.upload.sent(), remedy: Remedy::None, unread: None }
+    }
+
+    /// Whether everything was sent.
+    pub(super) fn is_sent(&self) -> bool {
+        matches!(self.sending, Sending::Done)
+    }
+}
+
+/// What an informational response counts for beside its fields: its status (RFC 9113 §10.5.1).
+const INTERIM: usize = 42;
+
+fn head_of(outbound: &Outbound<'_>) -> Result<http::Request<()>> {
+    let Outbound { request, plan, user_agent, .. } = outbound;
+    to_request(&RequestToSend {
+        method: &request.method,
+        scheme: if plan.key.scheme == Scheme::Https { UriScheme::HTTPS } else { UriScheme::HTTP },
+        authority: &plan.host,
+        uri: &request.uri,
+        header: &request.header,
+        trailer: &request.trailer,
+        length: match plan.outgoing {
+            Outgoing::Length(length) => Some(length),
+            _ => None,
+        },
+        accept_encoding: plan.accept_encoding,
+        user_agent,
+    })
+}
+
+fn in_head(refusal: Refusal) -> Error {
+    // The status of a refusal is for a peer that asked; this one answered.
+    Error::new(ErrorKind::Refused, refusal.reason).during(Phase::Head)
+}

@@ -1,0 +1,388 @@
+//! An HTTP/2 connection, from its preface to its last frame.
+
+use std::future::{Future, poll_fn};
+use std::panic::resume_unwind;
+use std::pin::pin;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::task::{Context, Poll, ready};
+use std::time::Duration;
+
+use bytes::Bytes;
+use h2::{Ping, PingPong, Reason, server};
+use tokio::task::JoinSet;
+use tokio::time::Instant;
+
+use super::line::Shared;
+use super::turn::{Host, Turn};
+use crate::h2::{Fault, Meter, MeterLimits, PREFACE, Wire, in_words};
+use crate::message::ConnContext;
+use crate::net::{Deadline, Io};
+use crate::server::connection::{Booked, Connection};
+use crate::server::event::{ConnState, ServerEvent};
+use crate::server::http2_settings::Http2Settings;
+use crate::server::settings::Settings;
+use crate::server::verdict::CloseReason;
+
+/// Serves HTTP/2 on a connection whose preface is on its way, or here. Ends with all its streams.
+pub(crate) async fn serve(connection: &mut Connection) -> CloseReason {
+    let Some(io) = connection.line.take_io() else { return CloseReason::Hijacked };
+    let Connection { settings, line, booked, accepted, tls, .. } = connection;
+    let limits = MeterLimits { control: settings.http2.max_control_frames, resets: settings.http2.max_resets };
+    let meter = Arc::new(Meter::new(limits));
+    let until = settings.head_timeout.map(|limit| *accepted + limit);
+    let h2 = match shake_hands(io, &meter, settings, booked, until).await {
+        Ok(h2) => h2,
+        Err(reason) => return reason,
+    };
+    let ConnContext { local_addr, values, draining, .. } = &*line.context;
+    let host = Host {
+        settings: settings.clone(),
+        remote_addr: booked.info.remote_addr.clone(),
+        tls: tls.clone(),
+        context: Arc::new(ConnContext::new(local_addr.clone(), values.clone(), draining.clone())),
+        shared: Arc::new(Shared::new(meter.clone())),
+    };
+    Http2::new(h2, meter, Arc::new(host), booked, until).serve().await
+}
+
+type Handshaken = server::Connection<Wire, Bytes>;
+
+/// Exchanges prefaces, under the deadline of a head. A shutdown ends it.
+async fn shake_hands(
+    io: Io,
+    meter: &Arc<Meter>,
+    settings: &Settings,
+    booked: &Booked,
+    until: Option<Instant>,
+) -> Result<Handshaken, CloseReason> {
+    let wire = Wire::new(io, PREFACE.len(), meter.clone(), settings.stall_timeout, settings.linger_timeout);
+    let mut handshake = pin!(builder(settings).handshake::<_, Bytes>(wire));
+    let mut deadline = Deadline::default();
+    deadline.set(until);
+    poll_fn(|cx| {
+        if let Poll::Ready(done) = handshake.as_mut().poll(cx) {
+            return Poll::Ready(done.map_err(|error| why_ended(settings, booked, meter, &error)));
+        }
+        if let Some(reason) = booked.entry.commanded().closes_idle() {
+            return Poll::Ready(Err(reason));
+        }
+        ready!(deadline.poll(cx));
+        Poll::Ready(Err(CloseReason::HeadTimeout))
+    })
+    .await
+}
+
+fn builder(settings: &Settings) -> server::Builder {
+    let Http2Settings {
+        max_concurrent_streams,
+        max_read_frame_size,
+        max_receive_buffer_per_connection,
+        max_receive_buffer_per_stream,
+        max_send_buffer_per_stream,
+        max_decoder_header_table_size,
+        max_pending_resets,
+        max_local_resets,
+        data_frame_budget,
+        ..
+    } = settings.http2;
+    // Go's addition: what ten fields cost beyond their text (RFC 9113 §10.5.1).
+    let max_head = settings.head_limits.max_bytes.saturating_add(320);
+    let mut builder = server::Builder::new();
+    builder
+        .max_concurrent_streams(max_concurrent_streams)
+        .max_frame_size(max_read_frame_size)
+        .initial_connection_window_size(max_receive_buffer_per_connection)
+        .initial_window_size(max_receive_buffer_per_stream)
+        .max_send_buffer_size(max_send_buffer_per_stream as usize)
+        .header_table_size(max_decoder_header_table_size)
+        .max_header_list_size(u32::try_from(max_head).unwrap_or(u32::MAX))
+        .max_pending_accept_reset_streams(max_pending_resets as usize)
+        .max_local_error_reset_streams(Some(max_local_resets as usize));
+    if data_frame_budget > 0 {
+        builder.data_frame_budget(data_frame_budget as usize);
+    }
+    builder
+}
+
+struct Http2<'a> {
+    h2: Option<Handshaken>,
+    meter: Arc<Meter>,
+    host: Arc<Host>,
+    booked: &'a mut Booked,
+    turns: JoinSet<()>,
+    ending: Option<CloseReason>,
+    head: HeadWatch,
+    idle: Deadline,
+    /// How long a connection that is ending may take without a stream.
+    linger: Deadline,
+    lingers: bool,
+    pulse: Option<Pulse>,
+}
+
+impl<'a> Http2<'a> {
+    fn new(
+        mut h2: Handshaken,
+        meter: Arc<Meter>,
+        host: Arc<Host>,
+        booked: &'a mut Booked,
+        until: Option<Instant>,
+    ) -> Http2<'a> {
+        let pulse = Pulse::new(&host.settings.http2, &mut h2);
+        Http2 {
+            h2: Some(h2),
+            meter,
+            host,
+            booked,
+            turns: JoinSet::new(),
+            ending: None,
+            head: HeadWatch { since: None, deadline: Deadline::default(), preface_until: until },
+            idle: Deadline::default(),
+            linger: Deadline::default(),
+            lingers: false,
+            pulse,
+        }
+    }
+
+    /// Until the connection is closed and no handler runs any more: handlers whose peer has left
+    /// run on, as on HTTP/1.
+    async fn serve(mut self) -> CloseReason {
+        self.booked.enter_state(ConnState::Active);
+        let reason = poll_fn(|cx| self.poll_connection(cx)).await;
+        // Its streams learn now that their peer is gone.
+        self.h2 = None;
+        while self.turns.join_next().await.is_some() {}
+        reason
+    }
+
+    fn poll_connection(&mut self, cx: &mut Context<'_>) -> Poll<CloseReason> {
+        self.obey();
+        while let Poll::Ready(Some(ended)) = self.turns.poll_join_next(cx) {
+            // A turn catches what a handler throws. What else panics is a fault of ours, and shows.
+            if let Err(Ok(payload)) = ended.map_err(tokio::task::JoinError::try_into_panic) {
+                resume_unwind(payload);
+            }
+        }
+        if let Poll::Ready(reason) = self.poll_frames(cx) {
+            return Poll::Ready(self.ending.filter(|_| reason == CloseReason::PeerGone).unwrap_or(reason));
+        }
+        if let Some(fault) = self.meter.fault().filter(|_| self.ending != Some(CloseReason::Flooded)) {
+            self.end_for(fault);
+            cx.waker().wake_by_ref();
+            return Poll::Pending;
+        }
+        if self.host.shared.wants_close.load(Ordering::Relaxed) {
+            self.end(CloseReason::HandlerAsked);
+        }
+        self.poll_clocks(cx)
+    }
+
+    /// Does what the books say, and what the server's switches do.
+    fn obey(&mut self) {
+        let state = &self.host.settings.state;
+        let idle = self.booked.is_idle();
+        let reason = match self.booked.entry.commanded().closes_idle() {
+            // To make room is asked of connections that are idle.
+            Some(CloseReason::Evicted) if !idle => None,
+            None if idle && state.registry.wants_room() => Some(CloseReason::Evicted),
+            None => state.closes_all(),
+            reason => reason,
+        };
+        if let Some(reason) = reason {
+            self.end(reason);
+        }
+    }
+
+    /// Moves bytes, and takes requests in as long as handlers may run.
+    fn poll_frames(&mut self, cx: &mut Context<'_>) -> Poll<CloseReason> {
+        let most = self.host.settings.http2.max_concurrent_streams as usize;
+        loop {
+            let Some(h2) = &mut self.h2 else { return Poll::Ready(CloseReason::PeerGone) };
+            let ended = if self.turns.len() < most {
+                match ready!(h2.poll_accept(cx)) {
+                    Some(Ok((request, respond))) => {
+                        self.start(request, respond);
+                        continue;
+                    }
+                    Some(Err(error)) => Err(error),
+                    None => Ok(()),
+                }
+            } else {
+                // A handler that ends wakes this task.
+                ready!(h2.poll_closed(cx))
+            };
+            return Poll::Ready(match ended {
+                Ok(()) => CloseReason::PeerGone,
+                Err(error) => why_ended(&self.host.settings, self.booked, &self.meter, &error),
+            });
+        }
+    }
+
+    fn start(&mut self, request: http::Request<h2::RecvStream>, respond: server::SendResponse<Bytes>) {
+        self.booked.enter_state(ConnState::Active);
+        self.idle.set(None);
+        let turn = Turn::new(&self.host, request, respond);
+        // Ends with its handler; when the connection's task ends before, the set ends it.
+        self.turns.spawn(turn.run());
+    }
+
+    /// Takes no more requests, and closes when those under way are answered.
+    fn end(&mut self, reason: CloseReason) {
+        if self.ending.is_none() {
+            self.ending = Some(reason);
+            if let Some(h2) = &mut self.h2 {
+                h2.graceful_shutdown();
+            }
+        }
+    }
+
+    /// Ends all streams at once.
+    fn end_for(&mut self, fault: Fault) {
+        let reason = if fault == Fault::NotSettings { CloseReason::ProtocolBroken } else { CloseReason::Flooded };
+        report(&self.host.settings, self.booked, fault.code(), fault.in_words());
+        self.ending = Some(reason);
+        self.let_linger();
+        if let Some(h2) = &mut self.h2 {
+            h2.abrupt_shutdown(Reason::from(fault.code()));
+        }
+    }
+
+    /// The deadlines of a connection: for a head, for silence, for an end.
+    fn poll_clocks(&mut self, cx: &mut Context<'_>) -> Poll<CloseReason> {
+        let settings = &self.host.settings;
+        if self.head.poll(cx, &self.meter, settings.head_timeout).is_ready() {
+            return Poll::Ready(CloseReason::HeadTimeout);
+        }
+        if let Some(pulse) = &mut self.pulse {
+            if pulse.poll(cx, &self.meter).is_ready() {
+                return Poll::Ready(CloseReason::PingTimeout);
+            }
+        }
+        let is_idle = self.turns.is_empty() && self.meter.has_begun() && !self.has_streams();
+        if is_idle && self.booked.enter_state(ConnState::Idle) {
+            let now = Instant::now();
+            self.idle.set(settings.idle_timeout.map(|limit| now + limit));
+            settings.state.registry.note_idle(&self.booked.entry, now);
+            // Who wanted room a moment ago has not seen it idle, and does not look again.
+            self.obey();
+        }
+        if self.ending.is_none() && self.idle.poll(cx).is_ready() {
+            self.end(CloseReason::IdleTimeout);
+        }
+        self.poll_linger(cx, is_idle)
+    }
+
+    /// A connection that was told to end closes when its peer has answered that, or soon after its
+    /// last stream.
+    fn poll_linger(&mut self, cx: &mut Context<'_>, is_idle: bool) -> Poll<CloseReason> {
+        let Some(reason) = self.ending else { return Poll::Pending };
+        if is_idle && !self.lingers {
+            self.let_linger();
+            // What was told to the crate in this round is not sent yet.
+            cx.waker().wake_by_ref();
+            return Poll::Pending;
+        }
+        if !self.lingers {
+            return Poll::Pending;
+        }
+        ready!(self.linger.poll(cx));
+        Poll::Ready(reason)
+    }
+
+    fn let_linger(&mut self) {
+        self.lingers = true;
+        self.linger.set(Some(Instant::now() + self.host.settings.linger_timeout));
+    }
+
+    fn has_streams(&self) -> bool {
+        self.h2.as_ref().is_some_and(server::Connection::has_streams)
+    }
+}
+
+/// Why the crate ended a connection; what the peer did wrong is told.
+fn why_ended(settings: &Settings, booked: &Booked, meter: &Meter, error: &h2::Error) -> CloseReason {
+    if !error.is_library() {
+        let stalled = error.get_io().is_some_and(|io| io.kind() == std::io::ErrorKind::TimedOut);
+        return if stalled { CloseReason::WriteFailed } else { CloseReason::PeerGone };
+    }
+    let code = error.reason().unwrap_or(Reason::PROTOCOL_ERROR);
+    report(settings, booked, code.into(), in_words(error, Some(meter)));
+    if code == Reason::ENHANCE_YOUR_CALM { CloseReason::Flooded } else { CloseReason::ProtocolBroken }
+}
+
+fn report(settings: &Settings, booked: &Booked, code: u32, reason: &'static str) {
+    let remote_addr = booked.info.remote_addr.clone();
+    settings.report(&ServerEvent::Http2Closed { remote_addr, code, reason });
+}
+
+/// The deadline of a head: until SETTINGS have come, and for each header block from its first
+/// byte to its last. A drip of bytes does not move it.
+struct HeadWatch {
+    since: Option<Instant>,
+    deadline: Deadline,
+    /// The deadline of the preface, which counts from accept.
+    preface_until: Option<Instant>,
+}
+
+impl HeadWatch {
+    fn poll(&mut self, cx: &mut Context<'_>, meter: &Meter, limit: Option<Duration>) -> Poll<()> {
+        let Some(limit) = limit else { return Poll::Pending };
+        if !meter.has_begun() {
+            self.deadline.set(self.preface_until);
+            return self.deadline.poll(cx);
+        }
+        if !meter.is_in_head() {
+            self.since = None;
+            return Poll::Pending;
+        }
+        let since = *self.since.get_or_insert_with(Instant::now);
+        self.deadline.set(Some(since + limit));
+        self.deadline.poll(cx)
+    }
+}
+
+/// Asks a peer that is silent whether it lives.
+struct Pulse {
+    pings: PingPong,
+    after: Duration,
+    patience: Duration,
+    deadline: Deadline,
+    /// What had been read when the silence began.
+    reads: Option<u64>,
+    asked: bool,
+}
+
+impl Pulse {
+    fn new(settings: &Http2Settings, h2: &mut Handshaken) -> Option<Pulse> {
+        if settings.send_ping_timeout.is_zero() {
+            return None;
+        }
+        Some(Pulse {
+            pings: h2.ping_pong()?,
+            after: settings.send_ping_timeout,
+            patience: settings.ping_timeout,
+            deadline: Deadline::default(),
+            reads: None,
+            asked: false,
+        })
+    }
+
+    /// Ready when the peer did not answer in time.
+    fn poll(&mut self, cx: &mut Context<'_>, meter: &Meter) -> Poll<()> {
+        // Anything that comes is a sign of life, but only the answer allows another question.
+        let answered = self.asked && self.pings.poll_pong(cx).is_ready();
+        if answered || self.reads != Some(meter.reads()) {
+            self.reads = Some(meter.reads());
+            self.asked &= !answered;
+            self.deadline.set(Some(Instant::now() + self.after));
+        }
+        loop {
+            ready!(self.deadline.poll(cx));
+            if self.asked {
+                return Poll::Ready(());
+            }
+            self.asked = self.pings.send_ping(Ping::opaque()).is_ok();
+            self.deadline.set(Some(Instant::now() + self.patience));
+        }
+    }
+}

@@ -1,0 +1,305 @@
+//! The line to a peer on one stream: what [`Line`](crate::server::line::Line) is for a connection.
+//!
+//! The turn's task watches and sends, its writer collects, and the request's body reads: each
+//! locks the line for one poll. Small content collects here and is handed to the crate when
+//! something waits or when it is much; large content is handed over as it comes. Either waits until
+//! the windows and the buffer have room, so that a peer that does not read holds its handler.
+
+use std::future::poll_fn;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::task::{Context, Poll, ready};
+use std::time::Duration;
+
+use bytes::{Buf, Bytes};
+use h2::Reason;
+use h2::server::SendResponse;
+use http::StatusCode;
+use tokio::time::Instant;
+
+use super::answer::{StreamHead, response_of, trailer_of};
+use super::state::{Content, Sending, StreamState, copy_of};
+use super::turn::Host;
+use crate::error::{Error, ErrorKind, Phase, Result};
+use crate::h2::{Meter, Received, stream_error};
+use crate::message::{ConnContext, Frame, Header, Source};
+use crate::net::Deadline;
+use crate::server::outbox::Outbox;
+use crate::server::outlet::Deadlines;
+
+/// What all streams of a connection share.
+#[derive(Debug)]
+pub(crate) struct Shared {
+    pub(super) meter: Arc<Meter>,
+    /// A handler wants no more requests on this connection.
+    pub(super) wants_close: AtomicBool,
+}
+
+pub(crate) struct StreamLine {
+    state: Mutex<StreamState>,
+    /// The stream's own: announces the end of its turn.
+    pub(super) context: Arc<ConnContext>,
+    shared: Arc<Shared>,
+}
+
+impl Shared {
+    pub(super) fn new(meter: Arc<Meter>) -> Shared {
+        Shared { meter, wants_close: AtomicBool::new(false) }
+    }
+}
+
+impl StreamLine {
+    /// The line of a stream whose content is `received`, where it has some.
+    pub(super) fn new(
+        respond: SendResponse<Bytes>,
+        received: Option<Received>,
+        context: Arc<ConnContext>,
+        host: &Host,
+    ) -> StreamLine {
+        let settings = &host.settings;
+        let until = |limit: Option<Duration>| limit.map(|limit| Instant::now() + limit);
+        let state = StreamState {
+            received: received.map_or(Content::Over, Content::Coming),
+            awaits_continue: false,
+            sending: Sending::Head(respond),
+            outbox: Outbox::default(),
+            stall: settings.stall_timeout,
+            read_until: until(settings.read_timeout),
+            write_until: until(settings.write_timeout),
+            read_waits_since: None,
+            write_waits_since: None,
+            read_deadline: Deadline::default(),
+            write_deadline: Deadline::default(),
+            reader: None,
+            writer: None,
+        };
+        StreamLine { state: Mutex::new(state), context, shared: host.shared.clone() }
+    }
+
+    /// Nothing that panics runs under the lock, so a poisoned one is as good as any.
+    fn lock(&self) -> MutexGuard<'_, StreamState> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    // ---------------------------------------------------------------- for the turn's task
+
+    /// A turn begins: whether its client waits for a 100, and memory to collect in.
+    pub(super) fn begin(&self, awaits_continue: bool, memory: Vec<u8>) {
+        let mut state = self.lock();
+        state.awaits_continue = awaits_continue;
+        state.outbox.use_memory(memory);
+    }
+
+    /// While the handler waits for something: sends what was collected, as far as there is room,
+    /// and sees the peer leave.
+    pub(super) fn poll_peer_left(&self, cx: &mut Context<'_>) -> Poll<()> {
+        let mut state = self.lock();
+        if !state.outbox.is_sending_large() && matches!(state.poll_flush(cx), Poll::Ready(Err(_))) {
+            return Poll::Ready(());
+        }
+        state.wake_writer(cx.waker());
+        state.poll_reset(cx)
+    }
+
+    /// Sends what is left of an answer that is whole.
+    pub(super) async fn complete(&self) -> Result<()> {
+        poll_fn(|cx| {
+            let mut state = self.lock();
+            ready!(state.poll_complete(cx, &self.shared.meter))?;
+            Poll::Ready(Ok(()))
+        })
+        .await
+    }
+
+    /// Ends the stream without the rest of its answer: visibly cut.
+    pub(super) fn reset(&self, reason: Reason) {
+        self.lock().reset(reason);
+    }
+
+    /// The turn is over: its body reads as an error. The memory comes back, and content that nobody
+    /// has read.
+    pub(super) fn end_turn(&self) -> (Vec<u8>, Option<Received>) {
+        let mut state = self.lock();
+        let received = std::mem::replace(&mut state.received, Content::NoTurn);
+        let sending = std::mem::replace(&mut state.sending, Sending::Over);
+        let memory = state.outbox.lend_memory();
+        let reader = state.reader.take();
+        drop(state);
+        drop(sending);
+        if let Some(reader) = reader {
+            reader.wake();
+        }
+        let unread = if let Content::Coming(received) = received { Some(received) } else { None };
+        (memory, unread)
+    }
+
+    // ---------------------------------------------------------------- for the writer
+
+    pub(crate) fn with_outbox<T>(&self, act: impl FnOnce(&mut Outbox) -> T) -> T {
+        act(&mut self.lock().outbox)
+    }
+
+    /// Sends all that was collected.
+    pub(crate) fn poll_flush(&self, cx: &mut Context<'_>) -> Poll<Result<()>> {
+        let mut state = self.lock();
+        let polled = state.poll_flush(cx);
+        state.keep_writer(polled.is_pending().then(|| cx.waker()));
+        polled
+    }
+
+    /// Sends large content, in two parts, behind what was collected. Dropped before it is done, it
+    /// leaves a line that sends nothing more.
+    pub(crate) async fn send_large(&self, one: &[u8], two: &[u8]) -> Result<()> {
+        self.begin_large()?;
+        for mut part in [one, two] {
+            while !part.is_empty() {
+                let sent = poll_fn(|cx| self.poll_send_some(cx, part.len(), &mut |n| copy_of(part, n))).await?;
+                part = part.get(sent..).unwrap_or_default();
+            }
+        }
+        self.lock().outbox.end_large();
+        Ok(())
+    }
+
+    /// The same for content that can be kept: it is not copied.
+    pub(crate) async fn send_large_bytes(&self, one: &[u8], mut two: Bytes) -> Result<()> {
+        self.begin_large()?;
+        let mut one = one;
+        while !one.is_empty() {
+            let sent = poll_fn(|cx| self.poll_send_some(cx, one.len(), &mut |n| copy_of(one, n))).await?;
+            one = one.get(sent..).unwrap_or_default();
+        }
+        while !two.is_empty() {
+            let whole = &two;
+            let sent = poll_fn(|cx| self.poll_send_some(cx, whole.len(), &mut |n| whole.slice(..n))).await?;
+            two.advance(sent);
+        }
+        self.lock().outbox.end_large();
+        Ok(())
+    }
+
+    pub(crate) fn send_informational(&self, status: StatusCode, header: &Header) -> Result<()> {
+        let mut state = self.lock();
+        if status == StatusCode::CONTINUE {
+            state.awaits_continue = false;
+        }
+        state.send_informational(status, header)
+    }
+
+    /// Sends the head, and collects content behind it. What fails is told by the next write.
+    pub(crate) fn send_head(&self, head: &StreamHead<'_>, content: &[u8]) {
+        let response = response_of(head);
+        let mut state = self.lock();
+        state.awaits_continue = false;
+        let Sending::Head(respond) = &mut state.sending else { return };
+        match respond.send_response(response, head.ends) {
+            Ok(_) if head.ends => {
+                state.sending = Sending::Over;
+                self.shared.meter.answered();
+            }
+            Ok(stream) => {
+                state.sending = Sending::Content(stream);
+                state.outbox.bytes().extend_from_slice(content);
+            }
+            Err(error) => {
+                state.outbox.fail(stream_error(error, Phase::Write));
+            }
+        }
+    }
+
+    /// All content was collected; this follows it.
+    pub(crate) fn end(&self, trailer: &Header) {
+        let mut state = self.lock();
+        match std::mem::replace(&mut state.sending, Sending::Over) {
+            Sending::Content(stream) => {
+                let trailer =
+                    (!trailer.is_empty()).then(|| trailer_of(trailer)).filter(|map| !map.is_empty()).map(Box::new);
+                state.sending = Sending::Ending(stream, trailer);
+            }
+            other => state.sending = other,
+        }
+    }
+
+    /// The connection takes no more requests (Go's rule for `Connection: close` from a handler).
+    pub(crate) fn close_connection(&self) {
+        self.shared.wants_close.store(true, Ordering::Relaxed);
+    }
+
+    /// The turn is over for its peer: cancels the request's context.
+    pub(crate) fn cancel(&self) {
+        self.context.turns.announce(TURN);
+    }
+
+    pub(crate) fn deadlines(&self) -> Deadlines {
+        let state = self.lock();
+        (state.read_until, state.write_until)
+    }
+
+    /// Moves the limit, for a read that waits already too: the body may be read by another task.
+    pub(crate) fn set_read_until(&self, at: Option<Instant>) {
+        let mut state = self.lock();
+        state.read_until = at;
+        if let (Some(at), Some(_)) = (at, state.read_waits_since) {
+            state.read_deadline.wake_at(at);
+        }
+    }
+
+    pub(crate) fn set_write_until(&self, at: Option<Instant>) {
+        self.lock().write_until = at;
+    }
+
+    fn begin_large(&self) -> Result<()> {
+        let mut state = self.lock();
+        state.outbox.check()?;
+        state.outbox.begin_large();
+        Ok(())
+    }
+
+    /// Hands over what was collected, then some of these bytes: says how many.
+    fn poll_send_some(
+        &self,
+        cx: &mut Context<'_>,
+        len: usize,
+        take: &mut dyn FnMut(usize) -> Bytes,
+    ) -> Poll<Result<usize>> {
+        let mut state = self.lock();
+        let polled = state.poll_send_some(cx, len, take);
+        state.keep_writer(polled.is_pending().then(|| cx.waker()));
+        if let Poll::Ready(Ok(len)) = polled {
+            self.shared.meter.sent_data(len);
+        }
+        polled
+    }
+}
+
+/// The number of a stream's only turn.
+pub(super) const TURN: u64 = 1;
+
+impl std::fmt::Debug for StreamLine {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("StreamLine").finish_non_exhaustive()
+    }
+}
+
+/// A request's body on a stream: a ticket for its turn.
+pub(super) struct StreamBody(pub(super) Arc<StreamLine>);
+
+impl Source for StreamBody {
+    fn poll_frame(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Frame>>> {
+        let mut state = self.0.lock();
+        if matches!(state.received, Content::NoTurn) {
+            return Poll::Ready(Some(Err(Error::new(ErrorKind::TurnOver, "the request of this body is over"))));
+        }
+        let polled = state.poll_content(cx);
+        state.reader = polled.is_pending().then(|| cx.waker().clone());
+        polled
+    }
+
+    fn remaining(&self) -> Option<u64> {
+        match &self.0.lock().received {
+            Content::Coming(received) => received.remaining(),
+            Content::Over => Some(0),
+            Content::Broken | Content::NoTurn => None,
+        }
+    }
+}

@@ -1,0 +1,59 @@
+//! HTTP/2 on a server's connection, under the same handlers, limits and books as HTTP/1.
+//!
+//! ```text
+//!  connection (one task): h2 ▶ a task for each stream ▶ turn: handler ▶ writer ▶ StreamLine ▶ h2
+//! ```
+//!
+//! The connection's task moves the bytes and takes requests in; it takes no more than
+//! `max_concurrent_streams` handlers run. A stream's turn is a task of its own, so that handlers of
+//! one connection run beside each other. They end with the connection's task, which holds them.
+
+mod answer;
+mod connection;
+mod line;
+mod state;
+mod turn;
+
+pub(crate) use answer::StreamHead;
+pub(crate) use connection::serve;
+pub(crate) use line::StreamLine;
+
+use crate::h2::PREFACE;
+
+/// What the first bytes of a connection are.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Preface {
+    /// No HTTP/2.
+    Other,
+    /// What may become the preface of HTTP/2, or a request of HTTP/1 still.
+    Partial,
+    Whole,
+}
+
+/// RFC 9113 §3.3: a client that knows beforehand begins with the preface. `PRI` is no method that
+/// a request could have.
+pub(crate) fn preface(input: &[u8]) -> Preface {
+    if input.starts_with(PREFACE) {
+        Preface::Whole
+    } else if PREFACE.starts_with(input) {
+        Preface::Partial
+    } else {
+        Preface::Other
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_preface_is_known_by_its_last_byte_and_another_request_by_its_first_other_one() {
+        for end in 0..PREFACE.len() {
+            assert_eq!(preface(&PREFACE[..end]), Preface::Partial);
+        }
+        assert_eq!(preface(&[PREFACE, b"more"].concat()), Preface::Whole);
+        for other in ["POST / HTTP/1.1\r\n", "PRI * HTTP/1.1", "pri", "PRI * HTTP/2.0\r\n\r\nSN", "\r\nPRI * "] {
+            assert_eq!(preface(other.as_bytes()), Preface::Other, "{other:?}");
+        }
+    }
+}

@@ -1,0 +1,285 @@
+//! What a stream's line does under its lock: polls of content in and content out.
+
+use std::task::{Context, Poll, Waker, ready};
+use std::time::Duration;
+
+use bytes::Bytes;
+use h2::server::SendResponse;
+use h2::{Reason, SendStream};
+use http::header::HeaderMap;
+use http::{StatusCode, Version};
+use tokio::time::Instant;
+
+use crate::error::{Error, ErrorKind, Phase, Result};
+use crate::h2::{self as ours, Meter, Received, stream_error};
+use crate::message::{Frame, Header};
+use crate::net::Deadline;
+use crate::server::outbox::Outbox;
+
+pub(super) struct StreamState {
+    pub(super) received: Content,
+    /// The client may wait for a `100 Continue` before it sends its content.
+    pub(super) awaits_continue: bool,
+    pub(super) sending: Sending,
+    pub(super) outbox: Outbox,
+    pub(super) stall: Option<Duration>,
+    pub(super) read_until: Option<Instant>,
+    pub(super) write_until: Option<Instant>,
+    pub(super) read_waits_since: Option<Instant>,
+    pub(super) write_waits_since: Option<Instant>,
+    pub(super) read_deadline: Deadline,
+    pub(super) write_deadline: Deadline,
+    /// Who waits for content: perhaps another task, which nothing would wake at the turn's end.
+    pub(super) reader: Option<Waker>,
+    /// Who waits for room. The crate keeps one waker, and the turn's task watches with its own.
+    pub(super) writer: Option<Waker>,
+}
+
+/// The content that comes in.
+pub(super) enum Content {
+    Over,
+    Coming(Received),
+    /// It cannot be read further.
+    Broken,
+    /// The turn is over, or was none.
+    NoTurn,
+}
+
+/// How far the answer is.
+pub(super) enum Sending {
+    Head(SendResponse<Bytes>),
+    Content(SendStream<Bytes>),
+    /// The same, and what is collected is the end, perhaps with a trailer behind it.
+    Ending(SendStream<Bytes>, Option<Box<HeaderMap>>),
+    Over,
+}
+
+/// What is handed to the crate at once.
+const AT_ONCE: usize = 64 << 10;
+
+impl StreamState {
+    // ---------------------------------------------------------------- out
+
+    pub(super) fn poll_flush(&mut self, cx: &mut Context<'_>) -> Poll<Result<()>> {
+        if self.outbox.is_empty() {
+            return Poll::Ready(Ok(()));
+        }
+        self.outbox.check()?;
+        self.poll_collected(cx)
+    }
+
+    /// Hands over what was collected. It is not the end of the answer.
+    pub(super) fn poll_collected(&mut self, cx: &mut Context<'_>) -> Poll<Result<()>> {
+        let (bytes, mut sent) = self.outbox.take();
+        let polled = loop {
+            let rest = bytes.get(sent..).unwrap_or_default();
+            if rest.is_empty() {
+                break Poll::Ready(Ok(()));
+            }
+            match self.poll_hand_over(cx, rest.len(), &mut |n| copy_of(rest, n)) {
+                Poll::Ready(Ok(len)) => sent += len,
+                Poll::Ready(Err(error)) => break Poll::Ready(Err(error)),
+                Poll::Pending => break Poll::Pending,
+            }
+        };
+        self.outbox.put_back(bytes, sent);
+        match ready!(polled) {
+            Ok(()) => Poll::Ready(Ok(())),
+            Err(error) => Poll::Ready(Err(self.outbox.fail(error))),
+        }
+    }
+
+    pub(super) fn poll_send_some(
+        &mut self,
+        cx: &mut Context<'_>,
+        len: usize,
+        take: &mut dyn FnMut(usize) -> Bytes,
+    ) -> Poll<Result<usize>> {
+        if !self.outbox.is_empty() {
+            ready!(self.poll_collected(cx))?;
+        }
+        match ready!(self.poll_hand_over(cx, len, take)) {
+            Ok(len) => Poll::Ready(Ok(len)),
+            Err(error) => Poll::Ready(Err(self.outbox.fail(error))),
+        }
+    }
+
+    /// Waits for room for some of so many bytes, and hands that many over.
+    pub(super) fn poll_hand_over(
+        &mut self,
+        cx: &mut Context<'_>,
+        len: usize,
+        take: &mut dyn FnMut(usize) -> Bytes,
+    ) -> Poll<Result<usize>> {
+        let room = ready!(self.poll_room(cx, len.min(AT_ONCE)))?;
+        let Sending::Content(stream) = &mut self.sending else { return Poll::Ready(Err(over())) };
+        let sent = stream.send_data(take(room), false);
+        Poll::Ready(sent.map(|()| room).map_err(|error| stream_error(error, Phase::Write)))
+    }
+
+    /// Waits for room, under the stall limit and `write_until`.
+    pub(super) fn poll_room(&mut self, cx: &mut Context<'_>, want: usize) -> Poll<Result<usize>> {
+        if self.write_until.is_some_and(|until| until <= Instant::now()) {
+            return Poll::Ready(Err(Error::timed_out(Phase::Write)));
+        }
+        let (Sending::Content(stream) | Sending::Ending(stream, _)) = &mut self.sending else {
+            return Poll::Ready(Err(over()));
+        };
+        let room = ours::poll_room(stream, want, cx);
+        if room.is_ready() {
+            self.write_waits_since = None;
+            return room;
+        }
+        let since = *self.write_waits_since.get_or_insert_with(Instant::now);
+        self.write_deadline.set(earlier(self.stall.map(|stall| since + stall), self.write_until));
+        ready!(self.write_deadline.poll(cx));
+        Poll::Ready(Err(Error::timed_out(Phase::Write)))
+    }
+
+    /// Hands over what is left of an answer that was ended, its end with it. One that was not is an
+    /// error.
+    pub(super) fn poll_complete(&mut self, cx: &mut Context<'_>, meter: &Meter) -> Poll<Result<()>> {
+        self.outbox.check()?;
+        match self.sending {
+            Sending::Over => return Poll::Ready(Ok(())),
+            Sending::Head(_) | Sending::Content(_) => return Poll::Ready(Err(over())),
+            Sending::Ending(..) => {}
+        }
+        let (bytes, mut sent) = self.outbox.take();
+        let polled = self.poll_rest(cx, &bytes, &mut sent, meter);
+        self.outbox.put_back(bytes, sent);
+        if let Err(error) = ready!(polled) {
+            return Poll::Ready(Err(self.outbox.fail(error)));
+        }
+        self.sending = Sending::Over;
+        meter.answered();
+        Poll::Ready(Ok(()))
+    }
+
+    pub(super) fn poll_rest(
+        &mut self,
+        cx: &mut Context<'_>,
+        bytes: &[u8],
+        sent: &mut usize,
+        meter: &Meter,
+    ) -> Poll<Result<()>> {
+        loop {
+            let rest = bytes.get(*sent..).unwrap_or_default();
+            let room = if rest.is_empty() { 0 } else { ready!(self.poll_room(cx, rest.len()))? };
+            let is_last = room == rest.len();
+            let Sending::Ending(stream, trailer) = &mut self.sending else { return Poll::Ready(Err(over())) };
+            let handed = match (is_last, trailer.take_if(|_| is_last)) {
+                (true, Some(trailer)) => {
+                    let data = if room == 0 { Ok(()) } else { stream.send_data(copy_of(rest, room), false) };
+                    data.and_then(|()| stream.send_trailers(*trailer))
+                }
+                _ => stream.send_data(copy_of(rest, room), is_last),
+            };
+            handed.map_err(|error| stream_error(error, Phase::Write))?;
+            meter.sent_data(room);
+            *sent += room;
+            if is_last {
+                return Poll::Ready(Ok(()));
+            }
+        }
+    }
+
+    pub(super) fn poll_reset(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        match &mut self.sending {
+            Sending::Head(respond) => respond.poll_reset(cx).map(drop),
+            Sending::Content(stream) | Sending::Ending(stream, _) => stream.poll_reset(cx).map(drop),
+            Sending::Over => Poll::Pending,
+        }
+    }
+
+    pub(super) fn reset(&mut self, reason: Reason) {
+        match &mut self.sending {
+            Sending::Head(respond) => respond.send_reset(reason),
+            Sending::Content(stream) | Sending::Ending(stream, _) => stream.send_reset(reason),
+            Sending::Over => {}
+        }
+        self.sending = Sending::Over;
+    }
+
+    pub(super) fn send_informational(&mut self, status: StatusCode, header: &Header) -> Result<()> {
+        let Sending::Head(respond) = &mut self.sending else { return Ok(()) };
+        let mut response = http::Response::new(());
+        *response.status_mut() = status;
+        *response.version_mut() = Version::HTTP_2;
+        ours::append_fields(response.headers_mut(), header, status);
+        respond.send_informational(response).map_err(|error| stream_error(error, Phase::Write))
+    }
+
+    pub(super) fn keep_writer(&mut self, waker: Option<&Waker>) {
+        self.writer = waker.cloned();
+    }
+
+    /// The crate keeps the waker of who asked last, and that is the turn's task from here on: it
+    /// passes on what the writer waits for.
+    pub(super) fn wake_writer(&mut self, acting: &Waker) {
+        let has_room = match &self.sending {
+            Sending::Content(stream) | Sending::Ending(stream, _) => stream.capacity() > 0,
+            Sending::Head(_) | Sending::Over => true,
+        };
+        if let Some(writer) = self.writer.take_if(|writer| has_room && !writer.will_wake(acting)) {
+            writer.wake();
+        }
+    }
+
+    // ---------------------------------------------------------------- in
+
+    /// The next piece of content. The stall limit runs while this waits and starts anew with each
+    /// piece; `read_until` does not.
+    pub(super) fn poll_content(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Frame>>> {
+        let step = match self.poll_content_step(cx) {
+            Poll::Pending => {
+                let since = *self.read_waits_since.get_or_insert_with(Instant::now);
+                self.read_deadline.set(earlier(self.stall.map(|stall| since + stall), self.read_until));
+                ready!(self.read_deadline.poll(cx));
+                Poll::Ready(Some(Err(Error::timed_out(Phase::Body))))
+            }
+            ready => {
+                self.read_waits_since = None;
+                ready
+            }
+        };
+        match &step {
+            Poll::Ready(Some(Err(_))) => self.received = Content::Broken,
+            Poll::Ready(None | Some(Ok(Frame::Trailer(_)))) => self.received = Content::Over,
+            Poll::Ready(Some(Ok(Frame::Data(_)))) | Poll::Pending => {}
+        }
+        step
+    }
+
+    pub(super) fn poll_content_step(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Frame>>> {
+        if self.read_until.is_some_and(|until| until <= Instant::now()) {
+            return Poll::Ready(Some(Err(Error::timed_out(Phase::Body))));
+        }
+        let piece = match &mut self.received {
+            Content::Over => return Poll::Ready(None),
+            Content::Broken | Content::NoTurn => return Poll::Ready(Some(Err(Error::cut_off(Phase::Body)))),
+            Content::Coming(received) => received.poll(cx),
+        };
+        if piece.is_pending() && std::mem::take(&mut self.awaits_continue) {
+            // It has sent nothing yet, so it may wait for this (RFC 9110 §10.1.1). Where it cannot
+            // be sent the stream has an end, and reading meets that.
+            let _ = self.send_informational(StatusCode::CONTINUE, &Header::new());
+        }
+        piece
+    }
+}
+
+fn over() -> Error {
+    Error::new(ErrorKind::TurnOver, "the answer of this request is over")
+}
+
+pub(super) fn copy_of(bytes: &[u8], len: usize) -> Bytes {
+    bytes.get(..len).map(Bytes::copy_from_slice).unwrap_or_default()
+}
+
+fn earlier(one: Option<Instant>, other: Option<Instant>) -> Option<Instant> {
+    match (one, other) {
+        (Some(one), Some(other)) => Some(one.min(other)),
+        (one, other) => one.or(other),
+    }
+}

@@ -1,0 +1,98 @@
+//! In place of HTTP/2 where its feature is off: no stream is ever made, and no preface known.
+
+use std::task::{Context, Poll};
+
+use bytes::Bytes;
+use http::StatusCode;
+use tokio::time::Instant;
+
+use super::connection::Connection;
+use super::outbox::Outbox;
+use super::outlet::Deadlines;
+use super::verdict::CloseReason;
+use crate::error::Result;
+use crate::h1::Outgoing;
+use crate::message::Header;
+
+/// What the first bytes of a connection are.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Preface {
+    Other,
+    Partial,
+    Whole,
+}
+
+pub(crate) fn preface(_: &[u8]) -> Preface {
+    Preface::Other
+}
+
+#[expect(clippy::unused_async, reason = "as where there is HTTP/2")]
+pub(crate) async fn serve(_: &mut Connection) -> CloseReason {
+    CloseReason::Refused
+}
+
+/// The head of an answer.
+pub(crate) struct StreamHead<'a> {
+    pub(crate) status: StatusCode,
+    pub(crate) header: &'a Header,
+    pub(crate) outgoing: Outgoing,
+    pub(crate) content_type: Option<&'static str>,
+    pub(crate) date: bool,
+    pub(crate) ends: bool,
+}
+
+/// A stream that cannot be.
+#[derive(Debug)]
+pub(crate) enum StreamLine {}
+
+impl StreamLine {
+    pub(crate) fn with_outbox<T>(&self, _: impl FnOnce(&mut Outbox) -> T) -> T {
+        match *self {}
+    }
+
+    pub(crate) fn poll_flush(&self, _: &mut Context<'_>) -> Poll<Result<()>> {
+        match *self {}
+    }
+
+    #[expect(clippy::unused_async, reason = "as where there is HTTP/2")]
+    pub(crate) async fn send_large(&self, _: &[u8], _: &[u8]) -> Result<()> {
+        match *self {}
+    }
+
+    #[expect(clippy::unused_async, reason = "as where there is HTTP/2")]
+    pub(crate) async fn send_large_bytes(&self, _: &[u8], _: Bytes) -> Result<()> {
+        match *self {}
+    }
+
+    pub(crate) fn send_informational(&self, _: StatusCode, _: &Header) -> Result<()> {
+        match *self {}
+    }
+
+    pub(crate) fn send_head(&self, _: &StreamHead<'_>, _: &[u8]) {
+        match *self {}
+    }
+
+    pub(crate) fn end(&self, _: &Header) {
+        match *self {}
+    }
+
+    pub(crate) fn close_connection(&self) {
+        match *self {}
+    }
+
+    pub(crate) fn cancel(&self) {
+        match *self {}
+    }
+
+    pub(crate) fn deadlines(&self) -> Deadlines {
+        match *self {}
+    }
+
+    pub(crate) fn set_read_until(&self, _: Option<Instant>) {
+        match *self {}
+    }
+
+    pub(crate) fn set_write_until(&self, _: Option<Instant>) {
+        match *self {}
+    }
+}
