@@ -44,6 +44,7 @@ pub(crate) struct Failed {
 
 /// What may help, where the request can be sent again at all.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[allow(dead_code, reason = "without HTTP/2, some of these never are")]
 pub(crate) enum Remedy {
     None,
     /// Not one byte of a response came, on a connection that had served before: it was dead, most
