@@ -33,6 +33,8 @@ impl Connection {
             Connection::Http1(http1) => http1.served > 0,
             Connection::Http2(http2) => http2.has_served(),
         };
+        // What others use at this moment was not idle.
+        let idle = idle.filter(|idle| matches!(self, Connection::Http1(_)) || !idle.is_zero());
         GotConn { remote_addr: made.remote_addr.clone(), local_addr: made.local_addr.clone(), reused, idle }
     }
 
@@ -48,7 +50,7 @@ impl Pooled for Connection {
     fn probe(&mut self) -> bool {
         match self {
             Connection::Http1(http1) => http1.is_quiet(),
-            Connection::Http2(http2) => http2.health() == Health::Good,
+            Connection::Http2(http2) => http2.health() != Health::Spent,
         }
     }
 

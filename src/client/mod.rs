@@ -7,6 +7,7 @@
 //!   │           ├─► pool: an idle connection, or `connect` in a task of its own
 //!   │           │         (dial, proxy, TLS), whichever comes first
 //!   │           └─► http1::Exchange: request written, head read, polled together
+//!   │                 (or http2: the same on one of a connection's streams)
 //!   │                     │
 //!   └─ redirect? ◄─ Response ─► its body owns the exchange ─► end ─► back into the pool
 //! ```
@@ -30,8 +31,8 @@ mod pool;
 mod progress;
 mod proxy;
 mod redirect;
+mod remedies;
 mod response;
-mod retry;
 mod round_trip;
 mod secure;
 mod short;

@@ -15,7 +15,7 @@ use super::key::{Key, Offer, Scheme};
 use super::outbound::{Limits, Outbound, Plan};
 use super::pool::{self, Granted, Lease, Pool, WhenFull};
 use super::proxy::Proxy;
-use super::retry::{Freshness, Remedies, body_again};
+use super::remedies::{Freshness, Remedies, body_again};
 use super::round_trip::{RoundTripFuture, RoundTripper};
 use super::secure::Secure;
 use super::stats::HostStats;

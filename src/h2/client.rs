@@ -198,10 +198,10 @@ fn path(uri: &Uri) -> Result<PathAndQuery> {
 mod tests {
     use super::*;
 
-    fn sent(method: Method, uri: &str, header: &[(&str, &str)], trailer: &[(&str, &str)]) -> http::Request<()> {
+    fn sent(method: &Method, uri: &str, header: &[(&str, &str)], trailer: &[(&str, &str)]) -> http::Request<()> {
         let (header, trailer) = (header.iter().copied().collect(), trailer.iter().copied().collect());
         let head = RequestToSend {
-            method: &method,
+            method,
             scheme: Scheme::HTTPS,
             authority: "h.test:8443",
             uri: &uri.parse().unwrap(),
@@ -229,9 +229,9 @@ mod tests {
             ("http://other?q", "https://h.test:8443/?q"),
             ("http://other/\u{e9}?\u{fc}", "https://h.test:8443/%C3%A9?%C3%BC"),
         ] {
-            assert_eq!(sent(Method::GET, uri, &[], &[]).uri().to_string(), expected, "{uri}");
+            assert_eq!(sent(&Method::GET, uri, &[], &[]).uri().to_string(), expected, "{uri}");
         }
-        assert_eq!(sent(Method::CONNECT, "http://h.test:8443", &[], &[]).uri().to_string(), "h.test:8443");
+        assert_eq!(sent(&Method::CONNECT, "http://h.test:8443", &[], &[]).uri().to_string(), "h.test:8443");
     }
 
     #[test]
@@ -248,25 +248,25 @@ mod tests {
             ("TE", "gzip, Trailers"),
             ("X-Kept", "1"),
         ];
-        let request = sent(Method::POST, "http://o/", &header, &[]);
+        let request = sent(&Method::POST, "http://o/", &header, &[]);
         let expected = ["accept-encoding: gzip", "content-length: 3", "te: trailers", "user-agent: agent", "x-kept: 1"];
         assert_eq!(fields(&request), expected);
     }
 
     #[test]
     fn a_user_agent_that_is_set_empty_is_not_sent_and_of_several_the_first_is() {
-        let none = sent(Method::GET, "http://o/", &[("User-Agent", "")], &[]);
+        let none = sent(&Method::GET, "http://o/", &[("User-Agent", "")], &[]);
         assert_eq!(none.headers().get(USER_AGENT), None);
-        let first = sent(Method::GET, "http://o/", &[("User-Agent", "a"), ("User-Agent", "b")], &[]);
+        let first = sent(&Method::GET, "http://o/", &[("User-Agent", "a"), ("User-Agent", "b")], &[]);
         assert_eq!(first.headers().get_all(USER_AGENT).iter().collect::<Vec<_>>(), ["a"]);
     }
 
     #[test]
     fn a_trailer_is_announced_once() {
-        let request = sent(Method::POST, "http://o/", &[("Trailer", "x-a")], &[("X-A", "1"), ("X-B", "2")]);
+        let request = sent(&Method::POST, "http://o/", &[("Trailer", "x-a")], &[("X-A", "1"), ("X-B", "2")]);
         let names: Vec<_> = request.headers().get_all(TRAILER).iter().collect();
         assert_eq!(names, ["x-a", "X-B"]);
-        let without = sent(Method::POST, "http://o/", &[("Trailer", "X-A")], &[]);
+        let without = sent(&Method::POST, "http://o/", &[("Trailer", "X-A")], &[]);
         assert_eq!(without.headers().get(TRAILER), None);
     }
 

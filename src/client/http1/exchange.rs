@@ -46,6 +46,7 @@ pub(crate) struct Failed {
 
 /// What may help, where the request can be sent again at all.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[allow(dead_code, reason = "without HTTP/2, some of these never are")]
 pub(crate) enum Remedy {
     None,
     /// Not one byte of a response came, on a connection that had served before: it was dead, most
@@ -339,7 +340,7 @@ impl Exchange {
             asked.tracer.tell(|trace| trace.put_idle_conn(keeps));
         }
         if keeps {
-            http1.memory = upload.into_memory();
+            http1.memory = Some(upload.into_memory()).filter(|head| head.capacity() <= KEPT_HEAD).unwrap_or_default();
             http1.io.read_deadline.set(None);
             http1.io.write_deadline.set(None);
             place.give_back(Connection::Http1(http1), asked.clock.now());
@@ -370,6 +371,9 @@ impl Exchange {
 fn is_interim(status: StatusCode) -> bool {
     status.is_informational() && status != StatusCode::SWITCHING_PROTOCOLS
 }
+
+/// An idle connection holds the memory of a head that is no longer than this.
+const KEPT_HEAD: usize = 1024;
 
 fn in_head(refusal: Refusal) -> Error {
     // The status of a refusal is for a peer that asked; this one answered.

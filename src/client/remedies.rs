@@ -1,4 +1,4 @@
-//! Whether a request that failed is sent once more, and how.
+//! When a request that failed is sent once more, and how.
 
 use std::time::Duration;
 
@@ -14,6 +14,13 @@ pub(super) struct Remedies {
     retries: u32,
     /// How often the server said that it did not look at the request.
     turned_away: u32,
+}
+
+/// Whether a connection may have served before.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Freshness {
+    Any,
+    New,
 }
 
 /// Go's number.
@@ -57,17 +64,10 @@ impl Remedies {
     }
 }
 
-/// The body to send once more.
+/// The body once more, if it can be had.
 pub(super) fn body_again(request: &Request, failed: &mut Failed) -> Result<Option<Body>> {
     if let Some(unread) = failed.unread.take() {
         return Ok(Some(unread));
     }
     request.body.try_clone().map_err(|error| error.with_sent(failed.sent))
-}
-
-/// Whether a connection may have served before.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Freshness {
-    Any,
-    New,
 }
