@@ -1,0 +1,22 @@
+//! What the client and the server do together, in every mode that both speak: HTTP/1.1 and HTTP/2,
+//! each in the clear and over TLS. A rule that holds in one mode holds in all of them. No byte
+//! leaves the process, and time is paused.
+#![cfg(all(feature = "client", feature = "server", feature = "http2", feature = "tls", feature = "gzip"))]
+#![cfg(feature = "cookies")]
+#![allow(clippy::unwrap_used, reason = "what fails in a helper fails its test")]
+
+#[path = "../support/certificates.rs"]
+mod certificates;
+#[path = "../support/fake.rs"]
+mod fake;
+#[path = "../support/mod.rs"]
+mod support;
+
+mod answers;
+mod bodies;
+mod connections;
+mod contents;
+mod ends;
+mod limits;
+mod shutdowns;
+mod site;
