@@ -348,8 +348,10 @@ impl Trail {
     }
 }
 
+/// An error with a status of its own is not the server's doing: it came with the request's body.
 fn about(error: Error, request: &Request) -> Error {
-    error.of_gateway().with_request(&request.method, || without_credentials(&request.uri))
+    let error = if error.status().is_some() { error } else { error.of_gateway() };
+    error.with_request(&request.method, || without_credentials(&request.uri))
 }
 
 /// Cookies are for the host that is asked for, not for the one that is connected to (Go 1.26).
