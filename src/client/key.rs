@@ -76,11 +76,11 @@ pub(crate) fn with_port(authority: &Authority, scheme: Scheme) -> String {
 pub(crate) fn authority_of(uri: &Uri, scheme: Scheme) -> Result<Authority> {
     let no_host = || Error::new(ErrorKind::Invalid, "the URL has no host");
     let authority = uri.authority().ok_or_else(no_host)?;
-    if authority.host().is_empty() {
-        return Err(no_host());
-    }
     if is_normal(authority.as_str(), scheme) {
         return Ok(authority.clone());
+    }
+    if authority.host().is_empty() {
+        return Err(no_host());
     }
     let port_is_own = authority.port_u16() == Some(scheme.port());
     let port = authority.port_u16().filter(|_| !port_is_own).map(|port| format!(":{port}")).unwrap_or_default();
@@ -101,7 +101,8 @@ fn is_normal(authority: &str, scheme: Scheme) -> bool {
     // What ends in a bracket is an address without a port. `host:` names none either.
     let has_own_port = |port: &[u8]| port == own || matches!(port.first(), None | Some(b'0'));
     let is_address = authority.last() == Some(&b']');
-    authority.iter().all(is_plain) && (is_address || !port.is_some_and(has_own_port))
+    let has_host = !matches!(authority.first(), None | Some(b':'));
+    has_host && authority.iter().all(is_plain) && (is_address || !port.is_some_and(has_own_port))
 }
 
 impl Key {
@@ -120,9 +121,10 @@ impl PartialEq for Key {
 
 impl Eq for Key {}
 
+/// By the host alone: few keys have it in common.
 impl Hash for Key {
     fn hash<H: Hasher>(&self, state: &mut H) {
-        self.parts().hash(state);
+        self.authority.as_ref().map_or("", Authority::as_str).hash(state);
     }
 }
 

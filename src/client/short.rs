@@ -3,7 +3,7 @@
 use http::Method;
 
 use super::client::default_client;
-use super::url::{IntoUrl, host_field};
+use super::url::IntoUrl;
 use crate::error::Result;
 use crate::message::{Body, Request, Response};
 
@@ -61,10 +61,10 @@ impl Request {
     /// # Errors
     /// As [`get`](Request::get).
     pub fn to(method: Method, url: impl IntoUrl, body: impl Into<Body>) -> Result<Request> {
-        let url = url.into_url()?;
-        let host = host_field(&url).to_owned();
-        let mut request = Request::new(method, url, body);
-        request.host = host;
+        let mut request = Request::new(method, url.into_url()?, body);
+        // The URL is normal: it has no port that `Host` would go without.
+        let userinfo_ends = memchr::memrchr(b'@', request.host.as_bytes());
+        drop(userinfo_ends.map(|at| request.host.drain(..=at)));
         Ok(request)
     }
 }

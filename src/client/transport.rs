@@ -277,11 +277,9 @@ impl Transport {
         tracer.tell(|trace| trace.get_conn(&plan.key.host_port()));
         let idle = if freshness == Freshness::Any { pool.try_idle(&plan.key, clock.started()) } else { None };
         tracer.enter(Phase::Pool);
+        clock.note_connection_at_once();
         let (lease, idle_for) = match idle {
-            Some((lease, idle_for)) => {
-                clock.note_connection_at_once();
-                (lease, Some(idle_for))
-            }
+            Some((lease, idle_for)) => (lease, Some(idle_for)),
             None => {
                 if freshness == Freshness::New {
                     pool.close_idle_of(&plan.key);

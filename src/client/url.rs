@@ -315,15 +315,12 @@ fn is_normal_port(port: &str, default: u16) -> bool {
 /// what has hyphens in third and fourth place is an international name in ASCII, or pretends to be.
 fn is_normal_host(host: &str) -> bool {
     let is_label = |bytes: &[u8]| {
-        !bytes.is_empty()
-            && bytes.iter().all(|byte| matches!(byte, b'a'..=b'z' | b'0'..=b'9' | b'-'))
-            && bytes.first() != Some(&b'-')
-            && bytes.last() != Some(&b'-')
-            && bytes.get(2..4) != Some(b"--")
+        !matches!(bytes.first(), None | Some(b'-')) && bytes.last() != Some(&b'-') && bytes.get(2..4) != Some(b"--")
     };
     let bytes = host.as_bytes();
     let last = bytes.get(memchr::memrchr(b'.', bytes).map_or(0, |dot| dot + 1)).copied();
-    bytes.split(|b| *b == b'.').all(is_label)
+    bytes.iter().all(|byte| matches!(byte, b'a'..=b'z' | b'0'..=b'9' | b'-' | b'.'))
+        && bytes.split(|b| *b == b'.').all(is_label)
         && (!last.is_some_and(|first| first.is_ascii_digit()) || host.parse::<Ipv4Addr>().is_ok())
 }
 

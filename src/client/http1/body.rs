@@ -188,7 +188,7 @@ impl Source for ExchangeBody {
         } else if whole {
             // Nobody waits here for the rest of the request.
             if let Some(reading) = slot.take() {
-                rescue_later(reading);
+                rescue_later(*reading);
             }
         }
         Poll::Ready(frame)
@@ -211,14 +211,14 @@ impl Drop for ExchangeBody {
         match reading.poll_rest(&mut cx) {
             Poll::Ready(true) => reading.settle(),
             Poll::Ready(false) => {}
-            Poll::Pending => rescue_later(reading),
+            Poll::Pending => rescue_later(*reading),
         }
     }
 }
 
 /// In a task that ends itself: it reads no longer than [`DRAIN_TIME`]. Outside a runtime the
 /// connection is closed instead.
-fn rescue_later(reading: Box<Reading>) {
+fn rescue_later(reading: Reading) {
     if let (true, Ok(runtime)) = (reading.may_be_rescued(), tokio::runtime::Handle::try_current()) {
         runtime.spawn(reading.rescue());
     }
