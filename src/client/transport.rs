@@ -21,7 +21,7 @@ use super::secure::Secure;
 use super::stats::HostStats;
 use super::tls::default_secure;
 use super::trace::Tracer;
-use crate::error::{Phase, Result, Sent};
+use crate::error::{Error, ErrorKind, Phase, Result, Sent};
 use crate::h1::HeadLimits;
 use crate::message::{Body, Header, Request, Response, Timeouts, coding};
 use crate::net::{Dial, TcpDialer};
@@ -293,7 +293,7 @@ impl Transport {
         let mut plan = Plan::new(self, request).map_err(|error| error.with_sent(Sent::No))?;
         let mut body = request.body.take_replayable();
         loop {
-            let connection = self.connection(&plan, remedies.freshness, &tracer, &mut clock).await;
+            let connection = self.connection(&plan, &mut remedies, &tracer, &mut clock).await;
             let connection = connection.map_err(|error| error.with_sent(Sent::No))?;
             let asked = plan.asked(request, self.machinery().head_limits, tracer.clone(), clock.clone());
             let outbound = Outbound { request, plan: &plan, body, asked, user_agent: &self.user_agent };
@@ -314,26 +314,32 @@ impl Transport {
     async fn connection(
         &self,
         plan: &Plan,
-        freshness: Freshness,
+        remedies: &mut Remedies,
         tracer: &Tracer,
         clock: &mut Clock,
     ) -> Result<Lease<Key, Connection>> {
         let Machinery { pool, connector, .. } = self.machinery();
         tracer.tell(|trace| trace.get_conn(&plan.key.host_port()));
-        let idle = if freshness == Freshness::Any { pool.try_idle(&plan.key) } else { None };
+        let idle = if remedies.freshness == Freshness::Any { pool.try_idle(&plan.key) } else { None };
         tracer.enter(Phase::Pool);
         let (lease, idle_for) = match idle {
             Some((lease, idle_for)) => (lease, Some(idle_for)),
             None => {
-                if freshness == Freshness::New {
+                if remedies.freshness == Freshness::New {
                     pool.close_idle_of(&plan.key);
                 }
                 let mut want = pool.want(plan.key.clone());
+                let mut dialed = false;
                 loop {
                     match want.next().await {
                         Granted::Connection { lease, idle_for } => break (lease, idle_for),
                         Granted::Failed(error) => return Err(error),
                         Granted::Dial(slot) => {
+                            // The connection that was made before had ended when it came.
+                            if std::mem::replace(&mut dialed, true) {
+                                remedies.turn_away()?;
+                                remedies.pause().await;
+                            }
                             tracer.enter(Phase::Connect);
                             connector.start(plan.wanted(tracer), slot);
                         }
@@ -390,8 +396,7 @@ impl Remedies {
         }
         match failed.remedy {
             Remedy::Again => {
-                self.turned_away += 1;
-                return self.turned_away <= MAX_TURNED_AWAY;
+                return self.turn_away().is_ok();
             }
             Remedy::Http1 if plan.key.offer != Offer::Negotiate => return false,
             Remedy::Http1 => plan.key.offer = Offer::Http1,
@@ -402,6 +407,16 @@ impl Remedies {
         self.freshness = Freshness::New;
         self.retries += 1;
         self.retries == 1
+    }
+
+    /// Once more the server has not looked at the request.
+    fn turn_away(&mut self) -> Result<()> {
+        self.turned_away += 1;
+        if self.turned_away <= MAX_TURNED_AWAY {
+            return Ok(());
+        }
+        let text = "the server closes each connection before it takes a request";
+        Err(Error::new(ErrorKind::CutOff, text).during(Phase::Connect))
     }
 
     /// A server that turns requests away is asked again at once, and then less and less often.
