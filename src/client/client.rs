@@ -14,7 +14,7 @@ use super::round_trip::RoundTripper;
 use super::timed;
 use super::transport::Transport;
 use super::url::{IntoUrl, credentials, host_field};
-use crate::error::{Error, Phase, Result};
+use crate::error::{Error, ErrorKind, Phase, Result};
 use crate::message::{Body, Header, Redirected, Request, Response, host_and_port, without_credentials};
 
 /// An HTTP client (Go's `Client`): follows redirects, keeps cookies if it has a jar, and limits
@@ -348,9 +348,11 @@ impl Trail {
     }
 }
 
-/// An error with a status of its own is not the server's doing: it came with the request's body.
+/// An error with a status of its own is not the server's doing: it came with the request's body. A
+/// proxy's status is for its client.
 fn about(error: Error, request: &Request) -> Error {
-    let error = if error.status().is_some() { error } else { error.of_gateway() };
+    let is_own = error.status().is_some() && error.kind() != ErrorKind::Proxy;
+    let error = if is_own { error } else { error.of_gateway() };
     error.with_request(&request.method, || without_credentials(&request.uri))
 }
 

@@ -98,9 +98,9 @@ impl Content {
 fn poll_some(io: &mut Io, cx: &mut Context<'_>, left: u64) -> Poll<Result<Bytes>> {
     if io.input.is_empty() && left > SMALL_CONTENT as u64 {
         let most = usize::try_from(left.min(BODY_READ)).unwrap_or(usize::MAX);
-        return Poll::Ready(Ok(ready!(io.poll_read(cx, most))?));
+        return io.poll_read(cx, most).map_err(broken);
     }
-    if io.input.is_empty() && ready!(io.poll_fill(cx))? == 0 {
+    if io.input.is_empty() && ready!(io.poll_fill(cx)).map_err(broken)? == 0 {
         return Poll::Ready(Ok(Bytes::new()));
     }
     let here = usize::try_from(left).map_or(io.input.len(), |left| left.min(io.input.len()));
@@ -116,7 +116,7 @@ fn poll_chunked(reader: &mut ChunkedReader, io: &mut Io, cx: &mut Context<'_>) -
     loop {
         if io.input.is_empty() && reader.chunk_left() > SMALL_CONTENT as u64 {
             let most = usize::try_from(reader.chunk_left().min(BODY_READ)).unwrap_or(usize::MAX);
-            let chunk = not_empty(ready!(io.poll_read(cx, most))?)?;
+            let chunk = not_empty(ready!(io.poll_read(cx, most)).map_err(broken)?)?;
             reader.took(chunk.len() as u64);
             return Poll::Ready(Ok(Piece::Data(chunk)));
         }
@@ -132,7 +132,7 @@ fn poll_chunked(reader: &mut ChunkedReader, io: &mut Io, cx: &mut Context<'_>) -
             }
             Chunked::NeedMore { consumed } => {
                 io.input.advance(consumed.min(io.input.len()));
-                if ready!(io.poll_fill(cx))? == 0 {
+                if ready!(io.poll_fill(cx)).map_err(broken)? == 0 {
                     return Poll::Ready(Err(Error::cut_off(Phase::Body)));
                 }
             }
@@ -153,6 +153,10 @@ fn take(io: &mut Io, len: usize) -> Bytes {
 
 fn not_empty(chunk: Bytes) -> Result<Bytes> {
     if chunk.is_empty() { Err(Error::cut_off(Phase::Body)) } else { Ok(chunk) }
+}
+
+fn broken(error: std::io::Error) -> Error {
+    Error::from(error).during(Phase::Body)
 }
 
 fn in_content(refusal: Refusal) -> Error {

@@ -229,9 +229,9 @@ fn failing() -> ServeMux {
 async fn a_handler_that_fails_is_answered_for_and_others_are_not_touched() {
     in_all_modes(async |mode| {
         let site = Site::start(mode, failing());
-        assert_eq!(site.ask("/error").await, (500, "Internal Server Error\n".into()));
-        assert_eq!(site.ask("/conflict").await, (409, "that name is taken\n".into()));
-        assert_eq!(site.ask("/panic").await, (500, "Internal Server Error\n".into()));
+        assert_eq!(site.ask("/error").await, (500, "500 Internal Server Error\n".into()));
+        assert_eq!(site.ask("/conflict").await, (409, "409 Conflict: that name is taken\n".into()));
+        assert_eq!(site.ask("/panic").await, (500, "500 Internal Server Error\n".into()));
         assert_eq!(site.ask("/nothing").await.0, 404);
         let mut response = site.get("/abort").await.unwrap();
         let error = response.text().await.unwrap_err();

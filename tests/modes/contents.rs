@@ -12,7 +12,8 @@ use crate::support::echo;
 #[tokio::test(start_paused = true)]
 async fn redirects_are_followed_with_content_where_it_belongs() {
     let handler = async |w: &mut ResponseWriter, r: &mut Request| {
-        let status = r.query("status").and_then(|status| status.parse().ok()).and_then(|s| StatusCode::from_u16(s).ok());
+        let status =
+            r.query("status").and_then(|status| status.parse().ok()).and_then(|s| StatusCode::from_u16(s).ok());
         if let Some(status) = status {
             return nethttp::redirect(w, r, "/end", status).await;
         }

@@ -123,6 +123,9 @@ impl Exchange {
     ) -> Poll<Result<(Head, Response), Failed>> {
         loop {
             self.poll_upload(cx).map_err(|error| self.failed(error))?;
+            if let Some(stalled) = self.take_stalled() {
+                return Poll::Ready(Err(self.failed(stalled)));
+            }
             match waiting.poll_informational(cx) {
                 Poll::Ready(Some(Ok(interim))) => {
                     self.note_first_byte();
@@ -212,6 +215,17 @@ impl Exchange {
             self.continue_deadline.set(Some(Instant::now() + limit));
         }
         self.continue_deadline.poll(cx)
+    }
+
+    /// A peer that takes nothing for too long is asked for its response no further.
+    fn take_stalled(&mut self) -> Option<Error> {
+        match std::mem::replace(&mut self.sending, Sending::Done) {
+            Sending::Failed(error) if error.is_timeout() => Some(error),
+            other => {
+                self.sending = other;
+                None
+            }
+        }
     }
 
     /// A peer that takes nothing for too long is given up like one that has left.

@@ -68,6 +68,10 @@ pub(super) fn connection_error(error: h2::Error, ended: Option<&Ended>, phase: P
 
 fn broken(error: h2::Error, phase: Phase) -> Error {
     match error.into_io() {
+        // TLS: the end was not agreed on. The crate keeps an error's kind and its words.
+        Some(error) if error.kind() == io::ErrorKind::UnexpectedEof => {
+            Error::new(ErrorKind::CutOff, error.to_string()).during(phase)
+        }
         // The crate's own, for a connection that was closed.
         Some(error) if error.kind() != io::ErrorKind::BrokenPipe => Error::from(error).during(phase),
         _ => Error::new(ErrorKind::CutOff, "the server closed the connection").during(phase),

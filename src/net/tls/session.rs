@@ -34,7 +34,12 @@ impl<S: Stream> AsyncRead for Session<S> {
 
 impl<S: Stream> AsyncWrite for Session<S> {
     fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
-        let done = Pin::new(&mut self.stream).poll_write(cx, buf);
+        let mut done = Pin::new(&mut self.stream).poll_write(cx, buf);
+        if done.is_pending() {
+            // A write that waits may have made room in the session, and takes nothing into it. To a
+            // limit on silence, what goes in there later would look as if the peer had moved.
+            done = Pin::new(&mut self.stream).poll_write(cx, buf);
+        }
         self.said(done)
     }
 
@@ -43,7 +48,11 @@ impl<S: Stream> AsyncWrite for Session<S> {
         cx: &mut Context<'_>,
         bufs: &[io::IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
-        let done = Pin::new(&mut self.stream).poll_write_vectored(cx, bufs);
+        let mut done = Pin::new(&mut self.stream).poll_write_vectored(cx, bufs);
+        if done.is_pending() {
+            // As above.
+            done = Pin::new(&mut self.stream).poll_write_vectored(cx, bufs);
+        }
         self.said(done)
     }
 

@@ -111,6 +111,7 @@ struct Http2<'a> {
     host: Arc<Host>,
     booked: &'a mut Booked,
     turns: JoinSet<()>,
+    has_served: bool,
     ending: Option<CloseReason>,
     head: HeadWatch,
     idle: Deadline,
@@ -135,6 +136,7 @@ impl<'a> Http2<'a> {
             host,
             booked,
             turns: JoinSet::new(),
+            has_served: false,
             ending: None,
             head: HeadWatch { since: None, deadline: Deadline::default(), preface_until: until },
             idle: Deadline::default(),
@@ -185,7 +187,8 @@ impl<'a> Http2<'a> {
             // To make room is asked of connections that are idle.
             Some(CloseReason::Evicted) if !idle => None,
             None if idle && state.registry.wants_room() => Some(CloseReason::Evicted),
-            None => state.closes_all(),
+            // One that has served nothing yet may answer its first request (Go's rule).
+            None => state.closes_all().filter(|&reason| self.has_served || reason != CloseReason::KeepAlivesOff),
             reason => reason,
         };
         if let Some(reason) = reason {
@@ -221,6 +224,7 @@ impl<'a> Http2<'a> {
     fn start(&mut self, request: http::Request<h2::RecvStream>, respond: server::SendResponse<Bytes>) {
         self.booked.enter_state(ConnState::Active);
         self.idle.set(None);
+        self.has_served = true;
         let turn = Turn::new(&self.host, request, respond);
         // Ends with its handler; when the connection's task ends before, the set ends it.
         self.turns.spawn(turn.run());
@@ -276,6 +280,11 @@ impl<'a> Http2<'a> {
     /// last stream.
     fn poll_linger(&mut self, cx: &mut Context<'_>, is_idle: bool) -> Poll<CloseReason> {
         let Some(reason) = self.ending else { return Poll::Pending };
+        if !is_idle && self.meter.fault().is_none() {
+            // What was on its way when the peer was told is answered.
+            self.lingers = false;
+            return Poll::Pending;
+        }
         if is_idle && !self.lingers {
             self.let_linger();
             // What was told to the crate in this round is not sent yet.

@@ -157,7 +157,11 @@ async fn complete(line: &StreamLine, close: Option<CloseReason>) {
     use CloseReason::{ContentShort, HandlerFailed, WriteFailed};
     match close {
         // Of a handler that panicked: what was answered in its place is whole.
-        Some(ContentShort | HandlerFailed | WriteFailed) => line.reset(Reason::INTERNAL_ERROR),
+        Some(ContentShort | HandlerFailed | WriteFailed) => {
+            // A reset takes back what still waits: what was flushed gets the chance to leave before.
+            tokio::task::yield_now().await;
+            line.reset(Reason::INTERNAL_ERROR);
+        }
         _ => {
             let sent: Result<(), Error> = line.complete().await;
             if sent.is_err() {

@@ -28,7 +28,6 @@ impl Random {
             max_idle: self.below(4),
             max_idle_per_key: self.below(4),
             max_per_key: self.below(4),
-            when_full: WhenFull::Dials,
             idle_timeout: [None, Some(7 * SECOND)][self.below(2)],
             when_full: WhenFull::Dials,
         }
