@@ -10,9 +10,10 @@ use std::time::Duration;
 
 use nethttp::{
     Body, Bytes, ConnState, Cookie, Error, ErrorKind, Header, Request, ResponseWriter, Result, ServeMux, Server,
-    StatusCode, canonical_header_key, handle_with,
+    StatusCode, TlsServerConfig, canonical_header_key, handle_with,
 };
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
 
 #[tokio::main]
@@ -21,8 +22,11 @@ async fn main() -> Result<()> {
     let mut server = Server::new(routes(&counts));
     configure(&mut server, counts);
 
-    let port = env::var("PORT").unwrap_or_else(|_| "0".into());
-    let listener = tokio::net::TcpListener::bind(format!("127.0.0.1:{port}")).await?;
+    let listener = listen("PORT").await?;
+    let secure = match env::var("TLS_PORT") {
+        Ok(_) => Some((listen("TLS_PORT").await?, certificate()?)),
+        Err(_) => None,
+    };
     let mut terminate = signal(SignalKind::terminate())?;
     println!("ready");
 
@@ -32,12 +36,28 @@ async fn main() -> Result<()> {
         terminate.recv().await;
         ender.shutdown(grace).await
     });
+    if let Some((listener, tls)) = secure {
+        let server = server.clone();
+        // Ends with the other one: a server ends all its listeners together.
+        tokio::spawn(async move { server.serve_tls(listener, &tls).await });
+    }
     let ended = server.serve(listener).await;
     if ended.as_ref().is_err_and(|error| error.kind() != ErrorKind::ServerClosed) {
         return ended;
     }
     let report = ending.await.map_err(Error::other)?;
     std::process::exit(i32::from(report.cut > 0));
+}
+
+async fn listen(port: &str) -> Result<TcpListener> {
+    let port = env::var(port).unwrap_or_else(|_| "0".into());
+    Ok(TcpListener::bind(format!("127.0.0.1:{port}")).await?)
+}
+
+/// That of the files `CERT` and `KEY`.
+fn certificate() -> Result<TlsServerConfig> {
+    let path = |name: &str| env::var(name).map_err(|error| Error::other(format!("{name}: {error}")));
+    TlsServerConfig::from_pem_files(path("CERT")?, path("KEY")?)
 }
 
 fn configure(server: &mut Server, counts: Arc<Counts>) {
