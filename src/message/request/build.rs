@@ -114,7 +114,7 @@ impl Request {
     ///     .with_bearer_auth("31d4d96e")
     ///     .with_form([("q", "fish & chips")]);
     /// assert_eq!(request.header.get("Content-Type"), Some("application/x-www-form-urlencoded"));
-    /// assert_eq!(request.content_length, Some(18));
+    /// assert_eq!(request.content_length, Some(16));
     /// ```
     #[must_use]
     pub fn with_header(mut self, name: impl AsRef<str>, value: impl AsRef<[u8]>) -> Request {
