@@ -244,7 +244,7 @@ async fn heads_over_their_limits_are_refused() {
         let (response, ()) = tokio::join!(client.get(URL), async {
             server.accept().await.serve(answer).await;
         });
-        assert_eq!(response.as_ref().map(|_| ()).map_err(|error| error.kind()).is_ok(), fits, "{bytes} {values}");
+        assert_eq!(response.as_ref().map(|_| ()).map_err(nethttp::Error::kind).is_ok(), fits, "{bytes} {values}");
         if let Err(error) = response {
             assert_eq!((error.kind(), error.phase()), (ErrorKind::Refused, Some(Phase::Head)));
             assert_eq!(counts(&transport), (0, 0, 0, 0));

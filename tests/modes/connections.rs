@@ -240,12 +240,7 @@ async fn a_server_that_ends_every_connection_at_once_is_not_dialled_for_ever() {
 
 #[tokio::test(start_paused = true)]
 async fn what_both_speak_is_spoken() {
-    let only = |http1: bool, http2: bool| {
-        let mut protocols = Protocols::default();
-        protocols.http1 = http1;
-        protocols.http2 = http2;
-        protocols
-    };
+    let only = |http1, http2| Protocols { http1, http2, ..Protocols::default() };
     use ClientProtocols::{Auto, Http1, Http2};
     for (client, server, spoken) in [
         (Auto, only(true, true), Some(Version::HTTP_2)),
