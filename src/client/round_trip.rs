@@ -9,7 +9,7 @@ use crate::message::{Request, Response};
 /// Carries out one exchange: a request there, its response back (Go's `RoundTripper`).
 ///
 /// It follows no redirect and keeps no cookie, leaves all of the request but its body as it is,
-/// and answers with a response whatever its status. [`Transport`] is the one that most clients
+/// and answers with a response whatever its status. [`Transport`](crate::Transport) is the one that most clients
 /// have; write another to put something around it, or in its place in a test.
 ///
 /// ```
