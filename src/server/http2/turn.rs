@@ -102,9 +102,14 @@ impl Turn {
 
 /// What the handler left of the request's content: a little is read and thrown away, so that the
 /// peer is done with the stream by itself. Else it is told to send no more (RFC 9113 §8.1), and by
-/// then it has had time to read the answer: some give it up when they are told.
+/// then it has had time to read the answer: some give it up when they are told. Of more than is worth
+/// reading it is told at once, behind the answer, as nginx does: curl (7.88) looks for
+/// nothing behind that, and would wait for ever for room to send.
 async fn drain(mut unread: Received, settings: &Settings) {
     let mut left = settings.drain_bytes;
+    if unread.remaining().is_some_and(|announced| announced > left) {
+        return;
+    }
     let draining = poll_fn(|cx| {
         loop {
             match ready!(unread.poll_within(cx, left)) {
