@@ -393,3 +393,16 @@ fn resident() -> usize {
     let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
     line.and_then(|line| line.trim().trim_end_matches(" kB").parse().ok()).unwrap_or(0)
 }
+
+#[test]
+fn a_transport_has_these_settings_without_being_told() {
+    let transport = Transport::new();
+    let counts = (transport.max_idle_conns, transport.max_idle_conns_per_host, transport.max_conns_per_host);
+    assert_eq!(counts, (100, 32, 0));
+    let making = [transport.connect_timeout, transport.tls_handshake_timeout];
+    assert_eq!(making.map(|limit| limit.as_secs()), [30, 10]);
+    let asking = [transport.expect_continue_timeout, transport.response_header_timeout, transport.stall_timeout];
+    assert_eq!(asking.map(|limit| limit.as_secs()), [1, 60, 0]);
+    assert_eq!([transport.idle_conn_timeout, transport.max_conn_lifetime].map(|limit| limit.as_secs()), [90, 0]);
+    assert!(!transport.disable_keep_alives && !transport.disable_compression);
+}

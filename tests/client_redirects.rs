@@ -326,3 +326,18 @@ async fn a_redirect_while_the_request_is_on_its_way_does_not_wait_for_the_rest()
     settle().await;
     assert_eq!(counts(&transport).0 + counts(&transport).1, counts(&transport).0);
 }
+
+#[tokio::test(start_paused = true)]
+async fn cookies_are_those_of_the_host_that_is_asked_for() {
+    let (mut client, _, server) = pair();
+    client.jar = Some(Arc::new(Jar::new()));
+    let log = server.answer(|_| "HTTP/1.1 200 OK\r\nSet-Cookie: id=1\r\nContent-Length: 0\r\n\r\n".to_owned());
+    for (url, host, sent) in
+        [(URL, "mine.test", None), (URL, "a.test", None), ("http://mine.test/", "mine.test", Some("id=1"))]
+    {
+        let mut request = Request::get(url).unwrap();
+        request.host = host.into();
+        outcome(client.send(request).await).await.unwrap();
+        assert_eq!(log.last().field("Cookie"), sent, "{url} as {host}");
+    }
+}

@@ -382,3 +382,17 @@ async fn a_request_can_ask_for_its_connection_to_be_closed() {
         assert_eq!(fake::counts(&transport), (0, 0, 0, 0));
     }
 }
+
+#[cfg(feature = "gzip")]
+#[tokio::test(start_paused = true)]
+async fn codings_are_asked_for_where_the_caller_says_nothing_of_codings_or_parts() {
+    let asked = |text: &str| text.lines().find_map(|line| line.strip_prefix("Accept-Encoding: ").map(str::to_owned));
+    let get = || Request::get(URL).unwrap();
+    assert!(asked(&head(get()).await).is_some_and(|codings| codings.starts_with("gzip")));
+    assert_eq!(asked(&head(get().with_header("Accept-Encoding", "own")).await).as_deref(), Some("own"));
+    assert_eq!(asked(&head(get().with_header("Range", "bytes=0-1")).await), None);
+    assert_eq!(asked(&head(Request::head(URL).unwrap()).await), None);
+    let (mut transport, server) = fake();
+    transport.disable_compression = true;
+    assert_eq!(asked(&head_from((transport, server), get()).await), None);
+}

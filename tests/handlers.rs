@@ -5,9 +5,11 @@ mod wire;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 
-use nethttp::{Error, Handler, IntoResponse, Request, ResponseWriter, Result, ServeMux, StatusCode};
-use nethttp::{handle, handle_with, respond};
-use wire::{GET, exchange};
+use nethttp::{
+    DEFAULT_MAX_HEADER_BYTES, DEFAULT_MAX_HEADER_VALUE_COUNT, Error, Handler, IntoResponse, Protocols, Request,
+    ResponseWriter, Result, ServeMux, Server, StatusCode, handle, handle_with, respond,
+};
+use wire::{GET, Host, exchange, kept};
 
 async fn function(w: &mut ResponseWriter, r: &mut Request) -> Result<()> {
     w.write(format!("function on {}", r.path())).await
@@ -84,4 +86,28 @@ async fn a_mux_is_a_handler_and_none_is_the_process_wide_one() {
     assert_eq!(says(mux).await, "200 function on /");
     handle("GET /{$}", async |w: &mut ResponseWriter, _: &mut Request| w.write("everybody's").await);
     assert_eq!(says(None).await, "200 everybody's");
+}
+
+#[tokio::test(start_paused = true)]
+async fn general_options_are_answered_without_a_handler_unless_that_is_switched_off() {
+    let request = "OPTIONS * HTTP/1.1\r\nHost: a\r\n\r\n";
+    let answered = Host::new(function).connect().talk(request).await;
+    assert_eq!(answered, kept("HTTP/1.1 200 OK\r\nContent-Length: 0\r\nDate: -\r\n\r\n"));
+
+    let handler = async |w: &mut ResponseWriter, r: &mut Request| w.write(r.request_uri.clone()).await;
+    let host = Host::with(handler, |server| server.disable_general_options_handler = true);
+    assert!(host.connect().talk(request).await.text.ends_with("\r\n\r\n*"));
+}
+
+#[test]
+fn a_server_has_these_limits_without_being_told() {
+    let server = Server::new(function);
+    let limits = [server.read_timeout, server.write_timeout, server.read_header_timeout];
+    assert_eq!(limits.map(|limit| limit.as_secs()), [0, 0, 10]);
+    assert_eq!([server.idle_timeout, server.stall_timeout].map(|limit| limit.as_secs()), [120, 30]);
+    assert_eq!((server.max_header_bytes, server.max_header_value_count), (1 << 20, 500));
+    assert_eq!((DEFAULT_MAX_HEADER_BYTES, DEFAULT_MAX_HEADER_VALUE_COUNT), (1 << 20, 500));
+    assert_eq!((server.max_connections, server.addr.as_str()), (0, ""));
+    let protocols = Protocols { http1: true, http2: true, unencrypted_http2: true };
+    assert_eq!(server.protocols, protocols);
 }

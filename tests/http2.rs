@@ -335,6 +335,30 @@ async fn content_that_nobody_reads_is_drained_a_little_and_then_not_wanted() {
     }
 }
 
+#[tokio::test(start_paused = true)]
+async fn content_that_nobody_read_makes_room_again_on_its_connection() {
+    let running = serve(async |w: &mut ResponseWriter, r: &mut Request| match r.path() {
+        "/read" => {
+            let length = r.body.bytes(1 << 20).await?.len();
+            w.write(length.to_string()).await
+        }
+        _ => w.write("hello").await,
+    });
+    let (mut client, _) = connect(&running).await;
+    // More than twice the connection's window.
+    for _ in 0..40 {
+        let (response, mut sender) = send(&mut client, ask(Method::POST, "/"), false);
+        sender.send_data(Bytes::from(vec![b'x'; 60_000]), true).unwrap();
+        let mut body = response.await.unwrap().into_body();
+        assert_eq!(read(&mut body).await.unwrap().0, b"hello");
+        settle().await;
+    }
+    let (response, mut sender) = send(&mut client, ask(Method::POST, "/read"), false);
+    sender.send_data(Bytes::from(vec![b'x'; 200_000]), true).unwrap();
+    let mut body = timeout(secs(5), response).await.expect("there is room").unwrap().into_body();
+    assert_eq!(read(&mut body).await.unwrap().0, b"200000");
+}
+
 // ---------------------------------------------------------------- back-pressure and deadlines
 
 #[tokio::test(start_paused = true)]

@@ -294,6 +294,49 @@ fn varint(mut rest: usize) -> Vec<u8> {
     bytes
 }
 
+#[tokio::test(start_paused = true)]
+async fn a_head_that_is_no_request_starts_no_handler() {
+    let field = |name: &str, value: &str| {
+        let length = |text: &str| [u8::try_from(text.len()).unwrap()];
+        [&[0], &length(name)[..], name.as_bytes(), &length(value), value.as_bytes()].concat()
+    };
+    for (what, head) in [
+        ("a method twice", [frames::GET_ROOT, &[0x82]].concat()),
+        ("a path behind a field", [&[0x82, 0x86][..], &field("x", "y"), &[0x84]].concat()),
+        ("no path", vec![0x82, 0x86]),
+        ("an unknown pseudo-field", [frames::GET_ROOT, &field(":x", "y")].concat()),
+        ("a capital letter", [frames::GET_ROOT, &field("X", "y")].concat()),
+        ("a field of a connection", [frames::GET_ROOT, &field("connection", "close")].concat()),
+        ("a coding", [frames::GET_ROOT, &field("transfer-encoding", "chunked")].concat()),
+        ("another TE", [frames::GET_ROOT, &field("te", "gzip")].concat()),
+    ] {
+        let attacked = attacked(|_| {});
+        let mut peer = RawPeer::dial(attacked.dialer(), &[]).await;
+        peer.send(&frame(HEADERS, 5, 1, &head)).await;
+        let frames = peer.frames().await;
+        let refuses = |frame: &Frame| match frame.kind {
+            RST_STREAM | GOAWAY => frame.code() == PROTOCOL_ERROR,
+            DATA => frame.payload.starts_with(b"400 Bad Request"),
+            _ => false,
+        };
+        assert!(frames.iter().any(refuses), "{what}");
+        assert_eq!(attacked.handlers.started.load(Ordering::SeqCst), 0, "{what}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_frame_over_its_size_ends_the_connection_and_one_of_that_size_does_not() {
+    const FRAME_SIZE_ERROR: u32 = 6;
+    let attacked = attacked(|server| server.http2.max_read_frame_size = 20_000);
+    let mut peer = RawPeer::dial(attacked.dialer(), &[]).await;
+    peer.send(&[post(1), frame(DATA, 1, 1, &[0; 20_000])].concat()).await;
+    assert_eq!(peer.expect(HEADERS).await.stream, 1);
+    peer.send(&[post(3), frame(DATA, 0, 3, &[0; 20_001])].concat()).await;
+    let frames = peer.frames().await;
+    let away = frames.iter().rev().find(|frame| frame.kind == GOAWAY).expect("the peer is told");
+    assert_eq!(away.code(), FRAME_SIZE_ERROR);
+}
+
 // ---------------------------------------------------------------- stalls
 
 #[tokio::test(start_paused = true)]

@@ -318,3 +318,22 @@ async fn pipelined_requests_that_are_not_served_do_not_reset_the_answer() {
     assert!(heard.1);
     assert_eq!(Answer::all(&heard.0).len(), 1);
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_refusal_says_its_status_and_reason_and_nothing_of_what_came() {
+    let host = Host::new(nothing);
+    for (request, status) in [
+        ("GET /<script> HTTP/1.1\r\n\r\n", "400 Bad Request"),
+        ("<script> / HTTP/1.1\r\nHost: a\r\n\r\n", "400 Bad Request"),
+        ("GET / HTTP/1.1\r\nHost: <script>\r\n\r\n", "400 Bad Request"),
+        ("POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: <script>\r\n\r\n", "501 Not Implemented"),
+        ("GET /script HTTP/1.2\r\nHost: a\r\n\r\n", "505 HTTP Version Not Supported"),
+    ] {
+        let heard = host.connect().talk(request).await;
+        assert!(heard.closed && heard.text.starts_with(&format!("HTTP/1.1 {status}\r\n")), "{heard:?}");
+        for part in ["\r\nContent-Type: text/plain; charset=utf-8\r\n", "\r\nConnection: close\r\n"] {
+            assert!(heard.text.contains(part), "{part} in {heard:?}");
+        }
+        assert!(heard.text.contains(&format!("\r\n\r\n{status}")) && !heard.text.contains("script"), "{heard:?}");
+    }
+}

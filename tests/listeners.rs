@@ -9,7 +9,7 @@ use std::sync::{Arc, Mutex};
 use std::thread::{self, ThreadId};
 use std::time::Duration;
 
-use nethttp::{ErrorKind, Request, ResponseWriter, Result, Server, handle_with};
+use nethttp::{Addr, ErrorKind, Extensions, Request, ResponseWriter, Result, Server, handle_with};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpListener;
 
@@ -120,4 +120,22 @@ fn a_port_that_is_taken_is_an_error_that_names_the_address() {
     let error = runtime.block_on(server.listen_and_serve()).unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Io);
     assert!(error.to_string().contains(&server.addr), "{error}");
+}
+
+#[tokio::test]
+async fn listening_on_an_address_serves_until_the_server_is_shut_down() {
+    let (told, mut heard) = tokio::sync::mpsc::unbounded_channel();
+    let mut server = Server::new(addresses);
+    server.addr = "127.0.0.1:0".into();
+    server.base_context = Some(Arc::new(move |addr: &Addr| {
+        told.send(addr.to_string().parse().unwrap()).unwrap();
+        Extensions::new()
+    }));
+    let clone = server.clone();
+    let serving = tokio::spawn(async move { clone.listen_and_serve().await });
+    let addr: SocketAddr = heard.recv().await.unwrap();
+    let answer = tokio::task::spawn_blocking(move || ask(addr)).await.unwrap();
+    assert!(answer.ends_with(&format!(" to {addr}")), "{answer}");
+    server.shutdown(Duration::from_secs(5)).await;
+    assert_eq!(ended(serving.await.unwrap()), ErrorKind::ServerClosed);
 }

@@ -683,3 +683,50 @@ async fn a_client_that_leaves_without_a_word_cancels_its_request() {
     drop(stream);
     cancelled.notified().await;
 }
+
+// ------------------------------------------------------------ listening
+
+#[tokio::test]
+async fn listening_on_an_address_serves_over_tls() {
+    let authority = Authority::new("ca");
+    let (told, mut heard) = tokio::sync::mpsc::unbounded_channel();
+    let mut server = quiet(hello);
+    server.addr = "127.0.0.1:0".into();
+    server.base_context = Some(Arc::new(move |addr: &nethttp::Addr| {
+        told.send(addr.to_string()).unwrap();
+        nethttp::Extensions::new()
+    }));
+    let (clone, tls) = (server.clone(), config(&[&authority.issue(&["a.test"])]));
+    let serving = tokio::spawn(async move { clone.listen_and_serve_tls(&tls).await });
+    let stream = tokio::net::TcpStream::connect(heard.recv().await.unwrap()).await.unwrap();
+    let name = ServerName::try_from("a.test").unwrap();
+    let mut stream = TlsConnector::from(Arc::new(trusting(&authority))).connect(name, stream).await.unwrap();
+    stream.write_all(CLOSING.as_bytes()).await.unwrap();
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).await.unwrap();
+    assert_eq!(content(&answer), "hello");
+    server.shutdown(secs(5)).await;
+    assert_eq!(serving.await.unwrap().unwrap_err().kind(), ErrorKind::ServerClosed);
+}
+
+#[tokio::test]
+async fn functions_serve_a_handler_in_the_clear_and_over_tls() {
+    let authority = Authority::new("ca");
+    let (listener, dialer) = testing::listener();
+    tokio::spawn(nethttp::serve(listener, hello));
+    assert_eq!(dial(&dialer).await.ask(GET).await.content, "hello");
+
+    let (listener, dialer) = testing::listener();
+    let tls = config(&[&authority.issue(&["a.test"])]);
+    tokio::spawn(async move { nethttp::serve_tls(listener, &tls, hello).await });
+    let name = ServerName::try_from("a.test").unwrap();
+    let stream = dialer.dial().await.unwrap();
+    let mut stream = TlsConnector::from(Arc::new(trusting(&authority))).connect(name, stream).await.unwrap();
+    stream.write_all(CLOSING.as_bytes()).await.unwrap();
+    assert_eq!(content(&read_to_end(&mut stream).await.unwrap()), "hello");
+
+    let held = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let taken = held.local_addr().unwrap().to_string();
+    let error = nethttp::listen_and_serve(&*taken, hello).await.unwrap_err();
+    assert!(error.to_string().contains(&taken), "{error}");
+}
