@@ -30,6 +30,7 @@ mod pool;
 mod progress;
 mod proxy;
 mod redirect;
+mod remedies;
 mod response;
 mod secure;
 mod short;

@@ -11,17 +11,18 @@ use http::Method;
 use super::clock::Clock;
 use super::connect::{ConnectHook, Connector};
 use super::connection::Connection;
-use super::http1::{Exchange, Failed, Remedy};
+use super::http1::{Exchange, Failed};
 use super::http2;
 use super::key::{Key, Offer, Scheme};
-use super::outbound::{Limits, Outbound, Plan, is_idempotent};
+use super::outbound::{Limits, Outbound, Plan};
 use super::pool::{self, Granted, Lease, Pool, WhenFull};
 use super::proxy::Proxy;
+use super::remedies::{Freshness, Remedies};
 use super::secure::Secure;
 use super::stats::HostStats;
 use super::tls::default_secure;
 use super::trace::Tracer;
-use crate::error::{Error, ErrorKind, Phase, Result, Sent};
+use crate::error::{Phase, Result, Sent};
 use crate::h1::HeadLimits;
 use crate::message::{Body, Header, Request, Response, Timeouts, coding};
 use crate::net::{Dial, TcpDialer};
@@ -354,76 +355,11 @@ impl Transport {
     }
 }
 
-/// Whether a connection may have served before.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Freshness {
-    Any,
-    New,
-}
-
 /// One exchange on this connection.
 async fn send(lease: Lease<Key, Connection>, outbound: Outbound<'_>) -> Result<Response, Failed> {
     match lease.into_inner() {
         (Connection::Http1(http1), place) => Exchange::begin(http1, place, outbound).run().await,
         (Connection::Http2(http2), place) => http2.round_trip(place, outbound).await,
-    }
-}
-
-/// What was tried already to get a request through.
-struct Remedies {
-    freshness: Freshness,
-    retries: u32,
-    /// How often the server said that it did not look at the request.
-    turned_away: u32,
-}
-
-/// Go's number.
-const MAX_TURNED_AWAY: u32 = 6;
-const FIRST_PAUSE: Duration = Duration::from_millis(100);
-
-impl Default for Remedies {
-    fn default() -> Remedies {
-        Remedies { freshness: Freshness::Any, retries: 0, turned_away: 0 }
-    }
-}
-
-impl Remedies {
-    /// Whether the request may be sent once more: nothing of it was looked at, or the connection was
-    /// dead already and doing it twice is doing it once.
-    fn apply(&mut self, request: &Request, failed: &Failed, plan: &mut Plan) -> bool {
-        if failed.error.is_timeout() {
-            return false;
-        }
-        match failed.remedy {
-            Remedy::Again => {
-                return self.turn_away().is_ok();
-            }
-            Remedy::Http1 if plan.key.offer != Offer::Negotiate => return false,
-            Remedy::Http1 => plan.key.offer = Offer::Http1,
-            Remedy::NewConnection if is_idempotent(request) => {}
-            _ if failed.sent == Sent::No => {}
-            _ => return false,
-        }
-        self.freshness = Freshness::New;
-        self.retries += 1;
-        self.retries == 1
-    }
-
-    /// Once more the server has not looked at the request.
-    fn turn_away(&mut self) -> Result<()> {
-        self.turned_away += 1;
-        if self.turned_away <= MAX_TURNED_AWAY {
-            return Ok(());
-        }
-        let text = "the server closes each connection before it takes a request";
-        Err(Error::new(ErrorKind::CutOff, text).during(Phase::Connect))
-    }
-
-    /// A server that turns requests away is asked again at once, and then less and less often.
-    async fn pause(&self) {
-        if self.turned_away > 1 {
-            tokio::time::sleep(FIRST_PAUSE * (1 << (self.turned_away - 2))).await;
-        }
     }
 }
 
