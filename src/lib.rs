@@ -50,6 +50,10 @@
 //! | `json` | yes | [`Body::json`] and [`Json`] |
 //! | `tracing` | yes | server events go to `tracing` where no sink is set |
 #![forbid(unsafe_code)]
+#![cfg_attr(
+    not(all(feature = "server", feature = "client", feature = "http2", feature = "tls-no-provider")),
+    allow(dead_code, unused_imports, unreachable_pub, reason = "the lower layers hold what only one side uses")
+)]
 
 #[cfg(feature = "client")]
 mod client;

@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use nethttp::{Body, Bytes, ErrorKind, Method, Request, ResponseWriter, Result, ServeMux, StatusCode};
 
 use crate::fake::{fed, pieces};
-use crate::site::{Site, in_all_modes, on_all_sites, whole};
+use crate::site::{Mode, Site, in_all_modes, on_all_sites, whole};
 use crate::support::{echo, hello, millis};
 use tokio::time::sleep;
 
@@ -63,23 +63,41 @@ impl futures_core::Stream for Counted {
     }
 }
 
+/// Sends so much to be sent back, and returns how much was under way at most.
+async fn most_held(site: &Site, total: u64) -> u64 {
+    let taken = Arc::new(AtomicU64::new(0));
+    let chunk = Bytes::from(vec![b'x'; CHUNK]);
+    let counted = Counted { left: total / CHUNK as u64, taken: taken.clone(), chunk };
+    let mut response = site.post("/", Body::from_stream(counted)).await.unwrap();
+    let (mut received, mut held) = (0, 0);
+    while let Some(chunk) = response.body.chunk().await.unwrap() {
+        received += chunk.len() as u64;
+        held = held.max(taken.load(Ordering::Relaxed) - received);
+    }
+    assert_eq!((received, taken.load(Ordering::Relaxed)), (total, total));
+    held
+}
+
 #[tokio::test(start_paused = true)]
 async fn of_64_mib_both_ways_little_is_held_at_any_time() {
-    const TOTAL: u64 = 64 << 20;
     on_all_sites(stream_back, async |site| {
-        let taken = Arc::new(AtomicU64::new(0));
-        let chunk = Bytes::from(vec![b'x'; CHUNK]);
-        let counted = Counted { left: TOTAL / CHUNK as u64, taken: taken.clone(), chunk };
-        let mut response = site.post("/", Body::from_stream(counted)).await.unwrap();
-        let (mut received, mut held) = (0, 0);
-        while let Some(chunk) = response.body.chunk().await.unwrap() {
-            received += chunk.len() as u64;
-            held = held.max(taken.load(Ordering::Relaxed) - received);
-        }
-        assert_eq!((received, taken.load(Ordering::Relaxed)), (TOTAL, TOTAL));
+        let held = most_held(&site, 64 << 20).await;
         assert!(held < 3 << 20, "{held} bytes were under way at a time");
     })
     .await;
+}
+
+/// `cargo test --release --test modes -- --ignored --nocapture` says how much memory it took.
+#[tokio::test(start_paused = true)]
+#[ignore = "it takes minutes"]
+async fn of_1_gib_both_ways_over_http2_little_is_held_at_any_time() {
+    for mode in [Mode::Http2, Mode::Http2Tls] {
+        let held = most_held(&Site::start(mode, stream_back), 1 << 30).await;
+        let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
+        let peak = status.lines().find(|line| line.starts_with("VmHWM")).unwrap_or("unknown");
+        eprintln!("{mode:?}: {held} bytes under way at most, peak memory {peak}");
+        assert!(held < 3 << 20, "{held} bytes were under way at a time");
+    }
 }
 
 #[tokio::test(start_paused = true)]
