@@ -221,7 +221,10 @@ async fn a_stream_that_is_refused_is_asked_for_again_and_not_for_ever() {
                 answer(respond, content);
             }
         });
+        let began = Instant::now();
         let outcome = rig.client.post(URL, "text/plain", "content").await;
+        // The second time at once, then after 100, 200, 400, 800 and 1,600 ms.
+        assert_eq!(began.elapsed().as_millis(), if refusals == 1 { 0 } else { 3100 });
         match expected {
             Ok(_) => assert_eq!(outcome.unwrap().text().await.unwrap(), "content"),
             Err(_) => assert_eq!(outcome.unwrap_err().sent(), Some(Sent::No)),
