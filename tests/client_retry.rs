@@ -235,7 +235,7 @@ async fn a_request_of_which_nothing_was_sent_is_sent_again_whatever_it_does() {
         }));
         let (client, _) = client_of(transport);
         let result = client.send(request("POST", pieces_again(), None)).await;
-        assert_eq!(result.as_ref().err().map(|error| error.sent()), sent.map(Some), "{takes}");
+        assert_eq!(result.as_ref().err().map(nethttp::Error::sent), sent.map(Some), "{takes}");
         assert_eq!(count.load(Ordering::Relaxed), dials, "{takes}");
         if let Err(error) = result {
             assert_eq!((error.kind(), error.phase()), (ErrorKind::Io, Some(Phase::Write)));

@@ -153,7 +153,7 @@ async fn facts(w: &mut ResponseWriter, r: &mut Request) -> Result<()> {
 async fn a_request_knows_the_session_that_it_came_over() {
     let authority = Authority::new("ca");
     let site = site(&authority, facts);
-    let modern = offering(trusting(&authority), &["h2", "http/1.1"]);
+    let modern = offering(trusting(&authority), &["http/1.1"]);
     let expected = "Tls13 TLS_AES_256_GCM_SHA384 Some(\"http/1.1\") Some(\"a.test\") 0 false";
     assert_eq!(site.ask(&modern, "a.test").await, expected);
     let old = client(&authority, &[&rustls::version::TLS12], None);
