@@ -119,7 +119,7 @@ async fn curl_is_served_in_either_version_by_name_and_keeps_its_connection() {
 
     for (arguments, version) in [(&["--tls-max", "1.2"][..], "Tls12"), (&[], "Tls13")] {
         let mut arguments = arguments.to_vec();
-        arguments.extend(["--cacert", &roots, "-w", "%{http_version} %{num_connects}\n"]);
+        arguments.extend(["--http1.1", "--cacert", &roots, "-w", "%{http_version} %{num_connects}\n"]);
         arguments.extend(["https://a.test:PORT/", "https://a.test:PORT/", "https://b.test:PORT/"]);
         let (a, b) = (format!("{version} a.test 0 0\n"), format!("{version} b.test 0 0\n"));
         let expected = format!("{a}2 1\n{a}2 0\n{b}2 1\n");
