@@ -650,12 +650,12 @@ async fn a_writer_polled_in_a_task_of_its_own_is_woken_when_there_is_room() {
     /// Wakes the task it stands for, and notes that it did.
     struct Inner {
         woken: AtomicBool,
-        task: Waker,
+        task: Mutex<Waker>,
     }
     impl Wake for Inner {
         fn wake(self: Arc<Self>) {
             self.woken.store(true, Ordering::SeqCst);
-            self.task.wake_by_ref();
+            self.task.lock().unwrap().wake_by_ref();
         }
     }
     // As a set of futures does it: polled again only where its own waker was used.
@@ -663,8 +663,10 @@ async fn a_writer_polled_in_a_task_of_its_own_is_woken_when_there_is_room() {
         let mut writing = pin!(w.write([b'x'; 200_000]));
         let mut inner: Option<Arc<Inner>> = None;
         poll_fn(move |cx| {
-            let inner =
-                inner.get_or_insert_with(|| Arc::new(Inner { woken: AtomicBool::new(true), task: cx.waker().clone() }));
+            let inner = inner.get_or_insert_with(|| {
+                Arc::new(Inner { woken: AtomicBool::new(true), task: Mutex::new(cx.waker().clone()) })
+            });
+            inner.task.lock().unwrap().clone_from(cx.waker());
             if !inner.woken.swap(false, Ordering::SeqCst) {
                 return Poll::Pending;
             }

@@ -79,7 +79,9 @@ fn append_trailer_names(map: &mut HeaderMap, value: &[u8]) {
 
 /// As on HTTP/1: controls in a value become spaces (RFC 9110 §5.5), and blanks around it go.
 fn append(map: &mut HeaderMap, name: Option<HeaderName>, value: &[u8]) {
-    let value = if has_control(value) {
+    let value = if let Some(common) = common_value(value) {
+        Ok(HeaderValue::from_static(common))
+    } else if has_control(value) {
         let spaced: Vec<u8> = value.iter().map(|&b| if has_control(&[b]) { b' ' } else { b }).collect();
         HeaderValue::from_bytes(spaced.trim_ascii())
     } else {
@@ -89,6 +91,24 @@ fn append(map: &mut HeaderMap, name: Option<HeaderName>, value: &[u8]) {
         // A map holds 24,576 names; who sets more than that sends what fits.
         let _ = map.try_append(name, value);
     }
+}
+
+/// Values that most answers have: these are not copied for each.
+fn common_value(value: &[u8]) -> Option<&'static str> {
+    Some(match value {
+        b"text/plain" => "text/plain",
+        b"text/plain; charset=utf-8" => "text/plain; charset=utf-8",
+        b"text/html" => "text/html",
+        b"text/html; charset=utf-8" => "text/html; charset=utf-8",
+        b"text/css; charset=utf-8" => "text/css; charset=utf-8",
+        b"text/javascript; charset=utf-8" => "text/javascript; charset=utf-8",
+        b"application/json" => "application/json",
+        b"application/octet-stream" => "application/octet-stream",
+        b"nosniff" => "nosniff",
+        b"no-cache" => "no-cache",
+        b"no-store" => "no-store",
+        _ => return None,
+    })
 }
 
 #[cfg(test)]
