@@ -5,6 +5,7 @@
     bench/run.py --only plain,browser --peers ours,hyper,floor --rounds 1 --seconds 2
     bench/run.py --instructions --peers ours,hyper,floor
     bench/run.py files                             files, beside nginx and tower-http's ServeDir
+    bench/run.py http2                             HTTP/2, by h2load; writes RESULTS-http2.md
 
 Needs cargo, wrk and taskset; `--instructions` needs valgrind. Go is measured when there is a `go`,
 nginx when there is an `nginx`.
@@ -17,7 +18,7 @@ import sys
 from collections import defaultdict
 from dataclasses import dataclass, field
 
-from kit import instructions, programs, report, workloads
+from kit import http2, instructions, programs, report, workloads
 
 
 @dataclass
@@ -41,7 +42,7 @@ class Run:
 def main():
     options = parse()
     files = options.mode == "files"
-    known = programs.FILE_SERVERS if files else programs.SERVERS
+    known = {"files": programs.FILE_SERVERS, "http2": programs.HTTP2_SERVERS}.get(options.mode, programs.SERVERS)
     asked = [program for program in known if not options.peers or program.name in options.peers]
     built = programs.build(asked)
     if files:
@@ -50,6 +51,9 @@ def main():
         instructions.print_instructions(built, options.only)
         return
     command = shlex.join(["bench/run.py", *sys.argv[1:]])
+    if options.mode == "http2":
+        http2.run(built, options.rounds, command, options.dry)
+        return
     run = Run(command, built, options.rounds, options.seconds, wrk_version=wrk_version(), files=files)
     measure(run, options.only or (workloads.FILE_NAMES if files else workloads.NAMES))
     sections = [report.noise(run), report.figures(run), *report.tables(run), report.idle_table(run)]
@@ -60,7 +64,7 @@ def main():
 
 def parse():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("mode", nargs="?", choices=["files"], help="files in place of answers from memory")
+    parser.add_argument("mode", nargs="?", choices=["files", "http2"], help="files, or HTTP/2")
     parser.add_argument("--rounds", type=positive, default=5)
     parser.add_argument("--seconds", type=positive, default=3, help="of load, for each program in each round")
     parser.add_argument("--only", type=list_of(workloads.NAMES + workloads.FILE_NAMES), help="workloads, by comma")

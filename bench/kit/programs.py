@@ -90,6 +90,15 @@ SERVERS = [
 ]
 
 
+# Those that speak HTTP/2 to clients that know it beforehand. hyper's is a package of its own: the
+# others turn on features of what it depends on, and it would pay for them.
+HYPER_HTTP2 = "server-hyper-http2"
+HTTP2_SERVERS = [
+    Program("ours", "examples/bench_server", {"THREADS": "1"}),
+    Program("hyper", HYPER_HTTP2),
+    Program("go", "server-go", {"GOMAXPROCS": "1"}),
+]
+
 # Those that serve files; all read FILES.
 FILE_SERVERS = [
     Program("nginx", "nginx", configure=configure_nginx),
@@ -113,8 +122,10 @@ def build(programs):
     names = {program.name for program in programs}
     if "ours" in names:
         subprocess.run([*cargo, "--example", "bench_server"], cwd=ROOT, env=environment, check=True)
-    if names - {"ours", "go", "nginx"}:
+    if names - {"ours", "go", "nginx"} - {program.name for program in programs if program.file == HYPER_HTTP2}:
         subprocess.run(cargo, cwd=BENCH, env=environment, check=True)
+    if any(program.file == HYPER_HTTP2 for program in programs):
+        subprocess.run([*cargo, "--package", "peers-http2"], cwd=BENCH, env=environment, check=True)
     if "go" in names:
         programs = [program for program in programs if program.name != "go" or build_go(program)]
     if "nginx" in names and not shutil.which("nginx"):
