@@ -678,6 +678,21 @@ async fn a_writer_polled_in_a_task_of_its_own_is_woken_when_there_is_room() {
     assert_eq!(get_ok(&mut client, "/").await.1.len(), 200_000);
 }
 
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn with_several_threads_a_handler_that_keeps_its_own_holds_up_no_other_of_its_connection() {
+    // Each waits for the other, without letting go of its thread.
+    let both = Arc::new(std::sync::Barrier::new(2));
+    let running =
+        serve(handle_with(both, async |both: &Arc<std::sync::Barrier>, w: &mut ResponseWriter, _: &mut Request| {
+            both.wait();
+            w.write("met").await
+        }));
+    let (client, _) = connect(&running).await;
+    let (mut one, mut other) = (client.clone(), client);
+    let (one, other) = tokio::join!(get_ok(&mut one, "/"), get_ok(&mut other, "/"));
+    assert_eq!((one.1.as_str(), other.1.as_str()), ("met", "met"));
+}
+
 #[tokio::test(start_paused = true)]
 async fn a_half_closed_peer_of_http1_that_begins_like_a_preface_is_served() {
     let running = serve(hello);
