@@ -674,12 +674,12 @@ async fn a_writer_polled_in_a_task_of_its_own_is_woken_when_there_is_room() {
     /// Wakes the task it stands for, and notes that it did.
     struct Inner {
         woken: AtomicBool,
-        task: Waker,
+        task: Mutex<Waker>,
     }
     impl Wake for Inner {
         fn wake(self: Arc<Self>) {
             self.woken.store(true, Ordering::SeqCst);
-            self.task.wake_by_ref();
+            self.task.lock().unwrap().wake_by_ref();
         }
     }
     // As a set of futures does it: polled again only where its own waker was used.
@@ -687,8 +687,10 @@ async fn a_writer_polled_in_a_task_of_its_own_is_woken_when_there_is_room() {
         let mut writing = pin!(w.write([b'x'; 200_000]));
         let mut inner: Option<Arc<Inner>> = None;
         poll_fn(move |cx| {
-            let inner =
-                inner.get_or_insert_with(|| Arc::new(Inner { woken: AtomicBool::new(true), task: cx.waker().clone() }));
+            let inner = inner.get_or_insert_with(|| {
+                Arc::new(Inner { woken: AtomicBool::new(true), task: Mutex::new(cx.waker().clone()) })
+            });
+            inner.task.lock().unwrap().clone_from(cx.waker());
             if !inner.woken.swap(false, Ordering::SeqCst) {
                 return Poll::Pending;
             }
@@ -698,6 +700,21 @@ async fn a_writer_polled_in_a_task_of_its_own_is_woken_when_there_is_room() {
     });
     let (mut client, _) = connect(&running).await;
     assert_eq!(get_ok(&mut client, "/").await.1.len(), 200_000);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn with_several_threads_a_handler_that_keeps_its_own_holds_up_no_other_of_its_connection() {
+    // Each waits for the other, without letting go of its thread.
+    let both = Arc::new(std::sync::Barrier::new(2));
+    let running =
+        serve(handle_with(both, async |both: &Arc<std::sync::Barrier>, w: &mut ResponseWriter, _: &mut Request| {
+            both.wait();
+            w.write("met").await
+        }));
+    let (client, _) = connect(&running).await;
+    let (mut one, mut other) = (client.clone(), client);
+    let (one, other) = tokio::join!(get_ok(&mut one, "/"), get_ok(&mut other, "/"));
+    assert_eq!((one.1.as_str(), other.1.as_str()), ("met", "met"));
 }
 
 #[tokio::test(start_paused = true)]

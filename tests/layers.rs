@@ -30,7 +30,7 @@ const MAY_SPAWN: [&str; 8] = [
     "src/client/http2/driver.rs",
     "src/client/pool/janitor.rs",
     "src/server/accept.rs",
-    "src/server/http2/connection.rs",
+    "src/server/http2/turns.rs",
     "src/server/per_core.rs",
     "src/server/server.rs",
 ];

@@ -142,16 +142,21 @@ impl FieldLines {
         for offset in memchr::memchr_iter(b'\n', unseen(window, self.scanned)) {
             let at = self.scanned + offset;
             let has_cr = at.checked_sub(1).and_then(|before| window.get(before)) == Some(&b'\r');
-            if !has_cr && self.line_ends == LineEnds::Crlf {
+            if has_cr {
+                if at - line_start == 1 {
+                    return (at + 1, Stop::SectionEnd);
+                }
+            } else if self.line_ends == LineEnds::Crlf {
                 return (at, Stop::Refused(BARE_LF));
+            } else if at == line_start {
+                self.bare += 1;
+                return (at + 1, Stop::SectionEnd);
             }
-            let is_empty = at - line_start == usize::from(has_cr);
-            if !is_empty && self.ends.len() >= max_values {
+            if self.ends.len() >= max_values {
                 return (at, Stop::Refused(TOO_MANY));
             }
-            self.bare += usize::from(!has_cr);
-            if is_empty {
-                return (at + 1, Stop::SectionEnd);
+            if !has_cr {
+                self.bare += 1;
             }
             self.ends.push(u32::try_from(at).expect("the window is under 4 GiB"));
             line_start = at + 1;

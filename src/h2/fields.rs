@@ -79,7 +79,9 @@ fn append_trailer_names(map: &mut HeaderMap, value: &[u8]) {
 
 /// As on HTTP/1: controls in a value become spaces (RFC 9110 §5.5), and blanks around it go.
 fn append(map: &mut HeaderMap, name: Option<HeaderName>, value: &[u8]) {
-    let value = if has_control(value) {
+    let value = if let Some(common) = common_value(value) {
+        Ok(common)
+    } else if has_control(value) {
         let spaced: Vec<u8> = value.iter().map(|&b| if has_control(&[b]) { b' ' } else { b }).collect();
         HeaderValue::from_bytes(spaced.trim_ascii())
     } else {
@@ -89,6 +91,24 @@ fn append(map: &mut HeaderMap, name: Option<HeaderName>, value: &[u8]) {
         // A map holds 24,576 names; who sets more than that sends what fits.
         let _ = map.try_append(name, value);
     }
+}
+
+/// Values that many answers have: these are made once, not copied for each.
+fn common_value(value: &[u8]) -> Option<HeaderValue> {
+    Some(match value {
+        b"text/plain" => const { HeaderValue::from_static("text/plain") },
+        b"text/plain; charset=utf-8" => const { HeaderValue::from_static("text/plain; charset=utf-8") },
+        b"text/html" => const { HeaderValue::from_static("text/html") },
+        b"text/html; charset=utf-8" => const { HeaderValue::from_static("text/html; charset=utf-8") },
+        b"text/css; charset=utf-8" => const { HeaderValue::from_static("text/css; charset=utf-8") },
+        b"text/javascript; charset=utf-8" => const { HeaderValue::from_static("text/javascript; charset=utf-8") },
+        b"application/json" => const { HeaderValue::from_static("application/json") },
+        b"application/octet-stream" => const { HeaderValue::from_static("application/octet-stream") },
+        b"nosniff" => const { HeaderValue::from_static("nosniff") },
+        b"no-cache" => const { HeaderValue::from_static("no-cache") },
+        b"no-store" => const { HeaderValue::from_static("no-store") },
+        _ => return None,
+    })
 }
 
 #[cfg(test)]
@@ -114,6 +134,13 @@ mod tests {
             ("X-Kept", "y"),
         ];
         assert_eq!(sent(&fields, StatusCode::OK), ["x-kept: y"]);
+    }
+
+    #[test]
+    fn values_that_are_not_copied_are_the_same() {
+        for value in ["text/plain", "text/html; charset=utf-8", "application/json", "nosniff", "text/plain;"] {
+            assert_eq!(sent(&[("X", value)], StatusCode::OK), [format!("x: {value}")]);
+        }
     }
 
     #[test]

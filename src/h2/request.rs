@@ -39,11 +39,12 @@ pub(crate) fn fill_request(
     request.header.clear();
     request.content_length = None;
     fill_target(request, uri)?;
-    if count_values(&headers, limits.max_values) > limits.max_values {
+    let special = Special::of(&headers);
+    if special.count > limits.max_values {
         return Err(TOO_MANY);
     }
-    fill_host(request, &headers)?;
-    let expect = expectation(&headers, ends);
+    fill_host(request, special.hosts.then_some(&headers))?;
+    let expect = if special.expects { expectation(&headers, ends) } else { Expectation::None };
     request.content_length = if ends { Some(0) } else { content_length(&headers) };
     fill_fields(request, &headers);
     Ok(Facts { expect, has_content: !ends })
@@ -71,21 +72,34 @@ fn fill_target(request: &mut Request, uri: Uri) -> Result<(), Refusal> {
     Ok(())
 }
 
-/// One for each value, and one for each name that `Trailer` lists, as in a head of HTTP/1. Crumbs
-/// of a cookie count each.
-fn count_values(headers: &HeaderMap, most: usize) -> usize {
-    let listed: usize = headers
-        .get_all(TRAILER)
-        .iter()
-        .take(most)
-        .map(|names| memchr::memchr_iter(b',', names.as_bytes()).count())
-        .sum();
-    headers.len().saturating_add(listed)
+/// What is there of what is rarely there, so that the rest need not look for it.
+struct Special {
+    /// One for each value, and one for each name that `Trailer` lists, as in a head of HTTP/1.
+    /// Crumbs of a cookie count each.
+    count: usize,
+    hosts: bool,
+    expects: bool,
+}
+
+impl Special {
+    fn of(headers: &HeaderMap) -> Special {
+        let mut special = Special { count: headers.len(), hosts: false, expects: false };
+        for name in headers.keys() {
+            special.hosts |= *name == HOST;
+            special.expects |= *name == EXPECT;
+            if *name == TRAILER {
+                let listed = headers.get_all(TRAILER).iter().map(|names| memchr::memchr_iter(b',', names.as_bytes()));
+                special.count = listed.fold(special.count, |count, commas| count.saturating_add(commas.count()));
+            }
+        }
+        special
+    }
 }
 
 /// RFC 9113 §8.3.1: `:authority`, else `Host`; both must name one host.
-fn fill_host(request: &mut Request, headers: &HeaderMap) -> Result<(), Refusal> {
-    let mut hosts = headers.get_all(HOST).iter();
+/// Without `headers` there is no `Host`.
+fn fill_host(request: &mut Request, headers: Option<&HeaderMap>) -> Result<(), Refusal> {
+    let mut hosts = headers.into_iter().flat_map(|headers| headers.get_all(HOST));
     match (hosts.next(), hosts.next()) {
         (None, _) => {}
         (Some(_), Some(_)) => return Err(Refusal::bad("more than one Host")),

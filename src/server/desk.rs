@@ -44,6 +44,7 @@ pub(crate) fn borrow(line: &Arc<Line>, state: &mut LineState) -> Box<Desk> {
 }
 
 /// A clear desk, for nobody yet.
+#[inline]
 pub(crate) fn take() -> Box<Desk> {
     DESKS.with_borrow_mut(Vec::pop).unwrap_or_else(|| {
         Box::new(Desk {
@@ -62,6 +63,7 @@ pub(crate) fn give_back(mut desk: Box<Desk>, state: &mut LineState) {
 }
 
 /// The same for a desk that has its memory already.
+#[inline]
 pub(crate) fn put_back(mut desk: Box<Desk>) {
     desk.clear_turn();
     desk.request.context = Context::background();

@@ -311,6 +311,7 @@ impl ResponseWriter {
     }
 
     /// Whether this much more content may be written at all.
+    #[inline]
     fn may_have(&self, more: u64) -> Result<()> {
         let status = self.status.unwrap_or(StatusCode::OK);
         if more > 0 && !h1::allows_content(status) {

@@ -1,3 +1,3 @@
 module nethttp/bench/server
 
-go 1.22
+go 1.24

@@ -23,7 +23,10 @@ func main() {
 	if files := os.Getenv("FILES"); files != "" {
 		mux.Handle("GET /files/", http.StripPrefix("/files", http.FileServer(http.Dir(files))))
 	}
-	log.Fatal(http.ListenAndServe("127.0.0.1:"+os.Getenv("PORT"), mux))
+	server := http.Server{Addr: "127.0.0.1:" + os.Getenv("PORT"), Handler: mux, Protocols: new(http.Protocols)}
+	server.Protocols.SetHTTP1(true)
+	server.Protocols.SetUnencryptedHTTP2(true)
+	log.Fatal(server.ListenAndServe())
 }
 
 func hello(w http.ResponseWriter, _ *http.Request) {

@@ -19,6 +19,15 @@ pub(crate) struct StreamHead<'a> {
     pub(crate) date: bool,
     /// Whether nothing follows.
     pub(crate) ends: bool,
+    /// Whether a trailer follows the content.
+    pub(crate) trailer: bool,
+}
+
+impl StreamHead<'_> {
+    /// Whether this content is all that follows: as long as the head says, and no trailer behind it.
+    pub(super) fn is_whole(&self, content: &[u8]) -> bool {
+        !self.trailer && self.outgoing == Outgoing::Length(content.len() as u64)
+    }
 }
 
 pub(super) fn response_of(head: &StreamHead<'_>) -> http::Response<()> {
@@ -32,12 +41,17 @@ pub(super) fn response_of(head: &StreamHead<'_>) -> http::Response<()> {
         map.insert(CONTENT_TYPE, HeaderValue::from_static(content_type));
     }
     if let Outgoing::Length(length) = head.outgoing {
-        map.insert(CONTENT_LENGTH, HeaderValue::from(length));
+        map.insert(CONTENT_LENGTH, length_value(length));
     }
     if head.date && !seen.date {
         map.insert(DATE, now());
     }
     response
+}
+
+fn length_value(length: u64) -> HeaderValue {
+    let mut digits = itoa::Buffer::new();
+    HeaderValue::from_str(digits.format(length)).expect("digits are a value")
 }
 
 /// The present time as a field's value: one for all answers of a second.

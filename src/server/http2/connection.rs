@@ -1,20 +1,19 @@
 //! An HTTP/2 connection, from its preface to its last frame.
 
 use std::future::{Future, poll_fn};
-use std::panic::resume_unwind;
 use std::pin::pin;
-use std::sync::Arc;
 use std::sync::atomic::Ordering;
+use std::sync::{Arc, Mutex};
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use bytes::Bytes;
 use h2::{Ping, PingPong, Reason, server};
-use tokio::task::JoinSet;
 use tokio::time::Instant;
 
 use super::line::Shared;
-use super::turn::{Host, Turn};
+use super::turn::Host;
+use super::turns::{Arrival, Turns};
 use crate::h2::{Fault, Meter, MeterLimits, PREFACE, Wire, in_words};
 use crate::message::ConnContext;
 use crate::net::{Deadline, Io};
@@ -42,6 +41,7 @@ pub(crate) async fn serve(connection: &mut Connection) -> CloseReason {
         tls: tls.clone(),
         context: Arc::new(ConnContext::new(local_addr.clone(), values.clone(), draining.clone())),
         shared: Arc::new(Shared::new(meter.clone())),
+        spare: Mutex::default(),
     };
     Http2::new(h2, meter, Arc::new(host), booked, until).serve().await
 }
@@ -110,7 +110,7 @@ struct Http2<'a> {
     meter: Arc<Meter>,
     host: Arc<Host>,
     booked: &'a mut Booked,
-    turns: JoinSet<()>,
+    turns: Turns,
     has_served: bool,
     ending: Option<CloseReason>,
     head: HeadWatch,
@@ -135,7 +135,7 @@ impl<'a> Http2<'a> {
             meter,
             host,
             booked,
-            turns: JoinSet::new(),
+            turns: Turns::new(),
             has_served: false,
             ending: None,
             head: HeadWatch { since: None, deadline: Deadline::default(), preface_until: until },
@@ -153,18 +153,13 @@ impl<'a> Http2<'a> {
         let reason = poll_fn(|cx| self.poll_connection(cx)).await;
         // Its streams learn now that their peer is gone.
         self.h2 = None;
-        while self.turns.join_next().await.is_some() {}
+        self.turns.end(&self.host).await;
         reason
     }
 
     fn poll_connection(&mut self, cx: &mut Context<'_>) -> Poll<CloseReason> {
         self.obey();
-        while let Poll::Ready(Some(ended)) = self.turns.poll_join_next(cx) {
-            // A turn catches what a handler throws. What else panics is a fault of ours, and shows.
-            if let Err(Ok(payload)) = ended.map_err(tokio::task::JoinError::try_into_panic) {
-                resume_unwind(payload);
-            }
-        }
+        self.turns.reap(cx);
         if let Poll::Ready(reason) = self.poll_frames(cx) {
             return Poll::Ready(self.ending.filter(|_| reason == CloseReason::PeerGone).unwrap_or(reason));
         }
@@ -196,15 +191,33 @@ impl<'a> Http2<'a> {
         }
     }
 
-    /// Moves bytes, and takes requests in as long as handlers may run.
+    /// Moves bytes, takes requests in as long as handlers may run, and runs those. What they answer
+    /// leaves together.
     fn poll_frames(&mut self, cx: &mut Context<'_>) -> Poll<CloseReason> {
+        if let Poll::Ready(reason) = self.poll_arrivals(cx) {
+            return Poll::Ready(reason);
+        }
+        while self.turns.run_some(&self.host, cx) {
+            if let Poll::Ready(reason) = self.poll_arrivals(cx) {
+                return Poll::Ready(reason);
+            }
+            if self.turns.any_wait() {
+                // Other connections have their turn between.
+                cx.waker().wake_by_ref();
+                break;
+            }
+        }
+        Poll::Pending
+    }
+
+    fn poll_arrivals(&mut self, cx: &mut Context<'_>) -> Poll<CloseReason> {
         let most = self.host.settings.http2.max_concurrent_streams as usize;
         loop {
             let Some(h2) = &mut self.h2 else { return Poll::Ready(CloseReason::PeerGone) };
             let ended = if self.turns.len() < most {
                 match ready!(h2.poll_accept(cx)) {
-                    Some(Ok((request, respond))) => {
-                        self.start(request, respond);
+                    Some(Ok(arrival)) => {
+                        self.start(arrival);
                         continue;
                     }
                     Some(Err(error)) => Err(error),
@@ -221,13 +234,11 @@ impl<'a> Http2<'a> {
         }
     }
 
-    fn start(&mut self, request: http::Request<h2::RecvStream>, respond: server::SendResponse<Bytes>) {
+    fn start(&mut self, arrival: Arrival) {
         self.booked.enter_state(ConnState::Active);
         self.idle.set(None);
         self.has_served = true;
-        let turn = Turn::new(&self.host, request, respond);
-        // Ends with its handler; when the connection's task ends before, the set ends it.
-        self.turns.spawn(turn.run());
+        self.turns.start(&self.host, arrival);
     }
 
     /// Takes no more requests, and closes when those under way are answered.

@@ -12,8 +12,8 @@ use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use bytes::{Buf, Bytes};
-use h2::Reason;
 use h2::server::SendResponse;
+use h2::{Reason, SendStream};
 use http::StatusCode;
 use tokio::time::Instant;
 
@@ -39,6 +39,8 @@ pub(crate) struct StreamLine {
     state: Mutex<StreamState>,
     /// The stream's own: announces the end of its turn.
     pub(super) context: Arc<ConnContext>,
+    /// The number of the present turn: streams may have this line one after the other.
+    pub(super) turn: u64,
     shared: Arc<Shared>,
 }
 
@@ -57,15 +59,14 @@ impl StreamLine {
         host: &Host,
     ) -> StreamLine {
         let settings = &host.settings;
-        let until = |limit: Option<Duration>| limit.map(|limit| Instant::now() + limit);
         let state = StreamState {
             received: received.map_or(Content::Over, Content::Coming),
             awaits_continue: false,
             sending: Sending::Head(respond),
             outbox: Outbox::default(),
             stall: settings.stall_timeout,
-            read_until: until(settings.read_timeout),
-            write_until: until(settings.write_timeout),
+            read_until: from_now(settings.read_timeout),
+            write_until: from_now(settings.write_timeout),
             read_waits_since: None,
             write_waits_since: None,
             read_deadline: Deadline::default(),
@@ -73,7 +74,24 @@ impl StreamLine {
             reader: None,
             writer: None,
         };
-        StreamLine { state: Mutex::new(state), context, shared: host.shared.clone() }
+        StreamLine { state: Mutex::new(state), context, turn: 1, shared: host.shared.clone() }
+    }
+
+    /// Becomes the line of another stream of the same connection. The turn before is over, and its
+    /// context says so for good.
+    pub(super) fn serve_next(&mut self, respond: SendResponse<Bytes>, received: Option<Received>, host: &Host) {
+        self.turn += 1;
+        let state = self.state.get_mut().unwrap_or_else(PoisonError::into_inner);
+        state.received = received.map_or(Content::Over, Content::Coming);
+        state.awaits_continue = false;
+        state.sending = Sending::Head(respond);
+        state.outbox = Outbox::default();
+        state.read_until = from_now(host.settings.read_timeout);
+        state.write_until = from_now(host.settings.write_timeout);
+        state.read_waits_since = None;
+        state.write_waits_since = None;
+        state.reader = None;
+        state.writer = None;
     }
 
     /// Nothing that panics runs under the lock, so a poisoned one is as good as any.
@@ -197,7 +215,15 @@ impl StreamLine {
                 state.sending = Sending::Over;
                 self.shared.meter.answered();
             }
-            Ok(stream) => {
+            Ok(mut stream) => {
+                // A whole answer that fits goes at once, and nothing is left to do at its end. With a
+                // deadline it goes there, where that is looked at.
+                if head.is_whole(content) && state.write_until.is_none() && send_at_once(&mut stream, content) {
+                    state.sending = Sending::Over;
+                    self.shared.meter.sent_data(content.len());
+                    self.shared.meter.answered();
+                    return;
+                }
                 state.sending = Sending::Content(stream);
                 state.outbox.bytes().extend_from_slice(content);
             }
@@ -227,7 +253,7 @@ impl StreamLine {
 
     /// The turn is over for its peer: cancels the request's context.
     pub(crate) fn cancel(&self) {
-        self.context.turns.announce(TURN);
+        self.context.turns.announce(self.turn);
     }
 
     pub(crate) fn deadlines(&self) -> Deadlines {
@@ -272,8 +298,15 @@ impl StreamLine {
     }
 }
 
-/// The number of a stream's only turn.
-pub(super) const TURN: u64 = 1;
+/// Hands over all content of a stream, where the windows have room for it now. Says whether it did.
+fn send_at_once(stream: &mut SendStream<Bytes>, content: &[u8]) -> bool {
+    stream.reserve_capacity(content.len());
+    stream.capacity() >= content.len() && stream.send_data(Bytes::copy_from_slice(content), true).is_ok()
+}
+
+fn from_now(limit: Option<Duration>) -> Option<Instant> {
+    limit.map(|limit| Instant::now() + limit)
+}
 
 impl std::fmt::Debug for StreamLine {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {

@@ -1,18 +1,20 @@
 //! HTTP/2 on a server's connection, under the same handlers, limits and books as HTTP/1.
 //!
 //! ```text
-//!  connection (one task): h2 ▶ a task for each stream ▶ turn: handler ▶ writer ▶ StreamLine ▶ h2
+//!  connection (one task): h2 ▶ turns (a task for each that waits) ▶ handler ▶ writer ▶ StreamLine ▶ h2
 //! ```
 //!
 //! The connection's task moves the bytes and takes requests in; it takes no more than
 //! `max_concurrent_streams` handlers run. A stream's turn is a task of its own, so that handlers of
-//! one connection run beside each other. They end with the connection's task, which holds them.
+//! one connection run beside each other; where there is one thread, only those that wait for
+//! something are. They end with the connection's task, which holds them.
 
 mod answer;
 mod connection;
 mod line;
 mod state;
 mod turn;
+mod turns;
 
 pub(crate) use answer::StreamHead;
 pub(crate) use connection::serve;

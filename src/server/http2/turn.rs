@@ -1,16 +1,17 @@
 //! A turn on a stream: one request, from its head to the end of its answer.
 
 use std::future::poll_fn;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Poll, ready};
 
 use bytes::Bytes;
+use h2::Reason;
 use h2::server::SendResponse;
-use h2::{Reason, RecvStream};
 use http::request::Parts;
 use tokio::time::{Instant, timeout};
 
-use super::line::{Shared, StreamBody, StreamLine, TURN};
+use super::line::{Shared, StreamBody, StreamLine};
+use super::turns::Arrival;
 use crate::error::{Error, Refusal};
 use crate::h1::Expectation;
 use crate::h2::{Received, content_length, fill_request};
@@ -31,36 +32,61 @@ pub(super) struct Host {
     /// What the contexts of its requests are made from.
     pub(super) context: Arc<ConnContext>,
     pub(super) shared: Arc<Shared>,
+    /// A line that a turn has left and nobody holds: the next one has it.
+    pub(super) spare: Mutex<Option<Arc<StreamLine>>>,
 }
 
-/// A request that came in. Small: it becomes a task, and many may wait to run. Only when it runs
-/// it takes a desk, which is then one that another has just left.
+/// A request that came in. Many may wait to begin, so it has no desk yet.
 pub(super) struct Turn {
     host: Arc<Host>,
     line: Arc<StreamLine>,
-    parts: Box<Parts>,
+    parts: Parts,
     ends: bool,
 }
 
+/// One that has begun: laid out on a desk, which is one that another has just left. Small.
+pub(super) struct Begun {
+    host: Arc<Host>,
+    line: Arc<StreamLine>,
+    desk: Box<Desk>,
+    head: Result<Expectation, Refusal>,
+    watched: Option<Instant>,
+}
+
 impl Turn {
-    pub(super) fn new(host: &Arc<Host>, request: http::Request<RecvStream>, respond: SendResponse<Bytes>) -> Turn {
+    pub(super) fn new(host: &Arc<Host>, (request, respond): Arrival) -> Turn {
         let (parts, stream) = request.into_parts();
         let ends = stream.is_end_stream();
-        let ConnContext { local_addr, values, draining, .. } = &*host.context;
-        let context = Arc::new(ConnContext::new(local_addr.clone(), values.clone(), draining.clone()));
         let received = (!ends).then(|| Received::new(stream, content_length(&parts.headers)));
-        let line = Arc::new(StreamLine::new(respond, received, context, host));
-        Turn { host: host.clone(), line, parts: Box::new(parts), ends }
+        let line = host.line(respond, received);
+        Turn { host: host.clone(), line, parts, ends }
     }
 
+    pub(super) fn begin(self) -> Begun {
+        let Turn { host, line, parts, ends } = self;
+        let watched = host.settings.on_request.is_some().then(Instant::now);
+        let mut desk = desk::take();
+        desk.request.remote_addr.clone_from(&host.remote_addr);
+        desk.request.tls.clone_from(&host.tls);
+        desk.request.context.enter(&line.context, line.turn);
+        let filled = fill_request(&mut desk.request, parts, ends, &host.settings.head_limits);
+        let awaits_continue = matches!(&filled, Ok(facts) if facts.expect == Expectation::Continue);
+        line.begin(awaits_continue, std::mem::take(&mut desk.memory));
+        desk.writer.attach(Some(Outlet::Stream(line.clone())));
+        desk.writer.begin(Asked::by(&desk.request, line.turn));
+        if matches!(&filled, Ok(facts) if facts.has_content) {
+            desk.request.body = Body::from_source(StreamBody(line.clone()));
+        }
+        Begun { host, line, desk, head: filled.map(|facts| facts.expect), watched }
+    }
+}
+
+impl Begun {
     /// Runs the handler on the request and completes its answer.
     pub(super) async fn run(self) {
-        let host = self.host.clone();
-        let line = self.line.clone();
+        let Begun { host, line, mut desk, head, watched } = self;
         let settings = &host.settings;
-        let watched = settings.on_request.is_some().then(Instant::now);
-        let mut desk = desk::take();
-        let outcome = match self.begin(&mut desk) {
+        let outcome = match head {
             Ok(expect) => match turn::preset_answer(settings, &mut desk, expect) {
                 Some(outcome) => outcome,
                 None => handle(settings, &line, &mut desk).await,
@@ -75,28 +101,33 @@ impl Turn {
         turn::report_ignored_status(settings, &desk);
         turn::record(settings, &mut desk, watched);
         desk::put_back(desk);
+        host.keep(line);
         if let Some(unread) = unread {
             // Boxed, as it is rare.
             Box::pin(drain(unread, settings)).await;
         }
     }
+}
 
-    /// Lays the desk out for this request.
-    fn begin(self, desk: &mut Desk) -> Result<Expectation, Refusal> {
-        let Turn { host, line, parts, ends } = self;
-        desk.request.remote_addr.clone_from(&host.remote_addr);
-        desk.request.tls.clone_from(&host.tls);
-        desk.request.context.enter(&line.context, TURN);
-        let filled = fill_request(&mut desk.request, *parts, ends, &host.settings.head_limits);
-        let awaits_continue = matches!(&filled, Ok(facts) if facts.expect == Expectation::Continue);
-        line.begin(awaits_continue, std::mem::take(&mut desk.memory));
-        desk.writer.attach(Some(Outlet::Stream(line.clone())));
-        desk.writer.begin(Asked::by(&desk.request, TURN));
-        let facts = filled?;
-        if facts.has_content {
-            desk.request.body = Body::from_source(StreamBody(line));
+impl Host {
+    fn line(&self, respond: SendResponse<Bytes>, received: Option<Received>) -> Arc<StreamLine> {
+        let spare = self.spare.lock().unwrap_or_else(PoisonError::into_inner).take();
+        if let Some(mut line) = spare {
+            if let Some(only) = Arc::get_mut(&mut line) {
+                only.serve_next(respond, received, self);
+                return line;
+            }
         }
-        Ok(facts.expect)
+        let ConnContext { local_addr, values, draining, .. } = &*self.context;
+        let context = Arc::new(ConnContext::new(local_addr.clone(), values.clone(), draining.clone()));
+        Arc::new(StreamLine::new(respond, received, context, self))
+    }
+
+    /// A handler may have given its request's body away: then the line stays that body's.
+    fn keep(&self, line: Arc<StreamLine>) {
+        if Arc::strong_count(&line) == 1 {
+            self.spare.lock().unwrap_or_else(PoisonError::into_inner).get_or_insert(line);
+        }
     }
 }
 

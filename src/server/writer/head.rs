@@ -69,6 +69,7 @@ impl ResponseWriter {
             content_type: self.guessed_type(status, fields, content),
             date: !self.omitted.date,
             ends,
+            trailer: !self.trailer.is_empty(),
         };
         stream.send_head(&head, if content.is_whole() && has_content { content.next() } else { &[] });
         if fields.close {
@@ -77,6 +78,7 @@ impl ResponseWriter {
         (outgoing, content.is_whole())
     }
 
+    #[inline]
     fn guessed_type(&self, status: StatusCode, fields: &HandlerFields, content: Extent<'_>) -> Option<&'static str> {
         let silent = self.omitted.content_type || fields.content_type || fields.coded || !allows_content(status);
         if silent { None } else { sniffed(&self.pending, content.next()) }

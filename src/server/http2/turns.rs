@@ -1,0 +1,117 @@
+//! The turns of a connection that are under way.
+//!
+//! Most handlers are done when they are polled for the first time. Where the runtime has one thread,
+//! the connection's task does that itself, request by request as they came, and only a turn that
+//! waits for something becomes a task: a task, its place in the set and two wakeups cost as much as
+//! all else that is ours. Where there are several threads each turn is a task at once, so that the
+//! handlers of one connection can have them all, and one that keeps its thread holds up no other.
+
+use std::collections::VecDeque;
+use std::future::Future as _;
+use std::panic::resume_unwind;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+
+use bytes::Bytes;
+use h2::RecvStream;
+use h2::server::SendResponse;
+use tokio::runtime::{Handle, RuntimeFlavor};
+use tokio::task::{JoinError, JoinSet};
+
+use super::turn::{Host, Turn};
+
+/// A request as the crate hands it over.
+pub(super) type Arrival = (http::Request<RecvStream>, SendResponse<Bytes>);
+
+pub(super) struct Turns {
+    /// Those that are tasks.
+    tasks: JoinSet<()>,
+    /// Those that have not run yet.
+    waiting: VecDeque<Arrival>,
+    begin: Begin,
+}
+
+/// Where a turn begins.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Begin {
+    /// In the connection's task.
+    Here,
+    /// In a task of its own.
+    Apart,
+}
+
+/// So many turns begin in a row before bytes are moved, and other connections are looked at.
+const IN_A_ROW: usize = 64;
+
+impl Turns {
+    /// For a connection whose task is the present one.
+    pub(super) fn new() -> Turns {
+        let begin = match Handle::current().runtime_flavor() {
+            RuntimeFlavor::CurrentThread => Begin::Here,
+            _ => Begin::Apart,
+        };
+        Turns { tasks: JoinSet::new(), waiting: VecDeque::new(), begin }
+    }
+
+    /// How many are under way.
+    pub(super) fn len(&self) -> usize {
+        self.tasks.len() + self.waiting.len()
+    }
+
+    pub(super) fn is_empty(&self) -> bool {
+        self.tasks.is_empty() && self.waiting.is_empty()
+    }
+
+    /// Whether some have not begun yet.
+    pub(super) fn any_wait(&self) -> bool {
+        !self.waiting.is_empty()
+    }
+
+    /// Starts a turn, or has it wait for [`run_some`](Self::run_some).
+    pub(super) fn start(&mut self, host: &Arc<Host>, arrival: Arrival) {
+        match self.begin {
+            Begin::Here => self.waiting.push_back(arrival),
+            Begin::Apart => self.spawn(host, arrival),
+        }
+    }
+
+    /// Begins some of the turns that wait. Says whether there were any.
+    pub(super) fn run_some(&mut self, host: &Arc<Host>, cx: &mut Context<'_>) -> bool {
+        let mut began = false;
+        for _ in 0..IN_A_ROW {
+            let Some(arrival) = self.waiting.pop_front() else { break };
+            began = true;
+            let mut turn = Box::pin(Turn::new(host, arrival).begin().run());
+            if turn.as_mut().poll(cx).is_pending() {
+                // Polled once more by its task, which is what is woken from then on. Ends as others.
+                self.tasks.spawn(turn);
+            }
+        }
+        began
+    }
+
+    /// Forgets the tasks that have ended, and is woken when the next one does.
+    pub(super) fn reap(&mut self, cx: &mut Context<'_>) {
+        while let Poll::Ready(Some(ended)) = self.tasks.poll_join_next(cx) {
+            // A turn catches what a handler throws. What else panics is a fault of ours, and shows.
+            if let Err(Ok(payload)) = ended.map_err(JoinError::try_into_panic) {
+                resume_unwind(payload);
+            }
+        }
+    }
+
+    /// Until all have run, those too that have not begun yet.
+    pub(super) async fn end(&mut self, host: &Arc<Host>) {
+        for arrival in std::mem::take(&mut self.waiting) {
+            self.spawn(host, arrival);
+        }
+        while self.tasks.join_next().await.is_some() {}
+    }
+
+    fn spawn(&mut self, host: &Arc<Host>, arrival: Arrival) {
+        // Boxed: a task is moved while it is made.
+        let turn = Box::new(Turn::new(host, arrival));
+        // Ends with its handler; when the connection's task ends before, the set ends it.
+        self.tasks.spawn(async move { turn.begin().run().await });
+    }
+}
