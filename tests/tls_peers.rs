@@ -122,7 +122,7 @@ async fn curl_is_served_in_either_version_by_name_and_keeps_its_connection() {
         arguments.extend(["--http1.1", "--cacert", &roots, "-w", "%{http_version} %{num_connects}\n"]);
         arguments.extend(["https://a.test:PORT/", "https://a.test:PORT/", "https://b.test:PORT/"]);
         let (a, b) = (format!("{version} a.test 0 0\n"), format!("{version} b.test 0 0\n"));
-        let expected = format!("{a}2 1\n{a}2 0\n{b}2 1\n");
+        let expected = format!("{a}1.1 1\n{a}1.1 0\n{b}1.1 1\n");
         assert_eq!(curl(addr, &arguments).await, ok(&expected));
     }
     let content = folder.file("content", vec![b'x'; 5_000_000]);
