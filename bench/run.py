@@ -5,8 +5,11 @@
     bench/run.py --only plain,browser --peers ours,hyper,floor --rounds 1 --seconds 2
     bench/run.py --only client-seq,client-big --rounds 3 --dry
     bench/run.py --instructions --peers ours,hyper,floor
+    bench/run.py files                             files, beside nginx and tower-http's ServeDir
+    bench/run.py http2                             HTTP/2, by h2load; writes RESULTS-http2.md
 
-Needs cargo, wrk and taskset; `--instructions` needs valgrind. Go is measured when there is a `go`.
+Needs cargo, wrk and taskset; `--instructions` needs valgrind, `http2` h2load. Go is measured when
+there is a `go`, nginx when there is an `nginx`.
 """
 
 import argparse
@@ -16,9 +19,32 @@ import sys
 from collections import defaultdict
 from dataclasses import dataclass, field
 
-from kit import clients, instructions, programs, report, workloads
+from kit import clients, http2, instructions, programs, report, workloads
 
-NAMES = [*workloads.NAMES, *clients.CLIENT_NAMES]
+
+@dataclass(frozen=True)
+class Mode:
+    """What can be measured together: programs, and the names of workloads for them."""
+
+    servers: list
+    server_names: list
+    clients: list = field(default_factory=list)
+    client_names: list = field(default_factory=list)
+
+    @property
+    def names(self):
+        return [*self.server_names, *self.client_names]
+
+    @property
+    def peers(self):
+        return list(dict.fromkeys(program.name for program in [*self.servers, *self.clients]))
+
+
+MODES = {
+    "memory": Mode(programs.SERVERS, workloads.NAMES, programs.CLIENTS, clients.CLIENT_NAMES),
+    "files": Mode(programs.FILE_SERVERS, workloads.FILE_NAMES),
+    "http2": Mode(programs.HTTP2_SERVERS, http2.NAMES),
+}
 
 
 @dataclass
@@ -33,6 +59,7 @@ class Run:
     samples: dict = field(default_factory=lambda: defaultdict(list))
     idle: dict = field(default_factory=lambda: defaultdict(list))
     wrk_version: str = ""
+    files: bool = False
 
     def beside(self, workload):
         """The programs that a workload is for."""
@@ -41,23 +68,23 @@ class Run:
 
 def main():
     options = parse()
-    servers, asking = (built(options, *kind) for kind in (
-        (programs.SERVERS, workloads.NAMES), (programs.CLIENTS, clients.CLIENT_NAMES),
-    ))  # fmt: skip
+    mode = MODES[options.mode]
+    servers = built(options, mode.servers, mode.server_names)
+    asking = built(options, mode.clients, mode.client_names)
     if asking and clients.SERVER not in servers:
         programs.build([clients.SERVER])
-    if options.instructions:
-        instructions.print_servers(servers, options.only)
-        instructions.print_clients(asking, options.only)
-        print(f"\nProfiles: callgrind_annotate {programs.TARGET}/instructions/PROGRAM-WORKLOAD[-CONNECTIONS].out")
-        return
+    if options.mode == "files":
+        programs.make_files()
     command = shlex.join(["bench/run.py", *sys.argv[1:]])
-    run = Run(command, servers, asking, options.rounds, options.seconds, wrk_version=wrk_version())
-    measure(run, options.only)
-    sections = [report.noise(run), report.figures(run), *report.tables(run), report.idle_table(run)]
-    print("\n\n".join(section for section in sections if section))
-    if not options.dry:
-        report.write(run)
+    if options.mode == "http2":
+        http2.run(servers, options.rounds, command, options.dry)
+    elif options.instructions:
+        count_instructions(servers, asking, options.only)
+    else:
+        files = options.mode == "files"
+        run = Run(command, servers, asking, options.rounds, options.seconds, wrk_version=wrk_version(), files=files)
+        measure(run, options.only)
+        tell(run, options.dry)
 
 
 def built(options, known, names):
@@ -67,16 +94,36 @@ def built(options, known, names):
     return programs.build([program for program in known if not options.peers or program.name in options.peers])
 
 
+def count_instructions(servers, asking, only):
+    instructions.print_servers(servers, only)
+    instructions.print_clients(asking, only)
+    print(f"\nProfiles: callgrind_annotate {programs.TARGET}/instructions/PROGRAM-WORKLOAD[-CONNECTIONS].out")
+
+
+def tell(run, dry):
+    sections = [report.noise(run), report.figures(run), *report.tables(run), report.idle_table(run)]
+    print("\n\n".join(section for section in sections if section))
+    if not dry:
+        report.write(run)
+
+
 def parse():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("mode", nargs="?", choices=MODES, default="memory", help="what is served (%(default)s)")
     parser.add_argument("--rounds", type=positive, default=5)
     parser.add_argument("--seconds", type=positive, default=3, help="of load, for each program in each round")
-    parser.add_argument("--only", type=list_of(NAMES), default=NAMES, help="workloads, by comma")
-    names = list(dict.fromkeys(program.name for program in [*programs.SERVERS, *programs.CLIENTS]))
-    parser.add_argument("--peers", type=list_of(names), help="programs, by comma")
+    parser.add_argument("--only", type=by_comma, help="workloads, by comma")
+    parser.add_argument("--peers", type=by_comma, help="programs, by comma")
     parser.add_argument("--instructions", action="store_true", help="count instructions under valgrind instead")
-    parser.add_argument("--dry", action="store_true", help="leave RESULTS.md alone")
-    return parser.parse_args()
+    parser.add_argument("--dry", action="store_true", help="leave the files with results alone")
+    options = parser.parse_args()
+    mode = MODES[options.mode]
+    check_known(parser, "--only", options.only, mode.names)
+    check_known(parser, "--peers", options.peers, mode.peers)
+    if options.instructions and options.mode == "http2":
+        parser.error("--instructions: not over HTTP/2")
+    options.only = options.only or mode.names
+    return options
 
 
 def positive(text):
@@ -85,14 +132,14 @@ def positive(text):
     return int(text)
 
 
-def list_of(known):
-    def parse_list(text):
-        names = text.split(",")
-        if unknown := [name for name in names if name not in known]:
-            raise argparse.ArgumentTypeError(f"{', '.join(unknown)}: there is {', '.join(known)}")
-        return names
+def by_comma(text):
+    return text.split(",")
 
-    return parse_list
+
+def check_known(parser, option, names, known):
+    """What there is depends on the mode, which is known once all is parsed."""
+    if unknown := [name for name in names or () if name not in known]:
+        parser.error(f"{option}: {', '.join(unknown)}: there is {', '.join(known)}")
 
 
 def wrk_version():
@@ -102,9 +149,10 @@ def wrk_version():
 
 def measure(run, names):
     """Rounds go around all programs, so that a slow minute of the machine hits all of them."""
-    kinds = (workloads.WORKLOADS, workloads.measure), (clients.CLIENT_WORKLOADS, clients.measure)
+    asked = [workload for workload in report.ALL_WORKLOADS if workload.name in names]
     for number in range(1, run.rounds + 1):
-        for workload, measured in ((it, how) for all_of_it, how in kinds for it in all_of_it if it.name in names):
+        for workload in asked:
+            measured = clients.measure if workload in clients.CLIENT_WORKLOADS else workloads.measure
             for program in run.beside(workload):
                 if workload.name in program.lacks:
                     continue

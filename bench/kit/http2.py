@@ -6,11 +6,12 @@ import subprocess
 import time
 
 from . import report
-from .process import LOAD_CORE, Server, machine_busy
+from .process import OTHER_CORE, Server, machine_busy
 from .programs import BENCH, versions
 from .workloads import Sample, children_seconds
 
 RESULTS = BENCH / "RESULTS-http2.md"
+NAMES = ["http2"]
 REQUESTS, CONNECTIONS, STREAMS = 200_000, 16, 32
 # What ours may take at most of hyper's CPU.
 OF_HYPER = 1.00
@@ -29,7 +30,7 @@ class Http2Server(Server):
 
 def load(server, requests, connections, streams):
     """Requests a second, and how many were answered with a 2xx."""
-    command = ["taskset", "-c", str(LOAD_CORE), "h2load", f"-n{requests}", f"-c{connections}", f"-m{streams}"]
+    command = ["taskset", "-c", str(OTHER_CORE), "h2load", f"-n{requests}", f"-c{connections}", f"-m{streams}"]
     said = subprocess.run([*command, f"http://127.0.0.1:{server.port}/"], capture_output=True, text=True).stdout
     rate = re.search(r"([\d.]+) req/s", said)
     answered = re.search(r"status codes: (\d+) 2xx", said)

@@ -10,14 +10,15 @@ from . import clients
 from .process import OTHER_CORE, Server
 from .programs import TARGET
 from .requests import read_answers
-from .workloads import CHURN, WORKLOADS
+from .workloads import CHURN, FILE_WORKLOADS, WORKLOADS
 
 FEW, MANY = 512, 2560
 CONNECTIONS = (1, 16)
 
 
 def print_servers(programs, only):
-    asked = [workload for workload in WORKLOADS if workload.name != CHURN and workload.name in only]
+    known = [*WORKLOADS, *FILE_WORKLOADS]
+    asked = [workload for workload in known if workload.name != CHURN and workload.name in only]
     for connections in CONNECTIONS if asked else ():
         title = f"{connections} connection{'s' * (connections > 1)}"
         print_table(title, asked, programs, lambda program, workload: a_request(program, workload, connections))

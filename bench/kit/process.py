@@ -40,7 +40,7 @@ class Server:
         self.program = program
         self.port = free_port()
         self.environment = os.environ | program.environment | (environment or {}) | {"PORT": str(self.port)}
-        self.command = ["taskset", "-c", str(core), *wrapper, program.path]
+        self.command = ["taskset", "-c", str(core), *wrapper, *program.command(self.port)]
 
     def __enter__(self):
         self.process = subprocess.Popen(

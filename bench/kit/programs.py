@@ -3,13 +3,17 @@
 import json
 import os
 import pathlib
+import random
 import shutil
 import subprocess
+from collections.abc import Callable
 from dataclasses import dataclass, field
 
 BENCH = pathlib.Path(__file__).resolve().parent.parent
 ROOT = BENCH.parent
 TARGET = pathlib.Path(os.environ.get("CARGO_TARGET_DIR", BENCH / "target")).resolve()
+# What a program may be made of besides a crate of this workspace's.
+NO_CRATES = ("nethttp", "go", "nginx")
 
 
 @dataclass(frozen=True)
@@ -22,17 +26,58 @@ class Program:
 
     name: str
     file: str
-    # What it is made of: a crate, "nethttp" or "go".
+    # What it is made of: a crate, "nethttp", "go" or "nginx".
     library: str
     environment: dict = field(default_factory=dict)
     # Workloads that it cannot do, and those after which it closes connections that should be kept; and why.
     lacks: dict = field(default_factory=dict)
     closes: dict = field(default_factory=dict)
     under_valgrind: bool = True
+    # Of this workspace, if it is made of a crate.
+    package: str = "peers"
+    # Of the system's own programs: what it is told, made from the port.
+    configure: Callable[[int], list] | None = None
 
     @property
     def path(self):
-        return TARGET / "release" / self.file
+        return TARGET / "release" / self.file if self.configure is None else shutil.which(self.file)
+
+    def command(self, port):
+        return [self.path, *(self.configure(port) if self.configure else [])]
+
+
+FILES = TARGET / "files"
+SMALL_FILE, SMALL_BYTES = "small.html", 4 << 10
+LARGE_FILE, LARGE_BYTES = "large.bin", 1 << 20
+
+# As Debian ships it, but for one worker, connections that are kept for good, and no log.
+NGINX = """\
+daemon off;
+worker_processes 1;
+pid {directory}/nginx.pid;
+error_log stderr;
+events {{ worker_connections 8192; }}
+http {{
+    include /etc/nginx/mime.types;
+    sendfile on;
+    access_log off;
+    keepalive_requests 1000000000;
+    client_body_temp_path {directory}/body;
+    server {{
+        listen 127.0.0.1:{port};
+        location = / {{ default_type text/plain; return 200 "Hello, World!"; }}
+        location /files/ {{ alias {files}/; }}
+    }}
+}}
+"""
+
+
+def configure_nginx(port):
+    directory = TARGET / "nginx"
+    directory.mkdir(parents=True, exist_ok=True)
+    file = directory / "nginx.conf"
+    file.write_text(NGINX.format(directory=directory, port=port, files=FILES))
+    return ["-c", file, "-e", "stderr"]
 
 
 SERVERS = [
@@ -65,6 +110,29 @@ CLIENTS = [
     Program("go", "client-go", "go", {"GOMAXPROCS": "1"}, under_valgrind=False),
 ]
 
+# Those that serve files; all but nginx are told where by FILES.
+FILE_SERVERS = [
+    Program("nginx", "nginx", "nginx", under_valgrind=False, configure=configure_nginx),
+    Program("ours", "examples/bench_server", "nethttp", {"THREADS": "1", "FILES": str(FILES)}),
+    Program("tower-http", "server-tower-http", "tower-http", {"FILES": str(FILES)}),
+    Program("go", "server-go", "go", {"GOMAXPROCS": "1", "FILES": str(FILES)}, under_valgrind=False),
+]
+
+# Those that speak HTTP/2 to clients that know it beforehand. hyper's is a package of its own: the
+# others turn on features of what it depends on, and it would pay for them.
+HTTP2_SERVERS = [
+    Program("ours", "examples/bench_server", "nethttp", {"THREADS": "1"}),
+    Program("hyper", "server-hyper-http2", "hyper", package="peers-http2"),
+    Program("go", "server-go", "go", {"GOMAXPROCS": "1"}),
+]
+
+
+def make_files():
+    """What is served: the same bytes in each run."""
+    FILES.mkdir(parents=True, exist_ok=True)
+    for name, size in ((SMALL_FILE, SMALL_BYTES), (LARGE_FILE, LARGE_BYTES)):
+        (FILES / name).write_bytes(random.Random(size).randbytes(size))
+
 
 def build(programs):
     """Builds what is asked for, optimised, into one target directory. Returns what there is."""
@@ -74,18 +142,27 @@ def build(programs):
     if "nethttp" in libraries:
         examples = ["--example", "bench_server", "--example", "bench_client"]
         subprocess.run([*cargo, *examples], cwd=ROOT, env=environment, check=True)
-    if libraries - {"nethttp", "go"}:
-        subprocess.run(cargo, cwd=BENCH, env=environment, check=True)
-    return [program for program in programs if program.library != "go" or build_go(program)]
+    crates = (program for program in programs if program.library not in NO_CRATES)
+    for package in dict.fromkeys(program.package for program in crates):
+        subprocess.run([*cargo, "--package", package], cwd=BENCH, env=environment, check=True)
+    return [program for program in programs if is_there(program)]
+
+
+def is_there(program):
+    """Builds it if it is Go's; the others are built, but for the system's own."""
+    if program.library not in ("go", "nginx"):
+        return True
+    if not shutil.which(program.library):
+        print(f"left out: {program.file}, because there is no `{program.library}` on the PATH")
+        return False
+    if program.library == "go":
+        build_go(program)
+    return True
 
 
 def build_go(program):
-    if not shutil.which("go"):
-        print(f"left out: {program.file}, because there is no `go` on the PATH")
-        return False
     source = BENCH / "go" / program.file.removesuffix("-go")
     subprocess.run(["go", "build", "-o", program.path, "."], cwd=source, check=True)
-    return True
 
 
 def versions(programs):
@@ -98,6 +175,8 @@ def versions(programs):
                 found[library] = said(["git", "describe", "--always", "--dirty"])
             case "go":
                 found[library] = said(["go", "version"]).removeprefix("go version ")
+            case "nginx":
+                found[library] = said(["nginx", "-v"], stream="stderr").removeprefix("nginx version: ")
             case _:
                 found[library] = locked[library]
     return found
@@ -109,5 +188,6 @@ def locked_versions():
     return {package["name"]: package["version"] for package in packages}
 
 
-def said(command, directory=ROOT):
-    return subprocess.run(command, cwd=directory, check=True, capture_output=True, text=True).stdout.strip()
+def said(command, directory=ROOT, stream="stdout"):
+    ended = subprocess.run(command, cwd=directory, check=True, capture_output=True, text=True)
+    return getattr(ended, stream).strip()

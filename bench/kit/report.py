@@ -8,25 +8,40 @@ from statistics import median
 
 from .clients import CLIENT_WORKLOADS
 from .programs import BENCH, said, versions
-from .workloads import IDLE, IDLE_CONNECTIONS, WORKLOADS
+from .workloads import FILE_WORKLOADS, IDLE, IDLE_CONNECTIONS, WORKLOADS
 
-ALL_WORKLOADS = [*WORKLOADS, *CLIENT_WORKLOADS]
+ALL_WORKLOADS = [*WORKLOADS, *CLIENT_WORKLOADS, *FILE_WORKLOADS]
 RESULTS = BENCH / "RESULTS.md"
 # From where on a run is called noisy.
 NOISY_SPREAD, NOISY_FOREIGN = 0.10, 0.10
 # Most distributions set CONFIG_HZ so.
 KERNEL_TICKS_A_SECOND = 250
+# The results of `run.py files` stand behind those of `run.py`, and each run replaces its own.
+TITLE, FILES_TITLE = "# Results", "# Files"
+ABOUT_CLIENTS = """
+
+For clients the server `floor` is on core 1. They tell what they took themselves (`/proc/self/stat`,
+for Go `getrusage`); ureq's has a thread for each task, and *hyper* is hyper-util's pooled client."""
 
 
 def write(run):
     text = "\n\n".join([heading(run), noise(run), figures(run), *tables(run), idle_table(run), machine(run)])
-    RESULTS.write_text(re.sub(r"\n{3,}", "\n\n", text).strip() + "\n")
+    text = re.sub(r"\n{3,}", "\n\n", text).strip()
+    kept = RESULTS.read_text() if RESULTS.exists() else ""
+    RESULTS.write_text(replaced(kept, text) + "\n")
     print(f"\nwritten: {RESULTS.name}")
+
+
+def replaced(kept, text):
+    """What was kept, with the part that this text is another state of replaced by it."""
+    others, title, files = f"\n{kept}".partition(f"\n{FILES_TITLE}\n")
+    parts = [others, text] if text.startswith(FILES_TITLE) else [text, title + files]
+    return "\n\n".join(part.strip() for part in parts if part.strip())
 
 
 def heading(run):
     return f"""\
-# Results
+{FILES_TITLE if run.files else TITLE}
 
 Written by `bench/run.py`; do not edit. {datetime.date.today()}, rounds: {run.rounds}, of {run.seconds} s
 each; figures are medians over them. `{run.command}`
@@ -34,11 +49,9 @@ each; figures are medians over them. `{run.command}`
 CPU is microseconds a request. *cpu* is user and system time together, from the scheduler
 (`/proc/PID/task/*/schedstat`, nanoseconds). *user* is that times the share of user time in all
 rounds together, which the kernel samples at its clock ticks (`/proc/PID/stat`); behind it stands
-one standard deviation of that sampling, at 250 ticks a second. The program under test has core 0
-for itself and one worker (ureq's client a thread for each task); on core 1 is wrk, or for clients the
-server `floor`. Clients tell what they took themselves (`/proc/self/stat`, for Go `getrusage`); for
-them *hyper* is hyper-util's pooled client. *spread* is the widest difference of *cpu* between
-rounds, as a share of the median."""
+one standard deviation of that sampling, at 250 ticks a second. *spread* is the widest difference of
+*cpu* between rounds, as a share of the median. The program under test has core 0 for itself and one
+worker; on core 1 is wrk.{"" if run.files else ABOUT_CLIENTS}"""
 
 
 def noise(run):
@@ -61,8 +74,12 @@ def noise(run):
 
 def figures(run):
     """Ours against its goals."""
+    return file_figures(run) if run.files else memory_figures(run)
+
+
+def memory_figures(run):
     rows = []
-    for workload in ALL_WORKLOADS:
+    for workload in [*WORKLOADS, *CLIENT_WORKLOADS]:
         ours, hyper, floor = (run.samples.get((workload.name, name)) for name in ("ours", "hyper", "floor"))
         if not ours:
             continue
@@ -78,6 +95,24 @@ def figures(run):
     return "## Ours, and what it is meant to be\n\n" + table(names, rows)
 
 
+def file_figures(run):
+    rows = []
+    for workload in FILE_WORKLOADS:
+        ours, nginx, tower = (run.samples.get((workload.name, name)) for name in ("ours", "nginx", "tower-http"))
+        if not ours:
+            continue
+        cpu = middle(ours, "cpu_us")
+        rows.append([
+            workload.name,
+            ratio(cpu, nginx and middle(nginx, "cpu_us")), goal(workload.of_nginx_total),
+            ratio(cpu, tower and middle(tower, "cpu_us")), goal(workload.of_tower_http_total),
+        ])  # fmt: skip
+    if not rows:
+        return ""
+    names = ["workload", "cpu, of nginx's", "at most", "cpu, of tower-http's", "at most"]
+    return "## Ours, and what it is meant to be with files\n\n" + table(names, rows)
+
+
 def tables(run):
     return [section for workload in ALL_WORKLOADS if (section := workload_table(run, workload))]
 
@@ -87,8 +122,9 @@ def workload_table(run, workload):
     if not programs:
         return ""
     cell = {program.name: run.samples[workload.name, program.name] for program in programs}
-    floor = middle(cell["floor"], "cpu_us") if "floor" in cell else None
-    hyper = user(cell["hyper"]) if "hyper" in cell else None
+    whole, own = ("nginx", "tower-http") if run.files else ("floor", "hyper")
+    of_whole = middle(cell[whole], "cpu_us") if whole in cell else None
+    of_own = user(cell[own]) if own in cell else None
     rows = []
     for name, samples in cell.items():
         cpu = middle(samples, "cpu_us")
@@ -96,11 +132,12 @@ def workload_table(run, workload):
         rows.append([
             name + (f" ({failures} failures)" if failures else ""),
             f"{middle(samples, 'requests_a_second'):,.0f}", digits(cpu),
-            f"{digits(user(samples))} ± {chance(samples):.0%}", ratio(cpu, floor), ratio(user(samples), hyper),
+            f"{digits(user(samples))} ± {chance(samples):.0%}", ratio(cpu, of_whole), ratio(user(samples), of_own),
             *seen(samples).values(), f"{spread(samples):.0%}",
         ])  # fmt: skip
     others = seen(samples).keys()
-    names = ["program", "requests/s", "cpu µs", "user µs", "cpu, of the floor's", "user, of hyper's", *others, "spread"]
+    bases = f"cpu, of {'the ' if whole == 'floor' else ''}{whole}'s", f"user, of {own}'s"
+    names = ["program", "requests/s", "cpu µs", "user µs", *bases, *others, "spread"]
     peculiar = {program.name: (program.lacks | program.closes).get(workload.name) for program in programs}
     remarks = [f"{name} {why}." for name, why in peculiar.items() if why]
     return "\n".join([f"## {workload.name}\n\n{workload.title}", *remarks, "", table(names, rows)])
@@ -126,7 +163,8 @@ def machine(run):
         "compiler": said(["rustc", "--version"]),
         "load": run.wrk_version,
     } | versions([*run.servers, *run.clients])
-    return "## Machine and versions\n\n" + "\n".join(f"- {what}: {which}" for what, which in known.items())
+    title = "## Machine and versions" + (" of the files" if run.files else "")
+    return f"{title}\n\n" + "\n".join(f"- {what}: {which}" for what, which in known.items())
 
 
 def middle(samples, what):

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 
 from . import requests
 from .process import OTHER_CORE, Cpu, Server, machine_busy
-from .programs import BENCH
+from .programs import BENCH, LARGE_BYTES, SMALL_BYTES
 
 IDLE_CONNECTIONS = 4000
 
@@ -30,6 +30,9 @@ class Workload:
     of_hyper_user: float | None = None
     of_floor_total: float | None = None
     of_hyper_total: float | None = None
+    # Of the totals of nginx and of tower-http's ServeDir.
+    of_nginx_total: float | None = None
+    of_tower_http_total: float | None = None
 
     @property
     def title(self):
@@ -59,7 +62,18 @@ WORKLOADS = [
         of_hyper_total=0.95,
     ),
 ]
+FILE_WORKLOADS = [
+    Workload(
+        "file4k", "`GET` of a file of 4 KiB", 64, requests.SMALL_FILE, content_bytes=SMALL_BYTES,
+        of_nginx_total=1.50, of_tower_http_total=1.00,
+    ),
+    Workload(
+        "file1m", "`GET` of a file of 1 MiB", 16, requests.LARGE_FILE, content_bytes=LARGE_BYTES,
+        of_nginx_total=1.10, of_tower_http_total=1.00,
+    ),
+]
 NAMES = [workload.name for workload in WORKLOADS] + [IDLE]
+FILE_NAMES = [workload.name for workload in FILE_WORKLOADS]
 
 
 @dataclass(frozen=True)
