@@ -39,6 +39,7 @@ pub(crate) struct StreamHead<'a> {
     pub(crate) content_type: Option<&'static str>,
     pub(crate) date: bool,
     pub(crate) ends: bool,
+    pub(crate) trailer: bool,
 }
 
 /// A stream that cannot be.
