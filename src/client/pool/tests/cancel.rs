@@ -73,11 +73,11 @@ async fn run(pool: &Pool<Key, Conn>, ledger: &Ledger, seed: u64) {
         ended.expect("nothing panics");
     }
     // What is dialed still comes to its end.
-    let mut rounds = 0;
+    let began = std::time::Instant::now();
     while pool.stats().iter().any(|(_, stats)| stats.dialing > 0) {
         yield_now().await;
-        rounds += 1;
-        assert!(rounds < 1_000_000, "a dial is counted that nobody makes");
+        // By the real clock: how many rounds other threads take is the machine's business.
+        assert!(began.elapsed().as_secs() < 60, "a dial is counted that nobody makes");
     }
     pool.close_idle();
     assert_eq!((pool.stats(), ledger.open()), (vec![], vec![]), "seed {seed}");
