@@ -141,6 +141,30 @@ async fn the_head_is_waited_for_from_the_requests_last_byte_on() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn the_head_is_waited_for_no_longer_where_something_came_before_the_request_was_sent() {
+    for early in ["HTTP/1.1 100 Continue\r\n\r\n", "HTTP/1.1 103 Early Hints\r\n\r\n", "HTTP/1.1 2"] {
+        let (mut transport, mut server) = fake();
+        transport.response_header_timeout = secs(5);
+        transport.expect_continue_timeout = secs(1);
+        let (client, _) = client_of(transport);
+        let mut request = Request::post(URL, "content").unwrap();
+        request.header.set("Expect", "100-continue");
+        let began = Instant::now();
+        let (response, _conn) = tokio::join!(tokio::time::timeout(secs(60), client.send(request)), async {
+            let mut conn = server.accept().await;
+            conn.head().await;
+            conn.send(early).await;
+            assert_eq!(conn.take(7).await.unwrap(), b"content");
+            conn
+        });
+        let error = response.expect("it ends").unwrap_err();
+        let sent = if early.contains("100") { secs(0) } else { secs(1) };
+        assert_eq!(passed(&error, began), limit("response_header_timeout", Phase::Head, sent + secs(5)), "{early}");
+        assert_eq!(error.sent(), Some(Sent::Fully));
+    }
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_peer_that_takes_nothing_is_given_up_when_the_stall_has_lasted() {
     for header in [secs(60), Duration::ZERO] {
         let (mut transport, mut server) = fake_with(1000);

@@ -65,6 +65,7 @@ pub(crate) struct Exchange {
     pub(super) upload: Upload,
     pub(super) asked: Asked,
     sending: Sending,
+    awaits: Awaits,
     /// When a body goes without its `100 Continue`.
     continue_deadline: Deadline,
     /// What the interim heads have used up of the head's limit.
@@ -83,6 +84,15 @@ enum Sending {
     Abandoned,
 }
 
+/// What is still to come of the response.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Awaits {
+    /// The final head, under a limit of its own.
+    Head,
+    /// The content, whose reader has its own.
+    Content,
+}
+
 impl Exchange {
     /// Begins with an encoded head. In a box, as it is handed on to the response's body.
     pub(crate) fn begin(mut http1: Box<Http1>, place: PoolPlace, outbound: Outbound<'_>) -> Box<Exchange> {
@@ -97,6 +107,7 @@ impl Exchange {
             upload,
             asked,
             sending: Sending::Begun,
+            awaits: Awaits::Head,
             continue_deadline: Deadline::default(),
             interim_bytes: 0,
             write_stalls_at: None,
@@ -109,7 +120,10 @@ impl Exchange {
         let mut response = Response::new(());
         let head = poll_fn(|cx| self.poll_head(&mut response, cx)).await;
         match head {
-            Ok(head) => Ok(body::attach(self, &head, response)),
+            Ok(head) => {
+                self.awaits = Awaits::Content;
+                Ok(body::attach(self, &head, response))
+            }
             Err(error) => {
                 let first = self.http1().served == 1;
                 let silent = self.interim_bytes == 0 && !self.http1_has_input();
@@ -213,9 +227,9 @@ impl Exchange {
         self.sending = Sending::Abandoned;
     }
 
-    /// Nothing, where the head came before the request was sent: the body has a limit of its own.
+    /// Sets the limit on the head, unless it came before the request was sent.
     fn await_response(&mut self, from: Instant) {
-        if self.has_head() {
+        if self.awaits == Awaits::Content {
             return;
         }
         let until = match &self.sending {
@@ -224,10 +238,6 @@ impl Exchange {
             _ => self.asked.response_header_timeout.map(|limit| from + limit),
         };
         self.http1().io.read_deadline.set(until);
-    }
-
-    fn has_head(&self) -> bool {
-        self.asked.clock.timings.head.is_some()
     }
 
     /// Waits for `100 Continue`, no longer than is allowed.
