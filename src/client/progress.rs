@@ -28,9 +28,15 @@ impl Progress {
     }
 
     pub(crate) fn enter(&self, phase: Phase) {
-        if let Some(step) = STEPS.iter().position(|step| *step == phase) {
-            self.0.store(u8::try_from(step).unwrap_or_default(), Ordering::Relaxed);
-        }
+        self.0.store(step(phase), Ordering::Relaxed);
+    }
+
+    /// The same, said by the dial that the request began: it goes on when the request has got
+    /// another's connection, and is not what that waits for any more.
+    pub(crate) fn enter_in_dial(&self, phase: Phase) {
+        let has_connection = step(Phase::Write);
+        let keep_later = |now| (now < has_connection).then(|| step(phase));
+        let _ = self.0.fetch_update(Ordering::Relaxed, Ordering::Relaxed, keep_later);
     }
 
     pub(crate) fn phase(&self) -> Phase {
@@ -44,5 +50,31 @@ impl Progress {
             Phase::Write => Sent::Partly,
             _ => Sent::No,
         }
+    }
+}
+
+/// The number of a step; what is none counts as the last.
+fn step(phase: Phase) -> u8 {
+    let step = STEPS.iter().position(|step| *step == phase).unwrap_or(STEPS.len() - 1);
+    u8::try_from(step).unwrap_or(u8::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_dial_says_nothing_of_a_request_that_has_got_another_connection() {
+        let progress = Progress::default();
+        progress.enter_in_dial(Phase::Connect);
+        assert_eq!((progress.phase(), progress.sent()), (Phase::Connect, Sent::No));
+        for (phase, sent) in [(Phase::Write, Sent::Partly), (Phase::Head, Sent::Fully)] {
+            progress.enter(phase);
+            progress.enter_in_dial(Phase::Tls);
+            assert_eq!((progress.phase(), progress.sent()), (phase, sent));
+        }
+        progress.enter(Phase::Pool);
+        progress.enter_in_dial(Phase::Tls);
+        assert_eq!((progress.phase(), progress.sent()), (Phase::Tls, Sent::No), "it is sent again");
     }
 }

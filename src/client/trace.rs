@@ -122,6 +122,13 @@ impl Tracer {
         }
     }
 
+    /// The same of the dial that the request began.
+    pub(crate) fn enter_in_dial(&self, phase: Phase) {
+        if let Some(progress) = &self.progress {
+            progress.enter_in_dial(phase);
+        }
+    }
+
     /// Whether anybody listens.
     pub(crate) fn is_on(&self) -> bool {
         self.trace.is_some()

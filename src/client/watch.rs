@@ -39,7 +39,7 @@ impl Watch {
 
     pub(crate) fn enter(&self, phase: Phase) {
         self.seen().phase = phase;
-        self.tracer.enter(phase);
+        self.tracer.enter_in_dial(phase);
     }
 
     pub(crate) fn note_connected(&self) {
