@@ -358,7 +358,9 @@ async fn content_of_another_length_than_announced_is_an_error() {
             let _ = stream.send_data(content.into(), true);
         });
         let outcome = async { rig.client.get(URL).await?.text().await }.await;
-        assert_eq!(outcome.unwrap_err().kind(), ErrorKind::Refused, "{announced} {content}");
+        let error = outcome.unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Refused, "{announced} {content}");
+        assert_eq!(error.status(), Some(StatusCode::BAD_GATEWAY), "what a gateway answers");
     }
 }
 

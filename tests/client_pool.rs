@@ -406,3 +406,19 @@ fn a_transport_has_these_settings_without_being_told() {
     assert_eq!([transport.idle_conn_timeout, transport.max_conn_lifetime].map(|limit| limit.as_secs()), [90, 0]);
     assert!(!transport.disable_keep_alives && !transport.disable_compression);
 }
+
+#[tokio::test(start_paused = true)]
+async fn the_steps_of_a_dial_count_from_the_request_that_waited_for_it() {
+    let (mut transport, mut server) = fake();
+    transport.max_conns_per_host = 1;
+    let (client, _) = client_of(transport);
+    let held = open(&client, &mut server, 1).await;
+    let (response, ()) = tokio::join!(client.get(URL), async {
+        tokio::time::sleep(secs(5)).await;
+        // Given up before its end: its connection is closed, and another is dialled.
+        drop(held);
+        server.accept().await.serve(OK).await;
+    });
+    let timings = response.unwrap().timings();
+    assert!(timings.connected >= Some(secs(5)) && timings.connected <= timings.got_connection, "{timings:?}");
+}

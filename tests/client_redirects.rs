@@ -239,6 +239,17 @@ async fn a_url_that_a_hook_sets_is_where_the_request_goes_and_which_host_it_name
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_url_of_a_hook_that_is_none_is_an_error_that_names_it() {
+    let (mut client, _, _log) = site(&[("/", 302, "/end")]);
+    client.check_redirect = Some(Arc::new(|request: &mut Request, _: &[Redirected]| {
+        request.uri = "ftp://b.test/x".parse().unwrap();
+        Ok(RedirectChoice::Follow)
+    }));
+    let error = client.get(URL).await.unwrap_err();
+    assert_eq!((error.kind(), error.url()), (ErrorKind::Invalid, Some("ftp://b.test/x")), "{error}");
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_host_of_the_callers_own_stays_until_a_redirect_names_another() {
     for (location, host) in [("/end", "mine.test"), ("http://a.test/end", "a.test")] {
         let (client, _, server) = pair();

@@ -13,7 +13,7 @@ use super::redirect::{self, Content, Cookies, Hop, Next, NextContent, Redirect, 
 use super::round_trip::RoundTripper;
 use super::timed;
 use super::transport::Transport;
-use super::url::{IntoUrl, credentials, host_field};
+use super::url::{IntoUrl, credentials, host_field, normalise};
 use crate::error::{Error, ErrorKind, Phase, Result};
 use crate::message::{Body, Header, Redirected, Request, Response, host_and_port, without_credentials};
 
@@ -189,7 +189,7 @@ impl Client {
     async fn follow(&self, request: &mut Request) -> Result<Response> {
         let mut trail = Trail::begin(request)?;
         loop {
-            let asked = trail.content_of(request);
+            let asked = content_of(request);
             let (response, before) = match self.hop(request).await {
                 Ok(answered) => answered,
                 Err(error) => return Err(about(error, request)),
@@ -200,7 +200,8 @@ impl Client {
                 Redirect::No => return Ok(trail.end(response, request)),
                 Redirect::Refused(error) => return Err(about(error, request)),
             };
-            match self.choose(request, &response, *next, &mut trail)? {
+            let chosen = self.choose(request, &response, *next, &mut trail);
+            match chosen.map_err(|error| about(error, request))? {
                 RedirectChoice::UseResponse => return Ok(trail.end(response, request)),
                 // What is left of the body is read on if it is little, so that its connection is kept.
                 RedirectChoice::Follow => drop(response),
@@ -272,9 +273,7 @@ impl Client {
         trail.enter(request, next)?;
         let proposed = request.uri.clone();
         let choice = match &self.check_redirect {
-            Some(hook) => {
-                hook(request, &trail.history).map_err(|error| about(error.during(Phase::Redirect), request))?
-            }
+            Some(hook) => hook(request, &trail.history).map_err(|error| error.during(Phase::Redirect))?,
             None => RedirectChoice::Follow,
         };
         if choice == RedirectChoice::UseResponse {
@@ -282,7 +281,7 @@ impl Client {
             trail.history.pop();
         } else {
             // The hook may have set another one, and then asks another host, unless it set that too.
-            request.uri = std::mem::take(&mut request.uri).into_url()?;
+            normalise(&mut request.uri)?;
             if request.uri != proposed && request.host == host_field(&proposed) {
                 host_field(&request.uri).clone_into(&mut request.host);
             }
@@ -304,22 +303,13 @@ impl Trail {
         let from_url = request.uri.authority().map(|authority| host_and_port(authority.as_str()));
         let is_from_url = from_url == Some(request.host.as_str());
         let host = if is_from_url { String::new() } else { request.host.clone() };
-        request.uri = std::mem::take(&mut request.uri).into_url()?;
+        normalise(&mut request.uri).map_err(|error| about(error, request))?;
         // The URL is normal and has no port that `Host` would go without. Most often it is that already.
         let of_url = request.uri.authority().map_or("", |authority| host_and_port(authority.as_str()));
         if host.is_empty() && request.host != of_url {
             request.host = of_url.to_owned();
         }
         Ok(Trail { host, referer: Referer::Caller, history: Vec::new() })
-    }
-
-    /// What is known of the content, before it is sent.
-    fn content_of(&self, request: &Request) -> Content {
-        match &request.body {
-            body if body.is_empty() => Content::None,
-            body if body.is_replayable() => Content::Replayable,
-            _ => Content::Gone,
-        }
     }
 
     /// The request becomes the next one.
@@ -345,6 +335,15 @@ impl Trail {
         facts.url = Some(std::mem::take(&mut request.uri));
         facts.history = self.history;
         response
+    }
+}
+
+/// What is known of the content, before it is sent.
+fn content_of(request: &Request) -> Content {
+    match &request.body {
+        body if body.is_empty() => Content::None,
+        body if body.is_replayable() => Content::Replayable,
+        _ => Content::Gone,
     }
 }
 

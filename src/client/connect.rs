@@ -12,8 +12,8 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use tokio::time::{Instant, timeout};
 
-use super::connection::{Connection, PoolBell, PoolSlot};
-use super::http1::{Http1, Made};
+use super::connection::{Connection, Made, PoolBell, PoolSlot};
+use super::http1::Http1;
 use super::http2;
 use super::key::{Key, Offer, Scheme, with_port};
 use super::proxy::{self, ProxyScheme, ProxyUrl};
@@ -168,8 +168,7 @@ impl Connector {
     async fn complete(&self, reached: Reached, watch: &Watch, offer: Offer, bell: PoolBell) -> Result<Connection> {
         let Reached { stream, local_addr, remote_addr, tls } = reached;
         let negotiated = tls.as_ref().is_some_and(|tls| tls.alpn.as_deref() == Some(b"h2"));
-        let (resolved, connected, secured) = watch.moments();
-        let made = Arc::new(Made { local_addr, remote_addr, tls, resolved, connected, secured });
+        let made = Arc::new(Made { local_addr, remote_addr, tls, steps: watch.steps() });
         let expires = self.lifetime.map(|lifetime| Instant::now() + with_jitter(lifetime));
         if negotiated || (offer == Offer::Http2 && made.tls.is_none()) {
             let http2 = http2::connect(stream, made, expires, &self.head_limits, bell).await?;

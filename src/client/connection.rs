@@ -1,15 +1,18 @@
 //! A connection as the pool knows it: one that serves one exchange at a time, or one that many
 //! share.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::time::Instant;
 
-use super::http1::{Http1, Made};
+use super::clock::Clock;
+use super::http1::Http1;
 use super::http2::Http2;
 use super::key::Key;
 use super::pool::{self, Health, Pooled};
 use super::trace::GotConn;
+use crate::message::{Addr, Facts, TlsInfo};
 
 /// The right to make a connection.
 pub(crate) type PoolSlot = pool::Slot<Key, Connection>;
@@ -23,6 +26,40 @@ pub(crate) enum Connection {
     Http1(Box<Http1>),
     /// A handle; others have their own.
     Http2(Http2),
+}
+
+/// How a connection was made.
+#[derive(Debug)]
+pub(crate) struct Made {
+    pub(crate) local_addr: Addr,
+    pub(crate) remote_addr: Addr,
+    pub(crate) tls: Option<Arc<TlsInfo>>,
+    pub(crate) steps: Steps,
+}
+
+/// When each step of the dial was done.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Steps {
+    pub(crate) resolved: Option<Instant>,
+    pub(crate) connected: Option<Instant>,
+    pub(crate) secured: Option<Instant>,
+}
+
+impl Made {
+    /// What a response tells of its connection. What was done to make it took no time of an
+    /// exchange that found it made.
+    pub(crate) fn facts(&self, clock: &Clock, reused: bool) -> Facts {
+        let mut timings = clock.timings;
+        if !reused {
+            // Another request may have begun the dial: what was done before this one took none of its time.
+            let since = |step: Option<Instant>| step.map(|at| at.saturating_duration_since(clock.started().steady));
+            timings.resolved = since(self.steps.resolved);
+            timings.connected = since(self.steps.connected);
+            timings.secured = since(self.steps.secured);
+        }
+        let (local_addr, remote_addr) = (Some(self.local_addr.clone()), Some(self.remote_addr.clone()));
+        Facts { local_addr, remote_addr, reused, timings, ..Facts::default() }
+    }
 }
 
 impl Connection {

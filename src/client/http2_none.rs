@@ -4,9 +4,9 @@ use std::sync::Arc;
 
 use tokio::time::Instant;
 
+use super::attempt::{Attempt, Failed};
+use super::connection::Made;
 use super::connection::{PoolBell, PoolPlace};
-use super::http1::{Failed, Made};
-use super::outbound::Outbound;
 use super::pool::Health;
 use crate::error::{Error, ErrorKind, Result};
 use crate::h1::HeadLimits;
@@ -30,7 +30,7 @@ pub(super) async fn connect(
 }
 
 impl Http2 {
-    pub(super) async fn round_trip(self, _: PoolPlace, _: Outbound<'_>) -> Result<Response, Failed> {
+    pub(super) async fn round_trip(self, _: PoolPlace, _: Attempt<'_>) -> Result<Response, Failed> {
         match self {}
     }
 

@@ -12,6 +12,7 @@
 //!   └─ redirect? ◄─ Response ─► its body owns the exchange ─► end ─► back into the pool
 //! ```
 
+mod attempt;
 // The module of the type that it is named after.
 #[allow(clippy::module_inception)]
 mod client;
@@ -26,7 +27,7 @@ mod http2;
 mod http2;
 mod jar;
 mod key;
-mod outbound;
+mod plan;
 mod pool;
 mod progress;
 mod proxy;

@@ -2,9 +2,9 @@
 
 use std::time::Duration;
 
-use super::http1::{Failed, Remedy};
+use super::attempt::{Failed, Remedy};
 use super::key::Offer;
-use super::outbound::{Plan, is_idempotent};
+use super::plan::Plan;
 use crate::error::{Result, Sent};
 use crate::message::{Body, Request};
 
@@ -70,4 +70,11 @@ pub(super) fn body_again(request: &Request, failed: &mut Failed) -> Result<Optio
         return Ok(Some(unread));
     }
     request.body.try_clone().map_err(|error| error.with_sent(failed.sent))
+}
+
+/// Whether a request that may have reached the server can be sent again (RFC 9110 §9.2.2): what
+/// it does twice is what it does once, or the server can tell.
+fn is_idempotent(request: &Request) -> bool {
+    let Request { method, header, .. } = request;
+    method.is_idempotent() || header.contains("Idempotency-Key") || header.contains("X-Idempotency-Key")
 }

@@ -6,13 +6,14 @@ use std::time::Duration;
 
 use http::Method;
 
+use super::attempt::{Asked, Attempt, Failed};
 use super::clock::Clock;
 use super::connect::{ConnectHook, Connector};
 use super::connection::Connection;
-use super::http1::{Exchange, Failed};
+use super::http1::Exchange;
 use super::http2;
 use super::key::{Key, Offer, Scheme};
-use super::outbound::{Limits, Outbound, Plan};
+use super::plan::{Limits, Plan};
 use super::pool::{self, Granted, Lease, Pool, WhenFull};
 use super::proxy::Proxy;
 use super::remedies::{Freshness, Remedies, body_again};
@@ -250,9 +251,10 @@ impl Transport {
         loop {
             let connection = self.connection(&plan, remedies.freshness, &tracer, &mut clock).await;
             let connection = connection.map_err(|error| error.with_sent(Sent::No))?;
-            let asked = plan.asked(request, self.machinery().head_limits, tracer.clone(), clock.clone());
-            let outbound = Outbound { request, plan: &plan, body, asked, user_agent: &self.user_agent };
-            let mut failed = match send(connection, outbound).await {
+            let limits = self.machinery().head_limits;
+            let asked = Asked::new(&plan, request, limits, tracer.clone(), clock.clone());
+            let attempt = Attempt { request, plan: &plan, body, asked, user_agent: &self.user_agent };
+            let mut failed = match send(connection, attempt).await {
                 Ok(response) => return Ok(decoded(response, &plan)),
                 Err(failed) => failed,
             };
@@ -277,9 +279,11 @@ impl Transport {
         tracer.tell(|trace| trace.get_conn(&plan.key.host_port()));
         let idle = if freshness == Freshness::Any { pool.try_idle(&plan.key, clock.started()) } else { None };
         tracer.enter(Phase::Pool);
-        clock.note_connection_at_once();
         let (lease, idle_for) = match idle {
-            Some((lease, idle_for)) => (lease, Some(idle_for)),
+            Some((lease, idle_for)) => {
+                clock.note_connection_at_once();
+                (lease, Some(idle_for))
+            }
             None => {
                 if freshness == Freshness::New {
                     pool.close_idle_of(&plan.key);
@@ -317,10 +321,10 @@ impl Transport {
 }
 
 /// One exchange on this connection.
-async fn send(lease: Lease<Key, Connection>, outbound: Outbound<'_>) -> Result<Response, Failed> {
+async fn send(lease: Lease<Key, Connection>, attempt: Attempt<'_>) -> Result<Response, Failed> {
     match lease.into_inner() {
-        (Connection::Http1(http1), place) => Exchange::begin(http1, place, outbound).run().await,
-        (Connection::Http2(http2), place) => http2.round_trip(place, outbound).await,
+        (Connection::Http1(http1), place) => Exchange::begin(http1, place, attempt).run().await,
+        (Connection::Http2(http2), place) => http2.round_trip(place, attempt).await,
     }
 }
 

@@ -72,8 +72,9 @@ impl IntoUrl for &String {
 }
 
 impl IntoUrl for Uri {
-    fn into_url(self) -> Result<Uri> {
-        if is_normal_uri(&self) { Ok(self) } else { parse(&self.to_string()) }
+    fn into_url(mut self) -> Result<Uri> {
+        normalise(&mut self)?;
+        Ok(self)
     }
 }
 
@@ -81,6 +82,14 @@ impl IntoUrl for &Uri {
     fn into_url(self) -> Result<Uri> {
         self.clone().into_url()
     }
+}
+
+/// Gives the URL its normal form, and leaves it as it was where it has none.
+pub(crate) fn normalise(uri: &mut Uri) -> Result<()> {
+    if !is_normal_uri(uri) {
+        *uri = parse(&uri.to_string())?;
+    }
+    Ok(())
 }
 
 /// Where a `Location` leads from here (RFC 9110 §10.2.2, RFC 3986 §5.2).

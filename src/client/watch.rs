@@ -3,10 +3,10 @@
 
 use std::io;
 use std::sync::{Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
 
 use tokio::time::Instant;
 
+use super::connection::Steps;
 use super::trace::Tracer;
 use crate::error::Phase;
 use crate::message::Addr;
@@ -14,22 +14,19 @@ use crate::net::{DialWatch, Resolved};
 
 pub(crate) struct Watch {
     tracer: Tracer,
-    began: Instant,
     seen: Mutex<Seen>,
 }
 
 #[derive(Clone, Copy, Debug)]
 struct Seen {
     phase: Phase,
-    resolved: Option<Duration>,
-    connected: Option<Duration>,
-    secured: Option<Duration>,
+    steps: Steps,
 }
 
 impl Watch {
     pub(crate) fn new(tracer: Tracer) -> Watch {
-        let seen = Seen { phase: Phase::Connect, resolved: None, connected: None, secured: None };
-        Watch { tracer, began: Instant::now(), seen: Mutex::new(seen) }
+        let seen = Seen { phase: Phase::Connect, steps: Steps::default() };
+        Watch { tracer, seen: Mutex::new(seen) }
     }
 
     /// What is being waited for.
@@ -43,17 +40,15 @@ impl Watch {
     }
 
     pub(crate) fn note_connected(&self) {
-        self.seen().connected = Some(self.began.elapsed());
+        self.seen().steps.connected = Some(Instant::now());
     }
 
     pub(crate) fn note_secured(&self) {
-        self.seen().secured = Some(self.began.elapsed());
+        self.seen().steps.secured = Some(Instant::now());
     }
 
-    /// When name, connection and TLS were there.
-    pub(crate) fn moments(&self) -> (Option<Duration>, Option<Duration>, Option<Duration>) {
-        let Seen { resolved, connected, secured, .. } = *self.seen();
-        (resolved, connected, secured)
+    pub(crate) fn steps(&self) -> Steps {
+        self.seen().steps
     }
 
     fn seen(&self) -> MutexGuard<'_, Seen> {
@@ -72,7 +67,7 @@ impl DialWatch for Watch {
         if result.is_ok() {
             self.enter(Phase::Connect);
         }
-        self.seen().resolved = result.is_ok().then(|| self.began.elapsed());
+        self.seen().steps.resolved = result.is_ok().then(Instant::now);
         self.tracer.tell(|trace| trace.dns_done(host, result));
     }
 

@@ -250,7 +250,6 @@ fn sent(request: &Value) -> Option<Vec<u8>> {
             accept_encoding: Some("gzip"),
             user_agent: "nethttp",
             proxy_authorization: None,
-            cookie: None,
         },
     );
     encode_last_chunk(&mut out, &trailer);

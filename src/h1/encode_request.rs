@@ -36,8 +36,6 @@ pub(crate) struct RequestToSend<'a> {
     pub(crate) user_agent: &'a str,
     /// In place of one in the header.
     pub(crate) proxy_authorization: Option<&'a str>,
-    /// Pairs that come behind those of the header, in one field with them.
-    pub(crate) cookie: Option<&'a str>,
 }
 
 /// What a request line asks for (RFC 9112 §3.2). User and password of a URL never go with it, and
@@ -85,7 +83,6 @@ pub(crate) fn encode_request_head(out: &mut Vec<u8>, head: &RequestToSend<'_>) {
         append_field(out, b"User-Agent", head.user_agent.as_bytes());
     }
     let seen = append_fields(out, head);
-    append_own(out, b"Cookie", head.cookie.filter(|_| !seen.cookie));
     append_own(out, b"Accept-Encoding", head.accept_encoding.filter(|_| !seen.accept_encoding));
     append_own(out, b"Proxy-Authorization", head.proxy_authorization);
     append_framing(out, head.outgoing);
@@ -172,7 +169,6 @@ fn append_escaped(out: &mut Vec<u8>, text: &str) {
 struct Seen {
     user_agent: bool,
     accept_encoding: bool,
-    cookie: bool,
     connection: bool,
 }
 
@@ -199,13 +195,6 @@ fn append_fields(out: &mut Vec<u8>, head: &RequestToSend<'_>) -> Seen {
 fn append_other(out: &mut Vec<u8>, head: &RequestToSend<'_>, seen: &mut Seen, name: &[u8], value: &[u8]) {
     let is = |known: &[u8]| name.eq_ignore_ascii_case(known);
     match name.len() {
-        6 if is(b"Cookie") && !std::mem::replace(&mut seen.cookie, true) => match head.cookie {
-            Some(cookie) if !value.trim_ascii().is_empty() => {
-                append_field(out, name, &[value.trim_ascii(), b"; ", cookie.as_bytes()].concat());
-            }
-            Some(cookie) => append_field(out, name, cookie.as_bytes()),
-            None => append_field(out, name, value),
-        },
         // Go's rule: the first one, unless that is empty.
         10 if is(b"User-Agent") => {
             let is_first = !std::mem::replace(&mut seen.user_agent, true);
@@ -270,7 +259,6 @@ mod tests {
             accept_encoding: None,
             user_agent: "",
             proxy_authorization: None,
-            cookie: None,
         }
     }
 
@@ -347,11 +335,6 @@ mod tests {
         let proxied = |fields: &[(&str, &str)]| lines(fields, |head| head.proxy_authorization = Some("Basic x"));
         assert_eq!(proxied(&[("proxy-authorization", "y"), ("A", "1")]), "A: 1\r\nProxy-Authorization: Basic x\r\n");
         assert_eq!(lines(&[("Proxy-Authorization", "y")], |_| {}), "Proxy-Authorization: y\r\n");
-
-        let cookies = |fields: &[(&str, &str)]| lines(fields, |head| head.cookie = Some("b=2"));
-        assert_eq!(cookies(&[]), "Cookie: b=2\r\n");
-        assert_eq!(cookies(&[("cookie", " a=1 "), ("A", "1")]), "cookie: a=1; b=2\r\nA: 1\r\n");
-        assert_eq!(cookies(&[("Cookie", ""), ("Cookie", "c=3")]), "Cookie: b=2\r\nCookie: c=3\r\n");
     }
 
     #[test]
@@ -410,7 +393,6 @@ mod tests {
                 outgoing: Outgoing::Chunked,
                 accept_encoding: Some(evil),
                 proxy_authorization: Some(evil),
-                cookie: Some(evil),
                 ..plain(&uri, &header)
             });
             let names =

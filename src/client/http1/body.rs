@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use tokio::time::{Instant, timeout};
 
+use super::connection::Http1;
 use super::exchange::Exchange;
 use super::upgraded::{Switched, SwitchedBody};
 use crate::error::{Error, Phase, Result};
@@ -22,7 +23,7 @@ const DRAIN_TIME: Duration = Duration::from_millis(50);
 /// Gives the response its body and its facts. Where all of it is here already, the connection is
 /// given back before the response is handed out.
 pub(super) fn attach(mut exchange: Box<Exchange>, head: &ReceivedHead, mut response: Response) -> Response {
-    let facts = facts_of(&mut exchange);
+    let facts = facts_of(&exchange);
     response.tls = exchange.http1().made.tls.clone();
     response.facts = Some(Box::new(facts));
     if head.switch != Switch::No {
@@ -49,10 +50,9 @@ pub(super) fn attach(mut exchange: Box<Exchange>, head: &ReceivedHead, mut respo
     response
 }
 
-fn facts_of(exchange: &mut Exchange) -> Facts {
-    let timings = exchange.asked.clock.timings;
-    let http1 = exchange.http1();
-    http1.made.facts(timings, http1.served > 1)
+fn facts_of(exchange: &Exchange) -> Facts {
+    let Http1 { made, served, .. } = &*exchange.http1;
+    made.facts(&exchange.asked.clock, *served > 1)
 }
 
 /// 101, and 2xx to CONNECT: the bytes are no longer HTTP. They are read as the body, or taken
@@ -92,7 +92,7 @@ impl Reading {
         match self.content.poll(io, cx) {
             Poll::Ready(frame) => {
                 self.stalls = false;
-                Poll::Ready(frame)
+                Poll::Ready(frame.map(|frame| frame.map_err(Error::of_gateway)))
             }
             // What comes now may wait for a request that will never be whole.
             Poll::Pending => match self.unsent.take() {
@@ -110,7 +110,7 @@ impl Reading {
             io.read_deadline.set(Some(Instant::now() + stall));
         }
         ready!(io.read_deadline.poll(cx));
-        Poll::Ready(Some(Err(Error::over_limit(Phase::Body, "stall_timeout", stall))))
+        Poll::Ready(Some(Err(Error::over_limit(Phase::Body, "stall_timeout", stall).of_gateway())))
     }
 
     /// Whether nothing of either message is still to come.
@@ -177,7 +177,6 @@ impl Source for ExchangeBody {
         let Some(reading) = slot else { return Poll::Ready(None) };
         let frame = ready!(reading.poll_frame(cx));
         let whole = matches!(frame, None | Some(Ok(Frame::Trailer(_))));
-        let frame = frame.map(|frame| frame.map_err(Error::of_gateway));
         if matches!(frame, Some(Err(_))) {
             *slot = None;
         } else if reading.is_over() {

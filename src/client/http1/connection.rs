@@ -2,12 +2,11 @@
 
 use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
-use std::time::Duration;
 
 use tokio::time::Instant;
 
+use super::super::connection::Made;
 use crate::h1::ResponseParser;
-use crate::message::{Addr, Facts, Timings, TlsInfo};
 use crate::net::Io;
 
 /// The connection as the exchanges use it.
@@ -20,32 +19,6 @@ pub(crate) struct Http1 {
     /// How many exchanges it has begun.
     pub(crate) served: u64,
     pub(crate) expires: Option<Instant>,
-}
-
-/// How a connection was made.
-#[derive(Debug)]
-pub(crate) struct Made {
-    pub(crate) local_addr: Addr,
-    pub(crate) remote_addr: Addr,
-    pub(crate) tls: Option<Arc<TlsInfo>>,
-    /// How long after its beginning each step of the dial was done.
-    pub(crate) resolved: Option<Duration>,
-    pub(crate) connected: Option<Duration>,
-    pub(crate) secured: Option<Duration>,
-}
-
-impl Made {
-    /// What a response tells of its connection. What was done to make it took no time of an
-    /// exchange that found it made.
-    pub(crate) fn facts(&self, mut timings: Timings, reused: bool) -> Facts {
-        if !reused {
-            timings.resolved = self.resolved;
-            timings.connected = self.connected;
-            timings.secured = self.secured;
-        }
-        let (local_addr, remote_addr) = (Some(self.local_addr.clone()), Some(self.remote_addr.clone()));
-        Facts { local_addr, remote_addr, reused, timings, ..Facts::default() }
-    }
 }
 
 impl Http1 {

@@ -2,64 +2,24 @@
 
 use std::future::poll_fn;
 use std::task::{Context, Poll, ready};
-use std::time::Duration;
 
 use bytes::Buf;
 use http::StatusCode;
 use tokio::time::Instant;
 
-use super::super::clock::Clock;
+use super::super::attempt::{Asked, Attempt, Failed, Remedy};
 use super::super::connection::{Connection, PoolPlace};
-use super::super::outbound::Outbound;
-use super::super::trace::{ClientTrace, Tracer};
+use super::super::trace::ClientTrace;
 use super::body;
 use super::connection::Http1;
 use super::upload::{self, Progress, Upload};
-use crate::error::{Error, ErrorKind, Phase, Refusal, Result, Sent};
-use crate::h1::{AskedBy, HeadLimits, ReceivedHead, Switch};
-use crate::message::{Body, Response};
+use crate::error::{Error, ErrorKind, Phase, Refusal, Result};
+use crate::h1::{ReceivedHead, Switch};
+use crate::message::Response;
 use crate::net::Deadline;
 
-/// What an exchange must know beside its bytes.
-#[derive(Clone, Debug)]
-pub(crate) struct Asked {
-    pub(crate) by: AskedBy,
-    pub(crate) head_limits: HeadLimits,
-    pub(crate) response_header_timeout: Option<Duration>,
-    pub(crate) expect_continue_timeout: Option<Duration>,
-    pub(crate) stall_timeout: Option<Duration>,
-    /// Whether the connection may serve another exchange afterwards.
-    pub(crate) keeps: bool,
-    pub(crate) tracer: Tracer,
-    pub(crate) clock: Clock,
-}
-
-/// Why an exchange failed before it had a response.
-#[derive(Debug)]
-pub(crate) struct Failed {
-    pub(crate) error: Error,
-    pub(crate) sent: Sent,
-    pub(crate) remedy: Remedy,
-    /// The body, where nothing of it was asked for.
-    pub(crate) unread: Option<Body>,
-}
-
-/// What may help, where the request can be sent again at all.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[allow(dead_code, reason = "without HTTP/2, some of these never are")]
-pub(crate) enum Remedy {
-    None,
-    /// Not one byte of a response came, on a connection that had served before: it was dead, most
-    /// likely, before the request reached it.
-    NewConnection,
-    /// The server says that it did not look at the request.
-    Again,
-    /// The server answers it over HTTP/1.1 alone.
-    Http1,
-}
-
 pub(crate) struct Exchange {
-    http1: Box<Http1>,
+    pub(super) http1: Box<Http1>,
     /// What the connection counts for in the pool: free again after it.
     place: PoolPlace,
     pub(super) upload: Upload,
@@ -68,10 +28,17 @@ pub(crate) struct Exchange {
     awaits: Awaits,
     /// When a body goes without its `100 Continue`.
     continue_deadline: Deadline,
-    /// What the interim heads have used up of the head's limit.
-    interim_bytes: usize,
+    interim: Interim,
     /// How much the socket had taken when it began to take nothing.
     write_stalls_at: Option<u64>,
+}
+
+/// What came before the final head.
+#[derive(Default)]
+struct Interim {
+    came: bool,
+    /// What it has used up of the head's limit.
+    bytes: usize,
 }
 
 enum Sending {
@@ -95,11 +62,11 @@ enum Awaits {
 
 impl Exchange {
     /// Begins with an encoded head. In a box, as it is handed on to the response's body.
-    pub(crate) fn begin(mut http1: Box<Http1>, place: PoolPlace, outbound: Outbound<'_>) -> Box<Exchange> {
+    pub(crate) fn begin(mut http1: Box<Http1>, place: PoolPlace, attempt: Attempt<'_>) -> Box<Exchange> {
         let mut head = std::mem::take(&mut http1.memory);
-        outbound.encode(&mut head);
+        attempt.encode(&mut head);
         http1.served += 1;
-        let Outbound { request, plan, body, asked, .. } = outbound;
+        let Attempt { request, plan, body, asked, .. } = attempt;
         let upload = Upload::new(head, body, plan.outgoing, &request.trailer, plan.waits_for_continue);
         Box::new(Exchange {
             http1,
@@ -109,7 +76,7 @@ impl Exchange {
             sending: Sending::Begun,
             awaits: Awaits::Head,
             continue_deadline: Deadline::default(),
-            interim_bytes: 0,
+            interim: Interim::default(),
             write_stalls_at: None,
         })
     }
@@ -126,7 +93,7 @@ impl Exchange {
             }
             Err(error) => {
                 let first = self.http1().served == 1;
-                let silent = self.interim_bytes == 0 && !self.http1_has_input();
+                let silent = !self.interim.came && !self.http1_has_input();
                 let own = matches!(self.sending, Sending::Abandoned);
                 let stale = !first && silent && !own && !error.is_timeout();
                 let remedy = if stale { Remedy::NewConnection } else { Remedy::None };
@@ -265,9 +232,8 @@ impl Exchange {
     }
 
     fn parse(&mut self, response: &mut Response) -> Result<Option<ReceivedHead>> {
-        let interim_bytes = self.interim_bytes;
         let Asked { by, mut head_limits, .. } = self.asked;
-        head_limits.max_bytes = head_limits.max_bytes.saturating_sub(interim_bytes);
+        head_limits.max_bytes = head_limits.max_bytes.saturating_sub(self.interim.bytes);
         let Http1 { io, parser, .. } = self.http1();
         if io.input.is_empty() {
             return Ok(None);
@@ -281,10 +247,9 @@ impl Exchange {
 
     /// An informational response: told, and counted unless somebody else does.
     fn note_interim(&mut self, head: &ReceivedHead, response: &Response) -> Result<()> {
+        self.interim.came = true;
         if !self.asked.tracer.is_on() {
-            self.interim_bytes = self.interim_bytes.saturating_add(head.consumed);
-        } else {
-            self.interim_bytes = self.interim_bytes.max(1);
+            self.interim.bytes = self.interim.bytes.saturating_add(head.consumed);
         }
         self.asked.tracer.informational(response.status, &response.header)?;
         if response.status == StatusCode::CONTINUE {
@@ -296,7 +261,7 @@ impl Exchange {
 
     /// Reads more of the head.
     fn poll_more(&mut self, cx: &mut Context<'_>) -> Poll<Result<()>> {
-        let is_first = self.interim_bytes == 0 && !self.http1_has_input();
+        let is_first = !self.interim.came && !self.http1_has_input();
         let io = &mut self.http1.io;
         match io.poll_fill(cx) {
             Poll::Ready(Ok(1..)) => {
@@ -328,7 +293,7 @@ impl Exchange {
             (Sending::Failed(error), _) => error,
             (_, Some(error)) => Error::from(error).during(Phase::Head),
             (_, None) => {
-                let text = if self.http1_has_input() || self.interim_bytes > 0 {
+                let text = if self.http1_has_input() || self.interim.came {
                     "the server closed the connection in the middle of its answer"
                 } else {
                     "the server closed the connection without an answer"

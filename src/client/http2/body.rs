@@ -1,6 +1,6 @@
 //! The body of a response: it owns the exchange, and with it the stream.
 
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, ready};
 
 use h2::{Reason, RecvStream};
 use tokio::time::Instant;
@@ -18,7 +18,7 @@ use crate::net::Deadline;
 pub(super) fn attach(mut exchange: Exchange, head: http::Response<RecvStream>, mut response: Response) -> Response {
     let made = exchange.http2.made();
     response.tls = made.tls.clone();
-    response.facts = Some(Box::new(made.facts(exchange.asked.clock.timings, exchange.reused)));
+    response.facts = Some(Box::new(made.facts(&exchange.asked.clock, exchange.reused)));
     if exchange.upload.waits() {
         // The server did not want to see the body first, and still counts on it (Go's rule).
         exchange.upload.proceed();
@@ -54,7 +54,7 @@ impl Reading {
         match received.poll_or(cx, |error| connection_error(error, exchange.http2.state().ended(), Phase::Body)) {
             Poll::Ready(frame) => {
                 self.stall.set(None);
-                Poll::Ready(frame)
+                Poll::Ready(frame.map(|frame| frame.map_err(Error::of_gateway)))
             }
             Poll::Pending => self.poll_stall(cx),
         }
@@ -65,7 +65,8 @@ impl Reading {
         if !self.stall.is_set() {
             self.stall.set(Some(Instant::now() + limit));
         }
-        self.stall.poll(cx).map(|()| Some(Err(Error::over_limit(Phase::Body, "stall_timeout", limit))))
+        ready!(self.stall.poll(cx));
+        Poll::Ready(Some(Err(Error::over_limit(Phase::Body, "stall_timeout", limit).of_gateway())))
     }
 }
 

@@ -7,9 +7,9 @@ use bytes::Bytes;
 use h2::client::SendRequest;
 use tokio::time::Instant;
 
+use super::super::attempt::{Attempt, Failed};
+use super::super::connection::Made;
 use super::super::connection::{PoolBell, PoolPlace};
-use super::super::http1::{Failed, Made};
-use super::super::outbound::Outbound;
 use super::super::pool::Health;
 use super::driver::Driver;
 use super::exchange::Exchange;
@@ -77,12 +77,8 @@ pub(in super::super) async fn connect(
 
 impl Http2 {
     /// One exchange. Dropped before it is done, it resets its stream.
-    pub(in super::super) async fn round_trip(
-        self,
-        place: PoolPlace,
-        outbound: Outbound<'_>,
-    ) -> Result<Response, Failed> {
-        let (exchange, waiting) = Exchange::begin(self, place, outbound)?;
+    pub(in super::super) async fn round_trip(self, place: PoolPlace, attempt: Attempt<'_>) -> Result<Response, Failed> {
+        let (exchange, waiting) = Exchange::begin(self, place, attempt)?;
         exchange.run(waiting).await
     }
 

@@ -10,10 +10,9 @@ use http::StatusCode;
 use http::uri::Scheme as UriScheme;
 use tokio::time::Instant;
 
+use super::super::attempt::{Asked, Attempt, Failed, Remedy};
 use super::super::connection::PoolPlace;
-use super::super::http1::{Asked, Failed, Remedy};
 use super::super::key::Scheme;
-use super::super::outbound::Outbound;
 use super::super::trace::ClientTrace;
 use super::body;
 use super::connection::Http2;
@@ -65,19 +64,18 @@ impl Exchange {
     pub(super) fn begin(
         http2: Http2,
         place: PoolPlace,
-        outbound: Outbound<'_>,
+        attempt: Attempt<'_>,
     ) -> Result<(Exchange, ResponseFuture), Failed> {
-        let unsent = |error, remedy| Failed { error, sent: Sent::No, remedy, unread: None };
-        let request = head_of(&outbound).map_err(|error| unsent(error, Remedy::None))?;
-        let Outbound { request: Request { trailer, .. }, plan, body, mut asked, .. } = outbound;
-        let opened = http2.requests().send_request(request, !has_content(plan.outgoing));
-        let (response, stream) = opened.map_err(|error| {
-            if error.is_io() || error.is_go_away() {
-                http2.state().set_spent();
-            }
-            let remedy = if error.is_go_away() && error.is_remote() { Remedy::Again } else { Remedy::None };
-            unsent(connection_error(error, http2.state().ended(), Phase::Write), remedy)
-        })?;
+        let request = head_of(&attempt);
+        let Attempt { request: Request { trailer, .. }, plan, body, mut asked, .. } = attempt;
+        let opened = request.map_err(|error| (error, Remedy::None)).and_then(|request| {
+            let opened = http2.requests().send_request(request, !has_content(plan.outgoing));
+            opened.map_err(|error| not_opened(error, &http2))
+        });
+        let (response, stream) = match opened {
+            Ok(opened) => opened,
+            Err((error, remedy)) => return Err(Failed { error, sent: Sent::No, remedy, unread: Some(body) }),
+        };
         if !asked.keeps {
             http2.state().set_spent();
         }
@@ -304,8 +302,8 @@ impl Exchange {
 /// What an informational response counts for beside its fields: its status (RFC 9113 §10.5.1).
 const INTERIM: usize = 42;
 
-fn head_of(outbound: &Outbound<'_>) -> Result<http::Request<()>> {
-    let Outbound { request, plan, user_agent, .. } = outbound;
+fn head_of(attempt: &Attempt<'_>) -> Result<http::Request<()>> {
+    let Attempt { request, plan, user_agent, .. } = attempt;
     to_request(&RequestToSend {
         method: &request.method,
         scheme: if plan.key.scheme == Scheme::Https { UriScheme::HTTPS } else { UriScheme::HTTP },
@@ -320,6 +318,15 @@ fn head_of(outbound: &Outbound<'_>) -> Result<http::Request<()>> {
         accept_encoding: plan.accept_encoding,
         user_agent,
     })
+}
+
+/// Why there is no stream, and what may help.
+fn not_opened(error: h2::Error, http2: &Http2) -> (Error, Remedy) {
+    if error.is_io() || error.is_go_away() {
+        http2.state().set_spent();
+    }
+    let remedy = if error.is_go_away() && error.is_remote() { Remedy::Again } else { Remedy::None };
+    (connection_error(error, http2.state().ended(), Phase::Write), remedy)
 }
 
 fn in_head(refusal: Refusal) -> Error {

@@ -4,7 +4,7 @@ use std::io;
 
 use h2::Reason;
 
-use super::super::http1::Remedy;
+use super::super::attempt::Remedy;
 use crate::error::{Error, ErrorKind, Phase, Sent};
 use crate::h2::{Meter, in_words};
 

@@ -75,7 +75,6 @@ fn request_head(connect: &Connect<'_>) -> Result<Vec<u8>> {
             accept_encoding: None,
             user_agent: connect.user_agent,
             proxy_authorization: connect.authorization,
-            cookie: None,
         },
     );
     Ok(head)

@@ -2,19 +2,16 @@
 
 use std::time::Duration;
 
-use http::header::PROXY_AUTHORIZATION;
 use http::{Method, Uri};
 
-use super::clock::Clock;
 use super::connect::Wanted;
-use super::http1::Asked;
 use super::key::{Key, Scheme, authority_of};
 use super::proxy::ProxyUrl;
 use super::trace::Tracer;
 use super::transport::{ClientProtocols, Transport};
 use crate::error::{Error, ErrorKind, Result};
-use crate::h1::{self, AskedBy, ConnectionField, HeadLimits, Outgoing, RequestToSend, SentTarget};
-use crate::message::{Body, Request};
+use crate::h1::{self, Outgoing, SentTarget};
+use crate::message::Request;
 
 /// What is decided of a request once, whatever connection it takes.
 pub(crate) struct Plan {
@@ -48,15 +45,6 @@ pub(crate) struct Limits {
     pub(crate) response_header: Option<Duration>,
     pub(crate) expect_continue: Option<Duration>,
     pub(crate) stall: Option<Duration>,
-}
-
-/// One attempt to send a request.
-pub(crate) struct Outbound<'a> {
-    pub(crate) request: &'a Request,
-    pub(crate) plan: &'a Plan,
-    pub(crate) body: Body,
-    pub(crate) asked: Asked,
-    pub(crate) user_agent: &'a str,
 }
 
 impl Plan {
@@ -101,6 +89,16 @@ impl Plan {
         })
     }
 
+    /// The target as the request line has it.
+    pub(crate) fn target<'a>(&'a self, uri: &'a Uri) -> SentTarget<'a> {
+        self.form.of(uri, &self.host)
+    }
+
+    /// The proxy that the request itself goes to: without a tunnel through it.
+    pub(crate) fn asked_proxy(&self) -> Option<&ProxyUrl> {
+        self.key.proxy.as_deref().filter(|_| self.form == Form::Absolute)
+    }
+
     /// The connection that is wanted, for who makes it.
     pub(crate) fn wanted(&self, tracer: &Tracer) -> Wanted {
         Wanted {
@@ -108,19 +106,6 @@ impl Plan {
             tracer: tracer.clone(),
             connect_timeout: self.limits.connect,
             tls_handshake_timeout: self.limits.tls_handshake,
-        }
-    }
-
-    pub(crate) fn asked(&self, request: &Request, head_limits: HeadLimits, tracer: Tracer, clock: Clock) -> Asked {
-        Asked {
-            by: AskedBy::of(&request.method, &request.header),
-            head_limits,
-            response_header_timeout: self.limits.response_header,
-            expect_continue_timeout: self.limits.expect_continue,
-            stall_timeout: self.limits.stall,
-            keeps: self.keeps,
-            tracer,
-            clock,
         }
     }
 }
@@ -141,39 +126,4 @@ fn outgoing(request: &Request) -> Result<Outgoing> {
     // What the request was made with counts where nothing says otherwise now.
     let declared = h1::declared_length(&request.header)?.or(request.content_length.filter(|_| whole.is_none()));
     h1::outgoing_request(&request.method, declared, whole, !request.trailer.is_empty())
-}
-
-impl Outbound<'_> {
-    /// Appends the head as HTTP/1.1 has it.
-    pub(crate) fn encode(&self, out: &mut Vec<u8>) {
-        let Outbound { request, plan, .. } = self;
-        let target = plan.form.of(&request.uri, &plan.host);
-        let absolute = (plan.form == Form::Absolute).then_some(plan.key.proxy.as_deref()).flatten();
-        let credentials = absolute.and_then(ProxyUrl::authorization);
-        let credentials = credentials.filter(|_| !request.header.contains(PROXY_AUTHORIZATION.as_str()));
-        let closes = !plan.keeps && !request.header.contains("Upgrade");
-        h1::encode_request_head(
-            out,
-            &RequestToSend {
-                method: &request.method,
-                target,
-                host: &plan.host,
-                header: &request.header,
-                trailer: &request.trailer,
-                outgoing: plan.outgoing,
-                connection: if closes { ConnectionField::Close } else { ConnectionField::Nothing },
-                accept_encoding: plan.accept_encoding,
-                user_agent: self.user_agent,
-                proxy_authorization: credentials.as_deref(),
-                cookie: None,
-            },
-        );
-    }
-}
-
-/// Whether a request that may have reached the server can be sent again (RFC 9110 §9.2.2): what
-/// it does twice is what it does once, or the server can tell.
-pub(crate) fn is_idempotent(request: &Request) -> bool {
-    let Request { method, header, .. } = request;
-    method.is_idempotent() || header.contains("Idempotency-Key") || header.contains("X-Idempotency-Key")
 }

@@ -1,0 +1,100 @@
+//! One attempt to send a request: what it has with it, and why it failed.
+
+use std::time::Duration;
+
+use http::header::PROXY_AUTHORIZATION;
+
+use super::clock::Clock;
+use super::plan::Plan;
+use super::proxy::ProxyUrl;
+use super::trace::Tracer;
+use crate::error::{Error, Sent};
+use crate::h1::{self, AskedBy, ConnectionField, HeadLimits, RequestToSend};
+use crate::message::{Body, Request};
+
+/// One attempt to send a request.
+pub(crate) struct Attempt<'a> {
+    pub(crate) request: &'a Request,
+    pub(crate) plan: &'a Plan,
+    pub(crate) body: Body,
+    pub(crate) asked: Asked,
+    pub(crate) user_agent: &'a str,
+}
+
+/// What an exchange must know beside its bytes.
+#[derive(Clone, Debug)]
+pub(crate) struct Asked {
+    pub(crate) by: AskedBy,
+    pub(crate) head_limits: HeadLimits,
+    pub(crate) response_header_timeout: Option<Duration>,
+    pub(crate) expect_continue_timeout: Option<Duration>,
+    pub(crate) stall_timeout: Option<Duration>,
+    /// Whether the connection may serve another exchange afterwards.
+    pub(crate) keeps: bool,
+    pub(crate) tracer: Tracer,
+    pub(crate) clock: Clock,
+}
+
+impl Asked {
+    pub(crate) fn new(plan: &Plan, request: &Request, head_limits: HeadLimits, tracer: Tracer, clock: Clock) -> Asked {
+        Asked {
+            by: AskedBy::of(&request.method, &request.header),
+            head_limits,
+            response_header_timeout: plan.limits.response_header,
+            expect_continue_timeout: plan.limits.expect_continue,
+            stall_timeout: plan.limits.stall,
+            keeps: plan.keeps,
+            tracer,
+            clock,
+        }
+    }
+}
+
+/// Why an exchange failed before it had a response.
+#[derive(Debug)]
+pub(crate) struct Failed {
+    pub(crate) error: Error,
+    pub(crate) sent: Sent,
+    pub(crate) remedy: Remedy,
+    /// The body, where nothing of it was asked for.
+    pub(crate) unread: Option<Body>,
+}
+
+/// What may help, where the request can be sent again at all.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[allow(dead_code, reason = "without HTTP/2, some of these never are")]
+pub(crate) enum Remedy {
+    None,
+    /// Not one byte of a response came, on a connection that had served before: it was dead, most
+    /// likely, before the request reached it.
+    NewConnection,
+    /// The server says that it did not look at the request.
+    Again,
+    /// The server answers it over HTTP/1.1 alone.
+    Http1,
+}
+
+impl Attempt<'_> {
+    /// Appends the head as HTTP/1.1 has it.
+    pub(crate) fn encode(&self, out: &mut Vec<u8>) {
+        let Attempt { request, plan, .. } = self;
+        let credentials = plan.asked_proxy().and_then(ProxyUrl::authorization);
+        let credentials = credentials.filter(|_| !request.header.contains(PROXY_AUTHORIZATION.as_str()));
+        let closes = !plan.keeps && !request.header.contains("Upgrade");
+        h1::encode_request_head(
+            out,
+            &RequestToSend {
+                method: &request.method,
+                target: plan.target(&request.uri),
+                host: &plan.host,
+                header: &request.header,
+                trailer: &request.trailer,
+                outgoing: plan.outgoing,
+                connection: if closes { ConnectionField::Close } else { ConnectionField::Nothing },
+                accept_encoding: plan.accept_encoding,
+                user_agent: self.user_agent,
+                proxy_authorization: credentials.as_deref(),
+            },
+        );
+    }
+}
