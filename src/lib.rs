@@ -1,4 +1,4 @@
-//! Go's `net/http` for Rust: a server, a router and what belongs around them, on tokio.
+//! Go's `net/http` for Rust: a server, a router, a client and what belongs around them, on tokio.
 //!
 //! ```no_run
 //! use nethttp::{Request, ResponseWriter, Result, ServeMux, listen_and_serve};
@@ -16,7 +16,15 @@
 //! }
 //! ```
 //!
+//! ```no_run
+//! # async fn example() -> nethttp::Result<()> {
+//! let text = nethttp::get("https://example.com/").await?.error_for_status()?.text().await?;
+//! # Ok(())
+//! # }
+//! ```
+//!
 //! # Where to look
+//! To serve:
 //! - [`Server`]: settings with their defaults, serving, graceful shutdown, a runtime for each core.
 //! - [`ServeMux`]: patterns, which one wins, what the mux answers itself.
 //! - [`Handler`]: the forms of a handler; [`handle_with`] for a state, [`respond`] for answers as
@@ -28,9 +36,22 @@
 //!   are sent with them; [`Values`].
 //! - [`file_server`] and [`FileServer`], [`serve_file`], [`serve_content`]: files and what is like
 //!   one, in ranges and on conditions.
-//! - [`Cookie`]: to read with [`Request::cookies`], to send with [`set_cookie`].
-//! - [`Error`]: what went wrong, while what was waited for, what a peer is told.
+//! - [`TlsServerConfig`]: certificates, renewed while the server runs, and those of clients.
 //! - [`testing`]: a server in memory, with time that tests wind.
+//!
+//! To ask:
+//! - [`get`], [`post`] and the like, for a program that asks now and then.
+//! - [`Client`]: redirects, cookies ([`Jar`]), one limit on how long all of it takes.
+//! - [`Transport`]: connections and their pool, every other limit, protocols; [`RoundTripper`] to put
+//!   something of your own in its place.
+//! - [`Response`]: status, fields, [`Body`]; when and over which connection it came;
+//!   [`Response::upgrade`]. [`ClientTrace`] is told of each step while it is taken.
+//! - [`Proxy`], [`TcpDialer`], [`Dial`], [`TlsConfig`]: how connections are made.
+//!
+//! Both:
+//! - [`Cookie`]: to read with [`Request::cookies`], to send with [`set_cookie`].
+//! - [`Error`]: what went wrong, while what was waited for, how much of a request had left, what a peer
+//!   is told.
 //!
 //! # Cancel safety
 //! Reads ([`Body::chunk`], [`Listener::accept`]) may be dropped at any await and asked again.
@@ -46,13 +67,28 @@
 //! | | default | |
 //! |---|---|---|
 //! | `server` | yes | all that serves |
-//! | `http2` | yes | HTTP/2, beside HTTP/1.1 on the same port |
+//! | `client` | yes | all that asks |
+//! | `http2` | yes | HTTP/2 on both sides, beside HTTP/1.1 on the same port |
+//! | `tls` | yes | TLS on both sides, with aws-lc-rs and the platform's roots |
+//! | `gzip` | yes | decoded by the client, made by [`FileServer`] where it is told to |
+//! | `cookies` | yes | [`Jar`], with the list of public suffixes |
 //! | `json` | yes | [`Body::json`] and [`Json`] |
 //! | `tracing` | yes | server events go to `tracing` where no sink is set |
+//! | `brotli`, `zstd` | | decoded by the client |
+//! | `tls-ring` | | TLS with ring in place of aws-lc-rs |
+//! | `tls-aws-lc` | | TLS with aws-lc-rs and without any roots of its own |
+//! | `tls-no-provider` | | TLS with a provider that the program brings |
+//! | `webpki-roots` | | Mozilla's roots, compiled in |
 #![forbid(unsafe_code)]
 #![cfg_attr(
     not(all(feature = "server", feature = "client", feature = "http2", feature = "tls-no-provider")),
-    allow(dead_code, unused_imports, unreachable_pub, reason = "the lower layers hold what only one side uses")
+    allow(
+        dead_code,
+        unused_imports,
+        unused_macros,
+        unreachable_pub,
+        reason = "the lower layers hold what only one side uses"
+    )
 )]
 
 #[cfg(feature = "client")]

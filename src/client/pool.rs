@@ -20,7 +20,6 @@
 //! that is acted on when the lock is free again. All else here is handles whose drop gives back
 //! what they hold, so that a future that is dropped at any await loses neither a connection nor
 //! the right to make one.
-#![allow(dead_code, unused_imports, reason = "the transport, which uses all of it, is being built beside it")]
 
 mod book;
 mod janitor;

@@ -14,6 +14,7 @@ use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite};
 
 use super::buffers;
 use super::deadline::Deadline;
+use super::through::Ahead;
 
 /// Any byte stream: TCP, a Unix socket, TLS, or one of the user's own.
 pub(crate) trait Stream: AsyncRead + AsyncWrite + Send + Unpin + 'static {
@@ -138,6 +139,12 @@ impl Io {
     /// Says to the peer that nothing more comes.
     pub(crate) fn poll_shutdown(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         Pin::new(&mut self.stream).poll_shutdown(cx)
+    }
+
+    /// The stream, which is read from what was read ahead of it on.
+    pub(crate) fn into_ahead(self) -> Ahead {
+        let (stream, ahead) = self.into_parts();
+        Ahead::new(stream, ahead)
     }
 
     /// The stream and what was read ahead of it.

@@ -12,6 +12,7 @@ mod listener;
 mod secure;
 #[cfg(feature = "server")]
 mod send_file;
+mod through;
 #[cfg(feature = "tls-no-provider")]
 mod tls;
 
@@ -37,5 +38,6 @@ pub(crate) use dial::dial;
 pub(crate) use io::{Io, Stream};
 pub(crate) use listener::{bind_reuse_port, bind_tcp, from_std, is_temporary};
 pub(crate) use secure::{NoSession, Secure, Secured, Unsecured};
+pub(crate) use through::{Ahead, read_through, write_through};
 #[cfg(all(feature = "tls-no-provider", feature = "client"))]
 pub(crate) use tls::{AlpnOffer, TlsConnector};

@@ -1,27 +1,29 @@
 //! A connection that speaks another protocol now: behind a 101, or a 2xx to CONNECT.
 
 use std::fmt;
-use std::io::{self, IoSlice};
-use std::pin::Pin;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, ready};
 
-use bytes::{Buf, Bytes};
-use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use bytes::Bytes;
 
 use super::super::connection::PoolPlace;
 use super::connection::Http1;
 use super::exchange::Exchange;
 use crate::error::{Error, ErrorKind, Phase, Result};
-use crate::message::{Frame, Response, Source};
-use crate::net::Io;
+use crate::message::{Addr, Frame, Response, Source};
+use crate::net::{Ahead, read_through, write_through};
 
 /// A connection that was taken over from a response: raw bytes both ways.
 ///
 /// What came with the response's head is read first. A shutdown says that nothing more comes and
 /// leaves the other direction open. Dropped, it closes the connection. It counts against
 /// [`max_conns_per_host`](crate::Transport::max_conns_per_host) until then.
-pub struct Upgraded(Box<Http1>, #[expect(dead_code, reason = "freed when this is dropped")] PoolPlace);
+pub struct Upgraded {
+    stream: Ahead,
+    remote_addr: Addr,
+    #[expect(dead_code, reason = "freed when this is dropped")]
+    place: PoolPlace,
+}
 
 impl Response {
     /// Takes the connection over (RFC 9110 §7.8), after a 101 to a request with `Upgrade` and
@@ -49,21 +51,23 @@ impl Response {
     pub fn upgrade(&mut self) -> Result<Upgraded> {
         let switched = self.facts.as_ref().and_then(|facts| facts.switched.clone());
         let switched = switched.and_then(|switched| switched.downcast::<Switched>().ok());
-        let taken = switched.and_then(|switched| switched.lock().take());
-        taken.ok_or_else(|| Error::new(ErrorKind::Unsupported, "the connection cannot be taken over"))
+        let Some((http1, place)) = switched.and_then(|switched| switched.lock().take()) else {
+            return Err(Error::new(ErrorKind::Unsupported, "the connection cannot be taken over"));
+        };
+        let Http1 { io, made, .. } = *http1;
+        Ok(Upgraded { stream: io.into_ahead(), remote_addr: made.remote_addr.clone(), place })
     }
 }
 
 /// The connection while it is both a response's body and there to be taken.
-pub(super) struct Switched(Mutex<Option<Upgraded>>);
+pub(super) struct Switched(Mutex<Option<(Box<Http1>, PoolPlace)>>);
 
 impl Switched {
     pub(super) fn new(exchange: Box<Exchange>) -> Arc<Switched> {
-        let (http1, place) = exchange.into_parts();
-        Arc::new(Switched(Mutex::new(Some(Upgraded(http1, place)))))
+        Arc::new(Switched(Mutex::new(Some(exchange.into_parts()))))
     }
 
-    fn lock(&self) -> MutexGuard<'_, Option<Upgraded>> {
+    fn lock(&self) -> MutexGuard<'_, Option<(Box<Http1>, PoolPlace)>> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -77,11 +81,11 @@ const READ: usize = 64 * 1024;
 impl Source for SwitchedBody {
     fn poll_frame(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Frame>>> {
         let mut taken = self.0.lock();
-        let Some(upgraded) = &mut *taken else {
+        let Some((http1, _)) = &mut *taken else {
             let error = Error::new(ErrorKind::Hijacked, "the connection of this body was taken over");
             return Poll::Ready(Some(Err(error)));
         };
-        let io = upgraded.io();
+        let io = &mut http1.io;
         if !io.input.is_empty() {
             let here = io.input.split().freeze();
             return Poll::Ready(Some(Ok(Frame::Data(here))));
@@ -95,46 +99,11 @@ impl Source for SwitchedBody {
     }
 }
 
-impl Upgraded {
-    fn io(&mut self) -> &mut Io {
-        &mut self.0.io
-    }
-}
-
-impl AsyncRead for Upgraded {
-    fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
-        let io = self.io();
-        if io.input.is_empty() {
-            let chunk = ready!(io.poll_read(cx, buf.remaining()))?;
-            buf.put_slice(&chunk);
-            return Poll::Ready(Ok(()));
-        }
-        let here = io.input.len().min(buf.remaining());
-        buf.put_slice(io.input.get(..here).unwrap_or_default());
-        io.input.advance(here);
-        Poll::Ready(Ok(()))
-    }
-}
-
-impl AsyncWrite for Upgraded {
-    fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
-        if buf.is_empty() {
-            return Poll::Ready(Ok(0));
-        }
-        self.io().poll_write(cx, &[IoSlice::new(buf)])
-    }
-
-    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        self.io().poll_flush(cx)
-    }
-
-    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        self.io().poll_shutdown(cx)
-    }
-}
+read_through!(Upgraded, stream);
+write_through!(Upgraded, stream);
 
 impl fmt::Debug for Upgraded {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Upgraded").field("remote_addr", &self.0.made.remote_addr).finish_non_exhaustive()
+        f.debug_struct("Upgraded").field("remote_addr", &self.remote_addr).finish_non_exhaustive()
     }
 }

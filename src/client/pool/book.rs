@@ -202,12 +202,8 @@ impl<K: PoolKey, C: Pooled> Book<K, C> {
         self.shelves.get(key).and_then(Shelf::capacity)
     }
 
-    pub(super) fn is_wanted(&self, key: &K) -> bool {
-        self.shelves.get(key).is_some_and(Shelf::is_wanted)
-    }
-
     pub(super) fn is_abandoned(&self, key: &K) -> bool {
-        self.house.returning == Returning::Closed && !self.is_wanted(key)
+        self.house.returning == Returning::Closed && !self.shelves.get(key).is_some_and(Shelf::is_wanted)
     }
 
     pub(super) fn close_idle(&mut self, now: Moment, after: &mut After<C>) {

@@ -84,11 +84,6 @@ impl<K: PoolKey, C: Pooled> Slot<K, C> {
         Bell { pool: Arc::downgrade(&self.pool.0), key: self.key.clone() }
     }
 
-    /// Whether anybody waits for a connection of this key.
-    pub(crate) fn is_wanted(&self) -> bool {
-        self.pool.decide(|book, _| book.is_wanted(&self.key))
-    }
-
     /// Ends when idle connections were closed, nobody waits for this key, and nobody wanted a
     /// connection since: then the dial is not worth going on with. Cancel safe.
     pub(crate) async fn abandoned(&self) {

@@ -365,7 +365,6 @@ fn a_dial_goes_on_when_its_want_is_gone_and_serves_the_next_in_line() {
     let dial = slot(&mut first);
     assert_waits(&mut second);
     drop(first);
-    assert!(dial.is_wanted());
     dial.established(ledger.connect(1));
     assert_eq!(lease(&mut second).id, 1);
 }
