@@ -8,7 +8,7 @@ use http::{StatusCode, Version};
 
 use super::outgoing::Outgoing;
 use super::trailer::may_be_trailer;
-use crate::message::{Header, Known, append_now, has_control, is_token};
+use crate::message::{Header, Known, append_date_line, has_control, is_token};
 
 /// The head of an answer.
 #[derive(Debug)]
@@ -43,9 +43,7 @@ pub(crate) fn encode_response_head(out: &mut Vec<u8>, head: &ResponseHead<'_>) {
     }
     append_framing(out, head.outgoing);
     if head.date && !seen.date {
-        out.extend_from_slice(b"Date: ");
-        append_now(out);
-        out.extend_from_slice(b"\r\n");
+        append_date_line(out);
     }
     append_connection(out, head.connection, seen.connection.then_some(head.header));
     out.extend_from_slice(b"\r\n");

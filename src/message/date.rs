@@ -24,25 +24,40 @@ pub fn parse_time(text: &str) -> Option<SystemTime> {
     httpdate::parse_http_date(text).ok()
 }
 
-/// Appends the present time as [`format_time`] writes it; it is made anew once a second.
+/// Appends the field line `Date` with the present time; it is made anew once a second.
+pub(crate) fn append_date_line(out: &mut Vec<u8>) {
+    with_now(|line| out.extend_from_slice(line.as_bytes()));
+}
+
+/// Appends the present time as [`format_time`] writes it.
 pub(crate) fn append_now(out: &mut Vec<u8>) {
-    let now = SystemTime::now();
-    let second = now.duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs());
-    NOW.with_borrow_mut(|cached| {
-        if cached.second != second || cached.text.is_empty() {
-            *cached = Cached { second, text: format_time(now) };
-        }
-        out.extend_from_slice(cached.text.as_bytes());
+    with_now(|line| {
+        let time = line.strip_prefix(DATE).unwrap_or(line);
+        out.extend_from_slice(time.trim_ascii_end().as_bytes());
     });
 }
 
+/// Lends the line.
+fn with_now(take: impl FnOnce(&str)) {
+    let now = SystemTime::now();
+    let second = now.duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs());
+    NOW.with_borrow_mut(|cached| {
+        if cached.second != second || cached.line.is_empty() {
+            *cached = Cached { second, line: format!("{DATE}{}\r\n", format_time(now)) };
+        }
+        take(&cached.line);
+    });
+}
+
+const DATE: &str = "Date: ";
+
 struct Cached {
     second: u64,
-    text: String,
+    line: String,
 }
 
 thread_local! {
-    static NOW: RefCell<Cached> = const { RefCell::new(Cached { second: 0, text: String::new() }) };
+    static NOW: RefCell<Cached> = const { RefCell::new(Cached { second: 0, line: String::new() }) };
 }
 
 #[cfg(test)]
@@ -56,6 +71,9 @@ mod tests {
         let mut out = Vec::new();
         append_now(&mut out);
         assert_eq!(out.len(), 29);
+        let mut line = Vec::new();
+        append_date_line(&mut line);
+        assert!(line.starts_with(b"Date: ") && line.ends_with(b" GMT\r\n") && line.len() == 37);
         let read = parse_time(std::str::from_utf8(&out).unwrap()).unwrap();
         assert!(read <= SystemTime::now() && read > SystemTime::now() - Duration::from_secs(5));
     }

@@ -36,25 +36,31 @@ impl Known {
     /// nearly all fields of a browser are told apart by these two.
     pub(crate) fn of_token(name: &[u8]) -> Known {
         let first = name.first().map_or(0, |b| b | 0x20);
-        let (known, spelling): (Known, &[u8]) = match (name.len(), first) {
-            (4, b'd') => (Known::Date, b"date"),
-            (4, b'h') => (Known::Host, b"host"),
-            (6, b'e') => (Known::Expect, b"expect"),
-            (6, b'p') => (Known::Pragma, b"pragma"),
-            (7, b't') => (Known::Trailer, b"trailer"),
-            (10, b'c') => (Known::Connection, b"connection"),
-            (10, b'k') => (Known::KeepAlive, b"keep-alive"),
-            (12, b'c') => (Known::ContentType, b"content-type"),
-            (13, b'c') => (Known::CacheControl, b"cache-control"),
-            (14, b'c') => (Known::ContentLength, b"content-length"),
-            (16, b'c') => (Known::ContentEncoding, b"content-encoding"),
-            (17, b't') => (Known::TransferEncoding, b"transfer-encoding"),
+        let (known, is_it) = match (name.len(), first) {
+            (4, b'd') => (Known::Date, is(name, b"date")),
+            (4, b'h') => (Known::Host, is(name, b"host")),
+            (6, b'e') => (Known::Expect, is(name, b"expect")),
+            (6, b'p') => (Known::Pragma, is(name, b"pragma")),
+            (7, b't') => (Known::Trailer, is(name, b"trailer")),
+            (10, b'c') => (Known::Connection, is(name, b"connection")),
+            (10, b'k') => (Known::KeepAlive, is(name, b"keep-alive")),
+            (12, b'c') => (Known::ContentType, is(name, b"content-type")),
+            (13, b'c') => (Known::CacheControl, is(name, b"cache-control")),
+            (14, b'c') => (Known::ContentLength, is(name, b"content-length")),
+            (16, b'c') => (Known::ContentEncoding, is(name, b"content-encoding")),
+            (17, b't') => (Known::TransferEncoding, is(name, b"transfer-encoding")),
             _ => return Known::Other,
         };
-        // The bit that tells a small letter from a capital; a hyphen has it, and no other token byte
-        // becomes a letter or a hyphen by it.
-        if name.iter().zip(spelling).all(|(b, s)| b | 0x20 == *s) { known } else { Known::Other }
+        if is_it { known } else { Known::Other }
     }
+}
+
+/// Whether a token is this name, in any case. The bit that is set tells a small letter from a capital; a
+/// hyphen has it, and no other token byte becomes a letter or a hyphen by it. Of a known length, so that
+/// many bytes are compared at once.
+fn is<const LEN: usize>(token: &[u8], name: &[u8; LEN]) -> bool {
+    let Ok(token) = <&[u8; LEN]>::try_from(token) else { return false };
+    token.map(|b| b | 0x20) == *name
 }
 
 #[cfg(test)]

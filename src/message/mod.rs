@@ -44,6 +44,8 @@ pub(crate) use body::{Frame, Source};
 pub(crate) use context::ConnContext;
 #[cfg(all(feature = "client", feature = "cookies"))]
 pub(crate) use cookie::read_cookie_date;
+pub(crate) use date::append_date_line;
+#[cfg(all(feature = "server", feature = "http2"))]
 pub(crate) use date::append_now;
 pub(crate) use facts::Facts;
 pub(crate) use header::{has_control, is_token, is_token_byte, list_has};

@@ -29,10 +29,16 @@ pub(crate) fn borrow() -> BytesMut {
     BUFFERS.with_borrow_mut(Vec::pop).unwrap_or_else(|| BytesMut::with_capacity(BUFFER_BYTES))
 }
 
-/// Takes a buffer back, if it is still one: its memory may have gone into a body.
+/// Makes this an empty buffer with room: itself, if it is still one.
+pub(crate) fn renew(buffer: &mut BytesMut) {
+    if buffer.capacity() == 0 || !reclaim(buffer) {
+        *buffer = borrow();
+    }
+}
+
+/// Takes a buffer back, if it is still one.
 pub(crate) fn give_back(mut buffer: BytesMut) {
-    buffer.clear();
-    if buffer.capacity() > 2 * BUFFER_BYTES || !buffer.try_reclaim(BUFFER_BYTES) {
+    if !reclaim(&mut buffer) {
         return;
     }
     // A thread that ends has no place for buffers any more: a runtime may be the last thing it drops.
@@ -42,6 +48,12 @@ pub(crate) fn give_back(mut buffer: BytesMut) {
             kept.push(buffer);
         }
     });
+}
+
+/// Whether this has the room of a buffer once it is empty: its memory may have gone into a body.
+fn reclaim(buffer: &mut BytesMut) -> bool {
+    buffer.clear();
+    buffer.capacity() <= 2 * BUFFER_BYTES && buffer.try_reclaim(BUFFER_BYTES)
 }
 
 /// Memory for a piece of a large body, with room for [`LARGE_READ`] bytes and perhaps more.

@@ -1,8 +1,9 @@
 //! A moment after which waiting ends, for one direction of a connection.
 
 use std::pin::Pin;
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, Waker};
 
+use tokio::task::coop::has_budget_remaining;
 use tokio::time::{Instant, Sleep, sleep_until};
 
 /// A deadline that may be moved for free.
@@ -15,12 +16,17 @@ use tokio::time::{Instant, Sleep, sleep_until};
 pub(crate) struct Deadline {
     at: Option<Instant>,
     timer: Option<Pin<Box<Sleep>>>,
+    /// Whom the timer wakes.
+    waiting: Option<Waker>,
 }
 
 impl Deadline {
     /// Moves the deadline; `None` waits for ever.
     pub(crate) fn set(&mut self, at: Option<Instant>) {
         self.at = at;
+        if at.is_none() {
+            self.waiting = None;
+        }
     }
 
     /// Whether there is one.
@@ -43,8 +49,17 @@ impl Deadline {
         if at < timer.deadline() {
             timer.as_mut().reset(at);
         }
+        let waits_already = self.waiting.as_ref().is_some_and(|waker| waker.will_wake(cx.waker()));
+        if waits_already && !timer.is_elapsed() {
+            return Poll::Pending;
+        }
         loop {
-            std::task::ready!(timer.as_mut().poll(cx));
+            // A task whose budget is used up is sent away before the timer has seen its waker.
+            let is_heard = has_budget_remaining();
+            if timer.as_mut().poll(cx).is_pending() {
+                self.waiting = is_heard.then(|| cx.waker().clone());
+                return Poll::Pending;
+            }
             if timer.deadline() >= at {
                 return Poll::Ready(());
             }
@@ -88,6 +103,26 @@ mod tests {
         assert!(is_pending(&mut deadline).await);
         deadline.set(Some(start + Duration::from_secs(2)));
         assert_eq!(passed(&mut deadline).await, Duration::from_secs(2));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn who_polls_with_another_waker_is_woken_and_who_has_no_budget_left_too() {
+        let mut deadline = Deadline::default();
+        for round in 1..5 {
+            deadline.set(Some(Instant::now() + Duration::from_secs(1)));
+            assert!(is_pending(&mut deadline).await);
+            let mut moved = std::mem::take(&mut deadline);
+            deadline = tokio::spawn(async move {
+                while round % 2 == 0 && has_budget_remaining() {
+                    tokio::task::consume_budget().await;
+                }
+                assert!(is_pending(&mut moved).await);
+                assert_eq!(passed(&mut moved).await, Duration::from_secs(1));
+                moved
+            })
+            .await
+            .unwrap();
+        }
     }
 
     #[tokio::test(start_paused = true)]

@@ -60,10 +60,7 @@ impl Io {
     /// Reads once, behind the input. 0 is the end of the stream.
     pub(crate) fn poll_fill(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<usize>> {
         if self.input.is_empty() {
-            let used = std::mem::replace(&mut self.input, buffers::borrow());
-            if used.capacity() > 0 {
-                buffers::give_back(used);
-            }
+            buffers::renew(&mut self.input);
         } else if self.input.capacity() == self.input.len() {
             // Doubles; the head's limit bounds it.
             self.input.reserve(self.input.len().max(LITTLE));
