@@ -5,7 +5,7 @@ use std::time::Duration;
 use http::header::PROXY_AUTHORIZATION;
 
 use super::clock::Clock;
-use super::plan::Plan;
+use super::plan::{self, Plan};
 use super::proxy::ProxyUrl;
 use super::trace::Tracer;
 use crate::error::{Error, Sent};
@@ -85,8 +85,8 @@ impl Attempt<'_> {
             out,
             &RequestToSend {
                 method: &request.method,
-                target: plan.target(&request.uri),
-                host: &plan.host,
+                target: plan.target(request),
+                host: plan::host(request),
                 header: &request.header,
                 trailer: &request.trailer,
                 outgoing: plan.outgoing,

@@ -93,7 +93,7 @@ fn is_normal(authority: &str, scheme: Scheme) -> bool {
     // Neither a user nor a letter in upper case.
     let is_plain = |b: &u8| matches!(b, b'a'..=b'z' | b'0'..=b'9' | b'-' | b'.' | b':' | b'[' | b']');
     let authority = authority.as_bytes();
-    let port = memchr::memrchr(b':', authority).and_then(|at| authority.get(at + 1..));
+    let port = authority.iter().rposition(|&b| b == b':').and_then(|at| authority.get(at + 1..));
     let own: &[u8] = match scheme {
         Scheme::Http => b"80",
         Scheme::Https => b"443",

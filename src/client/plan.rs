@@ -2,13 +2,14 @@
 
 use std::time::Duration;
 
-use http::{Method, Uri};
+use http::Method;
 
 use super::connect::Wanted;
 use super::key::{Key, Scheme, authority_of};
 use super::proxy::ProxyUrl;
 use super::trace::Tracer;
 use super::transport::{ClientProtocols, Transport};
+use super::url::host_field;
 use crate::error::{Error, ErrorKind, Result};
 use crate::h1::{self, Outgoing, SentTarget};
 use crate::message::Request;
@@ -16,7 +17,6 @@ use crate::message::Request;
 /// What is decided of a request once, whatever connection it takes.
 pub(crate) struct Plan {
     pub(crate) key: Key,
-    pub(crate) host: String,
     pub(crate) outgoing: Outgoing,
     form: Form,
     /// Content codings to ask for, which are decoded again.
@@ -53,7 +53,6 @@ impl Plan {
     pub(crate) fn new(transport: &Transport, request: &Request) -> Result<Plan> {
         let scheme = Scheme::of(&request.uri)?;
         let authority = authority_of(&request.uri, scheme)?;
-        let host = if request.host.is_empty() { authority.as_str().to_owned() } else { request.host.clone() };
         let proxy = transport.proxy.choose(&request.uri)?;
         let absolute = scheme == Scheme::Http && proxy.as_ref().is_some_and(|proxy| proxy.scheme().is_http());
         let form = match request.method {
@@ -61,7 +60,7 @@ impl Plan {
             _ if absolute => Form::Absolute,
             _ => Form::Origin,
         };
-        h1::check_request(&request.method, form.of(&request.uri, &host), &host, &request.header, &request.trailer)?;
+        h1::check_request(&request.method, form.of(request), host(request), &request.header, &request.trailer)?;
         let outgoing = outgoing(request)?;
         let authority = (form != Form::Absolute).then_some(authority);
         let has_content = !matches!(outgoing, Outgoing::None | Outgoing::Length(0));
@@ -77,7 +76,6 @@ impl Plan {
         let limits = transport.limits(&request.timeouts);
         Ok(Plan {
             key: Key { scheme, authority, proxy, offer },
-            host,
             outgoing,
             form,
             accept_encoding: transport.accept_encoding(request),
@@ -90,8 +88,8 @@ impl Plan {
     }
 
     /// The target as the request line has it.
-    pub(crate) fn target<'a>(&'a self, uri: &'a Uri) -> SentTarget<'a> {
-        self.form.of(uri, &self.host)
+    pub(crate) fn target<'a>(&self, request: &'a Request) -> SentTarget<'a> {
+        self.form.of(request)
     }
 
     /// The proxy that the request itself goes to: without a tunnel through it.
@@ -111,13 +109,18 @@ impl Plan {
 }
 
 impl Form {
-    fn of<'a>(self, uri: &'a Uri, host: &'a str) -> SentTarget<'a> {
+    fn of(self, request: &Request) -> SentTarget<'_> {
         match self {
-            Form::Origin => SentTarget::Origin(uri),
-            Form::Absolute => SentTarget::Absolute(uri),
-            Form::Authority => SentTarget::Authority(host),
+            Form::Origin => SentTarget::Origin(&request.uri),
+            Form::Absolute => SentTarget::Absolute(&request.uri),
+            Form::Authority => SentTarget::Authority(host(request)),
         }
     }
+}
+
+/// The host that is asked for: the request's own, else the URL's.
+pub(crate) fn host(request: &Request) -> &str {
+    if request.host.is_empty() { host_field(&request.uri) } else { &request.host }
 }
 
 /// How the content is delimited, from what is known of it.

@@ -127,7 +127,7 @@ pub(crate) fn join(base: &Uri, reference: &[u8]) -> Result<Uri> {
 /// User and password of the URL, unescaped; the password is empty where there is none.
 pub(crate) fn credentials(uri: &Uri) -> Option<(String, String)> {
     let authority = uri.authority()?.as_str();
-    let (userinfo, _) = authority.split_at_checked(memchr::memrchr(b'@', authority.as_bytes())?)?;
+    let (userinfo, _) = authority.split_at_checked(authority.bytes().rposition(|b| b == b'@')?)?;
     let (user, password) = userinfo.split_once(':').unwrap_or((userinfo, ""));
     let plain = |text| percent_decode_str(text).decode_utf8_lossy().into_owned();
     Some((plain(user), plain(password)))
@@ -320,17 +320,26 @@ fn is_normal_port(port: &str, default: u16) -> bool {
     is_number && port.parse::<u16>().is_ok_and(|port| port != default)
 }
 
-/// A host of plain labels. What begins like a number may be an address in one of many forms, and
+/// A host of plain labels. What ends like a number may be an address in one of many forms, and
 /// what has hyphens in third and fourth place is an international name in ASCII, or pretends to be.
 fn is_normal_host(host: &str) -> bool {
-    let is_label = |bytes: &[u8]| {
-        !matches!(bytes.first(), None | Some(b'-')) && bytes.last() != Some(&b'-') && bytes.get(2..4) != Some(b"--")
-    };
-    let bytes = host.as_bytes();
-    let last = bytes.get(memchr::memrchr(b'.', bytes).map_or(0, |dot| dot + 1)).copied();
-    bytes.iter().all(|byte| matches!(byte, b'a'..=b'z' | b'0'..=b'9' | b'-' | b'.'))
-        && bytes.split(|b| *b == b'.').all(is_label)
-        && (!last.is_some_and(|first| first.is_ascii_digit()) || host.parse::<Ipv4Addr>().is_ok())
+    // Of the present label: how much of it was seen, how it began, and what came last.
+    let (mut seen, mut first, mut before) = (0_usize, b'.', b'.');
+    for &byte in host.as_bytes() {
+        match byte {
+            b'.' if seen == 0 || before == b'-' => return false,
+            b'.' => seen = 0,
+            b'-' if seen == 0 || (seen == 3 && before == b'-') => return false,
+            b'a'..=b'z' | b'0'..=b'9' | b'-' => {
+                first = if seen == 0 { byte } else { first };
+                seen = seen.saturating_add(1);
+            }
+            _ => return false,
+        }
+        before = byte;
+    }
+    let is_whole = seen > 0 && before != b'-';
+    is_whole && (!first.is_ascii_digit() || host.parse::<Ipv4Addr>().is_ok())
 }
 
 /// Path and query without dot segments and without a byte that would be escaped.

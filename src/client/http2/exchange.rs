@@ -13,6 +13,7 @@ use tokio::time::Instant;
 use super::super::attempt::{Asked, Attempt, Failed, Remedy};
 use super::super::connection::PoolPlace;
 use super::super::key::Scheme;
+use super::super::plan;
 use super::super::trace::ClientTrace;
 use super::body;
 use super::connection::Http2;
@@ -307,7 +308,7 @@ fn head_of(attempt: &Attempt<'_>) -> Result<http::Request<()>> {
     to_request(&RequestToSend {
         method: &request.method,
         scheme: if plan.key.scheme == Scheme::Https { UriScheme::HTTPS } else { UriScheme::HTTP },
-        authority: &plan.host,
+        authority: plan::host(request),
         uri: &request.uri,
         header: &request.header,
         trailer: &request.trailer,
