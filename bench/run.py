@@ -79,7 +79,7 @@ def main():
     if options.mode == "http2":
         http2.run(servers, options.rounds, command, options.dry)
     elif options.instructions:
-        count_instructions(servers, asking, options.only)
+        count_instructions(servers, asking, options.only, command, options.dry)
     else:
         files = options.mode == "files"
         run = Run(command, servers, asking, options.rounds, options.seconds, wrk_version=wrk_version(), files=files)
@@ -94,10 +94,11 @@ def built(options, known, names):
     return programs.build([program for program in known if not options.peers or program.name in options.peers])
 
 
-def count_instructions(servers, asking, only):
-    instructions.print_servers(servers, only)
-    instructions.print_clients(asking, only)
-    print(f"\nProfiles: callgrind_annotate {programs.TARGET}/instructions/PROGRAM-WORKLOAD[-CONNECTIONS].out")
+def count_instructions(servers, asking, only, command, dry):
+    text = instructions.text(instructions.count(servers, asking, only), command)
+    print(f"{text}\n\nProfiles: callgrind_annotate {programs.TARGET}/instructions/PROGRAM-WORKLOAD.out")
+    if not dry:
+        report.keep(text)
 
 
 def tell(run, dry):

@@ -5,70 +5,112 @@ takes, without what starting and connecting take. Only user space is counted, an
 """
 
 import re
+from dataclasses import dataclass, field
 
-from . import clients
+from . import areas, clients, report
 from .process import OTHER_CORE, Server
 from .programs import TARGET
 from .requests import read_answers
 from .workloads import CHURN, FILE_WORKLOADS, WORKLOADS
 
 FEW, MANY = 512, 2560
-CONNECTIONS = (1, 16)
+CONNECTIONS = 16
+# Whose instructions are told by area too.
+OURS = "ours"
 
 
-def print_servers(programs, only):
+@dataclass
+class Counted:
+    """Instructions a request: of each program, and ours by area."""
+
+    programs: dict = field(default_factory=dict)
+    areas: dict = field(default_factory=dict)
+
+
+def count(servers, asking, only):
+    """Workloads by name, each with what was counted for it."""
     known = [*WORKLOADS, *FILE_WORKLOADS]
-    asked = [workload for workload in known if workload.name != CHURN and workload.name in only]
-    for connections in CONNECTIONS if asked else ():
-        title = f"{connections} connection{'s' * (connections > 1)}"
-        print_table(title, asked, programs, lambda program, workload: a_request(program, workload, connections))
+    of_servers = [workload for workload in known if workload.name != CHURN and workload.name in only]
+    of_clients = [workload for workload in clients.CLIENT_WORKLOADS if workload.name in only]
+    asked = [(it, servers, a_request) for it in of_servers] + [(it, asking, of_a_client) for it in of_clients]
+    counted = {}
+    for workload, programs, measure in asked:
+        counted[workload.name] = Counted()
+        for program in programs:
+            if program.under_valgrind and workload.name not in program.closes:
+                measure(program, workload, counted[workload.name])
+    return counted
 
 
-def print_clients(programs, only):
-    asked = [workload for workload in clients.CLIENT_WORKLOADS if workload.name in only]
-    if asked:
-        print_table("clients", asked, programs, of_a_client)
+def text(counted, command):
+    """The tables, as a part of the results."""
+    names = list(counted)
+    programs = list(dict.fromkeys(name for it in counted.values() for name in it.programs))
+    rows = [[name, *(of_program(counted[it].programs.get(name)) for it in names)] for name in programs]
+    known = dict.fromkeys(name for it in counted.values() for name in it.areas)
+    most = {name: max(it.areas.get(name, 0) for it in counted.values()) for name in known}
+    ours = [
+        [name, *(of_program(counted[it].areas.get(name, 0)) for it in names)]
+        for name in sorted(known, key=lambda name: -most[name])
+    ]
+    parts = [f"{report.INSTRUCTIONS_TITLE}\n\n{ABOUT} `{command}`", report.table(["program", *names], rows)]
+    if ours:
+        parts += [f"## Where ours go\n\n{ABOUT_AREAS}", report.table(["area", *names], ours)]
+    return "\n\n".join(parts)
 
 
-def print_table(title, asked, programs, count):
-    print(f"\nInstructions a request, {title}")
-    print(f"{'':14}" + "".join(f"{workload.name:>14}" for workload in asked))
-    for program in programs:
-        if program.under_valgrind:
-            print(f"{program.name:14}" + "".join(f"{count(program, it):>14}" for it in asked), flush=True)
+ABOUT = f"""\
+Instructions that a request takes in user space, counted by callgrind: no noise of the machine touches
+them, and they know nothing of caches, of the kernel, and of how many of them the processor does at a
+time. Servers have {CONNECTIONS} connections."""
+ABOUT_AREAS = """\
+By the source they were written in; what the compiler has put into a function of ours from the standard
+library and others' crates counts as that function's."""
 
 
-def a_request(program, workload, connections):
-    if workload.name in program.closes:
-        return "-"
-    at_once = workload.answers * connections
+def of_program(instructions):
+    return "-" if instructions is None else f"{instructions:,.0f}"
+
+
+def a_request(program, workload, counted):
+    at_once = workload.answers * CONNECTIONS
     few, many = FEW // at_once, MANY // at_once
-    # The run with many requests comes last, so that its profile stays.
-    less = total_instructions(program, workload, connections, few)
-    more = total_instructions(program, workload, connections, many)
-    return f"{(more - less) / ((many - few) * at_once):,.0f}"
+
+    def run(rounds, out):
+        with Server(program, wrapper=callgrind(out)) as server:
+            exchange(server, workload, CONNECTIONS, rounds)
+        return collected(server.errors)
+
+    note(program, workload, counted, run, few, many, at_once)
 
 
-def total_instructions(program, workload, connections, rounds):
-    with Server(program, wrapper=callgrind(f"{program.name}-{workload.name}-{connections}")) as server:
-        exchange(server, workload, connections, rounds)
-    return collected(server.errors)
+def of_a_client(program, workload, counted):
+    def run(requests, out):
+        return collected(clients.start(program, workload, server, requests, callgrind(out)).stderr)
 
-
-def of_a_client(program, workload):
-    wrapper = callgrind(f"{program.name}-{workload.name}")
     with Server(clients.SERVER, core=OTHER_CORE) as server:
-        less, more = (
-            collected(clients.start(program, workload, server, requests, wrapper).stderr)
-            for requests in (workload.few, workload.many)
-        )
-    return f"{(more - less) / (workload.many - workload.few):,.0f}"
+        note(program, workload, counted, run, workload.few, workload.many, 1)
 
 
-def callgrind(name):
+def note(program, workload, counted, run, few, many, at_once):
+    """Of both runs, and by their profiles, what each of the requests between few and many has taken."""
+    files = [profile(f"{program.name}-{workload.name}{which}") for which in ("-few", "")]
+    less, more = run(few, files[0]), run(many, files[1])
+    requests = (many - few) * at_once
+    counted.programs[program.name] = (more - less) / requests
+    if program.name == OURS:
+        before, after = (areas.of_profile(file) for file in files)
+        counted.areas = {area: (after[area] - before[area]) / requests for area in after}
+
+
+def profile(name):
     directory = TARGET / "instructions"
     directory.mkdir(exist_ok=True)
-    return ["valgrind", "--tool=callgrind", f"--callgrind-out-file={directory / name}.out"]
+    return directory / f"{name}.out"
+
+
+def callgrind(out):
+    return ["valgrind", "--tool=callgrind", f"--callgrind-out-file={out}"]
 
 
 def collected(said):

@@ -16,8 +16,9 @@ RESULTS = BENCH / "RESULTS.md"
 NOISY_SPREAD, NOISY_FOREIGN = 0.10, 0.10
 # Most distributions set CONFIG_HZ so.
 KERNEL_TICKS_A_SECOND = 250
-# The results of `run.py files` stand behind those of `run.py`, and each run replaces its own.
-TITLE, FILES_TITLE = "# Results", "# Files"
+# The parts of the results, in this order; each kind of run replaces its own.
+TITLE, INSTRUCTIONS_TITLE, FILES_TITLE = "# Results", "# Instructions", "# Files"
+TITLES = (TITLE, INSTRUCTIONS_TITLE, FILES_TITLE)
 ABOUT_CLIENTS = """
 
 For clients the server `floor` is on core 1. They tell what they took themselves (`/proc/self/stat`,
@@ -26,17 +27,15 @@ for Go `getrusage`); ureq's has a thread for each task, and *hyper* is hyper-uti
 
 def write(run):
     text = "\n\n".join([heading(run), noise(run), figures(run), *tables(run), idle_table(run), machine(run)])
-    text = re.sub(r"\n{3,}", "\n\n", text).strip()
-    kept = RESULTS.read_text() if RESULTS.exists() else ""
-    RESULTS.write_text(replaced(kept, text) + "\n")
+    keep(re.sub(r"\n{3,}", "\n\n", text).strip())
+
+
+def keep(text):
+    """Puts a part of the results in the place of what it was."""
+    parts = re.split(r"^(?=# )", RESULTS.read_text() if RESULTS.exists() else "", flags=re.MULTILINE)
+    kept = {part.partition("\n")[0]: part.strip() for part in [*parts, text]}
+    RESULTS.write_text("\n\n".join(kept[title] for title in TITLES if title in kept) + "\n")
     print(f"\nwritten: {RESULTS.name}")
-
-
-def replaced(kept, text):
-    """What was kept, with the part that this text is another state of replaced by it."""
-    others, title, files = f"\n{kept}".partition(f"\n{FILES_TITLE}\n")
-    parts = [others, text] if text.startswith(FILES_TITLE) else [text, title + files]
-    return "\n\n".join(part.strip() for part in parts if part.strip())
 
 
 def heading(run):
