@@ -98,6 +98,9 @@ mod error;
 mod files;
 #[cfg(feature = "server")]
 mod forms;
+#[cfg(all(fuzzing, feature = "server", feature = "client"))]
+#[doc(hidden)]
+pub mod fuzzing;
 #[cfg(any(feature = "server", feature = "client"))]
 mod h1;
 #[cfg(all(feature = "http2", any(feature = "server", feature = "client")))]

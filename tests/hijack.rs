@@ -274,3 +274,16 @@ async fn an_upgrade_names_its_protocol_and_comes_first() {
     let heard = exchange(handler, GET).await;
     assert!(!heard.closed && heard.text.ends_with("\r\n\r\nf\r\nstill an answer\r\n0\r\n\r\n"), "{heard:?}");
 }
+
+#[tokio::test(start_paused = true)]
+async fn http_1_0_knows_no_101() {
+    let handler = async |w: &mut ResponseWriter, _: &mut Request| {
+        w.header().set("Upgrade", "chat");
+        assert_eq!(w.upgrade().await.unwrap_err().kind(), ErrorKind::Unsupported);
+        w.write_header(StatusCode::SWITCHING_PROTOCOLS);
+        w.write("an answer").await
+    };
+    let request = "GET / HTTP/1.0\r\nConnection: upgrade\r\nUpgrade: chat\r\n\r\n";
+    let heard = exchange(handler, request).await;
+    assert!(heard.text.starts_with("HTTP/1.0 200 OK\r\n") && heard.text.ends_with("\r\n\r\nan answer"), "{heard:?}");
+}

@@ -10,7 +10,7 @@ use std::path::Path;
 
 /// The modules from the bottom up. Each may name itself and those of the rows before its own:
 /// modules of one row are strangers. `lib.rs` stands above all and may name all.
-const LAYERS: [&[&str]; 7] = [
+const LAYERS: [&[&str]; 8] = [
     &["error"],
     &["message"],
     &["h1"],
@@ -18,6 +18,7 @@ const LAYERS: [&[&str]; 7] = [
     &["h2"],
     &["server", "client"],
     &["mux", "files", "forms", "reverse_proxy", "middleware", "testing"],
+    &["fuzzing"],
 ];
 
 /// Modules that know no runtime.

@@ -65,3 +65,5 @@ pub use transport::{
     ClientProtocols, DEFAULT_MAX_RESPONSE_HEADER_BYTES, DEFAULT_MAX_RESPONSE_HEADER_VALUE_COUNT, Transport,
 };
 pub use url::IntoUrl;
+#[cfg(fuzzing)]
+pub(crate) use url::{host_field, join};

@@ -47,4 +47,6 @@ pub use dir::Dir;
 pub use embedded::EmbeddedFiles;
 pub use file_server::{FileServer, file_server, file_server_fs};
 pub use file_system::{DirEntry, File, FileInfo, FileKind, FileSystem};
+#[cfg(fuzzing)]
+pub(crate) use range::{Ranges, parse_ranges};
 pub use serve::serve_file;

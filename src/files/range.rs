@@ -2,24 +2,24 @@
 
 /// A part of the content. Never empty, and never beyond the end.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct ByteRange {
-    pub(super) start: u64,
-    pub(super) length: u64,
+pub(crate) struct ByteRange {
+    pub(crate) start: u64,
+    pub(crate) length: u64,
 }
 
 impl ByteRange {
     /// The position of the last byte, as `Content-Range` names it.
-    pub(super) fn last(self) -> u64 {
+    pub(crate) fn last(self) -> u64 {
         self.start.saturating_add(self.length.saturating_sub(1))
     }
 
     /// The first so many bytes at most.
-    pub(super) fn first(self, bytes: u64) -> ByteRange {
+    pub(crate) fn first(self, bytes: u64) -> ByteRange {
         ByteRange { start: self.start, length: self.length.min(bytes) }
     }
 
     /// What is left behind so many bytes.
-    pub(super) fn after(self, bytes: u64) -> ByteRange {
+    pub(crate) fn after(self, bytes: u64) -> ByteRange {
         let bytes = bytes.min(self.length);
         ByteRange { start: self.start.saturating_add(bytes), length: self.length.saturating_sub(bytes) }
     }
@@ -27,7 +27,7 @@ impl ByteRange {
 
 /// What the field comes to.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) enum Ranges {
+pub(crate) enum Ranges {
     /// The field is ignored.
     Whole,
     /// These parts, in the order in which they were asked for; one at least.
@@ -40,7 +40,7 @@ pub(super) enum Ranges {
 const MAX_RANGES: usize = 200;
 
 /// Reads the value of a `Range` field for content of this size.
-pub(super) fn parse_ranges(field: &[u8], size: u64) -> Ranges {
+pub(crate) fn parse_ranges(field: &[u8], size: u64) -> Ranges {
     let Some(set) = bytes_unit(field) else { return Ranges::Whole };
     // There is nothing to take a part of: the empty whole is the better answer (Go's rule).
     if size == 0 {

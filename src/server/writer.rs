@@ -115,14 +115,13 @@ impl ResponseWriter {
         &mut self.trailer
     }
 
-    /// Sets the status, once. A second call changes nothing, nor does an informational status
-    /// other than 101, which goes through [`send_informational`](Self::send_informational): both
+    /// Sets the status, once. A second call changes nothing, nor does an informational status, which
+    /// goes through [`send_informational`](Self::send_informational), but for 101 in HTTP/1.1: both
     /// are reported as [`ServerEvent::StatusIgnored`](crate::ServerEvent::StatusIgnored), with the
     /// place of the call.
     #[track_caller]
     pub fn write_header(&mut self, status: StatusCode) {
-        // RFC 9113 §8.6: HTTP/2 has no 101.
-        let switches = status == StatusCode::SWITCHING_PROTOCOLS && self.owns_connection();
+        let switches = status == StatusCode::SWITCHING_PROTOCOLS && self.may_switch();
         let informational = status.is_informational() && !switches;
         if self.status.is_none() && !informational && matches!(self.stage, Stage::Open) {
             self.status = Some(status);
@@ -256,10 +255,11 @@ impl ResponseWriter {
     /// (RFC 9110 §7.8). Set `Upgrade` to the protocol before; `Connection: Upgrade` is added.
     ///
     /// # Errors
-    /// [`ErrorKind::Unsupported`] on HTTP/2; [`ErrorKind::Invalid`] without an `Upgrade` field; else as [`hijack`](Self::hijack).
+    /// [`ErrorKind::Unsupported`] on HTTP/2 and to a client of HTTP/1.0; [`ErrorKind::Invalid`] without an
+    /// `Upgrade` field; else as [`hijack`](Self::hijack).
     pub async fn upgrade(&mut self) -> Result<Hijacked> {
-        if !self.owns_connection() {
-            return Err(Error::new(ErrorKind::Unsupported, "HTTP/2 has no upgrades"));
+        if !self.may_switch() {
+            return Err(Error::new(ErrorKind::Unsupported, "only HTTP/1.1 has upgrades"));
         }
         if !self.header.contains("Upgrade") || self.is_sent() {
             return Err(Error::new(ErrorKind::Invalid, "set `Upgrade`, and send nothing, before an upgrade"));

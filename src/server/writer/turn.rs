@@ -41,6 +41,12 @@ impl ResponseWriter {
         !matches!(self.outlet, Some(Outlet::Stream(_)))
     }
 
+    /// Whether it may be 101: HTTP/2 has none (RFC 9113 §8.6), and HTTP/1.0 knows no informational
+    /// answers (RFC 9110 §15.2).
+    pub(crate) fn may_switch(&self) -> bool {
+        self.owns_connection() && !self.asked.http10
+    }
+
     /// Begins the answer to a request.
     pub(crate) fn begin(&mut self, asked: Asked) {
         self.reset();
