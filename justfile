@@ -38,6 +38,10 @@ bench *args:
 fuzz target seconds="60":
     cargo +nightly fuzz run {{ target }} -- -max_total_time={{ seconds }}
 
+# The codec and one turn in memory by themselves: `just bench-parts time`, or `instructions`, which needs valgrind and gungraun-runner.
+bench-parts which="time" *args:
+    cd bench && RUSTFLAGS="--cfg fuzzing" cargo bench -p parts --bench {{ which }} -- {{ args }}
+
 # Licences, advisories, sources and duplicates of the dependencies. Needs cargo-deny.
 deny:
     cargo deny check

@@ -1,0 +1,71 @@
+//! What `benches/` measures: the codec without a connection around it, and a turn in memory.
+//!
+//! The codec is no part of the library's interface: it is reached with `--cfg fuzzing`, as fuzz/ does.
+#[cfg(not(fuzzing))]
+compile_error!("run `just bench-parts`: the codec is there with RUSTFLAGS=\"--cfg fuzzing\" only");
+
+pub mod messages;
+mod turn;
+
+use nethttp::fuzzing::{Asked, Chunks, Limits, Piece, RequestHeads, ResponseHeads};
+use nethttp::{Body, Method, Request, Response, Uri};
+pub use turn::{Turn, serving};
+
+const LIMITS: Limits = Limits { max_bytes: 1 << 20, max_values: 500 };
+
+/// A reader of requests with the memory that it has grown, as a connection that is kept has it.
+pub struct RequestReader {
+    heads: RequestHeads,
+    request: Request,
+}
+
+impl RequestReader {
+    /// One that has read this before.
+    pub fn warm(message: &'static str) -> RequestReader {
+        let request = Request::new(Method::GET, Uri::from_static("/"), Body::empty());
+        let mut reader = RequestReader { heads: RequestHeads::default(), request };
+        reader.read(message);
+        reader
+    }
+
+    /// The length of the head.
+    pub fn read(&mut self, message: &str) -> usize {
+        let head = self.heads.parse(message.as_bytes(), LIMITS, &mut self.request);
+        head.expect("a request").expect("a whole head").consumed
+    }
+}
+
+/// The same for responses: each is new, as a client hands them out.
+pub struct ResponseReader(ResponseHeads);
+
+impl ResponseReader {
+    /// One that has read this before.
+    pub fn warm(message: &'static str) -> ResponseReader {
+        let mut reader = ResponseReader(ResponseHeads::default());
+        reader.read(message);
+        reader
+    }
+
+    /// The response with its head filled in.
+    pub fn read(&mut self, message: &str) -> Response {
+        let mut response = Response::new(());
+        let head = self.0.parse(message.as_bytes(), LIMITS, Asked::Other, &mut response);
+        head.expect("a response").expect("a whole head");
+        response
+    }
+}
+
+/// How many bytes of data the chunks of a body have.
+pub fn read_chunks(body: &[u8]) -> usize {
+    let (mut chunks, mut rest, mut data) = (Chunks::new(LIMITS), body, 0);
+    loop {
+        match chunks.read(rest).expect("chunks") {
+            Piece::Data { skip, len } => {
+                data += len;
+                rest = &rest[skip + len..];
+            }
+            Piece::NeedMore { consumed } => rest = &rest[consumed..],
+            Piece::End { .. } => return data,
+        }
+    }
+}
