@@ -227,10 +227,9 @@ fn expected(mode: Mode, moment: Moment, ending: Ending) -> Option<Outcome> {
         Connect => (Phase::Connect, Some(Sent::No)),
         Handshake => (Phase::Tls, Some(Sent::No)),
         Upload => (Phase::Write, Some(Sent::Partly)),
-        Asked | Head => (Phase::Head, Some(Sent::Fully)),
+        Asked | Head | Idle => (Phase::Head, Some(Sent::Fully)),
         // It is an error of the body, which knows no request.
         Content => (Phase::Body, None),
-        Idle => (Phase::Head, Some(Sent::Fully)),
     };
     let (kind, after) = match (moment, ending) {
         (Handshake, _) if !mode.is_secure() => return None,
