@@ -18,7 +18,7 @@ use nethttp::{
     ServeMux, Server, ServerEvent, StatusCode, SystemResolver, TcpDialer, TlsConfig, TlsRoots, TlsServerConfig,
     Transport, UnixDialer, Version,
 };
-use programs::{Folder, Running, free_port, has, run};
+use programs::{Folder, Running, free_port, has, nginx, run};
 use tokio::net::TcpListener;
 use tokio::task::JoinSet;
 
@@ -330,7 +330,7 @@ async fn nghttpd_is_understood() {
             _ => arguments.extend(["--no-tls", &number]),
         }
         let mut running = Running::start("nghttpd", &arguments);
-        running.listens(|| std::net::TcpStream::connect(("127.0.0.1", port)).is_ok()).await;
+        running.listens(port).await;
         let (client, transport) = client(&authority, protocols, port);
         let url = |path: &str| format!("{scheme}://a.test:{port}{path}");
         let mut response = client.get(&*url("/small")).await.unwrap();
@@ -348,9 +348,6 @@ async fn nghttpd_is_understood() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn nginx_is_understood() {
-    if !has("nginx") {
-        return;
-    }
     let (authority, folder) = (Authority::new("ca"), Folder::new());
     let issued = authority.issue(&["a.test"]);
     let (certificate, key) = (folder.file("cert.pem", &issued.certificate), folder.file("key.pem", &issued.key));
@@ -361,21 +358,14 @@ async fn nginx_is_understood() {
         "root {path}; location /hello {{ return 200 hello; }} location /few {{ keepalive_requests 3; return 200 few; }}
         location /put/ {{ alias {path}; dav_methods PUT; }}"
     );
-    let config = format!(
-        "daemon off; master_process off; pid {path}pid; error_log {path}log;
-        events {{ worker_connections 256; }}
-        http {{
-            access_log off; default_type text/plain; client_max_body_size 100m;
-            client_body_temp_path {path}b; proxy_temp_path {path}p; fastcgi_temp_path {path}f;
-            uwsgi_temp_path {path}u; scgi_temp_path {path}s; gzip on; gzip_types *; gzip_min_length 1;
-            ssl_certificate {certificate}; ssl_certificate_key {key};
-            server {{ listen unix:{path}secure ssl http2; {common} }}
-            server {{ listen unix:{path}plain http2; {common} }}
-        }}"
+    let servers = format!(
+        "client_max_body_size 100m; gzip on; gzip_types *; gzip_min_length 1;
+        ssl_certificate {certificate}; ssl_certificate_key {key};
+        server {{ listen unix:{path}secure ssl http2; {common} }}
+        server {{ listen unix:{path}plain http2; {common} }}"
     );
-    let config = folder.file("conf", config);
-    let mut running = Running::start("nginx", &["-p", &path, "-c", &config, "-e", &folder.path("log")]);
-    running.listens(|| std::os::unix::net::UnixStream::connect(folder.path("plain")).is_ok()).await;
+    let Some(mut running) = nginx(&folder, &servers) else { return };
+    running.listens_at(&folder.path("plain")).await;
     for (number, (scheme, socket, protocols, version)) in [
         ("https", "secure", ClientProtocols::Auto, Version::HTTP_2),
         ("https", "secure", ClientProtocols::Http1, Version::HTTP_11),
