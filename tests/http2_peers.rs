@@ -7,6 +7,8 @@
 mod certificates;
 #[path = "support/programs.rs"]
 mod programs;
+#[path = "support/routes.rs"]
+mod routes;
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -14,74 +16,15 @@ use std::time::Duration;
 
 use certificates::Authority;
 use nethttp::{
-    Body, Certificate, Client, ClientProtocols, ErrorKind, FixedResolver, Method, Proxy, Request, ResponseWriter,
-    ServeMux, Server, ServerEvent, StatusCode, SystemResolver, TcpDialer, TlsConfig, TlsRoots, TlsServerConfig,
-    Transport, UnixDialer, Version,
+    Body, Certificate, Client, ClientProtocols, ErrorKind, FixedResolver, Method, Proxy, Request, Server, ServerEvent,
+    SystemResolver, TcpDialer, TlsConfig, TlsRoots, TlsServerConfig, Transport, UnixDialer, Version,
 };
 use programs::{Folder, Running, free_port, has, nginx, run};
+use routes::{LARGE, proto, routes};
 use tokio::net::TcpListener;
 use tokio::task::JoinSet;
 
-const LARGE: u64 = 100_000_000;
-
 // ------------------------------------------------------------ others against the server
-
-fn routes() -> ServeMux {
-    let mux = ServeMux::new();
-    mux.handle("/proto", async |w: &mut ResponseWriter, r: &mut Request| w.write(proto(r.proto)).await);
-    mux.handle("/echo", async |w: &mut ResponseWriter, r: &mut Request| {
-        while let Some(chunk) = r.body.chunk().await? {
-            w.write_bytes(chunk).await?;
-        }
-        Ok(())
-    });
-    mux.handle("/count", async |w: &mut ResponseWriter, r: &mut Request| {
-        let mut length = 0;
-        while let Some(chunk) = r.body.chunk().await? {
-            length += chunk.len();
-        }
-        w.write(length.to_string()).await
-    });
-    mux.handle("/large", async |w: &mut ResponseWriter, _: &mut Request| {
-        let chunk = nethttp::Bytes::from(vec![b'x'; 100_000]);
-        for _ in 0..LARGE / 100_000 {
-            w.write_bytes(chunk.clone()).await?;
-        }
-        Ok(())
-    });
-    mux.handle("/trailer", async |w: &mut ResponseWriter, r: &mut Request| {
-        w.header().set("Trailer", "X-Sum");
-        let length = r.body.bytes(1000).await?.len();
-        let sent = r.body.trailer().and_then(|trailer| trailer.get("X-Check")).unwrap_or("none").to_owned();
-        w.write(sent).await?;
-        w.trailer().set("X-Sum", length.to_string());
-        Ok(())
-    });
-    mux.handle("/ignore", async |w: &mut ResponseWriter, _: &mut Request| w.write("ignored").await);
-    mux.handle("/refuse", async |_: &mut ResponseWriter, _: &mut Request| {
-        Err(nethttp::Error::answer(StatusCode::PAYLOAD_TOO_LARGE, "too large"))
-    });
-    mux.handle("/hints", async |w: &mut ResponseWriter, _: &mut Request| {
-        w.header().set("Link", "</a>");
-        w.send_informational(StatusCode::EARLY_HINTS).await?;
-        w.header().del("Link");
-        w.write("done").await
-    });
-    mux.handle("/wait", async |_: &mut ResponseWriter, r: &mut Request| {
-        r.context().cancelled().await;
-        Ok(())
-    });
-    mux.handle("/abort", async |w: &mut ResponseWriter, _: &mut Request| {
-        w.write("partial").await?;
-        w.flush().await?;
-        nethttp::abort()
-    });
-    mux
-}
-
-fn proto(version: Version) -> String {
-    format!("{version:?}")
-}
 
 /// The server on two ports, and what its peers need to know.
 struct Site {
