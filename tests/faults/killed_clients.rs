@@ -90,7 +90,9 @@ impl Mourner {
 /// What the handler sees, why the connection closes, and after how many seconds; `None` where the mode
 /// has no such moment.
 fn expected(mode: Mode, moment: Moment, ending: Ending) -> Option<Outcome> {
-    use CloseReason::{BodyBroken, HandlerFailed, HandshakeFailed, HeadTimeout, IdleTimeout, PeerGone, WriteFailed};
+    use CloseReason::{
+        BodyBroken, BodyUnread, HandlerFailed, HandshakeFailed, HeadTimeout, IdleTimeout, PeerGone, WriteFailed,
+    };
     use Ending::{Fin, Reset, Silence};
     let failed = |kind, phase| Some(Seen::Failed(kind, Some(phase)));
     // Of HTTP/1 the connection ends with its turn, of HTTP/2 with its peer or its idle time.
@@ -106,9 +108,11 @@ fn expected(mode: Mode, moment: Moment, ending: Ending) -> Option<Outcome> {
         (Moment::Content, Silence) => {
             (failed(ErrorKind::TimedOut, Phase::Body), either(BodyBroken, IdleTimeout), 30 + idle)
         }
-        (Moment::Handler, Fin | Reset) => (Some(Seen::Cancelled), either(WriteFailed, PeerGone), 0),
+        (Moment::Handler | Moment::Unread, Fin | Reset) => (Some(Seen::Cancelled), either(WriteFailed, PeerGone), 0),
         // Nobody can know that it is gone: the handler does its work, and its answer leaves for nowhere.
         (Moment::Handler, Silence) => (Some(Seen::Nothing), IdleTimeout, WORK.as_secs() + 120),
+        // A second for the rest of the content to come, and half of one to linger.
+        (Moment::Unread, Silence) => (Some(Seen::Nothing), either(BodyUnread, IdleTimeout), WORK.as_secs() + 1 + idle),
         (Moment::Answer, Fin | Reset) => (failed(ErrorKind::Io, Phase::Write), either(HandlerFailed, PeerGone), 0),
         (Moment::Answer, Silence) => {
             (failed(ErrorKind::TimedOut, Phase::Write), either(HandlerFailed, IdleTimeout), 30 + idle)

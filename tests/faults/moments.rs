@@ -22,6 +22,8 @@ pub(crate) enum Moment {
     Content,
     /// Its handler runs, and neither reads nor writes.
     Handler,
+    /// The same within content that is small.
+    Unread,
     /// It has read a part of an answer that has no end.
     Answer,
     /// It has its answer.
@@ -113,6 +115,7 @@ fn http1(moment: Moment) -> Vec<u8> {
     let text = match moment {
         Moment::Head => "GET / HTTP/1.1\r\nHo",
         Moment::Content => "POST /read HTTP/1.1\r\nHost: a.test\r\nContent-Length: 100\r\n\r\nsome",
+        Moment::Unread => "POST /wait HTTP/1.1\r\nHost: a.test\r\nContent-Length: 100\r\n\r\nsome",
         Moment::Handler => "GET /wait HTTP/1.1\r\nHost: a.test\r\n\r\n",
         Moment::Answer => "GET /pour HTTP/1.1\r\nHost: a.test\r\n\r\n",
         _ => "GET / HTTP/1.1\r\nHost: a.test\r\n\r\n",
@@ -130,12 +133,14 @@ fn http2(mode: Mode, moment: Moment) -> Vec<u8> {
     let mut bytes = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n".to_vec();
     bytes.extend(frame(SETTINGS, 0, 0, b""));
     let get = |path| frame(HEADERS, END_STREAM | END_HEADERS, 1, &block(mode, 0x82, path));
+    let post = |path| {
+        let head = frame(HEADERS, END_HEADERS, 1, &block(mode, 0x83, path));
+        [head, frame(DATA, 0, 1, b"some")].concat()
+    };
     bytes.extend(match moment {
         Moment::Head => frame(HEADERS, END_STREAM, 1, &block(mode, 0x82, "/")),
-        Moment::Content => {
-            let head = frame(HEADERS, END_HEADERS, 1, &block(mode, 0x83, "/read"));
-            [head, frame(DATA, 0, 1, b"some")].concat()
-        }
+        Moment::Content => post("/read"),
+        Moment::Unread => post("/wait"),
         Moment::Handler => get("/wait"),
         Moment::Answer => get("/pour"),
         _ => get("/"),

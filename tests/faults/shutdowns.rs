@@ -32,6 +32,7 @@ fn waits(mode: Mode, moment: Moment) -> u64 {
         Moment::Head => 10,
         Moment::Content | Moment::Answer => 30,
         Moment::Handler => 60,
+        Moment::Unread => 61,
     }
 }
 
