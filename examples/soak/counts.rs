@@ -3,7 +3,7 @@
 use std::fmt::Write as _;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use crate::kinds::{KINDS, Kind};
 use crate::process::Held;
@@ -12,6 +12,9 @@ use crate::process::Held;
 pub(crate) struct Counts {
     ended: [AtomicU64; KINDS.len()],
     unexpected: AtomicU64,
+    /// How long this process was kept from its work at worst, in milliseconds. Where that is near the
+    /// server's patience, an error is the machine's.
+    lag: AtomicU64,
     /// The first that went wrong says most.
     first: Mutex<Option<String>>,
 }
@@ -23,9 +26,20 @@ impl Counts {
             Err(error) => {
                 self.unexpected.fetch_add(1, Ordering::Relaxed);
                 let error = format!("{kind:?}: {error}");
-                eprintln!("unexpected: {error}");
+                eprintln!("unexpected: {error} (this process stood still for {} ms)", self.lag.load(Ordering::Relaxed));
                 self.first.lock().unwrap_or_else(std::sync::PoisonError::into_inner).get_or_insert(error);
             }
+        }
+    }
+
+    /// Sees how late a timer is, again and again.
+    pub(crate) async fn watch_lag(&self, until: Instant) {
+        const PAUSE: Duration = Duration::from_millis(50);
+        while Instant::now() < until {
+            let began = Instant::now();
+            tokio::time::sleep(PAUSE).await;
+            let late = began.elapsed().saturating_sub(PAUSE).as_millis();
+            self.lag.fetch_max(u64::try_from(late).unwrap_or(u64::MAX), Ordering::Relaxed);
         }
     }
 
@@ -38,7 +52,8 @@ impl Counts {
             let _ = write!(line, " {} {ended}", format!("{kind:?}").to_lowercase());
         }
         let unexpected = self.unexpected.load(Ordering::Relaxed);
-        let _ = write!(line, " | unexpected {unexpected} | {held}");
+        let lag = self.lag.swap(0, Ordering::Relaxed);
+        let _ = write!(line, " | unexpected {unexpected} | stood still {lag} ms | {held}");
         line
     }
 

@@ -280,7 +280,7 @@ async fn silent(world: &World, chance: &mut Chance) -> Result<(), String> {
         return Err(format!("to {said:?} it got {heard:?}"));
     }
     // What it may take on a machine that has much else to do.
-    let late = PATIENCE * 2 + Duration::from_secs(4);
+    let late = PATIENCE + Duration::from_secs(6);
     if waited < PATIENCE / 2 || waited > late {
         return Err(format!("closed after {waited:?} of silence behind {said:?}"));
     }

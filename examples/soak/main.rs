@@ -72,6 +72,8 @@ async fn soak(length: Duration) -> Result<(), String> {
             working.spawn(kinds::work(world.clone(), counts.clone(), kind, number * 1000 + worker, began + length));
         }
     }
+    let watching = counts.clone();
+    working.spawn(async move { watching.watch_lag(began + length).await });
     let samples = watch(&mut soaked, &counts, began, length).await?;
     while working.join_next().await.is_some() {}
     drop(world);

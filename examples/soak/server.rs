@@ -14,7 +14,7 @@ use tokio::net::TcpListener;
 use tokio::runtime::Handle;
 
 /// How long a peer may be silent, in each of the phases. Half a second more is lingered.
-pub(crate) const PATIENCE: Duration = Duration::from_secs(2);
+pub(crate) const PATIENCE: Duration = Duration::from_secs(4);
 /// The length of `/large`.
 pub(crate) const LARGE: u64 = 4 << 20;
 /// What `/slow` takes.
