@@ -109,7 +109,7 @@ async fn site() -> Site {
     std::fs::File::create(folder.0.join("large")).unwrap().set_len(1 << 30).unwrap();
     let mux = ServeMux::new();
     mux.handle("/", async |w: &mut ResponseWriter, _: &mut Request| w.write("ok").await);
-    // A peer that leaves with content on its way is not noticed by a handler that does not read it.
+    // A peer's leaving is behind its content, which these handlers do not read: they are told to end.
     let release = Arc::new(Notify::new());
     let wait = async |release: &Arc<Notify>, _: &mut ResponseWriter, _: &mut Request| {
         release.notified().await;

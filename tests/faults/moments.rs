@@ -22,7 +22,7 @@ pub(crate) enum Moment {
     Content,
     /// Its handler runs, and neither reads nor writes.
     Handler,
-    /// The same within content that is small.
+    /// The same, with content that it leaves unread.
     Unread,
     /// It has read a part of an answer that has no end.
     Answer,
@@ -30,8 +30,16 @@ pub(crate) enum Moment {
     Idle,
 }
 
-pub(crate) const MOMENTS: [Moment; 7] =
-    [Moment::Accepted, Moment::Handshake, Moment::Head, Moment::Content, Moment::Handler, Moment::Answer, Moment::Idle];
+pub(crate) const MOMENTS: [Moment; 8] = [
+    Moment::Accepted,
+    Moment::Handshake,
+    Moment::Head,
+    Moment::Content,
+    Moment::Handler,
+    Moment::Unread,
+    Moment::Answer,
+    Moment::Idle,
+];
 
 /// What a handler saw of its client's end: an error, or how long it waited in vain.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
