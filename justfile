@@ -34,6 +34,10 @@ doc:
 bench *args:
     python3 bench/run.py {{ args }}
 
+# A server under clients of every kind for so many minutes (`20s`: seconds), and whether what it holds stays flat. Linux.
+soak minutes="5":
+    cargo run --release --example soak -- {{ minutes }}
+
 # Fuzzes one target for some seconds. Needs a nightly toolchain and cargo-fuzz.
 fuzz target seconds="60":
     cargo +nightly fuzz run {{ target }} -- -max_total_time={{ seconds }}

@@ -7,22 +7,21 @@
 mod certificates;
 #[path = "support/http2_peer.rs"]
 mod http2_peer;
+#[path = "support/programs.rs"]
+mod programs;
 
-use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU32, Ordering};
-use std::time::Duration;
 
 use certificates::{Authority, Issued};
 use http2_peer::{answer, read};
 use nethttp::{
     Client, ClientProtocols, ErrorKind, Proxy, Request, StatusCode, TlsConfig, TlsRoots, Transport, Version,
 };
+use programs::{Folder, Running, free_port, has};
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::{TcpListener, TcpStream};
+use tokio::net::TcpListener;
 
 fn client(authority: &Authority, protocols: ClientProtocols) -> (Client, Arc<Transport>) {
     let mut transport = Transport::new();
@@ -150,65 +149,6 @@ async fn a_server_that_wants_http1_for_a_request_gets_it() {
     assert_eq!((response.proto, response.text().await.unwrap().as_str()), (Version::HTTP_11, "one"));
 }
 
-/// Files that are there for as long as a test.
-struct Folder(PathBuf);
-
-impl Folder {
-    fn new() -> Folder {
-        static COUNT: AtomicU32 = AtomicU32::new(0);
-        let number = COUNT.fetch_add(1, Ordering::Relaxed);
-        let folder = std::env::temp_dir().join(format!("nethttp-http2-{}-{number}", std::process::id()));
-        std::fs::create_dir_all(&folder).unwrap();
-        Folder(folder)
-    }
-
-    fn file(&self, name: &str, content: impl AsRef<[u8]>) -> String {
-        let path = self.0.join(name);
-        std::fs::write(&path, content).unwrap();
-        path.to_str().unwrap().to_owned()
-    }
-}
-
-impl Drop for Folder {
-    fn drop(&mut self) {
-        // Left behind, it only takes place.
-        let _ = std::fs::remove_dir_all(&self.0);
-    }
-}
-
-/// A program that ends with the test.
-struct Peer(Child);
-
-impl Drop for Peer {
-    fn drop(&mut self) {
-        let _ = self.0.kill();
-        let _ = self.0.wait();
-    }
-}
-
-/// A port that was free a moment ago: these programs cannot be given one of the system's choice.
-fn free_port() -> u16 {
-    std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
-}
-
-/// Starts a program, and waits until it listens. `None` where it is not on the machine.
-async fn peer(program: &str, port: u16, args: &[&str]) -> Option<Peer> {
-    let path = ["/usr/sbin", "/usr/bin", "/usr/local/bin"].iter().map(|folder| Path::new(folder).join(program));
-    let Some(path) = path.into_iter().find(|path| path.exists()) else {
-        println!("left out: {program} is not on this machine");
-        return None;
-    };
-    let child = Command::new(path).args(args).stdout(Stdio::null()).stderr(Stdio::null()).spawn().unwrap();
-    let peer = Peer(child);
-    for _ in 0..200 {
-        if TcpStream::connect(("127.0.0.1", port)).await.is_ok() {
-            return Some(peer);
-        }
-        tokio::time::sleep(Duration::from_millis(25)).await;
-    }
-    panic!("{program} does not listen");
-}
-
 const LARGE: usize = 8 << 20;
 
 /// Many requests at a time, a large response, and what is not there.
@@ -233,18 +173,23 @@ async fn look_around(client: &Client, base: &str) {
 
 #[tokio::test]
 async fn nghttpd_is_understood_with_tls_and_without() {
+    if !has("nghttpd") {
+        return;
+    }
     let folder = Folder::new();
     folder.file("small", "hello");
     folder.file("large", vec![b'x'; LARGE]);
     let authority = Authority::new("peers");
     let issued = authority.issue(&["127.0.0.1"]);
     let (key, certificate) = (folder.file("key.pem", &issued.key), folder.file("cert.pem", &issued.certificate));
-    let root = folder.0.to_str().unwrap();
+    let root = folder.path("");
     let port = free_port();
     let number = port.to_string();
-    let common = ["-a", "127.0.0.1", "-d", root, "--echo-upload", "--trailer=x-sum: 7"];
+    let common = ["-a", "127.0.0.1", "-d", &root, "--echo-upload", "--trailer=x-sum: 7"];
     let plain = [&common[..], &["--no-tls", &number]].concat();
-    if let Some(_peer) = peer("nghttpd", port, &plain).await {
+    {
+        let mut running = Running::start("nghttpd", &plain);
+        running.listens(port).await;
         let (client, transport) = client(&authority, ClientProtocols::Http2);
         let base = format!("http://127.0.0.1:{port}");
         look_around(&client, &base).await;
@@ -257,10 +202,10 @@ async fn nghttpd_is_understood_with_tls_and_without() {
     let port = free_port();
     let number = port.to_string();
     let secure = [&common[..], &[&number, &key, &certificate]].concat();
-    if let Some(_peer) = peer("nghttpd", port, &secure).await {
-        let (client, _) = client(&authority, ClientProtocols::Auto);
-        look_around(&client, &format!("https://127.0.0.1:{port}")).await;
-    }
+    let mut running = Running::start("nghttpd", &secure);
+    running.listens(port).await;
+    let (client, _) = client(&authority, ClientProtocols::Auto);
+    look_around(&client, &format!("https://127.0.0.1:{port}")).await;
 }
 
 #[tokio::test]
@@ -271,24 +216,15 @@ async fn nginx_is_understood_and_the_connections_it_ends_are_replaced() {
     let authority = Authority::new("peers");
     let issued = authority.issue(&["127.0.0.1"]);
     let (key, certificate) = (folder.file("key.pem", &issued.key), folder.file("cert.pem", &issued.certificate));
-    let root = folder.0.to_str().unwrap();
-    let port = free_port();
-    let config = format!(
-        "daemon off; master_process off; pid {root}/pid; error_log {root}/errors;
-         events {{ }}
-         http {{
-           access_log off; client_body_temp_path {root}/body; proxy_temp_path {root}/proxy;
-           fastcgi_temp_path {root}/fastcgi; uwsgi_temp_path {root}/uwsgi; scgi_temp_path {root}/scgi;
-           server {{
-             listen 127.0.0.1:{port} ssl http2; keepalive_requests 60;
-             ssl_certificate {certificate}; ssl_certificate_key {key}; root {root};
-           }}
-         }}"
+    let (root, port) = (folder.path(""), free_port());
+    let server = format!(
+        "server {{
+            listen 127.0.0.1:{port} ssl http2; keepalive_requests 60;
+            ssl_certificate {certificate}; ssl_certificate_key {key}; root {root};
+        }}"
     );
-    let config = folder.file("nginx.conf", config);
-    let Some(_peer) = peer("nginx", port, &["-p", root, "-c", &config, "-e", &format!("{root}/errors")]).await else {
-        return;
-    };
+    let Some(mut running) = programs::nginx(&folder, &server) else { return };
+    running.listens(port).await;
     let (client, _) = client(&authority, ClientProtocols::Auto);
     // nginx says GOAWAY after 60 requests: more often than once here.
     for _ in 0..3 {

@@ -3,120 +3,78 @@
 #![cfg(all(feature = "client", feature = "gzip", unix))]
 #![allow(clippy::unwrap_used, reason = "what fails in a helper fails its test")]
 
-use std::io::Write as _;
-use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
+#[path = "support/programs.rs"]
+mod programs;
+
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
 use nethttp::{Body, Client, ErrorKind, Proxy, Request, Sent, StatusCode, Transport, UnixDialer};
+use programs::{Folder, Running};
 use tokio::time::sleep;
 
-/// A program that runs for as long as a test, and its files.
+/// A program that listens on `socket` in its folder.
 struct Peer {
-    child: Child,
-    folder: PathBuf,
+    _running: Running,
+    folder: Folder,
 }
 
-impl Drop for Peer {
-    fn drop(&mut self) {
-        // It may have ended by itself; left behind, its files only take place.
-        let _ = self.child.kill();
-        let _ = self.child.wait();
-        let _ = std::fs::remove_dir_all(&self.folder);
+impl Peer {
+    async fn of(mut running: Running, folder: Folder) -> Option<Peer> {
+        running.listens_at(&folder.path("socket")).await;
+        Some(Peer { _running: running, folder })
     }
-}
-
-/// A folder with a short name: the path of a socket has about a hundred bytes at most.
-fn folder() -> PathBuf {
-    static COUNT: AtomicU32 = AtomicU32::new(0);
-    let number = COUNT.fetch_add(1, Ordering::Relaxed);
-    let folder = std::env::temp_dir().join(format!("nh-{}-{number}", std::process::id()));
-    std::fs::create_dir_all(&folder).unwrap();
-    folder
-}
-
-/// Starts a program and waits for its socket. `None`, and a line that no capture swallows, where
-/// the machine has no such program.
-async fn start(name: &str, arguments: &[&str], folder: &Path) -> Option<Peer> {
-    let mut command = Command::new(name);
-    command.args(arguments).stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
-    let Ok(child) = command.spawn() else {
-        // Not `eprintln`: that is kept back where a test passes.
-        let _ = writeln!(std::io::stderr(), "LEFT OUT: {name} is not on this machine");
-        return None;
-    };
-    let peer = Peer { child, folder: folder.to_owned() };
-    for _ in 0..500 {
-        if std::os::unix::net::UnixStream::connect(folder.join("socket")).is_ok() {
-            return Some(peer);
-        }
-        sleep(Duration::from_millis(20)).await;
-    }
-    panic!("{name} does not listen");
 }
 
 async fn nginx() -> Option<Peer> {
-    let folder = folder();
-    let path = folder.to_str().unwrap();
-    std::fs::create_dir_all(folder.join("files")).unwrap();
-    std::fs::write(folder.join("files/large"), vec![b'x'; 1 << 20]).unwrap();
-    std::fs::write(folder.join("files/text.txt"), "hello ".repeat(1000)).unwrap();
-    let config = format!(
-        "daemon off; master_process off; pid {path}/pid; error_log {path}/log;
-        events {{ worker_connections 256; }}
-        http {{
-            access_log off; default_type text/plain;
-            client_body_temp_path {path}/body; proxy_temp_path {path}/proxy; fastcgi_temp_path {path}/fastcgi;
-            uwsgi_temp_path {path}/uwsgi; scgi_temp_path {path}/scgi;
-            gzip on; gzip_types *; gzip_min_length 1; client_max_body_size 100k; keepalive_requests 1000;
+    let folder = Folder::new();
+    folder.file("files/large", vec![b'x'; 1 << 20]);
+    folder.file("files/text.txt", "hello ".repeat(1000));
+    let path = folder.path("");
+    let running = programs::nginx(
+        &folder,
+        &format!(
+            "gzip on; gzip_types *; gzip_min_length 1; client_max_body_size 100k; keepalive_requests 1000;
             server {{
-                listen unix:{path}/socket;
+                listen unix:{path}socket;
                 location /hello {{ return 200 hello; }}
                 location /close {{ keepalive_timeout 0; return 200 bye; }}
                 location /few {{ keepalive_requests 3; return 200 few; }}
                 location /empty {{ return 204; }}
                 location /to {{ return 302 /hello; }}
                 location /files/ {{ root {path}; gzip on; }}
-                location /raw/ {{ alias {path}/files/; gzip off; }}
-                location /put/ {{ alias {path}/files/; dav_methods PUT; }}
-            }}
-        }}"
-    );
-    std::fs::write(folder.join("conf"), config).unwrap();
-    start("nginx", &["-p", path, "-c", &format!("{path}/conf"), "-e", &format!("{path}/log")], &folder).await
+                location /raw/ {{ alias {path}files/; gzip off; }}
+                location /put/ {{ alias {path}files/; dav_methods PUT; }}
+            }}"
+        ),
+    )?;
+    Peer::of(running, folder).await
 }
 
 /// HAProxy before this server.
-async fn haproxy(behind: &Path) -> Option<Peer> {
-    let folder = folder();
-    let path = folder.to_str().unwrap();
-    let behind = behind.to_str().unwrap();
-    let config = format!(
-        "defaults
-            mode http
-            timeout connect 2s
-            timeout client 5s
-            timeout server 5s
-            timeout http-keep-alive 40ms
-        frontend in
-            bind unix@{path}/socket
-            use_backend nobody if {{ path /nobody }}
-            default_backend site
-        backend site
-            server nginx unix@{behind}/socket
-        backend nobody
-            server none unix@{path}/none\n"
-    );
-    std::fs::write(folder.join("conf"), config).unwrap();
-    start("haproxy", &["-db", "-f", &format!("{path}/conf")], &folder).await
+async fn haproxy(behind: &Folder) -> Option<Peer> {
+    let folder = Folder::new();
+    let (path, behind) = (folder.path(""), behind.path("socket"));
+    let running = programs::haproxy(
+        &folder,
+        &format!(
+            "frontend in
+                bind unix@{path}socket
+                use_backend nobody if {{ path /nobody }}
+                default_backend site
+            backend site
+                server nginx unix@{behind}
+            backend nobody
+                server none unix@{path}none"
+        ),
+    )?;
+    Peer::of(running, folder).await
 }
 
 fn client(peer: &Peer, proxy: Proxy) -> (Client, Arc<Transport>) {
     let mut transport = Transport::new();
     transport.proxy = proxy;
-    transport.dial = Arc::new(UnixDialer::new(peer.folder.join("socket")));
+    transport.dial = Arc::new(UnixDialer::new(peer.folder.path("socket")));
     let transport = Arc::new(transport);
     let mut client = Client::new();
     client.transport = transport.clone();

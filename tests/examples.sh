@@ -41,3 +41,5 @@ cmp "$work/files/large" "$work/got"
 expect "^200 OK over ${url#http://}$" proxy_client "$url" http://a.test/hello.txt
 expect '^hello$' proxy_client "$url" http://a.test/hello.txt
 expect 'used before: true' trace "$url/hello.txt"
+# Too short to judge memory, and long enough for each kind of client to come and go.
+expect '^flat: ' soak 6s

@@ -7,6 +7,8 @@
 mod certificates;
 #[path = "support/programs.rs"]
 mod programs;
+#[path = "support/routes.rs"]
+mod routes;
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -14,74 +16,15 @@ use std::time::Duration;
 
 use certificates::Authority;
 use nethttp::{
-    Body, Certificate, Client, ClientProtocols, ErrorKind, FixedResolver, Method, Proxy, Request, ResponseWriter,
-    ServeMux, Server, ServerEvent, StatusCode, SystemResolver, TcpDialer, TlsConfig, TlsRoots, TlsServerConfig,
-    Transport, UnixDialer, Version,
+    Body, Certificate, Client, ClientProtocols, ErrorKind, FixedResolver, Method, Proxy, Request, Server, ServerEvent,
+    SystemResolver, TcpDialer, TlsConfig, TlsRoots, TlsServerConfig, Transport, UnixDialer, Version,
 };
-use programs::{Folder, Running, free_port, has, run};
+use programs::{Folder, Running, free_port, has, nginx, run};
+use routes::{LARGE, proto, routes};
 use tokio::net::TcpListener;
 use tokio::task::JoinSet;
 
-const LARGE: u64 = 100_000_000;
-
 // ------------------------------------------------------------ others against the server
-
-fn routes() -> ServeMux {
-    let mux = ServeMux::new();
-    mux.handle("/proto", async |w: &mut ResponseWriter, r: &mut Request| w.write(proto(r.proto)).await);
-    mux.handle("/echo", async |w: &mut ResponseWriter, r: &mut Request| {
-        while let Some(chunk) = r.body.chunk().await? {
-            w.write_bytes(chunk).await?;
-        }
-        Ok(())
-    });
-    mux.handle("/count", async |w: &mut ResponseWriter, r: &mut Request| {
-        let mut length = 0;
-        while let Some(chunk) = r.body.chunk().await? {
-            length += chunk.len();
-        }
-        w.write(length.to_string()).await
-    });
-    mux.handle("/large", async |w: &mut ResponseWriter, _: &mut Request| {
-        let chunk = nethttp::Bytes::from(vec![b'x'; 100_000]);
-        for _ in 0..LARGE / 100_000 {
-            w.write_bytes(chunk.clone()).await?;
-        }
-        Ok(())
-    });
-    mux.handle("/trailer", async |w: &mut ResponseWriter, r: &mut Request| {
-        w.header().set("Trailer", "X-Sum");
-        let length = r.body.bytes(1000).await?.len();
-        let sent = r.body.trailer().and_then(|trailer| trailer.get("X-Check")).unwrap_or("none").to_owned();
-        w.write(sent).await?;
-        w.trailer().set("X-Sum", length.to_string());
-        Ok(())
-    });
-    mux.handle("/ignore", async |w: &mut ResponseWriter, _: &mut Request| w.write("ignored").await);
-    mux.handle("/refuse", async |_: &mut ResponseWriter, _: &mut Request| {
-        Err(nethttp::Error::answer(StatusCode::PAYLOAD_TOO_LARGE, "too large"))
-    });
-    mux.handle("/hints", async |w: &mut ResponseWriter, _: &mut Request| {
-        w.header().set("Link", "</a>");
-        w.send_informational(StatusCode::EARLY_HINTS).await?;
-        w.header().del("Link");
-        w.write("done").await
-    });
-    mux.handle("/wait", async |_: &mut ResponseWriter, r: &mut Request| {
-        r.context().cancelled().await;
-        Ok(())
-    });
-    mux.handle("/abort", async |w: &mut ResponseWriter, _: &mut Request| {
-        w.write("partial").await?;
-        w.flush().await?;
-        nethttp::abort()
-    });
-    mux
-}
-
-fn proto(version: Version) -> String {
-    format!("{version:?}")
-}
 
 /// The server on two ports, and what its peers need to know.
 struct Site {
@@ -330,7 +273,7 @@ async fn nghttpd_is_understood() {
             _ => arguments.extend(["--no-tls", &number]),
         }
         let mut running = Running::start("nghttpd", &arguments);
-        running.listens(|| std::net::TcpStream::connect(("127.0.0.1", port)).is_ok()).await;
+        running.listens(port).await;
         let (client, transport) = client(&authority, protocols, port);
         let url = |path: &str| format!("{scheme}://a.test:{port}{path}");
         let mut response = client.get(&*url("/small")).await.unwrap();
@@ -348,9 +291,6 @@ async fn nghttpd_is_understood() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn nginx_is_understood() {
-    if !has("nginx") {
-        return;
-    }
     let (authority, folder) = (Authority::new("ca"), Folder::new());
     let issued = authority.issue(&["a.test"]);
     let (certificate, key) = (folder.file("cert.pem", &issued.certificate), folder.file("key.pem", &issued.key));
@@ -361,21 +301,14 @@ async fn nginx_is_understood() {
         "root {path}; location /hello {{ return 200 hello; }} location /few {{ keepalive_requests 3; return 200 few; }}
         location /put/ {{ alias {path}; dav_methods PUT; }}"
     );
-    let config = format!(
-        "daemon off; master_process off; pid {path}pid; error_log {path}log;
-        events {{ worker_connections 256; }}
-        http {{
-            access_log off; default_type text/plain; client_max_body_size 100m;
-            client_body_temp_path {path}b; proxy_temp_path {path}p; fastcgi_temp_path {path}f;
-            uwsgi_temp_path {path}u; scgi_temp_path {path}s; gzip on; gzip_types *; gzip_min_length 1;
-            ssl_certificate {certificate}; ssl_certificate_key {key};
-            server {{ listen unix:{path}secure ssl http2; {common} }}
-            server {{ listen unix:{path}plain http2; {common} }}
-        }}"
+    let servers = format!(
+        "client_max_body_size 100m; gzip on; gzip_types *; gzip_min_length 1;
+        ssl_certificate {certificate}; ssl_certificate_key {key};
+        server {{ listen unix:{path}secure ssl http2; {common} }}
+        server {{ listen unix:{path}plain http2; {common} }}"
     );
-    let config = folder.file("conf", config);
-    let mut running = Running::start("nginx", &["-p", &path, "-c", &config, "-e", &folder.path("log")]);
-    running.listens(|| std::os::unix::net::UnixStream::connect(folder.path("plain")).is_ok()).await;
+    let Some(mut running) = nginx(&folder, &servers) else { return };
+    running.listens_at(&folder.path("plain")).await;
     for (number, (scheme, socket, protocols, version)) in [
         ("https", "secure", ClientProtocols::Auto, Version::HTTP_2),
         ("https", "secure", ClientProtocols::Http1, Version::HTTP_11),

@@ -42,6 +42,17 @@ fn every_row_has_a_test_that_is_there_or_is_listed_without_one() {
     assert!(found.is_empty(), "{} faults in docs/parity.md\n{}", found.len(), found.join("\n"));
 }
 
+#[test]
+fn every_test_that_stands_for_a_promise_of_security_is_there() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let page = fs::read_to_string(root.join("SECURITY.md")).expect("the page is there");
+    let proofs: Vec<&str> = page.split('`').filter(|word| word.contains(".rs::")).collect();
+    assert!(proofs.len() > 25, "only {} tests are named", proofs.len());
+    let file = |path: &str| fs::read_to_string(root.join(path)).ok();
+    let found: Vec<String> = proofs.iter().filter_map(|proof| unfit(proof, &file)).collect();
+    assert!(found.is_empty(), "SECURITY.md: {found:?}");
+}
+
 fn read(page: &str) -> Vec<Area> {
     let (mut areas, mut lists) = (Vec::<Area>::new(), false);
     for line in page.lines() {

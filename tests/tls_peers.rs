@@ -5,19 +5,18 @@
 
 #[path = "support/certificates.rs"]
 mod certificates;
+#[path = "support/programs.rs"]
+mod programs;
 
-use std::io::Write as _;
 use std::net::SocketAddr;
-use std::path::PathBuf;
-use std::process::{Command, Output, Stdio};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
 use certificates::{Authority, Issued};
 use nethttp::{
     Certificate, ClientAuth, ErrorKind, Request, ResponseWriter, Result, Server, ServerEvent, TlsServerConfig,
 };
+use programs::{Folder, has, run_for_code};
 use tokio::net::TcpListener;
 
 /// Says the version, who is asked for, how many certificates were shown, and the content's length.
@@ -26,32 +25,6 @@ async fn facts(w: &mut ResponseWriter, r: &mut Request) -> Result<()> {
     let tls = r.tls.clone().unwrap();
     let name = tls.server_name.as_deref().unwrap_or("nobody");
     w.write(format!("{:?} {name} {} {length}\n", tls.version, tls.peer_certificates.len())).await
-}
-
-/// Files that are there for as long as a test.
-struct Folder(PathBuf);
-
-impl Folder {
-    fn new() -> Folder {
-        static COUNT: AtomicU32 = AtomicU32::new(0);
-        let number = COUNT.fetch_add(1, Ordering::Relaxed);
-        let folder = std::env::temp_dir().join(format!("nethttp-peers-{}-{number}", std::process::id()));
-        std::fs::create_dir_all(&folder).unwrap();
-        Folder(folder)
-    }
-
-    fn file(&self, name: &str, content: impl AsRef<[u8]>) -> String {
-        let path = self.0.join(name);
-        std::fs::write(&path, content).unwrap();
-        path.to_str().unwrap().to_owned()
-    }
-}
-
-impl Drop for Folder {
-    fn drop(&mut self) {
-        // Left behind, it only takes place.
-        let _ = std::fs::remove_dir_all(&self.0);
-    }
 }
 
 fn pair(issued: &Issued) -> Certificate {
@@ -74,22 +47,6 @@ async fn serve(tls: TlsServerConfig) -> (Server, SocketAddr) {
     (server, addr)
 }
 
-/// Whether this program can be run; if not, says so where the tests' own output is seen.
-fn has(program: &str) -> bool {
-    let found = Command::new(program).arg("version").stdout(Stdio::null()).stderr(Stdio::null()).status().is_ok();
-    if !found {
-        // Not `eprintln`: that is kept back where a test passes.
-        let _ = writeln!(std::io::stderr(), "LEFT OUT: {program} is not on this machine");
-    }
-    found
-}
-
-/// Runs a program to its end, on a thread that may block.
-async fn run(program: &'static str, arguments: Vec<String>) -> Output {
-    let running = move || Command::new(program).args(arguments).stdin(Stdio::null()).output().unwrap();
-    tokio::task::spawn_blocking(running).await.unwrap()
-}
-
 /// curl with these arguments, and names of `.test` on this machine.
 async fn curl(addr: SocketAddr, arguments: &[&str]) -> (Option<i32>, String) {
     let port = addr.port();
@@ -98,9 +55,7 @@ async fn curl(addr: SocketAddr, arguments: &[&str]) -> (Option<i32>, String) {
         all.extend(["--resolve".to_owned(), format!("{name}:{port}:127.0.0.1")]);
     }
     all.extend(arguments.iter().map(|argument| argument.replace("PORT", &port.to_string())));
-    let output = run("curl", all).await;
-    let said = String::from_utf8_lossy(&output.stdout).into_owned() + &String::from_utf8_lossy(&output.stderr);
-    (output.status.code(), said)
+    run_for_code("curl", &all.iter().map(String::as_str).collect::<Vec<_>>(), "").await
 }
 
 fn ok(text: &str) -> (Option<i32>, String) {
@@ -197,20 +152,11 @@ async fn threads_that_share_nothing_share_the_certificates() {
 
 /// `openssl s_client` with these arguments, one request on its input.
 async fn openssl(addr: SocketAddr, arguments: &[&str]) -> (bool, String) {
-    let mut all = vec!["s_client".to_owned(), "-connect".to_owned(), addr.to_string(), "-ign_eof".to_owned()];
-    all.extend(arguments.iter().map(|&argument| argument.to_owned()));
-    let running = move || {
-        let mut command = Command::new("openssl");
-        let command = command.args(all).stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
-        let mut child = command.spawn().unwrap();
-        // It may have ended already, where it was refused.
-        let request = b"GET / HTTP/1.1\r\nHost: a.test\r\nConnection: close\r\n\r\n";
-        let _ = child.stdin.take().unwrap().write_all(request);
-        let output = child.wait_with_output().unwrap();
-        let said = String::from_utf8_lossy(&output.stdout).into_owned() + &String::from_utf8_lossy(&output.stderr);
-        (output.status.success(), said)
-    };
-    tokio::task::spawn_blocking(running).await.unwrap()
+    let addr = addr.to_string();
+    let all = [&["s_client", "-connect", &addr, "-ign_eof"], arguments].concat();
+    let request = "GET / HTTP/1.1\r\nHost: a.test\r\nConnection: close\r\n\r\n";
+    let (code, said) = run_for_code("openssl", &all, request).await;
+    (code == Some(0), said)
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -221,7 +167,7 @@ async fn openssl_agrees_resumes_and_sees_an_end_in_order() {
     let (authority, folder) = (Authority::new("ca"), Folder::new());
     let roots = folder.file("ca.pem", authority.pem());
     let (_server, addr) = serve(TlsServerConfig::new([pair(&authority.issue(&["a.test"]))]).unwrap()).await;
-    let session = folder.0.join("session").to_str().unwrap().to_owned();
+    let session = folder.path("session");
     for (version, said_version) in [("-tls1_2", "TLSv1.2"), ("-tls1_3", "TLSv1.3")] {
         let common = ["-servername", "a.test", "-CAfile", &roots, "-verify_return_error", version];
         let alpn = ["-alpn", "http/1.1", "-sess_out", &session];

@@ -128,11 +128,13 @@ impl Disk {
     async fn append(&mut self, bytes: Vec<u8>) -> Result<Arc<TempFile>> {
         let (file, directory, length) = (self.file.clone(), self.directory.clone(), bytes.len() as u64);
         let write = move || {
-            let file = match file {
-                Some(file) => file,
-                None => Arc::new(TempFile::create(&directory)?),
-            };
-            file.append(&bytes).map(|()| file)
+            let file = file.map_or_else(|| TempFile::create(&directory).map(Arc::new), Ok);
+            let written = file.and_then(|file| file.append(&bytes).map(|()| file));
+            written.map_err(|error| {
+                // The file has no name: where it lies is what helps when a disk is full.
+                let message = format!("a temporary file in {} could not be written", directory.display());
+                Error::new(ErrorKind::Io, message).with_source(error)
+            })
         };
         let file = spawn_blocking(write).await.map_err(Error::other)??;
         self.length += length;

@@ -1,5 +1,7 @@
 //! The crate's errors in our words.
 
+use std::io;
+
 use h2::Reason;
 
 use super::meter::Meter;
@@ -8,7 +10,11 @@ use crate::error::{Error, ErrorKind, Phase};
 /// An error of one stream, while its content was read or written.
 pub(crate) fn stream_error(error: h2::Error, phase: Phase) -> Error {
     if error.is_io() {
-        return error.into_io().map_or_else(|| gone(phase), |error| Error::from(error).during(phase));
+        return match error.into_io() {
+            Some(error) if phase == Phase::Body && is_end(error.kind()) => Error::cut_off(phase),
+            Some(error) => Error::from(error).during(phase),
+            None => gone(phase),
+        };
     }
     if error.is_reset() && error.is_library() {
         let words = "the peer broke the rules of its stream";
@@ -18,6 +24,12 @@ pub(crate) fn stream_error(error: h2::Error, phase: Phase) -> Error {
         return Error::new(ErrorKind::CutOff, "the peer reset the stream").during(phase).with_source(error);
     }
     gone(phase).with_source(error)
+}
+
+/// The connection was closed while something was to come: the crate's own error for that, which no read
+/// of the system's ends with, and that of a TLS session without an end.
+fn is_end(kind: io::ErrorKind) -> bool {
+    matches!(kind, io::ErrorKind::BrokenPipe | io::ErrorKind::UnexpectedEof)
 }
 
 /// The stream, or its connection, is no more.

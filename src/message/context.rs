@@ -16,7 +16,8 @@ use super::signal::Signal;
 /// [`cancelled`](Context::cancelled) completes when the request is over for its peer: the client
 /// closed its connection, a write to it failed, or the handler returned or was given up by a
 /// `timeout_handler`. A next request that is already waiting on the connection does not cancel
-/// this one (Go's `Request.Context`).
+/// this one (Go's `Request.Context`). Over HTTP/1 a closed connection is seen when the content of the
+/// request was read to its end: the close is behind it.
 #[derive(Clone)]
 pub struct Context {
     connection: Arc<ConnContext>,

@@ -1,4 +1,5 @@
 //! A server, a client that reaches it, and what both were told.
+#![allow(dead_code, reason = "the programs of tests that share it use a part of it each")]
 
 use std::sync::{Arc, LazyLock, Mutex};
 use std::time::Duration;

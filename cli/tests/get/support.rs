@@ -220,6 +220,10 @@ pub(crate) fn get_with_input(arguments: &[&str], input: &str) -> Ended {
 pub(crate) struct Ended(Output);
 
 impl Ended {
+    pub(crate) fn of(output: Output) -> Ended {
+        Ended(output)
+    }
+
     #[track_caller]
     pub(crate) fn is(&self, code: i32) -> &Ended {
         assert_eq!(self.0.status.code(), Some(code), "stderr: {}", self.stderr());

@@ -1,0 +1,111 @@
+//! The server that is soaked. Its limits are short, so that they pass often.
+
+use std::io::Read as _;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
+
+use nethttp::{
+    Certificate, Error, Request, ResponseWriter, ServeMux, Server, ServerEvent, StatusCode, TlsServerConfig,
+    handle_with,
+};
+use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, IsCa, KeyPair};
+use tokio::net::TcpListener;
+use tokio::runtime::Handle;
+
+/// How long a peer may be silent, in each of the phases. Half a second more is lingered.
+pub(crate) const PATIENCE: Duration = Duration::from_secs(4);
+/// The length of `/large`.
+pub(crate) const LARGE: u64 = 4 << 20;
+/// What `/slow` takes.
+const WORK: Duration = Duration::from_millis(20);
+
+pub(crate) async fn run() {
+    // The panics here are meant.
+    std::panic::set_hook(Box::new(|_| {}));
+    let faults = Arc::new(AtomicUsize::new(0));
+    let mut server = Server::new(routes(&faults));
+    server.read_header_timeout = PATIENCE;
+    server.idle_timeout = PATIENCE;
+    server.stall_timeout = PATIENCE;
+    server.on_event = Some(Arc::new(move |event: &ServerEvent| {
+        if matches!(event, ServerEvent::AcceptFailed { .. } | ServerEvent::HookPanicked { .. }) {
+            eprintln!("{event}");
+            faults.fetch_add(1, Ordering::SeqCst);
+        }
+    }));
+    let (tls, root) = tls();
+    let plain = TcpListener::bind("127.0.0.1:0").await.expect("a port is free");
+    let secure = TcpListener::bind("127.0.0.1:0").await.expect("a port is free");
+    let addr = |listener: &TcpListener| listener.local_addr().expect("it is bound");
+    println!("{}\n{}\n{root}end", addr(&plain), addr(&secure));
+    let (one, other) = (server.clone(), server.clone());
+    // Both end with the server.
+    tokio::spawn(async move { one.serve(plain).await });
+    tokio::spawn(async move { other.serve_tls(secure, &tls).await });
+    // Its input ends with the process that started it.
+    let waiting = std::thread::spawn(|| std::io::stdin().read(&mut [0]));
+    while !waiting.is_finished() {
+        tokio::time::sleep(Duration::from_millis(100)).await;
+    }
+    server.close();
+}
+
+fn routes(faults: &Arc<AtomicUsize>) -> ServeMux {
+    let mux = ServeMux::new();
+    mux.handle("/hello", async |w: &mut ResponseWriter, _: &mut Request| w.write("hello").await);
+    mux.handle("/echo", async |w: &mut ResponseWriter, r: &mut Request| {
+        while let Some(chunk) = r.body.chunk().await? {
+            w.write_bytes(chunk).await?;
+        }
+        Ok(())
+    });
+    mux.handle("/count", async |w: &mut ResponseWriter, r: &mut Request| {
+        let mut length = 0;
+        while let Some(chunk) = r.body.chunk().await? {
+            length += chunk.len();
+        }
+        w.write(length.to_string()).await
+    });
+    mux.handle("/form", async |w: &mut ResponseWriter, r: &mut Request| {
+        let form = r.multipart_form(1000).await?;
+        let size = form.file("a")?.size;
+        w.write(size.to_string()).await
+    });
+    mux.handle("/large", async |w: &mut ResponseWriter, _: &mut Request| {
+        let chunk = nethttp::Bytes::from(vec![b'x'; 64 << 10]);
+        for _ in 0..LARGE / chunk.len() as u64 {
+            w.write_bytes(chunk.clone()).await?;
+        }
+        Ok(())
+    });
+    mux.handle("/slow", async |w: &mut ResponseWriter, r: &mut Request| {
+        let context = r.context().clone();
+        let _ = tokio::time::timeout(WORK, context.cancelled()).await;
+        w.write("slow").await
+    });
+    mux.handle("/fail", async |_: &mut ResponseWriter, _: &mut Request| {
+        Err(Error::answer(StatusCode::IM_A_TEAPOT, "no coffee"))
+    });
+    mux.handle("/panic", async |_: &mut ResponseWriter, _: &mut Request| panic!("as it was asked"));
+    let state = async |faults: &Arc<AtomicUsize>, w: &mut ResponseWriter, r: &mut Request| {
+        let connections = r.context().value::<Server>().map_or(0, Server::connections);
+        let tasks = Handle::current().metrics().num_alive_tasks();
+        w.write(format!("{tasks} {connections} {}", faults.load(Ordering::SeqCst))).await
+    };
+    mux.handle("/state", handle_with(faults.clone(), state));
+    mux
+}
+
+/// A certificate for `localhost`, and whom it is signed by.
+fn tls() -> (TlsServerConfig, String) {
+    let key = || KeyPair::generate().expect("there is chance enough");
+    let mut params = CertificateParams::default();
+    params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+    let issuer = CertifiedIssuer::self_signed(params, key()).expect("an authority signs itself");
+    let own = key();
+    let params = CertificateParams::new(["localhost".to_owned()]).expect("it is a name");
+    let certificate = params.signed_by(&own, &issuer).expect("it is signed");
+    let pair = Certificate::from_pem(certificate.pem(), own.serialize_pem()).expect("they belong together");
+    (TlsServerConfig::new([pair]).expect("one is enough"), issuer.pem())
+}
