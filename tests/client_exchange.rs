@@ -85,6 +85,7 @@ async fn a_response_that_ends_early_is_an_error_and_its_connection_is_not_kept()
         let error = response.text().await.unwrap_err();
         assert_eq!((error.kind(), error.phase()), (ErrorKind::CutOff, Some(Phase::Body)), "{cut:?}");
         assert_eq!(error.status(), Some(StatusCode::BAD_GATEWAY), "what a gateway answers");
+        assert_eq!((error.sent(), error.url()), (Some(Sent::Fully), Some(URL)), "{error}");
         assert_eq!(response.text().await.unwrap_err().kind(), ErrorKind::CutOff, "an error stays");
         drop(response);
         assert_eq!(counts(&transport), (0, 0, 0, 0), "{cut:?}");

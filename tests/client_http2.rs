@@ -361,6 +361,7 @@ async fn content_of_another_length_than_announced_is_an_error() {
         let error = outcome.unwrap_err();
         assert_eq!(error.kind(), ErrorKind::Refused, "{announced} {content}");
         assert_eq!(error.status(), Some(StatusCode::BAD_GATEWAY), "what a gateway answers");
+        assert_eq!((error.sent(), error.url()), (Some(Sent::Fully), Some(URL)), "{error}");
     }
 }
 

@@ -332,7 +332,7 @@ impl Trail {
     /// The request is of no more use.
     fn end(self, mut response: Response, request: &mut Request) -> Response {
         let facts = response.facts.get_or_insert_default();
-        facts.url = Some(std::mem::take(&mut request.uri));
+        facts.asked = Some((std::mem::take(&mut request.method), std::mem::take(&mut request.uri)));
         facts.history = self.history;
         response
     }

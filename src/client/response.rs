@@ -27,13 +27,17 @@ impl Response {
 
 #[cfg(test)]
 mod tests {
+    use http::Method;
+
     use super::*;
     use crate::message::Facts;
 
     #[test]
     fn a_location_is_seen_from_what_was_asked() {
-        let url = Some(Uri::from_static("http://a.test/x/y"));
-        let asked = || Response { facts: Some(Box::new(Facts { url: url.clone(), ..Facts::default() })), ..by_hand() };
+        let asked = || {
+            let asked = Some((Method::GET, Uri::from_static("http://a.test/x/y")));
+            Response { facts: Some(Box::new(Facts { asked, ..Facts::default() })), ..by_hand() }
+        };
         let leads = |response: Response, location: &str| response.with_header("Location", location).location();
         assert_eq!(asked().location().unwrap(), None);
         assert_eq!(leads(asked(), " ").unwrap(), None);

@@ -4,7 +4,7 @@ use std::any::Any;
 use std::sync::Arc;
 use std::time::Duration;
 
-use http::{StatusCode, Uri};
+use http::{Method, StatusCode, Uri};
 
 use super::addr::Addr;
 use super::header::Header;
@@ -12,7 +12,8 @@ use super::header::Header;
 /// Beside a response: which connection it came over, when, and after which redirects.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Facts {
-    pub(crate) url: Option<Uri>,
+    /// What the last request asked for, and how.
+    pub(crate) asked: Option<(Method, Uri)>,
     pub(crate) local_addr: Option<Addr>,
     pub(crate) remote_addr: Option<Addr>,
     pub(crate) reused: bool,

@@ -99,8 +99,8 @@ impl Response {
     pub async fn bytes(&mut self) -> Result<Bytes> {
         self.body.bytes(DEFAULT_MAX_CLIENT_BYTES).await.map_err(|error| match error.kind() {
             // A handler that asked on behalf of its own client must not tell that one 413.
-            ErrorKind::BodyTooLarge => Error::new(ErrorKind::BodyTooLarge, error.message().to_owned()),
-            _ => error,
+            ErrorKind::BodyTooLarge => self.about(Error::new(ErrorKind::BodyTooLarge, error.message().to_owned())),
+            _ => self.about(error),
         })
     }
 
@@ -112,7 +112,7 @@ impl Response {
     pub async fn text(&mut self) -> Result<String> {
         let bytes = self.bytes().await?;
         String::from_utf8(bytes.into()).map_err(|error| {
-            Error::new(ErrorKind::Malformed, "the content is no UTF-8").with_source(error.utf8_error())
+            self.about(Error::new(ErrorKind::Malformed, "the content is no UTF-8").with_source(error.utf8_error()))
         })
     }
 
@@ -124,8 +124,17 @@ impl Response {
     pub async fn json<T: serde::de::DeserializeOwned>(&mut self) -> Result<T> {
         let bytes = self.bytes().await?;
         serde_json::from_slice(&bytes).map_err(|error| {
-            Error::new(ErrorKind::Malformed, "the content is not the JSON that was expected").with_source(error)
+            let text = "the content is not the JSON that was expected";
+            self.about(Error::new(ErrorKind::Malformed, text).with_source(error))
         })
+    }
+
+    /// Says what was asked for, where a client asked.
+    fn about(&self, error: Error) -> Error {
+        match self.facts.as_ref().and_then(|facts| facts.asked.as_ref()) {
+            Some((method, url)) => error.with_request(method, || without_credentials(url)),
+            None => error,
+        }
     }
 
     /// The response, unless its status is 400 or above.
@@ -153,7 +162,7 @@ impl Response {
     /// What was asked for to get it, after all redirects; `None` where no client asked. User and
     /// password are in it where they were in what was asked.
     pub fn url(&self) -> Option<&Uri> {
-        self.facts.as_ref()?.url.as_ref()
+        self.facts.as_ref()?.asked.as_ref().map(|(_, url)| url)
     }
 
     /// The other end of the connection that it came over: the proxy's where there is one.
@@ -207,11 +216,13 @@ impl From<Response> for http::Response<Body> {
 mod tests {
     use std::time::Duration;
 
+    use http::Method;
+
     use super::*;
 
     fn asked(url: &'static str) -> Response {
-        let url = Some(Uri::from_static(url));
-        Response { facts: Some(Box::new(Facts { url, ..Facts::default() })), ..Response::new("") }
+        let asked = Some((Method::GET, Uri::from_static(url)));
+        Response { facts: Some(Box::new(Facts { asked, ..Facts::default() })), ..Response::new("") }
     }
 
     #[tokio::test]
@@ -261,7 +272,7 @@ mod tests {
 
         let address = |port: u16| Addr::Tcp(([127, 0, 0, 1], port).into());
         let facts = Facts {
-            url: Some(Uri::from_static("http://a.test/")),
+            asked: Some((Method::GET, Uri::from_static("http://a.test/"))),
             local_addr: Some(address(1)),
             remote_addr: Some(address(2)),
             reused: true,

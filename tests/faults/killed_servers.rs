@@ -228,8 +228,7 @@ fn expected(mode: Mode, moment: Moment, ending: Ending) -> Option<Outcome> {
         Handshake => (Phase::Tls, Some(Sent::No)),
         Upload => (Phase::Write, Some(Sent::Partly)),
         Asked | Head | Idle => (Phase::Head, Some(Sent::Fully)),
-        // It is an error of the body, which knows no request.
-        Content => (Phase::Body, None),
+        Content => (Phase::Body, Some(Sent::Fully)),
     };
     let (kind, after) = match (moment, ending) {
         (Handshake, _) if !mode.is_secure() => return None,

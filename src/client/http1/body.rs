@@ -92,11 +92,11 @@ impl Reading {
         match self.content.poll(io, cx) {
             Poll::Ready(frame) => {
                 self.stalls = false;
-                Poll::Ready(frame.map(|frame| frame.map_err(Error::of_gateway)))
+                Poll::Ready(frame.map(|frame| frame.map_err(|error| self.about(error))))
             }
             // What comes now may wait for a request that will never be whole.
             Poll::Pending => match self.unsent.take() {
-                Some(error) => Poll::Ready(Some(Err(error))),
+                Some(error) => Poll::Ready(Some(Err(error.with_sent(self.exchange.upload.sent())))),
                 None => self.poll_stall(cx),
             },
         }
@@ -110,7 +110,12 @@ impl Reading {
             io.read_deadline.set(Some(Instant::now() + stall));
         }
         ready!(io.read_deadline.poll(cx));
-        Poll::Ready(Some(Err(Error::over_limit(Phase::Body, "stall_timeout", stall).of_gateway())))
+        Poll::Ready(Some(Err(self.about(Error::over_limit(Phase::Body, "stall_timeout", stall)))))
+    }
+
+    /// What the content failed with is a server's doing to whoever asks on behalf of another.
+    fn about(&self, error: Error) -> Error {
+        error.of_gateway().with_sent(self.exchange.upload.sent())
     }
 
     /// Whether nothing of either message is still to come.

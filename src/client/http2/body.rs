@@ -54,7 +54,7 @@ impl Reading {
         match received.poll_or(cx, |error| connection_error(error, exchange.http2.state().ended(), Phase::Body)) {
             Poll::Ready(frame) => {
                 self.stall.set(None);
-                Poll::Ready(frame.map(|frame| frame.map_err(Error::of_gateway)))
+                Poll::Ready(frame.map(|frame| frame.map_err(|error| self.about(error))))
             }
             Poll::Pending => self.poll_stall(cx),
         }
@@ -66,7 +66,12 @@ impl Reading {
             self.stall.set(Some(Instant::now() + limit));
         }
         ready!(self.stall.poll(cx));
-        Poll::Ready(Some(Err(Error::over_limit(Phase::Body, "stall_timeout", limit).of_gateway())))
+        Poll::Ready(Some(Err(self.about(Error::over_limit(Phase::Body, "stall_timeout", limit)))))
+    }
+
+    /// What the content failed with is a server's doing to whoever asks on behalf of another.
+    fn about(&self, error: Error) -> Error {
+        error.of_gateway().with_sent(self.exchange.upload.sent())
     }
 }
 
