@@ -1,6 +1,6 @@
 //! A directory of the disk as a tree of files.
 
-#[cfg(not(unix))]
+#[cfg(any(not(unix), test))]
 mod portable;
 #[cfg(unix)]
 mod unix;
@@ -28,7 +28,8 @@ use unix::{Opened, open_beneath, open_following};
 /// below the root and swaps directories for links meanwhile. Where there is no such call, and for
 /// links that are absolute or leave the root and come back, the way is first found out and then
 /// gone link by link without following any, with the same outcome. On systems other than Unix the
-/// way is checked before the file is opened, and a swap in between is not noticed.
+/// way is checked before the file is opened and after it; a link that is there only in between is
+/// not noticed, and names must be Unicode.
 ///
 /// The root itself may be a link; it is followed anew for each request, so that a deployment can
 /// switch it. As long as the root cannot be opened, opening anything fails with an error that is
