@@ -257,6 +257,25 @@ async fn what_is_no_file_is_neither_served_nor_waited_for() {
     }
 }
 
+#[tokio::test]
+async fn what_may_not_be_read_is_forbidden_and_no_more_is_said() {
+    use std::os::unix::fs::PermissionsExt as _;
+
+    let tree = Tree::new(&[("a.txt", b"content"), ("dir/a.txt", b"content")]);
+    for name in ["a.txt", "dir"] {
+        fs::set_permissions(tree.0.join(name), fs::Permissions::from_mode(0)).unwrap();
+    }
+    // Who runs this may be one to whom nothing is forbidden.
+    let expected = if fs::File::open(tree.0.join("a.txt")).is_ok() { "content" } else { "403 Forbidden\n" };
+    let site = Site::start(file_server(&tree.0)).await;
+    for way in WAYS {
+        for target in ["/a.txt", "/dir/a.txt"] {
+            assert_eq!(site.get(way, target).await.text(), expected, "{way:?} {target}");
+        }
+    }
+    fs::set_permissions(tree.0.join("dir"), fs::Permissions::from_mode(0o700)).unwrap();
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_name_that_is_swapped_all_the_time_is_one_of_the_things_it_was_and_never_what_lies_outside() {
     struct Ending<'a>(&'a AtomicBool);

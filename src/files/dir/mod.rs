@@ -5,15 +5,13 @@ mod portable;
 #[cfg(unix)]
 mod unix;
 
-use std::fs::Metadata;
 use std::io;
 use std::path::{Component, Path, PathBuf};
 use std::sync::Arc;
-use std::time::UNIX_EPOCH;
 
 use bytes::Bytes;
 
-use super::file_system::{DirEntry, File, FileInfo, FileKind, FileSystem};
+use super::file_system::{DirEntry, File, FileInfo, FileSystem};
 use super::lookup::Patience;
 #[cfg(not(unix))]
 use portable::{Opened, open_beneath, open_following};
@@ -101,7 +99,7 @@ struct DirFile {
 
 impl File for DirFile {
     fn info(&self) -> io::Result<FileInfo> {
-        self.opened.metadata().map(|metadata| info_of(&metadata))
+        self.opened.info()
     }
 
     fn read_at(&self, offset: u64, length: usize) -> io::Result<Bytes> {
@@ -127,17 +125,6 @@ impl File for DirFile {
         }
         Ok(entries)
     }
-}
-
-fn info_of(metadata: &Metadata) -> FileInfo {
-    let kind = match metadata.file_type() {
-        directory if directory.is_dir() => FileKind::Directory,
-        file if file.is_file() => FileKind::File,
-        _ => FileKind::Other,
-    };
-    // 0 is what file systems say that keep no time.
-    let modified = metadata.modified().ok().filter(|time| *time > UNIX_EPOCH);
-    FileInfo { kind, length: metadata.len(), modified }
 }
 
 /// The root is the program's own setting: what is wrong with it is no absence.

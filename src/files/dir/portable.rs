@@ -8,10 +8,11 @@ use std::fs::{self, File, Metadata};
 use std::io::{self, Read as _, Seek as _, SeekFrom};
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
+use std::time::UNIX_EPOCH;
 
 use bytes::Bytes;
 
-use super::super::file_system::FileInfo;
+use super::super::file_system::{FileInfo, FileKind};
 use super::{Patience, outside, root_fault};
 
 pub(super) enum Opened {
@@ -75,11 +76,12 @@ fn absence(error: io::Error) -> io::Error {
 }
 
 impl Opened {
-    pub(super) fn metadata(&self) -> io::Result<Metadata> {
-        match self {
-            Opened::File(file) => file.lock().unwrap_or_else(PoisonError::into_inner).metadata(),
-            Opened::Other(place) => fs::symlink_metadata(place),
-        }
+    pub(super) fn info(&self) -> io::Result<FileInfo> {
+        let metadata = match self {
+            Opened::File(file) => file.lock().unwrap_or_else(PoisonError::into_inner).metadata()?,
+            Opened::Other(place) => fs::symlink_metadata(place)?,
+        };
+        Ok(info_of(&metadata))
     }
 
     pub(super) fn system_file(&self) -> Option<&File> {
@@ -104,6 +106,17 @@ impl Opened {
         let Opened::Other(place) = self else { return Err(io::ErrorKind::NotADirectory.into()) };
         fs::read_dir(place)?.map(|entry| Ok((entry?.file_name(), None))).collect()
     }
+}
+
+fn info_of(metadata: &Metadata) -> FileInfo {
+    let kind = match metadata.file_type() {
+        directory if directory.is_dir() => FileKind::Directory,
+        file if file.is_file() => FileKind::File,
+        _ => FileKind::Other,
+    };
+    // 0 is what file systems say that keep no time.
+    let modified = metadata.modified().ok().filter(|time| *time > UNIX_EPOCH);
+    FileInfo { kind, length: metadata.len(), modified }
 }
 
 #[cfg(test)]
@@ -148,7 +161,7 @@ mod tests {
         for (offset, length, read) in [(0, 1, "i"), (1, 100, "n"), (2, 1, ""), (0, 2, "in")] {
             assert_eq!(opened.read_at(offset, length).unwrap(), read);
         }
-        assert_eq!(opened.metadata().unwrap().len(), 2);
+        assert_eq!(opened.info().unwrap().length, 2);
         assert!(opened.system_file().is_none());
         assert_eq!(opened.entries().unwrap_err().kind(), io::ErrorKind::NotADirectory);
     }
@@ -158,7 +171,7 @@ mod tests {
         let tree = Tree::new("directory");
         for name in ["", "real"] {
             let opened = open_beneath(&tree.root(), Path::new(name), Patience::Waits).unwrap();
-            assert!(opened.metadata().unwrap().is_dir());
+            assert_eq!(opened.info().unwrap().kind, FileKind::Directory);
             let names: Vec<_> = opened.entries().unwrap().into_iter().map(|(name, _)| name).collect();
             assert_eq!(names, [if name.is_empty() { "real" } else { "a" }]);
             assert_eq!(opened.read_at(0, 1).unwrap_err().kind(), io::ErrorKind::IsADirectory);
@@ -195,7 +208,7 @@ mod tests {
         let opened = open_beneath(&tree.root(), Path::new("real/a"), Patience::Waits).unwrap();
         fs::rename(tree.0.join("a"), tree.root().join("real/a")).unwrap();
         assert_eq!(opened.read_at(0, 10).unwrap(), "in");
-        assert_eq!(opened.metadata().unwrap().len(), 2);
+        assert_eq!(opened.info().unwrap().length, 2);
     }
 
     #[cfg(unix)]
@@ -239,6 +252,6 @@ mod tests {
         let made = std::process::Command::new("mkfifo").arg(tree.root().join("pipe")).status();
         assert!(made.is_ok_and(|status| status.success()), "mkfifo is part of POSIX");
         let opened = open_beneath(&tree.root(), Path::new("pipe"), Patience::Waits).unwrap();
-        assert!(!opened.metadata().unwrap().is_file());
+        assert_eq!(opened.info().unwrap().kind, FileKind::Other);
     }
 }
