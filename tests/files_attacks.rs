@@ -263,7 +263,7 @@ async fn what_may_not_be_read_is_forbidden_and_no_more_is_said() {
 
     let tree = Tree::new(&[("a.txt", b"content"), ("dir/a.txt", b"content")]);
     for name in ["a.txt", "dir"] {
-        fs::set_permissions(tree.0.join(name), fs::Permissions::from_mode(0)).unwrap();
+        fs::set_permissions(tree.0.join(name), fs::Permissions::from_mode(0o000)).unwrap();
     }
     // Who runs this may be one to whom nothing is forbidden.
     let expected = if fs::File::open(tree.0.join("a.txt")).is_ok() { "content" } else { "403 Forbidden\n" };
