@@ -3,6 +3,8 @@
 #![allow(clippy::unwrap_used, reason = "what fails in a helper fails its test")]
 
 use nethttp::{Dir, FileServer};
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::TcpStream;
 
 mod files_kit;
 use files_kit::{Tree, ask, get, start};
@@ -70,6 +72,44 @@ async fn the_page_of_an_application_stands_where_there_is_nothing() {
     assert_eq!(get(addr, "/.env").await.status, 404, "what is refused is not the application's");
     let missing = start(tree.server().fallback_page("none.html")).await;
     assert_eq!(get(missing, "/users/7").await.status, 404);
+}
+
+/// What Chromium asks for when somebody seeks in a video: the whole from its beginning, left half-way,
+/// the index at its end, and then from wherever the bar was dropped, up to what it has already.
+#[tokio::test]
+async fn who_seeks_in_a_video_gets_what_lies_there_and_may_leave_half_way() {
+    const SIZE: usize = 12_000_000;
+    let whole: Vec<u8> = (0..SIZE).map(|at| (at / 7 % 251) as u8).collect();
+    let tree = Tree::new(&[("video.webm", &whole)]);
+    tree.settle("video.webm");
+    let addr = start(tree.server()).await;
+
+    let mut player = TcpStream::connect(addr).await.unwrap();
+    player.write_all(b"GET /video.webm HTTP/1.1\r\nHost: h\r\nRange: bytes=0-\r\n\r\n").await.unwrap();
+    let mut seen = vec![0; 300_000];
+    player.read_exact(&mut seen).await.unwrap();
+    let begun = String::from_utf8_lossy(&seen[..300]).into_owned();
+    assert!(begun.starts_with("HTTP/1.1 206 "), "{begun}");
+    assert!(begun.contains(&format!("\r\nContent-Range: bytes 0-{}/{SIZE}\r\n", SIZE - 1)), "{begun}");
+    assert!(begun.contains("\r\nContent-Type: video/webm\r\n"), "{begun}");
+    let tag = begun.lines().find_map(|line| line.strip_prefix("ETag: ")).unwrap().to_owned();
+    drop(player);
+
+    let last = SIZE - 1;
+    let asked = [
+        (format!("{}-{last}", SIZE - 33_084), SIZE - 33_084, last),
+        (format!("8000000-{}", SIZE - 33_085), 8_000_000, SIZE - 33_085),
+        ("9000001-".to_owned(), 9_000_001, last),
+        ("1998848-".to_owned(), 1_998_848, last),
+        ("-1".to_owned(), last, last),
+    ];
+    for (range, first, last) in asked {
+        let fields = format!("Range: bytes={range}\r\nIf-Range: {tag}\r\nAccept-Encoding: identity;q=1, *;q=0\r\n");
+        let part = ask(addr, "GET", "/video.webm", &fields).await;
+        assert_eq!(part.status, 206, "{range}");
+        assert_eq!(part.field("Content-Range"), Some(format!("bytes {first}-{last}/{SIZE}").as_str()));
+        assert!(part.content == whole[first..=last], "{range}");
+    }
 }
 
 #[cfg(feature = "gzip")]
@@ -200,12 +240,10 @@ mod compressed {
 
     #[tokio::test]
     async fn who_can_read_no_chunks_gets_it_up_to_the_close() {
-        use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
-
         let text = text();
         let tree = Tree::new(&[("a.txt", &text)]);
         let addr = start(tree.server().compressed(true)).await;
-        let mut stream = tokio::net::TcpStream::connect(addr).await.unwrap();
+        let mut stream = TcpStream::connect(addr).await.unwrap();
         stream.write_all(b"GET /a.txt HTTP/1.0\r\nAccept-Encoding: gzip\r\n\r\n").await.unwrap();
         let mut answer = Vec::new();
         stream.read_to_end(&mut answer).await.unwrap();

@@ -2,7 +2,7 @@
 #![allow(clippy::unwrap_used, reason = "what fails in a helper fails its test")]
 
 use std::io::Write as _;
-use std::process::Stdio;
+use std::process::{Command, Stdio};
 
 mod kit;
 use kit::{Folder, Serving, nethttp, output, stderr};
@@ -64,6 +64,29 @@ fn base64(bytes: &[u8]) -> String {
 }
 
 /// The log has a line of who leaves; it is no fault of the command's.
+#[test]
+fn curl_goes_on_with_a_download_that_broke_off() {
+    let (folder, downloads) = (Folder::new(), Folder::new());
+    let whole: Vec<u8> = (0..300_000_u32).map(|number| (number % 251) as u8).collect();
+    std::fs::write(folder.0.join("big.bin"), &whole).unwrap();
+    let part = downloads.0.join("big.bin");
+    let mut serving = serve(&folder, &[]);
+    let url = format!("http://{}/big.bin", serving.address());
+    for (there, status, came) in [(100_000, "206", 200_000), (0, "200", 300_000)] {
+        std::fs::write(&part, &whole[..there]).unwrap();
+        let options = ["-sSf", "--max-time", "20", "-C", "-", "-o"];
+        let Ok(ended) = Command::new("curl").args(options).arg(&part).arg(&url).output() else {
+            // Not `eprintln`: that is kept back where a test passes.
+            let _ = writeln!(std::io::stderr(), "LEFT OUT: curl is not on this machine");
+            return;
+        };
+        assert!(ended.status.success(), "{}", stderr(&ended));
+        let line = serving.log_line();
+        assert!(line.contains(&format!(" GET /big.bin {status} {came} ")), "{line}");
+        assert!(std::fs::read(&part).unwrap() == whole);
+    }
+}
+
 #[test]
 fn a_client_that_leaves_is_no_fault() {
     let folder = Folder::new();

@@ -18,8 +18,7 @@ use crate::server::ResponseWriter;
 /// The most that is read in one go, and so held while the client takes it. Small enough to be still
 /// in the processor's cache when it is sent.
 pub(super) const CHUNK_BYTES: u64 = 64 * 1024;
-/// What is longer than a chunk begins with less: it leaves with the head, and the rest mostly without
-/// being read.
+/// What is longer than a chunk begins with less, where its reading tells whether it can be read.
 const BEGINNING_BYTES: u64 = 4 * 1024;
 /// The most that the system is asked to send at a time.
 const WINDOW_BYTES: u64 = 1024 * 1024;
@@ -177,14 +176,12 @@ async fn send(w: &mut ResponseWriter, parts: &Parts, source: &mut impl Source) -
         if !piece.before.is_empty() {
             w.write_bytes(piece.before.clone()).await?;
         }
-        let beginning = source.read(first_chunk(piece.range)).await?;
-        let mut rest = piece.range.after(beginning.len() as u64);
-        w.write_bytes(beginning).await?;
-        let by_the_system = rest.length >= CHUNK_BYTES && w.sends_files();
+        let mut rest = piece.range;
+        let by_the_system = rest.length > CHUNK_BYTES && w.may_send_files();
         while rest.length > 0 {
             let window = rest.first(WINDOW_BYTES);
             let in_memory = if by_the_system { source.in_memory(window) } else { None };
-            let sent = match in_memory {
+            let sent = match in_memory.filter(|_| w.sends_files()) {
                 Some(file) => {
                     w.send_file(file, window.start, window.length).await?;
                     window.length

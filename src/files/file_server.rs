@@ -55,7 +55,10 @@ pub fn file_server_fs(file_system: impl FileSystem) -> FileServer {
 ///   that a handler around this one has set takes its place.
 /// - Names that begin with a dot are neither served nor listed
 ///   ([`hidden_files`](Self::hidden_files)). Nor are those with a slash, a backslash, a colon or a
-///   NUL in them, however escaped; on Windows, nor are names of devices.
+///   NUL in them, however escaped. On Windows, nor are names of devices (`CON`, `nul.txt`), those
+///   that end with a dot or a space, that look like short names (`GIT~1`), that have `<>"|?*` or
+///   control characters in them, or that are no Unicode; on Apple's systems, nor are hidden names
+///   behind letters that do not count, and `..namedfork`.
 /// - What links may lead to is for the tree to say; see [`Dir`].
 /// - Only regular files are served: pipes, sockets and devices are not found.
 ///

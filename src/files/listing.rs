@@ -52,7 +52,7 @@ fn servable(found: DirEntry, hidden: Hidden) -> Option<Entry> {
         FileKind::File => Content::File { length: found.info.length },
         FileKind::Other => return None,
     };
-    let is_servable = is_servable(found.name.as_encoded_bytes(), hidden);
+    let is_servable = is_servable(&found.name, hidden);
     is_servable.then_some(Entry { name: found.name, content, modified: found.info.modified })
 }
 

@@ -13,7 +13,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 use bytes::Bytes;
 use http::StatusCode;
 
-use super::answer::{Representation, first_chunk};
+use super::answer::{CHUNK_BYTES, Representation, first_chunk};
 use super::condition::{Asked, Conditions, Selection, Validators};
 use super::content::SNIFFED_BYTES;
 use super::encoding::Encoding;
@@ -135,7 +135,7 @@ pub(super) struct FoundFile {
     pub(super) file: Arc<dyn File>,
     pub(super) representation: Representation,
     pub(super) selection: Selection,
-    /// The first chunk of what was selected, and where it begins.
+    /// The first chunk of what was selected, and where it begins, where it was read.
     pub(super) first: Option<(u64, Bytes)>,
 }
 
@@ -315,7 +315,8 @@ fn select(
         Selection::Parts(parts) => parts.first().copied(),
         _ => None,
     };
-    let begin = begin.filter(|range| range.length > 0 && conditions.method != Asked::Head).map(first_chunk);
+    let begin = begin.filter(|range| range.length > 0 && conditions.method != Asked::Head);
+    let begin = begin.filter(|range| !is_sent_unread(&*file, patience, *range)).map(first_chunk);
     let first = match begin {
         Some(range) => Some((range.start, patience.read(&*file, range).map_err(Absence::Fault)?)),
         None => None,
@@ -332,6 +333,12 @@ fn select(
         };
     }
     Ok(FoundFile { file, representation, selection, first })
+}
+
+/// Whether it is left to the sending how to get at this range: the system may send it by itself, and
+/// what it does not have in memory is waited for there as well as here.
+fn is_sent_unread(file: &dyn File, patience: Patience, range: ByteRange) -> bool {
+    patience == Patience::None && range.length > CHUNK_BYTES && file.system_file().is_some()
 }
 
 /// The type that the content looks like.

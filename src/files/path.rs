@@ -1,8 +1,9 @@
-//! From the path of a request to a path below the root: one pure rule, the same everywhere.
+//! From the path of a request to a path below the root: one pure rule.
 //!
 //! Names are decoded once and judged afterwards, so that no escape can hide what it stands for.
-//! A name that means something on one platform only (`C:`, `a\b`, `file::$DATA`) is refused on
-//! all of them: what is safe must not depend on where the program was built.
+//! Which names may be served depends on the system that they are looked up on, and that is a value
+//! here: all of its rules can be tried anywhere. What would lead to another place on any of them
+//! (`C:`, `a\b`, `file::$DATA`) is refused on all: whoever moves a site finds the same names served.
 
 use std::ffi::{OsStr, OsString};
 use std::fmt::Display;
@@ -35,38 +36,99 @@ pub(super) enum Hidden {
     Served,
 }
 
+/// Whose names they are.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum System {
+    /// Every byte but the slash is a letter.
+    Unix,
+    /// Some letters do not count.
+    Apple,
+    /// Names have other names, and some are devices.
+    Windows,
+}
+
+impl System {
+    /// The one that this was built for.
+    const OWN: System = if cfg!(windows) {
+        System::Windows
+    } else if cfg!(target_vendor = "apple") {
+        System::Apple
+    } else {
+        System::Unix
+    };
+}
+
 /// Reads the path of a request target as sent, escapes and all. `None` when it cannot name
 /// anything that is served. Repeated slashes count as one.
 pub(super) fn requested_path(path: &str, hidden: Hidden) -> Option<RequestedPath> {
+    let (names, spelling) = requested_names(path, hidden, System::OWN)?;
     let mut relative = PathBuf::new();
-    for segment in path.split('/').filter(|segment| !segment.is_empty()) {
-        let name = decode(segment)?;
-        if !is_servable(&name, hidden) {
-            return None;
-        }
+    for name in names {
         relative.push(os_name(name)?);
     }
-    let spelling = if path.is_empty() || path.ends_with('/') { Spelling::Slash } else { Spelling::Name };
     Some(RequestedPath { relative, spelling })
 }
 
-/// Whether a name may be served, and so be listed. `.` and `..` may not, nor may names with a byte
-/// that any platform takes for more than a letter.
-pub(super) fn is_servable(name: &[u8], hidden: Hidden) -> bool {
-    let begins_well = match name {
+/// Whether a name of a file may be served here, and so be listed.
+pub(super) fn is_servable(name: &OsStr, hidden: Hidden) -> bool {
+    is_servable_on(System::OWN, name.as_encoded_bytes(), hidden)
+}
+
+/// The names on the way from the root on.
+fn requested_names(path: &str, hidden: Hidden, system: System) -> Option<(Vec<Vec<u8>>, Spelling)> {
+    let mut names = Vec::new();
+    for segment in path.split('/').filter(|segment| !segment.is_empty()) {
+        let name = decode(segment)?;
+        if !is_servable_on(system, &name, hidden) {
+            return None;
+        }
+        names.push(name);
+    }
+    let spelling = if path.is_empty() || path.ends_with('/') { Spelling::Slash } else { Spelling::Name };
+    Some((names, spelling))
+}
+
+/// `.` and `..` may not be served, nor may names with a byte that any system takes for more than a
+/// letter.
+fn is_servable_on(system: System, name: &[u8], hidden: Hidden) -> bool {
+    let (read, is_another) = match system {
+        System::Unix => (name, false),
+        System::Apple => (without_ignored(name), name.eq_ignore_ascii_case(b"..namedfork")),
+        System::Windows => (name, is_another_on_windows(name)),
+    };
+    let begins_well = match read {
         b"" | b"." | b".." => false,
         [b'.', ..] => hidden == Hidden::Served,
         _ => true,
     };
-    begins_well && !name.iter().any(|byte| b"/\\:\0".contains(byte)) && !(cfg!(windows) && is_reserved(name))
+    begins_well && !is_another && !name.iter().any(|byte| b"/\\:\0".contains(byte))
 }
 
-/// Whether Windows takes the name for a device, or for another one: it drops dots and spaces at
-/// the end.
-fn is_reserved(name: &[u8]) -> bool {
-    if name.ends_with(b".") || name.ends_with(b" ") {
-        return true;
+/// HFS+ finds `.git` by a name with any of these before it.
+fn without_ignored(mut name: &[u8]) -> &[u8] {
+    while let [0xe2, 0x80, 0x8c..=0x8f | 0xaa..=0xae, rest @ ..]
+    | [0xe2, 0x81, 0xaa..=0xaf, rest @ ..]
+    | [0xef, 0xbb, 0xbf, rest @ ..] = name
+    {
+        name = rest;
     }
+    name
+}
+
+/// Whether Windows finds something else by this name, or what has another name: a device, a file
+/// without the dots and spaces at the end, one by its short name, anything by a pattern. Names are
+/// Unicode there.
+fn is_another_on_windows(name: &[u8]) -> bool {
+    name.ends_with(b".")
+        || name.ends_with(b" ")
+        || name.iter().any(|byte| *byte < b' ' || b"<>\"|?*".contains(byte))
+        || std::str::from_utf8(name).is_err()
+        || is_device(name)
+        || is_short(name)
+}
+
+/// `CON`, whatever extension it has, is the console.
+fn is_device(name: &[u8]) -> bool {
     let stem = name.split(|byte| *byte == b'.').next().unwrap_or_default().trim_ascii_end().to_ascii_uppercase();
     match stem.as_slice() {
         b"CON" | b"PRN" | b"AUX" | b"NUL" | b"CONIN$" | b"CONOUT$" => true,
@@ -76,6 +138,15 @@ fn is_reserved(name: &[u8]) -> bool {
         }
         _ => false,
     }
+}
+
+/// `GIT~1` is `.git`. What only looks like a short name is refused with those that are.
+fn is_short(name: &[u8]) -> bool {
+    let mut parts = name.split(|byte| *byte == b'.');
+    let (stem, extension) = (parts.next().unwrap_or_default(), parts.next().unwrap_or_default());
+    let number = stem.iter().rposition(|byte| *byte == b'~').and_then(|at| stem.get(at + 1..)).unwrap_or_default();
+    let is_numbered = !number.is_empty() && number.iter().all(u8::is_ascii_digit);
+    is_numbered && stem.len() <= 8 && extension.len() <= 3 && parts.next().is_none()
 }
 
 /// Whether a path has an element that leads upwards, by either slash, escaped or not. For programs
@@ -218,7 +289,8 @@ mod tests {
             let encoded = encode_name(OsStr::new(name)).to_string();
             let inert = |byte: u8| byte.is_ascii_alphanumeric() || b"-._~%".contains(&byte);
             assert!(encoded.bytes().all(inert), "{encoded}");
-            assert_eq!(requested_path(&format!("/{encoded}")).map(|path| path.relative), Some(name.into()));
+            let read = requested_names(&format!("/{encoded}"), Hidden::Refused, System::Unix);
+            assert_eq!(read, Some((vec![name.as_bytes().to_vec()], Spelling::Name)));
         }
     }
 
@@ -232,15 +304,114 @@ mod tests {
         }
     }
 
+    /// Whether these names are served on Unix, on Apple's systems and on Windows.
+    const ON_EACH: [(&str, [bool; 3]); 62] = [
+        ("a", [true, true, true]),
+        ("a.txt", [true, true, true]),
+        ("a b", [true, true, true]),
+        ("né", [true, true, true]),
+        ("-", [true, true, true]),
+        ("~", [true, true, true]),
+        ("a..b", [true, true, true]),
+        (".", [false, false, false]),
+        ("..", [false, false, false]),
+        (".git", [false, false, false]),
+        ("...", [false, false, false]),
+        ("a/b", [false, false, false]),
+        ("a\\b", [false, false, false]),
+        ("..\\..", [false, false, false]),
+        ("\\\\server\\share", [false, false, false]),
+        ("C:", [false, false, false]),
+        ("a.txt::$DATA", [false, false, false]),
+        (".git::$INDEX_ALLOCATION", [false, false, false]),
+        ("a\0", [false, false, false]),
+        // Dots and spaces at the end.
+        ("a.", [true, true, false]),
+        ("a ", [true, true, false]),
+        ("a. .", [true, true, false]),
+        (" a", [true, true, true]),
+        // Devices.
+        ("CON", [true, true, false]),
+        ("con", [true, true, false]),
+        ("nul.txt", [true, true, false]),
+        ("AUX.tar.gz", [true, true, false]),
+        ("prn .txt", [true, true, false]),
+        ("com0", [true, true, false]),
+        ("LPT9", [true, true, false]),
+        ("COM\u{b9}.log", [true, true, false]),
+        ("CONIN$", [true, true, false]),
+        ("conout$.x", [true, true, false]),
+        ("console", [true, true, true]),
+        ("com", [true, true, true]),
+        ("com10", [true, true, true]),
+        ("comx", [true, true, true]),
+        ("nulls.txt", [true, true, true]),
+        ("a.con", [true, true, true]),
+        ("lpt", [true, true, true]),
+        // Short names.
+        ("GIT~1", [true, true, false]),
+        ("progra~1", [true, true, false]),
+        ("SECRET~2.TXT", [true, true, false]),
+        ("~1", [true, true, false]),
+        ("a~12.c", [true, true, false]),
+        ("a~", [true, true, true]),
+        ("a~b", [true, true, true]),
+        ("a~1~b", [true, true, true]),
+        ("program~1", [true, true, true]),
+        ("a~1.html", [true, true, true]),
+        ("a~1.b.c", [true, true, true]),
+        // Patterns, and what is no letter.
+        ("a*", [true, true, false]),
+        ("a?", [true, true, false]),
+        ("a<b>", [true, true, false]),
+        ("a|b", [true, true, false]),
+        ("a\"", [true, true, false]),
+        ("a\n", [true, true, false]),
+        // Letters that do not count.
+        ("\u{200c}.git", [true, false, true]),
+        ("\u{feff}\u{206a}.git", [true, false, true]),
+        ("\u{202e}", [true, false, true]),
+        ("\u{200c}a", [true, true, true]),
+        ("..namedfork", [false, false, false]),
+    ];
+
     #[test]
-    fn names_of_devices_are_known_in_every_spelling() {
-        let reserved = ["CON", "con", "nul.txt", "AUX.tar.gz", "com1", "LPT9", "COM\u{b9}.log", "prn .txt", "a.", "a "];
-        for name in reserved {
-            assert!(is_reserved(name.as_bytes()), "{name}");
+    fn each_system_has_its_names() {
+        for (name, expected) in ON_EACH {
+            let served = |system| is_servable_on(system, name.as_bytes(), Hidden::Refused);
+            let served = [System::Unix, System::Apple, System::Windows].map(served);
+            assert_eq!(served, expected, "{name:?}");
         }
-        for name in ["console", "com", "com10", "comx", "nulls.txt", "a.con", "lpt", "a"] {
-            assert!(!is_reserved(name.as_bytes()), "{name}");
+    }
+
+    #[test]
+    fn what_is_refused_as_a_name_is_refused_in_every_place_and_spelling() {
+        for system in [System::Unix, System::Apple, System::Windows] {
+            for (name, _) in ON_EACH {
+                let escaped: String = name.bytes().map(|byte| format!("%{byte:02x}")).collect();
+                let is_served = is_servable_on(system, name.as_bytes(), Hidden::Refused);
+                for path in [format!("/{escaped}"), format!("/{escaped}/a"), format!("/a/{escaped}/"), escaped] {
+                    let names = requested_names(&path, Hidden::Refused, system);
+                    assert_eq!(names.is_some(), is_served, "{name:?} as {path} on {system:?}");
+                }
+            }
         }
+    }
+
+    #[test]
+    fn where_hidden_names_are_served_other_names_of_theirs_are_not() {
+        let served = |system, name: &str| is_servable_on(system, name.as_bytes(), Hidden::Served);
+        for system in [System::Unix, System::Apple, System::Windows] {
+            assert!(served(system, ".git") && !served(system, "..") && !served(system, "."), "{system:?}");
+        }
+        assert!(served(System::Unix, "..namedfork") && !served(System::Apple, "..NamedFork"));
+        assert!(!served(System::Apple, "\u{200c}..") && !served(System::Windows, "GIT~1"));
+    }
+
+    #[test]
+    fn a_name_that_is_no_unicode_is_one_where_names_are_bytes() {
+        let served = |system| is_servable_on(system, b"caf\xe9", Hidden::Refused);
+        assert!(served(System::Unix) && served(System::Apple) && !served(System::Windows));
     }
 
     #[test]

@@ -2,15 +2,26 @@
 
 use std::fs::File;
 use std::io;
+#[cfg(target_os = "linux")]
+use std::task::ready;
 use std::task::{Context, Poll};
 
+#[cfg(target_os = "linux")]
+use rustix::fs::sendfile;
+#[cfg(target_os = "linux")]
+use tokio::io::Interest;
+#[cfg(target_os = "linux")]
+use tokio::net::TcpStream;
+
 use super::io::Io;
+#[cfg(target_os = "linux")]
+use super::io::Stream;
 
 impl Io {
     /// Whether files can be sent here: on TCP, with nothing in between that has to see the bytes.
     #[cfg(target_os = "linux")]
     pub(crate) fn sends_files(&self) -> bool {
-        (*self.stream).as_any().is::<tokio::net::TcpStream>()
+        (*self.stream).as_any().is::<TcpStream>()
     }
 
     /// Sends some of what the file has from here on, at most so much. Never reports 0: a file that
@@ -23,23 +34,23 @@ impl Io {
         offset: u64,
         most: u64,
     ) -> Poll<io::Result<u64>> {
-        use std::task::ready;
-        use tokio::io::Interest;
-        use tokio::net::TcpStream;
-
-        let Some(stream) = (*self.stream).as_any().downcast_ref::<TcpStream>() else {
-            return Poll::Ready(Err(io::ErrorKind::Unsupported.into()));
-        };
+        let stream = tcp(&*self.stream)?;
         let most = usize::try_from(most).unwrap_or(usize::MAX);
         loop {
             ready!(stream.poll_write_ready(cx))?;
-            let mut at = offset;
-            let sent =
-                stream.try_io(Interest::WRITABLE, || Ok(rustix::fs::sendfile(stream, file, Some(&mut at), most)?));
-            match sent {
-                Ok(0) => return Poll::Ready(Err(became_shorter())),
-                Ok(sent) => return Poll::Ready(Ok(sent as u64)),
-                Err(error) if matches!(error.kind(), io::ErrorKind::WouldBlock | io::ErrorKind::Interrupted) => {}
+            let mut sent = 0;
+            let tried = stream.try_io(Interest::WRITABLE, || {
+                let mut at = offset;
+                sent = sendfile(stream, file, Some(&mut at), most)?;
+                // Less than there is: the socket is full. It is waited for until there is room worth
+                // the while. Asked again at once, it would take each segment that leaves by itself.
+                let is_full = sent > 0 && sent < most && has_more(file, at);
+                if is_full { Err(io::ErrorKind::WouldBlock.into()) } else { Ok(()) }
+            });
+            match tried {
+                _ if sent > 0 => return Poll::Ready(Ok(sent as u64)),
+                Ok(()) => return Poll::Ready(Err(became_shorter())),
+                Err(error) if passes(&error) => {}
                 Err(error) => return Poll::Ready(Err(error)),
             }
         }
@@ -54,6 +65,23 @@ impl Io {
     pub(crate) fn poll_send_file(&mut self, _: &mut Context<'_>, _: &File, _: u64, _: u64) -> Poll<io::Result<u64>> {
         Poll::Ready(Err(io::ErrorKind::Unsupported.into()))
     }
+}
+
+#[cfg(target_os = "linux")]
+fn tcp(stream: &dyn Stream) -> io::Result<&TcpStream> {
+    stream.as_any().downcast_ref::<TcpStream>().ok_or_else(|| io::ErrorKind::Unsupported.into())
+}
+
+/// Whether it is worth another try.
+#[cfg(target_os = "linux")]
+fn passes(error: &io::Error) -> bool {
+    matches!(error.kind(), io::ErrorKind::WouldBlock | io::ErrorKind::Interrupted)
+}
+
+/// Whether the file goes on behind this place. Where that cannot be told, the next try tells.
+#[cfg(target_os = "linux")]
+fn has_more(file: &File, at: u64) -> bool {
+    rustix::fs::fstat(file).is_ok_and(|stat| u64::try_from(stat.st_size).is_ok_and(|size| size > at))
 }
 
 #[cfg(target_os = "linux")]

@@ -1,19 +1,17 @@
 //! A directory of the disk as a tree of files.
 
-#[cfg(not(unix))]
+#[cfg(any(not(unix), test))]
 mod portable;
 #[cfg(unix)]
 mod unix;
 
-use std::fs::Metadata;
 use std::io;
 use std::path::{Component, Path, PathBuf};
 use std::sync::Arc;
-use std::time::UNIX_EPOCH;
 
 use bytes::Bytes;
 
-use super::file_system::{DirEntry, File, FileInfo, FileKind, FileSystem};
+use super::file_system::{DirEntry, File, FileInfo, FileSystem};
 use super::lookup::Patience;
 #[cfg(not(unix))]
 use portable::{Opened, open_beneath, open_following};
@@ -28,7 +26,8 @@ use unix::{Opened, open_beneath, open_following};
 /// below the root and swaps directories for links meanwhile. Where there is no such call, and for
 /// links that are absolute or leave the root and come back, the way is first found out and then
 /// gone link by link without following any, with the same outcome. On systems other than Unix the
-/// way is checked before the file is opened, and a swap in between is not noticed.
+/// way is checked before the file is opened and after it; a link that is there only in between is
+/// not noticed, and names must be Unicode.
 ///
 /// The root itself may be a link; it is followed anew for each request, so that a deployment can
 /// switch it. As long as the root cannot be opened, opening anything fails with an error that is
@@ -100,7 +99,7 @@ struct DirFile {
 
 impl File for DirFile {
     fn info(&self) -> io::Result<FileInfo> {
-        self.opened.metadata().map(|metadata| info_of(&metadata))
+        self.opened.info()
     }
 
     fn read_at(&self, offset: u64, length: usize) -> io::Result<Bytes> {
@@ -126,17 +125,6 @@ impl File for DirFile {
         }
         Ok(entries)
     }
-}
-
-fn info_of(metadata: &Metadata) -> FileInfo {
-    let kind = match metadata.file_type() {
-        directory if directory.is_dir() => FileKind::Directory,
-        file if file.is_file() => FileKind::File,
-        _ => FileKind::Other,
-    };
-    // 0 is what file systems say that keep no time.
-    let modified = metadata.modified().ok().filter(|time| *time > UNIX_EPOCH);
-    FileInfo { kind, length: metadata.len(), modified }
 }
 
 /// The root is the program's own setting: what is wrong with it is no absence.

@@ -1,7 +1,7 @@
 //! Files opened relative to an open directory, so that no name is resolved twice.
 
 use std::ffi::{OsStr, OsString};
-use std::fs::{self, File, Metadata};
+use std::fs::{self, File};
 use std::io;
 use std::os::fd::OwnedFd;
 use std::os::unix::ffi::OsStrExt as _;
@@ -10,7 +10,7 @@ use std::time::{Duration, UNIX_EPOCH};
 
 use bytes::Bytes;
 use rustix::buffer::spare_capacity;
-use rustix::fs::{AtFlags, FileType, Mode, OFlags, Stat, open, openat, statat};
+use rustix::fs::{AtFlags, FileType, Mode, OFlags, Stat, fstat, open, openat, statat};
 use rustix::io::{Errno, pread};
 
 use super::super::file_system::{FileInfo, FileKind};
@@ -126,8 +126,8 @@ fn absence(errno: Errno) -> io::Error {
 }
 
 impl Opened {
-    pub(super) fn metadata(&self) -> io::Result<Metadata> {
-        self.0.metadata()
+    pub(super) fn info(&self) -> io::Result<FileInfo> {
+        Ok(stat_info(&fstat(&self.0)?))
     }
 
     pub(super) fn system_file(&self) -> Option<&File> {

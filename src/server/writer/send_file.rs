@@ -2,19 +2,26 @@
 
 use std::fs::File;
 
-use super::{ResponseWriter, Stage};
+use super::{Extent, ResponseWriter, Stage};
 use crate::error::Result;
 use crate::h1::Outgoing;
 use crate::server::outlet::Outlet;
 
 impl ResponseWriter {
-    /// Whether [`send_file`](Self::send_file) can send content of this answer: its head is sent,
-    /// content goes out as it is, and nothing in between has to see it.
-    pub(crate) fn sends_files(&self) -> bool {
+    /// Whether [`sends_files`](Self::sends_files) is worth asking.
+    pub(crate) fn may_send_files(&self) -> bool {
+        matches!(&self.outlet, Some(Outlet::Line(line)) if line.sends_files())
+    }
+
+    /// Decides the head, and with it whether [`send_file`](Self::send_file) can send content of this
+    /// answer: it goes out as it is, and nothing in between has to see it.
+    pub(crate) fn sends_files(&mut self) -> bool {
+        if self.may_write().is_err() {
+            return false;
+        }
+        self.commit(Extent::Start(&[]));
         let Stage::Sent { outgoing, .. } = self.stage else { return false };
-        outgoing != Outgoing::Chunked
-            && self.asked.has_content(outgoing)
-            && matches!(&self.outlet, Some(Outlet::Line(line)) if line.sends_files())
+        outgoing != Outgoing::Chunked && self.asked.has_content(outgoing) && self.may_send_files()
     }
 
     /// Writes so much of a file, from here on, where [`sends_files`](Self::sends_files) says that
@@ -23,6 +30,7 @@ impl ResponseWriter {
     /// # Errors
     /// As [`write`](Self::write); and when the file ends before.
     pub(crate) async fn send_file(&mut self, file: &File, offset: u64, length: u64) -> Result<()> {
+        // By itself: that the system puts the head in front of the file was measured to cost more.
         self.flush().await?;
         self.may_have(length)?;
         let (Stage::Sent { outgoing, declared }, Some(Outlet::Line(line))) = (&self.stage, &self.outlet) else {
