@@ -34,9 +34,11 @@ doc:
 bench *args:
     python3 bench/run.py {{ args }}
 
-# Fuzzes one target for some seconds. Needs a nightly toolchain and cargo-fuzz.
+# Fuzzes one target for some seconds. Needs cargo-fuzz and a C++ compiler, and no nightly: there is no unsafe code for a sanitizer to look at.
 fuzz target seconds="60":
-    cargo +nightly fuzz run {{ target }} -- -max_total_time={{ seconds }}
+    mkdir -p fuzz/corpus/{{ target }}
+    cargo fuzz run -s none {{ target }} fuzz/corpus/{{ target }} fuzz/seeds/{{ target }} -- \
+        -max_total_time={{ seconds }} -max_len=1024 -timeout=10 -rss_limit_mb=2048 -dict=fuzz/http.dict
 
 # Licences, advisories, sources and duplicates of the dependencies. Needs cargo-deny.
 deny:
