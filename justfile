@@ -38,13 +38,15 @@ bench *args:
 soak minutes="5":
     cargo run --release --example soak -- {{ minutes }}
 
-# Fuzzes one target for some seconds. Needs a nightly toolchain and cargo-fuzz.
+# Fuzzes one target for some seconds. Needs cargo-fuzz and a C++ compiler, and no nightly: there is no unsafe code for a sanitizer to look at.
 fuzz target seconds="60":
-    cargo +nightly fuzz run {{ target }} -- -max_total_time={{ seconds }}
+    mkdir -p fuzz/corpus/{{ target }}
+    cargo fuzz run -s none {{ target }} fuzz/corpus/{{ target }} fuzz/seeds/{{ target }} -- \
+        -max_total_time={{ seconds }} -max_len=1024 -timeout=10 -rss_limit_mb=2048 -dict=fuzz/http.dict
 
 # The codec and one turn in memory by themselves: `just bench-parts time`, or `instructions`, which needs valgrind and gungraun-runner.
 bench-parts which="time" *args:
-    cd bench && RUSTFLAGS="--cfg fuzzing" cargo bench -p parts --bench {{ which }} -- {{ args }}
+    cd bench/parts && cargo bench --bench {{ which }} -- {{ args }}
 
 # Licences, advisories, sources and duplicates of the dependencies. Needs cargo-deny.
 deny:

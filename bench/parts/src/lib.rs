@@ -2,7 +2,7 @@
 //!
 //! The codec is no part of the library's interface: it is reached with `--cfg fuzzing`, as fuzz/ does.
 #[cfg(not(fuzzing))]
-compile_error!("run `just bench-parts`: the codec is there with RUSTFLAGS=\"--cfg fuzzing\" only");
+compile_error!("the codec is there with --cfg fuzzing only: run `just bench-parts`, or cargo in bench/parts");
 
 pub mod messages;
 mod turn;

@@ -1,0 +1,33 @@
+//! HTTP/1.1 read slowly: what the targets hold the library against.
+//!
+//! Written from RFC 9110 and RFC 9112, on whole messages, with no state between calls and with
+//! copies wherever they make a rule easier to see. It shares no code with the library.
+
+pub mod chunked;
+pub mod cookie;
+pub mod fields;
+pub mod framing;
+pub mod header;
+pub mod host;
+pub mod range;
+pub mod request;
+pub mod response;
+pub mod url;
+
+/// What came of bytes that may be the start of something longer.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Read<T> {
+    /// More bytes could make it whole.
+    Partial,
+    Refused,
+    Whole(T),
+}
+
+impl<T> Read<T> {
+    pub fn whole(self) -> Option<T> {
+        match self {
+            Read::Whole(it) => Some(it),
+            Read::Partial | Read::Refused => None,
+        }
+    }
+}
