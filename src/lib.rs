@@ -82,7 +82,7 @@
 #![forbid(unsafe_code)]
 #![cfg_attr(
     not(all(feature = "server", feature = "client", feature = "http2", feature = "tls-no-provider")),
-    allow(unused, unreachable_pub, reason = "the lower layers hold what only one side uses")
+    allow(dead_code, unused_imports, unreachable_pub, reason = "the lower layers hold what only one side uses")
 )]
 
 #[cfg(feature = "client")]

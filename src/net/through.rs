@@ -34,6 +34,7 @@ impl AsyncRead for Ahead {
 }
 
 /// Has a type read through this field of it.
+#[allow(unused_macros, reason = "TLS by itself, without server and client, only writes so")]
 macro_rules! read_through {
     ($stream:ty, $field:ident) => {
         impl ::tokio::io::AsyncRead for $stream {
