@@ -2,42 +2,19 @@
 #![cfg(feature = "client")]
 #![allow(clippy::unwrap_used, reason = "what fails in a helper fails its test")]
 
+#[path = "support/cut.rs"]
+mod cut;
 #[path = "support/fake.rs"]
 mod fake;
 
-use std::future::Future;
-use std::pin::Pin;
 use std::sync::Arc;
-use std::task::{Context, Poll};
 
+use cut::Cut;
 use fake::{Conn, URL, client_of, counts, fake_with, millis, outcome, pieces, secs};
 use nethttp::{Body, Client, Request, Result, Transport};
 use tokio::io::AsyncWriteExt;
 use tokio::task::JoinSet;
 use tokio::time::timeout;
-
-/// Polls a future so often, and drops it then.
-struct Cut<F> {
-    doing: Option<Pin<Box<F>>>,
-    polls: usize,
-}
-
-impl<F: Future> Future for Cut<F> {
-    type Output = Option<F::Output>;
-
-    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<F::Output>> {
-        let Some(doing) = &mut self.doing else { return Poll::Ready(None) };
-        if let Poll::Ready(done) = doing.as_mut().poll(cx) {
-            return Poll::Ready(Some(done));
-        }
-        self.polls = self.polls.saturating_sub(1);
-        if self.polls == 0 {
-            self.doing = None;
-            return Poll::Ready(None);
-        }
-        Poll::Pending
-    }
-}
 
 /// A small generator: what chance does here can be done again.
 struct Chance(u64);
@@ -122,7 +99,7 @@ async fn run(seed: u64, most_polls: usize) -> Arc<Transport> {
     let mut errands = JoinSet::new();
     for which in 0..14 {
         let polls = 1 + chance.below(most_polls);
-        errands.spawn(Cut { doing: Some(Box::pin(errand(client.clone(), which % 7))), polls });
+        errands.spawn(Cut::after(polls as u64, errand(client.clone(), which % 7)));
         if chance.below(4) == 0 {
             tokio::time::sleep(millis(1)).await;
         }

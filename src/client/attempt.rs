@@ -50,6 +50,14 @@ impl Asked {
     }
 }
 
+/// What came before the final head.
+#[derive(Default)]
+pub(crate) struct Interim {
+    pub(crate) came: bool,
+    /// What it has used up of the head's limit.
+    pub(crate) bytes: usize,
+}
+
 /// Why an exchange failed before it had a response.
 #[derive(Debug)]
 pub(crate) struct Failed {

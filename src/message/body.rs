@@ -91,13 +91,13 @@ impl Body {
     ///
     /// # #[tokio::main(flavor = "current_thread")]
     /// # async fn main() -> nethttp::Result<()> {
-    /// let chunks = || tokio_stream(vec!["one, ", "two"]);
+    /// let chunks = || stream_of(vec!["one, ", "two"]);
     /// let mut body = Body::from_fn(move || Ok(Body::from_stream(chunks())))?;
     /// let mut other = body.try_clone()?.expect("it can be made again");
     /// assert_eq!(body.text().await?, other.text().await?);
     /// # Ok(())
     /// # }
-    /// # fn tokio_stream(items: Vec<&'static str>) -> impl futures_core::Stream<Item = Result<Bytes, std::io::Error>> {
+    /// # fn stream_of(items: Vec<&'static str>) -> impl futures_core::Stream<Item = Result<Bytes, std::io::Error>> {
     /// #     struct Items(std::vec::IntoIter<&'static str>);
     /// #     impl futures_core::Stream for Items {
     /// #         type Item = Result<Bytes, std::io::Error>;

@@ -1,49 +1,18 @@
 //! Futures that are dropped at any of their polls, on both sides and in each mode: requests, reads and
 //! writes of handlers, the serving itself. What they held comes back, and the next request is served.
 
-use std::future::Future;
-use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::task::{Context, Poll};
 
 use nethttp::{Body, ErrorKind, Method, Request, ResponseWriter, Result, handle_with};
 use tokio::runtime::Handle;
 use tokio::task::JoinSet;
 use tokio::time::timeout;
 
+use crate::cut::Cut;
 use crate::fake::{counts, pieces};
 use crate::site::{MODES, Mode, Site};
 use crate::support::{millis, secs, settle};
-
-/// Polls a future so often, and drops it then.
-struct Cut<F> {
-    doing: Option<Pin<Box<F>>>,
-    polls: u64,
-}
-
-impl<F: Future> Cut<F> {
-    fn after(polls: u64, doing: F) -> Cut<F> {
-        Cut { doing: Some(Box::pin(doing)), polls }
-    }
-}
-
-impl<F: Future> Future for Cut<F> {
-    type Output = Option<F::Output>;
-
-    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<F::Output>> {
-        let Some(doing) = &mut self.doing else { return Poll::Ready(None) };
-        if let Poll::Ready(done) = doing.as_mut().poll(cx) {
-            return Poll::Ready(Some(done));
-        }
-        self.polls = self.polls.saturating_sub(1);
-        if self.polls > 0 {
-            return Poll::Pending;
-        }
-        self.doing = None;
-        Poll::Ready(None)
-    }
-}
 
 /// What chance does here can be done again: the same seed gives the same numbers.
 struct Chance(AtomicU64);

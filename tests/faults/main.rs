@@ -11,6 +11,8 @@
 
 #[path = "../support/certificates.rs"]
 mod certificates;
+#[path = "../support/cut.rs"]
+mod cut;
 #[path = "../support/fake.rs"]
 mod fake;
 #[path = "../modes/site.rs"]

@@ -7,7 +7,7 @@ use bytes::Buf;
 use http::StatusCode;
 use tokio::time::Instant;
 
-use super::super::attempt::{Asked, Attempt, Failed, Remedy};
+use super::super::attempt::{Asked, Attempt, Failed, Interim, Remedy};
 use super::super::connection::{Connection, PoolPlace};
 use super::super::trace::ClientTrace;
 use super::body;
@@ -31,14 +31,6 @@ pub(crate) struct Exchange {
     interim: Interim,
     /// How much the socket had taken when it began to take nothing.
     write_stalls_at: Option<u64>,
-}
-
-/// What came before the final head.
-#[derive(Default)]
-struct Interim {
-    came: bool,
-    /// What it has used up of the head's limit.
-    bytes: usize,
 }
 
 enum Sending {

@@ -10,7 +10,7 @@ use http::StatusCode;
 use http::uri::Scheme as UriScheme;
 use tokio::time::Instant;
 
-use super::super::attempt::{Asked, Attempt, Failed, Remedy};
+use super::super::attempt::{Asked, Attempt, Failed, Interim, Remedy};
 use super::super::connection::PoolPlace;
 use super::super::key::Scheme;
 use super::super::plan;
@@ -41,14 +41,6 @@ pub(super) struct Exchange {
     /// How much the peer had taken when it began to take nothing.
     write_stalls_at: Option<u64>,
     interim: Interim,
-}
-
-/// What came before the final head.
-#[derive(Default)]
-struct Interim {
-    came: bool,
-    /// What it has used up of the head's limit.
-    bytes: usize,
 }
 
 enum Sending {
