@@ -4,6 +4,8 @@
 //! of a pipeline leave together. Large content goes past the collection, straight from the
 //! caller's memory, in one vectored write with what was collected before it.
 
+use std::task::Poll;
+
 use crate::error::{Error, ErrorKind, Phase, Result};
 
 /// Collected bytes past this are sent before more is collected.
@@ -14,7 +16,8 @@ pub(crate) const LARGE: usize = 4 * 1024;
 #[derive(Debug, Default)]
 pub(crate) struct Outbox {
     bytes: Vec<u8>,
-    /// How much of `bytes` the socket has taken.
+    /// How much of `bytes` the stream has taken. All of them stay until it was flushed: a stream such
+    /// as TLS may keep what it has taken, and passes it on only when it is asked again.
     sent: usize,
     health: Health,
 }
@@ -34,7 +37,7 @@ impl Outbox {
         &mut self.bytes
     }
 
-    /// Whether all that was collected is sent.
+    /// Whether all that was collected is sent, and left the stream.
     pub(crate) fn is_empty(&self) -> bool {
         self.bytes.is_empty()
     }
@@ -46,7 +49,7 @@ impl Outbox {
 
     /// Whether the peer has a part of something, so that nothing else may go out before the rest.
     pub(crate) fn is_half_sent(&self) -> bool {
-        self.sent > 0 || !matches!(self.health, Health::Good)
+        (0 < self.sent && self.sent < self.bytes.len()) || !matches!(self.health, Health::Good)
     }
 
     /// Why nothing can be sent any more, if nothing can.
@@ -82,18 +85,21 @@ impl Outbox {
     }
 
     /// Takes the bytes out, to be written from, and says how many of them were sent before. They
-    /// come back with [`put_back`](Self::put_back).
+    /// come back with [`settle`](Self::settle).
     pub(crate) fn take(&mut self) -> (Vec<u8>, usize) {
         (std::mem::take(&mut self.bytes), self.sent)
     }
 
-    pub(crate) fn put_back(&mut self, mut bytes: Vec<u8>, sent: usize) {
+    /// Takes them back. So many of them the stream has taken, and this is how the sending stands: when
+    /// it is done, nothing beneath holds any of them back.
+    pub(crate) fn settle(&mut self, mut bytes: Vec<u8>, sent: usize, sending: Poll<Result<()>>) -> Poll<Result<()>> {
         self.sent = sent;
-        if sent >= bytes.len() {
+        if matches!(sending, Poll::Ready(Ok(()))) {
             bytes.clear();
             self.sent = 0;
         }
         self.bytes = bytes;
+        sending.map_err(|error| self.fail(error))
     }
 
     /// Lends the memory of an outbox that is at rest to another connection.
@@ -131,11 +137,14 @@ mod tests {
         let mut outbox = Outbox::default();
         outbox.bytes().extend_from_slice(b"hello");
         let (bytes, sent) = outbox.take();
-        outbox.put_back(bytes, sent + 2);
+        assert!(outbox.settle(bytes, sent + 2, Poll::Pending).is_pending());
         assert!(!outbox.is_empty() && outbox.is_half_sent());
         let (bytes, sent) = outbox.take();
         assert_eq!(&bytes[sent..], b"llo");
-        outbox.put_back(bytes, sent + 3);
+        assert!(outbox.settle(bytes, sent + 3, Poll::Pending).is_pending());
+        assert!(!outbox.is_empty() && !outbox.is_half_sent(), "it is still to be flushed");
+        let (bytes, sent) = outbox.take();
+        assert!(outbox.settle(bytes, sent, Poll::Ready(Ok(()))).is_ready());
         assert!(outbox.is_empty() && !outbox.is_half_sent());
     }
 }

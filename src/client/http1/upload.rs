@@ -115,11 +115,19 @@ impl Upload {
         loop {
             ready!(self.poll_write(io, cx))?;
             match self.stage {
-                Stage::Head => self.stage = Stage::Waiting,
+                Stage::Head => {
+                    ready!(io.poll_flush(cx)).map_err(write_failed)?;
+                    self.stage = Stage::Waiting;
+                }
                 Stage::Waiting => return Poll::Ready(Ok(Progress::Waits)),
-                Stage::Body => match ready!(self.body.poll_chunk(cx)) {
-                    Some(chunk) => self.hand_on(chunk.map_err(Failed::Body)?)?,
-                    None => self.conclude()?,
+                Stage::Body => match self.body.poll_chunk(cx) {
+                    Poll::Ready(Some(chunk)) => self.hand_on(chunk.map_err(Failed::Body)?)?,
+                    Poll::Ready(None) => self.conclude()?,
+                    Poll::Pending => {
+                        // The next piece may come only when the peer has answered the ones before.
+                        ready!(io.poll_flush(cx)).map_err(write_failed)?;
+                        return Poll::Pending;
+                    }
                 },
                 Stage::Last => {
                     ready!(io.poll_flush(cx)).map_err(write_failed)?;
@@ -141,7 +149,9 @@ impl Upload {
                 IoSlice::new(part.get(from..).unwrap_or_default())
             });
             let written = match &parts {
-                [out, content, _] if content.is_empty() => io.poll_write(cx, std::slice::from_ref(out)),
+                [out, content, end] if content.is_empty() && end.is_empty() => {
+                    io.poll_write(cx, std::slice::from_ref(out))
+                }
                 parts => io.poll_write(cx, parts),
             };
             let written = ready!(written).map_err(write_failed)?;

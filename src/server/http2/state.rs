@@ -82,11 +82,7 @@ impl StreamState {
                 Poll::Pending => break Poll::Pending,
             }
         };
-        self.outbox.put_back(bytes, sent);
-        match ready!(polled) {
-            Ok(()) => Poll::Ready(Ok(())),
-            Err(error) => Poll::Ready(Err(self.outbox.fail(error))),
-        }
+        self.outbox.settle(bytes, sent, polled)
     }
 
     pub(super) fn poll_send_some(
@@ -147,10 +143,7 @@ impl StreamState {
         }
         let (bytes, mut sent) = self.outbox.take();
         let polled = self.poll_rest(cx, &bytes, &mut sent, meter);
-        self.outbox.put_back(bytes, sent);
-        if let Err(error) = ready!(polled) {
-            return Poll::Ready(Err(self.outbox.fail(error)));
-        }
+        ready!(self.outbox.settle(bytes, sent, polled))?;
         self.sending = Sending::Over;
         meter.answered();
         Poll::Ready(Ok(()))

@@ -82,11 +82,7 @@ impl LineState {
     pub(crate) fn poll_send(&mut self, cx: &mut Context<'_>, parts: &mut [&[u8]; 3]) -> Poll<Result<()>> {
         let (bytes, mut sent) = self.outbox.take();
         let polled = self.poll_write_all(cx, &bytes, &mut sent, parts);
-        self.outbox.put_back(bytes, sent);
-        match ready!(polled) {
-            Ok(()) => Poll::Ready(Ok(())),
-            Err(error) => Poll::Ready(Err(self.outbox.fail(error.during(Phase::Write)))),
-        }
+        self.outbox.settle(bytes, sent, polled.map_err(|error| error.during(Phase::Write)))
     }
 
     fn poll_write_all(
