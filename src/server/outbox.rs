@@ -90,11 +90,11 @@ impl Outbox {
         (std::mem::take(&mut self.bytes), self.sent)
     }
 
-    /// Takes them back. So many of them the stream has taken, and this is how the sending stands: when
-    /// it is done, nothing beneath holds any of them back.
+    /// Takes them back. So many of them the stream has taken, and this is how the sending stands: until
+    /// it is over, a layer beneath may hold them back.
     pub(crate) fn settle(&mut self, mut bytes: Vec<u8>, sent: usize, sending: Poll<Result<()>>) -> Poll<Result<()>> {
         self.sent = sent;
-        if matches!(sending, Poll::Ready(Ok(()))) {
+        if sending.is_ready() && sent >= bytes.len() {
             bytes.clear();
             self.sent = 0;
         }
