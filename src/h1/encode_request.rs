@@ -7,9 +7,7 @@
 use http::uri::Authority;
 use http::{Method, Uri};
 
-use super::encode::{
-    ConnectionField, append_connection, append_field, append_framing, append_parts, append_trailer_names,
-};
+use super::encode::{ConnectionField, append_connection, append_field, append_framing, append_trailer_names};
 use super::host::{Port, is_host};
 use super::outgoing::Outgoing;
 use super::trailer::may_be_trailer;
@@ -75,7 +73,8 @@ pub(crate) fn check_request(
 
 /// Appends request line, fields and the empty line. `Host` comes first, as RFC 9110 §7.2 asks.
 pub(crate) fn encode_request_head(out: &mut Vec<u8>, head: &RequestToSend<'_>) {
-    append_parts(out, [head.method.as_str().as_bytes(), b" "]);
+    out.extend_from_slice(head.method.as_str().as_bytes());
+    out.push(b' ');
     append_target(out, head.target);
     out.extend_from_slice(b" HTTP/1.1\r\n");
     append_field(out, b"Host", head.host.as_bytes());
@@ -133,7 +132,8 @@ fn append_target(out: &mut Vec<u8>, target: SentTarget<'_>) {
     let uri = match target {
         SentTarget::Authority(authority) => return append_escaped(out, authority),
         SentTarget::Absolute(uri) => {
-            append_parts(out, [uri.scheme_str().unwrap_or("http").as_bytes(), b"://"]);
+            out.extend_from_slice(uri.scheme_str().unwrap_or("http").as_bytes());
+            out.extend_from_slice(b"://");
             append_escaped(out, uri.authority().map_or("", without_userinfo));
             uri
         }
@@ -223,7 +223,8 @@ fn append_announcement(out: &mut Vec<u8>, header: &Header, trailer: &Header) {
     for (at, (name, _)) in trailer.iter().enumerate() {
         let is_again = trailer.iter().take(at).any(|(earlier, _)| earlier.eq_ignore_ascii_case(name));
         if may_be_trailer(name) && !is_again && !header.has_token("Trailer", name) {
-            append_parts(out, [before, name.as_bytes()]);
+            out.extend_from_slice(before);
+            out.extend_from_slice(name.as_bytes());
             before = b", ";
         }
     }

@@ -24,7 +24,7 @@ impl<'a> RequestLine<'a> {
         let (method, rest) = split_at_space(line).ok_or(BAD)?;
         let (target, version) = match rest.split_last_chunk() {
             // Nearly all lines end so, and then the target needs just one look.
-            Some((target, b" HTTP/1.1")) if memchr::memchr(b' ', target).is_none() => (target, &b"HTTP/1.1"[..]),
+            Some((target, b" HTTP/1.1")) if !target.contains(&b' ') => (target, &b"HTTP/1.1"[..]),
             _ => split_at_space(rest).ok_or(BAD)?,
         };
         if !is_token(method) {

@@ -56,7 +56,8 @@ pub(crate) fn take() -> Box<Desk> {
     })
 }
 
-/// Takes a desk back and clears it of everything that belonged to a peer.
+/// Takes a desk back, which has no turn's things on it any more, and clears it of all else that
+/// belonged to a peer.
 pub(crate) fn give_back(mut desk: Box<Desk>, state: &mut LineState) {
     desk.memory = state.outbox.lend_memory();
     put_back(desk);
@@ -65,7 +66,6 @@ pub(crate) fn give_back(mut desk: Box<Desk>, state: &mut LineState) {
 /// The same for a desk that has its memory already.
 #[inline]
 pub(crate) fn put_back(mut desk: Box<Desk>) {
-    desk.clear_turn();
     desk.request.context = Context::background();
     desk.request.tls = None;
     desk.writer.reset();

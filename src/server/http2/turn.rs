@@ -100,6 +100,7 @@ impl Begun {
         line.cancel();
         turn::report_ignored_status(settings, &desk);
         turn::record(settings, &mut desk, watched);
+        desk.clear_turn();
         desk::put_back(desk);
         host.keep(line);
         if let Some(unread) = unread {
