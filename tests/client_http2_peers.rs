@@ -5,6 +5,8 @@
 
 #[path = "support/certificates.rs"]
 mod certificates;
+#[path = "support/foreign_tls.rs"]
+mod foreign_tls;
 #[path = "support/http2_peer.rs"]
 mod http2_peer;
 #[path = "support/programs.rs"]
@@ -18,8 +20,6 @@ use nethttp::{
     Client, ClientProtocols, ErrorKind, Proxy, Request, StatusCode, TlsConfig, TlsRoots, Transport, Version,
 };
 use programs::{Folder, Running, free_port, has};
-use rustls::pki_types::pem::PemObject;
-use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpListener;
 
@@ -36,11 +36,7 @@ fn client(authority: &Authority, protocols: ClientProtocols) -> (Client, Arc<Tra
 
 /// A server over TLS that agrees to these protocols, and says which it was.
 async fn choosing(issued: &Issued, protocols: &[&[u8]]) -> u16 {
-    let chain = vec![CertificateDer::from(issued.der.clone())];
-    let key = PrivateKeyDer::from_pem_slice(issued.key.as_bytes()).unwrap();
-    let mut config = rustls::ServerConfig::builder().with_no_client_auth().with_single_cert(chain, key).unwrap();
-    config.alpn_protocols = protocols.iter().map(|protocol| protocol.to_vec()).collect();
-    let acceptor = tokio_rustls::TlsAcceptor::from(Arc::new(config));
+    let acceptor = foreign_tls::acceptor(issued, protocols);
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let port = listener.local_addr().unwrap().port();
     tokio::spawn(async move {
@@ -117,11 +113,7 @@ async fn an_upgrade_goes_over_http1_although_the_server_prefers_http2() {
 async fn a_server_that_wants_http1_for_a_request_gets_it() {
     let authority = Authority::new("peers");
     let issued = authority.issue(&["127.0.0.1"]);
-    let chain = vec![CertificateDer::from(issued.der.clone())];
-    let key = PrivateKeyDer::from_pem_slice(issued.key.as_bytes()).unwrap();
-    let mut config = rustls::ServerConfig::builder().with_no_client_auth().with_single_cert(chain, key).unwrap();
-    config.alpn_protocols = vec![b"h2".to_vec(), b"http/1.1".to_vec()];
-    let acceptor = tokio_rustls::TlsAcceptor::from(Arc::new(config));
+    let acceptor = foreign_tls::acceptor(&issued, &[b"h2", b"http/1.1"]);
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let port = listener.local_addr().unwrap().port();
     tokio::spawn(async move {

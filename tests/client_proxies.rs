@@ -6,17 +6,15 @@
 mod certificates;
 #[path = "support/fake.rs"]
 mod fake;
+#[path = "support/foreign_tls.rs"]
+mod foreign_tls;
 
 use std::sync::{Arc, Mutex};
 
 use certificates::Authority;
 use fake::{Conn, FakeServer, OK, URL, client_of, counts, fake, outcome};
 use nethttp::{Client, Error, ErrorKind, Phase, Proxy, ProxyUrl, Request, Sent, StatusCode, TlsConfig, Transport};
-use rustls::ServerConfig;
-use rustls::pki_types::pem::PemObject;
-use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
-use tokio_rustls::TlsAcceptor;
 use tokio_rustls::server::TlsStream;
 
 const SECRET: &str = "http://user:secret@proxy.test:3128";
@@ -36,12 +34,7 @@ fn through(proxy: Proxy, authority: Option<&Authority>) -> (Client, Arc<Transpor
 /// Lays the server's side of TLS over a stream.
 async fn secure<S: AsyncRead + AsyncWrite + Unpin>(authority: &Authority, name: &str, stream: S) -> TlsStream<S> {
     let issued = authority.issue(&[name]);
-    let certificate = CertificateDer::from_pem_slice(issued.certificate.as_bytes()).unwrap();
-    let key = PrivateKeyDer::from_pem_slice(issued.key.as_bytes()).unwrap();
-    let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
-    let config = ServerConfig::builder_with_provider(provider).with_safe_default_protocol_versions().unwrap();
-    let config = config.with_no_client_auth().with_single_cert(vec![certificate], key).unwrap();
-    TlsAcceptor::from(Arc::new(config)).accept(stream).await.unwrap()
+    foreign_tls::acceptor(&issued, &[]).accept(stream).await.unwrap()
 }
 
 /// Reads a head to its end.

@@ -6,17 +6,15 @@
 mod certificates;
 #[path = "support/fake.rs"]
 mod fake;
+#[path = "support/foreign_tls.rs"]
+mod foreign_tls;
 
 use std::sync::Arc;
 
 use certificates::Authority;
 use fake::{FakeServer, client_of, counts, fake, outcome};
 use nethttp::{Client, ErrorKind, Phase, Sent, TlsConfig, TlsRoots, TlsVersion, Transport};
-use rustls::ServerConfig;
-use rustls::pki_types::pem::PemObject;
-use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream};
-use tokio_rustls::TlsAcceptor;
 use tokio_rustls::server::TlsStream;
 
 const URL: &str = "https://a.test/";
@@ -31,12 +29,7 @@ fn client(authority: &Authority) -> (Client, Arc<Transport>, FakeServer) {
 /// Does the server's part of a handshake, with a certificate for this name.
 async fn secure(authority: &Authority, name: &str, stream: DuplexStream) -> std::io::Result<TlsStream<DuplexStream>> {
     let issued = authority.issue(&[name]);
-    let certificate = CertificateDer::from_pem_slice(issued.certificate.as_bytes()).unwrap();
-    let key = PrivateKeyDer::from_pem_slice(issued.key.as_bytes()).unwrap();
-    let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
-    let config = ServerConfig::builder_with_provider(provider).with_safe_default_protocol_versions().unwrap();
-    let config = config.with_no_client_auth().with_single_cert(vec![certificate], key).unwrap();
-    TlsAcceptor::from(Arc::new(config)).accept(stream).await
+    foreign_tls::acceptor(&issued, &[]).accept(stream).await
 }
 
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]

@@ -12,7 +12,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use nethttp::{Certificate, Dir, FileServer, Handler, Server, TlsServerConfig, file_server};
-use rustls::pki_types::{CertificateDer, ServerName};
+use rustls::pki_types::ServerName;
 use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream};
 use tokio_rustls::TlsConnector;
@@ -20,6 +20,8 @@ use tokio_rustls::TlsConnector;
 #[path = "support/certificates.rs"]
 mod certificates;
 mod files_kit;
+#[path = "support/foreign_tls.rs"]
+mod foreign_tls;
 mod frames;
 use certificates::Authority;
 use files_kit::Tree;
@@ -63,14 +65,9 @@ impl Site {
         let authority = Authority::new("ca");
         let issued = authority.issue(&["files.test"]);
         let certificate = Certificate::from_pem(&issued.certificate, &issued.key).unwrap();
-        let mut roots = rustls::RootCertStore::empty();
-        roots.add(CertificateDer::from(authority.der())).unwrap();
-        let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
-        let config = rustls::ClientConfig::builder_with_provider(provider).with_safe_default_protocol_versions();
-        let config = config.unwrap().with_root_certificates(roots).with_no_client_auth();
         let plain = listen(handler.clone(), None).await;
         let secure = listen(handler, Some(TlsServerConfig::new([certificate]).unwrap())).await;
-        Site { plain, secure, connector: TlsConnector::from(Arc::new(config)) }
+        Site { plain, secure, connector: foreign_tls::connector(&authority, &[]) }
     }
 
     /// Sends the target as it stands.

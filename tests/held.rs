@@ -6,6 +6,8 @@
 
 #[path = "support/certificates.rs"]
 mod certificates;
+#[path = "support/foreign_tls.rs"]
+mod foreign_tls;
 
 use std::alloc::System;
 use std::fmt;
@@ -16,7 +18,7 @@ use std::time::Duration;
 use cap::Cap;
 use certificates::{Authority, Issued};
 use nethttp::{Certificate, Request, ResponseWriter, ServeMux, Server, ServerEvent, TlsServerConfig, handle_with};
-use rustls::pki_types::{CertificateDer, ServerName};
+use rustls::pki_types::ServerName;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::runtime::Handle;
@@ -86,7 +88,7 @@ impl fmt::Display for Held {
 struct Site {
     plain: SocketAddr,
     secure: SocketAddr,
-    roots: rustls::RootCertStore,
+    authority: Authority,
     /// Ends the handlers that wait.
     release: Arc<Notify>,
     _folder: Folder,
@@ -128,15 +130,13 @@ async fn site() -> Site {
     let authority = Authority::new("ca");
     let Issued { certificate, key, .. } = authority.issue(&["a.test"]);
     let tls = TlsServerConfig::new([Certificate::from_pem(&certificate, &key).unwrap()]).unwrap();
-    let mut roots = rustls::RootCertStore::empty();
-    roots.add(CertificateDer::from(authority.der())).unwrap();
     let listeners = [TcpListener::bind("127.0.0.1:0").await.unwrap(), TcpListener::bind("127.0.0.1:0").await.unwrap()];
     let [plain, secure] = [0, 1].map(|at: usize| listeners[at].local_addr().unwrap());
     let [in_the_clear, over_tls] = listeners;
     let (one, other) = (server.clone(), server);
     tokio::spawn(async move { one.serve(in_the_clear).await });
     tokio::spawn(async move { other.serve_tls(over_tls, &tls).await });
-    Site { plain, secure, roots, release, _folder: folder }
+    Site { plain, secure, authority, release, _folder: folder }
 }
 
 /// What a peer does.
@@ -177,10 +177,7 @@ impl Site {
 
     /// Our own side of the session is forgotten: what it takes is not the server's.
     async fn over_tls(&self, stream: TcpStream, protocol: &[u8], bytes: &[u8]) -> TcpStream {
-        let config = rustls::ClientConfig::builder().with_root_certificates(self.roots.clone());
-        let mut config = config.with_no_client_auth();
-        config.alpn_protocols = vec![protocol.to_vec()];
-        let connector = tokio_rustls::TlsConnector::from(Arc::new(config));
+        let connector = foreign_tls::connector(&self.authority, &[protocol]);
         let mut session = connector.connect(ServerName::try_from("a.test").unwrap(), stream).await.unwrap();
         session.write_all(bytes).await.unwrap();
         session.flush().await.unwrap();

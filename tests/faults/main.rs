@@ -15,6 +15,8 @@ mod certificates;
 mod cut;
 #[path = "../support/fake.rs"]
 mod fake;
+#[path = "../support/foreign_tls.rs"]
+mod foreign_tls;
 #[path = "../modes/site.rs"]
 mod site;
 #[path = "../support/mod.rs"]

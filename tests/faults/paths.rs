@@ -6,12 +6,12 @@ use std::sync::{Arc, LazyLock, Mutex};
 use std::task::{Context, Poll, Waker};
 
 use nethttp::{Addr, Certificate, Listener, TlsServerConfig};
-use rustls::pki_types::pem::PemObject;
-use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName};
+use rustls::pki_types::ServerName;
 use tokio::io::{AsyncRead, AsyncWrite, DuplexStream, ReadBuf};
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 
 use crate::certificates::{Authority, Issued};
+use crate::foreign_tls::{acceptor, connector};
 
 /// How a peer goes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -147,19 +147,11 @@ pub(crate) fn server_tls() -> TlsServerConfig {
 
 /// The client's side of a session, by a TLS that is not ours, with this protocol.
 pub(crate) async fn connect_tls<S: Stream>(stream: S, protocol: &[u8]) -> tokio_rustls::client::TlsStream<S> {
-    let mut roots = rustls::RootCertStore::empty();
-    roots.add(CertificateDer::from(AUTHORITY.der())).unwrap();
-    let mut config = rustls::ClientConfig::builder().with_root_certificates(roots).with_no_client_auth();
-    config.alpn_protocols = vec![protocol.to_vec()];
-    let connector = tokio_rustls::TlsConnector::from(Arc::new(config));
+    let connector = connector(&AUTHORITY, &[protocol]);
     connector.connect(ServerName::try_from("a.test").unwrap(), stream).await.unwrap()
 }
 
 /// The server's side.
 pub(crate) async fn accept_tls<S: Stream>(stream: S, protocol: &[u8]) -> tokio_rustls::server::TlsStream<S> {
-    let chain = vec![CertificateDer::from(ISSUED.der.clone())];
-    let key = PrivateKeyDer::from_pem_slice(ISSUED.key.as_bytes()).unwrap();
-    let mut config = rustls::ServerConfig::builder().with_no_client_auth().with_single_cert(chain, key).unwrap();
-    config.alpn_protocols = vec![protocol.to_vec()];
-    tokio_rustls::TlsAcceptor::from(Arc::new(config)).accept(stream).await.unwrap()
+    acceptor(&ISSUED, &[protocol]).accept(stream).await.unwrap()
 }
