@@ -14,14 +14,15 @@ use std::time::Duration;
 
 use fake::{URL, fed};
 use nethttp::{
-    Addr, Body, Client, ClientProtocols, Connection, Handler, Listener, Proxy, Request, ResponseWriter, Server,
-    ServerEvent, Transport, dial_fn,
+    Addr, Body, Client, ClientProtocols, Connection, ErrorKind, Handler, Listener, Phase, Proxy, Request,
+    ResponseWriter, Server, ServerEvent, Transport, dial_fn,
 };
 use tokio::io::{AsyncRead, AsyncWrite, DuplexStream, ReadBuf};
 use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
+use tokio::time::Instant;
 
-/// A stream whose flushes take so many polls. It takes one part of a write, and of that a byte where
-/// they are odd in number.
+/// A stream whose flushes take so many polls, or never end. It takes one part of a write, and of that a
+/// byte where they are odd in number.
 struct Holding {
     stream: DuplexStream,
     held: Vec<u8>,
@@ -30,6 +31,8 @@ struct Holding {
     left: usize,
 }
 
+const NEVER: usize = usize::MAX - 1;
+
 impl Holding {
     fn new(stream: DuplexStream, polls: usize) -> Holding {
         Holding { stream, held: Vec::new(), polls, left: polls }
@@ -37,8 +40,10 @@ impl Holding {
 
     fn poll_pass_on(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         if !self.held.is_empty() && self.left > 0 {
-            self.left -= 1;
-            cx.waker().wake_by_ref();
+            if self.left != NEVER {
+                self.left -= 1;
+                cx.waker().wake_by_ref();
+            }
             return Poll::Pending;
         }
         while !self.held.is_empty() {
@@ -92,6 +97,12 @@ const SECOND: Duration = Duration::from_secs(1);
 
 /// A client of a server, with such streams at both ends. No exchange takes it a second.
 fn client_of(handler: impl Handler, protocols: ClientProtocols, polls: usize) -> Client {
+    let mut client = Client::with_transport(transport_to(handler, protocols, polls));
+    client.timeout = SECOND;
+    client
+}
+
+fn transport_to(handler: impl Handler, protocols: ClientProtocols, polls: usize) -> Transport {
     let (given, incoming) = unbounded_channel();
     let mut server = Server::new(handler);
     server.on_event = Some(Arc::new(|_: &ServerEvent| {}));
@@ -105,9 +116,7 @@ fn client_of(handler: impl Handler, protocols: ClientProtocols, polls: usize) ->
         given.send(Holding::new(theirs, polls)).unwrap();
         async move { Ok(Connection::new(Holding::new(ours, polls))) }
     }));
-    let mut client = Client::with_transport(transport);
-    client.timeout = SECOND;
-    client
+    transport
 }
 
 /// A client for each protocol, with flushes of so many polls.
@@ -179,5 +188,20 @@ async fn a_piece_leaves_before_the_next_one_is_there() {
         }
         drop(feed);
         assert_eq!(response.text().await.expect(&with), "5", "{with}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_flush_that_never_ends_is_a_stall() {
+    let hello = async |w: &mut ResponseWriter, _: &mut Request| w.write("hello").await;
+    let (feed, fed) = fed();
+    feed.send(Ok("a piece".into())).unwrap();
+    for body in [Body::empty(), Body::from("content"), fed] {
+        let mut transport = transport_to(hello, ClientProtocols::Http1, NEVER);
+        transport.stall_timeout = SECOND;
+        let began = Instant::now();
+        let error = Client::with_transport(transport).send(post(body)).await.unwrap_err();
+        assert_eq!((error.kind(), error.phase()), (ErrorKind::TimedOut, Some(Phase::Write)));
+        assert_eq!((error.limit(), began.elapsed()), (Some("stall_timeout"), SECOND));
     }
 }

@@ -29,6 +29,8 @@ pub(crate) struct Upload {
     /// How many bytes the socket took in all.
     sent: u64,
     wrote_head: bool,
+    /// The socket has no room for what a layer above it, as TLS, has taken.
+    is_flushing: bool,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -79,6 +81,7 @@ impl Upload {
             stage: if waits { Stage::Head } else { Stage::Body },
             sent: 0,
             wrote_head: false,
+            is_flushing: false,
         };
         match upload.outgoing {
             Outgoing::None => upload.stage = Stage::Last,
@@ -116,7 +119,7 @@ impl Upload {
             ready!(self.poll_write(io, cx))?;
             match self.stage {
                 Stage::Head => {
-                    ready!(io.poll_flush(cx)).map_err(write_failed)?;
+                    ready!(self.poll_flush(io, cx))?;
                     self.stage = Stage::Waiting;
                 }
                 Stage::Waiting => return Poll::Ready(Ok(Progress::Waits)),
@@ -125,12 +128,12 @@ impl Upload {
                     Poll::Ready(None) => self.conclude()?,
                     Poll::Pending => {
                         // The next piece may come only when the peer has answered the ones before.
-                        ready!(io.poll_flush(cx)).map_err(write_failed)?;
+                        ready!(self.poll_flush(io, cx))?;
                         return Poll::Pending;
                     }
                 },
                 Stage::Last => {
-                    ready!(io.poll_flush(cx)).map_err(write_failed)?;
+                    ready!(self.poll_flush(io, cx))?;
                     self.stage = Stage::Done;
                 }
                 Stage::Done => return Poll::Ready(Ok(Progress::Done)),
@@ -164,6 +167,12 @@ impl Upload {
         self.taken = 0;
         self.wrote_head = true;
         Poll::Ready(Ok(()))
+    }
+
+    fn poll_flush(&mut self, io: &mut Io, cx: &mut Context<'_>) -> Poll<Result<(), Failed>> {
+        let flushed = io.poll_flush(cx);
+        self.is_flushing = flushed.is_pending();
+        flushed.map_err(write_failed)
     }
 
     fn handed_on(&self) -> usize {
@@ -218,7 +227,7 @@ impl Upload {
 
     /// Whether the socket takes no more for now, and not the body that brings no more.
     pub(crate) fn is_writing(&self) -> bool {
-        self.taken < self.handed_on()
+        self.is_flushing || self.taken < self.handed_on()
     }
 
     /// The body, if nothing was asked of it: the head is written before it is.
