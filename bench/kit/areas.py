@@ -29,11 +29,19 @@ REST = "the rest, the program's own main and handler in it"
 
 
 def of_profile(path):
-    """Instructions by area, of a whole run."""
-    areas = Counter()
+    """Instructions by area and by function, of a whole run."""
+    by_area, by_function = Counter(), Counter()
     for (file, function), cost in exclusive(path).items():
-        areas[area_of(file, function)] += cost
-    return areas
+        by_area[area_of(file, function)] += cost
+        by_function[shown(function)] += cost
+    return by_area, by_function
+
+
+def shown(function):
+    """A function's name without what it is generic over, and without the crate that all of ours share."""
+    name = re.sub(r"^<(.*?)(?: as .*)?>::", r"\1::", function.removesuffix("'2"))
+    name = re.sub(r"<impl [^<>]*(?:<[^<>]*>)*[^<>]*>::|::<impl .*?>(?=::)|<[^<>]*>", "", name)
+    return name.replace(f"{OURS}::", "")
 
 
 def area_of(file, function):

@@ -15,16 +15,19 @@ from .workloads import CHURN, FILE_WORKLOADS, WORKLOADS
 
 FEW, MANY = 512, 2560
 CONNECTIONS = 16
+# How many functions are told of.
+LARGEST = 30
 # Whose instructions are told by area too.
 OURS = "ours"
 
 
 @dataclass
 class Counted:
-    """Instructions a request: of each program, and ours by area."""
+    """Instructions a request: of each program, and ours by area and by function."""
 
     programs: dict = field(default_factory=dict)
     areas: dict = field(default_factory=dict)
+    functions: dict = field(default_factory=dict)
 
 
 def count(servers, asking, only):
@@ -47,16 +50,23 @@ def text(counted, command):
     names = list(counted)
     programs = list(dict.fromkeys(name for it in counted.values() for name in it.programs))
     rows = [[name, *(of_program(counted[it].programs.get(name)) for it in names)] for name in programs]
-    known = dict.fromkeys(name for it in counted.values() for name in it.areas)
-    most = {name: max(it.areas.get(name, 0) for it in counted.values()) for name in known}
-    ours = [
-        [name, *(of_program(counted[it].areas.get(name, 0)) for it in names)]
-        for name in sorted(known, key=lambda name: -most[name])
-    ]
     parts = [f"{report.INSTRUCTIONS_TITLE}\n\n{ABOUT} `{command}`", report.table(["program", *names], rows)]
-    if ours:
-        parts += [f"## Where ours go\n\n{ABOUT_AREAS}", report.table(["area", *names], ours)]
+    by_area = ranked({name: it.areas for name, it in counted.items()})
+    if by_area:
+        by_function = ranked({name: it.functions for name, it in counted.items()})[:LARGEST]
+        parts += [f"## Where ours go\n\n{ABOUT_AREAS}", report.table(["area", *names], by_area)]
+        parts += [f"The {LARGEST} largest functions, without those that they call:", report.table(["function", *names], by_function)]
     return "\n\n".join(parts)
+
+
+def ranked(parts):
+    """A row for each part, with what it takes in each workload: first that which takes most in one."""
+    known = dict.fromkeys(part for shares in parts.values() for part in shares)
+    most = {part: max(shares.get(part, 0) for shares in parts.values()) for part in known}
+    return [
+        [part, *(of_program(shares.get(part, 0)) for shares in parts.values())]
+        for part in sorted(known, key=lambda part: -most[part])
+    ]
 
 
 ABOUT = f"""\
@@ -99,8 +109,9 @@ def note(program, workload, counted, run, few, many, at_once):
     requests = (many - few) * at_once
     counted.programs[program.name] = (more - less) / requests
     if program.name == OURS:
-        before, after = (areas.of_profile(file) for file in files)
-        counted.areas = {area: (after[area] - before[area]) / requests for area in after}
+        (areas_before, before), (areas_after, after) = (areas.of_profile(file) for file in files)
+        counted.areas = {area: (areas_after[area] - areas_before[area]) / requests for area in areas_after}
+        counted.functions = {name: (after[name] - before[name]) / requests for name in after}
 
 
 def profile(name):
