@@ -223,7 +223,7 @@ impl Client {
     /// with the fields that it had before, if it got some.
     fn introduce(&self, request: &mut Request) -> Option<Header> {
         let cookies = self.jar.as_ref().and_then(|jar| jar.cookies(&jar_url(request)));
-        let credentials = credentials(&request.uri).filter(|_| !request.header.contains("Authorization"));
+        let credentials = credentials_of(request).filter(|_| !request.header.contains("Authorization"));
         let before = (cookies.is_some() || credentials.is_some()).then(|| request.header.clone());
         if let Some(cookies) = cookies {
             let own = request.header.values_bytes("Cookie").filter(|pairs| !pairs.is_empty());
@@ -341,6 +341,12 @@ impl Trail {
         facts.asked = Some((std::mem::take(&mut request.method), std::mem::take(&mut request.uri)));
         facts.history = self.history;
     }
+}
+
+/// User and password of the URL. A host has none: mostly it is all of the authority, which takes no search.
+fn credentials_of(request: &Request) -> Option<(String, String)> {
+    let authority = request.uri.authority()?;
+    if request.host == authority.as_str() { None } else { credentials(&request.uri) }
 }
 
 /// What is known of the content, before it is sent.

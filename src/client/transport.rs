@@ -261,15 +261,15 @@ impl Transport {
                 user_agent: &self.user_agent,
             };
             // An attempt is not kept while it is waited for: the connection has what it needs of it.
-            let sent = match connection.into_inner() {
+            let mut sent = match connection.into_inner() {
                 (Connection::Http1(http1), place) => Exchange::begin(http1, place, attempt).run().await,
                 (Connection::Http2(http2), place) => Box::pin(http2.round_trip(place, attempt)).await,
             };
+            if let Ok(response) = &mut sent {
+                decode(response, &plan);
+            }
             let mut failed = match sent {
-                Ok(mut response) => {
-                    decode(&mut response, &plan);
-                    return Ok(response);
-                }
+                Ok(response) => return Ok(response),
                 Err(failed) => failed,
             };
             let may = remedies.apply(request, &failed, &mut plan);

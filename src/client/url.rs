@@ -127,10 +127,6 @@ pub(crate) fn join(base: &Uri, reference: &[u8]) -> Result<Uri> {
 /// User and password of the URL, unescaped; the password is empty where there is none.
 pub(crate) fn credentials(uri: &Uri) -> Option<(String, String)> {
     let authority = uri.authority()?.as_str();
-    // Mostly there are none, which is seen sooner than where they would end.
-    if !authority.as_bytes().contains(&b'@') {
-        return None;
-    }
     let (userinfo, _) = authority.rsplit_once('@')?;
     let (user, password) = userinfo.split_once(':').unwrap_or((userinfo, ""));
     let plain = |text| percent_decode_str(text).decode_utf8_lossy().into_owned();
