@@ -167,6 +167,9 @@ async fn credentials_of_a_url_become_basic_and_the_callers_own_come_first() {
     let mut request = Request::get(url).unwrap();
     request.header.set("Authorization", "Bearer x");
     assert_eq!(field(&head(request).await).unwrap(), "Bearer x");
+    let by_hand = head(Request::new(Method::GET, Uri::from_static("http://user@a.test/"), Body::empty())).await;
+    assert_eq!(field(&by_hand).unwrap(), "Basic dXNlcjo=");
+    assert!(by_hand.contains("Host: a.test\r\n"), "{by_hand}");
 }
 
 #[tokio::test(start_paused = true)]

@@ -6,6 +6,7 @@ use http::header::PROXY_AUTHORIZATION;
 
 use super::clock::Clock;
 use super::plan::{self, Plan};
+use super::pool::Moment;
 use super::proxy::ProxyUrl;
 use super::trace::Tracer;
 use crate::error::{Error, Sent};
@@ -17,7 +18,11 @@ pub(crate) struct Attempt<'a> {
     pub(crate) request: &'a Request,
     pub(crate) plan: &'a Plan,
     pub(crate) body: Body,
-    pub(crate) asked: Asked,
+    pub(crate) head_limits: HeadLimits,
+    pub(crate) tracer: &'a Tracer,
+    /// When the request was begun, and how long it then took to get the connection.
+    pub(crate) start: Moment,
+    pub(crate) got_connection: Duration,
     pub(crate) user_agent: &'a str,
 }
 
@@ -33,21 +38,6 @@ pub(crate) struct Asked {
     pub(crate) keeps: bool,
     pub(crate) tracer: Tracer,
     pub(crate) clock: Clock,
-}
-
-impl Asked {
-    pub(crate) fn new(plan: &Plan, request: &Request, head_limits: HeadLimits, tracer: Tracer, clock: Clock) -> Asked {
-        Asked {
-            by: AskedBy::of(&request.method, &request.header),
-            head_limits,
-            response_header_timeout: plan.limits.response_header,
-            expect_continue_timeout: plan.limits.expect_continue,
-            stall_timeout: plan.limits.stall,
-            keeps: plan.keeps,
-            tracer,
-            clock,
-        }
-    }
 }
 
 /// What came before the final head.
@@ -83,6 +73,20 @@ pub(crate) enum Remedy {
 }
 
 impl Attempt<'_> {
+    pub(crate) fn asked(&self) -> Asked {
+        let Attempt { request, plan, .. } = self;
+        Asked {
+            by: AskedBy::of(&request.method, &request.header),
+            head_limits: self.head_limits,
+            response_header_timeout: plan.limits.response_header,
+            expect_continue_timeout: plan.limits.expect_continue,
+            stall_timeout: plan.limits.stall,
+            keeps: plan.keeps,
+            tracer: self.tracer.clone(),
+            clock: Clock::new(self.start, self.got_connection),
+        }
+    }
+
     /// Appends the head as HTTP/1.1 has it.
     pub(crate) fn encode(&self, out: &mut Vec<u8>) {
         let Attempt { request, plan, .. } = self;

@@ -5,6 +5,7 @@ use std::sync::{Arc, LazyLock};
 use std::time::Duration;
 
 use http::Uri;
+use http::uri::Authority;
 use tokio::time::{Instant, timeout_at};
 
 use super::jar::CookieJar;
@@ -113,7 +114,7 @@ impl Client {
     /// # Errors
     /// As [`send`](Self::send), and for a URL that is none.
     pub async fn get(&self, url: impl IntoUrl) -> Result<Response> {
-        self.send(Request::get(url)?).await
+        self.answer(&mut Request::get(url)?).await
     }
 
     /// Sends a HEAD request.
@@ -121,7 +122,7 @@ impl Client {
     /// # Errors
     /// As [`get`](Self::get).
     pub async fn head(&self, url: impl IntoUrl) -> Result<Response> {
-        self.send(Request::head(url)?).await
+        self.answer(&mut Request::head(url)?).await
     }
 
     /// Sends a POST request with content of this type.
@@ -131,7 +132,7 @@ impl Client {
     pub async fn post(&self, url: impl IntoUrl, content_type: &str, body: impl Into<Body>) -> Result<Response> {
         let mut request = Request::post(url, body)?;
         request.header.set("Content-Type", content_type);
-        self.send(request).await
+        self.answer(&mut request).await
     }
 
     /// Sends a POST request with these values as a form.
@@ -143,7 +144,7 @@ impl Client {
         url: impl IntoUrl,
         values: impl IntoIterator<Item = (N, V)>,
     ) -> Result<Response> {
-        self.send(Request::post(url, Body::empty())?.with_form(values)).await
+        self.answer(&mut Request::post(url, Body::empty())?.with_form(values)).await
     }
 
     /// Sends a request, follows redirects, and answers with the last response, whatever its
@@ -159,14 +160,23 @@ impl Client {
     /// then [`Error::limit`] says which one. [`ErrorKind::Invalid`] for what may not be sent;
     /// [`ErrorKind::Redirect`] for a redirect that cannot be followed.
     pub async fn send(&self, request: impl Into<Request>) -> Result<Response> {
-        let mut request = request.into();
+        self.answer(&mut request.into()).await
+    }
+
+    /// Closes connections that serve nobody now.
+    pub fn close_idle_connections(&self) {
+        self.transport.close_idle_connections();
+    }
+
+    /// The response, within the time limit over all.
+    async fn answer(&self, request: &mut Request) -> Result<Response> {
         let length = request.timeouts.total.unwrap_or(self.timeout);
         if length.is_zero() {
-            return self.follow(&mut request).await;
+            return self.follow(request).await;
         }
         let until = Instant::now() + length;
-        let progress = Progress::attach(&mut request);
-        match timeout_at(until, self.follow(&mut request)).await {
+        let progress = Progress::attach(request);
+        match timeout_at(until, self.follow(request)).await {
             Ok(Ok(mut response)) => {
                 let limited = timed::body(std::mem::take(&mut response.body), until, length);
                 response.body = limited;
@@ -175,14 +185,9 @@ impl Client {
             Ok(Err(error)) => Err(error),
             Err(_) => {
                 let error = Error::over_limit(progress.phase(), "timeout", length).with_sent(progress.sent());
-                Err(about(error, &request))
+                Err(about(error, request))
             }
         }
-    }
-
-    /// Closes connections that serve nobody now.
-    pub fn close_idle_connections(&self) {
-        self.transport.close_idle_connections();
     }
 
     /// From hop to hop, to the response that is the caller's.
@@ -190,31 +195,35 @@ impl Client {
         let mut trail = Trail::begin(request)?;
         loop {
             let asked = content_of(request);
-            let (response, before) = match self.hop(request).await {
-                Ok(answered) => answered,
-                Err(error) => return Err(about(error, request)),
-            };
+            let before = self.introduce(request);
+            // It is looked at where it is, and moved once: to the caller.
+            let mut answer = self.transport.round_trip(request).await;
+            let Ok(response) = &mut answer else { return answer.map_err(|error| about(error, request)) };
+            if let Some(jar) = &self.jar {
+                jar.set_cookies(&jar_url(request), &response.header);
+            }
             let header = before.as_ref().unwrap_or(&request.header);
-            let next = match self.redirect(&response, request, header, asked, &trail) {
-                Redirect::Follow(next) => next,
-                Redirect::No => return Ok(trail.end(response, request)),
-                Redirect::Refused(error) => return Err(about(error, request)),
+            let chosen = match self.redirect(response, request, header, asked, &trail) {
+                Redirect::Follow(next) => self.choose(request, response, *next, &mut trail),
+                Redirect::No => Ok(RedirectChoice::UseResponse),
+                Redirect::Refused(error) => Err(error),
             };
-            let chosen = self.choose(request, &response, *next, &mut trail);
             match chosen.map_err(|error| about(error, request))? {
-                RedirectChoice::UseResponse => return Ok(trail.end(response, request)),
+                RedirectChoice::UseResponse => {
+                    trail.end(request, response);
+                    return answer;
+                }
                 // What is left of the body is read on if it is little, so that its connection is kept.
-                RedirectChoice::Follow => drop(response),
+                RedirectChoice::Follow => drop(answer),
             }
         }
     }
 
-    /// One request, with the cookies and the credentials that it gets here and nowhere else.
-    /// Answers with the fields that it had before, if it got some.
-    async fn hop(&self, request: &mut Request) -> Result<(Response, Option<Header>)> {
-        let jar = self.jar.as_ref().map(|jar| (jar, jar_url(request)));
-        let cookies = jar.as_ref().and_then(|(jar, url)| jar.cookies(url));
-        let credentials = credentials(&request.uri).filter(|_| !request.header.contains("Authorization"));
+    /// Gives the request the cookies and the credentials that it gets here and nowhere else. Answers
+    /// with the fields that it had before, if it got some.
+    fn introduce(&self, request: &mut Request) -> Option<Header> {
+        let cookies = self.jar.as_ref().and_then(|jar| jar.cookies(&jar_url(request)));
+        let credentials = credentials_of(request).filter(|_| !request.header.contains("Authorization"));
         let before = (cookies.is_some() || credentials.is_some()).then(|| request.header.clone());
         if let Some(cookies) = cookies {
             let own = request.header.values_bytes("Cookie").filter(|pairs| !pairs.is_empty());
@@ -226,11 +235,7 @@ impl Client {
         if let Some((user, password)) = credentials {
             request.set_basic_auth(&user, &password);
         }
-        let response = self.transport.round_trip(request).await?;
-        if let Some((jar, url)) = &jar {
-            jar.set_cookies(url, &response.header);
-        }
-        Ok((response, before))
+        before
     }
 
     fn redirect(
@@ -300,14 +305,15 @@ struct Trail {
 
 impl Trail {
     fn begin(request: &mut Request) -> Result<Trail> {
-        let from_url = request.uri.authority().map(|authority| host_and_port(authority.as_str()));
-        let is_from_url = from_url == Some(request.host.as_str());
+        let authority = request.uri.authority().map_or("", Authority::as_str);
+        // Mostly the URL has no user, and the host is all of it.
+        let is_from_url = request.host == authority || request.host == host_and_port(authority);
         let host = if is_from_url { String::new() } else { request.host.clone() };
         normalise(&mut request.uri).map_err(|error| about(error, request))?;
         // The URL is normal and has no port that `Host` would go without. Most often it is that already.
-        let of_url = request.uri.authority().map_or("", |authority| host_and_port(authority.as_str()));
-        if host.is_empty() && request.host != of_url {
-            request.host = of_url.to_owned();
+        let authority = request.uri.authority().map_or("", Authority::as_str);
+        if host.is_empty() && request.host != authority {
+            request.host = host_and_port(authority).to_owned();
         }
         Ok(Trail { host, referer: Referer::Caller, history: Vec::new() })
     }
@@ -330,12 +336,17 @@ impl Trail {
     }
 
     /// The request is of no more use.
-    fn end(self, mut response: Response, request: &mut Request) -> Response {
+    fn end(self, request: &mut Request, response: &mut Response) {
         let facts = response.facts.get_or_insert_default();
         facts.asked = Some((std::mem::take(&mut request.method), std::mem::take(&mut request.uri)));
         facts.history = self.history;
-        response
     }
+}
+
+/// User and password of the URL. A host has none: mostly it is all of the authority, which takes no search.
+fn credentials_of(request: &Request) -> Option<(String, String)> {
+    let authority = request.uri.authority()?;
+    if request.host == authority.as_str() { None } else { credentials(&request.uri) }
 }
 
 /// What is known of the content, before it is sent.

@@ -17,8 +17,10 @@ pub(crate) struct Clock {
 }
 
 impl Clock {
-    pub(crate) fn start() -> Clock {
-        Clock { start: Moment::now(), timings: Timings::default() }
+    /// Of a request that was begun then, and had its connection so much later.
+    pub(crate) fn new(start: Moment, got_connection: Duration) -> Clock {
+        let timings = Timings { got_connection: Some(got_connection), ..Timings::default() };
+        Clock { start, timings }
     }
 
     pub(crate) fn elapsed(&self) -> Duration {
@@ -36,13 +38,9 @@ impl Clock {
         self.start.later(self.elapsed())
     }
 
-    pub(crate) fn note_connection(&mut self) {
-        self.timings.got_connection = Some(self.elapsed());
-    }
-
-    /// A connection was there at once.
-    pub(crate) fn note_connection_at_once(&mut self) {
-        self.timings.got_connection = Some(Duration::ZERO);
+    /// When the head was complete: now, where nothing was waited for since.
+    pub(crate) fn head_at(&self) -> Moment {
+        self.timings.head.map_or_else(|| self.now(), |head| self.start.later(head))
     }
 
     pub(crate) fn note_wrote_head(&mut self) {

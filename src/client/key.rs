@@ -90,8 +90,8 @@ pub(crate) fn authority_of(uri: &Uri, scheme: Scheme) -> Result<Authority> {
 
 /// Whether it can stand in a key as it is. `false` may still be so.
 fn is_normal(authority: &str, scheme: Scheme) -> bool {
-    // Neither a user nor a letter in upper case.
-    let is_plain = |b: &u8| matches!(b, b'a'..=b'z' | b'0'..=b'9' | b'-' | b'.' | b':' | b'[' | b']');
+    // Neither a user, which ends with an `@`, nor a letter in upper case.
+    let is_plain = |b: &u8| !matches!(b, b'@' | b'A'..=b'Z');
     let authority = authority.as_bytes();
     let port = authority.iter().rposition(|&b| b == b':').and_then(|at| authority.get(at + 1..));
     let own: &[u8] = match scheme {
@@ -121,10 +121,10 @@ impl PartialEq for Key {
 
 impl Eq for Key {}
 
-/// By the host alone: few keys have it in common.
+/// By the host alone: few keys have it in common. Nothing follows that it must be told apart from.
 impl Hash for Key {
     fn hash<H: Hasher>(&self, state: &mut H) {
-        self.authority.as_ref().map_or("", Authority::as_str).hash(state);
+        state.write(self.authority.as_ref().map_or("", Authority::as_str).as_bytes());
     }
 }
 

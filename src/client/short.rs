@@ -61,11 +61,7 @@ impl Request {
     /// # Errors
     /// As [`get`](Request::get).
     pub fn to(method: Method, url: impl IntoUrl, body: impl Into<Body>) -> Result<Request> {
-        let mut request = Request::new(method, url.into_url()?, body);
-        // The URL is normal: it has no port that `Host` would go without.
-        let userinfo_ends = memchr::memrchr(b'@', request.host.as_bytes());
-        drop(userinfo_ends.map(|at| request.host.drain(..=at)));
-        Ok(request)
+        Ok(Request::new(method, url.into_url()?, body))
     }
 }
 

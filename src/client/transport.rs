@@ -6,15 +6,14 @@ use std::time::Duration;
 
 use http::Method;
 
-use super::attempt::{Asked, Attempt};
-use super::clock::Clock;
+use super::attempt::Attempt;
 use super::connect::{ConnectHook, Connector};
 use super::connection::Connection;
 use super::http1::Exchange;
 use super::http2;
 use super::key::{Key, Offer, Scheme};
 use super::plan::{Limits, Plan};
-use super::pool::{self, Granted, Lease, Pool, WhenFull};
+use super::pool::{self, Granted, Lease, Moment, Pool, WhenFull};
 use super::proxy::Proxy;
 use super::remedies::{Freshness, Remedies, body_again};
 use super::round_trip::{RoundTripFuture, RoundTripper};
@@ -244,23 +243,33 @@ impl Transport {
 
     async fn exchange(&self, request: &mut Request) -> Result<Response> {
         let tracer = Tracer::of(request);
-        let mut clock = Clock::start();
+        let start = Moment::now();
         let mut remedies = Remedies::default();
         let mut plan = Plan::new(self, request).map_err(|error| error.with_sent(Sent::No))?;
         let mut body = request.body.take_replayable();
         loop {
-            let connection = self.connection(&plan, remedies.freshness, &tracer, &mut clock).await;
-            let connection = connection.map_err(|error| error.with_sent(Sent::No))?;
-            let limits = self.machinery().head_limits;
-            let asked = Asked::new(&plan, request, limits, tracer.clone(), clock.clone());
-            let attempt = Attempt { request, plan: &plan, body, asked, user_agent: &self.user_agent };
+            let connection = self.connection(&plan, remedies.freshness, &tracer, start).await;
+            let (connection, got_connection) = connection.map_err(|error| error.with_sent(Sent::No))?;
+            let attempt = Attempt {
+                request,
+                plan: &plan,
+                body,
+                head_limits: self.machinery().head_limits,
+                tracer: &tracer,
+                start,
+                got_connection,
+                user_agent: &self.user_agent,
+            };
             // An attempt is not kept while it is waited for: the connection has what it needs of it.
-            let sent = match connection.into_inner() {
+            let mut sent = match connection.into_inner() {
                 (Connection::Http1(http1), place) => Exchange::begin(http1, place, attempt).run().await,
                 (Connection::Http2(http2), place) => Box::pin(http2.round_trip(place, attempt)).await,
             };
+            if let Ok(response) = &mut sent {
+                decode(response, &plan);
+            }
             let mut failed = match sent {
-                Ok(response) => return Ok(decoded(response, &plan)),
+                Ok(response) => return Ok(response),
                 Err(failed) => failed,
             };
             let may = remedies.apply(request, &failed, &mut plan);
@@ -272,36 +281,33 @@ impl Transport {
         }
     }
 
-    /// A connection, idle or new, whichever comes first.
+    /// A connection, idle or new, whichever comes first, and how long after the start it was there.
     async fn connection(
         &self,
         plan: &Plan,
         freshness: Freshness,
         tracer: &Tracer,
-        clock: &mut Clock,
-    ) -> Result<Lease<Key, Connection>> {
+        start: Moment,
+    ) -> Result<(Lease<Key, Connection>, Duration)> {
         let pool = &self.machinery().pool;
         tracer.tell(|trace| trace.get_conn(&plan.key.host_port()));
-        let idle = if freshness == Freshness::Any { pool.try_idle(&plan.key, clock.started()) } else { None };
+        let idle = if freshness == Freshness::Any { pool.try_idle(&plan.key, start) } else { None };
         tracer.enter(Phase::Pool);
-        let (lease, idle_for) = match idle {
-            Some((lease, idle_for)) => {
-                clock.note_connection_at_once();
-                (lease, Some(idle_for))
-            }
+        let (lease, idle_for, took) = match idle {
+            // At once.
+            Some((lease, idle_for)) => (lease, Some(idle_for), Duration::ZERO),
             None => {
                 if freshness == Freshness::New {
                     pool.close_idle_of(&plan.key);
                 }
                 // In a box of its own: those that need not wait are moved about without it.
-                let granted = Box::pin(self.await_connection(plan, tracer)).await?;
-                clock.note_connection();
-                granted
+                let (lease, idle_for) = Box::pin(self.await_connection(plan, tracer)).await?;
+                (lease, idle_for, start.steady.elapsed())
             }
         };
         tracer.enter(Phase::Write);
         tracer.tell(|trace| trace.got_conn(&lease.described(idle_for)));
-        Ok(lease)
+        Ok((lease, took))
     }
 
     /// The first that comes, of one that is freed and one that is dialled, and how long it was idle.
@@ -325,9 +331,9 @@ impl Transport {
     }
 }
 
-/// The response with its content decoded, if the transport asked for a coding.
-fn decoded(mut response: Response, plan: &Plan) -> Response {
-    let Some(asked) = plan.accept_encoding else { return response };
+/// Decodes the content of the response, if the transport asked for a coding.
+fn decode(response: &mut Response, plan: &Plan) {
+    let Some(asked) = plan.accept_encoding else { return };
     let mut codings = response.header.values_bytes("Content-Encoding");
     let coding = match (codings.next(), codings.next()) {
         (Some(coding), None) => coding::decoder_for(coding, asked.as_bytes()),
@@ -340,7 +346,6 @@ fn decoded(mut response: Response, plan: &Plan) -> Response {
         response.header.del("Content-Length");
         response.content_length = None;
     }
-    response
 }
 
 impl RoundTripper for Transport {

@@ -15,6 +15,7 @@ use super::multipart::{BAD_BOUNDARY, Boundary, Multipart};
 use super::parameters::Parameterized;
 use super::timeouts::Timeouts;
 use super::tls::TlsInfo;
+use super::uri::host_and_port;
 use crate::error::{Error, ErrorKind, Result};
 
 mod build;
@@ -77,7 +78,7 @@ impl Request {
     pub fn new(method: Method, uri: Uri, body: impl Into<Body>) -> Request {
         let body = body.into();
         Request {
-            host: uri.authority().map(|authority| authority.as_str().to_owned()).unwrap_or_default(),
+            host: uri.authority().map(|authority| host_and_port(authority.as_str()).to_owned()).unwrap_or_default(),
             content_length: body.remaining(),
             method,
             uri,

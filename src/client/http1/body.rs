@@ -22,12 +22,13 @@ const DRAIN_TIME: Duration = Duration::from_millis(50);
 
 /// Gives the response its body and its facts. Where all of it is here already, the connection is
 /// given back before the response is handed out.
-pub(super) fn attach(mut exchange: Box<Exchange>, head: &ReceivedHead, mut response: Response) -> Response {
+pub(super) fn attach(mut exchange: Box<Exchange>, head: &ReceivedHead, response: &mut Response) {
     let facts = facts_of(&exchange);
     response.tls = exchange.http1().made.tls.clone();
     response.facts = Some(Box::new(facts));
     if head.switch != Switch::No {
-        return switched(exchange, response);
+        switched(exchange, response);
+        return;
     }
     let reusable = exchange.asked.keeps && head.keep_alive && head.framing != Framing::UntilClose;
     match exchange.upload.waits() {
@@ -40,14 +41,14 @@ pub(super) fn attach(mut exchange: Box<Exchange>, head: &ReceivedHead, mut respo
     exchange.http1().io.read_deadline.set(None);
     if exchange.is_sent() {
         if let Some(whole) = content.over_at_once(&mut exchange.http1().io) {
-            exchange.settle(reusable);
+            let now = exchange.asked.clock.head_at();
+            exchange.settle(reusable, now);
             response.body = Body::from(whole);
-            return response;
+            return;
         }
     }
     let reading = Reading { exchange, content, reusable, stalls: false, unsent: None, drains: DRAIN_BYTES };
     response.body = Body::from_source(ExchangeBody::new(reading));
-    response
 }
 
 fn facts_of(exchange: &Exchange) -> Facts {
@@ -57,14 +58,13 @@ fn facts_of(exchange: &Exchange) -> Facts {
 
 /// 101, and 2xx to CONNECT: the bytes are no longer HTTP. They are read as the body, or taken
 /// over with [`Response::upgrade`].
-fn switched(exchange: Box<Exchange>, mut response: Response) -> Response {
+fn switched(exchange: Box<Exchange>, response: &mut Response) {
     let stream = Switched::new(exchange);
     if let Some(facts) = &mut response.facts {
         facts.switched = Some(stream.clone());
     }
     response.content_length = None;
     response.body = Body::from_source(SwitchedBody(stream));
-    response
 }
 
 /// The content of a response while it comes.
@@ -158,7 +158,8 @@ impl Reading {
     }
 
     fn settle(self) {
-        self.exchange.settle(self.reusable);
+        let now = self.exchange.asked.clock.now();
+        self.exchange.settle(self.reusable, now);
     }
 }
 

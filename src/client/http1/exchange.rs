@@ -9,6 +9,7 @@ use tokio::time::Instant;
 
 use super::super::attempt::{Asked, Attempt, Failed, Interim, Remedy};
 use super::super::connection::{Connection, PoolPlace};
+use super::super::pool::Moment;
 use super::super::trace::ClientTrace;
 use super::body;
 use super::connection::Http1;
@@ -58,7 +59,8 @@ impl Exchange {
         let mut head = std::mem::take(&mut http1.memory);
         attempt.encode(&mut head);
         http1.served += 1;
-        let Attempt { request, plan, body, asked, .. } = attempt;
+        let asked = attempt.asked();
+        let Attempt { request, plan, body, .. } = attempt;
         let upload = Upload::new(head, body, plan.outgoing, &request.trailer, plan.waits_for_continue);
         Box::new(Exchange {
             http1,
@@ -81,7 +83,8 @@ impl Exchange {
         match head {
             Ok(head) => {
                 self.awaits = Awaits::Content;
-                Ok(body::attach(self, &head, response))
+                body::attach(self, &head, &mut response);
+                Ok(response)
             }
             Err(error) => {
                 let first = self.http1().served == 1;
@@ -300,17 +303,18 @@ impl Exchange {
     }
 
     /// Ends it: the connection is given back where that can be, and closed where not.
-    pub(super) fn settle(self: Box<Self>, reusable: bool) {
-        let Exchange { mut http1, place, upload, asked, .. } = *self;
+    pub(super) fn settle(mut self: Box<Self>, reusable: bool, now: Moment) {
+        let Exchange { http1, upload, asked, .. } = &mut *self;
         let keeps = reusable && http1.io.input.is_empty() && !http1.io.ended;
         if asked.keeps {
             asked.tracer.tell(|trace| trace.put_idle_conn(keeps));
         }
         if keeps {
-            http1.memory = Some(upload.into_memory()).filter(|head| head.capacity() <= KEPT_HEAD).unwrap_or_default();
+            http1.memory = Some(upload.take_memory()).filter(|head| head.capacity() <= KEPT_HEAD).unwrap_or_default();
             http1.io.read_deadline.set(None);
             http1.io.write_deadline.set(None);
-            place.give_back(Connection::Http1(http1), asked.clock.now());
+            let Exchange { http1, place, .. } = *self;
+            place.give_back(Connection::Http1(http1), now);
         }
     }
 

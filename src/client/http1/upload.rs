@@ -249,9 +249,9 @@ impl Upload {
     }
 
     /// The memory of the head, for the connection's next one.
-    pub(crate) fn into_memory(mut self) -> Vec<u8> {
+    pub(crate) fn take_memory(&mut self) -> Vec<u8> {
         self.out.clear();
-        self.out
+        std::mem::take(&mut self.out)
     }
 }
 

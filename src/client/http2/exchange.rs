@@ -60,7 +60,8 @@ impl Exchange {
         attempt: Attempt<'_>,
     ) -> Result<(Exchange, ResponseFuture), Failed> {
         let request = head_of(&attempt);
-        let Attempt { request: Request { trailer, .. }, plan, body, mut asked, .. } = attempt;
+        let mut asked = attempt.asked();
+        let Attempt { request: Request { trailer, .. }, plan, body, .. } = attempt;
         let opened = request.map_err(|error| (error, Remedy::None)).and_then(|request| {
             let opened = http2.requests().send_request(request, !has_content(plan.outgoing));
             opened.map_err(|error| not_opened(error, &http2))

@@ -39,8 +39,15 @@ impl Rest {
 
     /// Whether it went on too long.
     pub(super) fn is_over(&self, now: Moment, limits: &Limits) -> bool {
-        self.until.is_some_and(|until| until <= now.steady)
-            || limits.idle_timeout.is_some_and(|timeout| now.since(self.since) >= timeout)
+        self.lasted(now, limits).is_none()
+    }
+
+    /// How long it has gone on, unless that is too long.
+    pub(super) fn lasted(&self, now: Moment, limits: &Limits) -> Option<Duration> {
+        let idle_for = now.since(self.since);
+        let is_over = self.until.is_some_and(|until| until <= now.steady)
+            || limits.idle_timeout.is_some_and(|timeout| idle_for >= timeout);
+        (!is_over).then_some(idle_for)
     }
 }
 

@@ -121,9 +121,8 @@ impl<K: PoolKey, C: Pooled> Shelf<K, C> {
         while let Some(at) = self.idle.iter().rposition(|idle| idle.rest.home == home) {
             let Idle { connection, rest } = self.idle.remove(at);
             house.idle -= 1;
-            if !rest.is_over(now, &house.limits) {
-                let idle_for = Some(now.since(rest.since));
-                return Some(Checkout { connection, origin: Origin::Own(home), idle_for });
+            if let Some(idle_for) = rest.lasted(now, &house.limits) {
+                return Some(Checkout { connection, origin: Origin::Own(home), idle_for: Some(idle_for) });
             }
             self.close(connection, after);
         }

@@ -144,12 +144,18 @@ fn plain_urls_go_the_short_way() {
         "http://localhost:1/%C3%B6",
         "http://3com.example/",
         "http://a.test/x./y..z/",
+        "http://a-1.b-2.test:81/x%2f?.%2e/../?",
     ] {
         assert!(assert_same(text), "{text}");
     }
-    for text in
-        ["http://1.2.3/", "http://127.0.0.01/", "http://0x7f.0x1/", "http://xn--bcher-kva.test/", "http://a.9z/"]
-    {
+    for text in [
+        "http://1.2.3/",
+        "http://127.0.0.01/",
+        "http://0x7f.0x1/",
+        "http://xn--bcher-kva.test/",
+        "http://a.9z/",
+        "http://-a/",
+    ] {
         assert!(!is_normal(text), "{text}");
     }
 }
