@@ -380,8 +380,9 @@ const fn class_of(byte: u8) -> u8 {
         b'-' => BREAK,
         b'.' => BREAK | DOT,
         b'%' => PERCENT | NOT_IN_HOST,
-        b'A'..=b'Z' | b'_' | b'~' | b'!' | b'$' | b'&' | b'(' | b')' | b'*' | b'+' | b',' | b';' => NOT_IN_HOST,
-        b'=' | b':' | b'@' | b'/' | b'?' => NOT_IN_HOST,
+        b'A'..=b'Z' | b'_' | b'~' | b'!' | b'$' | b'&' | b'('..=b',' | b'/' | b':' | b';' | b'=' | b'?' | b'@' => {
+            NOT_IN_HOST
+        }
         _ => NOT_IN_HOST | ESCAPED,
     }
 }
