@@ -5,6 +5,8 @@
 
 #[path = "support/fake.rs"]
 mod fake;
+#[path = "support/handed.rs"]
+mod handed;
 
 use std::io;
 use std::pin::Pin;
@@ -13,12 +15,13 @@ use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use fake::{URL, fed};
+use handed::Handed;
 use nethttp::{
-    Addr, Body, Client, ClientProtocols, Connection, ErrorKind, Handler, Listener, Phase, Proxy, Request,
-    ResponseWriter, Server, ServerEvent, Transport, dial_fn,
+    Body, Client, ClientProtocols, Connection, ErrorKind, Handler, Phase, Proxy, Request, ResponseWriter, Server,
+    ServerEvent, Transport, dial_fn,
 };
 use tokio::io::{AsyncRead, AsyncWrite, DuplexStream, ReadBuf};
-use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
+use tokio::sync::mpsc::unbounded_channel;
 use tokio::time::Instant;
 
 /// A stream whose flushes take so many polls, or never end. It takes one part of a write, and of that a
@@ -78,21 +81,6 @@ impl AsyncWrite for Holding {
     }
 }
 
-struct Incoming(UnboundedReceiver<Holding>);
-
-impl Listener for Incoming {
-    type Stream = Holding;
-
-    async fn accept(&mut self) -> io::Result<(Holding, Addr)> {
-        let stream = self.0.recv().await.ok_or(io::ErrorKind::BrokenPipe)?;
-        Ok((stream, Addr::Named("peer".into())))
-    }
-
-    fn local_addr(&self) -> Addr {
-        Addr::Named("memory".into())
-    }
-}
-
 const SECOND: Duration = Duration::from_secs(1);
 
 /// A client of a server, with such streams at both ends. No exchange takes it a second.
@@ -106,7 +94,7 @@ fn transport_to(handler: impl Handler, protocols: ClientProtocols, polls: usize)
     let (given, incoming) = unbounded_channel();
     let mut server = Server::new(handler);
     server.on_event = Some(Arc::new(|_: &ServerEvent| {}));
-    tokio::spawn(async move { server.serve(Incoming(incoming)).await });
+    tokio::spawn(async move { server.serve(Handed(incoming)).await });
     let mut transport = Transport::new();
     transport.proxy = Proxy::none();
     transport.expect_continue_timeout = 100 * SECOND;

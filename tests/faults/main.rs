@@ -17,6 +17,8 @@ mod cut;
 mod fake;
 #[path = "../support/foreign_tls.rs"]
 mod foreign_tls;
+#[path = "../support/handed.rs"]
+mod handed;
 #[path = "../modes/site.rs"]
 mod site;
 #[path = "../support/mod.rs"]

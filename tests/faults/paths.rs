@@ -5,13 +5,14 @@ use std::pin::Pin;
 use std::sync::{Arc, LazyLock, Mutex};
 use std::task::{Context, Poll, Waker};
 
-use nethttp::{Addr, Certificate, Listener, TlsServerConfig};
+use nethttp::{Certificate, TlsServerConfig};
 use rustls::pki_types::ServerName;
 use tokio::io::{AsyncRead, AsyncWrite, DuplexStream, ReadBuf};
-use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
+use tokio::sync::mpsc::{UnboundedSender, unbounded_channel};
 
 use crate::certificates::{Authority, Issued};
 use crate::foreign_tls::{acceptor, connector};
+use crate::handed::Handed;
 
 /// How a peer goes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -104,15 +105,13 @@ impl AsyncWrite for Breakable {
     }
 }
 
-/// Yields what [`Dialer`] dials.
-pub(crate) struct Paths(UnboundedReceiver<Breakable>);
-
 #[derive(Clone)]
 pub(crate) struct Dialer(UnboundedSender<Breakable>);
 
-pub(crate) fn listener() -> (Paths, Dialer) {
+/// A listener, and what dials it.
+pub(crate) fn listener() -> (Handed<Breakable>, Dialer) {
     let (sender, receiver) = unbounded_channel();
-    (Paths(receiver), Dialer(sender))
+    (Handed(receiver), Dialer(sender))
 }
 
 impl Dialer {
@@ -120,19 +119,6 @@ impl Dialer {
         let (ours, theirs, switch) = path(64 * 1024);
         assert!(self.0.send(theirs).is_ok(), "the server accepts");
         (ours, switch)
-    }
-}
-
-impl Listener for Paths {
-    type Stream = Breakable;
-
-    async fn accept(&mut self) -> io::Result<(Breakable, Addr)> {
-        let stream = self.0.recv().await.ok_or(io::ErrorKind::BrokenPipe)?;
-        Ok((stream, Addr::Named("peer".into())))
-    }
-
-    fn local_addr(&self) -> Addr {
-        Addr::Named("memory".into())
     }
 }
 

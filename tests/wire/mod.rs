@@ -6,6 +6,9 @@
 #![allow(dead_code, reason = "each test file uses its part")]
 #![allow(clippy::unwrap_used, reason = "what fails in a helper fails its test")]
 
+#[path = "../support/handed.rs"]
+mod handed;
+
 use std::future::pending;
 use std::io;
 use std::pin::{Pin, pin};
@@ -14,9 +17,10 @@ use std::sync::{Arc, Mutex};
 use std::task::{Context, Poll};
 use std::time::Duration;
 
-use nethttp::{Addr, Handler, Listener, Server};
+use handed::Handed;
+use nethttp::{Handler, Server};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, DuplexStream, ReadBuf};
-use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
+use tokio::sync::mpsc::{UnboundedSender, unbounded_channel};
 use tokio::time::timeout;
 
 /// The plainest request.
@@ -24,22 +28,6 @@ pub(crate) const GET: &str = "GET / HTTP/1.1\r\nHost: a\r\n\r\n";
 
 /// Nothing happens any more once this much virtual time passes.
 const QUIET: Duration = Duration::from_millis(1);
-
-/// Yields the connections that a test opens.
-struct Memory(UnboundedReceiver<Tapped>);
-
-impl Listener for Memory {
-    type Stream = Tapped;
-
-    async fn accept(&mut self) -> io::Result<(Tapped, Addr)> {
-        let stream = self.0.recv().await.ok_or(io::ErrorKind::BrokenPipe)?;
-        Ok((stream, Addr::Named("peer".into())))
-    }
-
-    fn local_addr(&self) -> Addr {
-        Addr::Named("memory".into())
-    }
-}
 
 /// The server's end of a connection, with an eye on what the server does with it.
 struct Tapped {
@@ -119,7 +107,7 @@ impl Host {
         }));
         change(&mut server);
         let serving = server.clone();
-        tokio::spawn(async move { serving.serve(Memory(accepted)).await });
+        tokio::spawn(async move { serving.serve(Handed(accepted)).await });
         Host { server, connections, events, states }
     }
 
