@@ -73,6 +73,7 @@ pub(crate) enum Remedy {
 }
 
 impl Attempt<'_> {
+    /// What its exchange must know.
     pub(crate) fn asked(&self) -> Asked {
         let Attempt { request, plan, .. } = self;
         Asked {

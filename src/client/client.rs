@@ -114,7 +114,7 @@ impl Client {
     /// # Errors
     /// As [`send`](Self::send), and for a URL that is none.
     pub async fn get(&self, url: impl IntoUrl) -> Result<Response> {
-        self.answer(&mut Request::get(url)?).await
+        self.send_in_time(&mut Request::get(url)?).await
     }
 
     /// Sends a HEAD request.
@@ -122,7 +122,7 @@ impl Client {
     /// # Errors
     /// As [`get`](Self::get).
     pub async fn head(&self, url: impl IntoUrl) -> Result<Response> {
-        self.answer(&mut Request::head(url)?).await
+        self.send_in_time(&mut Request::head(url)?).await
     }
 
     /// Sends a POST request with content of this type.
@@ -132,7 +132,7 @@ impl Client {
     pub async fn post(&self, url: impl IntoUrl, content_type: &str, body: impl Into<Body>) -> Result<Response> {
         let mut request = Request::post(url, body)?;
         request.header.set("Content-Type", content_type);
-        self.answer(&mut request).await
+        self.send_in_time(&mut request).await
     }
 
     /// Sends a POST request with these values as a form.
@@ -144,7 +144,7 @@ impl Client {
         url: impl IntoUrl,
         values: impl IntoIterator<Item = (N, V)>,
     ) -> Result<Response> {
-        self.answer(&mut Request::post(url, Body::empty())?.with_form(values)).await
+        self.send_in_time(&mut Request::post(url, Body::empty())?.with_form(values)).await
     }
 
     /// Sends a request, follows redirects, and answers with the last response, whatever its
@@ -160,7 +160,7 @@ impl Client {
     /// then [`Error::limit`] says which one. [`ErrorKind::Invalid`] for what may not be sent;
     /// [`ErrorKind::Redirect`] for a redirect that cannot be followed.
     pub async fn send(&self, request: impl Into<Request>) -> Result<Response> {
-        self.answer(&mut request.into()).await
+        self.send_in_time(&mut request.into()).await
     }
 
     /// Closes connections that serve nobody now.
@@ -169,7 +169,7 @@ impl Client {
     }
 
     /// The response, within the time limit over all.
-    async fn answer(&self, request: &mut Request) -> Result<Response> {
+    async fn send_in_time(&self, request: &mut Request) -> Result<Response> {
         let length = request.timeouts.total.unwrap_or(self.timeout);
         if length.is_zero() {
             return self.follow(request).await;
@@ -195,10 +195,10 @@ impl Client {
         let mut trail = Trail::begin(request)?;
         loop {
             let asked = content_of(request);
-            let before = self.introduce(request);
+            let before = self.add_secrets(request);
             // It is looked at where it is, and moved once: to the caller.
-            let mut answer = self.transport.round_trip(request).await;
-            let Ok(response) = &mut answer else { return answer.map_err(|error| about(error, request)) };
+            let mut result = self.transport.round_trip(request).await;
+            let Ok(response) = &mut result else { return result.map_err(|error| about(error, request)) };
             if let Some(jar) = &self.jar {
                 jar.set_cookies(&jar_url(request), &response.header);
             }
@@ -211,17 +211,17 @@ impl Client {
             match chosen.map_err(|error| about(error, request))? {
                 RedirectChoice::UseResponse => {
                     trail.end(request, response);
-                    return answer;
+                    return result;
                 }
                 // What is left of the body is read on if it is little, so that its connection is kept.
-                RedirectChoice::Follow => drop(answer),
+                RedirectChoice::Follow => drop(result),
             }
         }
     }
 
     /// Gives the request the cookies and the credentials that it gets here and nowhere else. Answers
     /// with the fields that it had before, if it got some.
-    fn introduce(&self, request: &mut Request) -> Option<Header> {
+    fn add_secrets(&self, request: &mut Request) -> Option<Header> {
         let cookies = self.jar.as_ref().and_then(|jar| jar.cookies(&jar_url(request)));
         let credentials = credentials_of(request).filter(|_| !request.header.contains("Authorization"));
         let before = (cookies.is_some() || credentials.is_some()).then(|| request.header.clone());

@@ -90,8 +90,8 @@ pub(crate) fn authority_of(uri: &Uri, scheme: Scheme) -> Result<Authority> {
 
 /// Whether it can stand in a key as it is. `false` may still be so.
 fn is_normal(authority: &str, scheme: Scheme) -> bool {
-    // Neither a user, which ends with an `@`, nor a letter in upper case.
-    let is_plain = |b: &u8| !matches!(b, b'@' | b'A'..=b'Z');
+    // Neither a user nor a letter in upper case.
+    let is_plain = |b: &u8| matches!(b, b'a'..=b'z' | b'0'..=b'9' | b'-' | b'.' | b':' | b'[' | b']');
     let authority = authority.as_bytes();
     let port = authority.iter().rposition(|&b| b == b':').and_then(|at| authority.get(at + 1..));
     let own: &[u8] = match scheme {

@@ -265,6 +265,7 @@ impl Transport {
                 (Connection::Http1(http1), place) => Exchange::begin(http1, place, attempt).run().await,
                 (Connection::Http2(http2), place) => Box::pin(http2.round_trip(place, attempt)).await,
             };
+            // Where it lies: a response is not moved for it.
             if let Ok(response) = &mut sent {
                 decode(response, &plan);
             }
