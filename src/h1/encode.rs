@@ -4,6 +4,8 @@
 //! one fact has one place. No value can end a line: what a handler copies from a request into
 //! an answer must not become a second answer. Heads of requests are in `encode_request.rs`.
 
+use std::time::Instant;
+
 use http::{StatusCode, Version};
 
 use super::outgoing::Outgoing;
@@ -21,8 +23,8 @@ pub(crate) struct ResponseHead<'a> {
     pub(crate) connection: ConnectionField,
     /// The type that was guessed, for a header without one.
     pub(crate) content_type: Option<&'a str>,
-    /// Whether to say when it was, in a header without `Date`.
-    pub(crate) date: bool,
+    /// When it is, for a header without `Date`; nothing is said otherwise.
+    pub(crate) date: Option<Instant>,
 }
 
 /// What `Connection` says of the connection itself.
@@ -42,8 +44,8 @@ pub(crate) fn encode_response_head(out: &mut Vec<u8>, head: &ResponseHead<'_>) {
         append_line(out, b"Content-Type: ", content_type.as_bytes());
     }
     append_framing(out, head.outgoing);
-    if head.date && !seen.date {
-        append_date_line(out);
+    if let Some(now) = head.date.filter(|_| !seen.date) {
+        append_date_line(out, now);
     }
     append_connection(out, head.connection, seen.connection.then_some(head.header));
     out.extend_from_slice(b"\r\n");
@@ -221,7 +223,7 @@ mod tests {
             outgoing: Outgoing::None,
             connection: ConnectionField::Nothing,
             content_type: None,
-            date: false,
+            date: None,
         }
     }
 
@@ -321,8 +323,9 @@ mod tests {
 
     #[test]
     fn a_guessed_type_and_the_date_yield_to_the_handlers() {
-        let guessed =
-            |header: &Header| encoded(&ResponseHead { content_type: Some("text/a"), date: true, ..plain(header) });
+        let guessed = |header: &Header| {
+            encoded(&ResponseHead { content_type: Some("text/a"), date: Some(Instant::now()), ..plain(header) })
+        };
         let text = guessed(&Header::new());
         assert!(text.contains("\r\nContent-Type: text/a\r\nDate: ") && text.contains(" GMT\r\n\r\n"), "{text}");
         let text = guessed(&header(&[("content-type", "text/b"), ("date", "now")]));

@@ -6,7 +6,7 @@ use std::ops::Range;
 use http::StatusCode;
 
 use crate::error::Refusal;
-use crate::message::{Header, Known, is_token_byte};
+use crate::message::{Header, Known, count_controls, is_token_byte};
 
 /// How much a head may be.
 #[derive(Clone, Copy, Debug)]
@@ -265,13 +265,6 @@ fn trim_end(mut value: &[u8]) -> &[u8] {
 #[cfg(feature = "client")]
 fn is_blank(byte: u8) -> bool {
     matches!(byte, b' ' | b'\t')
-}
-
-/// Counts in bytes that cannot overflow, so that the compiler counts many at once.
-fn count_controls(bytes: &[u8]) -> usize {
-    let is_control = |b: u8| ((b < b' ') & (b != b'\t')) | (b == 0x7f);
-    let in_piece = |piece: &[u8]| piece.iter().fold(0u8, |count, &b| count.wrapping_add(u8::from(is_control(b))));
-    bytes.chunks(128).map(|piece| usize::from(in_piece(piece))).sum()
 }
 
 /// The bytes that were not scanned before.

@@ -8,7 +8,7 @@ use super::host::{Port, is_host};
 use super::request_line::RequestLine;
 use super::target::MAX_TARGET;
 use crate::error::Refusal;
-use crate::message::{Known, Request};
+use crate::message::{Known, Request, is_printable_ascii};
 
 /// Reads the heads of one connection, one after the other.
 #[derive(Debug, Default)]
@@ -20,6 +20,7 @@ pub(crate) struct RequestParser {
     /// Where the field lines start, once the request line is complete.
     fields_at: Option<usize>,
     fields: FieldLines,
+    last_host: LastHost,
 }
 
 /// What a head says about its message, beside what went into the [`Request`].
@@ -67,7 +68,7 @@ impl RequestParser {
         if self.fields_at.is_none() {
             let Some(text) = self.find_request_line(input, limits)? else { return Ok(None) };
             // Now, before the fields are there: an old or a lost client should not wait for its answer.
-            line = Some(RequestLine::parse(text)?);
+            line = Some(RequestLine::parse(text).map_err(|refusal| first_fault(text, refusal))?);
             self.fields_at = Some(self.start + text.len() + 2);
         }
         let fields_at = self.fields_at.unwrap_or_default();
@@ -80,7 +81,7 @@ impl RequestParser {
             None => RequestLine::parse(input.get(self.start..fields_at - 2).unwrap_or_default())?,
         };
         let section = section.get(..len).unwrap_or_default();
-        let mut head = read_head(&line, section, &self.fields, limits, request)?;
+        let mut head = read_head(&line, section, &self.fields, limits, &mut self.last_host, request)?;
         head.consumed = fields_at + len;
         self.reset();
         Ok(Some(head))
@@ -96,6 +97,11 @@ impl RequestParser {
         !matches!(rest, [] | [b'\r'])
     }
 
+    /// The bytes that it holds in memory from head to head.
+    pub(crate) fn held(&self) -> usize {
+        self.last_host.0.capacity()
+    }
+
     /// Forgets a head that was begun.
     pub(crate) fn reset(&mut self) {
         self.start = 0;
@@ -104,8 +110,8 @@ impl RequestParser {
         self.fields.reset();
     }
 
-    /// The request line without its line end, once it is there. A byte that stands in no request
-    /// line is refused at once: a peer that speaks TLS here would wait for an answer for ever.
+    /// The request line without its line end, once it is there. Until then a byte that stands in no
+    /// request line is refused at once: a peer that speaks TLS here would wait for an answer for ever.
     fn find_request_line<'a>(&mut self, input: &'a [u8], limits: &HeadLimits) -> Result<Option<&'a [u8]>, Refusal> {
         self.skip_empty_lines(input);
         let longest = limits.max_bytes.min(self.start.saturating_add(MAX_REQUEST_LINE));
@@ -114,12 +120,10 @@ impl RequestParser {
         let end = memchr::memchr(b'\n', fresh);
         let fresh = fresh.get(..end.unwrap_or(fresh.len())).unwrap_or_default();
         let text = fresh.strip_suffix(b"\r").unwrap_or(fresh);
-        if !text.iter().fold(true, |good, &b| good & (b' '..=b'~').contains(&b)) {
-            return Err(Refusal::bad("a byte that may not stand in a request line"));
-        }
         match end {
-            Some(_) if text.len() == fresh.len() => Err(BARE_LF),
+            Some(_) if text.len() == fresh.len() => Err(first_fault(text, BARE_LF)),
             Some(_) => Ok(window.get(self.start..self.scanned + text.len())),
+            None if !is_printable_ascii(text) => Err(NOT_PRINTABLE),
             None if input.len() >= longest => {
                 Err(Refusal::with(StatusCode::URI_TOO_LONG, "the request line is too long"))
             }
@@ -141,12 +145,21 @@ impl RequestParser {
     }
 }
 
+const NOT_PRINTABLE: Refusal = Refusal::bad("a byte that may not stand in a request line");
+
+/// Why a request line is refused that is there whole, and so was not looked at byte by byte before: as
+/// if it had come byte by byte.
+fn first_fault(line: &[u8], refusal: Refusal) -> Refusal {
+    if is_printable_ascii(line) { refusal } else { NOT_PRINTABLE }
+}
+
 /// Fills the request. `consumed` is left to the caller.
 fn read_head(
     line: &RequestLine<'_>,
     section: &[u8],
     fields: &FieldLines,
     limits: &HeadLimits,
+    last_host: &mut LastHost,
     request: &mut Request,
 ) -> Result<RequestHead, Refusal> {
     let mut facts = Facts { values: fields.line_count(), ..Facts::default() };
@@ -162,7 +175,7 @@ fn read_head(
     if facts.values > limits.max_values {
         return Err(TOO_MANY);
     }
-    let host = facts.host(line.version)?;
+    let host = last_host.check(facts.host(line.version)?)?;
     let framing = framing(line.version, &facts.lengths, &facts.codings)?;
     let keep_alive = !facts.close && (line.version == Version::HTTP_11 || facts.keep_alive);
 
@@ -189,6 +202,23 @@ fn read_head(
 fn put(text: &mut String, new: &str) {
     text.clear();
     text.push_str(new);
+}
+
+/// The host of the head before: that of the next one is nearly always the same, and then it is not
+/// looked at again.
+#[derive(Debug, Default)]
+struct LastHost(String);
+
+impl LastHost {
+    /// The value of `Host` as text, if it is a host. It may be empty.
+    fn check(&mut self, host: &[u8]) -> Result<&str, Refusal> {
+        if host != self.0.as_bytes() {
+            let valid = host.is_empty() || is_host(host, Port::Optional);
+            let text = std::str::from_utf8(host).ok().filter(|_| valid);
+            put(&mut self.0, text.ok_or(Refusal::bad("the Host field is no host"))?);
+        }
+        Ok(&self.0)
+    }
 }
 
 /// What the fields of a head say to the codec itself.
@@ -236,19 +266,13 @@ impl<'a> Facts<'a> {
         self.keep_alive |= option.eq_ignore_ascii_case(b"keep-alive");
     }
 
-    /// RFC 9112 §3.2: one `Host` in HTTP/1.1, whatever the target is. It may be empty.
-    fn host(&self, version: Version) -> Result<&'a str, Refusal> {
-        let host = match self.hosts.only() {
-            Some(host) => host,
-            None if self.hosts.is_empty() && version == Version::HTTP_10 => b"",
-            None if self.hosts.is_empty() => return Err(Refusal::bad("no Host field")),
-            None => return Err(Refusal::bad("two Host fields")),
-        };
-        const BAD: Refusal = Refusal::bad("the Host field is no host");
-        if host.is_empty() || is_host(host, Port::Optional) {
-            std::str::from_utf8(host).map_err(|_| BAD)
-        } else {
-            Err(BAD)
+    /// RFC 9112 §3.2: one `Host` in HTTP/1.1, whatever the target is.
+    fn host(&self, version: Version) -> Result<&'a [u8], Refusal> {
+        match self.hosts.only() {
+            Some(host) => Ok(host),
+            None if self.hosts.is_empty() && version == Version::HTTP_10 => Ok(b""),
+            None if self.hosts.is_empty() => Err(Refusal::bad("no Host field")),
+            None => Err(Refusal::bad("two Host fields")),
         }
     }
 
@@ -661,6 +685,33 @@ mod tests {
         let endless = with(&"A: 1\r\n".repeat(5));
         let begun = endless.trim_end();
         assert_eq!(parse_within(begun.as_bytes(), &limits).unwrap_err().status.as_u16(), 431, "before the head's end");
+    }
+
+    #[test]
+    fn a_host_is_looked_at_whatever_the_head_before_had() {
+        let mut parser = RequestParser::default();
+        for (host, valid) in
+            [("a.test", true), ("a.test", true), ("a\\test", false), ("a\\test", false), ("b:80", true), ("", true)]
+        {
+            let bytes = format!("GET / HTTP/1.1\r\nHost: {host}\r\n\r\n");
+            let mut request = blank();
+            let parsed = parser.parse(bytes.as_bytes(), &LIMITS, &mut request);
+            assert_eq!(parsed.is_ok(), valid, "{host}");
+            if valid {
+                assert_eq!(request.host, host);
+            }
+            parser.reset();
+        }
+    }
+
+    #[test]
+    fn what_stands_in_no_request_line_is_told_first_wherever_it_stands() {
+        for line in
+            ["G\0T / HTTP/1.1", "GET /\u{e9} HTTP/1.1", "GET / HTTP/1.\t", "GET\t/ HTTP/1.1", "GET / HTTP/1.1 \x7f\n"]
+        {
+            let refusal = parse_within(format!("{line}\r\nHost: a.test\r\n\r\n").as_bytes(), &LIMITS).unwrap_err();
+            assert_eq!(refusal.reason, NOT_PRINTABLE.reason, "{line:?}");
+        }
     }
 
     #[test]

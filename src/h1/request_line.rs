@@ -15,7 +15,7 @@ pub(super) struct RequestLine<'a> {
 }
 
 impl<'a> RequestLine<'a> {
-    /// A line without its line end, of visible ASCII and spaces.
+    /// A line without its line end. One that is taken is of visible ASCII and spaces.
     ///
     /// Single spaces only: a target that was sent with a space in it must not be repaired
     /// (RFC 9112 §3.2), nor must two readers find two targets in four words.

@@ -4,6 +4,7 @@ use http::{StatusCode, Uri};
 
 use super::host::{Port, escapes_are_whole, is_host};
 use crate::error::Refusal;
+use crate::message::is_printable_ascii;
 
 /// A target that is of a form its method allows.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -20,7 +21,7 @@ pub(super) const MAX_TARGET: usize = 65_534;
 const NO_URI: Refusal = Refusal::bad("the request target is no URI");
 
 impl<'a> Target<'a> {
-    /// The target of a request line that is visible ASCII and spaces.
+    /// The target of a request line, without spaces.
     pub(super) fn parse(method: &[u8], text: &'a [u8]) -> Result<Target<'a>, Refusal> {
         // The commonest of all targets needs no look.
         if text == b"/" && method != b"CONNECT" {
@@ -29,7 +30,7 @@ impl<'a> Target<'a> {
         if text.len() > MAX_TARGET {
             return Err(Refusal::with(StatusCode::URI_TOO_LONG, "the request target is too long"));
         }
-        let text = std::str::from_utf8(text).map_err(|_| NO_URI)?;
+        let text = std::str::from_utf8(text).ok().filter(|text| is_printable_ascii(text.as_bytes())).ok_or(NO_URI)?;
         if memchr::memchr(b'#', text.as_bytes()).is_some() {
             return Err(Refusal::bad("a fragment in the request target"));
         }
@@ -51,8 +52,8 @@ impl<'a> Target<'a> {
     /// What the `http` crate does not take for a URI.
     pub(super) fn uri(&self) -> Result<Uri, Refusal> {
         match self.text {
-            // No allocation for the commonest of all targets.
-            "/" => Ok(Uri::from_static("/")),
+            // No look at the commonest of all targets.
+            "/" => Ok(Uri::default()),
             "*" => Ok(Uri::from_static("*")),
             text => Uri::try_from(text).map_err(|_| NO_URI),
         }

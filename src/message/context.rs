@@ -20,7 +20,8 @@ use super::signal::Signal;
 /// request was read to its end: the close is behind it.
 #[derive(Clone)]
 pub struct Context {
-    connection: Arc<ConnContext>,
+    /// `None` is a background: a count of those who share it would be shared by all threads.
+    connection: Option<Arc<ConnContext>>,
     turn: u64,
     /// Set where a middleware may give the request up before its turn is over.
     scope: Option<Arc<Scope>>,
@@ -50,15 +51,13 @@ impl Context {
     /// A context that nothing surrounds and nothing cancels: what a request has that was made
     /// by hand.
     pub fn background() -> Context {
-        static NOWHERE: LazyLock<Arc<ConnContext>> =
-            LazyLock::new(|| Arc::new(ConnContext::new(Addr::unknown(), Arc::default(), Arc::default())));
-        Context { connection: NOWHERE.clone(), turn: 0, scope: None }
+        Context { connection: None, turn: 0, scope: None }
     }
 
     /// Becomes the context of this turn.
     pub(crate) fn enter(&mut self, connection: &Arc<ConnContext>, turn: u64) {
-        if !Arc::ptr_eq(&self.connection, connection) {
-            self.connection = connection.clone();
+        if !self.connection.as_ref().is_some_and(|own| Arc::ptr_eq(own, connection)) {
+            self.connection = Some(connection.clone());
         }
         self.turn = turn;
         self.scope = None;
@@ -77,10 +76,16 @@ impl Context {
         }
     }
 
+    fn connection(&self) -> &ConnContext {
+        static NOWHERE: LazyLock<ConnContext> =
+            LazyLock::new(|| ConnContext::new(Addr::unknown(), Arc::default(), Arc::default()));
+        self.connection.as_deref().unwrap_or_else(|| &NOWHERE)
+    }
+
     /// The signals that cancel this context, each with its round.
     fn signals(&self) -> impl Iterator<Item = (&Signal, u64)> {
         let scopes = iter::successors(self.scope.as_deref(), |scope| scope.outer.as_deref());
-        iter::once((&self.connection.turns, self.turn)).chain(scopes.map(|scope| (&scope.over, 0)))
+        iter::once((&self.connection().turns, self.turn)).chain(scopes.map(|scope| (&scope.over, 0)))
     }
 
     /// Completes once nobody waits for the answer any more. Cancel safe; may be awaited any
@@ -102,23 +107,23 @@ impl Context {
     /// Completes once the server has begun to shut down: an answer that streams without end
     /// should then end itself, for the grace is bounded. Cancel safe.
     pub async fn draining(&self) {
-        self.connection.draining.wait(0).await;
+        self.connection().draining.wait(0).await;
     }
 
     /// Whether the server has begun to shut down.
     pub fn is_draining(&self) -> bool {
-        self.connection.draining.is_over(0)
+        self.connection().draining.is_over(0)
     }
 
     /// The local address that the connection came in on.
     pub fn local_addr(&self) -> &Addr {
-        &self.connection.local_addr
+        &self.connection().local_addr
     }
 
     /// A value that `base_context` or `conn_context` of the server put there, by its type. The
     /// server puts itself there: `value::<Server>()`.
     pub fn value<T: Send + Sync + 'static>(&self) -> Option<&T> {
-        self.connection.values.get()
+        self.connection().values.get()
     }
 }
 

@@ -8,7 +8,8 @@
 use std::net::Ipv4Addr;
 use std::time::{Duration, SystemTime};
 
-use super::header::{Header, is_token};
+use super::header::Header;
+use super::octets::is_token;
 use crate::error::{Error, ErrorKind, Result};
 
 mod date;

@@ -1,13 +1,13 @@
 //! Dates as HTTP writes them (RFC 9110 §5.6.7), and the `Date` field ready-made for a second.
 
 use std::cell::RefCell;
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 /// Writes a time as HTTP does: `Sun, 06 Nov 1994 08:49:37 GMT` (Go's `TimeFormat`).
 ///
 /// Times before 1970 or after 9999 are written as the nearest that the format has.
 pub fn format_time(time: SystemTime) -> String {
-    let last = UNIX_EPOCH + std::time::Duration::from_secs(253_402_300_799);
+    let last = UNIX_EPOCH + Duration::from_secs(253_402_300_799);
     httpdate::fmt_http_date(time.clamp(UNIX_EPOCH, last))
 }
 
@@ -24,58 +24,73 @@ pub fn parse_time(text: &str) -> Option<SystemTime> {
     httpdate::parse_http_date(text).ok()
 }
 
-/// Appends the field line `Date` with the present time; it is made anew once a second.
-pub(crate) fn append_date_line(out: &mut Vec<u8>) {
-    with_now(|line| out.extend_from_slice(line.as_bytes()));
+/// Appends the field line `Date` for a moment that is the present, or was a little while ago; the line
+/// is made anew once a second.
+pub(crate) fn append_date_line(out: &mut Vec<u8>, now: Instant) {
+    with_line(now, |line| out.extend_from_slice(line.as_bytes()));
 }
 
-/// Appends the present time as [`format_time`] writes it.
-pub(crate) fn append_now(out: &mut Vec<u8>) {
-    with_now(|line| {
+/// Appends that moment as [`format_time`] writes it.
+pub(crate) fn append_date(out: &mut Vec<u8>, now: Instant) {
+    with_line(now, |line| {
         let time = line.strip_prefix(DATE).unwrap_or(line);
         out.extend_from_slice(time.trim_ascii_end().as_bytes());
     });
 }
 
-/// Lends the line.
-fn with_now(take: impl FnOnce(&str)) {
-    let now = SystemTime::now();
-    let second = now.duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs());
-    NOW.with_borrow_mut(|cached| {
-        if cached.second != second || cached.line.is_empty() {
-            *cached = Cached { second, line: format!("{DATE}{}\r\n", format_time(now)) };
+/// Lends the line of a second. Who asks has looked at one clock already; the other one is looked at once
+/// in a second, so a clock that is set is followed within one.
+fn with_line(now: Instant, take: impl FnOnce(&str)) {
+    LINE.with_borrow_mut(|line| {
+        if line.until.is_none_or(|until| until <= now) {
+            *line = Line::of(now, SystemTime::now());
         }
-        take(&cached.line);
+        take(&line.text);
     });
 }
 
 const DATE: &str = "Date: ";
 
-struct Cached {
-    second: u64,
-    line: String,
+/// The line of the present second, and when the next one begins.
+struct Line {
+    text: String,
+    until: Option<Instant>,
+}
+
+impl Line {
+    fn of(now: Instant, time: SystemTime) -> Line {
+        let begun = time.duration_since(UNIX_EPOCH).map_or(0, |since| since.subsec_nanos());
+        let left = Duration::from_secs(1).saturating_sub(Duration::from_nanos(begun.into()));
+        Line { text: format!("{DATE}{}\r\n", format_time(time)), until: now.checked_add(left) }
+    }
 }
 
 thread_local! {
-    static NOW: RefCell<Cached> = const { RefCell::new(Cached { second: 0, line: String::new() }) };
+    static LINE: RefCell<Line> = const { RefCell::new(Line { text: String::new(), until: None }) };
 }
 
 #[cfg(test)]
 mod tests {
-    use std::time::Duration;
-
     use super::*;
 
     #[test]
     fn the_present_is_written_in_29_bytes_and_read_back() {
         let mut out = Vec::new();
-        append_now(&mut out);
+        append_date(&mut out, Instant::now());
         assert_eq!(out.len(), 29);
         let mut line = Vec::new();
-        append_date_line(&mut line);
+        append_date_line(&mut line, Instant::now());
         assert!(line.starts_with(b"Date: ") && line.ends_with(b" GMT\r\n") && line.len() == 37);
         let read = parse_time(std::str::from_utf8(&out).unwrap()).unwrap();
         assert!(read <= SystemTime::now() && read > SystemTime::now() - Duration::from_secs(5));
+    }
+
+    #[test]
+    fn a_line_holds_until_its_second_is_over() {
+        let (now, time) = (Instant::now(), UNIX_EPOCH + Duration::from_millis(1_250));
+        let line = Line::of(now, time);
+        assert_eq!(line.text, "Date: Thu, 01 Jan 1970 00:00:01 GMT\r\n");
+        assert_eq!(line.until, Some(now + Duration::from_millis(750)));
     }
 
     #[test]

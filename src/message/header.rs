@@ -13,6 +13,7 @@ use std::ops::Range;
 use http::header::{HeaderMap, HeaderName, HeaderValue};
 
 use super::known::Known;
+use super::octets::is_token_byte;
 
 /// The fields of a message (RFC 9110 §5), in order, as they were spelled.
 ///
@@ -325,39 +326,6 @@ pub fn canonical_header_key(name: &str) -> Cow<'_, str> {
     Cow::Owned(respelled.collect())
 }
 
-/// Whether the byte may stand in a token: a method, a field name (RFC 9110 §5.6.2).
-pub(crate) const fn is_token_byte(byte: u8) -> bool {
-    TOKEN[byte as usize]
-}
-
-/// Whether this is a token: not empty, and of token bytes only.
-pub(crate) fn is_token(text: &[u8]) -> bool {
-    !text.is_empty() && text.iter().all(|&b| is_token_byte(b))
-}
-
-/// Whether a field value has a byte that it must not: a control character other than a tab
-/// (RFC 9110 §5.5). Written without a way out so that the compiler compares many bytes at once.
-pub(crate) fn has_control(value: &[u8]) -> bool {
-    value.iter().fold(false, |found, &b| found | ((b < b' ') & (b != b'\t')) | (b == 0x7f))
-}
-
-static TOKEN: [bool; 256] = token_table();
-
-const fn token_table() -> [bool; 256] {
-    let mut table = [false; 256];
-    let mut byte = 0;
-    while byte < 128 {
-        let b = byte as u8;
-        table[byte] = b.is_ascii_alphanumeric()
-            || matches!(
-                b,
-                b'!' | b'#' | b'$' | b'%' | b'&' | b'\'' | b'*' | b'+' | b'-' | b'.' | b'^' | b'_' | b'`' | b'|' | b'~'
-            );
-        byte += 1;
-    }
-    table
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -427,13 +395,5 @@ mod tests {
             assert_eq!(canonical_header_key(name), spelled);
         }
         assert!(matches!(canonical_header_key("Content-Type"), Cow::Borrowed(_)));
-    }
-
-    #[test]
-    fn controls_are_found_and_tabs_and_high_bytes_are_not() {
-        assert!(!has_control("text\twith \u{e9}".as_bytes()));
-        for bad in [b"a\rb", b"a\nb", b"a\0b", b"a\x7fb", b"a\x1fb"] {
-            assert!(has_control(bad));
-        }
     }
 }

@@ -1,6 +1,6 @@
 //! The field names that mean something to the codec itself, told once when a field is set.
 
-use super::header::is_token;
+use super::octets::is_token;
 
 /// Which of the fields that the codec acts on this is, if any.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -14,6 +14,7 @@ mod form;
 mod header;
 mod known;
 mod multipart;
+mod octets;
 mod parameters;
 mod protocols;
 mod request;
@@ -44,12 +45,13 @@ pub(crate) use body::{Frame, Source};
 pub(crate) use context::ConnContext;
 #[cfg(all(feature = "client", feature = "cookies"))]
 pub(crate) use cookie::read_cookie_date;
-pub(crate) use date::append_date_line;
 #[cfg(all(feature = "server", feature = "http2"))]
-pub(crate) use date::append_now;
+pub(crate) use date::append_date;
+pub(crate) use date::append_date_line;
 pub(crate) use facts::Facts;
-pub(crate) use header::{has_control, is_token, is_token_byte, list_has};
+pub(crate) use header::list_has;
 pub(crate) use known::Known;
+pub(crate) use octets::{count_controls, has_control, is_printable_ascii, is_token, is_token_byte};
 pub(crate) use signal::Signal;
 #[cfg(feature = "client")]
 pub(crate) use uri::{host_and_port, without_credentials};

@@ -1,6 +1,6 @@
 //! A value with parameters (RFC 9110 §5.6.6), as `Content-Type` and `Content-Disposition` have.
 
-use super::header::{has_control, is_token, is_token_byte};
+use super::octets::{has_control, is_token, is_token_byte};
 
 /// `multipart/form-data; boundary=x`, taken apart.
 #[derive(Debug, PartialEq, Eq)]

@@ -251,15 +251,16 @@ impl ServeMux {
     }
 
     fn decide(&self, r: &Request) -> Decision<'_> {
-        if r.request_uri == "*" || r.path() == "*" {
+        let path = r.path();
+        if r.request_uri == "*" || path == "*" {
             return Decision::Asterisk;
         }
         if r.method == Method::CONNECT {
-            return self.decide_connect(r);
+            return self.decide_connect(r, path);
         }
         let table = self.inner.read();
         let host = if table.tree.asks_for_hosts() { clean::without_port(&r.host) } else { "" };
-        let path = clean::clean_path(r.path());
+        let path = clean::clean_path(path);
         match find_or_add_slash(&table.tree, host, r.method.as_str(), &path) {
             Target::AddSlash(id) => self.redirect(r, &format!("{path}/"), Some(id)),
             target @ (Target::Route(_) | Target::Nothing) if matches!(path, Cow::Owned(_)) => {
@@ -272,11 +273,10 @@ impl ServeMux {
 
     /// Go's rules for CONNECT: the target's own host decides whether a slash is missing, the host
     /// of the request which route it is; neither host nor path is cleaned.
-    fn decide_connect(&self, r: &Request) -> Decision<'_> {
+    fn decide_connect(&self, r: &Request, path: &str) -> Decision<'_> {
         let table = self.inner.read();
         let authority = r.uri.authority().map_or("", |authority| authority.as_str());
         let host = authority.rsplit_once('@').map_or(authority, |(_, host)| host);
-        let path = r.path();
         if let Target::AddSlash(id) = find_or_add_slash(&table.tree, host, "CONNECT", path) {
             return self.redirect(r, &format!("{path}/"), Some(id));
         }

@@ -20,6 +20,8 @@ pub(super) struct Pattern {
     pub(super) host: Option<Box<str>>,
     /// Never empty.
     pub(super) segments: Box<[Segment]>,
+    /// How many wildcards have a name.
+    names: usize,
     /// Where it was registered.
     pub(super) location: &'static Location<'static>,
 }
@@ -56,11 +58,13 @@ impl Pattern {
             let why = format!("no request has this path, for paths are cleaned first; write {:?}", clean_path(path));
             return Err(refuse(text, text.len() - path.len(), why));
         }
+        let segments = parse_path(text, path)?;
         Ok(Pattern {
             text: text.into(),
             method: method.map(Box::from),
             host: Some(folded_host(host).into_owned().into_boxed_str()).filter(|host| !host.is_empty()),
-            segments: parse_path(text, path)?.into(),
+            names: segments.iter().filter(|segment| segment.name().is_some()).count(),
+            segments: segments.into(),
             location,
         })
     }
@@ -75,6 +79,9 @@ impl Pattern {
     /// A value that is no UTF-8 once it is unescaped has U+FFFD where it is not: the request is
     /// answered all the same, for a handler may not care for the value.
     pub(super) fn capture(&self, path: &str, mut found: impl FnMut(&Arc<str>, String)) {
+        if self.names == 0 {
+            return;
+        }
         let mut rest = path;
         for segment in &self.segments {
             match (segment, step(rest)) {

@@ -12,6 +12,7 @@ use http::StatusCode;
 use tokio::time::{Instant, timeout};
 
 use super::answer::Asked;
+use super::clock;
 use super::content;
 use super::desk::{self, Desk};
 use super::event::{ConnInfo, ConnState, ServerEvent};
@@ -66,7 +67,7 @@ pub(crate) async fn serve(settings: Arc<Settings>, line: Arc<Line>, booked: Book
             if entry.commanded() == Command::Stop {
                 return Poll::Ready(CloseReason::Cut);
             }
-            serving.as_mut().poll(cx)
+            clock::for_one_poll(|| serving.as_mut().poll(cx))
         })
         .await
     };
@@ -204,7 +205,8 @@ impl Connection {
         let (since, limit) = waits.since(self.accepted, &self.settings);
         io.read_deadline.set(limit.map(|limit| since + limit));
         self.head_began = (waits != Waits::Idle).then_some(since);
-        if waits == Waits::Idle {
+        // Only who must make room asks for it.
+        if waits == Waits::Idle && self.settings.max_connections > 0 {
             self.settings.state.registry.note_idle(&self.booked.entry, since);
         }
     }
@@ -324,8 +326,8 @@ impl Waits {
     fn since(self, accepted: Instant, settings: &Settings) -> (Instant, Option<Duration>) {
         match self {
             Waits::First => (accepted, settings.head_timeout),
-            Waits::Nothing | Waits::Head => (Instant::now(), settings.head_timeout),
-            Waits::Idle => (Instant::now(), settings.idle_timeout),
+            Waits::Nothing | Waits::Head => (clock::now(), settings.head_timeout),
+            Waits::Idle => (clock::now(), settings.idle_timeout),
         }
     }
 }

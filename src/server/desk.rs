@@ -98,7 +98,7 @@ impl Desk {
 
     fn held(&mut self) -> usize {
         let Request { header, request_uri, .. } = &self.request;
-        header.held() + request_uri.capacity() + self.writer.header().held()
+        header.held() + request_uri.capacity() + self.parser.held() + self.writer.header().held()
     }
 }
 

@@ -11,6 +11,7 @@
 
 mod accept;
 mod answer;
+mod clock;
 mod connection;
 mod content;
 mod desk;

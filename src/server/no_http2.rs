@@ -2,12 +2,11 @@
 
 use std::task::{Context, Poll};
 
-use bytes::Bytes;
 use http::StatusCode;
 use tokio::time::Instant;
 
 use super::connection::Connection;
-use super::outbox::Outbox;
+use super::outbox::{Large, Outbox};
 use super::outlet::Deadlines;
 use super::verdict::CloseReason;
 use crate::error::Result;
@@ -55,13 +54,11 @@ impl StreamLine {
         match *self {}
     }
 
-    #[expect(clippy::unused_async, reason = "as where there is HTTP/2")]
-    pub(crate) async fn send_large(&self, _: &[u8], _: &[u8]) -> Result<()> {
+    pub(crate) fn begin_large(&self) -> Result<()> {
         match *self {}
     }
 
-    #[expect(clippy::unused_async, reason = "as where there is HTTP/2")]
-    pub(crate) async fn send_large_bytes(&self, _: &[u8], _: Bytes) -> Result<()> {
+    pub(crate) fn poll_send_large(&self, _: &mut Context<'_>, _: &mut Large<'_>) -> Poll<Result<()>> {
         match *self {}
     }
 

@@ -6,6 +6,8 @@
 
 use std::task::Poll;
 
+use bytes::Bytes;
+
 use crate::error::{Error, ErrorKind, Phase, Result};
 
 /// Collected bytes past this are sent before more is collected.
@@ -20,6 +22,15 @@ pub(crate) struct Outbox {
     /// as TLS may keep what it has taken, and passes it on only when it is asked again.
     sent: usize,
     health: Health,
+}
+
+/// Large content under way, in parts; what was sent of it is cut off.
+#[derive(Debug)]
+pub(crate) struct Large<'a> {
+    /// What had waited, what was written, and what ends them.
+    pub(crate) parts: [&'a [u8]; 3],
+    /// What was written as it can be kept, if it can.
+    kept: Option<&'a Bytes>,
 }
 
 #[derive(Debug, Default)]
@@ -75,6 +86,7 @@ impl Outbox {
         self.health = Health::Writing;
     }
 
+    /// A large write is done.
     pub(crate) fn end_large(&mut self) {
         self.health = Health::Good;
     }
@@ -113,6 +125,36 @@ impl Outbox {
     pub(crate) fn use_memory(&mut self, memory: Vec<u8>) {
         if self.bytes.capacity() == 0 {
             self.bytes = memory;
+        }
+    }
+}
+
+impl<'a> Large<'a> {
+    /// Content of which a part has waited. `kept` is what was written, where it can be kept.
+    pub(crate) fn new(waited: &'a [u8], written: &'a [u8], kept: Option<&'a Bytes>) -> Large<'a> {
+        Large { parts: [waited, written, &[]], kept }
+    }
+
+    /// How much of it is in one piece.
+    pub(crate) fn len_of_piece(&self) -> usize {
+        self.parts.iter().map(|part| part.len()).find(|&len| len > 0).unwrap_or_default()
+    }
+
+    /// So much of that piece, for who keeps it: copied only where it must be.
+    pub(crate) fn piece(&self, len: usize) -> Bytes {
+        let piece = self.parts.iter().find(|part| !part.is_empty()).and_then(|part| part.get(..len));
+        match (piece, self.kept) {
+            (Some(piece), Some(kept)) if self.parts[0].is_empty() => kept.slice_ref(piece),
+            (piece, _) => Bytes::copy_from_slice(piece.unwrap_or_default()),
+        }
+    }
+
+    /// So many bytes were sent.
+    pub(crate) fn advance(&mut self, mut sent: usize) {
+        for part in &mut self.parts {
+            let of_part = sent.min(part.len());
+            *part = part.get(of_part..).unwrap_or_default();
+            sent -= of_part;
         }
     }
 }

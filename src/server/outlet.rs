@@ -5,12 +5,11 @@
 use std::sync::Arc;
 use std::task::{Context, Poll};
 
-use bytes::Bytes;
 use tokio::time::Instant;
 
 use super::http2::StreamLine;
 use super::line::Line;
-use super::outbox::Outbox;
+use super::outbox::{Large, Outbox};
 use crate::error::Result;
 use crate::h1::Outgoing;
 
@@ -50,20 +49,21 @@ impl Outlet {
         }
     }
 
-    /// Sends large content, in two parts, behind what was collected. Dropped before it is done, it
-    /// leaves an outlet that sends nothing more.
-    pub(crate) async fn send_large(&self, outgoing: Outgoing, one: &[u8], two: &[u8]) -> Result<()> {
+    /// Begins large content in this form, behind what was collected. Until it is
+    /// [sent](Self::poll_send_large) whole, nothing else can be: who gives up half-way leaves an
+    /// outlet that sends nothing more.
+    pub(crate) fn begin_large(&self, outgoing: Outgoing, large: &mut Large<'_>) -> Result<()> {
         match self {
-            Outlet::Line(line) => line.send_large(outgoing, one, two).await,
-            Outlet::Stream(stream) => stream.send_large(one, two).await,
+            Outlet::Line(line) => line.begin_large(outgoing, large),
+            Outlet::Stream(stream) => stream.begin_large(),
         }
     }
 
-    /// The same for content that an HTTP/2 stream can keep as it is. Line or not, it is not copied.
-    pub(crate) async fn send_large_bytes(&self, outgoing: Outgoing, one: &[u8], two: Bytes) -> Result<()> {
+    /// Sends what is left of it.
+    pub(crate) fn poll_send_large(&self, cx: &mut Context<'_>, large: &mut Large<'_>) -> Poll<Result<()>> {
         match self {
-            Outlet::Line(line) => line.send_large(outgoing, one, &two).await,
-            Outlet::Stream(stream) => stream.send_large_bytes(one, two).await,
+            Outlet::Line(line) => line.poll_send_large(cx, large),
+            Outlet::Stream(stream) => stream.poll_send_large(cx, large),
         }
     }
 

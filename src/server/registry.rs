@@ -208,8 +208,9 @@ impl Registry {
 impl Entry {
     pub(crate) fn set_state(&self, state: ConnState) {
         // In one order with `wants_room`: of a connection that goes idle and a new one that wants
-        // room, one sees the other.
-        self.state.store(state as u8, Ordering::SeqCst);
+        // room, one sees the other. Who sees a busy one as idle does no harm.
+        let order = if state == ConnState::Idle { Ordering::SeqCst } else { Ordering::Release };
+        self.state.store(state as u8, order);
     }
 
     /// The connection's task: the one to wake. A task keeps its waker, so once is enough.

@@ -71,14 +71,15 @@ fn begin(connection: &mut Connection, desk: &mut Desk, head: &RequestHead) {
     request.remote_addr.clone_from(&connection.booked.info.remote_addr);
     request.tls.clone_from(&connection.tls);
     request.context.enter(&connection.line.context, turn);
-    request.body = match head.framing {
-        Framing::Empty => Body::empty(),
+    match head.framing {
+        // The body is empty: what a turn leaves is let go of at its end.
+        Framing::Empty => {}
         Framing::Length(_) | Framing::Chunked | Framing::UntilClose => {
             let awaits_continue = matches!(head.expect, Expectation::Continue);
             connection.line.lock().begin_content(turn, &head.framing, awaits_continue);
-            Body::from_source(TurnBody::new(connection.line.clone(), turn))
+            request.body = Body::from_source(TurnBody::new(connection.line.clone(), turn));
         }
-    };
+    }
     set_limits(connection);
     let mut asked = Asked::by(request, turn);
     asked.drain_bytes = connection.settings.drain_bytes;

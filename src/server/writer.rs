@@ -18,7 +18,7 @@ use tokio::time::Instant;
 
 use super::answer::{Asked, HandlerFields, Omitted, length_of};
 use super::hijack::Hijacked;
-use super::outbox::LARGE;
+use super::outbox::{LARGE, Large};
 use super::outlet::Outlet;
 use crate::error::{Error, ErrorKind, Result};
 use crate::h1::{self, Outgoing};
@@ -169,7 +169,7 @@ impl ResponseWriter {
     /// it, and then the request's context is cancelled; [`ErrorKind::Hijacked`].
     pub async fn write(&mut self, content: impl AsRef<[u8]>) -> Result<()> {
         let content = content.as_ref();
-        if self.accept(content)? { Ok(()) } else { self.write_through(content).await }
+        if self.accept(content)? { Ok(()) } else { self.write_through(content, None).await }
     }
 
     /// Writes content that lies in memory anyway: however large, it is not copied.
@@ -177,7 +177,7 @@ impl ResponseWriter {
     /// # Errors
     /// As [`write`](Self::write).
     pub async fn write_bytes(&mut self, content: Bytes) -> Result<()> {
-        if self.accept(&content)? { Ok(()) } else { self.write_bytes_through(content).await }
+        if self.accept(&content)? { Ok(()) } else { self.write_through(&content, Some(&content)).await }
     }
 
     /// Sends head and content written so far. The length is then no longer found by counting.
@@ -187,7 +187,7 @@ impl ResponseWriter {
     pub async fn flush(&mut self) -> Result<()> {
         self.may_write()?;
         self.commit(Extent::Start(&[]));
-        self.send_pending(&[]).await?;
+        self.send_pending(&[], None).await?;
         self.flush_line().await
     }
 
@@ -329,56 +329,41 @@ impl ResponseWriter {
         }
     }
 
-    async fn write_through(&mut self, content: &[u8]) -> Result<()> {
+    /// Writes content that cannot wait. `kept` is the same content, where it can be kept.
+    fn write_through<'a>(
+        &'a mut self,
+        content: &'a [u8],
+        kept: Option<&'a Bytes>,
+    ) -> impl Future<Output = Result<()>> + 'a {
         self.written += content.len() as u64;
         self.commit(Extent::Start(content));
-        self.send_pending(content).await
-    }
-
-    async fn write_bytes_through(&mut self, content: Bytes) -> Result<()> {
-        self.written += content.len() as u64;
-        self.commit(Extent::Start(&content));
-        if self.waits_for_more(&content) {
-            return self.send_pending(&content).await;
-        }
-        let Some(large) = self.begin_large() else { return Ok(()) };
-        let sent = large.outlet.send_large_bytes(large.outgoing, &large.pending, content).await;
-        self.end_large(large, sent)
+        self.send_pending(content, kept)
     }
 
     /// Sends what waits and this content behind it: at once when it is large, else when enough
     /// has been collected.
-    async fn send_pending(&mut self, content: &[u8]) -> Result<()> {
+    async fn send_pending(&mut self, content: &[u8], kept: Option<&Bytes>) -> Result<()> {
         if self.waits_for_more(content) {
             self.collect(content);
             return poll_fn(|cx| self.poll_make_room(cx)).await;
         }
-        let Some(large) = self.begin_large() else { return Ok(()) };
-        let sent = large.outlet.send_large(large.outgoing, &large.pending, content).await;
-        self.end_large(large, sent)
+        let (&Stage::Sent { outgoing, .. }, Some(outlet)) = (&self.stage, &self.outlet) else { return Ok(()) };
+        let mut large = Large::new(&self.pending, content, kept);
+        // Until it is done, the answer counts as failed; when this is dropped, that is what it stays.
+        let sent_stage = std::mem::replace(&mut self.stage, Stage::Failed);
+        let sent = match outlet.begin_large(outgoing, &mut large) {
+            Ok(()) => poll_fn(|cx| outlet.poll_send_large(cx, &mut large)).await,
+            Err(error) => Err(error),
+        };
+        self.pending.clear();
+        self.stage = sent_stage;
+        self.noticed(sent)
     }
 
     /// Whether what waits and this content are to be collected rather than sent.
     fn waits_for_more(&self, content: &[u8]) -> bool {
         let Stage::Sent { outgoing, .. } = self.stage else { return false };
         self.pending.len() + content.len() < LARGE || !self.asked.has_content(outgoing)
-    }
-
-    /// A large write begins: until it has [ended](Self::end_large), the answer counts as failed,
-    /// and when the write is dropped, that is what it stays.
-    fn begin_large(&mut self) -> Option<Large> {
-        let Stage::Sent { outgoing, declared } = self.stage else { return None };
-        let outlet = self.outlet.clone()?;
-        self.stage = Stage::Failed;
-        Some(Large { outlet, outgoing, declared, pending: std::mem::take(&mut self.pending) })
-    }
-
-    fn end_large(&mut self, large: Large, sent: Result<()>) -> Result<()> {
-        let Large { outgoing, declared, pending, .. } = large;
-        self.pending = pending;
-        self.pending.clear();
-        self.stage = Stage::Sent { outgoing, declared };
-        self.noticed(sent)
     }
 
     async fn flush_line(&mut self) -> Result<()> {
@@ -430,14 +415,6 @@ impl ResponseWriter {
         self.stage = Stage::Sent { outgoing, declared };
         at_once
     }
-}
-
-/// A large write that is under way.
-struct Large {
-    outlet: Outlet,
-    outgoing: Outgoing,
-    declared: Option<u64>,
-    pending: Vec<u8>,
 }
 
 /// What is known of the content when the head is decided, beside what waits.

@@ -9,7 +9,8 @@ use http::StatusCode;
 
 use super::{BAD_NAME, BAD_VALUE, Cookie, SameSite, date, is_path_byte, is_value_byte};
 use crate::error::{Error, ErrorKind, Result};
-use crate::message::header::{Header, is_token};
+use crate::message::header::Header;
+use crate::message::octets::is_token;
 
 /// The most cookies that a message may have (Go's number): each takes far more memory than the
 /// two bytes that it can be sent with.

@@ -3,7 +3,7 @@
 use std::fmt;
 
 use super::{Cookie, SameSite, date, is_domain, is_path_byte, is_value_byte};
-use crate::message::header::is_token;
+use crate::message::octets::is_token;
 
 impl fmt::Display for Cookie {
     /// The text of a `Set-Cookie` field; with name and value alone that is also the pair of a

@@ -4,7 +4,8 @@ use percent_encoding::percent_decode;
 
 use crate::error::Result;
 use crate::message::form::malformed;
-use crate::message::header::{Header, has_control, is_token};
+use crate::message::header::Header;
+use crate::message::octets::{has_control, is_token};
 use crate::message::parameters::{Parameterized, trim};
 
 /// What stands before a part's content.

@@ -1,11 +1,13 @@
 //! The head of an answer as the crate takes it.
 
+use std::time::Instant;
+
 use http::header::{CONTENT_LENGTH, CONTENT_TYPE, DATE, HeaderMap, HeaderValue};
 use http::{StatusCode, Version};
 
 use crate::h1::Outgoing;
 use crate::h2::{append_fields, append_trailer};
-use crate::message::{Header, append_now};
+use crate::message::{Header, append_date};
 
 /// The head of an answer.
 pub(crate) struct StreamHead<'a> {
@@ -61,7 +63,7 @@ fn now() -> HeaderValue {
     }
     NOW.with_borrow_mut(|(text, value)| {
         text.clear();
-        append_now(text);
+        append_date(text, Instant::now());
         match value {
             Some(value) if value.as_bytes() == text.as_slice() => value.clone(),
             _ => {

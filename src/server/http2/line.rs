@@ -11,20 +11,20 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
-use bytes::{Buf, Bytes};
+use bytes::Bytes;
 use h2::server::SendResponse;
 use h2::{Reason, SendStream};
 use http::StatusCode;
 use tokio::time::Instant;
 
 use super::answer::{StreamHead, response_of, trailer_of};
-use super::state::{Content, Sending, StreamState, copy_of};
+use super::state::{Content, Sending, StreamState};
 use super::turn::Host;
 use crate::error::{Error, ErrorKind, Phase, Result};
 use crate::h2::{Meter, Received, stream_error};
 use crate::message::{ConnContext, Frame, Header, Source};
 use crate::net::Deadline;
-use crate::server::outbox::Outbox;
+use crate::server::outbox::{Large, Outbox};
 use crate::server::outlet::Deadlines;
 
 /// What all streams of a connection share.
@@ -165,35 +165,27 @@ impl StreamLine {
         polled
     }
 
-    /// Sends large content, in two parts, behind what was collected. Dropped before it is done, it
-    /// leaves a line that sends nothing more.
-    pub(crate) async fn send_large(&self, one: &[u8], two: &[u8]) -> Result<()> {
-        self.begin_large()?;
-        for mut part in [one, two] {
-            while !part.is_empty() {
-                let sent = poll_fn(|cx| self.poll_send_some(cx, part.len(), &mut |n| copy_of(part, n))).await?;
-                part = part.get(sent..).unwrap_or_default();
-            }
-        }
-        self.lock().outbox.end_large();
+    /// Begins large content, behind what was collected. Until it is [sent](Self::poll_send_large)
+    /// whole, the line sends nothing else.
+    pub(crate) fn begin_large(&self) -> Result<()> {
+        let mut state = self.lock();
+        state.outbox.check()?;
+        state.outbox.begin_large();
         Ok(())
     }
 
-    /// The same for content that can be kept: it is not copied.
-    pub(crate) async fn send_large_bytes(&self, one: &[u8], mut two: Bytes) -> Result<()> {
-        self.begin_large()?;
-        let mut one = one;
-        while !one.is_empty() {
-            let sent = poll_fn(|cx| self.poll_send_some(cx, one.len(), &mut |n| copy_of(one, n))).await?;
-            one = one.get(sent..).unwrap_or_default();
+    /// Sends what is left of it.
+    pub(crate) fn poll_send_large(&self, cx: &mut Context<'_>, large: &mut Large<'_>) -> Poll<Result<()>> {
+        let mut state = self.lock();
+        while large.len_of_piece() > 0 {
+            let polled = state.poll_send_some(cx, large.len_of_piece(), &mut |len| large.piece(len));
+            state.keep_writer(polled.is_pending().then(|| cx.waker()));
+            let sent = ready!(polled)?;
+            self.shared.meter.sent_data(sent);
+            large.advance(sent);
         }
-        while !two.is_empty() {
-            let whole = &two;
-            let sent = poll_fn(|cx| self.poll_send_some(cx, whole.len(), &mut |n| whole.slice(..n))).await?;
-            two.advance(sent);
-        }
-        self.lock().outbox.end_large();
-        Ok(())
+        state.outbox.end_large();
+        Poll::Ready(Ok(()))
     }
 
     pub(crate) fn send_informational(&self, status: StatusCode, header: &Header) -> Result<()> {
@@ -272,29 +264,6 @@ impl StreamLine {
 
     pub(crate) fn set_write_until(&self, at: Option<Instant>) {
         self.lock().write_until = at;
-    }
-
-    fn begin_large(&self) -> Result<()> {
-        let mut state = self.lock();
-        state.outbox.check()?;
-        state.outbox.begin_large();
-        Ok(())
-    }
-
-    /// Hands over what was collected, then some of these bytes: says how many.
-    fn poll_send_some(
-        &self,
-        cx: &mut Context<'_>,
-        len: usize,
-        take: &mut dyn FnMut(usize) -> Bytes,
-    ) -> Poll<Result<usize>> {
-        let mut state = self.lock();
-        let polled = state.poll_send_some(cx, len, take);
-        state.keep_writer(polled.is_pending().then(|| cx.waker()));
-        if let Poll::Ready(Ok(len)) = polled {
-            self.shared.meter.sent_data(len);
-        }
-        polled
     }
 }
 

@@ -266,7 +266,7 @@ fn over() -> Error {
     Error::new(ErrorKind::TurnOver, "the answer of this request is over")
 }
 
-pub(super) fn copy_of(bytes: &[u8], len: usize) -> Bytes {
+fn copy_of(bytes: &[u8], len: usize) -> Bytes {
     bytes.get(..len).map(Bytes::copy_from_slice).unwrap_or_default()
 }
 

@@ -11,6 +11,7 @@ use super::{Line, LineState, earlier};
 use crate::error::{Error, Phase, Result};
 use crate::h1::{self, Outgoing};
 use crate::net::Io;
+use crate::server::outbox::Large;
 
 /// How much content is taken in while an answer waits for its peer (Go's number).
 const READ_AHEAD: usize = 256 << 10;
@@ -21,22 +22,26 @@ impl Line {
         poll_fn(|cx| self.lock().poll_flush(cx)).await
     }
 
-    /// Sends large content in this form, in two parts, behind what was collected. Dropped before
-    /// it is done, it leaves an outbox that sends nothing more.
-    pub(crate) async fn send_large(&self, outgoing: Outgoing, one: &[u8], two: &[u8]) -> Result<()> {
-        let mut parts = [one, two, &[][..]];
-        {
-            let mut state = self.lock();
-            state.outbox.check()?;
-            if outgoing == Outgoing::Chunked {
-                h1::encode_chunk_head(state.outbox.bytes(), one.len() + two.len());
-                parts[2] = b"\r\n";
-            }
-            state.outbox.begin_large();
+    /// Begins large content in this form, behind what was collected. Until it is
+    /// [sent](Self::poll_send_large) whole, the outbox sends nothing else.
+    pub(crate) fn begin_large(&self, outgoing: Outgoing, large: &mut Large<'_>) -> Result<()> {
+        let mut state = self.lock();
+        state.outbox.check()?;
+        if outgoing == Outgoing::Chunked {
+            let [waited, written, end] = &mut large.parts;
+            h1::encode_chunk_head(state.outbox.bytes(), waited.len() + written.len());
+            *end = b"\r\n";
         }
-        poll_fn(|cx| self.lock().poll_send(cx, &mut parts)).await?;
-        self.lock().outbox.end_large();
+        state.outbox.begin_large();
         Ok(())
+    }
+
+    /// Sends what is left of it.
+    pub(crate) fn poll_send_large(&self, cx: &mut Context<'_>, large: &mut Large<'_>) -> Poll<Result<()>> {
+        let mut state = self.lock();
+        ready!(state.poll_send(cx, large))?;
+        state.outbox.end_large();
+        Poll::Ready(Ok(()))
     }
 
     /// Whether [`send_file`](Self::send_file) can send anything here.
@@ -69,7 +74,7 @@ impl LineState {
             return Poll::Ready(Ok(()));
         }
         self.outbox.check()?;
-        self.poll_send(cx, &mut [&[]; 3])
+        self.poll_send(cx, &mut Large::new(&[], &[], None))
     }
 
     /// The same for who waits for something else: a large write that is under way sends by itself
@@ -78,10 +83,10 @@ impl LineState {
         if self.outbox.is_sending_large() { Poll::Ready(Ok(())) } else { self.poll_flush(cx) }
     }
 
-    /// Sends all that was collected, and these parts behind it; what is sent of them is cut off.
-    pub(crate) fn poll_send(&mut self, cx: &mut Context<'_>, parts: &mut [&[u8]; 3]) -> Poll<Result<()>> {
+    /// Sends all that was collected, and this behind it.
+    fn poll_send(&mut self, cx: &mut Context<'_>, large: &mut Large<'_>) -> Poll<Result<()>> {
         let (bytes, mut sent) = self.outbox.take();
-        let polled = self.poll_write_all(cx, &bytes, &mut sent, parts);
+        let polled = self.poll_write_all(cx, &bytes, &mut sent, large);
         self.outbox.settle(bytes, sent, polled.map_err(|error| error.during(Phase::Write)))
     }
 
@@ -90,22 +95,17 @@ impl LineState {
         cx: &mut Context<'_>,
         bytes: &[u8],
         sent: &mut usize,
-        parts: &mut [&[u8]; 3],
+        large: &mut Large<'_>,
     ) -> Poll<Result<()>> {
-        while *sent < bytes.len() || parts.iter().any(|part| !part.is_empty()) {
+        while *sent < bytes.len() || large.len_of_piece() > 0 {
             let collected = bytes.get(*sent..).unwrap_or_default();
-            let mut taken = match *parts {
+            let taken = match large.parts {
                 [[], [], []] => ready!(self.poll_write(cx, &[IoSlice::new(collected)]))?,
                 [one, two, three] => ready!(self.poll_write(cx, &[collected, one, two, three].map(IoSlice::new)))?,
             };
             let of_collected = taken.min(collected.len());
             *sent += of_collected;
-            taken -= of_collected;
-            for part in parts.iter_mut() {
-                let of_part = taken.min(part.len());
-                *part = part.get(of_part..).unwrap_or_default();
-                taken -= of_part;
-            }
+            large.advance(taken - of_collected);
         }
         let flushed = self.io()?.poll_flush(cx);
         self.under_write_deadline(cx, flushed)

@@ -5,6 +5,7 @@ use http::{StatusCode, Version};
 use super::{Extent, ResponseWriter};
 use crate::h1::{self, Outgoing, ResponseHead, allows_content};
 use crate::server::answer::{HandlerFields, sniffed};
+use crate::server::clock;
 use crate::server::http2::{StreamHead, StreamLine};
 use crate::server::line::Line;
 
@@ -30,7 +31,7 @@ impl ResponseWriter {
             outgoing,
             connection: self.asked.connection_field(status),
             content_type: self.guessed_type(status, fields, content),
-            date: !self.omitted.date,
+            date: (!self.omitted.date).then(|| clock::now().into_std()),
         };
         let out = state.outbox.bytes();
         h1::encode_response_head(out, &head);
