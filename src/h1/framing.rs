@@ -3,6 +3,7 @@
 use http::{StatusCode, Version};
 
 use crate::error::Refusal;
+use crate::message::decimal;
 
 /// How the content of a message ends.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -68,13 +69,8 @@ pub(super) fn announced(lengths: &Values<'_>) -> Result<Option<u64>, Refusal> {
 
 /// Digits and nothing else (RFC 9110 §8.6): no sign, no list, no blanks between them.
 fn content_length(text: &[u8]) -> Result<u64, Refusal> {
-    const BAD: Refusal = Refusal::bad("Content-Length is no length");
-    if text.is_empty() || !text.iter().all(u8::is_ascii_digit) {
-        return Err(BAD);
-    }
-    let digit = |length: u64, b: &u8| length.checked_mul(10)?.checked_add(u64::from(b & 15));
-    let length = text.iter().try_fold(0, digit);
-    length.filter(|length| i64::try_from(*length).is_ok()).ok_or(BAD)
+    let length = decimal(text).filter(|&length| i64::try_from(length).is_ok());
+    length.ok_or(Refusal::bad("Content-Length is no length"))
 }
 
 /// RFC 9112 §6.1: 501 for a coding that is not known; `chunked` alone is.

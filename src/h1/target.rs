@@ -4,7 +4,7 @@ use http::{StatusCode, Uri};
 
 use super::host::{Port, escapes_are_whole, is_host};
 use crate::error::Refusal;
-use crate::message::is_printable_ascii;
+use crate::message::{has, is_printable_ascii};
 
 /// A target that is of a form its method allows.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -30,7 +30,12 @@ impl<'a> Target<'a> {
         if text.len() > MAX_TARGET {
             return Err(Refusal::with(StatusCode::URI_TOO_LONG, "the request target is too long"));
         }
-        let text = std::str::from_utf8(text).ok().filter(|text| is_printable_ascii(text.as_bytes())).ok_or(NO_URI)?;
+        let is_plain = method != b"CONNECT" && is_plain_path(text);
+        let printable = is_plain || is_printable_ascii(text);
+        let text = std::str::from_utf8(text).ok().filter(|_| printable).ok_or(NO_URI)?;
+        if is_plain {
+            return Ok(Target { text, authority: None });
+        }
         if memchr::memchr(b'#', text.as_bytes()).is_some() {
             return Err(Refusal::bad("a fragment in the request target"));
         }
@@ -71,6 +76,11 @@ pub(crate) fn check_path_target(method: &[u8], text: &str) -> Result<(), Refusal
         return Err(NO_URI);
     }
     Target::parse(method, text.as_bytes()).map(drop)
+}
+
+/// Whether this is a path that no rule below has a word on, as nearly all are.
+fn is_plain_path(text: &[u8]) -> bool {
+    text.first() == Some(&b'/') && !has(text, |b| !b.is_ascii_graphic() | (b == b'#') | (b == b'%'))
 }
 
 /// RFC 9112 §3.2.2: `http://authority/path?query`. Answers the authority.

@@ -51,7 +51,7 @@ pub(crate) use date::append_date_line;
 pub(crate) use facts::Facts;
 pub(crate) use header::list_has;
 pub(crate) use known::Known;
-pub(crate) use octets::{count_controls, has_control, is_printable_ascii, is_token, is_token_byte};
+pub(crate) use octets::{count_controls, decimal, has, has_control, is_printable_ascii, is_token, is_token_byte};
 pub(crate) use signal::Signal;
 #[cfg(feature = "client")]
 pub(crate) use uri::{host_and_port, without_credentials};

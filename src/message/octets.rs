@@ -21,6 +21,13 @@ pub(crate) fn is_printable_ascii(text: &[u8]) -> bool {
     !has(text, |b| !(b' '..=b'~').contains(&b))
 }
 
+/// The number that digits alone make, if there are some and it is not too large.
+pub(crate) fn decimal(digits: &[u8]) -> Option<u64> {
+    let with = |number: u64, b: &u8| number.checked_mul(10)?.checked_add(u64::from(char::from(*b).to_digit(10)?));
+    let number = digits.iter().try_fold(0, with)?;
+    (!digits.is_empty()).then_some(number)
+}
+
 /// How many control characters other than tabs there are. In bytes that cannot overflow, so that the
 /// compiler counts many at once.
 pub(crate) fn count_controls(bytes: &[u8]) -> usize {
@@ -37,7 +44,7 @@ const BLOCK: usize = 16;
 
 /// Whether one of the bytes is such a one. They are looked at in blocks, the last of which shares
 /// bytes with the one before: nothing is left to be looked at one by one, but in the shortest texts.
-fn has(text: &[u8], is_such: impl Fn(u8) -> bool + Copy) -> bool {
+pub(crate) fn has(text: &[u8], is_such: impl Fn(u8) -> bool + Copy) -> bool {
     const SMALL: usize = BLOCK / 2;
     if let (Some(first), Some(last)) = (text.first_chunk::<BLOCK>(), text.last_chunk::<BLOCK>()) {
         let blocks = text.chunks_exact(BLOCK).skip(1).filter_map(<[u8]>::first_chunk);
@@ -95,6 +102,17 @@ mod tests {
                 text[at] = b'x';
             }
             assert_eq!(count_controls(&vec![b'\r'; len]), len);
+        }
+    }
+
+    #[test]
+    fn a_number_is_digits_and_nothing_else() {
+        for (text, number) in [("0", Some(0)), ("007", Some(7)), ("18446744073709551615", Some(u64::MAX))] {
+            assert_eq!(decimal(text.as_bytes()), number, "{text}");
+        }
+        for bad in ["", "18446744073709551616", "99999999999999999999", "+1", "-1", " 1", "1 ", "1,1", "0x1", "\u{661}"]
+        {
+            assert_eq!(decimal(bad.as_bytes()), None, "{bad}");
         }
     }
 

@@ -35,14 +35,9 @@ pub(super) fn clean_path(path: &str) -> Cow<'_, str> {
 
 fn is_clean(path: &str) -> bool {
     let Some(segments) = path.as_bytes().strip_prefix(b"/") else { return false };
-    let mut start = 0;
-    for slash in memchr::memchr_iter(b'/', segments) {
-        if matches!(segments.get(start..slash), Some(b"" | b"." | b"..")) {
-            return false;
-        }
-        start = slash + 1;
-    }
-    !matches!(segments.get(start..), Some(b"." | b".."))
+    let mut segments = segments.split(|&b| b == b'/');
+    let ends_clean = !matches!(segments.next_back(), Some(b"." | b".."));
+    ends_clean && segments.all(|segment| !matches!(segment, b"" | b"." | b".."))
 }
 
 /// The `Location` that leads to `path` on the same host with the query of the request.

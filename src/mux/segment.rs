@@ -23,7 +23,7 @@ pub(super) fn step(path: &str) -> Step<'_> {
     match path.strip_prefix('/') {
         None => Step::End,
         Some("") => Step::Slash,
-        Some(after) => match memchr::memchr(b'/', after.as_bytes()) {
+        Some(after) => match find(after, b'/') {
             Some(at) => Step::Segment(after.get(..at).unwrap_or(after), after.get(at..).unwrap_or_default()),
             None => Step::Segment(after, ""),
         },
@@ -32,7 +32,7 @@ pub(super) fn step(path: &str) -> Step<'_> {
 
 /// What a segment stands for. One whose escapes are malformed stands for itself (Go's rule).
 pub(super) fn decode(segment: &str) -> Cow<'_, [u8]> {
-    if memchr::memchr(b'%', segment.as_bytes()).is_none() || has_wrong_escape(segment) {
+    if find(segment, b'%').is_none() || has_wrong_escape(segment) {
         return Cow::Borrowed(segment.as_bytes());
     }
     percent_decode_str(segment).into()
@@ -46,6 +46,12 @@ pub(super) fn decode_text(segment: &str) -> String {
             String::from_utf8(bytes).unwrap_or_else(|error| String::from_utf8_lossy(error.as_bytes()).into_owned())
         }
     }
+}
+
+/// Where the byte stands first. Segments are short: a search that is made for long texts would have taken
+/// longer to begin than this takes to end.
+fn find(text: &str, byte: u8) -> Option<usize> {
+    text.bytes().position(|b| b == byte)
 }
 
 fn has_wrong_escape(segment: &str) -> bool {

@@ -6,7 +6,7 @@ use http::{Method, StatusCode, Version};
 use super::line::Unread;
 use super::verdict::CloseReason;
 use crate::h1::{AnswerFacts, ConnectionField, Outgoing};
-use crate::message::{Header, Known, Request, detect_content_type, list_has};
+use crate::message::{Header, Known, Request, decimal, detect_content_type, list_has};
 
 /// What the request and the server say about the answer.
 #[derive(Debug, Clone)]
@@ -155,9 +155,7 @@ impl HandlerFields {
 
 /// A declared length: digits, perhaps with blanks around them.
 pub(crate) fn length_of(value: &[u8]) -> Option<u64> {
-    let digits = value.trim_ascii();
-    let plain = !digits.is_empty() && digits.iter().all(u8::is_ascii_digit);
-    std::str::from_utf8(digits).ok().filter(|_| plain)?.parse().ok()
+    decimal(value.trim_ascii())
 }
 
 /// The type of content by its looks; `None` where there is none to look at.

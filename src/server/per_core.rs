@@ -2,8 +2,11 @@
 
 use std::io;
 use std::net::{SocketAddr, ToSocketAddrs};
+use std::panic::{self, AssertUnwindSafe};
 use std::sync::Arc;
-use std::thread;
+use std::thread::{self, ScopedJoinHandle};
+
+use tokio::runtime::Handle;
 
 use super::server::Server;
 use crate::error::{Error, ErrorKind, Phase, Result};
@@ -13,7 +16,7 @@ impl Server {
     /// Listens on [`addr`](Self::addr) and serves with `count` threads that share nothing: each
     /// has a runtime and a listener of its own, and the system spreads new connections over them
     /// (`SO_REUSEPORT`). A connection stays on its thread, so that caches stay warm and nothing
-    /// is stolen. 0 is one thread for each core.
+    /// is stolen. 0 is one thread for each core. The calling thread is one of them.
     ///
     /// Blocks until the server is shut down, through a clone, from wherever. Not to be called
     /// from inside a runtime: it would block one of its threads for good.
@@ -43,18 +46,20 @@ impl Server {
         if count > 1 && !cfg!(unix) {
             return Err(Error::new(ErrorKind::Unsupported, "this system does not share a port between listeners"));
         }
-        let listeners = self.bind_for_each(count).map_err(|error| {
+        let mut listeners = self.bind_for_each(count).map_err(|error| {
             let message = format!("cannot listen on {:?}", self.addr);
             Error::new(ErrorKind::Io, message).with_source(error).during(Phase::Accept)
         })?;
+        let serve = &|listener| self.serve_on_this_thread(listener, secure.cloned());
         thread::scope(|scope| {
-            let running: Vec<_> = listeners
-                .into_iter()
-                .map(|listener| scope.spawn(move || self.serve_on_this_thread(listener, secure.cloned())))
-                .collect();
-            let ended = running.into_iter().map(|thread| {
-                thread.join().unwrap_or_else(|_| Err(Error::new(ErrorKind::Other, "a serving thread panicked")))
-            });
+            // One is served here: a program of one thread has cheaper system calls than one of two.
+            // Where a runtime is at home, it must not have another one within it.
+            let here = if Handle::try_current().is_err() { listeners.pop() } else { None };
+            let running = Vec::from_iter(listeners.into_iter().map(|listener| scope.spawn(move || serve(listener))));
+            let ended_here = here.map(|listener| panic::catch_unwind(AssertUnwindSafe(|| serve(listener))));
+            let ended = ended_here.into_iter().chain(running.into_iter().map(ScopedJoinHandle::join));
+            let ended = ended
+                .map(|ended| ended.unwrap_or_else(|_| Err(Error::new(ErrorKind::Other, "a serving thread panicked"))));
             // The first that did not simply end tells more than the others.
             let mut ended: Vec<Error> = ended.filter_map(Result::err).collect();
             let telling = ended.iter().position(|error| error.kind() != ErrorKind::ServerClosed).unwrap_or(0);
