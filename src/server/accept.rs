@@ -2,7 +2,7 @@
 
 use std::future::{Future, poll_fn};
 use std::io;
-use std::pin::pin;
+use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::task::Poll;
 use std::time::Duration;
@@ -13,7 +13,7 @@ use tokio::time::{Instant, sleep};
 use super::connection::{self, Booked};
 use super::event::{ConnInfo, ServerEvent};
 use super::line::Line;
-use super::settings::{Settings, State};
+use super::settings::Settings;
 use crate::error::{Error, ErrorKind, Phase, Result};
 use crate::message::{Addr, ConnContext};
 use crate::net::{Io, Listener, is_temporary};
@@ -23,15 +23,16 @@ pub(crate) async fn run(mut listener: impl Listener, settings: Arc<Settings>) ->
     let local_addr = listener.local_addr();
     listener.prepare();
     let state = settings.state.clone();
+    let mut draining = pin!(state.draining.wait(0));
     let mut pauses = Pauses::default();
     loop {
-        match until_draining(&state, listener.accept()).await {
+        match until(draining.as_mut(), listener.accept()).await {
             None => return Err(server_closed()),
             Some(Ok((stream, remote_addr))) => {
                 pauses.reset();
                 if settings.max_connections > 0 {
                     let room = state.registry.make_room(settings.max_connections);
-                    if until_draining(&state, room).await.is_none() {
+                    if until(draining.as_mut(), room).await.is_none() {
                         return Err(server_closed());
                     }
                 }
@@ -39,7 +40,7 @@ pub(crate) async fn run(mut listener: impl Listener, settings: Arc<Settings>) ->
             }
             Some(Err(error)) if is_temporary(&error) => {
                 let pause = pauses.next(error, &settings);
-                if until_draining(&state, sleep(pause)).await.is_none() {
+                if until(draining.as_mut(), sleep(pause)).await.is_none() {
                     return Err(server_closed());
                 }
             }
@@ -71,15 +72,15 @@ fn start(io: Io, remote_addr: Addr, local_addr: Addr, settings: &Arc<Settings>) 
     let context = Arc::new(ConnContext::new(local_addr, values, state.draining.clone()));
     let line = Line::new(io, context, settings.stall_timeout, state.clone());
     // Ends when the connection closes; a shutdown tells it to through the books.
-    tokio::spawn(connection::serve(settings.clone(), Arc::new(line), booked));
+    // Boxed: a task moves its future when it is made, and again what is left of it at its end.
+    tokio::spawn(Box::pin(connection::serve(settings.clone(), Arc::new(line), booked)));
 }
 
-/// The future's outcome, or nothing once the server drains.
-async fn until_draining<F: Future>(state: &State, future: F) -> Option<F::Output> {
-    let mut draining = pin!(state.draining.wait(0));
+/// The future's outcome, or nothing once there is an end.
+async fn until<F: Future>(mut end: Pin<&mut impl Future<Output = ()>>, future: F) -> Option<F::Output> {
     let mut future = pin!(future);
     poll_fn(|cx| {
-        if draining.as_mut().poll(cx).is_ready() {
+        if end.as_mut().poll(cx).is_ready() {
             return Poll::Ready(None);
         }
         future.as_mut().poll(cx).map(Some)

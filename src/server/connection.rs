@@ -45,9 +45,9 @@ pub(crate) struct Connection {
     pub(crate) tls: Option<Arc<TlsInfo>>,
 }
 
-/// Serves a connection until it closes. Ends at once when the books say so.
-pub(crate) async fn serve(settings: Arc<Settings>, line: Arc<Line>, booked: Booked) {
-    let entry = booked.entry.clone();
+/// Serves a connection until it closes. Ends at once when the books say so. No `async fn`, which would
+/// have room for what it is given twice.
+pub(crate) fn serve(settings: Arc<Settings>, line: Arc<Line>, booked: Booked) -> impl Future<Output = ()> + Send {
     let mut connection = Connection {
         settings,
         line,
@@ -60,18 +60,21 @@ pub(crate) async fn serve(settings: Arc<Settings>, line: Arc<Line>, booked: Book
         turn: 0,
         tls: None,
     };
-    let reason = {
-        let mut serving = pin!(connection.serve());
-        poll_fn(|cx| {
-            entry.wake_by(cx.waker());
-            if entry.commanded() == Command::Stop {
-                return Poll::Ready(CloseReason::Cut);
-            }
-            clock::for_one_poll(|| serving.as_mut().poll(cx))
-        })
-        .await
-    };
-    connection.booked.info.reason = Some(reason);
+    async move {
+        let entry = connection.booked.entry.clone();
+        let reason = {
+            let mut serving = pin!(connection.serve());
+            poll_fn(|cx| {
+                entry.wake_by(cx.waker());
+                if entry.commanded() == Command::Stop {
+                    return Poll::Ready(CloseReason::Cut);
+                }
+                clock::for_one_poll(|| serving.as_mut().poll(cx))
+            })
+            .await
+        };
+        connection.booked.ends(reason);
+    }
 }
 
 impl Connection {
@@ -386,6 +389,11 @@ impl Booked {
     /// Whether it is kept, and waits for a next request.
     pub(crate) fn is_idle(&self) -> bool {
         self.state == ConnState::Idle
+    }
+
+    /// Why it is to be struck off.
+    fn ends(&mut self, reason: CloseReason) {
+        self.info.reason = Some(reason);
     }
 
     /// The connection is no longer the server's: nothing that the server does may touch it.

@@ -4,6 +4,7 @@
 //! no request is lost between a look at its state and an act upon it.
 
 use std::collections::HashMap;
+use std::hash::{BuildHasherDefault, Hasher};
 use std::sync::atomic::{AtomicU8, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::task::Waker;
@@ -17,7 +18,7 @@ use super::verdict::CloseReason;
 
 #[derive(Debug)]
 pub(crate) struct Registry {
-    connections: Mutex<HashMap<u64, Arc<Entry>>>,
+    connections: Mutex<Entries>,
     next_id: AtomicU64,
     opened: Instant,
     /// A connection has left.
@@ -30,6 +31,28 @@ pub(crate) struct Registry {
     wanting_room: AtomicUsize,
     /// What all were told: it holds for those too that come in later.
     told_all: AtomicU8,
+}
+
+type Entries = HashMap<u64, Arc<Entry>, BuildHasherDefault<Spread>>;
+
+/// Spreads our own numbers, one after the other, over a table. No peer chooses them, so that nothing
+/// needs to be kept from it.
+#[derive(Default)]
+struct Spread(u64);
+
+impl Hasher for Spread {
+    fn write(&mut self, bytes: &[u8]) {
+        bytes.iter().for_each(|&b| self.write_u64(b.into()));
+    }
+
+    fn write_u64(&mut self, number: u64) {
+        // 2^64 by the golden ratio: neighbours come to lie far apart, in the upper bits too.
+        self.0 = (self.0 ^ number).wrapping_mul(0x9e37_79b9_7f4a_7c15);
+    }
+
+    fn finish(&self) -> u64 {
+        self.0
+    }
 }
 
 /// One connection in the books.
@@ -200,7 +223,7 @@ impl Registry {
         self.lock().values().cloned().collect()
     }
 
-    fn lock(&self) -> MutexGuard<'_, HashMap<u64, Arc<Entry>>> {
+    fn lock(&self) -> MutexGuard<'_, Entries> {
         self.connections.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
