@@ -1,6 +1,7 @@
 //! Dates as HTTP writes them (RFC 9110 §5.6.7), and the `Date` field ready-made for a second.
 
 use std::cell::RefCell;
+use std::ops::Range;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 /// Writes a time as HTTP does: `Sun, 06 Nov 1994 08:49:37 GMT` (Go's `TimeFormat`).
@@ -42,7 +43,7 @@ pub(crate) fn append_date(out: &mut Vec<u8>, now: Instant) {
 /// in a second, so a clock that is set is followed within one.
 fn with_line(now: Instant, take: impl FnOnce(&str)) {
     LINE.with_borrow_mut(|line| {
-        if line.until.is_none_or(|until| until <= now) {
+        if !line.holds.as_ref().is_some_and(|holds| holds.contains(&now)) {
             *line = Line::of(now, SystemTime::now());
         }
         take(&line.text);
@@ -51,22 +52,23 @@ fn with_line(now: Instant, take: impl FnOnce(&str)) {
 
 const DATE: &str = "Date: ";
 
-/// The line of the present second, and when the next one begins.
+/// The line of the present second, and for how long it is that. A clock of tests can go back, as the next
+/// test has one of its own.
 struct Line {
     text: String,
-    until: Option<Instant>,
+    holds: Option<Range<Instant>>,
 }
 
 impl Line {
     fn of(now: Instant, time: SystemTime) -> Line {
         let begun = time.duration_since(UNIX_EPOCH).map_or(0, |since| since.subsec_nanos());
         let left = Duration::from_secs(1).saturating_sub(Duration::from_nanos(begun.into()));
-        Line { text: format!("{DATE}{}\r\n", format_time(time)), until: now.checked_add(left) }
+        Line { text: format!("{DATE}{}\r\n", format_time(time)), holds: now.checked_add(left).map(|end| now..end) }
     }
 }
 
 thread_local! {
-    static LINE: RefCell<Line> = const { RefCell::new(Line { text: String::new(), until: None }) };
+    static LINE: RefCell<Line> = const { RefCell::new(Line { text: String::new(), holds: None }) };
 }
 
 #[cfg(test)]
@@ -90,7 +92,7 @@ mod tests {
         let (now, time) = (Instant::now(), UNIX_EPOCH + Duration::from_millis(1_250));
         let line = Line::of(now, time);
         assert_eq!(line.text, "Date: Thu, 01 Jan 1970 00:00:01 GMT\r\n");
-        assert_eq!(line.until, Some(now + Duration::from_millis(750)));
+        assert_eq!(line.holds, Some(now..now + Duration::from_millis(750)));
     }
 
     #[test]
