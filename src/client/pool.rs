@@ -31,7 +31,6 @@ mod want;
 #[cfg(test)]
 mod tests;
 
-use std::hash::Hash;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -45,7 +44,7 @@ pub(crate) use rest::Moment;
 pub(crate) use want::{Granted, Want};
 
 /// What connections have in common that are of use to the same requests.
-pub(crate) trait PoolKey: Clone + Eq + Hash + Send + Sync + 'static {
+pub(crate) trait PoolKey: Clone + Ord + Send + Sync + 'static {
     /// Whether a connection of this key may turn out to carry many exchanges (https with HTTP/2
     /// on). Then one dial explores, and the others wait for what it finds.
     fn may_share(&self) -> bool {

@@ -13,7 +13,7 @@ use crate::error::{Error, ErrorKind, Result};
 ///
 /// `Display` and `Debug` show no password. Two are equal when their credentials are, too: one
 /// user's connections are not another's.
-#[derive(Clone, PartialEq, Eq, Hash)]
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct ProxyUrl {
     scheme: ProxyScheme,
     host: Box<str>,
@@ -22,7 +22,7 @@ pub struct ProxyUrl {
 }
 
 /// How a proxy is spoken to.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 #[non_exhaustive]
 pub enum ProxyScheme {
     /// HTTP; `CONNECT` for https.
@@ -36,7 +36,7 @@ pub enum ProxyScheme {
 }
 
 /// Bytes, because a percent-encoding can hold any.
-#[derive(Clone, PartialEq, Eq, Hash)]
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 struct Credentials {
     user: Box<[u8]>,
     password: Box<[u8]>,
