@@ -106,7 +106,8 @@ impl ResponseParser {
         if self.line.is_some() {
             return Ok(self.line);
         }
-        if input.iter().zip(START).any(|(b, expected)| b != expected) {
+        let starts_well = input.first_chunk().map_or_else(|| START.starts_with(input), |start| start == START);
+        if !starts_well {
             return Err(Refusal::bad("what came does not start as an HTTP/1 response does"));
         }
         let longest = limits.max_bytes.min(MAX_STATUS_LINE);

@@ -12,7 +12,7 @@ pub(super) struct StatusLine {
 }
 
 /// What each status line starts with.
-pub(super) const START: &[u8] = b"HTTP/1.";
+pub(super) const START: &[u8; 7] = b"HTTP/1.";
 
 impl StatusLine {
     /// A line without its line end, and without control characters other than tabs.
