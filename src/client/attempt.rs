@@ -10,7 +10,7 @@ use super::pool::Moment;
 use super::proxy::ProxyUrl;
 use super::trace::Tracer;
 use crate::error::{Error, Sent};
-use crate::h1::{self, AskedBy, ConnectionField, HeadLimits, RequestToSend};
+use crate::h1::{self, AskedBy, ConnectionField, HeadLimits, RequestToSend, UserAgent};
 use crate::message::{Body, Request};
 
 /// One attempt to send a request.
@@ -23,7 +23,7 @@ pub(crate) struct Attempt<'a> {
     /// When the request was begun, and how long it then took to get the connection.
     pub(crate) start: Moment,
     pub(crate) got_connection: Duration,
-    pub(crate) user_agent: &'a str,
+    pub(crate) user_agent: &'a UserAgent,
 }
 
 /// What an exchange must know beside its bytes.

@@ -22,7 +22,7 @@ use super::stats::HostStats;
 use super::tls::default_secure;
 use super::trace::Tracer;
 use crate::error::{Phase, Result, Sent};
-use crate::h1::HeadLimits;
+use crate::h1::{HeadLimits, UserAgent};
 use crate::message::{Header, Request, Response, Timeouts, coding};
 use crate::net::{Dial, TcpDialer};
 
@@ -127,7 +127,6 @@ pub enum ClientProtocols {
 struct Machinery {
     pool: Pool<Key, Connection>,
     connector: Arc<Connector>,
-    head_limits: HeadLimits,
 }
 
 /// The longest response head unless a transport says otherwise: 1 MiB.
@@ -182,14 +181,13 @@ impl Transport {
 
     fn machinery(&self) -> &Machinery {
         self.machinery.get_or_init(|| {
-            let head_limits = self.head_limits();
             let connector = Connector {
                 dialer: self.dial.clone(),
                 secure: self.secure.clone(),
                 connect_header: self.proxy_connect_header.clone(),
                 on_connect_response: self.on_proxy_connect_response.clone(),
-                head_limits,
-                user_agent: self.user_agent.clone(),
+                head_limits: self.head_limits(),
+                user_agent: UserAgent::new(&self.user_agent),
                 lifetime: limit(self.max_conn_lifetime),
             };
             let limits = pool::Limits {
@@ -199,7 +197,7 @@ impl Transport {
                 idle_timeout: limit(self.idle_conn_timeout),
                 when_full: if self.strict_max_concurrent_streams { WhenFull::Waits } else { WhenFull::Dials },
             };
-            Machinery { pool: Pool::new(limits), connector: Arc::new(connector), head_limits }
+            Machinery { pool: Pool::new(limits), connector: Arc::new(connector) }
         })
     }
 
@@ -245,20 +243,24 @@ impl Transport {
         let tracer = Tracer::of(request);
         let start = Moment::now();
         let mut remedies = Remedies::default();
-        let mut plan = Plan::new(self, request).map_err(|error| error.with_sent(Sent::No))?;
+        let mut plan = match Plan::new(self, request) {
+            Ok(plan) => plan,
+            Err(error) => return Err(error.with_sent(Sent::No)),
+        };
         let mut body = request.body.take_replayable();
         loop {
             let connection = self.connection(&plan, remedies.freshness, &tracer, start).await;
             let (connection, got_connection) = connection.map_err(|error| error.with_sent(Sent::No))?;
+            let connector = &self.machinery().connector;
             let attempt = Attempt {
                 request,
                 plan: &plan,
                 body,
-                head_limits: self.machinery().head_limits,
+                head_limits: connector.head_limits,
                 tracer: &tracer,
                 start,
                 got_connection,
-                user_agent: &self.user_agent,
+                user_agent: &connector.user_agent,
             };
             // An attempt is not kept while it is waited for: the connection has what it needs of it.
             let mut sent = match connection.into_inner() {
@@ -317,7 +319,7 @@ impl Transport {
         plan: &Plan,
         tracer: &Tracer,
     ) -> Result<(Lease<Key, Connection>, Option<Duration>)> {
-        let Machinery { pool, connector, .. } = self.machinery();
+        let Machinery { pool, connector } = self.machinery();
         let mut want = pool.want(plan.key.clone());
         loop {
             match want.next().await {

@@ -28,12 +28,42 @@ pub(crate) struct RequestToSend<'a> {
     pub(crate) trailer: &'a Header,
     pub(crate) outgoing: Outgoing,
     pub(crate) connection: ConnectionField,
-    /// For a header without `Accept-Encoding`.
-    pub(crate) accept_encoding: Option<&'a str>,
-    /// For a header without `User-Agent`. An empty one, here or there, sends none.
-    pub(crate) user_agent: &'a str,
+    /// For a header without `Accept-Encoding`. Ours: no peer and no user has a part in it.
+    pub(crate) accept_encoding: Option<&'static str>,
+    /// For a header without `User-Agent`. An empty one there sends none.
+    pub(crate) user_agent: &'a UserAgent,
     /// In place of one in the header.
     pub(crate) proxy_authorization: Option<&'a str>,
+}
+
+/// What a client calls itself where a request does not: encoded once, and not for each request.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct UserAgent {
+    value: String,
+    /// The field line.
+    line: Vec<u8>,
+}
+
+impl UserAgent {
+    /// An empty one sends none.
+    pub(crate) fn new(value: &str) -> UserAgent {
+        let mut line = Vec::new();
+        if !value.is_empty() {
+            append_field(&mut line, b"User-Agent", value.as_bytes());
+        }
+        UserAgent { value: value.to_owned(), line }
+    }
+
+    #[cfg(test)]
+    pub(crate) const fn none() -> UserAgent {
+        UserAgent { value: String::new(), line: Vec::new() }
+    }
+
+    /// As it was given.
+    #[allow(dead_code, reason = "HTTP/1.1 has lines, and HTTP/2 is not always there")]
+    pub(crate) fn value(&self) -> &str {
+        &self.value
+    }
 }
 
 /// What a request line asks for (RFC 9112 §3.2). User and password of a URL never go with it, and
@@ -78,12 +108,18 @@ pub(crate) fn encode_request_head(out: &mut Vec<u8>, head: &RequestToSend<'_>) {
     append_target(out, head.target);
     out.extend_from_slice(b" HTTP/1.1\r\n");
     append_field(out, b"Host", head.host.as_bytes());
-    if !head.user_agent.is_empty() && !head.header.contains("User-Agent") {
-        append_field(out, b"User-Agent", head.user_agent.as_bytes());
+    if !head.header.contains("User-Agent") {
+        out.extend_from_slice(&head.user_agent.line);
     }
     let seen = append_fields(out, head);
-    append_own(out, b"Accept-Encoding", head.accept_encoding.filter(|_| !seen.accept_encoding));
-    append_own(out, b"Proxy-Authorization", head.proxy_authorization);
+    if let Some(codings) = head.accept_encoding.filter(|_| !seen.accept_encoding) {
+        out.extend_from_slice(b"Accept-Encoding: ");
+        out.extend_from_slice(codings.as_bytes());
+        out.extend_from_slice(b"\r\n");
+    }
+    if let Some(authorization) = head.proxy_authorization {
+        append_field(out, b"Proxy-Authorization", authorization.as_bytes());
+    }
     append_framing(out, head.outgoing);
     if head.outgoing == Outgoing::Chunked {
         append_announcement(out, head.header, head.trailer);
@@ -211,12 +247,6 @@ fn append_other(out: &mut Vec<u8>, head: &RequestToSend<'_>, seen: &mut Seen, na
     }
 }
 
-fn append_own(out: &mut Vec<u8>, name: &[u8], value: Option<&str>) {
-    if let Some(value) = value {
-        append_field(out, name, value.as_bytes());
-    }
-}
-
 /// `Trailer`, with the names that the header does not announce itself.
 fn append_announcement(out: &mut Vec<u8>, header: &Header, trailer: &Header) {
     let mut before: &[u8] = b"Trailer: ";
@@ -238,6 +268,7 @@ mod tests {
     use super::*;
 
     const NONE: &Header = &Header::new();
+    static NOBODY: UserAgent = UserAgent::none();
 
     fn header(fields: &[(&str, &str)]) -> Header {
         fields.iter().copied().collect()
@@ -258,7 +289,7 @@ mod tests {
             outgoing: Outgoing::None,
             connection: ConnectionField::Nothing,
             accept_encoding: None,
-            user_agent: "",
+            user_agent: &NOBODY,
             proxy_authorization: None,
         }
     }
@@ -319,7 +350,13 @@ mod tests {
 
     #[test]
     fn a_user_agent_is_the_callers_or_the_clients_or_none() {
-        let with_default = |fields: &[(&str, &str)]| lines(fields, |head| head.user_agent = "nethttp");
+        let ours = UserAgent::new("nethttp");
+        let with_default = |fields: &[(&str, &str)]| {
+            let head = RequestToSend { user_agent: &ours, ..plain(&Uri::default(), &header(fields)) };
+            let text = encoded(&head);
+            let text = text.strip_prefix("GET / HTTP/1.1\r\nHost: a.test\r\n").unwrap();
+            text.strip_suffix("\r\n").unwrap().to_owned()
+        };
         assert_eq!(with_default(&[("A", "1")]), "User-Agent: nethttp\r\nA: 1\r\n");
         assert_eq!(with_default(&[("A", "1"), ("user-agent", "x")]), "A: 1\r\nuser-agent: x\r\n");
         assert_eq!(with_default(&[("User-Agent", "x"), ("User-Agent", "y")]), "User-Agent: x\r\n");
