@@ -262,18 +262,18 @@ impl Transport {
                 got_connection,
                 user_agent: &connector.user_agent,
             };
+            // Filled where it lies: a response is large to be moved about.
+            let mut response = Response::new(());
             // An attempt is not kept while it is waited for: the connection has what it needs of it.
-            let mut sent = match connection.into_inner() {
-                (Connection::Http1(http1), place) => Exchange::begin(http1, place, attempt).run().await,
-                (Connection::Http2(http2), place) => Box::pin(http2.round_trip(place, attempt)).await,
+            let sent = match connection.into_inner() {
+                (Connection::Http1(http1), place) => Exchange::begin(http1, place, attempt).run(&mut response).await,
+                (Connection::Http2(http2), place) => {
+                    Box::pin(http2.round_trip(place, attempt)).await.map(|answer| response = answer)
+                }
             };
-            // Where it lies: a response is not moved for it.
-            if let Ok(response) = &mut sent {
-                decode(response, &plan);
-            }
-            let mut failed = match sent {
-                Ok(response) => return Ok(response),
-                Err(failed) => failed,
+            let Err(mut failed) = sent else {
+                decode(&mut response, &plan);
+                return Ok(response);
             };
             let may = remedies.apply(request, &failed, &mut plan);
             let Some(again) = may.then(|| body_again(request, &mut failed)).transpose()?.flatten() else {

@@ -15,7 +15,7 @@ pub(super) struct StatusLine {
 pub(super) const START: &[u8; 7] = b"HTTP/1.";
 
 impl StatusLine {
-    /// A line without its line end, and without control characters other than tabs.
+    /// A line without its line end.
     pub(super) fn parse(line: &[u8]) -> Result<StatusLine, Refusal> {
         const BAD_VERSION: Refusal = Refusal::bad("the status line is not of HTTP/1.1 or HTTP/1.0");
         const BAD_STATUS: Refusal = Refusal::bad("the status is not one of three digits from 100 on");

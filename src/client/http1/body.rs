@@ -23,9 +23,8 @@ const DRAIN_TIME: Duration = Duration::from_millis(50);
 /// Gives the response its body and its facts. Where all of it is here already, the connection is
 /// given back before the response is handed out.
 pub(super) fn attach(mut exchange: Box<Exchange>, head: &ReceivedHead, response: &mut Response) {
-    let facts = facts_of(&exchange);
     response.tls = exchange.http1().made.tls.clone();
-    response.facts = Some(Box::new(facts));
+    response.facts = Some(facts_of(&exchange));
     if head.switch != Switch::No {
         switched(exchange, response);
         return;
@@ -51,7 +50,7 @@ pub(super) fn attach(mut exchange: Box<Exchange>, head: &ReceivedHead, response:
     response.body = Body::from_source(ExchangeBody::new(reading));
 }
 
-fn facts_of(exchange: &Exchange) -> Facts {
+fn facts_of(exchange: &Exchange) -> Box<Facts> {
     let Http1 { made, served, .. } = &*exchange.http1;
     made.facts(&exchange.asked.clock, *served > 1)
 }

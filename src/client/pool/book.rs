@@ -312,9 +312,15 @@ impl House {
 }
 
 impl<C> After<C> {
-    pub(super) fn close_and_wake(&mut self) {
-        self.closing.clear();
-        self.waking.drain(..).for_each(Waker::wake);
+    /// What is to be done now, if anything is.
+    pub(super) fn take(&mut self) -> Option<After<C>> {
+        let is_nothing = self.closing.is_empty() && self.waking.is_empty() && self.watch == Watch::Nothing;
+        (!is_nothing).then(|| std::mem::take(self))
+    }
+
+    pub(super) fn close_and_wake(self) {
+        drop(self.closing);
+        self.waking.into_iter().for_each(Waker::wake);
     }
 }
 
