@@ -15,7 +15,7 @@ use super::key::{Key, Offer, Scheme};
 use super::plan::{Limits, Plan};
 use super::pool::{self, Granted, Lease, Moment, Pool, WhenFull};
 use super::proxy::Proxy;
-use super::remedies::{Freshness, Remedies, body_again};
+use super::remedies::{Freshness, Remedies};
 use super::round_trip::{RoundTripFuture, RoundTripper};
 use super::secure::Secure;
 use super::stats::HostStats;
@@ -271,16 +271,14 @@ impl Transport {
                     Box::pin(http2.round_trip(place, attempt)).await.map(|answer| response = answer)
                 }
             };
-            let Err(mut failed) = sent else {
+            let Err(failed) = sent else {
                 decode(&mut response, &plan);
                 return Ok(response);
             };
-            let may = remedies.apply(request, &failed, &mut plan);
-            let Some(again) = may.then(|| body_again(request, &mut failed)).transpose()?.flatten() else {
-                return Err(failed.error.with_sent(failed.sent));
-            };
-            body = again;
-            remedies.pause().await;
+            body = remedies.body_for_another(request, failed, &mut plan)?;
+            if let Some(pause) = remedies.pause() {
+                Box::pin(tokio::time::sleep(pause)).await;
+            }
         }
     }
 
