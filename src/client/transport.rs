@@ -249,8 +249,11 @@ impl Transport {
         };
         let mut body = request.body.take_replayable();
         loop {
-            let connection = self.connection(&plan, remedies.freshness, &tracer, start).await;
-            let (connection, got_connection) = connection.map_err(|error| error.with_sent(Sent::No))?;
+            let (connection, got_connection) = match self.idle_connection(&plan, remedies.freshness, &tracer, start) {
+                Some(idle) => (idle, Duration::ZERO),
+                // In a box of its own: those that need not wait are moved about without it.
+                None => Box::pin(self.await_connection(&plan, &tracer, start)).await?,
+            };
             let connector = &self.machinery().connector;
             let attempt = Attempt {
                 request,
@@ -282,47 +285,44 @@ impl Transport {
         }
     }
 
-    /// A connection, idle or new, whichever comes first, and how long after the start it was there.
-    async fn connection(
+    /// An idle connection, where one may do and there is one: at once.
+    fn idle_connection(
         &self,
         plan: &Plan,
         freshness: Freshness,
         tracer: &Tracer,
         start: Moment,
-    ) -> Result<(Lease<Key, Connection>, Duration)> {
+    ) -> Option<Lease<Key, Connection>> {
         let pool = &self.machinery().pool;
         tracer.tell(|trace| trace.get_conn(&plan.key.host_port()));
-        let idle = if freshness == Freshness::Any { pool.try_idle(&plan.key, start) } else { None };
         tracer.enter(Phase::Pool);
-        let (lease, idle_for, took) = match idle {
-            // At once.
-            Some((lease, idle_for)) => (lease, Some(idle_for), Duration::ZERO),
-            None => {
-                if freshness == Freshness::New {
-                    pool.close_idle_of(&plan.key);
-                }
-                // In a box of its own: those that need not wait are moved about without it.
-                let (lease, idle_for) = Box::pin(self.await_connection(plan, tracer)).await?;
-                (lease, idle_for, start.steady.elapsed())
-            }
-        };
-        tracer.enter(Phase::Write);
-        tracer.tell(|trace| trace.got_conn(&lease.described(idle_for)));
-        Ok((lease, took))
+        if freshness == Freshness::New {
+            pool.close_idle_of(&plan.key);
+            return None;
+        }
+        let (lease, idle_for) = pool.try_idle(&plan.key, start)?;
+        tell_got(tracer, &lease, Some(idle_for));
+        Some(lease)
     }
 
-    /// The first that comes, of one that is freed and one that is dialled, and how long it was idle.
+    /// The first that comes, of one that is freed and one that is dialled, and how long after the start
+    /// it was there.
     async fn await_connection(
         &self,
         plan: &Plan,
         tracer: &Tracer,
-    ) -> Result<(Lease<Key, Connection>, Option<Duration>)> {
+        start: Moment,
+    ) -> Result<(Lease<Key, Connection>, Duration)> {
         let Machinery { pool, connector } = self.machinery();
         let mut want = pool.want(plan.key.clone());
         loop {
             match want.next().await {
-                Granted::Connection { lease, idle_for } => return Ok((lease, idle_for)),
-                Granted::Failed(error) => return Err(error),
+                Granted::Connection { lease, idle_for } => {
+                    let took = start.steady.elapsed();
+                    tell_got(tracer, &lease, idle_for);
+                    return Ok((lease, took));
+                }
+                Granted::Failed(error) => return Err(error.with_sent(Sent::No)),
                 Granted::Dial(slot) => {
                     tracer.enter(Phase::Connect);
                     connector.start(plan.wanted(tracer), slot);
@@ -330,6 +330,11 @@ impl Transport {
             }
         }
     }
+}
+
+fn tell_got(tracer: &Tracer, lease: &Lease<Key, Connection>, idle_for: Option<Duration>) {
+    tracer.enter(Phase::Write);
+    tracer.tell(|trace| trace.got_conn(&lease.described(idle_for)));
 }
 
 /// Decodes the content of the response, if the transport asked for a coding.

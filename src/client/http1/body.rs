@@ -89,15 +89,16 @@ impl Reading {
         }
         let io = &mut self.exchange.http1().io;
         match self.content.poll(io, cx) {
-            Poll::Ready(frame) => {
-                self.stalls = false;
-                Poll::Ready(frame.map(|frame| frame.map_err(|error| self.about(error))))
-            }
             // What comes now may wait for a request that will never be whole.
             Poll::Pending => match self.unsent.take() {
                 Some(error) => Poll::Ready(Some(Err(error.with_sent(self.exchange.upload.sent())))),
                 None => self.poll_stall(cx),
             },
+            Poll::Ready(Some(Err(error))) => Poll::Ready(Some(Err(self.about(error)))),
+            frame => {
+                self.stalls = false;
+                frame
+            }
         }
     }
 
