@@ -265,18 +265,22 @@ impl Transport {
                 got_connection,
                 user_agent: &connector.user_agent,
             };
-            // Filled where it lies: a response is large to be moved about.
-            let mut response = Response::new(());
-            // An attempt is not kept while it is waited for: the connection has what it needs of it.
-            let sent = match connection.into_inner() {
-                (Connection::Http1(http1), place) => Exchange::begin(http1, place, attempt).run(&mut response).await,
-                (Connection::Http2(http2), place) => {
-                    Box::pin(http2.round_trip(place, attempt)).await.map(|answer| response = answer)
-                }
-            };
-            let Err(failed) = sent else {
-                decode(&mut response, &plan);
-                return Ok(response);
+            let failed = {
+                // Filled where it lies: a response is large to be moved about.
+                let mut response = Response::new(());
+                let (connection, place) = connection.into_inner();
+                // An attempt is not kept while it is waited for: the connection has what it needs of it.
+                let sent = match connection {
+                    Connection::Http1(http1) => Exchange::begin(http1, place, attempt).run(&mut response).await,
+                    Connection::Http2(http2) => {
+                        Box::pin(http2.round_trip(place, attempt)).await.map(|answer| response = answer)
+                    }
+                };
+                let Err(failed) = sent else {
+                    decode(&mut response, &plan);
+                    return Ok(response);
+                };
+                failed
             };
             body = remedies.body_for_another(request, failed, &mut plan)?;
             if let Some(pause) = remedies.pause() {

@@ -13,6 +13,7 @@ mod last;
 use std::borrow::Cow;
 use std::net::Ipv4Addr;
 
+use bytes::Bytes;
 use http::Uri;
 use http::uri::PathAndQuery;
 use percent_encoding::percent_decode_str;
@@ -63,8 +64,9 @@ impl IntoUrl for &str {
         if !is_normal(self) {
             return parse(self);
         }
-        let uri = Uri::try_from(self).map_err(not_a_url)?;
-        last::remember(self, &uri);
+        let text = Bytes::copy_from_slice(self.as_bytes());
+        let uri = Uri::from_maybe_shared(text.clone()).map_err(not_a_url)?;
+        last::remember(text, &uri);
         Ok(uri)
     }
 }

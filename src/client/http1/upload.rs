@@ -150,17 +150,16 @@ impl Upload {
     /// Writes all that was handed on.
     fn poll_write(&mut self, io: &mut Io, cx: &mut Context<'_>) -> Poll<Result<(), Failed>> {
         while self.taken < self.handed_on() {
-            let mut skip = self.taken;
-            let parts = [&self.out[..], &self.content, self.chunk_end].map(|part| {
-                let from = skip.min(part.len());
-                skip -= from;
-                IoSlice::new(part.get(from..).unwrap_or_default())
-            });
-            let written = match &parts {
-                [out, content, end] if content.is_empty() && end.is_empty() => {
-                    io.poll_write(cx, std::slice::from_ref(out))
-                }
-                parts => io.poll_write(cx, parts),
+            let written = if self.content.is_empty() && self.chunk_end.is_empty() {
+                io.poll_write(cx, &[IoSlice::new(self.out.get(self.taken..).unwrap_or_default())])
+            } else {
+                let mut skip = self.taken;
+                let parts = [&self.out[..], &self.content, self.chunk_end].map(|part| {
+                    let from = skip.min(part.len());
+                    skip -= from;
+                    IoSlice::new(part.get(from..).unwrap_or_default())
+                });
+                io.poll_write(cx, &parts)
             };
             let written = ready!(written).map_err(write_failed)?;
             self.taken += written;

@@ -6,11 +6,17 @@
 
 use std::cell::RefCell;
 
+use bytes::Bytes;
 use http::Uri;
 use http::uri::Authority;
 
+struct Last {
+    text: Bytes,
+    uri: Uri,
+}
+
 thread_local! {
-    static LAST: RefCell<Option<Uri>> = const { RefCell::new(None) };
+    static LAST: RefCell<Option<Last>> = const { RefCell::new(None) };
 }
 
 /// A longer one is not worth its memory.
@@ -18,33 +24,26 @@ const MAX_BYTES: usize = 1024;
 
 /// The last one, if this is its text.
 pub(super) fn of_text(text: &str) -> Option<Uri> {
-    look(|last| is_text_of(last, text).then(|| last.clone())).flatten()
+    look(|last| (last.text == text).then(|| last.uri.clone())).flatten()
 }
 
 /// Whether the last one has this scheme and this authority.
 pub(super) fn has_authority(scheme: &str, authority: &str) -> bool {
-    look(|last| last.authority().map(Authority::as_str) == Some(authority) && last.scheme_str() == Some(scheme))
-        == Some(true)
+    let has_both = |Last { uri, .. }: &Last| {
+        uri.authority().map(Authority::as_str) == Some(authority) && uri.scheme_str() == Some(scheme)
+    };
+    look(has_both).unwrap_or(false)
 }
 
-/// Remembers a normal URL that was read from this text.
-pub(super) fn remember(text: &str, uri: &Uri) {
+/// Remembers a normal URL and the text that it was read from.
+pub(super) fn remember(text: Bytes, uri: &Uri) {
     if text.len() <= MAX_BYTES {
         // The former one is dropped when nothing is borrowed any more.
-        let _former = LAST.try_with(|last| last.replace(Some(uri.clone())));
+        let _former = LAST.try_with(|last| last.replace(Some(Last { text, uri: uri.clone() })));
     }
 }
 
 /// A thread that ends remembers nothing.
-fn look<T>(see: impl FnOnce(&Uri) -> T) -> Option<T> {
+fn look<T>(see: impl FnOnce(&Last) -> T) -> Option<T> {
     LAST.try_with(|last| last.borrow().as_ref().map(see)).ok().flatten()
-}
-
-fn is_text_of(uri: &Uri, text: &str) -> bool {
-    let (Some(scheme), Some(authority), Some(target)) = (uri.scheme_str(), uri.authority(), uri.path_and_query())
-    else {
-        return false;
-    };
-    let rest = text.strip_prefix(scheme).and_then(|rest| rest.strip_prefix("://"));
-    rest.and_then(|rest| rest.strip_prefix(authority.as_str())) == Some(target.as_str())
 }
