@@ -4,8 +4,8 @@ use std::fmt;
 use std::sync::{Arc, LazyLock};
 use std::time::Duration;
 
-use http::{Method, Uri};
 use http::uri::Authority;
+use http::{Method, Uri};
 use tokio::time::{Instant, timeout_at};
 
 use super::jar::CookieJar;

@@ -9,8 +9,7 @@ use http::Method;
 use crate::error::{Error, ErrorKind, Phase, Refusal, Result};
 use crate::h1::{
     AskedBy, ConnectionField, HeadLimits, Outgoing, RequestToSend, ResponseParser, SentTarget, UserAgent,
-    check_request,
-    encode_request_head,
+    check_request, encode_request_head,
 };
 use crate::message::{Body, Header, Response};
 use crate::net::Io;
@@ -185,7 +184,8 @@ mod tests {
         let header: Header = [("X-Own", "1"), ("Host", "no"), ("Content-Length", "5"), ("Proxy-Authorization", "no")]
             .into_iter()
             .collect();
-        let connect = Connect { authorization: Some("Basic dTpw"), user_agent: &UserAgent::new("agent"), ..connect(&header) };
+        let connect =
+            Connect { authorization: Some("Basic dTpw"), user_agent: &UserAgent::new("agent"), ..connect(&header) };
         let answering = async {
             let request = asked(&mut proxy).await;
             proxy.write_all(b"HTTP/1.1 200 OK\r\n\r\n").await.unwrap();
