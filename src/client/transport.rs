@@ -22,7 +22,7 @@ use super::stats::HostStats;
 use super::tls::default_secure;
 use super::trace::Tracer;
 use crate::error::{Phase, Result, Sent};
-use crate::h1::{HeadLimits, UserAgent};
+use crate::h1::{HeadLimits, OwnField};
 use crate::message::{Header, Request, Response, Timeouts, coding};
 use crate::net::{Dial, TcpDialer};
 
@@ -187,7 +187,8 @@ impl Transport {
                 connect_header: self.proxy_connect_header.clone(),
                 on_connect_response: self.on_proxy_connect_response.clone(),
                 head_limits: self.head_limits(),
-                user_agent: UserAgent::new(&self.user_agent),
+                user_agent: OwnField::new("User-Agent", &self.user_agent),
+                codings: OwnField::new("Accept-Encoding", coding::accept_encoding()),
                 lifetime: limit(self.max_conn_lifetime),
             };
             let limits = pool::Limits {
@@ -264,6 +265,7 @@ impl Transport {
                 start,
                 got_connection,
                 user_agent: &connector.user_agent,
+                codings: &connector.codings,
             };
             let failed = {
                 // Filled where it lies: a response is large to be moved about.

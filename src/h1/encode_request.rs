@@ -28,35 +28,34 @@ pub(crate) struct RequestToSend<'a> {
     pub(crate) trailer: &'a Header,
     pub(crate) outgoing: Outgoing,
     pub(crate) connection: ConnectionField,
-    /// For a header without `Accept-Encoding`. Ours: no peer and no user has a part in it.
-    pub(crate) accept_encoding: Option<&'static str>,
+    /// For a header without `Accept-Encoding`.
+    pub(crate) accept_encoding: Option<&'a OwnField>,
     /// For a header without `User-Agent`. An empty one there sends none.
-    pub(crate) user_agent: &'a UserAgent,
+    pub(crate) user_agent: &'a OwnField,
     /// In place of one in the header.
     pub(crate) proxy_authorization: Option<&'a str>,
 }
 
-/// What a client calls itself where a request does not: encoded once, and not for each request.
+/// A field that goes with many requests: encoded once, and not for each of them.
 #[derive(Clone, Debug, Default)]
-pub(crate) struct UserAgent {
+pub(crate) struct OwnField {
     value: String,
-    /// The field line.
     line: Vec<u8>,
 }
 
-impl UserAgent {
-    /// An empty one sends none.
-    pub(crate) fn new(value: &str) -> UserAgent {
+impl OwnField {
+    /// An empty value is not sent at all.
+    pub(crate) fn new(name: &str, value: &str) -> OwnField {
         let mut line = Vec::new();
         if !value.is_empty() {
-            append_field(&mut line, b"User-Agent", value.as_bytes());
+            append_field(&mut line, name.as_bytes(), value.as_bytes());
         }
-        UserAgent { value: value.to_owned(), line }
+        OwnField { value: value.to_owned(), line }
     }
 
     #[cfg(test)]
-    pub(crate) const fn none() -> UserAgent {
-        UserAgent { value: String::new(), line: Vec::new() }
+    pub(crate) const fn none() -> OwnField {
+        OwnField { value: String::new(), line: Vec::new() }
     }
 
     /// As it was given.
@@ -113,9 +112,7 @@ pub(crate) fn encode_request_head(out: &mut Vec<u8>, head: &RequestToSend<'_>) {
     }
     let seen = append_fields(out, head);
     if let Some(codings) = head.accept_encoding.filter(|_| !seen.accept_encoding) {
-        out.extend_from_slice(b"Accept-Encoding: ");
-        out.extend_from_slice(codings.as_bytes());
-        out.extend_from_slice(b"\r\n");
+        out.extend_from_slice(&codings.line);
     }
     if let Some(authorization) = head.proxy_authorization {
         append_field(out, b"Proxy-Authorization", authorization.as_bytes());
@@ -270,7 +267,7 @@ mod tests {
     use super::*;
 
     const NONE: &Header = &Header::new();
-    static NOBODY: UserAgent = UserAgent::none();
+    static NOBODY: OwnField = OwnField::none();
 
     fn header(fields: &[(&str, &str)]) -> Header {
         fields.iter().copied().collect()
@@ -352,7 +349,7 @@ mod tests {
 
     #[test]
     fn a_user_agent_is_the_callers_or_the_clients_or_none() {
-        static OURS: LazyLock<UserAgent> = LazyLock::new(|| UserAgent::new("nethttp"));
+        static OURS: LazyLock<OwnField> = LazyLock::new(|| OwnField::new("User-Agent", "nethttp"));
         let with_default = |fields: &[(&str, &str)]| lines(fields, |head| head.user_agent = &OURS);
         assert_eq!(with_default(&[("A", "1")]), "User-Agent: nethttp\r\nA: 1\r\n");
         assert_eq!(with_default(&[("A", "1"), ("user-agent", "x")]), "A: 1\r\nuser-agent: x\r\n");
@@ -363,7 +360,8 @@ mod tests {
 
     #[test]
     fn what_the_client_adds_yields_to_the_caller_or_joins_it() {
-        let accepting = |fields: &[(&str, &str)]| lines(fields, |head| head.accept_encoding = Some("gzip"));
+        static GZIP: LazyLock<OwnField> = LazyLock::new(|| OwnField::new("Accept-Encoding", "gzip"));
+        let accepting = |fields: &[(&str, &str)]| lines(fields, |head| head.accept_encoding = Some(&GZIP));
         assert_eq!(accepting(&[]), "Accept-Encoding: gzip\r\n");
         assert_eq!(accepting(&[("accept-encoding", "")]), "accept-encoding: \r\n");
 
@@ -426,7 +424,7 @@ mod tests {
                 host: evil,
                 trailer: &trailer,
                 outgoing: Outgoing::Chunked,
-                accept_encoding: Some(evil),
+                accept_encoding: Some(&OwnField::new("Accept-Encoding", evil)),
                 proxy_authorization: Some(evil),
                 ..plain(&uri, &header)
             });

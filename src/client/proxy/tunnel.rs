@@ -8,8 +8,8 @@ use http::Method;
 
 use crate::error::{Error, ErrorKind, Phase, Refusal, Result};
 use crate::h1::{
-    AskedBy, ConnectionField, HeadLimits, Outgoing, RequestToSend, ResponseParser, SentTarget, UserAgent,
-    check_request, encode_request_head,
+    AskedBy, ConnectionField, HeadLimits, Outgoing, OwnField, RequestToSend, ResponseParser, SentTarget, check_request,
+    encode_request_head,
 };
 use crate::message::{Body, Header, Response};
 use crate::net::Io;
@@ -24,7 +24,7 @@ pub(crate) struct Connect<'a> {
     /// The value of `Proxy-Authorization`, in place of one in the header.
     pub(crate) authorization: Option<&'a str>,
     /// For a header without `User-Agent`; an empty one sends none.
-    pub(crate) user_agent: &'a UserAgent,
+    pub(crate) user_agent: &'a OwnField,
 }
 
 /// Has the proxy at the other end connect to a target. Then the stream leads there.
@@ -139,7 +139,7 @@ mod tests {
 
     use super::*;
 
-    static NOBODY: UserAgent = UserAgent::none();
+    static NOBODY: OwnField = OwnField::none();
     const LIMITS: HeadLimits = HeadLimits { max_bytes: 1000, max_values: 20 };
 
     fn connect(header: &Header) -> Connect<'_> {
@@ -184,8 +184,11 @@ mod tests {
         let header: Header = [("X-Own", "1"), ("Host", "no"), ("Content-Length", "5"), ("Proxy-Authorization", "no")]
             .into_iter()
             .collect();
-        let connect =
-            Connect { authorization: Some("Basic dTpw"), user_agent: &UserAgent::new("agent"), ..connect(&header) };
+        let connect = Connect {
+            authorization: Some("Basic dTpw"),
+            user_agent: &OwnField::new("User-Agent", "agent"),
+            ..connect(&header)
+        };
         let answering = async {
             let request = asked(&mut proxy).await;
             proxy.write_all(b"HTTP/1.1 200 OK\r\n\r\n").await.unwrap();
