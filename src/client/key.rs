@@ -93,8 +93,9 @@ pub(crate) fn authority_of(uri: &Uri, scheme: Scheme) -> Result<Authority> {
 impl Key {
     /// What is compared, and first what tells most keys apart. That of [`Authority`] goes from letter to
     /// letter, as they may differ in case: here they do not.
-    fn parts(&self) -> (Option<&str>, Scheme, Offer, Option<&ProxyUrl>) {
-        (self.authority.as_ref().map(Authority::as_str), self.scheme, self.offer, self.proxy.as_deref())
+    fn parts(&self) -> impl Ord {
+        let proxy = self.proxy.as_deref().map(ProxyUrl::parts);
+        (self.authority.as_ref().map(Authority::as_str), self.scheme, self.offer, proxy)
     }
 }
 
@@ -164,6 +165,32 @@ mod tests {
             ("http://127.0.0.1:9", "127.0.0.1:9"),
         ] {
             assert_eq!(key_of(text), expected, "{text}");
+        }
+    }
+
+    #[test]
+    fn keys_that_differ_in_one_thing_are_two() {
+        let proxy = |url| Some(Arc::new(ProxyUrl::parse(url).unwrap()));
+        let authority = || Some(Authority::from_static("a.test"));
+        let plain = Key { scheme: Scheme::Http, authority: authority(), proxy: None, offer: Offer::Http1 };
+        let keys = [
+            plain.clone(),
+            Key { scheme: Scheme::Https, ..plain.clone() },
+            Key { authority: None, ..plain.clone() },
+            Key { authority: Some(Authority::from_static("b.test")), ..plain.clone() },
+            Key { offer: Offer::Negotiate, ..plain.clone() },
+            Key { proxy: proxy("http://p.test"), ..plain.clone() },
+            Key { proxy: proxy("https://p.test:80"), ..plain.clone() },
+            Key { proxy: proxy("http://p.test:81"), ..plain.clone() },
+            Key { proxy: proxy("http://q.test"), ..plain.clone() },
+            Key { proxy: proxy("http://u@p.test"), ..plain.clone() },
+            Key { proxy: proxy("http://u:p@p.test"), ..plain.clone() },
+        ];
+        for (at, key) in keys.iter().enumerate() {
+            let same: Vec<_> = keys.iter().map(|other| other.clone() == *key).collect();
+            assert_eq!(same.iter().filter(|same| **same).count(), 1, "{key:?}");
+            assert!(same[at], "{key:?}");
+            assert!(keys.iter().all(|other| other.cmp(key) == key.cmp(other).reverse()), "{key:?}");
         }
     }
 }

@@ -13,7 +13,7 @@ use crate::error::{Error, ErrorKind, Result};
 ///
 /// `Display` and `Debug` show no password. Two are equal when their credentials are, too: one
 /// user's connections are not another's.
-#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, PartialEq, Eq, Hash)]
 pub struct ProxyUrl {
     scheme: ProxyScheme,
     host: Box<str>,
@@ -22,7 +22,7 @@ pub struct ProxyUrl {
 }
 
 /// How a proxy is spoken to.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum ProxyScheme {
     /// HTTP; `CONNECT` for https.
@@ -36,7 +36,7 @@ pub enum ProxyScheme {
 }
 
 /// Bytes, because a percent-encoding can hold any.
-#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, PartialEq, Eq, Hash)]
 struct Credentials {
     user: Box<[u8]>,
     password: Box<[u8]>,
@@ -103,6 +103,11 @@ impl ProxyUrl {
         let (user, password) = (user.as_ref().into(), password.as_ref().into());
         self.credentials = Some(Credentials { user, password }).filter(|credentials| !credentials.user.is_empty());
         self
+    }
+
+    /// All of it, to be put in order.
+    pub(crate) fn parts(&self) -> (u8, &str, u16, Option<(&[u8], &[u8])>) {
+        (self.scheme as u8, &self.host, self.port, self.credentials())
     }
 
     /// User and password, decoded.
