@@ -10,7 +10,7 @@ use super::pool::Moment;
 use super::proxy::ProxyUrl;
 use super::trace::Tracer;
 use crate::error::{Error, Sent};
-use crate::h1::{self, AskedBy, ConnectionField, HeadLimits, RequestToSend};
+use crate::h1::{self, AskedBy, ConnectionField, HeadLimits, OwnField, RequestToSend};
 use crate::message::{Body, Request};
 
 /// One attempt to send a request.
@@ -23,7 +23,9 @@ pub(crate) struct Attempt<'a> {
     /// When the request was begun, and how long it then took to get the connection.
     pub(crate) start: Moment,
     pub(crate) got_connection: Duration,
-    pub(crate) user_agent: &'a str,
+    pub(crate) user_agent: &'a OwnField,
+    /// Content codings to ask for, if the plan is to.
+    pub(crate) codings: &'a OwnField,
 }
 
 /// What an exchange must know beside its bytes.
@@ -104,7 +106,7 @@ impl Attempt<'_> {
                 trailer: &request.trailer,
                 outgoing: plan.outgoing,
                 connection: if closes { ConnectionField::Close } else { ConnectionField::Nothing },
-                accept_encoding: plan.accept_encoding,
+                accept_encoding: plan.accept_encoding.map(|_| self.codings),
                 user_agent: self.user_agent,
                 proxy_authorization: credentials.as_deref(),
             },

@@ -4,8 +4,8 @@ use std::fmt;
 use std::sync::{Arc, LazyLock};
 use std::time::Duration;
 
-use http::Uri;
 use http::uri::Authority;
+use http::{Method, Uri};
 use tokio::time::{Instant, timeout_at};
 
 use super::jar::CookieJar;
@@ -114,7 +114,9 @@ impl Client {
     /// # Errors
     /// As [`send`](Self::send), and for a URL that is none.
     pub async fn get(&self, url: impl IntoUrl) -> Result<Response> {
-        self.send_in_time(&mut Request::get(url)?).await
+        // Made where it stays: a request is large to be moved about.
+        let url = url.into_url()?;
+        self.send_in_time(&mut Request::new(Method::GET, url, Body::empty())).await
     }
 
     /// Sends a HEAD request.

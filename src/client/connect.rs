@@ -21,7 +21,7 @@ use super::secure::Secure;
 use super::trace::{ClientTrace, Tracer};
 use super::watch::Watch;
 use crate::error::{Error, ErrorKind, Phase, Result};
-use crate::h1::HeadLimits;
+use crate::h1::{HeadLimits, OwnField};
 use crate::message::{Addr, Header, Response, TlsInfo};
 use crate::net::{self, Dial, DialTarget, Io, Stream};
 
@@ -35,7 +35,8 @@ pub(crate) struct Connector {
     pub(crate) connect_header: Header,
     pub(crate) on_connect_response: Option<ConnectHook>,
     pub(crate) head_limits: HeadLimits,
-    pub(crate) user_agent: String,
+    pub(crate) user_agent: OwnField,
+    pub(crate) codings: OwnField,
     pub(crate) lifetime: Option<Duration>,
 }
 

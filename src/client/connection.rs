@@ -48,8 +48,10 @@ pub(crate) struct Steps {
 impl Made {
     /// What a response tells of its connection. What was done to make it took no time of an
     /// exchange that found it made.
-    pub(crate) fn facts(&self, clock: &Clock, reused: bool) -> Facts {
-        let mut timings = clock.timings;
+    pub(crate) fn facts(&self, clock: &Clock, reused: bool) -> Box<Facts> {
+        let mut facts = Box::<Facts>::default();
+        let timings = &mut facts.timings;
+        *timings = clock.timings;
         if !reused {
             // Another request may have begun the dial: what was done before this one took none of its time.
             let since = |step: Option<Instant>| step.map(|at| at.saturating_duration_since(clock.started().steady));
@@ -57,8 +59,10 @@ impl Made {
             timings.connected = since(self.steps.connected);
             timings.secured = since(self.steps.secured);
         }
-        let (local_addr, remote_addr) = (Some(self.local_addr.clone()), Some(self.remote_addr.clone()));
-        Facts { local_addr, remote_addr, reused, timings, ..Facts::default() }
+        facts.local_addr = Some(self.local_addr.clone());
+        facts.remote_addr = Some(self.remote_addr.clone());
+        facts.reused = reused;
+        facts
     }
 }
 

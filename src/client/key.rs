@@ -1,7 +1,8 @@
 //! What connections are kept by: requests of one key can share them.
 
+use std::cmp::Ordering;
 use std::fmt;
-use std::hash::{Hash, Hasher};
+use std::ptr;
 use std::sync::Arc;
 
 use http::Uri;
@@ -9,6 +10,7 @@ use http::uri::Authority;
 
 use super::pool::PoolKey;
 use super::proxy::ProxyUrl;
+use super::url::is_normal_authority;
 use crate::error::{Error, ErrorKind, Result};
 
 /// Scheme, authority and proxy, and which protocols are offered. Plain HTTP through an HTTP proxy
@@ -22,14 +24,14 @@ pub(crate) struct Key {
     pub(crate) offer: Offer,
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Scheme {
     Http,
     Https,
 }
 
 /// The protocols that a connection may speak.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Offer {
     Http1,
     /// HTTP/2 where the server chooses it in the TLS handshake, else HTTP/1.1.
@@ -76,7 +78,7 @@ pub(crate) fn with_port(authority: &Authority, scheme: Scheme) -> String {
 pub(crate) fn authority_of(uri: &Uri, scheme: Scheme) -> Result<Authority> {
     let no_host = || Error::new(ErrorKind::Invalid, "the URL has no host");
     let authority = uri.authority().ok_or_else(no_host)?;
-    if is_normal(authority.as_str(), scheme) {
+    if is_normal_authority(uri.scheme_str().unwrap_or_default(), authority.as_str()) {
         return Ok(authority.clone());
     }
     if authority.host().is_empty() {
@@ -88,45 +90,35 @@ pub(crate) fn authority_of(uri: &Uri, scheme: Scheme) -> Result<Authority> {
     Authority::try_from(normal).map_err(|error| Error::new(ErrorKind::Invalid, "the URL's host").with_source(error))
 }
 
-/// Whether it can stand in a key as it is. `false` may still be so.
-fn is_normal(authority: &str, scheme: Scheme) -> bool {
-    // Neither a user nor a letter in upper case.
-    let is_plain = |b: &u8| matches!(b, b'a'..=b'z' | b'0'..=b'9' | b'-' | b'.' | b':' | b'[' | b']');
-    let authority = authority.as_bytes();
-    let port = authority.iter().rposition(|&b| b == b':').and_then(|at| authority.get(at + 1..));
-    let own: &[u8] = match scheme {
-        Scheme::Http => b"80",
-        Scheme::Https => b"443",
-    };
-    // What ends in a bracket is an address without a port. `host:` names none either.
-    let has_own_port = |port: &[u8]| port == own || matches!(port.first(), None | Some(b'0'));
-    let is_address = authority.last() == Some(&b']');
-    let has_host = !matches!(authority.first(), None | Some(b':'));
-    has_host && authority.iter().all(is_plain) && (is_address || !port.is_some_and(has_own_port))
+impl Key {
+    /// What is compared, and first what tells most keys apart. That of [`Authority`] goes from letter to
+    /// letter, as they may differ in case: here they do not.
+    fn parts(&self) -> impl Ord {
+        let proxy = self.proxy.as_deref().map(ProxyUrl::parts);
+        (self.authority.as_ref().map(Authority::as_str), self.scheme, self.offer, proxy)
+    }
 }
 
-impl Key {
-    /// What is compared. That of [`Authority`] goes from letter to letter, as they may differ in case:
-    /// here they do not.
-    fn parts(&self) -> (Scheme, Offer, Option<&str>, Option<&ProxyUrl>) {
-        (self.scheme, self.offer, self.authority.as_ref().map(Authority::as_str), self.proxy.as_deref())
+impl Ord for Key {
+    fn cmp(&self, other: &Key) -> Ordering {
+        // Who gives a connection back asks with the very key that the pool has.
+        if ptr::eq(self, other) { Ordering::Equal } else { self.parts().cmp(&other.parts()) }
+    }
+}
+
+impl PartialOrd for Key {
+    fn partial_cmp(&self, other: &Key) -> Option<Ordering> {
+        Some(self.cmp(other))
     }
 }
 
 impl PartialEq for Key {
     fn eq(&self, other: &Key) -> bool {
-        self.parts() == other.parts()
+        self.cmp(other).is_eq()
     }
 }
 
 impl Eq for Key {}
-
-/// By the host alone: few keys have it in common. Nothing follows that it must be told apart from.
-impl Hash for Key {
-    fn hash<H: Hasher>(&self, state: &mut H) {
-        state.write(self.authority.as_ref().map_or("", Authority::as_str).as_bytes());
-    }
-}
 
 impl PoolKey for Key {
     fn may_share(&self) -> bool {
@@ -173,6 +165,32 @@ mod tests {
             ("http://127.0.0.1:9", "127.0.0.1:9"),
         ] {
             assert_eq!(key_of(text), expected, "{text}");
+        }
+    }
+
+    #[test]
+    fn keys_that_differ_in_one_thing_are_two() {
+        let proxy = |url| Some(Arc::new(ProxyUrl::parse(url).unwrap()));
+        let authority = || Some(Authority::from_static("a.test"));
+        let plain = Key { scheme: Scheme::Http, authority: authority(), proxy: None, offer: Offer::Http1 };
+        let keys = [
+            plain.clone(),
+            Key { scheme: Scheme::Https, ..plain.clone() },
+            Key { authority: None, ..plain.clone() },
+            Key { authority: Some(Authority::from_static("b.test")), ..plain.clone() },
+            Key { offer: Offer::Negotiate, ..plain.clone() },
+            Key { proxy: proxy("http://p.test"), ..plain.clone() },
+            Key { proxy: proxy("https://p.test:80"), ..plain.clone() },
+            Key { proxy: proxy("http://p.test:81"), ..plain.clone() },
+            Key { proxy: proxy("http://q.test"), ..plain.clone() },
+            Key { proxy: proxy("http://u@p.test"), ..plain.clone() },
+            Key { proxy: proxy("http://u:p@p.test"), ..plain.clone() },
+        ];
+        for (at, key) in keys.iter().enumerate() {
+            let same: Vec<_> = keys.iter().map(|other| other.clone() == *key).collect();
+            assert_eq!(same.iter().filter(|same| **same).count(), 1, "{key:?}");
+            assert!(same[at], "{key:?}");
+            assert!(keys.iter().all(|other| other.cmp(key) == key.cmp(other).reverse()), "{key:?}");
         }
     }
 }

@@ -31,7 +31,6 @@ mod want;
 #[cfg(test)]
 mod tests;
 
-use std::hash::Hash;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -45,7 +44,7 @@ pub(crate) use rest::Moment;
 pub(crate) use want::{Granted, Want};
 
 /// What connections have in common that are of use to the same requests.
-pub(crate) trait PoolKey: Clone + Eq + Hash + Send + Sync + 'static {
+pub(crate) trait PoolKey: Clone + Ord + Send + Sync + 'static {
     /// Whether a connection of this key may turn out to carry many exchanges (https with HTTP/2
     /// on). Then one dial explores, and the others wait for what it finds.
     fn may_share(&self) -> bool {
@@ -139,17 +138,23 @@ pub(crate) struct PoolStats {
 pub(crate) struct Pool<K: PoolKey, C: Pooled>(Arc<Inner<K, C>>);
 
 struct Inner<K: PoolKey, C: Pooled> {
-    book: Mutex<Book<K, C>>,
+    desk: Mutex<Desk<K, C>>,
     /// Wakes the janitors: something expires sooner than they think, or the pool is gone.
     round: Arc<Notify>,
     /// Wakes those who dial: idle connections were closed, and perhaps nobody wants theirs.
     closing: Notify,
 }
 
+struct Desk<K, C> {
+    book: Book<K, C>,
+    /// What the decision that is being made leaves to do: mostly nothing.
+    after: After<C>,
+}
+
 impl<K: PoolKey, C: Pooled> Pool<K, C> {
     pub(crate) fn new(limits: Limits) -> Pool<K, C> {
-        let book = Mutex::new(Book::new(limits));
-        Pool(Arc::new(Inner { book, round: Arc::default(), closing: Notify::new() }))
+        let desk = Mutex::new(Desk { book: Book::new(limits), after: After::default() });
+        Pool(Arc::new(Inner { desk, round: Arc::default(), closing: Notify::new() }))
     }
 
     /// The connection of this key that was used last, if one is idle or takes another exchange,
@@ -193,9 +198,8 @@ impl<K: PoolKey, C: Pooled> Pool<K, C> {
 
     /// Decides under the lock, and acts on it behind the lock.
     fn decide<R>(&self, decision: impl FnOnce(&mut Book<K, C>, &mut After<C>) -> R) -> R {
-        let mut after = After::default();
-        let result = self.0.decide(&mut after, decision);
-        if after.watch == Watch::Start {
+        let (result, watch) = self.0.decide(decision);
+        if watch == Watch::Start {
             janitor::start(self);
         }
         result
@@ -204,13 +208,19 @@ impl<K: PoolKey, C: Pooled> Pool<K, C> {
 
 impl<K: PoolKey, C: Pooled> Inner<K, C> {
     /// Leaves to the caller no more than to start a janitor.
-    fn decide<R>(&self, after: &mut After<C>, decision: impl FnOnce(&mut Book<K, C>, &mut After<C>) -> R) -> R {
-        let result = decision(&mut self.book.lock().unwrap_or_else(PoisonError::into_inner), after);
+    fn decide<R>(&self, decision: impl FnOnce(&mut Book<K, C>, &mut After<C>) -> R) -> (R, Watch) {
+        let mut desk = self.desk.lock().unwrap_or_else(PoisonError::into_inner);
+        let Desk { book, after } = &mut *desk;
+        let result = decision(book, after);
+        let after = after.take();
+        drop(desk);
+        let Some(after) = after else { return (result, Watch::Nothing) };
+        let watch = after.watch;
         after.close_and_wake();
-        if after.watch == Watch::Sooner {
+        if watch == Watch::Sooner {
             self.round.notify_waiters();
         }
-        result
+        (result, watch)
     }
 }
 

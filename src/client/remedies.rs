@@ -34,9 +34,19 @@ impl Default for Remedies {
 }
 
 impl Remedies {
+    /// The body for another attempt, if there may be one and it can be had.
+    ///
+    /// # Errors
+    /// What this attempt failed with.
+    pub(super) fn body_for_another(&mut self, request: &Request, mut failed: Failed, plan: &mut Plan) -> Result<Body> {
+        let may = self.apply(request, &failed, plan);
+        let body = may.then(|| body_again(request, &mut failed)).transpose()?.flatten();
+        body.ok_or_else(|| failed.error.with_sent(failed.sent))
+    }
+
     /// Whether the request may be sent once more: nothing of it was looked at, or the connection was
     /// dead already and doing it twice is doing it once.
-    pub(super) fn apply(&mut self, request: &Request, failed: &Failed, plan: &mut Plan) -> bool {
+    fn apply(&mut self, request: &Request, failed: &Failed, plan: &mut Plan) -> bool {
         if failed.error.is_timeout() {
             return false;
         }
@@ -57,15 +67,13 @@ impl Remedies {
     }
 
     /// A server that turns requests away is asked again at once, and then less and less often.
-    pub(super) async fn pause(&self) {
-        if self.turned_away > 1 {
-            tokio::time::sleep(FIRST_PAUSE * (1 << (self.turned_away - 2))).await;
-        }
+    pub(super) fn pause(&self) -> Option<Duration> {
+        (self.turned_away > 1).then(|| FIRST_PAUSE * (1 << (self.turned_away - 2)))
     }
 }
 
 /// The body once more, if it can be had.
-pub(super) fn body_again(request: &Request, failed: &mut Failed) -> Result<Option<Body>> {
+fn body_again(request: &Request, failed: &mut Failed) -> Result<Option<Body>> {
     if let Some(unread) = failed.unread.take() {
         return Ok(Some(unread));
     }

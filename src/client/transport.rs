@@ -15,14 +15,14 @@ use super::key::{Key, Offer, Scheme};
 use super::plan::{Limits, Plan};
 use super::pool::{self, Granted, Lease, Moment, Pool, WhenFull};
 use super::proxy::Proxy;
-use super::remedies::{Freshness, Remedies, body_again};
+use super::remedies::{Freshness, Remedies};
 use super::round_trip::{RoundTripFuture, RoundTripper};
 use super::secure::Secure;
 use super::stats::HostStats;
 use super::tls::default_secure;
 use super::trace::Tracer;
 use crate::error::{Phase, Result, Sent};
-use crate::h1::HeadLimits;
+use crate::h1::{HeadLimits, OwnField};
 use crate::message::{Header, Request, Response, Timeouts, coding};
 use crate::net::{Dial, TcpDialer};
 
@@ -127,7 +127,6 @@ pub enum ClientProtocols {
 struct Machinery {
     pool: Pool<Key, Connection>,
     connector: Arc<Connector>,
-    head_limits: HeadLimits,
 }
 
 /// The longest response head unless a transport says otherwise: 1 MiB.
@@ -182,14 +181,14 @@ impl Transport {
 
     fn machinery(&self) -> &Machinery {
         self.machinery.get_or_init(|| {
-            let head_limits = self.head_limits();
             let connector = Connector {
                 dialer: self.dial.clone(),
                 secure: self.secure.clone(),
                 connect_header: self.proxy_connect_header.clone(),
                 on_connect_response: self.on_proxy_connect_response.clone(),
-                head_limits,
-                user_agent: self.user_agent.clone(),
+                head_limits: self.head_limits(),
+                user_agent: OwnField::new("User-Agent", &self.user_agent),
+                codings: OwnField::new("Accept-Encoding", coding::accept_encoding()),
                 lifetime: limit(self.max_conn_lifetime),
             };
             let limits = pool::Limits {
@@ -199,7 +198,7 @@ impl Transport {
                 idle_timeout: limit(self.idle_conn_timeout),
                 when_full: if self.strict_max_concurrent_streams { WhenFull::Waits } else { WhenFull::Dials },
             };
-            Machinery { pool: Pool::new(limits), connector: Arc::new(connector), head_limits }
+            Machinery { pool: Pool::new(limits), connector: Arc::new(connector) }
         })
     }
 
@@ -245,84 +244,91 @@ impl Transport {
         let tracer = Tracer::of(request);
         let start = Moment::now();
         let mut remedies = Remedies::default();
-        let mut plan = Plan::new(self, request).map_err(|error| error.with_sent(Sent::No))?;
+        let mut plan = match Plan::new(self, request) {
+            Ok(plan) => plan,
+            Err(error) => return Err(error.with_sent(Sent::No)),
+        };
         let mut body = request.body.take_replayable();
         loop {
-            let connection = self.connection(&plan, remedies.freshness, &tracer, start).await;
-            let (connection, got_connection) = connection.map_err(|error| error.with_sent(Sent::No))?;
+            let (connection, got_connection) = match self.idle_connection(&plan, remedies.freshness, &tracer, start) {
+                Some(idle) => (idle, Duration::ZERO),
+                // In a box of its own: those that need not wait are moved about without it.
+                None => Box::pin(self.await_connection(&plan, &tracer, start)).await?,
+            };
+            let connector = &self.machinery().connector;
             let attempt = Attempt {
                 request,
                 plan: &plan,
                 body,
-                head_limits: self.machinery().head_limits,
+                head_limits: connector.head_limits,
                 tracer: &tracer,
                 start,
                 got_connection,
-                user_agent: &self.user_agent,
+                user_agent: &connector.user_agent,
+                codings: &connector.codings,
             };
-            // An attempt is not kept while it is waited for: the connection has what it needs of it.
-            let mut sent = match connection.into_inner() {
-                (Connection::Http1(http1), place) => Exchange::begin(http1, place, attempt).run().await,
-                (Connection::Http2(http2), place) => Box::pin(http2.round_trip(place, attempt)).await,
+            let failed = {
+                // Filled where it lies: a response is large to be moved about.
+                let mut response = Response::new(());
+                let (connection, place) = connection.into_inner();
+                // An attempt is not kept while it is waited for: the connection has what it needs of it.
+                let sent = match connection {
+                    Connection::Http1(http1) => Exchange::begin(http1, place, attempt).run(&mut response).await,
+                    Connection::Http2(http2) => {
+                        Box::pin(http2.round_trip(place, attempt)).await.map(|answer| response = answer)
+                    }
+                };
+                let Err(failed) = sent else {
+                    decode(&mut response, &plan);
+                    return Ok(response);
+                };
+                failed
             };
-            // Where it lies: a response is not moved for it.
-            if let Ok(response) = &mut sent {
-                decode(response, &plan);
+            body = remedies.body_for_another(request, failed, &mut plan)?;
+            if let Some(pause) = remedies.pause() {
+                Box::pin(tokio::time::sleep(pause)).await;
             }
-            let mut failed = match sent {
-                Ok(response) => return Ok(response),
-                Err(failed) => failed,
-            };
-            let may = remedies.apply(request, &failed, &mut plan);
-            let Some(again) = may.then(|| body_again(request, &mut failed)).transpose()?.flatten() else {
-                return Err(failed.error.with_sent(failed.sent));
-            };
-            body = again;
-            remedies.pause().await;
         }
     }
 
-    /// A connection, idle or new, whichever comes first, and how long after the start it was there.
-    async fn connection(
+    /// An idle connection, where one may do and there is one: at once.
+    fn idle_connection(
         &self,
         plan: &Plan,
         freshness: Freshness,
         tracer: &Tracer,
         start: Moment,
-    ) -> Result<(Lease<Key, Connection>, Duration)> {
+    ) -> Option<Lease<Key, Connection>> {
         let pool = &self.machinery().pool;
         tracer.tell(|trace| trace.get_conn(&plan.key.host_port()));
-        let idle = if freshness == Freshness::Any { pool.try_idle(&plan.key, start) } else { None };
         tracer.enter(Phase::Pool);
-        let (lease, idle_for, took) = match idle {
-            // At once.
-            Some((lease, idle_for)) => (lease, Some(idle_for), Duration::ZERO),
-            None => {
-                if freshness == Freshness::New {
-                    pool.close_idle_of(&plan.key);
-                }
-                // In a box of its own: those that need not wait are moved about without it.
-                let (lease, idle_for) = Box::pin(self.await_connection(plan, tracer)).await?;
-                (lease, idle_for, start.steady.elapsed())
-            }
-        };
-        tracer.enter(Phase::Write);
-        tracer.tell(|trace| trace.got_conn(&lease.described(idle_for)));
-        Ok((lease, took))
+        if freshness == Freshness::New {
+            pool.close_idle_of(&plan.key);
+            return None;
+        }
+        let (lease, idle_for) = pool.try_idle(&plan.key, start)?;
+        tell_got(tracer, &lease, Some(idle_for));
+        Some(lease)
     }
 
-    /// The first that comes, of one that is freed and one that is dialled, and how long it was idle.
+    /// The first that comes, of one that is freed and one that is dialled, and how long after the start
+    /// it was there.
     async fn await_connection(
         &self,
         plan: &Plan,
         tracer: &Tracer,
-    ) -> Result<(Lease<Key, Connection>, Option<Duration>)> {
-        let Machinery { pool, connector, .. } = self.machinery();
+        start: Moment,
+    ) -> Result<(Lease<Key, Connection>, Duration)> {
+        let Machinery { pool, connector } = self.machinery();
         let mut want = pool.want(plan.key.clone());
         loop {
             match want.next().await {
-                Granted::Connection { lease, idle_for } => return Ok((lease, idle_for)),
-                Granted::Failed(error) => return Err(error),
+                Granted::Connection { lease, idle_for } => {
+                    let took = start.steady.elapsed();
+                    tell_got(tracer, &lease, idle_for);
+                    return Ok((lease, took));
+                }
+                Granted::Failed(error) => return Err(error.with_sent(Sent::No)),
                 Granted::Dial(slot) => {
                     tracer.enter(Phase::Connect);
                     connector.start(plan.wanted(tracer), slot);
@@ -330,6 +336,11 @@ impl Transport {
             }
         }
     }
+}
+
+fn tell_got(tracer: &Tracer, lease: &Lease<Key, Connection>, idle_for: Option<Duration>) {
+    tracer.enter(Phase::Write);
+    tracer.tell(|trace| trace.got_conn(&lease.described(idle_for)));
 }
 
 /// Decodes the content of the response, if the transport asked for a coding.

@@ -7,8 +7,8 @@ use serde_json::Value;
 
 use super::tests::{bytes_of, latin1, one_or_more};
 use super::{
-    AskedBy, Chunked, ChunkedReader, ConnectionField, Framing, HeadLimits, Outgoing, ReceivedHead, RequestToSend,
-    ResponseParser, SentTarget, Switch, check_request, encode_last_chunk, encode_request_head,
+    AskedBy, Chunked, ChunkedReader, ConnectionField, Framing, HeadLimits, Outgoing, OwnField, ReceivedHead,
+    RequestToSend, ResponseParser, SentTarget, Switch, check_request, encode_last_chunk, encode_request_head,
 };
 use crate::error::Refusal;
 use crate::message::{Header, Response};
@@ -247,8 +247,8 @@ fn sent(request: &Value) -> Option<Vec<u8>> {
             trailer: &trailer,
             outgoing: Outgoing::Chunked,
             connection: ConnectionField::Nothing,
-            accept_encoding: Some("gzip"),
-            user_agent: "nethttp",
+            accept_encoding: Some(&OwnField::new("Accept-Encoding", "gzip")),
+            user_agent: &OwnField::new("User-Agent", "nethttp"),
             proxy_authorization: None,
         },
     );

@@ -29,11 +29,40 @@ pub(crate) struct RequestToSend<'a> {
     pub(crate) outgoing: Outgoing,
     pub(crate) connection: ConnectionField,
     /// For a header without `Accept-Encoding`.
-    pub(crate) accept_encoding: Option<&'a str>,
-    /// For a header without `User-Agent`. An empty one, here or there, sends none.
-    pub(crate) user_agent: &'a str,
+    pub(crate) accept_encoding: Option<&'a OwnField>,
+    /// For a header without `User-Agent`. An empty one there sends none.
+    pub(crate) user_agent: &'a OwnField,
     /// In place of one in the header.
     pub(crate) proxy_authorization: Option<&'a str>,
+}
+
+/// A field that goes with many requests: encoded once, and not for each of them.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct OwnField {
+    value: String,
+    line: Vec<u8>,
+}
+
+impl OwnField {
+    /// An empty value is not sent at all.
+    pub(crate) fn new(name: &str, value: &str) -> OwnField {
+        let mut line = Vec::new();
+        if !value.is_empty() {
+            append_field(&mut line, name.as_bytes(), value.as_bytes());
+        }
+        OwnField { value: value.to_owned(), line }
+    }
+
+    #[cfg(test)]
+    pub(crate) const fn none() -> OwnField {
+        OwnField { value: String::new(), line: Vec::new() }
+    }
+
+    /// As it was given.
+    #[allow(dead_code, reason = "HTTP/1.1 has lines, and HTTP/2 is not always there")]
+    pub(crate) fn value(&self) -> &str {
+        &self.value
+    }
 }
 
 /// What a request line asks for (RFC 9112 §3.2). User and password of a URL never go with it, and
@@ -78,12 +107,16 @@ pub(crate) fn encode_request_head(out: &mut Vec<u8>, head: &RequestToSend<'_>) {
     append_target(out, head.target);
     out.extend_from_slice(b" HTTP/1.1\r\n");
     append_field(out, b"Host", head.host.as_bytes());
-    if !head.user_agent.is_empty() && !head.header.contains("User-Agent") {
-        append_field(out, b"User-Agent", head.user_agent.as_bytes());
+    if !head.header.contains("User-Agent") {
+        out.extend_from_slice(&head.user_agent.line);
     }
     let seen = append_fields(out, head);
-    append_own(out, b"Accept-Encoding", head.accept_encoding.filter(|_| !seen.accept_encoding));
-    append_own(out, b"Proxy-Authorization", head.proxy_authorization);
+    if let Some(codings) = head.accept_encoding.filter(|_| !seen.accept_encoding) {
+        out.extend_from_slice(&codings.line);
+    }
+    if let Some(authorization) = head.proxy_authorization {
+        append_field(out, b"Proxy-Authorization", authorization.as_bytes());
+    }
     append_framing(out, head.outgoing);
     if head.outgoing == Outgoing::Chunked {
         append_announcement(out, head.header, head.trailer);
@@ -211,12 +244,6 @@ fn append_other(out: &mut Vec<u8>, head: &RequestToSend<'_>, seen: &mut Seen, na
     }
 }
 
-fn append_own(out: &mut Vec<u8>, name: &[u8], value: Option<&str>) {
-    if let Some(value) = value {
-        append_field(out, name, value.as_bytes());
-    }
-}
-
 /// `Trailer`, with the names that the header does not announce itself.
 fn append_announcement(out: &mut Vec<u8>, header: &Header, trailer: &Header) {
     let mut before: &[u8] = b"Trailer: ";
@@ -235,9 +262,12 @@ fn append_announcement(out: &mut Vec<u8>, header: &Header, trailer: &Header) {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::LazyLock;
+
     use super::*;
 
     const NONE: &Header = &Header::new();
+    static NOBODY: OwnField = OwnField::none();
 
     fn header(fields: &[(&str, &str)]) -> Header {
         fields.iter().copied().collect()
@@ -258,7 +288,7 @@ mod tests {
             outgoing: Outgoing::None,
             connection: ConnectionField::Nothing,
             accept_encoding: None,
-            user_agent: "",
+            user_agent: &NOBODY,
             proxy_authorization: None,
         }
     }
@@ -319,7 +349,8 @@ mod tests {
 
     #[test]
     fn a_user_agent_is_the_callers_or_the_clients_or_none() {
-        let with_default = |fields: &[(&str, &str)]| lines(fields, |head| head.user_agent = "nethttp");
+        static OURS: LazyLock<OwnField> = LazyLock::new(|| OwnField::new("User-Agent", "nethttp"));
+        let with_default = |fields: &[(&str, &str)]| lines(fields, |head| head.user_agent = &OURS);
         assert_eq!(with_default(&[("A", "1")]), "User-Agent: nethttp\r\nA: 1\r\n");
         assert_eq!(with_default(&[("A", "1"), ("user-agent", "x")]), "A: 1\r\nuser-agent: x\r\n");
         assert_eq!(with_default(&[("User-Agent", "x"), ("User-Agent", "y")]), "User-Agent: x\r\n");
@@ -329,7 +360,8 @@ mod tests {
 
     #[test]
     fn what_the_client_adds_yields_to_the_caller_or_joins_it() {
-        let accepting = |fields: &[(&str, &str)]| lines(fields, |head| head.accept_encoding = Some("gzip"));
+        static GZIP: LazyLock<OwnField> = LazyLock::new(|| OwnField::new("Accept-Encoding", "gzip"));
+        let accepting = |fields: &[(&str, &str)]| lines(fields, |head| head.accept_encoding = Some(&GZIP));
         assert_eq!(accepting(&[]), "Accept-Encoding: gzip\r\n");
         assert_eq!(accepting(&[("accept-encoding", "")]), "accept-encoding: \r\n");
 
@@ -392,7 +424,7 @@ mod tests {
                 host: evil,
                 trailer: &trailer,
                 outgoing: Outgoing::Chunked,
-                accept_encoding: Some(evil),
+                accept_encoding: Some(&OwnField::new("Accept-Encoding", evil)),
                 proxy_authorization: Some(evil),
                 ..plain(&uri, &header)
             });

@@ -39,7 +39,7 @@ pub(crate) use encode::{
     encode_response_head,
 };
 #[cfg(feature = "client")]
-pub(crate) use encode_request::{RequestToSend, SentTarget, check_request, encode_request_head};
+pub(crate) use encode_request::{OwnField, RequestToSend, SentTarget, check_request, encode_request_head};
 pub(crate) use field_lines::HeadLimits;
 pub(crate) use framing::Framing;
 pub(crate) use host::{Port, is_host};

@@ -60,11 +60,14 @@ pub(super) fn response_framing(
     if !allows_content(status) {
         return Ok((Framing::Empty, Some(0)));
     }
-    Ok(match framing(version, lengths, codings)? {
+    let framing = match announced {
+        _ if !codings.is_empty() => framing(version, lengths, codings)?,
+        Some(0) => Framing::Empty,
+        Some(length) => Framing::Length(length),
         // §6.3 (8).
-        Framing::Empty if lengths.is_empty() => (Framing::UntilClose, None),
-        framing => (framing, announced),
-    })
+        None => Framing::UntilClose,
+    };
+    Ok((framing, announced))
 }
 
 /// Whether a response that has no content speaks of one (RFC 9110 §8.6, RFC 9112 §6.1: a 204 must

@@ -5,7 +5,7 @@ use http::{StatusCode, Version};
 use super::field_lines::{FieldLines, HeadLimits, TOO_MANY, members, unseen};
 use super::framing::{Framing, Values};
 use super::response_framing::{AskedBy, ResponseFacts, response_framing, speaks_of_content};
-use super::status_line::{START, StatusLine};
+use super::status_line::{CONTROL, START, StatusLine};
 use crate::error::Refusal;
 use crate::message::{Known, Response, has_control};
 
@@ -106,7 +106,8 @@ impl ResponseParser {
         if self.line.is_some() {
             return Ok(self.line);
         }
-        if input.iter().zip(START).any(|(b, expected)| b != expected) {
+        let starts_well = input.first_chunk().map_or_else(|| START.starts_with(input), |start| start == START);
+        if !starts_well {
             return Err(Refusal::bad("what came does not start as an HTTP/1 response does"));
         }
         let longest = limits.max_bytes.min(MAX_STATUS_LINE);
@@ -115,15 +116,14 @@ impl ResponseParser {
         let end = memchr::memchr(b'\n', fresh);
         let fresh = fresh.get(..end.unwrap_or(fresh.len())).unwrap_or_default();
         let text = fresh.strip_suffix(b"\r").unwrap_or(fresh);
-        if has_control(text) {
-            return Err(Refusal::bad("a control character in the status line"));
-        }
         match end {
             Some(end) => {
+                // What came before was seen to have no control character.
                 let line = StatusLine::parse(window.get(..self.scanned + text.len()).unwrap_or_default())?;
                 self.line = Some((line, self.scanned + end + 1));
                 Ok(self.line)
             }
+            None if has_control(text) => Err(CONTROL),
             None if input.len() >= longest => Err(Refusal::bad("the status line is too long")),
             None => {
                 self.scanned += text.len();

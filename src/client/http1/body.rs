@@ -23,9 +23,8 @@ const DRAIN_TIME: Duration = Duration::from_millis(50);
 /// Gives the response its body and its facts. Where all of it is here already, the connection is
 /// given back before the response is handed out.
 pub(super) fn attach(mut exchange: Box<Exchange>, head: &ReceivedHead, response: &mut Response) {
-    let facts = facts_of(&exchange);
     response.tls = exchange.http1().made.tls.clone();
-    response.facts = Some(Box::new(facts));
+    response.facts = Some(facts_of(&exchange));
     if head.switch != Switch::No {
         switched(exchange, response);
         return;
@@ -51,7 +50,7 @@ pub(super) fn attach(mut exchange: Box<Exchange>, head: &ReceivedHead, response:
     response.body = Body::from_source(ExchangeBody::new(reading));
 }
 
-fn facts_of(exchange: &Exchange) -> Facts {
+fn facts_of(exchange: &Exchange) -> Box<Facts> {
     let Http1 { made, served, .. } = &*exchange.http1;
     made.facts(&exchange.asked.clock, *served > 1)
 }
@@ -90,15 +89,16 @@ impl Reading {
         }
         let io = &mut self.exchange.http1().io;
         match self.content.poll(io, cx) {
-            Poll::Ready(frame) => {
-                self.stalls = false;
-                Poll::Ready(frame.map(|frame| frame.map_err(|error| self.about(error))))
-            }
             // What comes now may wait for a request that will never be whole.
             Poll::Pending => match self.unsent.take() {
                 Some(error) => Poll::Ready(Some(Err(error.with_sent(self.exchange.upload.sent())))),
                 None => self.poll_stall(cx),
             },
+            Poll::Ready(Some(Err(error))) => Poll::Ready(Some(Err(self.about(error)))),
+            frame => {
+                self.stalls = false;
+                frame
+            }
         }
     }
 

@@ -61,30 +61,30 @@ impl Exchange {
         http1.served += 1;
         let asked = attempt.asked();
         let Attempt { request, plan, body, .. } = attempt;
-        let upload = Upload::new(head, body, plan.outgoing, &request.trailer, plan.waits_for_continue);
-        Box::new(Exchange {
+        let mut exchange = Box::new(Exchange {
             http1,
             place,
-            upload,
+            upload: Upload::new(head, body, plan.outgoing, &request.trailer),
             asked,
             sending: Sending::Begun,
             awaits: Awaits::Head,
             continue_deadline: Deadline::default(),
             interim: Interim::default(),
             write_stalls_at: None,
-        })
+        });
+        exchange.upload.begin(plan.waits_for_continue);
+        exchange
     }
 
-    /// Writes the request and reads until the final head is there. The response's body owns the
-    /// exchange from then on. Dropped before, it closes the connection.
-    pub(crate) async fn run(mut self: Box<Self>) -> Result<Response, Failed> {
-        let mut response = Response::new(());
-        let head = poll_fn(|cx| self.poll_head(&mut response, cx)).await;
+    /// Writes the request and reads until the final head is there, which fills the response. Its body
+    /// owns the exchange from then on. Dropped before, it closes the connection.
+    pub(crate) async fn run(mut self: Box<Self>, response: &mut Response) -> Result<(), Failed> {
+        let head = poll_fn(|cx| self.poll_head(response, cx)).await;
         match head {
             Ok(head) => {
                 self.awaits = Awaits::Content;
-                body::attach(self, &head, &mut response);
-                Ok(response)
+                body::attach(self, &head, response);
+                Ok(())
             }
             Err(error) => {
                 let first = self.http1().served == 1;

@@ -66,10 +66,9 @@ pub(crate) enum Failed {
 const SMALL: usize = 4 * 1024;
 
 impl Upload {
-    /// Begins with an encoded head. With `waits`, the body comes only after
-    /// [`proceed`](Self::proceed).
-    pub(crate) fn new(head: Vec<u8>, body: Body, outgoing: Outgoing, trailer: &Header, waits: bool) -> Upload {
-        let mut upload = Upload {
+    /// Of an encoded head, and what follows it. It is to [`begin`](Self::begin) where it lies.
+    pub(crate) fn new(head: Vec<u8>, body: Body, outgoing: Outgoing, trailer: &Header) -> Upload {
+        Upload {
             out: head,
             content: Bytes::new(),
             chunk_end: b"",
@@ -78,17 +77,23 @@ impl Upload {
             outgoing,
             trailer: trailer.clone(),
             counted: 0,
-            stage: if waits { Stage::Head } else { Stage::Body },
+            stage: Stage::Head,
             sent: 0,
             wrote_head: false,
             is_flushing: false,
-        };
-        match upload.outgoing {
-            Outgoing::None => upload.stage = Stage::Last,
-            _ if !waits => upload.take_small_content(),
-            _ => {}
         }
-        upload
+    }
+
+    /// With `waits`, the body comes only after [`proceed`](Self::proceed).
+    pub(crate) fn begin(&mut self, waits: bool) {
+        match self.outgoing {
+            Outgoing::None => self.stage = Stage::Last,
+            _ if waits => {}
+            _ => {
+                self.stage = Stage::Body;
+                self.take_small_content();
+            }
+        }
     }
 
     /// Content in memory leaves together with the head.
@@ -145,17 +150,16 @@ impl Upload {
     /// Writes all that was handed on.
     fn poll_write(&mut self, io: &mut Io, cx: &mut Context<'_>) -> Poll<Result<(), Failed>> {
         while self.taken < self.handed_on() {
-            let mut skip = self.taken;
-            let parts = [&self.out[..], &self.content, self.chunk_end].map(|part| {
-                let from = skip.min(part.len());
-                skip -= from;
-                IoSlice::new(part.get(from..).unwrap_or_default())
-            });
-            let written = match &parts {
-                [out, content, end] if content.is_empty() && end.is_empty() => {
-                    io.poll_write(cx, std::slice::from_ref(out))
-                }
-                parts => io.poll_write(cx, parts),
+            let written = if self.content.is_empty() && self.chunk_end.is_empty() {
+                io.poll_write(cx, &[IoSlice::new(self.out.get(self.taken..).unwrap_or_default())])
+            } else {
+                let mut skip = self.taken;
+                let parts = [&self.out[..], &self.content, self.chunk_end].map(|part| {
+                    let from = skip.min(part.len());
+                    skip -= from;
+                    IoSlice::new(part.get(from..).unwrap_or_default())
+                });
+                io.poll_write(cx, &parts)
             };
             let written = ready!(written).map_err(write_failed)?;
             self.taken += written;

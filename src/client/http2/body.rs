@@ -18,7 +18,7 @@ use crate::net::Deadline;
 pub(super) fn attach(mut exchange: Exchange, head: http::Response<RecvStream>, mut response: Response) -> Response {
     let made = exchange.http2.made();
     response.tls = made.tls.clone();
-    response.facts = Some(Box::new(made.facts(&exchange.asked.clock, exchange.reused)));
+    response.facts = Some(made.facts(&exchange.asked.clock, exchange.reused));
     if exchange.upload.waits() {
         // The server did not want to see the body first, and still counts on it (Go's rule).
         exchange.upload.proceed();

@@ -310,7 +310,7 @@ fn head_of(attempt: &Attempt<'_>) -> Result<http::Request<()>> {
             _ => None,
         },
         accept_encoding: plan.accept_encoding,
-        user_agent,
+        user_agent: user_agent.value(),
     })
 }
 

@@ -3,7 +3,7 @@
 //! A decision takes all it needs, the time included, and what it cannot do itself, it leaves in an
 //! [`After`]: nothing is closed and nobody woken under the lock.
 
-use std::collections::HashMap;
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::task::{Poll, Waker};
 
@@ -16,7 +16,8 @@ use super::shelf::{Checkout, Origin, Served, Shelf, Ticket};
 use super::{Limits, PoolKey, PoolStats, Pooled};
 
 pub(super) struct Book<K, C> {
-    shelves: HashMap<Arc<K>, Shelf<K, C>>,
+    /// In order: most clients know a few keys, which are compared sooner than hashed.
+    shelves: BTreeMap<Arc<K>, Shelf<K, C>>,
     house: House,
     last_ticket: Ticket,
 }
@@ -86,7 +87,7 @@ impl<K: PoolKey, C: Pooled> Book<K, C> {
             janitors: Vec::new(),
             next_round: None,
         };
-        Book { shelves: HashMap::new(), house, last_ticket: 0 }
+        Book { shelves: BTreeMap::new(), house, last_ticket: 0 }
     }
 
     /// The idle connection of the key that was used last, or a share of one in use.
@@ -311,9 +312,15 @@ impl House {
 }
 
 impl<C> After<C> {
-    pub(super) fn close_and_wake(&mut self) {
-        self.closing.clear();
-        self.waking.drain(..).for_each(Waker::wake);
+    /// What is to be done now, if anything is.
+    pub(super) fn take(&mut self) -> Option<After<C>> {
+        let is_nothing = self.closing.is_empty() && self.waking.is_empty() && self.watch == Watch::Nothing;
+        (!is_nothing).then(|| std::mem::take(self))
+    }
+
+    pub(super) fn close_and_wake(self) {
+        drop(self.closing);
+        self.waking.into_iter().for_each(Waker::wake);
     }
 }
 

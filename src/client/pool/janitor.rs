@@ -6,7 +6,6 @@ use std::sync::{Arc, Weak};
 use tokio::runtime::Handle;
 use tokio::time::{Instant, timeout_at};
 
-use super::book::After;
 use super::rest::{Home, Moment};
 use super::{Inner, Pool, PoolKey, Pooled};
 
@@ -46,7 +45,7 @@ impl<K: PoolKey, C: Pooled> Janitor<K, C> {
     /// Closes what is idle too long. When to come again; `None` when there is nothing to wait for.
     fn clean(&mut self) -> Option<Instant> {
         let (pool, home) = (self.pool.upgrade()?, self.hired?);
-        let next = pool.decide(&mut After::default(), |book, after| book.clean(home, Moment::now(), after));
+        let (next, _) = pool.decide(|book, after| book.clean(home, Moment::now(), after));
         if next.is_none() {
             self.hired = None;
         }
@@ -58,7 +57,7 @@ impl<K: PoolKey, C: Pooled> Janitor<K, C> {
 impl<K: PoolKey, C: Pooled> Drop for Janitor<K, C> {
     fn drop(&mut self) {
         if let (Some(pool), Some(home)) = (self.pool.upgrade(), self.hired) {
-            pool.decide(&mut After::default(), |book, _| book.dismiss_janitor(home));
+            pool.decide(|book, _| book.dismiss_janitor(home));
         }
     }
 }

@@ -8,7 +8,7 @@ use http::Method;
 
 use crate::error::{Error, ErrorKind, Phase, Refusal, Result};
 use crate::h1::{
-    AskedBy, ConnectionField, HeadLimits, Outgoing, RequestToSend, ResponseParser, SentTarget, check_request,
+    AskedBy, ConnectionField, HeadLimits, Outgoing, OwnField, RequestToSend, ResponseParser, SentTarget, check_request,
     encode_request_head,
 };
 use crate::message::{Body, Header, Response};
@@ -24,7 +24,7 @@ pub(crate) struct Connect<'a> {
     /// The value of `Proxy-Authorization`, in place of one in the header.
     pub(crate) authorization: Option<&'a str>,
     /// For a header without `User-Agent`; an empty one sends none.
-    pub(crate) user_agent: &'a str,
+    pub(crate) user_agent: &'a OwnField,
 }
 
 /// Has the proxy at the other end connect to a target. Then the stream leads there.
@@ -139,10 +139,11 @@ mod tests {
 
     use super::*;
 
+    static NOBODY: OwnField = OwnField::none();
     const LIMITS: HeadLimits = HeadLimits { max_bytes: 1000, max_values: 20 };
 
     fn connect(header: &Header) -> Connect<'_> {
-        Connect { authority: "a.test:443", header, authorization: None, user_agent: "" }
+        Connect { authority: "a.test:443", header, authorization: None, user_agent: &NOBODY }
     }
 
     /// Asks a proxy that answers in these pieces and closes then.
@@ -183,7 +184,11 @@ mod tests {
         let header: Header = [("X-Own", "1"), ("Host", "no"), ("Content-Length", "5"), ("Proxy-Authorization", "no")]
             .into_iter()
             .collect();
-        let connect = Connect { authorization: Some("Basic dTpw"), user_agent: "agent", ..connect(&header) };
+        let connect = Connect {
+            authorization: Some("Basic dTpw"),
+            user_agent: &OwnField::new("User-Agent", "agent"),
+            ..connect(&header)
+        };
         let answering = async {
             let request = asked(&mut proxy).await;
             proxy.write_all(b"HTTP/1.1 200 OK\r\n\r\n").await.unwrap();

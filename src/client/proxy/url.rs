@@ -105,6 +105,11 @@ impl ProxyUrl {
         self
     }
 
+    /// All of it, to be put in order.
+    pub(crate) fn parts(&self) -> (u8, &str, u16, Option<(&[u8], &[u8])>) {
+        (self.scheme as u8, &self.host, self.port, self.credentials())
+    }
+
     /// User and password, decoded.
     pub(crate) fn credentials(&self) -> Option<(&[u8], &[u8])> {
         self.credentials.as_ref().map(|credentials| (&*credentials.user, &*credentials.password))
