@@ -4,6 +4,8 @@
 
 use std::net::Ipv6Addr;
 
+use crate::message::decimal;
+
 /// What must be said about the port.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Port {
@@ -62,9 +64,8 @@ fn is_port(rest: &[u8], port: Port) -> bool {
         [b':', digits @ ..] => digits,
         _ => return false,
     };
-    let number = digits.iter().fold(0u32, |number, &b| number.saturating_mul(10).saturating_add(u32::from(b & 15)));
-    let least = u32::from(port == Port::Required);
-    digits.iter().all(u8::is_ascii_digit) && (least..=65_535).contains(&number)
+    let least = u64::from(port == Port::Required);
+    decimal(digits).is_some_and(|number| (least..=65_535).contains(&number))
 }
 
 /// The bytes of a registered name but for escapes: unreserved and sub-delims, without the comma:

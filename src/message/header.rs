@@ -164,6 +164,11 @@ impl Header {
     /// Starts over with the text of so many field lines that arrived; [`push_received`](Self::push_received)
     /// then says where its fields are.
     pub(crate) fn load(&mut self, text: &[u8], lines: usize) {
+        if self.text.capacity() == 0 {
+            // Just as much as it takes, and nothing to be grown.
+            *self = Header { text: text.to_vec(), fields: Vec::with_capacity(lines), waste: 0 };
+            return;
+        }
         self.clear();
         self.fields.reserve(lines);
         self.text.extend_from_slice(text);
