@@ -7,10 +7,10 @@ use std::any::Any;
 use std::future::Future;
 use std::io::{self, IoSlice};
 use std::pin::{Pin, pin};
-use std::task::{Context, Poll, ready};
+use std::task::{Context, Poll, Waker, ready};
 
 use bytes::{Bytes, BytesMut};
-use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite};
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, ReadBuf};
 
 use super::buffers;
 use super::deadline::Deadline;
@@ -71,6 +71,16 @@ impl Io {
         }
         self.ended |= matches!(read, Poll::Ready(Ok(0) | Err(_)));
         read
+    }
+
+    /// Whether the peer has said nothing, and is still there. Looks at what is there and waits for
+    /// nothing; where it is not, a byte may be lost.
+    #[cfg(feature = "client")]
+    pub(crate) fn is_quiet(&mut self) -> bool {
+        let mut byte = [0];
+        let mut cx = Context::from_waker(Waker::noop());
+        let mut says = || Pin::new(&mut self.stream).poll_read(&mut cx, &mut ReadBuf::new(&mut byte));
+        !self.ended && self.input.is_empty() && says().is_pending()
     }
 
     /// What has to wait for more waits in a buffer of about its size: a peer that sends a few bytes

@@ -1,7 +1,6 @@
 //! A connection that serves one exchange at a time.
 
 use std::sync::Arc;
-use std::task::{Context, Poll, Waker};
 
 use tokio::time::Instant;
 
@@ -27,11 +26,8 @@ impl Http1 {
     }
 
     /// Whether the connection is as an idle one must be: open, and without a byte that nobody
-    /// asked for. Looks at what is there and waits for nothing.
+    /// asked for. One that is not is of no more use.
     pub(crate) fn is_quiet(&mut self) -> bool {
-        if self.io.ended || !self.io.input.is_empty() {
-            return false;
-        }
-        matches!(self.io.poll_fill(&mut Context::from_waker(Waker::noop())), Poll::Pending)
+        self.io.is_quiet()
     }
 }
