@@ -138,14 +138,14 @@ pub(crate) struct PoolStats {
 pub(crate) struct Pool<K: PoolKey, C: Pooled>(Arc<Inner<K, C>>);
 
 struct Inner<K: PoolKey, C: Pooled> {
-    books: Mutex<Books<K, C>>,
+    bookkeeping: Mutex<Bookkeeping<K, C>>,
     /// Wakes the janitors: something expires sooner than they think, or the pool is gone.
     round: Arc<Notify>,
     /// Wakes those who dial: idle connections were closed, and perhaps nobody wants theirs.
     closing: Notify,
 }
 
-struct Books<K, C> {
+struct Bookkeeping<K, C> {
     book: Book<K, C>,
     /// What the decision that is being made leaves to do: mostly nothing.
     after: After<C>,
@@ -153,8 +153,8 @@ struct Books<K, C> {
 
 impl<K: PoolKey, C: Pooled> Pool<K, C> {
     pub(crate) fn new(limits: Limits) -> Pool<K, C> {
-        let books = Mutex::new(Books { book: Book::new(limits), after: After::default() });
-        Pool(Arc::new(Inner { books, round: Arc::default(), closing: Notify::new() }))
+        let bookkeeping = Mutex::new(Bookkeeping { book: Book::new(limits), after: After::default() });
+        Pool(Arc::new(Inner { bookkeeping, round: Arc::default(), closing: Notify::new() }))
     }
 
     /// The connection of this key that was used last, if one is idle or takes another exchange,
@@ -209,11 +209,11 @@ impl<K: PoolKey, C: Pooled> Pool<K, C> {
 impl<K: PoolKey, C: Pooled> Inner<K, C> {
     /// Leaves to the caller no more than to start a janitor.
     fn decide<R>(&self, decision: impl FnOnce(&mut Book<K, C>, &mut After<C>) -> R) -> (R, Watch) {
-        let mut books = self.books.lock().unwrap_or_else(PoisonError::into_inner);
-        let Books { book, after } = &mut *books;
+        let mut bookkeeping = self.bookkeeping.lock().unwrap_or_else(PoisonError::into_inner);
+        let Bookkeeping { book, after } = &mut *bookkeeping;
         let result = decision(book, after);
         let after = after.take();
-        drop(books);
+        drop(bookkeeping);
         let Some(after) = after else { return (result, Watch::Nothing) };
         let watch = after.watch;
         after.close_and_wake();
