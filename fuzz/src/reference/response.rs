@@ -20,13 +20,18 @@ pub struct Head {
     pub switches: bool,
 }
 
+/// With its end a status line is no longer, whatever a head may be.
+const MAX_STATUS_LINE: usize = 8 * 1024;
+
 pub fn head(input: &[u8], limits: Limits, asked: Asked) -> Read<Head> {
     let (lines, consumed) = match fields::lines(input, LineEnd::CrlfOrLf) {
         Read::Partial => return Read::Partial,
         Read::Refused => return Read::Refused,
         Read::Whole((lines, rest)) => (lines, input.len() - rest.len()),
     };
-    let is_within = consumed <= limits.max_bytes && lines.len() <= limits.max_values.saturating_add(1);
+    let line_ends_in_time = input.iter().take(MAX_STATUS_LINE).any(|b| *b == b'\n');
+    let is_within =
+        line_ends_in_time && consumed <= limits.max_bytes && lines.len() <= limits.max_values.saturating_add(1);
     match of_lines(&lines, asked).filter(|head| is_within && fields::count(&head.fields) <= limits.max_values) {
         Some(head) => Read::Whole(Head { consumed, ..head }),
         None => Read::Refused,
