@@ -8,12 +8,9 @@
 //!
 //! Most URLs are in that form already. [`is_normal`] sees that without the `url` crate.
 
-mod last;
-
 use std::borrow::Cow;
 use std::net::Ipv4Addr;
 
-use bytes::Bytes;
 use http::Uri;
 use http::uri::PathAndQuery;
 use percent_encoding::percent_decode_str;
@@ -58,22 +55,13 @@ pub trait IntoUrl {
 
 impl IntoUrl for &str {
     fn into_url(self) -> Result<Uri> {
-        if let Some(uri) = last::of_text(self) {
-            return Ok(uri);
-        }
-        if !is_normal(self) {
-            return parse(self);
-        }
-        let text = Bytes::copy_from_slice(self.as_bytes());
-        let uri = Uri::from_maybe_shared(text.clone()).map_err(not_a_url)?;
-        last::remember(text, &uri);
-        Ok(uri)
+        if is_normal(self) { Uri::try_from(self).map_err(not_a_url) } else { parse(self) }
     }
 }
 
 impl IntoUrl for String {
     fn into_url(self) -> Result<Uri> {
-        self.as_str().into_url()
+        if is_normal(&self) { Uri::try_from(self).map_err(not_a_url) } else { parse(&self) }
     }
 }
 
@@ -322,9 +310,6 @@ fn is_normal_uri(uri: &Uri) -> bool {
 /// Whether there is a host in lower case and nothing else but a port that is not the scheme's own.
 /// `false` may still be so.
 pub(super) fn is_normal_authority(scheme: &str, authority: &str) -> bool {
-    if last::has_authority(scheme, authority) {
-        return true;
-    }
     let Some(default) = default_port(scheme) else { return false };
     // An authority is short: a search made for long texts takes longer to begin.
     let colon = authority.bytes().position(|byte| byte == b':').unwrap_or(authority.len());

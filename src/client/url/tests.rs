@@ -306,36 +306,3 @@ fn the_parts_of_a_url_are_named() {
         assert_eq!(credentials(&uri), user.map(|(user, password)| (user.to_owned(), password.to_owned())), "{text}");
     }
 }
-
-#[test]
-fn a_url_that_is_read_again_is_the_same_and_what_looks_like_it_is_read_anew() {
-    for (text, normal) in [
-        ("http://a.test:81/x?y", "http://a.test:81/x?y"),
-        ("http://a.test:81/x?y", "http://a.test:81/x?y"),
-        ("http://a.test:81/x?y#z", "http://a.test:81/x?y"),
-        ("http://a.test:81/X?y", "http://a.test:81/X?y"),
-        ("http://a.test:81/../x?y", "http://a.test:81/x?y"),
-        ("http://a.test:81", "http://a.test:81/"),
-        ("http://a.test:81/", "http://a.test:81/"),
-        ("http://a.test:811/", "http://a.test:811/"),
-        ("https://a.test:811/", "https://a.test:811/"),
-        ("http://a.test:811/", "http://a.test:811/"),
-        ("http://a.test:443/", "http://a.test:443/"),
-        ("https://a.test:443/", "https://a.test/"),
-        ("http://A.test:443/", "http://a.test:443/"),
-        ("http://u@a.test:443/", "http://u@a.test:443/"),
-    ] {
-        assert_eq!(text_of(text), normal, "{text}");
-        assert_eq!(text_of(text), normal, "{text} again");
-    }
-    assert_eq!(text_of("http://a.test:443/ "), SPACE);
-}
-
-#[test]
-fn a_long_url_is_not_remembered() {
-    let long = format!("http://a.test/{}", "x".repeat(2000));
-    assert_eq!(text_of(&long), long);
-    assert!(last::of_text(&long).is_none());
-    assert_eq!(text_of("http://a.test/x"), "http://a.test/x");
-    assert!(last::of_text("http://a.test/x").is_some());
-}
