@@ -60,14 +60,11 @@ pub(super) fn response_framing(
     if !allows_content(status) {
         return Ok((Framing::Empty, Some(0)));
     }
-    let framing = match announced {
-        _ if !codings.is_empty() => framing(version, lengths, codings)?,
-        Some(0) => Framing::Empty,
-        Some(length) => Framing::Length(length),
+    Ok(match framing(version, lengths, codings)? {
         // §6.3 (8).
-        None => Framing::UntilClose,
-    };
-    Ok((framing, announced))
+        Framing::Empty if lengths.is_empty() => (Framing::UntilClose, None),
+        framing => (framing, announced),
+    })
 }
 
 /// Whether a response that has no content speaks of one (RFC 9110 §8.6, RFC 9112 §6.1: a 204 must

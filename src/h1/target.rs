@@ -23,10 +23,6 @@ const NO_URI: Refusal = Refusal::bad("the request target is no URI");
 impl<'a> Target<'a> {
     /// The target of a request line, without spaces.
     pub(super) fn parse(method: &[u8], text: &'a [u8]) -> Result<Target<'a>, Refusal> {
-        // The commonest of all targets needs no look.
-        if text == b"/" && method != b"CONNECT" {
-            return Ok(Target { text: "/", authority: None });
-        }
         if text.len() > MAX_TARGET {
             return Err(Refusal::with(StatusCode::URI_TOO_LONG, "the request target is too long"));
         }
@@ -57,7 +53,7 @@ impl<'a> Target<'a> {
     /// What the `http` crate does not take for a URI.
     pub(super) fn uri(&self) -> Result<Uri, Refusal> {
         match self.text {
-            // No look at the commonest of all targets.
+            // No allocation for the commonest of all targets.
             "/" => Ok(Uri::default()),
             "*" => Ok(Uri::from_static("*")),
             text => Uri::try_from(text).map_err(|_| NO_URI),
