@@ -111,6 +111,27 @@ fn threads_of_their_own_share_one_port_and_end_together() {
 }
 
 #[test]
+fn a_thread_that_a_runtime_lends_serves_on_threads_of_its_own() {
+    let mut server = Server::new(async |w: &mut ResponseWriter, _: &mut Request| w.write("hello").await);
+    server.addr = "127.0.0.1:0".into();
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    let serving = runtime.spawn_blocking({
+        let server = server.clone();
+        move || server.serve_per_core(1)
+    });
+    let addr = loop {
+        if let Some(&addr) = server.local_addrs().first() {
+            break addr;
+        }
+        assert!(!serving.is_finished(), "it listens");
+        thread::yield_now();
+    };
+    assert!(ask(addr).ends_with("\r\n\r\nhello"));
+    runtime.block_on(server.shutdown(Duration::from_secs(5)));
+    assert_eq!(ended(runtime.block_on(serving).unwrap()), ErrorKind::ServerClosed);
+}
+
+#[test]
 fn a_port_that_is_taken_is_an_error_that_names_the_address() {
     let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     let mut server = Server::new(addresses);

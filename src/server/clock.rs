@@ -1,44 +1,44 @@
 //! One look at the clock for all that happens within one poll of a connection's task.
 //!
-//! A look costs as much as a twentieth of a plain request, and a request that is answered at once asks
-//! twice: for `Date`, and for the deadline of the wait that follows. What lies between two polls is
+//! A request that is answered at once asks twice: for `Date`, and for the deadline of the wait that
+//! follows. What lies between two polls is
 //! never taken for one moment, so no deadline is off by more than a handler computes without a pause.
 
 use std::cell::Cell;
 
 use tokio::time::Instant;
 
-/// What is known of the time on this thread.
+/// The last look at the clock on this thread.
 #[derive(Clone, Copy)]
-enum Known {
+enum Look {
     /// No connection is polled.
-    Nothing,
-    /// One is, and has not asked yet.
-    Unasked,
-    Now(Instant),
+    Outside,
+    /// One is, and has not looked yet.
+    NotYet,
+    At(Instant),
 }
 
 thread_local! {
-    static KNOWN: Cell<Known> = const { Cell::new(Known::Nothing) };
+    static LOOK: Cell<Look> = const { Cell::new(Look::Outside) };
 }
 
 /// Runs one poll of a connection's task.
 pub(crate) fn for_one_poll<T>(poll: impl FnOnce() -> T) -> T {
-    KNOWN.set(Known::Unasked);
+    LOOK.set(Look::NotYet);
     let polled = poll();
-    KNOWN.set(Known::Nothing);
+    LOOK.set(Look::Outside);
     polled
 }
 
 /// When it is: within a poll, always the same.
 pub(crate) fn now() -> Instant {
-    let known = KNOWN.get();
-    if let Known::Now(now) = known {
+    let look = LOOK.get();
+    if let Look::At(now) = look {
         return now;
     }
     let now = Instant::now();
-    if matches!(known, Known::Unasked) {
-        KNOWN.set(Known::Now(now));
+    if matches!(look, Look::NotYet) {
+        LOOK.set(Look::At(now));
     }
     now
 }

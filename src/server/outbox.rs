@@ -142,10 +142,12 @@ impl<'a> Large<'a> {
 
     /// So much of that piece, for who keeps it: copied only where it must be.
     pub(crate) fn piece(&self, len: usize) -> Bytes {
-        let piece = self.parts.iter().find(|part| !part.is_empty()).and_then(|part| part.get(..len));
-        match (piece, self.kept) {
-            (Some(piece), Some(kept)) if self.parts[0].is_empty() => kept.slice_ref(piece),
-            (piece, _) => Bytes::copy_from_slice(piece.unwrap_or_default()),
+        let cut = |part: &'a [u8]| part.get(..len).unwrap_or_default();
+        match (self.parts, self.kept) {
+            ([[], [], end], _) => Bytes::copy_from_slice(cut(end)),
+            ([[], written, _], Some(kept)) => kept.slice_ref(cut(written)),
+            ([[], written, _], None) => Bytes::copy_from_slice(cut(written)),
+            ([waited, ..], _) => Bytes::copy_from_slice(cut(waited)),
         }
     }
 
@@ -188,5 +190,24 @@ mod tests {
         let (bytes, sent) = outbox.take();
         assert!(outbox.settle(bytes, sent, Poll::Ready(Ok(()))).is_ready());
         assert!(outbox.is_empty() && !outbox.is_half_sent());
+    }
+    #[test]
+    fn large_content_is_handed_over_part_by_part_and_copied_only_where_it_must_be() {
+        let kept = Bytes::from_static(b"written");
+        for (kept, copies) in [(None, true), (Some(&kept), false)] {
+            let mut large = Large::new(b"waited", b"written", kept);
+            large.parts[2] = b"\r\n";
+            let mut pieces = Vec::new();
+            while large.len_of_piece() > 0 {
+                let len = large.len_of_piece().min(4);
+                pieces.push(large.piece(len));
+                large.advance(len);
+            }
+            assert_eq!(pieces, ["wait", "ed", "writ", "ten", "\r\n"]);
+            assert_eq!(kept.is_none_or(|kept| kept.as_ptr() != pieces[2].as_ptr()), copies);
+        }
+        let mut large = Large::new(b"ab", b"cd", None);
+        large.advance(3);
+        assert_eq!(large.parts, [&b""[..], b"d", b""], "an advance may go over several parts");
     }
 }
