@@ -33,7 +33,7 @@ class Counted:
 def count(servers, asking, only):
     """Workloads by name, each with what was counted for it."""
     known = [*WORKLOADS, *FILE_WORKLOADS]
-    of_servers = [workload for workload in known if workload.name != CHURN and workload.name in only]
+    of_servers = [workload for workload in known if workload.name in only]
     of_clients = [workload for workload in clients.CLIENT_WORKLOADS if workload.name in only]
     asked = [(it, servers, a_request) for it in of_servers] + [(it, asking, of_a_client) for it in of_clients]
     counted = {}
@@ -87,8 +87,11 @@ def a_request(program, workload, counted):
     few, many = FEW // at_once, MANY // at_once
 
     def run(rounds, out):
-        with Server(program, wrapper=callgrind(out)) as server:
-            exchange(server, workload, CONNECTIONS, rounds)
+        with Server(program, workload.environment, wrapper=callgrind(out)) as server:
+            if workload.name == CHURN:
+                connect_anew(server, workload, CONNECTIONS, rounds)
+            else:
+                exchange(server, workload, CONNECTIONS, rounds)
         return collected(server.errors)
 
     note(program, workload, counted, run, few, many, at_once)
@@ -147,3 +150,16 @@ def exchange(server, workload, connections, rounds):
     for file, socket in zip(files, sockets):
         file.close()
         socket.close()
+
+
+def connect_anew(server, workload, connections, rounds):
+    """The same over connections that the server closes behind their answers."""
+    for _ in range(rounds):
+        sockets = [server.connect() for _ in range(connections)]
+        for socket in sockets:
+            socket.sendall(workload.message)
+        for socket in sockets:
+            with socket, socket.makefile("rb") as file:
+                read_answers(file)
+                if file.read():
+                    raise ConnectionError("there is more than the answer")
