@@ -23,9 +23,8 @@ func main() {
 	if files := os.Getenv("FILES"); files != "" {
 		mux.Handle("GET /files/", http.StripPrefix("/files", http.FileServer(http.Dir(files))))
 	}
-	server := http.Server{Addr: "127.0.0.1:" + os.Getenv("PORT"), Handler: mux, Protocols: new(http.Protocols)}
-	server.Protocols.SetHTTP1(true)
-	server.Protocols.SetUnencryptedHTTP2(true)
+	server := http.Server{Addr: "127.0.0.1:" + os.Getenv("PORT"), Handler: mux}
+	allowHTTP2(&server)
 	log.Fatal(server.ListenAndServe())
 }
 

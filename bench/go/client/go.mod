@@ -1,3 +1,0 @@
-module nethttp/bench/client
-
-go 1.22

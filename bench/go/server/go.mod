@@ -1,3 +1,0 @@
-module nethttp/bench/server
-
-go 1.24
