@@ -23,7 +23,7 @@ mod http1;
 #[cfg(feature = "http2")]
 mod http2;
 #[cfg(not(feature = "http2"))]
-#[path = "http2_none.rs"]
+#[path = "http2_absent.rs"]
 mod http2;
 mod jar;
 mod key;
@@ -43,7 +43,7 @@ mod timed;
 #[path = "tls.rs"]
 mod tls;
 #[cfg(not(feature = "tls-no-provider"))]
-#[path = "tls_none.rs"]
+#[path = "tls_absent.rs"]
 mod tls;
 mod trace;
 mod transport;

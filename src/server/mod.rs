@@ -21,7 +21,7 @@ mod hijack;
 #[cfg(feature = "http2")]
 mod http2;
 #[cfg(not(feature = "http2"))]
-#[path = "no_http2.rs"]
+#[path = "http2_absent.rs"]
 mod http2;
 mod http2_settings;
 mod line;
