@@ -31,7 +31,7 @@ const MAY_SPAWN: [&str; 8] = [
     "src/client/http2/driver.rs",
     "src/client/pool/janitor.rs",
     "src/server/accept.rs",
-    "src/server/http2/turns.rs",
+    "src/server/http2/exchanges.rs",
     "src/server/per_core.rs",
     "src/server/server.rs",
 ];

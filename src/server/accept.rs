@@ -10,9 +10,10 @@ use std::time::Duration;
 use http::Extensions;
 use tokio::time::{Instant, sleep};
 
-use super::connection::{self, Booked};
 use super::event::{ConnInfo, ServerEvent};
-use super::line::Line;
+use super::http1::conn_io::ConnIo;
+use super::http1::connection;
+use super::registration::Registration;
 use super::settings::Settings;
 use crate::error::{Error, ErrorKind, Phase, Result};
 use crate::message::{Addr, ConnContext};
@@ -60,20 +61,20 @@ fn start(io: Io, remote_addr: Addr, local_addr: Addr, settings: &Arc<Settings>) 
     let state = &settings.state;
     let entry = state.registry.enter();
     let info = ConnInfo { id: entry.id, remote_addr, local_addr: local_addr.clone(), reason: None };
-    let booked = Booked::new(settings.clone(), entry, info);
+    let registration = Registration::new(settings.clone(), entry, info);
     let values = match &settings.conn_context {
         Some(hook) => {
             let values = Extensions::clone(&settings.values);
-            let Some(changed) = settings.call("conn_context", || hook(values, &booked.info)) else { return };
+            let Some(changed) = settings.call("conn_context", || hook(values, &registration.info)) else { return };
             Arc::new(changed)
         }
         None => settings.values.clone(),
     };
     let context = Arc::new(ConnContext::new(local_addr, values, state.draining.clone()));
-    let line = Line::new(io, context, settings.stall_timeout, state.clone());
-    // Ends when the connection closes; a shutdown tells it to through the books.
+    let conn_io = ConnIo::new(io, context, settings.stall_timeout, state.clone());
+    // Ends when the connection closes; a shutdown tells it to through the registry.
     // Boxed: a task moves its future when it is made, and again what is left of it at its end.
-    tokio::spawn(Box::pin(connection::serve(settings.clone(), Arc::new(line), booked)));
+    tokio::spawn(Box::pin(connection::serve(settings.clone(), Arc::new(conn_io), registration)));
 }
 
 /// The future's outcome, or nothing once there is an end.

@@ -8,11 +8,11 @@ use std::time::Duration;
 
 use http::{Method, StatusCode, Version};
 
-use super::verdict::CloseReason;
+use super::close_reason::CloseReason;
 use crate::error::Error;
 use crate::message::Addr;
 
-/// Something that happened which no answer tells (Go's `ErrorLog`, in types).
+/// Something that happened which no response tells (Go's `ErrorLog`, in types).
 ///
 /// Given to [`Server::on_event`](crate::Server::on_event). Without one, events go to `tracing`
 /// (feature `tracing`: own faults as errors and warnings, what peers do as debug), else own faults
@@ -46,7 +46,7 @@ pub enum ServerEvent {
         request: String,
         /// The error.
         error: Error,
-        /// What was answered; `None` when the answer had begun and was cut.
+        /// What was answered; `None` when the response had begun and was cut.
         status: Option<StatusCode>,
     },
     /// A handler set a status that could not be set: one was set or sent before, or it is
@@ -177,7 +177,7 @@ pub struct RequestRecord {
 pub enum ConnState {
     /// Accepted; nothing was read.
     New,
-    /// A byte of a request was read; lasts until its answer is done.
+    /// A byte of a request was read; lasts until its response is done.
     Active,
     /// Kept, and waiting for a next request.
     Idle,

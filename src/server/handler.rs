@@ -4,7 +4,7 @@ use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
 
-use super::writer::ResponseWriter;
+use super::response::ResponseWriter;
 use crate::error::Result;
 use crate::message::Request;
 
@@ -18,10 +18,10 @@ pub type HandlerFuture<'a> = Pin<Box<dyn Future<Output = Result<()>> + Send + 'a
 /// implement this trait, [`handle_with`] for a function with a state, and
 /// [`respond`](crate::respond) for functions that return their answer.
 ///
-/// When the function returns, the answer is complete: what it wrote is sent, and writer and body
-/// may not be used any more. An error becomes an answer where nothing was sent yet
+/// When the function returns, the response is complete: what it wrote is sent, and writer and body
+/// may not be used any more. An error becomes a response where nothing was sent yet
 /// ([`Error::status`](crate::Error::status), else 500), and cuts the connection where something
-/// was, so that the peer can see that the answer is not whole. A panic does the same and is
+/// was, so that the peer can see that the response is not whole. A panic does the same and is
 /// reported; it touches no other connection.
 ///
 /// When the client goes away the handler runs on, unless it asks

@@ -5,10 +5,10 @@ use std::task::{Context, Poll};
 use http::StatusCode;
 use tokio::time::Instant;
 
-use super::connection::Connection;
-use super::outbox::{Large, Outbox};
-use super::outlet::Deadlines;
-use super::verdict::CloseReason;
+use super::close_reason::CloseReason;
+use super::http1::connection::Connection;
+use super::response::sink::Deadlines;
+use super::response::write_buffer::{DirectWrite, WriteBuffer};
 use crate::error::Result;
 use crate::h1::Outgoing;
 use crate::message::Header;
@@ -30,7 +30,7 @@ pub(crate) async fn serve(_: &mut Connection) -> CloseReason {
     CloseReason::Refused
 }
 
-/// The head of an answer.
+/// The head of a response.
 pub(crate) struct StreamHead<'a> {
     pub(crate) status: StatusCode,
     pub(crate) header: &'a Header,
@@ -43,10 +43,10 @@ pub(crate) struct StreamHead<'a> {
 
 /// A stream that cannot be.
 #[derive(Debug)]
-pub(crate) enum StreamLine {}
+pub(crate) enum StreamIo {}
 
-impl StreamLine {
-    pub(crate) fn with_outbox<T>(&self, _: impl FnOnce(&mut Outbox) -> T) -> T {
+impl StreamIo {
+    pub(crate) fn with_write_buffer<T>(&self, _: impl FnOnce(&mut WriteBuffer) -> T) -> T {
         match *self {}
     }
 
@@ -54,11 +54,11 @@ impl StreamLine {
         match *self {}
     }
 
-    pub(crate) fn begin_large(&self) -> Result<()> {
+    pub(crate) fn begin_direct(&self) -> Result<()> {
         match *self {}
     }
 
-    pub(crate) fn poll_send_large(&self, _: &mut Context<'_>, _: &mut Large<'_>) -> Poll<Result<()>> {
+    pub(crate) fn poll_send_direct(&self, _: &mut Context<'_>, _: &mut DirectWrite<'_>) -> Poll<Result<()>> {
         match *self {}
     }
 

@@ -1,6 +1,6 @@
 //! The server's books: which connections there are, what each is doing, and how to end them.
 //!
-//! A connection decides about itself. The books only leave a command and wake its task, so that
+//! A connection decides about itself. The registry only leave a command and wake its task, so that
 //! no request is lost between a look at its state and an act upon it.
 
 use std::collections::HashMap;
@@ -13,8 +13,8 @@ use std::time::Duration;
 use tokio::sync::Notify;
 use tokio::time::{Instant, timeout};
 
+use super::close_reason::CloseReason;
 use super::event::ConnState;
-use super::verdict::CloseReason;
 
 #[derive(Debug)]
 pub(crate) struct Registry {
@@ -55,13 +55,13 @@ impl Hasher for Spread {
     }
 }
 
-/// One connection in the books.
+/// One connection in the registry.
 #[derive(Debug)]
 pub(crate) struct Entry {
     pub(crate) id: u64,
     state: AtomicU8,
     command: AtomicU8,
-    /// When it came in or last went idle, in milliseconds of the books' own time.
+    /// When it came in or last went idle, in milliseconds of the registry' own time.
     since: AtomicU64,
     waker: OnceLock<Waker>,
 }
@@ -128,7 +128,7 @@ impl Registry {
             waker: OnceLock::new(),
         });
         self.lock().insert(id, entry.clone());
-        // Behind the insertion: a command given meanwhile has found it in the books, or is here.
+        // Behind the insertion: a command given meanwhile has found it in the registry, or is here.
         entry.command.fetch_max(self.told_all.load(Ordering::SeqCst), Ordering::SeqCst);
         entry
     }
@@ -174,7 +174,7 @@ impl Registry {
         entry.since.store(self.age(now), Ordering::Relaxed);
     }
 
-    /// How long the books have been open, in milliseconds.
+    /// How long the registry have been open, in milliseconds.
     fn age(&self, now: Instant) -> u64 {
         u64::try_from(now.saturating_duration_since(self.opened).as_millis()).unwrap_or(u64::MAX)
     }

@@ -6,7 +6,7 @@ use bytes::Bytes;
 use http::StatusCode;
 
 use super::handler::Handler;
-use super::writer::ResponseWriter;
+use super::response::ResponseWriter;
 use crate::error::{Error, Result};
 use crate::message::{Body, Request, Response};
 
@@ -24,7 +24,7 @@ use crate::message::{Body, Request, Response};
     note = "text, bytes, `StatusCode`, `(StatusCode, …)`, `Json(…)`, `Response` and `http::Response` can"
 )]
 pub trait IntoResponse {
-    /// The answer.
+    /// The response.
     fn into_response(self) -> Response;
 }
 
@@ -84,7 +84,7 @@ macro_rules! bytes_into_response {
 
 bytes_into_response!(Bytes, Vec<u8>, &'static [u8], Body);
 
-/// A handler out of a function that returns its answer. An error that it returns is answered as
+/// A handler out of a function that returns its response. An error that it returns is answered as
 /// [`Handler`] says.
 ///
 /// ```
@@ -136,7 +136,7 @@ where
     }
 }
 
-/// An answer, or an error in its place.
+/// A response, or an error in its place.
 #[doc(hidden)]
 pub trait TryIntoResponse {
     fn try_into_response(self) -> Result<Response>;

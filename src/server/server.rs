@@ -13,7 +13,8 @@ use super::event::{ConnInfo, ConnState, RequestRecord, ServerEvent};
 use super::handler::{AnyHandler, Handler};
 use super::http2_settings::Http2Settings;
 use super::registry::Command;
-use super::settings::{Settings, State};
+use super::settings::Settings;
+use super::state::State;
 use crate::error::{Error, ErrorKind, Phase, Result};
 use crate::h1::HeadLimits;
 use crate::message::{Addr, Protocols};
@@ -60,9 +61,9 @@ pub struct Server {
     pub read_timeout: Duration,
     /// Until when a head must be complete: from accept, or from the head's first byte on a
     /// connection that is kept. Absolute, however the bytes drip. Zero: as `read_timeout`.
-    /// Default: 10 s. A peer that is too slow is closed without an answer.
+    /// Default: 10 s. A peer that is too slow is closed without a response.
     pub read_header_timeout: Duration,
-    /// Until when an answer must be written, from the end of its request's head. Limits streams
+    /// Until when a response must be written, from the end of its request's head. Limits streams
     /// too; off by default.
     pub write_timeout: Duration,
     /// How long a connection is kept while no request comes. Zero: as `read_timeout`. Default:
@@ -88,7 +89,7 @@ pub struct Server {
     /// How long that may take. Default: 1 s.
     pub drain_timeout: Duration,
     /// How long a connection that closes on a peer which is still sending stays readable, so that
-    /// the answer reaches it. Default: 500 ms.
+    /// the response reaches it. Default: 500 ms.
     pub linger_timeout: Duration,
     /// Which protocols are served; all by default. A peer that speaks another one is answered 505.
     pub protocols: Protocols,
@@ -96,7 +97,7 @@ pub struct Server {
     pub http2: Http2Settings,
     /// Whether `OPTIONS *` goes to the handler. Default: the server answers it itself with 200.
     pub disable_general_options_handler: bool,
-    /// Told of what no answer tells: panics, failures, refusals. Default: `tracing`, or standard
+    /// Told of what no response tells: panics, failures, refusals. Default: `tracing`, or standard
     /// error. Runs where the event happens: keep it short.
     pub on_event: Option<Arc<dyn Fn(&ServerEvent) + Send + Sync>>,
     /// Told of each request that is over: for access logs and measurements.
@@ -244,7 +245,7 @@ impl Server {
         self.state.add_shutdown_hook(Arc::new(hook));
     }
 
-    /// Switches keep-alives off or on again. Switched off, each answer closes its connection, and
+    /// Switches keep-alives off or on again. Switched off, each response closes its connection, and
     /// connections that are idle now close at once.
     pub fn set_keep_alives_enabled(&self, enabled: bool) {
         self.state.set_keep_alives(enabled);

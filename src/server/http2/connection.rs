@@ -11,39 +11,40 @@ use bytes::Bytes;
 use h2::{Ping, PingPong, Reason, server};
 use tokio::time::Instant;
 
-use super::line::Shared;
-use super::turn::Host;
-use super::turns::{Arrival, Turns};
+use super::exchange::Host;
+use super::exchanges::{Arrival, Exchanges};
+use super::stream_io::Shared;
 use crate::h2::{Fault, Meter, MeterLimits, PREFACE, Wire, in_words};
 use crate::message::ConnContext;
 use crate::net::{Deadline, Io};
-use crate::server::connection::{Booked, Connection};
+use crate::server::close_reason::CloseReason;
 use crate::server::event::{ConnState, ServerEvent};
+use crate::server::http1::connection::Connection;
 use crate::server::http2_settings::Http2Settings;
+use crate::server::registration::Registration;
 use crate::server::settings::Settings;
-use crate::server::verdict::CloseReason;
 
 /// Serves HTTP/2 on a connection whose preface is on its way, or here. Ends with all its streams.
 pub(crate) async fn serve(connection: &mut Connection) -> CloseReason {
-    let Some(io) = connection.line.take_io() else { return CloseReason::Hijacked };
-    let Connection { settings, line, booked, accepted, tls, .. } = connection;
+    let Some(io) = connection.conn_io.take_io() else { return CloseReason::Hijacked };
+    let Connection { settings, conn_io, registration, accepted, tls, .. } = connection;
     let limits = MeterLimits { control: settings.http2.max_control_frames, resets: settings.http2.max_resets };
     let meter = Arc::new(Meter::new(limits));
     let until = settings.head_timeout.map(|limit| *accepted + limit);
-    let h2 = match shake_hands(io, &meter, settings, booked, until).await {
+    let h2 = match shake_hands(io, &meter, settings, registration, until).await {
         Ok(h2) => h2,
         Err(reason) => return reason,
     };
-    let ConnContext { local_addr, values, draining, .. } = &*line.context;
+    let ConnContext { local_addr, values, draining, .. } = &*conn_io.context;
     let host = Host {
         settings: settings.clone(),
-        remote_addr: booked.info.remote_addr.clone(),
+        remote_addr: registration.info.remote_addr.clone(),
         tls: tls.clone(),
         context: Arc::new(ConnContext::new(local_addr.clone(), values.clone(), draining.clone())),
         shared: Arc::new(Shared::new(meter.clone())),
         spare: Mutex::default(),
     };
-    Http2::new(h2, meter, Arc::new(host), booked, until).serve().await
+    Http2::new(h2, meter, Arc::new(host), registration, until).serve().await
 }
 
 type Handshaken = server::Connection<Wire, Bytes>;
@@ -53,7 +54,7 @@ async fn shake_hands(
     io: Io,
     meter: &Arc<Meter>,
     settings: &Settings,
-    booked: &Booked,
+    registration: &Registration,
     until: Option<Instant>,
 ) -> Result<Handshaken, CloseReason> {
     let wire = Wire::new(io, PREFACE.len(), meter.clone(), settings.stall_timeout, settings.linger_timeout);
@@ -62,9 +63,9 @@ async fn shake_hands(
     deadline.set(until);
     poll_fn(|cx| {
         if let Poll::Ready(done) = handshake.as_mut().poll(cx) {
-            return Poll::Ready(done.map_err(|error| why_ended(settings, booked, meter, &error)));
+            return Poll::Ready(done.map_err(|error| why_ended(settings, registration, meter, &error)));
         }
-        if let Some(reason) = booked.entry.commanded().closes_idle() {
+        if let Some(reason) = registration.entry.commanded().closes_idle() {
             return Poll::Ready(Err(reason));
         }
         ready!(deadline.poll(cx));
@@ -109,8 +110,8 @@ struct Http2<'a> {
     h2: Option<Handshaken>,
     meter: Arc<Meter>,
     host: Arc<Host>,
-    booked: &'a mut Booked,
-    turns: Turns,
+    registration: &'a mut Registration,
+    exchanges: Exchanges,
     has_served: bool,
     ending: Option<CloseReason>,
     head: HeadWatch,
@@ -126,7 +127,7 @@ impl<'a> Http2<'a> {
         mut h2: Handshaken,
         meter: Arc<Meter>,
         host: Arc<Host>,
-        booked: &'a mut Booked,
+        registration: &'a mut Registration,
         until: Option<Instant>,
     ) -> Http2<'a> {
         let pulse = Pulse::new(&host.settings.http2, &mut h2);
@@ -134,8 +135,8 @@ impl<'a> Http2<'a> {
             h2: Some(h2),
             meter,
             host,
-            booked,
-            turns: Turns::new(),
+            registration,
+            exchanges: Exchanges::new(),
             has_served: false,
             ending: None,
             head: HeadWatch { since: None, deadline: Deadline::default(), preface_until: until },
@@ -149,17 +150,17 @@ impl<'a> Http2<'a> {
     /// Until the connection is closed and no handler runs any more: handlers whose peer has left
     /// run on, as on HTTP/1.
     async fn serve(mut self) -> CloseReason {
-        self.booked.enter_state(ConnState::Active);
+        self.registration.enter_state(ConnState::Active);
         let reason = poll_fn(|cx| self.poll_connection(cx)).await;
         // Its streams learn now that their peer is gone.
         self.h2 = None;
-        self.turns.end(&self.host).await;
+        self.exchanges.end(&self.host).await;
         reason
     }
 
     fn poll_connection(&mut self, cx: &mut Context<'_>) -> Poll<CloseReason> {
         self.obey();
-        self.turns.reap(cx);
+        self.exchanges.reap(cx);
         if let Poll::Ready(reason) = self.poll_frames(cx) {
             return Poll::Ready(self.ending.filter(|_| reason == CloseReason::PeerGone).unwrap_or(reason));
         }
@@ -174,11 +175,11 @@ impl<'a> Http2<'a> {
         self.poll_clocks(cx)
     }
 
-    /// Does what the books say, and what the server's switches do.
+    /// Does what the registry say, and what the server's switches do.
     fn obey(&mut self) {
         let state = &self.host.settings.state;
-        let idle = self.booked.is_idle();
-        let reason = match self.booked.entry.commanded().closes_idle() {
+        let idle = self.registration.is_idle();
+        let reason = match self.registration.entry.commanded().closes_idle() {
             // To make room is asked of connections that are idle.
             Some(CloseReason::Evicted) if !idle => None,
             None if idle && state.registry.wants_room() => Some(CloseReason::Evicted),
@@ -197,11 +198,11 @@ impl<'a> Http2<'a> {
         if let Poll::Ready(reason) = self.poll_arrivals(cx) {
             return Poll::Ready(reason);
         }
-        while self.turns.run_some(&self.host, cx) {
+        while self.exchanges.run_some(&self.host, cx) {
             if let Poll::Ready(reason) = self.poll_arrivals(cx) {
                 return Poll::Ready(reason);
             }
-            if self.turns.any_wait() {
+            if self.exchanges.any_wait() {
                 // Other connections have their turn between.
                 cx.waker().wake_by_ref();
                 break;
@@ -214,7 +215,7 @@ impl<'a> Http2<'a> {
         let most = self.host.settings.http2.max_concurrent_streams as usize;
         loop {
             let Some(h2) = &mut self.h2 else { return Poll::Ready(CloseReason::PeerGone) };
-            let ended = if self.turns.len() < most {
+            let ended = if self.exchanges.len() < most {
                 match ready!(h2.poll_accept(cx)) {
                     Some(Ok(arrival)) => {
                         self.start(arrival);
@@ -229,16 +230,16 @@ impl<'a> Http2<'a> {
             };
             return Poll::Ready(match ended {
                 Ok(()) => CloseReason::PeerGone,
-                Err(error) => why_ended(&self.host.settings, self.booked, &self.meter, &error),
+                Err(error) => why_ended(&self.host.settings, self.registration, &self.meter, &error),
             });
         }
     }
 
     fn start(&mut self, arrival: Arrival) {
-        self.booked.enter_state(ConnState::Active);
+        self.registration.enter_state(ConnState::Active);
         self.idle.set(None);
         self.has_served = true;
-        self.turns.start(&self.host, arrival);
+        self.exchanges.start(&self.host, arrival);
     }
 
     /// Takes no more requests, and closes when those under way are answered.
@@ -254,7 +255,7 @@ impl<'a> Http2<'a> {
     /// Ends all streams at once.
     fn end_for(&mut self, fault: Fault) {
         let reason = if fault == Fault::NotSettings { CloseReason::ProtocolBroken } else { CloseReason::Flooded };
-        report(&self.host.settings, self.booked, fault.code(), fault.in_words());
+        report(&self.host.settings, self.registration, fault.code(), fault.in_words());
         self.ending = Some(reason);
         self.let_linger();
         if let Some(h2) = &mut self.h2 {
@@ -273,11 +274,11 @@ impl<'a> Http2<'a> {
                 return Poll::Ready(CloseReason::PingTimeout);
             }
         }
-        let is_idle = self.turns.is_empty() && self.meter.has_begun() && !self.has_streams();
-        if is_idle && self.booked.enter_state(ConnState::Idle) {
+        let is_idle = self.exchanges.is_empty() && self.meter.has_begun() && !self.has_streams();
+        if is_idle && self.registration.enter_state(ConnState::Idle) {
             let now = Instant::now();
             self.idle.set(settings.idle_timeout.map(|limit| now + limit));
-            settings.state.registry.note_idle(&self.booked.entry, now);
+            settings.state.registry.note_idle(&self.registration.entry, now);
             // Who wanted room a moment ago has not seen it idle, and does not look again.
             self.obey();
         }
@@ -320,18 +321,18 @@ impl<'a> Http2<'a> {
 }
 
 /// Why the crate ended a connection; what the peer did wrong is told.
-fn why_ended(settings: &Settings, booked: &Booked, meter: &Meter, error: &h2::Error) -> CloseReason {
+fn why_ended(settings: &Settings, registration: &Registration, meter: &Meter, error: &h2::Error) -> CloseReason {
     if !error.is_library() {
         let stalled = error.get_io().is_some_and(|io| io.kind() == std::io::ErrorKind::TimedOut);
         return if stalled { CloseReason::WriteFailed } else { CloseReason::PeerGone };
     }
     let code = error.reason().unwrap_or(Reason::PROTOCOL_ERROR);
-    report(settings, booked, code.into(), in_words(error, Some(meter)));
+    report(settings, registration, code.into(), in_words(error, Some(meter)));
     if code == Reason::ENHANCE_YOUR_CALM { CloseReason::Flooded } else { CloseReason::ProtocolBroken }
 }
 
-fn report(settings: &Settings, booked: &Booked, code: u32, reason: &'static str) {
-    let remote_addr = booked.info.remote_addr.clone();
+fn report(settings: &Settings, registration: &Registration, code: u32, reason: &'static str) {
+    let remote_addr = registration.info.remote_addr.clone();
     settings.report(&ServerEvent::Http2Closed { remote_addr, code, reason });
 }
 
@@ -389,7 +390,7 @@ impl Pulse {
 
     /// Ready when the peer did not answer in time.
     fn poll(&mut self, cx: &mut Context<'_>, meter: &Meter) -> Poll<()> {
-        // Anything that comes is a sign of life, but only the answer allows another question.
+        // Anything that comes is a sign of life, but only the response allows another question.
         let answered = self.asked && self.pings.poll_pong(cx).is_ready();
         if answered || self.reads != Some(meter.reads()) {
             self.reads = Some(meter.reads());

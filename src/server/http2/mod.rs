@@ -1,7 +1,7 @@
 //! HTTP/2 on a server's connection, under the same handlers, limits and books as HTTP/1.
 //!
 //! ```text
-//!  connection (one task): h2 ▶ turns (a task for each that waits) ▶ handler ▶ writer ▶ StreamLine ▶ h2
+//!  connection (one task): h2 ▶ exchanges (a task for each that waits) ▶ handler ▶ writer ▶ StreamIo ▶ h2
 //! ```
 //!
 //! The connection's task moves the bytes and takes requests in; it takes no more than
@@ -9,16 +9,16 @@
 //! one connection run beside each other; where there is one thread, only those that wait for
 //! something are. They end with the connection's task, which holds them.
 
-mod answer;
 mod connection;
-mod line;
-mod state;
-mod turn;
-mod turns;
+mod exchange;
+mod exchanges;
+mod response_head;
+mod stream_io;
+mod stream_state;
 
-pub(crate) use answer::StreamHead;
 pub(crate) use connection::serve;
-pub(crate) use line::StreamLine;
+pub(crate) use response_head::StreamHead;
+pub(crate) use stream_io::StreamIo;
 
 use crate::h2::PREFACE;
 

@@ -14,14 +14,14 @@ use crate::error::{Error, ErrorKind, Phase, Result};
 use crate::h2::{self as ours, Meter, Received, stream_error};
 use crate::message::{Frame, Header};
 use crate::net::Deadline;
-use crate::server::outbox::Outbox;
+use crate::server::response::write_buffer::WriteBuffer;
 
 pub(super) struct StreamState {
     pub(super) received: Content,
     /// The client may wait for a `100 Continue` before it sends its content.
     pub(super) awaits_continue: bool,
     pub(super) sending: Sending,
-    pub(super) outbox: Outbox,
+    pub(super) write_buffer: WriteBuffer,
     pub(super) stall: Option<Duration>,
     pub(super) read_until: Option<Instant>,
     pub(super) write_until: Option<Instant>,
@@ -29,9 +29,9 @@ pub(super) struct StreamState {
     pub(super) write_waits_since: Option<Instant>,
     pub(super) read_deadline: Deadline,
     pub(super) write_deadline: Deadline,
-    /// Who waits for content: perhaps another task, which nothing would wake at the turn's end.
+    /// Who waits for content: perhaps another task, which nothing would wake at the exchange's end.
     pub(super) reader: Option<Waker>,
-    /// Who waits for room. The crate keeps one waker, and the turn's task watches with its own.
+    /// Who waits for room. The crate keeps one waker, and the exchange's task watches with its own.
     pub(super) writer: Option<Waker>,
 }
 
@@ -41,11 +41,11 @@ pub(super) enum Content {
     Coming(Received),
     /// It cannot be read further.
     Broken,
-    /// The turn is over, or was none.
-    NoTurn,
+    /// The exchange is over, or was none.
+    NoExchange,
 }
 
-/// How far the answer is.
+/// How far the response is.
 pub(super) enum Sending {
     Head(SendResponse<Bytes>),
     Content(SendStream<Bytes>),
@@ -61,16 +61,16 @@ impl StreamState {
     // ---------------------------------------------------------------- out
 
     pub(super) fn poll_flush(&mut self, cx: &mut Context<'_>) -> Poll<Result<()>> {
-        if self.outbox.is_empty() {
+        if self.write_buffer.is_empty() {
             return Poll::Ready(Ok(()));
         }
-        self.outbox.check()?;
+        self.write_buffer.check()?;
         self.poll_collected(cx)
     }
 
-    /// Hands over what was collected. It is not the end of the answer.
+    /// Hands over what was collected. It is not the end of the response.
     pub(super) fn poll_collected(&mut self, cx: &mut Context<'_>) -> Poll<Result<()>> {
-        let (bytes, mut sent) = self.outbox.take();
+        let (bytes, mut sent) = self.write_buffer.take();
         let polled = loop {
             let rest = bytes.get(sent..).unwrap_or_default();
             if rest.is_empty() {
@@ -82,7 +82,7 @@ impl StreamState {
                 Poll::Pending => break Poll::Pending,
             }
         };
-        self.outbox.settle(bytes, sent, polled)
+        self.write_buffer.after_send(bytes, sent, polled)
     }
 
     pub(super) fn poll_send_some(
@@ -91,12 +91,12 @@ impl StreamState {
         len: usize,
         take: &mut dyn FnMut(usize) -> Bytes,
     ) -> Poll<Result<usize>> {
-        if !self.outbox.is_empty() {
+        if !self.write_buffer.is_empty() {
             ready!(self.poll_collected(cx))?;
         }
         match ready!(self.poll_hand_over(cx, len, take)) {
             Ok(len) => Poll::Ready(Ok(len)),
-            Err(error) => Poll::Ready(Err(self.outbox.fail(error))),
+            Err(error) => Poll::Ready(Err(self.write_buffer.fail(error))),
         }
     }
 
@@ -132,18 +132,18 @@ impl StreamState {
         Poll::Ready(Err(Error::timed_out(Phase::Write)))
     }
 
-    /// Hands over what is left of an answer that was ended, its end with it. One that was not is an
+    /// Hands over what is left of a response that was ended, its end with it. One that was not is an
     /// error.
-    pub(super) fn poll_complete(&mut self, cx: &mut Context<'_>, meter: &Meter) -> Poll<Result<()>> {
-        self.outbox.check()?;
+    pub(super) fn poll_finish(&mut self, cx: &mut Context<'_>, meter: &Meter) -> Poll<Result<()>> {
+        self.write_buffer.check()?;
         match self.sending {
             Sending::Over => return Poll::Ready(Ok(())),
             Sending::Head(_) | Sending::Content(_) => return Poll::Ready(Err(over())),
             Sending::Ending(..) => {}
         }
-        let (bytes, mut sent) = self.outbox.take();
+        let (bytes, mut sent) = self.write_buffer.take();
         let polled = self.poll_rest(cx, &bytes, &mut sent, meter);
-        ready!(self.outbox.settle(bytes, sent, polled))?;
+        ready!(self.write_buffer.after_send(bytes, sent, polled))?;
         self.sending = Sending::Over;
         meter.answered();
         Poll::Ready(Ok(()))
@@ -207,7 +207,7 @@ impl StreamState {
         self.writer = waker.cloned();
     }
 
-    /// The crate keeps the waker of who asked last, and that is the turn's task from here on: it
+    /// The crate keeps the waker of who asked last, and that is the exchange's task from here on: it
     /// passes on what the writer waits for.
     pub(super) fn wake_writer(&mut self, acting: &Waker) {
         let has_room = match &self.sending {
@@ -250,7 +250,7 @@ impl StreamState {
         }
         let piece = match &mut self.received {
             Content::Over => return Poll::Ready(None),
-            Content::Broken | Content::NoTurn => return Poll::Ready(Some(Err(Error::cut_off(Phase::Body)))),
+            Content::Broken | Content::NoExchange => return Poll::Ready(Some(Err(Error::cut_off(Phase::Body)))),
             Content::Coming(received) => received.poll(cx),
         };
         if piece.is_pending() && std::mem::take(&mut self.awaits_continue) {

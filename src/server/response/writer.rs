@@ -1,13 +1,7 @@
-//! The answer to a request, as a handler writes it.
+//! The response to a request, as a handler writes it.
 //!
-//! The writer decides what an answer is (its status, its length, whether it has content), the
+//! The writer decides what a response is (its status, its length, whether it has content), the
 //! codec how that looks in bytes, and the wire when the bytes leave.
-
-mod async_write;
-mod head;
-mod mark;
-mod send_file;
-mod turn;
 
 use std::future::poll_fn;
 use std::panic::Location;
@@ -16,15 +10,15 @@ use bytes::Bytes;
 use http::StatusCode;
 use tokio::time::Instant;
 
-use super::answer::{Asked, HandlerFields, Omitted, length_of};
-use super::hijack::Hijacked;
-use super::outbox::{LARGE, Large};
-use super::outlet::Outlet;
+use super::decide::{HandlerFields, Omitted, RequestTraits, length_of};
+use super::sink::ResponseSink;
+use super::write_buffer::{DirectWrite, MIN_DIRECT_WRITE_BYTES};
 use crate::error::{Error, ErrorKind, Result};
 use crate::h1::{self, Outgoing};
 use crate::message::Header;
+use crate::server::hijack::Hijacked;
 
-/// Writes the answer to one request (Go's `ResponseWriter`).
+/// Writes the response to one request (Go's `ResponseWriter`).
 ///
 /// The first write sends status and header; without [`write_header`](Self::write_header) the
 /// status is 200. Content of up to 2 KiB waits until the handler returns and then leaves in one
@@ -34,34 +28,34 @@ use crate::message::Header;
 /// Written by the server itself, unless the handler sets them: `Date`, and a `Content-Type` found
 /// by looking at the content. Written by the server alone, whatever the header says:
 /// `Content-Length` (a length that is set is held to), `Transfer-Encoding`, and `Connection` (with
-/// `close` in it the connection closes after the answer).
+/// `close` in it the connection closes after the response).
 ///
 /// Writes wait until the peer takes them; a peer that takes nothing for
 /// [`stall_timeout`](crate::Server::stall_timeout) ends them with an error. A write that was
-/// dropped before it was done leaves the answer incomplete: later writes fail, and the connection
+/// dropped before it was done leaves the response incomplete: later writes fail, and the connection
 /// is closed.
 ///
 /// It is also an [`AsyncWrite`](tokio::io::AsyncWrite): `tokio::io::copy(&mut file, w)`.
 #[derive(Debug)]
 pub struct ResponseWriter {
-    header: Header,
-    trailer: Header,
-    status: Option<StatusCode>,
-    stage: Stage,
+    pub(super) header: Header,
+    pub(super) trailer: Header,
+    pub(super) status: Option<StatusCode>,
+    pub(super) stage: Stage,
     /// Content that waits: for the head to be decided, or to make a chunk that is worth it.
-    pending: Vec<u8>,
+    pub(super) pending: Vec<u8>,
     /// How much content was written so far.
-    written: u64,
-    omitted: Omitted,
-    hooks: Vec<HeadHook>,
+    pub(super) written: u64,
+    pub(super) omitted: Omitted,
+    pub(super) hooks: Vec<HeadHook>,
     /// The first status that was set in vain, and where.
-    ignored: Option<(StatusCode, &'static Location<'static>)>,
-    asked: Asked,
-    outlet: Option<Outlet>,
+    pub(super) ignored: Option<(StatusCode, &'static Location<'static>)>,
+    pub(super) traits: RequestTraits,
+    pub(super) sink: Option<ResponseSink>,
 }
 
 #[derive(Debug)]
-enum Stage {
+pub(super) enum Stage {
     /// Nothing was sent; all may still change.
     Open,
     /// The head is sent, or on its way; content follows in this form.
@@ -71,7 +65,7 @@ enum Stage {
     },
     /// A write has failed, and so will all that follow.
     Failed,
-    /// The answer is whole.
+    /// The response is whole.
     Over,
     Hijacked,
 }
@@ -88,7 +82,7 @@ pub enum AutoField {
     ContentLength,
 }
 
-struct HeadHook(Box<dyn FnOnce(StatusCode, &mut Header) + Send>);
+pub(super) struct HeadHook(Box<dyn FnOnce(StatusCode, &mut Header) + Send>);
 
 impl std::fmt::Debug for HeadHook {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
@@ -96,11 +90,11 @@ impl std::fmt::Debug for HeadHook {
     }
 }
 
-/// Content waits up to this size (Go's number): an answer that is whole within it has a length.
+/// Content waits up to this size (Go's number): a response that is whole within it has a length.
 const PENDING: usize = 2048;
 
 impl ResponseWriter {
-    /// The fields of the answer, to be changed until the head is sent: by the first
+    /// The fields of the response, to be changed until the head is sent: by the first
     /// [`flush`](Self::flush), by content over 2 KiB, or when the handler returns.
     pub fn header(&mut self) -> &mut Header {
         &mut self.header
@@ -155,7 +149,7 @@ impl ResponseWriter {
     }
 
     /// Runs a function when the head is about to be sent, with the status and the header to be
-    /// sent: how middleware adds to every answer. Of several the last one added runs first.
+    /// sent: how middleware adds to every response. Of several the last one added runs first.
     pub fn before_head(&mut self, hook: impl FnOnce(StatusCode, &mut Header) + Send + 'static) {
         self.hooks.push(HeadHook(Box::new(hook)));
     }
@@ -169,7 +163,7 @@ impl ResponseWriter {
     /// it, and then the request's context is cancelled; [`ErrorKind::Hijacked`].
     pub async fn write(&mut self, content: impl AsRef<[u8]>) -> Result<()> {
         let content = content.as_ref();
-        if self.accept(content)? { Ok(()) } else { self.write_through(content, None).await }
+        if self.try_buffer(content)? { Ok(()) } else { self.write_through(content, None).await }
     }
 
     /// Writes content that lies in memory anyway: however large, it is not copied.
@@ -177,7 +171,7 @@ impl ResponseWriter {
     /// # Errors
     /// As [`write`](Self::write).
     pub async fn write_bytes(&mut self, content: Bytes) -> Result<()> {
-        if self.accept(&content)? { Ok(()) } else { self.write_through(&content, Some(&content)).await }
+        if self.try_buffer(&content)? { Ok(()) } else { self.write_through(&content, Some(&content)).await }
     }
 
     /// Sends head and content written so far. The length is then no longer found by counting.
@@ -185,14 +179,14 @@ impl ResponseWriter {
     /// # Errors
     /// As [`write`](Self::write).
     pub async fn flush(&mut self) -> Result<()> {
-        self.may_write()?;
+        self.check_writable()?;
         self.commit(Extent::Start(&[]));
         self.send_pending(&[], None).await?;
-        self.flush_line().await
+        self.flush_sink().await
     }
 
-    /// Sends an informational answer (1xx) with the present header, ahead of the final one: 103
-    /// with `Link` fields, for example. The header stays for the final answer. HTTP/1.0 knows no
+    /// Sends an informational response (1xx) with the present header, ahead of the final one: 103
+    /// with `Link` fields, for example. The header stays for the final response. HTTP/1.0 knows no
     /// such answers: there nothing is sent.
     ///
     /// A 100 of the handler's own takes the place of the server's.
@@ -204,25 +198,25 @@ impl ResponseWriter {
         if !status.is_informational() || status == StatusCode::SWITCHING_PROTOCOLS {
             return Err(Error::new(ErrorKind::Invalid, "an informational status is 100 or 102 to 199"));
         }
-        self.may_write()?;
+        self.check_writable()?;
         if self.is_sent() {
             return Err(Error::new(ErrorKind::Invalid, "the final status is sent already"));
         }
-        if self.asked.http10 {
+        if self.traits.http10 {
             return Ok(());
         }
-        match &self.outlet {
-            Some(Outlet::Line(line)) => {
-                let mut state = line.lock();
+        match &self.sink {
+            Some(ResponseSink::Http1(conn_io)) => {
+                let mut state = conn_io.lock();
                 if status == StatusCode::CONTINUE {
                     state.forgo_continue();
                 }
-                h1::encode_informational(state.outbox.bytes(), status, &self.header);
+                h1::encode_informational(state.write_buffer.bytes(), status, &self.header);
             }
-            Some(Outlet::Stream(stream)) => stream.send_informational(status, &self.header)?,
+            Some(ResponseSink::Http2(stream)) => stream.send_informational(status, &self.header)?,
             None => {}
         }
-        self.flush_line().await
+        self.flush_sink().await
     }
 
     /// Takes the connection over: the raw stream, with all that was already read of it, content
@@ -242,11 +236,11 @@ impl ResponseWriter {
         if self.status.is_some() {
             self.flush().await?;
         }
-        self.flush_line().await?;
-        let Some(Outlet::Line(line)) = &self.outlet else {
+        self.flush_sink().await?;
+        let Some(ResponseSink::Http1(conn_io)) = &self.sink else {
             return Err(Error::new(ErrorKind::TurnOver, "the request is over"));
         };
-        let hijacked = line.hijack()?;
+        let hijacked = conn_io.hijack()?;
         self.stage = Stage::Hijacked;
         Ok(hijacked)
     }
@@ -271,36 +265,36 @@ impl ResponseWriter {
     /// Until when the request's content must be read; `None` takes the limit away. Once passed it
     /// stays passed: the read in question has failed, and with it the body.
     pub fn set_read_deadline(&mut self, at: Option<Instant>) {
-        self.with_outlet(|outlet| outlet.set_read_until(at));
+        self.with_sink(|sink| sink.set_read_until(at));
     }
 
-    /// Until when the answer must be written; `None` takes the limit away. Once a write has
+    /// Until when the response must be written; `None` takes the limit away. Once a write has
     /// failed for it, later ones fail too.
     pub fn set_write_deadline(&mut self, at: Option<Instant>) {
-        self.with_outlet(|outlet| outlet.set_write_until(at));
+        self.with_sink(|sink| sink.set_write_until(at));
     }
 }
 
 impl ResponseWriter {
-    fn with_outlet(&self, act: impl FnOnce(&Outlet)) {
-        if let Some(outlet) = &self.outlet {
-            act(outlet);
+    pub(super) fn with_sink(&self, act: impl FnOnce(&ResponseSink)) {
+        if let Some(sink) = &self.sink {
+            act(sink);
         }
     }
 
-    fn may_write(&self) -> Result<()> {
+    pub(super) fn check_writable(&self) -> Result<()> {
         match self.stage {
             Stage::Open | Stage::Sent { .. } => Ok(()),
-            Stage::Failed => self.outlet.as_ref().map_or(Ok(()), Outlet::check),
+            Stage::Failed => self.sink.as_ref().map_or(Ok(()), ResponseSink::check),
             Stage::Over => Err(Error::new(ErrorKind::TurnOver, "the answer of this request is over")),
             Stage::Hijacked => Err(Error::new(ErrorKind::Hijacked, "the connection was taken over")),
         }
     }
 
     /// Takes content if it can simply wait. Says whether it did.
-    fn accept(&mut self, content: &[u8]) -> Result<bool> {
-        self.may_write()?;
-        self.may_have(content.len() as u64)?;
+    pub(super) fn try_buffer(&mut self, content: &[u8]) -> Result<bool> {
+        self.check_writable()?;
+        self.check_length(content.len() as u64)?;
         self.status.get_or_insert(StatusCode::OK);
         if self.pending.len() + content.len() > PENDING {
             return Ok(false);
@@ -312,7 +306,7 @@ impl ResponseWriter {
 
     /// Whether this much more content may be written at all.
     #[inline]
-    fn may_have(&self, more: u64) -> Result<()> {
+    pub(super) fn check_length(&self, more: u64) -> Result<()> {
         let status = self.status.unwrap_or(StatusCode::OK);
         if more > 0 && !h1::allows_content(status) {
             return Err(Error::new(ErrorKind::BodyNotAllowed, format!("{status} allows no content")));
@@ -347,43 +341,43 @@ impl ResponseWriter {
             self.collect(content);
             return poll_fn(|cx| self.poll_make_room(cx)).await;
         }
-        let (&Stage::Sent { outgoing, .. }, Some(outlet)) = (&self.stage, &self.outlet) else { return Ok(()) };
-        let mut large = Large::new(&self.pending, content, kept);
-        // Until it is done, the answer counts as failed; when this is dropped, that is what it stays.
+        let (&Stage::Sent { outgoing, .. }, Some(sink)) = (&self.stage, &self.sink) else { return Ok(()) };
+        let mut direct = DirectWrite::new(&self.pending, content, kept);
+        // Until it is done, the response counts as failed; when this is dropped, that is what it stays.
         let sent_stage = std::mem::replace(&mut self.stage, Stage::Failed);
-        let sent = match outlet.begin_large(outgoing, &mut large) {
-            Ok(()) => poll_fn(|cx| outlet.poll_send_large(cx, &mut large)).await,
+        let sent = match sink.begin_direct(outgoing, &mut direct) {
+            Ok(()) => poll_fn(|cx| sink.poll_send_direct(cx, &mut direct)).await,
             Err(error) => Err(error),
         };
         self.pending.clear();
         self.stage = sent_stage;
-        self.noticed(sent)
+        self.fail_on_error(sent)
     }
 
     /// Whether what waits and this content are to be collected rather than sent.
     fn waits_for_more(&self, content: &[u8]) -> bool {
         let Stage::Sent { outgoing, .. } = self.stage else { return false };
-        self.pending.len() + content.len() < LARGE || !self.asked.has_content(outgoing)
+        self.pending.len() + content.len() < MIN_DIRECT_WRITE_BYTES || !self.traits.has_content(outgoing)
     }
 
-    async fn flush_line(&mut self) -> Result<()> {
-        let Some(outlet) = &self.outlet else { return Ok(()) };
-        let flushed = poll_fn(|cx| outlet.poll_flush(cx)).await;
-        self.noticed(flushed)
+    async fn flush_sink(&mut self) -> Result<()> {
+        let Some(sink) = &self.sink else { return Ok(()) };
+        let flushed = poll_fn(|cx| sink.poll_flush(cx)).await;
+        self.fail_on_error(flushed)
     }
 
-    /// A write that failed means that nobody waits for the answer any more.
-    fn noticed(&mut self, result: Result<()>) -> Result<()> {
+    /// A write that failed means that nobody waits for the response any more.
+    pub(super) fn fail_on_error(&mut self, result: Result<()>) -> Result<()> {
         if result.is_err() {
             self.stage = Stage::Failed;
-            self.with_outlet(|outlet| outlet.cancel(self.asked.turn));
+            self.with_sink(|sink| sink.cancel(self.traits.exchange));
         }
         result
     }
 
     /// Decides and encodes the head, once. Content that is whole goes with it, where it is sent as
     /// it is; says whether it did.
-    fn commit(&mut self, content: Extent<'_>) -> bool {
+    pub(super) fn commit(&mut self, content: Extent<'_>) -> bool {
         if !matches!(self.stage, Stage::Open) {
             return false;
         }
@@ -396,22 +390,24 @@ impl ResponseWriter {
             hook(status, &mut self.header);
         }
         let fields = HandlerFields::of(&self.header);
-        // Set behind content that is longer, or by a hook: it would end the answer within it.
+        // Set behind content that is longer, or by a hook: it would end the response within it.
         let fields = HandlerFields { length: fields.length.filter(|&length| length >= self.written), ..fields };
-        let facts = self.asked.facts(status, &fields, whole.filter(|_| !self.omitted.content_length), &self.trailer);
+        let facts = self.traits.facts(status, &fields, whole.filter(|_| !self.omitted.content_length), &self.trailer);
         let outgoing = h1::outgoing(&facts);
         if facts.trailers && outgoing == Outgoing::Chunked && !fields.trailer {
             let names: Vec<&str> = self.trailer.iter().map(|(name, _)| name).collect();
             self.header.set("Trailer", names.join(", "));
         }
         let declared = fields.length;
-        let outlet = self.outlet.take();
-        let (outgoing, at_once) = match &outlet {
-            Some(Outlet::Line(line)) => (outgoing, self.encode_head(line, status, outgoing, &fields, content)),
-            Some(Outlet::Stream(stream)) => self.send_head(stream, status, outgoing, &fields, content),
+        let sink = self.sink.take();
+        let (outgoing, at_once) = match &sink {
+            Some(ResponseSink::Http1(conn_io)) => {
+                (outgoing, self.encode_head(conn_io, status, outgoing, &fields, content))
+            }
+            Some(ResponseSink::Http2(stream)) => self.send_head(stream, status, outgoing, &fields, content),
             None => return false,
         };
-        self.outlet = outlet;
+        self.sink = sink;
         self.stage = Stage::Sent { outgoing, declared };
         at_once
     }
@@ -419,7 +415,7 @@ impl ResponseWriter {
 
 /// What is known of the content when the head is decided, beside what waits.
 #[derive(Clone, Copy)]
-enum Extent<'a> {
+pub(super) enum Extent<'a> {
     /// It goes on like this, and then perhaps further.
     Start(&'a [u8]),
     /// This is all of it.

@@ -1,9 +1,9 @@
-//! The turns of a connection that are under way.
+//! The exchanges of a connection that are under way.
 //!
 //! Most handlers are done when they are polled for the first time. Where the runtime has one thread,
-//! the connection's task does that itself, request by request as they came, and only a turn that
+//! the connection's task does that itself, request by request as they came, and only an exchange that
 //! waits for something becomes a task: a task, its place in the set and two wakeups cost as much as
-//! all else that is ours. Where there are several threads each turn is a task at once, so that the
+//! all else that is ours. Where there are several threads each exchange is a task at once, so that the
 //! handlers of one connection can have them all, and one that keeps its thread holds up no other.
 
 use std::collections::VecDeque;
@@ -18,12 +18,12 @@ use h2::server::SendResponse;
 use tokio::runtime::{Handle, RuntimeFlavor};
 use tokio::task::{JoinError, JoinSet};
 
-use super::turn::{Host, Turn};
+use super::exchange::{Host, PendingExchange};
 
 /// A request as the crate hands it over.
 pub(super) type Arrival = (http::Request<RecvStream>, SendResponse<Bytes>);
 
-pub(super) struct Turns {
+pub(super) struct Exchanges {
     /// Those that are tasks.
     tasks: JoinSet<()>,
     /// Those that have not run yet.
@@ -31,7 +31,7 @@ pub(super) struct Turns {
     begin: Begin,
 }
 
-/// Where a turn begins.
+/// Where an exchange begins.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Begin {
     /// In the connection's task.
@@ -40,17 +40,17 @@ enum Begin {
     Apart,
 }
 
-/// So many turns begin in a row before bytes are moved, and other connections are looked at.
+/// So many exchanges begin in a row before bytes are moved, and other connections are looked at.
 const IN_A_ROW: usize = 64;
 
-impl Turns {
+impl Exchanges {
     /// For a connection whose task is the present one.
-    pub(super) fn new() -> Turns {
+    pub(super) fn new() -> Exchanges {
         let begin = match Handle::current().runtime_flavor() {
             RuntimeFlavor::CurrentThread => Begin::Here,
             _ => Begin::Apart,
         };
-        Turns { tasks: JoinSet::new(), waiting: VecDeque::new(), begin }
+        Exchanges { tasks: JoinSet::new(), waiting: VecDeque::new(), begin }
     }
 
     /// How many are under way.
@@ -67,7 +67,7 @@ impl Turns {
         !self.waiting.is_empty()
     }
 
-    /// Starts a turn, or has it wait for [`run_some`](Self::run_some).
+    /// Starts an exchange, or has it wait for [`run_some`](Self::run_some).
     pub(super) fn start(&mut self, host: &Arc<Host>, arrival: Arrival) {
         match self.begin {
             Begin::Here => self.waiting.push_back(arrival),
@@ -75,16 +75,16 @@ impl Turns {
         }
     }
 
-    /// Begins some of the turns that wait. Says whether there were any.
+    /// Begins some of the exchanges that wait. Says whether there were any.
     pub(super) fn run_some(&mut self, host: &Arc<Host>, cx: &mut Context<'_>) -> bool {
         let mut began = false;
         for _ in 0..IN_A_ROW {
             let Some(arrival) = self.waiting.pop_front() else { break };
             began = true;
-            let mut turn = Box::pin(Turn::new(host, arrival).begin().run());
-            if turn.as_mut().poll(cx).is_pending() {
+            let mut exchange = Box::pin(PendingExchange::new(host, arrival).begin().run());
+            if exchange.as_mut().poll(cx).is_pending() {
                 // Polled once more by its task, which is what is woken from then on. Ends as others.
-                self.tasks.spawn(turn);
+                self.tasks.spawn(exchange);
             }
         }
         began
@@ -93,7 +93,7 @@ impl Turns {
     /// Forgets the tasks that have ended, and is woken when the next one does.
     pub(super) fn reap(&mut self, cx: &mut Context<'_>) {
         while let Poll::Ready(Some(ended)) = self.tasks.poll_join_next(cx) {
-            // A turn catches what a handler throws. What else panics is a fault of ours, and shows.
+            // An exchange catches what a handler throws. What else panics is a fault of ours, and shows.
             if let Err(Ok(payload)) = ended.map_err(JoinError::try_into_panic) {
                 resume_unwind(payload);
             }
@@ -110,8 +110,8 @@ impl Turns {
 
     fn spawn(&mut self, host: &Arc<Host>, arrival: Arrival) {
         // Boxed: a task is moved while it is made.
-        let turn = Box::new(Turn::new(host, arrival));
+        let exchange = Box::new(PendingExchange::new(host, arrival));
         // Ends with its handler; when the connection's task ends before, the set ends it.
-        self.tasks.spawn(async move { turn.begin().run().await });
+        self.tasks.spawn(async move { exchange.begin().run().await });
     }
 }

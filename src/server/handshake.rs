@@ -9,10 +9,10 @@ use std::task::Poll;
 
 use tokio::time::{Instant, sleep_until};
 
-use super::connection::{Connection, NoHead};
+use super::close_reason::CloseReason;
 use super::event::ServerEvent;
+use super::http1::connection::{Connection, NoHead};
 use super::registry::Entry;
-use super::verdict::CloseReason;
 use crate::error::{Error, Phase, Refusal, Result};
 use crate::net::{Io, NoSession, Secure, Secured, Unsecured};
 
@@ -28,10 +28,10 @@ pub(crate) async fn open(connection: &mut Connection) -> Result<(), NoHead> {
 /// Puts a secured stream in the place of the connection's. One that could not be secured is put
 /// back as it was, so that the peer can read why.
 async fn handshake(connection: &mut Connection, secure: &dyn Secure) -> Result<(), NoHead> {
-    let Some(io) = connection.line.lock().take_io() else { return Err(NoHead::Silent(CloseReason::Hijacked)) };
+    let Some(io) = connection.conn_io.lock().take_io() else { return Err(NoHead::Silent(CloseReason::Hijacked)) };
     let (stream, _) = io.into_parts();
     let until = connection.settings.head_timeout.map(|limit| connection.accepted + limit);
-    let ended = within_limits(&connection.booked.entry, until, secure.secure(stream)).await;
+    let ended = within_limits(&connection.registration.entry, until, secure.secure(stream)).await;
     let (stream, ended) = match ended {
         Ok(Ok(Secured { stream, info })) => {
             connection.tls = Some(info);
@@ -51,7 +51,7 @@ async fn handshake(connection: &mut Connection, secure: &dyn Secure) -> Result<(
             return Err(NoHead::Silent(reason));
         }
     };
-    connection.line.lock().put_io(Io::boxed(stream));
+    connection.conn_io.lock().put_io(Io::boxed(stream));
     ended
 }
 
@@ -80,6 +80,6 @@ async fn within_limits<T>(
 }
 
 fn report(connection: &Connection, error: Error) {
-    let remote_addr = connection.booked.info.remote_addr.clone();
+    let remote_addr = connection.registration.info.remote_addr.clone();
     connection.settings.report(&ServerEvent::HandshakeFailed { remote_addr, error });
 }

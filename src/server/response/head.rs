@@ -1,42 +1,42 @@
-//! How the head of an answer goes out: as bytes on a line, as fields on a stream.
+//! How the head of a response goes out: as bytes on a line, as fields on a stream.
 
 use http::{StatusCode, Version};
 
-use super::{Extent, ResponseWriter};
+use super::decide::{HandlerFields, sniffed};
+use super::writer::{Extent, ResponseWriter};
 use crate::h1::{self, Outgoing, ResponseHead, allows_content};
-use crate::server::answer::{HandlerFields, sniffed};
-use crate::server::clock;
-use crate::server::http2::{StreamHead, StreamLine};
-use crate::server::line::Line;
+use crate::server::cached_now;
+use crate::server::http1::conn_io::ConnIo;
+use crate::server::http2::{StreamHead, StreamIo};
 
 impl ResponseWriter {
     /// Encodes the head, and content that is whole behind it, where it is sent as it is. Says
     /// whether it did.
     pub(super) fn encode_head(
         &mut self,
-        line: &Line,
+        conn_io: &ConnIo,
         status: StatusCode,
         outgoing: Outgoing,
         fields: &HandlerFields,
         content: Extent<'_>,
     ) -> bool {
-        let mut state = line.lock();
+        let mut state = conn_io.lock();
         let unread = state.final_status();
-        let close = self.asked.close.or_else(|| line.server.closes_all());
-        self.asked.close = close.or_else(|| self.asked.close_behind(status, fields, outgoing, &unread));
+        let close = self.traits.close.or_else(|| conn_io.server.closes_all());
+        self.traits.close = close.or_else(|| self.traits.close_behind(status, fields, outgoing, &unread));
         let head = ResponseHead {
-            version: if self.asked.http10 { Version::HTTP_10 } else { Version::HTTP_11 },
+            version: if self.traits.http10 { Version::HTTP_10 } else { Version::HTTP_11 },
             status,
             header: &self.header,
             outgoing,
-            connection: self.asked.connection_field(status),
+            connection: self.traits.connection_field(status),
             content_type: self.guessed_type(status, fields, content),
-            date: (!self.omitted.date).then(|| clock::now().into_std()),
+            date: (!self.omitted.date).then(|| cached_now::now().into_std()),
         };
-        let out = state.outbox.bytes();
+        let out = state.write_buffer.bytes();
         h1::encode_response_head(out, &head);
         let at_once = content.is_whole() && outgoing != Outgoing::Chunked;
-        if at_once && self.asked.has_content(outgoing) {
+        if at_once && self.traits.has_content(outgoing) {
             out.extend_from_slice(content.next());
         }
         at_once
@@ -46,7 +46,7 @@ impl ResponseWriter {
     /// follows, and whether it was taken.
     pub(super) fn send_head(
         &mut self,
-        stream: &StreamLine,
+        stream: &StreamIo,
         status: StatusCode,
         outgoing: Outgoing,
         fields: &HandlerFields,
@@ -59,7 +59,7 @@ impl ResponseWriter {
             Outgoing::UntilClose => Outgoing::Chunked,
             outgoing => outgoing,
         };
-        let has_content = self.asked.has_content(outgoing);
+        let has_content = self.traits.has_content(outgoing);
         let ends = !has_content || (content.is_whole() && content.next().is_empty() && self.trailer.is_empty());
         // What is declared and not there must not look like the whole.
         let ends = ends && (!has_content || matches!(outgoing, Outgoing::Chunked | Outgoing::Length(0)));

@@ -1,4 +1,4 @@
-//! A turn: one request on a server's connection, from its parsed head to the verdict.
+//! An exchange: one request on a server's connection, from its parsed head to the verdict.
 
 use std::any::Any;
 use std::future::poll_fn;
@@ -7,21 +7,21 @@ use std::task::Poll;
 use http::{Method, StatusCode};
 use tokio::time::{Instant, timeout};
 
-use super::answer::Asked;
-use super::connection::Connection;
-use super::content::{self, TurnBody};
-use super::desk::Desk;
+use super::close_reason::{AfterExchange, CloseReason};
 use super::event::{RequestRecord, ServerEvent};
-use super::line::{Line, Unread};
+use super::http1::conn_io::ConnIo;
+use super::http1::connection::Connection;
+use super::http1::request_body::{self, RequestBody};
+use super::response::ResponseWriter;
+use super::response::decide::{RequestTraits, Unread};
+use super::scratch::Scratch;
 use super::settings::{Settings, catch, panic_message};
-use super::verdict::{CloseReason, Verdict};
-use super::writer::ResponseWriter;
 use crate::error::{Error, ErrorKind};
 use crate::h1::{Expectation, Framing, RequestHead};
 use crate::message::{Body, Request};
 
 /// How a handler ended.
-pub(crate) enum Outcome {
+pub(crate) enum HandlerOutcome {
     Done,
     Failed(Error),
     Panicked(String),
@@ -32,7 +32,7 @@ pub(crate) enum Outcome {
 struct AbortHandler;
 
 /// Ends a handler at once and cuts its connection, without a word in any log (Go's
-/// `panic(http.ErrAbortHandler)`): for an answer that has begun and cannot be completed.
+/// `panic(http.ErrAbortHandler)`): for a response that has begun and cannot be completed.
 ///
 /// # Panics
 /// Always; only to be called from a handler, on its own task.
@@ -40,62 +40,62 @@ pub fn abort() -> ! {
     std::panic::resume_unwind(Box::new(AbortHandler))
 }
 
-/// Runs the handler on a request and completes its answer.
-pub(crate) async fn run(connection: &mut Connection, desk: &mut Desk, head: RequestHead) -> Verdict {
+/// Runs the handler on a request and completes its response.
+pub(crate) async fn run(connection: &mut Connection, scratch: &mut Scratch, head: RequestHead) -> AfterExchange {
     let watched = connection.settings.on_request.is_some().then(Instant::now);
-    begin(connection, desk, &head);
-    let outcome = match preset_answer(&connection.settings, desk, head.expect) {
+    begin(connection, scratch, &head);
+    let outcome = match built_in_response(&connection.settings, scratch, head.expect) {
         Some(outcome) => outcome,
-        None => handle(connection, desk).await,
+        None => handle(connection, scratch).await,
     };
-    let close = conclude(&connection.settings, desk, outcome);
+    let close = finish_response(&connection.settings, scratch, outcome);
     let close = match head.framing {
         Framing::Empty => close,
         Framing::Length(_) | Framing::Chunked | Framing::UntilClose => {
-            settle_content(&connection.line, &connection.settings, close).await
+            drain_request_body(&connection.conn_io, &connection.settings, close).await
         }
     };
-    connection.line.end_turn(connection.turn);
-    report_ignored_status(&connection.settings, desk);
-    record(&connection.settings, desk, watched);
-    desk.clear_turn();
-    close.map_or(Verdict::Reuse, Verdict::Close)
+    connection.conn_io.end_exchange(connection.exchange);
+    report_ignored_status(&connection.settings, scratch);
+    record(&connection.settings, scratch, watched);
+    scratch.clear_exchange();
+    close.map_or(AfterExchange::Reuse, AfterExchange::Close)
 }
 
-/// Lays the desk out for this request.
-fn begin(connection: &mut Connection, desk: &mut Desk, head: &RequestHead) {
-    connection.turn += 1;
-    let turn = connection.turn;
-    let request = &mut desk.request;
+/// Lays the scratch out for this request.
+fn begin(connection: &mut Connection, scratch: &mut Scratch, head: &RequestHead) {
+    connection.exchange += 1;
+    let exchange = connection.exchange;
+    let request = &mut scratch.request;
     // Each time: a handler may have changed it, or put another request in the place of this one.
-    request.remote_addr.clone_from(&connection.booked.info.remote_addr);
+    request.remote_addr.clone_from(&connection.registration.info.remote_addr);
     request.tls.clone_from(&connection.tls);
-    request.context.enter(&connection.line.context, turn);
+    request.context.enter(&connection.conn_io.context, exchange);
     match head.framing {
-        // The body is empty: what a turn leaves is let go of at its end.
+        // The body is empty: what an exchange leaves is let go of at its end.
         Framing::Empty => {}
         Framing::Length(_) | Framing::Chunked | Framing::UntilClose => {
             let awaits_continue = matches!(head.expect, Expectation::Continue);
-            connection.line.lock().begin_content(turn, &head.framing, awaits_continue);
-            request.body = Body::from_source(TurnBody::new(connection.line.clone(), turn));
+            connection.conn_io.lock().begin_content(exchange, &head.framing, awaits_continue);
+            request.body = Body::from_source(RequestBody::new(connection.conn_io.clone(), exchange));
         }
     }
     set_limits(connection);
-    let mut asked = Asked::by(request, turn);
-    asked.drain_bytes = connection.settings.drain_bytes;
-    asked.close = close_known_beforehand(request, head);
-    desk.writer.begin(asked);
+    let mut traits = RequestTraits::by(request, exchange);
+    traits.drain_bytes = connection.settings.drain_bytes;
+    traits.close = close_known_beforehand(request, head);
+    scratch.writer.begin(traits);
 }
 
-/// The absolute limits of this turn, in place of those of the turn before.
+/// The absolute limits of this exchange, in place of those of the exchange before.
 fn set_limits(connection: &mut Connection) {
     let settings = &connection.settings;
-    if settings.read_timeout.is_none() && settings.write_timeout.is_none() && !connection.line.has_limits() {
+    if settings.read_timeout.is_none() && settings.write_timeout.is_none() && !connection.conn_io.has_limits() {
         return;
     }
     let now = Instant::now();
     let began = connection.head_began.take().unwrap_or(now);
-    let mut state = connection.line.lock();
+    let mut state = connection.conn_io.lock();
     state.read_until = settings.read_timeout.map(|limit| began + limit);
     state.write_until = settings.write_timeout.map(|limit| now + limit);
 }
@@ -112,88 +112,100 @@ fn close_known_beforehand(request: &Request, head: &RequestHead) -> Option<Close
 }
 
 /// What the server answers without its handler.
-pub(crate) fn preset_answer(settings: &Settings, desk: &mut Desk, expect: Expectation) -> Option<Outcome> {
+pub(crate) fn built_in_response(
+    settings: &Settings,
+    scratch: &mut Scratch,
+    expect: Expectation,
+) -> Option<HandlerOutcome> {
     if matches!(expect, Expectation::Unknown) {
         let status = StatusCode::EXPECTATION_FAILED;
-        if desk.writer.owns_connection() {
-            desk.writer.header().set("Connection", "close");
+        if scratch.writer.owns_connection() {
+            scratch.writer.header().set("Connection", "close");
         }
-        return Some(Outcome::Failed(Error::answer(status, "the expectation cannot be met")));
+        return Some(HandlerOutcome::Failed(Error::answer(status, "the expectation cannot be met")));
     }
-    let general = desk.request.method == Method::OPTIONS && desk.request.request_uri == "*";
+    let general = scratch.request.method == Method::OPTIONS && scratch.request.request_uri == "*";
     if general && settings.answers_general_options {
-        desk.writer.write_header(StatusCode::OK);
-        return Some(Outcome::Done);
+        scratch.writer.write_header(StatusCode::OK);
+        return Some(HandlerOutcome::Done);
     }
     None
 }
 
 /// Runs the handler, with an eye on the peer. While it waits, what was collected leaves: answers
 /// to earlier requests of a pipeline, and what this one has written.
-async fn handle(connection: &mut Connection, desk: &mut Desk) -> Outcome {
-    let turn = connection.turn;
-    let Connection { settings, line, booked, .. } = connection;
+async fn handle(connection: &mut Connection, scratch: &mut Scratch) -> HandlerOutcome {
+    let exchange = connection.exchange;
+    let Connection { settings, conn_io, registration, .. } = connection;
     let handler = &settings.handler;
-    let Desk { request, writer, .. } = desk;
+    let Scratch { request, writer, .. } = scratch;
     // A handler may panic before it has a future.
-    let answering = catch(move || handler.serve(writer, request));
-    let mut answering = match answering {
-        Ok(answering) => answering,
+    let handling = catch(move || handler.serve(writer, request));
+    let mut handling = match handling {
+        Ok(handling) => handling,
         Err(payload) => return panicked(&*payload),
     };
     let mut left = false;
     poll_fn(|cx| {
-        match catch(|| answering.as_mut().poll(cx)) {
-            Ok(Poll::Ready(Ok(()))) => return Poll::Ready(Outcome::Done),
-            Ok(Poll::Ready(Err(error))) => return Poll::Ready(Outcome::Failed(error)),
+        match catch(|| handling.as_mut().poll(cx)) {
+            Ok(Poll::Ready(Ok(()))) => return Poll::Ready(HandlerOutcome::Done),
+            Ok(Poll::Ready(Err(error))) => return Poll::Ready(HandlerOutcome::Failed(error)),
             Ok(Poll::Pending) => {}
             Err(payload) => return Poll::Ready(panicked(&*payload)),
         }
-        if line.is_hijacked() {
-            booked.hijacked();
+        if conn_io.is_hijacked() {
+            registration.hijacked();
             return Poll::Pending;
         }
-        let mut state = line.lock();
+        let mut state = conn_io.lock();
         state.keep_watcher(cx.waker());
         let failed = matches!(state.poll_flush_beside(cx), Poll::Ready(Err(_)));
         if !left && (failed || state.poll_peer_left(cx).is_ready()) {
             left = true;
             drop(state);
-            line.cancel(turn);
+            conn_io.cancel(exchange);
         }
         Poll::Pending
     })
     .await
 }
 
-pub(crate) fn panicked(payload: &(dyn Any + Send)) -> Outcome {
-    if payload.is::<AbortHandler>() { Outcome::Aborted } else { Outcome::Panicked(panic_message(payload)) }
+pub(crate) fn panicked(payload: &(dyn Any + Send)) -> HandlerOutcome {
+    if payload.is::<AbortHandler>() {
+        HandlerOutcome::Aborted
+    } else {
+        HandlerOutcome::Panicked(panic_message(payload))
+    }
 }
 
-/// Completes the answer. That runs the handler's hooks, which may panic as it may.
-pub(crate) fn conclude(settings: &Settings, desk: &mut Desk, outcome: Outcome) -> Option<CloseReason> {
-    match catch(|| complete(settings, desk, outcome)) {
+/// Completes the response. That runs the handler's hooks, which may panic as it may.
+pub(crate) fn finish_response(
+    settings: &Settings,
+    scratch: &mut Scratch,
+    outcome: HandlerOutcome,
+) -> Option<CloseReason> {
+    match catch(|| apply_outcome(settings, scratch, outcome)) {
         Ok(close) => close,
         Err(payload) => {
-            desk.writer.forget_hooks();
-            complete(settings, desk, panicked(&*payload))
+            scratch.writer.forget_hooks();
+            apply_outcome(settings, scratch, panicked(&*payload))
         }
     }
 }
 
-/// Completes the answer, or puts another in its place, or leaves it cut.
-fn complete(settings: &Settings, desk: &mut Desk, outcome: Outcome) -> Option<CloseReason> {
-    let writer = &mut desk.writer;
+/// Completes the response, or puts another in its place, or leaves it cut.
+fn apply_outcome(settings: &Settings, scratch: &mut Scratch, outcome: HandlerOutcome) -> Option<CloseReason> {
+    let writer = &mut scratch.writer;
     if writer.is_hijacked() {
-        if let Outcome::Panicked(message) = outcome {
-            report_panic(settings, &desk.request, message);
+        if let HandlerOutcome::Panicked(message) = outcome {
+            report_panic(settings, &scratch.request, message);
         }
         return Some(CloseReason::Hijacked);
     }
     match outcome {
-        Outcome::Done => writer.finish(),
-        Outcome::Aborted => Some(CloseReason::HandlerFailed),
-        Outcome::Panicked(message) => {
+        HandlerOutcome::Done => writer.finish(),
+        HandlerOutcome::Aborted => Some(CloseReason::HandlerFailed),
+        HandlerOutcome::Panicked(message) => {
             let open = writer.is_open();
             if open {
                 writer.restart();
@@ -203,10 +215,10 @@ fn complete(settings: &Settings, desk: &mut Desk, outcome: Outcome) -> Option<Cl
                 write_error(writer, StatusCode::INTERNAL_SERVER_ERROR, None);
                 writer.finish();
             }
-            report_panic(settings, &desk.request, message);
+            report_panic(settings, &scratch.request, message);
             Some(CloseReason::Panicked)
         }
-        Outcome::Failed(error) => {
+        HandlerOutcome::Failed(error) => {
             let status = writer.is_open().then(|| error.status().unwrap_or(StatusCode::INTERNAL_SERVER_ERROR));
             let close = match status {
                 Some(status) => {
@@ -220,7 +232,7 @@ fn complete(settings: &Settings, desk: &mut Desk, outcome: Outcome) -> Option<Cl
                 }
                 None => Some(CloseReason::HandlerFailed),
             };
-            report_failure(settings, &desk.request, error, status);
+            report_failure(settings, &scratch.request, error, status);
             close
         }
     }
@@ -241,7 +253,7 @@ fn shown_to_peer(error: &Error) -> Option<&str> {
     Some(error.message()).filter(|message| meant && !message.is_empty())
 }
 
-/// A plain answer that says what is wrong, in fixed words or the handler's: never the peer's.
+/// A plain response that says what is wrong, in fixed words or the handler's: never the peer's.
 pub(crate) fn write_error(writer: &mut ResponseWriter, status: StatusCode, message: Option<&str>) {
     let header = writer.header();
     header.set("Content-Type", "text/plain; charset=utf-8");
@@ -255,13 +267,13 @@ pub(crate) fn write_error(writer: &mut ResponseWriter, status: StatusCode, messa
 }
 
 /// What the handler left of the request's content: a little is read and thrown away, so that the
-/// connection can be kept; with more, it closes. The answer leaves first.
-async fn settle_content(line: &Line, settings: &Settings, close: Option<CloseReason>) -> Option<CloseReason> {
+/// connection can be kept; with more, it closes. The response leaves first.
+async fn drain_request_body(conn_io: &ConnIo, settings: &Settings, close: Option<CloseReason>) -> Option<CloseReason> {
     if close == Some(CloseReason::Hijacked) {
         return close;
     }
     let unread = {
-        let mut state = line.lock();
+        let mut state = conn_io.lock();
         state.end_content();
         state.unread()
     };
@@ -269,10 +281,10 @@ async fn settle_content(line: &Line, settings: &Settings, close: Option<CloseRea
         (Some(_), _) | (None, Unread::Nothing) => close,
         (None, Unread::Broken) => Some(CloseReason::BodyBroken),
         (None, Unread::Some { .. }) => {
-            if line.flush().await.is_err() {
+            if conn_io.flush().await.is_err() {
                 return Some(CloseReason::WriteFailed);
             }
-            let draining = content::drain(line, settings.drain_bytes);
+            let draining = request_body::drain(conn_io, settings.drain_bytes);
             // Boxed, as it is rare: every idle connection would have room for its timer.
             let drained = Box::pin(timeout(settings.drain_timeout, draining)).await.unwrap_or(false);
             (!drained).then_some(CloseReason::BodyUnread)
@@ -297,11 +309,11 @@ fn report_failure(settings: &Settings, request: &Request, error: Error, status: 
     });
 }
 
-pub(crate) fn report_ignored_status(settings: &Settings, desk: &Desk) {
-    let Some((status, location)) = desk.writer.ignored_status() else { return };
+pub(crate) fn report_ignored_status(settings: &Settings, scratch: &Scratch) {
+    let Some((status, location)) = scratch.writer.ignored_status() else { return };
     settings.report(&ServerEvent::StatusIgnored {
-        remote_addr: desk.request.remote_addr.clone(),
-        request: described(&desk.request),
+        remote_addr: scratch.request.remote_addr.clone(),
+        request: described(&scratch.request),
         status,
         location,
     });
@@ -311,17 +323,17 @@ fn described(request: &Request) -> String {
     format!("{} {}", request.method, request.request_uri)
 }
 
-pub(crate) fn record(settings: &Settings, desk: &mut Desk, watched: Option<Instant>) {
+pub(crate) fn record(settings: &Settings, scratch: &mut Scratch, watched: Option<Instant>) {
     let (Some(hook), Some(began)) = (&settings.on_request, watched) else { return };
-    let request = &mut desk.request;
+    let request = &mut scratch.request;
     let record = RequestRecord {
         method: request.method.clone(),
         target: request.request_uri.clone(),
         proto: request.proto,
         remote_addr: request.remote_addr.clone(),
         pattern: request.pattern.take(),
-        status: desk.writer.sent_status(),
-        content_bytes: desk.writer.written(),
+        status: scratch.writer.sent_status(),
+        content_bytes: scratch.writer.written(),
         duration: began.elapsed(),
     };
     settings.call("on_request", || hook(&record));

@@ -1,10 +1,10 @@
-//! Whether a connection lives on after a turn, and if not, why not.
+//! Whether a connection lives on after an exchange, and if not, why not.
 
 use std::fmt;
 
-/// What becomes of the connection behind a turn.
+/// What becomes of the connection behind an exchange.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Verdict {
+pub(crate) enum AfterExchange {
     Reuse,
     Close(CloseReason),
 }
@@ -17,7 +17,7 @@ pub enum CloseReason {
     PeerAsked,
     /// The handler set `Connection: close`.
     HandlerAsked,
-    /// An HTTP/1.0 request that did not ask for keep-alive, or an answer to it of unknown length.
+    /// An HTTP/1.0 request that did not ask for keep-alive, or a response to it of unknown length.
     Http10,
     /// Keep-alives are switched off.
     KeepAlivesOff,
@@ -25,9 +25,9 @@ pub enum CloseReason {
     ShuttingDown,
     /// An idle connection made room for a new one (`max_connections`).
     Evicted,
-    /// The end of the answer is the end of the connection.
+    /// The end of the response is the end of the connection.
     FramingByClose,
-    /// The answer to CONNECT, or a protocol switch that was not taken over.
+    /// The response to CONNECT, or a protocol switch that was not taken over.
     Tunnel,
     /// More of the request's content was left unread than is worth reading.
     BodyUnread,
@@ -35,9 +35,9 @@ pub enum CloseReason {
     BodyBroken,
     /// The handler wrote less content than it had announced.
     ContentShort,
-    /// The answer could not be sent.
+    /// The response could not be sent.
     WriteFailed,
-    /// The handler failed after the answer had begun.
+    /// The handler failed after the response had begun.
     HandlerFailed,
     /// The handler panicked.
     Panicked,
@@ -77,7 +77,7 @@ impl CloseReason {
         !matches!(self, WriteFailed | Hijacked | Cut)
     }
 
-    /// Whether the peer may not be told that all was said: an answer is cut, and where the end of
+    /// Whether the peer may not be told that all was said: a response is cut, and where the end of
     /// the connection is its end, a TLS session that ends in order would pass it off as whole
     /// (RFC 9112 §9.8).
     pub(crate) fn cuts_answer(self) -> bool {

@@ -1,4 +1,4 @@
-//! What goes out on a line: the outbox, and large content behind it.
+//! What goes out on a line: the write buffer, and large content behind it.
 
 use std::fs::File;
 use std::future::poll_fn;
@@ -7,40 +7,40 @@ use std::task::{Context, Poll, ready};
 
 use tokio::time::Instant;
 
-use super::{Line, LineState, earlier};
+use super::{ConnIo, ConnIoState, earlier};
 use crate::error::{Error, Phase, Result};
 use crate::h1::{self, Outgoing};
 use crate::net::Io;
-use crate::server::outbox::Large;
+use crate::server::response::write_buffer::DirectWrite;
 
-/// How much content is taken in while an answer waits for its peer (Go's number).
+/// How much content is taken in while a response waits for its peer (Go's number).
 const READ_AHEAD: usize = 256 << 10;
 
-impl Line {
+impl ConnIo {
     /// Sends all that was collected. Cancel safe.
     pub(crate) async fn flush(&self) -> Result<()> {
         poll_fn(|cx| self.lock().poll_flush(cx)).await
     }
 
     /// Begins large content in this form, behind what was collected. Until it is
-    /// [sent](Self::poll_send_large) whole, the outbox sends nothing else.
-    pub(crate) fn begin_large(&self, outgoing: Outgoing, large: &mut Large<'_>) -> Result<()> {
+    /// [sent](Self::poll_send_direct) whole, the write buffer sends nothing else.
+    pub(crate) fn begin_direct(&self, outgoing: Outgoing, direct: &mut DirectWrite<'_>) -> Result<()> {
         let mut state = self.lock();
-        state.outbox.check()?;
+        state.write_buffer.check()?;
         if outgoing == Outgoing::Chunked {
-            let [waited, written, end] = &mut large.parts;
-            h1::encode_chunk_head(state.outbox.bytes(), waited.len() + written.len());
+            let [waited, written, end] = &mut direct.parts;
+            h1::encode_chunk_head(state.write_buffer.bytes(), waited.len() + written.len());
             *end = b"\r\n";
         }
-        state.outbox.begin_large();
+        state.write_buffer.begin_direct();
         Ok(())
     }
 
     /// Sends what is left of it.
-    pub(crate) fn poll_send_large(&self, cx: &mut Context<'_>, large: &mut Large<'_>) -> Poll<Result<()>> {
+    pub(crate) fn poll_send_direct(&self, cx: &mut Context<'_>, direct: &mut DirectWrite<'_>) -> Poll<Result<()>> {
         let mut state = self.lock();
-        ready!(state.poll_send(cx, large))?;
-        state.outbox.end_large();
+        ready!(state.poll_send(cx, direct))?;
+        state.write_buffer.end_direct();
         Poll::Ready(Ok(()))
     }
 
@@ -50,44 +50,44 @@ impl Line {
     }
 
     /// Sends so much of a file from here on. All that was collected must be sent. Dropped before it
-    /// is done, it leaves an outbox that sends nothing more.
+    /// is done, it leaves an write buffer that sends nothing more.
     pub(crate) async fn send_file(&self, file: &File, offset: u64, length: u64) -> Result<()> {
         {
             let mut state = self.lock();
-            state.outbox.check()?;
-            state.outbox.begin_large();
+            state.write_buffer.check()?;
+            state.write_buffer.begin_direct();
         }
         let mut sent = 0;
         while sent < length {
             let at = offset.saturating_add(sent);
             sent += poll_fn(|cx| self.lock().poll_send_file(cx, file, at, length - sent)).await?;
         }
-        self.lock().outbox.end_large();
+        self.lock().write_buffer.end_direct();
         Ok(())
     }
 }
 
-impl LineState {
+impl ConnIoState {
     /// Sends all that was collected. What is left when this waits is sent by whoever asks next.
     pub(crate) fn poll_flush(&mut self, cx: &mut Context<'_>) -> Poll<Result<()>> {
-        if self.outbox.is_empty() {
+        if self.write_buffer.is_empty() {
             return Poll::Ready(Ok(()));
         }
-        self.outbox.check()?;
-        self.poll_send(cx, &mut Large::new(&[], &[], None))
+        self.write_buffer.check()?;
+        self.poll_send(cx, &mut DirectWrite::new(&[], &[], None))
     }
 
     /// The same for who waits for something else: a large write that is under way sends by itself
     /// what was collected before it.
     pub(crate) fn poll_flush_beside(&mut self, cx: &mut Context<'_>) -> Poll<Result<()>> {
-        if self.outbox.is_sending_large() { Poll::Ready(Ok(())) } else { self.poll_flush(cx) }
+        if self.write_buffer.is_sending_direct() { Poll::Ready(Ok(())) } else { self.poll_flush(cx) }
     }
 
     /// Sends all that was collected, and this behind it.
-    fn poll_send(&mut self, cx: &mut Context<'_>, large: &mut Large<'_>) -> Poll<Result<()>> {
-        let (bytes, mut sent) = self.outbox.take();
-        let polled = self.poll_write_all(cx, &bytes, &mut sent, large);
-        self.outbox.settle(bytes, sent, polled.map_err(|error| error.during(Phase::Write)))
+    fn poll_send(&mut self, cx: &mut Context<'_>, direct: &mut DirectWrite<'_>) -> Poll<Result<()>> {
+        let (bytes, mut sent) = self.write_buffer.take();
+        let polled = self.poll_write_all(cx, &bytes, &mut sent, direct);
+        self.write_buffer.after_send(bytes, sent, polled.map_err(|error| error.during(Phase::Write)))
     }
 
     fn poll_write_all(
@@ -95,17 +95,17 @@ impl LineState {
         cx: &mut Context<'_>,
         bytes: &[u8],
         sent: &mut usize,
-        large: &mut Large<'_>,
+        direct: &mut DirectWrite<'_>,
     ) -> Poll<Result<()>> {
-        while *sent < bytes.len() || large.len_of_piece() > 0 {
+        while *sent < bytes.len() || direct.len_of_piece() > 0 {
             let collected = bytes.get(*sent..).unwrap_or_default();
-            let taken = match large.parts {
+            let taken = match direct.parts {
                 [[], [], []] => ready!(self.poll_write(cx, &[IoSlice::new(collected)]))?,
                 [one, two, three] => ready!(self.poll_write(cx, &[collected, one, two, three].map(IoSlice::new)))?,
             };
             let of_collected = taken.min(collected.len());
             *sent += of_collected;
-            large.advance(taken - of_collected);
+            direct.advance(taken - of_collected);
         }
         let flushed = self.io()?.poll_flush(cx);
         self.under_write_deadline(cx, flushed)
@@ -126,7 +126,7 @@ impl LineState {
             Ok(sent) => ready!(self.under_write_deadline(cx, sent)).map_err(|error| error.during(Phase::Write)),
             Err(error) => Err(error.during(Phase::Write)),
         };
-        Poll::Ready(sent.map_err(|error| self.outbox.fail(error)))
+        Poll::Ready(sent.map_err(|error| self.write_buffer.fail(error)))
     }
 
     fn write_in_time(&self) -> Result<()> {

@@ -3,7 +3,6 @@
 use std::future::{Future, poll_fn};
 use std::pin::pin;
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
 use std::task::{Context as TaskContext, Poll, ready};
 use std::time::Duration;
 
@@ -11,57 +10,63 @@ use bytes::Buf;
 use http::StatusCode;
 use tokio::time::{Instant, timeout};
 
-use super::answer::Asked;
-use super::clock;
-use super::content;
-use super::desk::{self, Desk};
-use super::event::{ConnInfo, ConnState, ServerEvent};
-use super::http2::{self, Preface};
-use super::line::{Line, LineState, Unread};
-use super::opening;
-use super::registry::{Command, Entry};
-use super::settings::Settings;
-use super::turn;
-use super::verdict::{CloseReason, Verdict};
+use super::conn_io::{ConnIo, ConnIoState};
+use super::request_body;
 use crate::error::{Error, Refusal, Result};
 use crate::h1::RequestHead;
 use crate::message::{Protocols, TlsInfo};
 use crate::net::Io;
+use crate::server::cached_now;
+use crate::server::close_reason::{AfterExchange, CloseReason};
+use crate::server::event::{ConnState, ServerEvent};
+use crate::server::exchange;
+use crate::server::handshake;
+use crate::server::http2::{self, Preface};
+use crate::server::registration::Registration;
+use crate::server::registry::Command;
+use crate::server::response::decide::RequestTraits;
+use crate::server::response::decide::Unread;
+use crate::server::scratch::{self, Scratch};
+use crate::server::settings::Settings;
 
 pub(crate) struct Connection {
     pub(crate) settings: Arc<Settings>,
-    pub(crate) line: Arc<Line>,
-    pub(crate) booked: Booked,
-    desk: Option<Box<Desk>>,
+    pub(crate) conn_io: Arc<ConnIo>,
+    pub(crate) registration: Registration,
+    scratch: Option<Box<Scratch>>,
     waits: Waits,
     /// Whether a byte of the next head has come.
     has_begun: bool,
     pub(crate) accepted: Instant,
     /// When the first byte of the present head was seen; kept only where a deadline needs it.
     pub(crate) head_began: Option<Instant>,
-    /// The number of the present turn; they count from 1.
-    pub(crate) turn: u64,
+    /// The number of the present exchange; they count from 1.
+    pub(crate) exchange: u64,
     /// The session that the connection runs over.
     pub(crate) tls: Option<Arc<TlsInfo>>,
 }
 
-/// Serves a connection until it closes. Ends at once when the books say so. No `async fn`, which would
+/// Serves a connection until it closes. Ends at once when the registry say so. No `async fn`, which would
 /// have room for what it is given twice.
-pub(crate) fn serve(settings: Arc<Settings>, line: Arc<Line>, booked: Booked) -> impl Future<Output = ()> + Send {
+pub(crate) fn serve(
+    settings: Arc<Settings>,
+    conn_io: Arc<ConnIo>,
+    registration: Registration,
+) -> impl Future<Output = ()> + Send {
     let mut connection = Connection {
         settings,
-        line,
-        booked,
-        desk: None,
+        conn_io,
+        registration,
+        scratch: None,
         waits: Waits::Nothing,
         has_begun: false,
         accepted: Instant::now(),
         head_began: None,
-        turn: 0,
+        exchange: 0,
         tls: None,
     };
     async move {
-        let entry = connection.booked.entry.clone();
+        let entry = connection.registration.entry.clone();
         let reason = {
             let mut serving = pin!(connection.serve());
             poll_fn(|cx| {
@@ -69,22 +74,22 @@ pub(crate) fn serve(settings: Arc<Settings>, line: Arc<Line>, booked: Booked) ->
                 if entry.commanded() == Command::Stop {
                     return Poll::Ready(CloseReason::Cut);
                 }
-                clock::for_one_poll(|| serving.as_mut().poll(cx))
+                cached_now::for_one_poll(|| serving.as_mut().poll(cx))
             })
             .await
         };
-        connection.booked.ends(reason);
+        connection.registration.ends(reason);
     }
 }
 
 impl Connection {
     async fn serve(&mut self) -> CloseReason {
-        match opening::open(self).await {
-            Ok(()) => self.serve_turns().await,
+        match handshake::open(self).await {
+            Ok(()) => self.serve_exchanges().await,
             Err(NoHead::Http2) => Box::pin(http2::serve(self)).await,
             Err(NoHead::Silent(reason)) => self.close(reason).await,
             Err(NoHead::Refused(refusal)) => {
-                self.desk = Some(desk::borrow(&self.line, &mut self.line.lock()));
+                self.scratch = Some(scratch::acquire_for(&self.conn_io, &mut self.conn_io.lock()));
                 self.refuse(refusal);
                 self.close(CloseReason::Refused).await
             }
@@ -92,10 +97,10 @@ impl Connection {
     }
 
     /// HTTP/1 from its first head on, unless the first bytes begin HTTP/2.
-    async fn serve_turns(&mut self) -> CloseReason {
-        let line = self.line.clone();
+    async fn serve_exchanges(&mut self) -> CloseReason {
+        let conn_io = self.conn_io.clone();
         loop {
-            let head = match poll_fn(|cx| self.poll_next_head(&line, cx)).await {
+            let head = match poll_fn(|cx| self.poll_next_head(&conn_io, cx)).await {
                 Ok(head) => head,
                 Err(NoHead::Silent(reason)) => return self.leave(reason).await,
                 // Boxed: connections of HTTP/1 need no room for it.
@@ -105,22 +110,22 @@ impl Connection {
                     return self.close(CloseReason::Refused).await;
                 }
             };
-            let mut desk = self.desk.take().expect("a head was parsed on it");
-            let verdict = turn::run(self, &mut desk, head).await;
-            self.desk = Some(desk);
-            if let Verdict::Close(reason) = verdict {
+            let mut scratch = self.scratch.take().expect("a head was parsed on it");
+            let verdict = exchange::run(self, &mut scratch, head).await;
+            self.scratch = Some(scratch);
+            if let AfterExchange::Close(reason) = verdict {
                 return self.close(reason).await;
             }
         }
     }
 
     /// The next head. What the user's hook is told is told without the lock.
-    fn poll_next_head(&mut self, line: &Line, cx: &mut TaskContext<'_>) -> Poll<Result<RequestHead, NoHead>> {
-        let polled = self.poll_head_on(&mut line.lock(), cx);
+    fn poll_next_head(&mut self, conn_io: &ConnIo, cx: &mut TaskContext<'_>) -> Poll<Result<RequestHead, NoHead>> {
+        let polled = self.poll_head_on(&mut conn_io.lock(), cx);
         let has_come = matches!(polled, Poll::Ready(Ok(_) | Err(NoHead::Refused(_))));
         if has_come || self.has_begun {
-            self.booked.enter_state(ConnState::Active);
-        } else if self.waits == Waits::Idle && self.booked.enter_state(ConnState::Idle) {
+            self.registration.enter_state(ConnState::Active);
+        } else if self.waits == Waits::Idle && self.registration.enter_state(ConnState::Idle) {
             // Who wanted room a moment ago has not seen it idle, and does not look again.
             if let (Poll::Pending, Some(reason)) = (&polled, self.closes_idle()) {
                 return Poll::Ready(Err(NoHead::Silent(reason)));
@@ -129,12 +134,12 @@ impl Connection {
         polled
     }
 
-    /// What is there is parsed; before waiting for more, the answers that were collected leave,
+    /// What is there is parsed; before waiting for more, the responses that were collected leave,
     /// and memory that is not needed goes back. They also leave when they are many: a peer that
     /// sends and does not read is served no further than it reads.
-    fn poll_head_on(&mut self, state: &mut LineState, cx: &mut TaskContext<'_>) -> Poll<Result<RequestHead, NoHead>> {
+    fn poll_head_on(&mut self, state: &mut ConnIoState, cx: &mut TaskContext<'_>) -> Poll<Result<RequestHead, NoHead>> {
         loop {
-            if state.outbox.is_full() {
+            if state.write_buffer.is_full() {
                 ready!(state.poll_flush(cx)).map_err(write_failed)?;
             }
             if let Some(parsed) = self.parse_input(state) {
@@ -146,15 +151,15 @@ impl Connection {
         }
     }
 
-    fn parse_input(&mut self, state: &mut LineState) -> Option<Result<RequestHead, NoHead>> {
+    fn parse_input(&mut self, state: &mut ConnIoState) -> Option<Result<RequestHead, NoHead>> {
         if !state.has_input() {
             return None;
         }
-        if self.desk.is_none() {
-            self.desk = Some(desk::borrow(&self.line, state));
+        if self.scratch.is_none() {
+            self.scratch = Some(scratch::acquire_for(&self.conn_io, state));
         }
-        let (Some(desk), Ok(io)) = (&mut self.desk, state.io()) else { return None };
-        if self.turn == 0 {
+        let (Some(scratch), Ok(io)) = (&mut self.scratch, state.io()) else { return None };
+        if self.exchange == 0 {
             match decide(self.settings.protocols, self.tls.as_deref(), &io.input) {
                 Decision::Http1 => {}
                 Decision::Open => return None,
@@ -162,7 +167,7 @@ impl Connection {
                 Decision::Neither => return Some(Err(NoHead::Refused(NOT_SERVED))),
             }
         }
-        let head = match desk.parser.parse(&io.input, &self.settings.head_limits, &mut desk.request) {
+        let head = match scratch.parser.parse(&io.input, &self.settings.head_limits, &mut scratch.request) {
             Ok(head) => head?,
             Err(refusal) => return Some(Err(NoHead::Refused(refusal))),
         };
@@ -171,15 +176,15 @@ impl Connection {
     }
 
     /// Waits for bytes under the deadline of the present phase.
-    fn poll_more_input(&mut self, state: &mut LineState, cx: &mut TaskContext<'_>) -> Poll<Result<(), CloseReason>> {
+    fn poll_more_input(&mut self, state: &mut ConnIoState, cx: &mut TaskContext<'_>) -> Poll<Result<(), CloseReason>> {
         // Empty lines ahead of a request are no request, but they are still looked at.
         if !state.has_input() {
-            if let Some(desk) = self.desk.take() {
-                desk::give_back(desk, state);
+            if let Some(scratch) = self.scratch.take() {
+                scratch::release_from(scratch, state);
             }
         }
         let Ok(io) = state.io() else { return Poll::Ready(Err(CloseReason::Hijacked)) };
-        self.has_begun = self.desk.as_ref().is_some_and(|desk| desk.parser.has_begun(&io.input));
+        self.has_begun = self.scratch.as_ref().is_some_and(|scratch| scratch.parser.has_begun(&io.input));
         self.set_deadline(io);
         match io.poll_fill(cx) {
             Poll::Ready(Ok(1..)) => Poll::Ready(Ok(())),
@@ -200,7 +205,7 @@ impl Connection {
 
     /// Sets the read deadline where the phase has changed: a drip of bytes does not move it.
     fn set_deadline(&mut self, io: &mut Io) {
-        let waits = self.waits.next(self.has_begun, self.booked.state);
+        let waits = self.waits.next(self.has_begun, self.registration.state());
         if waits == self.waits {
             return;
         }
@@ -210,7 +215,7 @@ impl Connection {
         self.head_began = (waits != Waits::Idle).then_some(since);
         // Only who must make room asks for it.
         if waits == Waits::Idle && self.settings.max_connections > 0 {
-            self.settings.state.registry.note_idle(&self.booked.entry, since);
+            self.settings.state.registry.note_idle(&self.registration.entry, since);
         }
     }
 
@@ -218,7 +223,7 @@ impl Connection {
     fn closes_idle(&self) -> Option<CloseReason> {
         let kept = self.waits == Waits::Idle;
         let state = &self.settings.state;
-        match self.booked.entry.commanded().closes_idle() {
+        match self.registration.entry.commanded().closes_idle() {
             None if kept && state.registry.wants_room() => Some(CloseReason::Evicted),
             None if kept && !state.keep_alives() => Some(CloseReason::KeepAlivesOff),
             reason => reason,
@@ -228,25 +233,25 @@ impl Connection {
     /// Answers what is no request.
     fn refuse(&mut self, refusal: Refusal) {
         self.settings.report(&ServerEvent::Refused {
-            remote_addr: self.booked.info.remote_addr.clone(),
+            remote_addr: self.registration.info.remote_addr.clone(),
             status: refusal.status,
             reason: refusal.reason,
         });
-        // The limit of the turn before is not this answer's.
-        self.line.lock().write_until = self.settings.write_timeout.map(|limit| Instant::now() + limit);
-        let Some(desk) = &mut self.desk else { return };
-        desk.writer.begin(Asked::refused());
-        turn::write_error(&mut desk.writer, refusal.status, Some(refusal.reason));
-        desk.writer.finish();
+        // The limit of the exchange before is not this response's.
+        self.conn_io.lock().write_until = self.settings.write_timeout.map(|limit| Instant::now() + limit);
+        let Some(scratch) = &mut self.scratch else { return };
+        scratch.writer.begin(RequestTraits::refused());
+        exchange::write_error(&mut scratch.writer, refusal.status, Some(refusal.reason));
+        scratch.writer.finish();
     }
 
     /// Sends what was collected, and lets the peer read it before the connection is gone.
     async fn close(&mut self, reason: CloseReason) -> CloseReason {
         if reason == CloseReason::Hijacked {
-            self.booked.hijacked();
+            self.registration.hijacked();
             return reason;
         }
-        if reason.wants_flush() && self.line.flush().await.is_err() {
+        if reason.wants_flush() && self.conn_io.flush().await.is_err() {
             return CloseReason::WriteFailed;
         }
         if self.tls.is_some() && reason.cuts_answer() {
@@ -255,7 +260,7 @@ impl Connection {
         if reason.wants_flush() && (reason.wants_linger() || self.has_unread()) {
             // Whether the peer closed in time changes nothing: it had its chance to read. Boxed, as
             // it is rare: every idle connection would have room for its timer.
-            let _ = Box::pin(timeout(self.settings.linger_timeout, content::linger(&self.line))).await;
+            let _ = Box::pin(timeout(self.settings.linger_timeout, request_body::linger(&self.conn_io))).await;
             return reason;
         }
         self.leave(reason).await
@@ -265,14 +270,14 @@ impl Connection {
     /// (RFC 9112 §9.8).
     async fn leave(&mut self, reason: CloseReason) -> CloseReason {
         if self.tls.is_some() && reason.wants_flush() {
-            let _ = Box::pin(timeout(self.settings.linger_timeout, content::say_end(&self.line))).await;
+            let _ = Box::pin(timeout(self.settings.linger_timeout, request_body::say_end(&self.conn_io))).await;
         }
         reason
     }
 
     /// Whether a close now would throw bytes of the peer away, and reset the connection for it.
     fn has_unread(&self) -> bool {
-        let mut state = self.line.lock();
+        let mut state = self.conn_io.lock();
         state.unread() != Unread::Nothing || state.io().is_ok_and(|io| !io.input.is_empty())
     }
 }
@@ -329,8 +334,8 @@ impl Waits {
     fn since(self, accepted: Instant, settings: &Settings) -> (Instant, Option<Duration>) {
         match self {
             Waits::First => (accepted, settings.head_timeout),
-            Waits::Nothing | Waits::Head => (clock::now(), settings.head_timeout),
-            Waits::Idle => (clock::now(), settings.idle_timeout),
+            Waits::Nothing | Waits::Head => (cached_now::now(), settings.head_timeout),
+            Waits::Idle => (cached_now::now(), settings.idle_timeout),
         }
     }
 }
@@ -344,79 +349,16 @@ pub(crate) enum NoHead {
     Silent(CloseReason),
 }
 
-/// For the answers to earlier requests, which only now were to leave.
+/// For the responses to earlier requests, which only now were to leave.
 fn write_failed(_: Error) -> NoHead {
     NoHead::Silent(CloseReason::WriteFailed)
 }
 
 impl Drop for Connection {
     fn drop(&mut self) {
-        if let Some(desk) = self.desk.take() {
-            desk::give_back(desk, &mut self.line.lock());
+        if let Some(scratch) = self.scratch.take() {
+            scratch::release_from(scratch, &mut self.conn_io.lock());
         }
-        self.line.hang_up();
-    }
-}
-
-/// A connection's place in the books, and its state as others see it. Dropping it strikes the
-/// connection off, whatever ended it.
-pub(crate) struct Booked {
-    pub(crate) entry: Arc<Entry>,
-    pub(crate) info: ConnInfo,
-    state: ConnState,
-    settings: Arc<Settings>,
-}
-
-impl Booked {
-    /// Books a new connection and tells the hook.
-    pub(crate) fn new(settings: Arc<Settings>, entry: Arc<Entry>, info: ConnInfo) -> Booked {
-        let booked = Booked { entry, info, state: ConnState::New, settings };
-        booked.tell();
-        booked
-    }
-
-    /// Says whether the state has changed.
-    pub(crate) fn enter_state(&mut self, state: ConnState) -> bool {
-        let changes = self.state != state && self.state != ConnState::Hijacked;
-        if changes {
-            self.state = state;
-            self.entry.set_state(state);
-            self.tell();
-        }
-        changes
-    }
-
-    /// Whether it is kept, and waits for a next request.
-    pub(crate) fn is_idle(&self) -> bool {
-        self.state == ConnState::Idle
-    }
-
-    /// Why it is to be struck off.
-    fn ends(&mut self, reason: CloseReason) {
-        self.info.reason = Some(reason);
-    }
-
-    /// The connection is no longer the server's: nothing that the server does may touch it.
-    pub(crate) fn hijacked(&mut self) {
-        if self.state != ConnState::Hijacked {
-            self.settings.state.registry.taken_over.fetch_add(1, Ordering::SeqCst);
-            self.settings.state.registry.leave(self.entry.id);
-            self.enter_state(ConnState::Hijacked);
-        }
-    }
-
-    fn tell(&self) {
-        if let Some(hook) = &self.settings.conn_state {
-            self.settings.call("conn_state", || hook(&self.info, self.state));
-        }
-    }
-}
-
-impl Drop for Booked {
-    fn drop(&mut self) {
-        if self.state != ConnState::Hijacked {
-            self.enter_state(ConnState::Closed);
-            self.settings.state.registry.leave(self.entry.id);
-        }
+        self.conn_io.hang_up();
     }
 }

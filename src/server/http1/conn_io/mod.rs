@@ -1,13 +1,13 @@
 //! The line to a peer: one connection's bytes, shared by the three that need them.
 //!
-//! The connection's task reads heads and watches for the peer's leaving, the turn's writer sends,
+//! The connection's task reads heads and watches for the peer's leaving, the exchange's writer sends,
 //! and the request's body reads: each locks the line for one poll, never across an await. They
 //! are polled by the same task unless a handler sends the body elsewhere, so the lock is free.
 //!
-//! Whoever waits here sends what was collected first: an answer that is ready never waits for
+//! Whoever waits here sends what was collected first: a response that is ready never waits for
 //! the next one, nor a `100 Continue` for anything.
 //!
-//! A body is a ticket for one turn. When the turn is over the number on the ticket is too old
+//! A body is a ticket for one exchange. When the exchange is over the number on the ticket is too old
 //! and the body reads as an error, wherever it was moved to.
 
 mod receive;
@@ -20,34 +20,35 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-use super::hijack::Hijacked;
-use super::outbox::Outbox;
-use super::settings::State;
 use crate::error::{Error, ErrorKind, Result};
 use crate::h1::Framing;
 use crate::message::ConnContext;
 use crate::net::{Content, Io};
+use crate::server::hijack::Hijacked;
+use crate::server::response::decide::Unread;
+use crate::server::response::write_buffer::WriteBuffer;
+use crate::server::state::State;
 
-pub(crate) struct Line {
-    state: Mutex<LineState>,
-    /// What the requests of this connection share; announces the end of each turn.
+pub(crate) struct ConnIo {
+    state: Mutex<ConnIoState>,
+    /// What the requests of this connection share; announces the end of each exchange.
     pub(crate) context: Arc<ConnContext>,
     hijacked: AtomicBool,
-    /// Whether a turn has set limits that the next one must not inherit.
+    /// Whether an exchange has set limits that the next one must not inherit.
     limited: AtomicBool,
     pub(crate) server: Arc<State>,
 }
 
-pub(crate) struct LineState {
+pub(crate) struct ConnIoState {
     /// Gone once the connection was hijacked.
     io: Option<Io>,
-    /// The turn whose content may be read.
-    turn: u64,
+    /// The exchange whose content may be read.
+    exchange: u64,
     content: Content,
     /// The client may wait for a `100 Continue` before it sends its content (RFC 9110 §10.1.1):
     /// it is to be sent when the content is first read.
     awaits_continue: bool,
-    pub(crate) outbox: Outbox,
+    pub(crate) write_buffer: WriteBuffer,
     /// How long the peer may make no progress, and until when it must be done at all.
     pub(crate) stall: Option<Duration>,
     pub(crate) read_until: Option<Instant>,
@@ -56,37 +57,24 @@ pub(crate) struct LineState {
     read_waits_since: Option<Instant>,
     write_waits_since: Option<Instant>,
     /// Who waits for content. It may be another task than the connection's, which nothing else
-    /// would wake at the end of the turn.
+    /// would wake at the end of the exchange.
     reader: Option<Waker>,
     /// The connection's task while content is to be read: it sends, and sees the peer leave. What
     /// another task does here would go unnoticed by it.
     watcher: Option<Waker>,
 }
 
-/// The number of no turn: they count from 1.
-const NO_TURN: u64 = 0;
+/// The number of no exchange: they count from 1.
+const NO_EXCHANGE: u64 = 0;
 
-/// What is left of a request's content when its handler is done.
-#[derive(Debug, PartialEq, Eq)]
-pub(crate) enum Unread {
-    Nothing,
-    /// So many bytes at least; the client may wait for a `100 Continue` before it sends them.
-    Some {
-        known: Option<u64>,
-        awaits_continue: bool,
-    },
-    /// The next message's start is in doubt.
-    Broken,
-}
-
-impl Line {
-    pub(crate) fn new(io: Io, context: Arc<ConnContext>, stall: Option<Duration>, server: Arc<State>) -> Line {
-        let state = LineState {
+impl ConnIo {
+    pub(crate) fn new(io: Io, context: Arc<ConnContext>, stall: Option<Duration>, server: Arc<State>) -> ConnIo {
+        let state = ConnIoState {
             io: Some(io),
-            turn: NO_TURN,
+            exchange: NO_EXCHANGE,
             content: Content::Over,
             awaits_continue: false,
-            outbox: Outbox::default(),
+            write_buffer: WriteBuffer::default(),
             stall,
             read_until: None,
             write_until: None,
@@ -95,7 +83,7 @@ impl Line {
             reader: None,
             watcher: None,
         };
-        Line {
+        ConnIo {
             state: Mutex::new(state),
             context,
             hijacked: AtomicBool::new(false),
@@ -105,7 +93,7 @@ impl Line {
     }
 
     /// Nothing that panics runs under the lock, so a poisoned one is as good as any.
-    pub(crate) fn lock(&self) -> MutexGuard<'_, LineState> {
+    pub(crate) fn lock(&self) -> MutexGuard<'_, ConnIoState> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -151,41 +139,41 @@ impl Line {
         self.limited.load(Ordering::Relaxed)
     }
 
-    /// Sets the limit on the reading of this turn.
+    /// Sets the limit on the reading of this exchange.
     pub(crate) fn set_read_until(&self, at: Option<Instant>) {
         self.limited.store(true, Ordering::Relaxed);
         self.lock().set_read_until(at);
     }
 
-    /// Sets the limit on the writing of this turn.
+    /// Sets the limit on the writing of this exchange.
     pub(crate) fn set_write_until(&self, at: Option<Instant>) {
         self.limited.store(true, Ordering::Relaxed);
         self.lock().write_until = at;
     }
 
-    /// The turn is over for its peer: cancels the request's context.
-    pub(crate) fn cancel(&self, turn: u64) {
-        self.context.turns.announce(turn);
+    /// The exchange is over for its peer: cancels the request's context.
+    pub(crate) fn cancel(&self, exchange: u64) {
+        self.context.turns.announce(exchange);
     }
 
-    /// The turn is over. Nobody need be told when nobody has kept its context: then the line has
+    /// The exchange is over. Nobody need be told when nobody has kept its context: then the line has
     /// one of its own, the request has the other, and it is theirs alone.
-    pub(crate) fn end_turn(&self, turn: u64) {
+    pub(crate) fn end_exchange(&self, exchange: u64) {
         if Arc::strong_count(&self.context) > 2 {
-            self.cancel(turn);
+            self.cancel(exchange);
         } else {
-            self.context.turns.pass(turn);
+            self.context.turns.pass(exchange);
         }
     }
 }
 
-impl std::fmt::Debug for Line {
+impl std::fmt::Debug for ConnIo {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Line").finish_non_exhaustive()
+        f.debug_struct("ConnIo").finish_non_exhaustive()
     }
 }
 
-impl LineState {
+impl ConnIoState {
     /// The bytes, as long as they are the server's.
     pub(crate) fn io(&mut self) -> Result<&mut Io> {
         self.io.as_mut().ok_or_else(hijacked)
@@ -205,17 +193,17 @@ impl LineState {
         self.io.as_ref().is_some_and(|io| !io.input.is_empty())
     }
 
-    /// From here on, content of this framing is to be read by the body of this turn.
-    pub(crate) fn begin_content(&mut self, turn: u64, framing: &Framing, awaits_continue: bool) {
-        self.turn = turn;
+    /// From here on, content of this framing is to be read by the body of this exchange.
+    pub(crate) fn begin_content(&mut self, exchange: u64, framing: &Framing, awaits_continue: bool) {
+        self.exchange = exchange;
         self.content = Content::framed(framing);
         self.awaits_continue = awaits_continue;
         self.read_waits_since = None;
     }
 
-    /// Ends the turn: its body reads as an error.
+    /// Ends the exchange: its body reads as an error.
     pub(crate) fn end_content(&mut self) {
-        self.turn = NO_TURN;
+        self.exchange = NO_EXCHANGE;
         self.watcher = None;
         self.wake_reader();
     }
@@ -245,7 +233,7 @@ impl LineState {
         }
     }
 
-    /// Whether content of this turn is still to be read.
+    /// Whether content of this exchange is still to be read.
     pub(crate) fn content_is_over(&self) -> bool {
         matches!(self.content, Content::Over)
     }
@@ -261,16 +249,16 @@ impl LineState {
         Unread::Some { known, awaits_continue: self.awaits_continue }
     }
 
-    /// How much is still to be read in this turn, where that is known.
-    pub(crate) fn remaining(&self, turn: u64) -> Option<u64> {
+    /// How much is still to be read in this exchange, where that is known.
+    pub(crate) fn remaining(&self, exchange: u64) -> Option<u64> {
         match &self.content {
-            Content::Length(left) if self.turn == turn => Some(*left),
+            Content::Length(left) if self.exchange == exchange => Some(*left),
             _ => None,
         }
     }
 
-    pub(crate) fn is_turn(&self, turn: u64) -> bool {
-        self.turn == turn
+    pub(crate) fn is_current(&self, exchange: u64) -> bool {
+        self.exchange == exchange
     }
 
     /// A final status is about to be sent: no 100 may follow it. Says what content it leaves unread.
@@ -285,7 +273,7 @@ impl LineState {
         self.awaits_continue = false;
     }
 
-    /// Moves the limit on the reading of this turn, for a read that waits already too: the body
+    /// Moves the limit on the reading of this exchange, for a read that waits already too: the body
     /// may be read by another task.
     fn set_read_until(&mut self, at: Option<Instant>) {
         self.read_until = at;

@@ -4,14 +4,15 @@ use std::panic::Location;
 
 use http::StatusCode;
 
-use super::{Asked, Extent, ResponseWriter, Stage};
+use super::decide::Omitted;
+use super::decide::RequestTraits;
+use super::sink::ResponseSink;
+use super::writer::{Extent, ResponseWriter, Stage};
 use crate::h1::{self, Outgoing};
 use crate::message::Header;
-use crate::server::answer::Omitted;
-use crate::server::outlet::Outlet;
-use crate::server::verdict::CloseReason;
+use crate::server::close_reason::CloseReason;
 
-/// What is left of a writer's memory between turns.
+/// What is left of a writer's memory between exchanges.
 const KEPT: usize = 16 * 1024;
 
 impl ResponseWriter {
@@ -26,34 +27,34 @@ impl ResponseWriter {
             omitted: Omitted::default(),
             hooks: Vec::new(),
             ignored: None,
-            asked: Asked::nothing(),
-            outlet: None,
+            traits: RequestTraits::nothing(),
+            sink: None,
         }
     }
 
     /// Answers there from now on, or nowhere.
-    pub(crate) fn attach(&mut self, outlet: Option<Outlet>) {
-        self.outlet = outlet;
+    pub(crate) fn attach(&mut self, sink: Option<ResponseSink>) {
+        self.sink = sink;
     }
 
-    /// Whether the answer has its connection for itself.
+    /// Whether the response has its connection for itself.
     pub(crate) fn owns_connection(&self) -> bool {
-        !matches!(self.outlet, Some(Outlet::Stream(_)))
+        !matches!(self.sink, Some(ResponseSink::Http2(_)))
     }
 
     /// Whether it may be 101: HTTP/2 has none (RFC 9113 §8.6), and HTTP/1.0 knows no informational
     /// answers (RFC 9110 §15.2).
     pub(crate) fn may_switch(&self) -> bool {
-        self.owns_connection() && !self.asked.http10
+        self.owns_connection() && !self.traits.http10
     }
 
-    /// Begins the answer to a request.
-    pub(crate) fn begin(&mut self, asked: Asked) {
+    /// Begins the response to a request.
+    pub(crate) fn begin(&mut self, traits: RequestTraits) {
         self.reset();
-        self.asked = asked;
+        self.traits = traits;
     }
 
-    /// Forgets all of an answer that was not sent.
+    /// Forgets all of a response that was not sent.
     pub(crate) fn reset(&mut self) {
         self.header.clear();
         self.trailer.clear();
@@ -67,22 +68,22 @@ impl ResponseWriter {
         self.ignored = None;
     }
 
-    /// Starts over, for another answer in place of one that was not sent. The hooks stay: what
-    /// is added to every answer is added to this one too.
+    /// Starts over, for another response in place of one that was not sent. The hooks stay: what
+    /// is added to every response is added to this one too.
     pub(crate) fn restart(&mut self) {
-        let asked = self.asked.clone();
+        let traits = self.traits.clone();
         let hooks = std::mem::take(&mut self.hooks);
-        self.begin(asked);
+        self.begin(traits);
         self.hooks = hooks;
     }
 
-    /// The answer goes without what others wanted to add to it.
+    /// The response goes without what others wanted to add to it.
     pub(crate) fn forget_hooks(&mut self) {
         self.hooks.clear();
         self.ignored = None;
     }
 
-    /// A whole answer with this content, in place of what a handler may write.
+    /// A whole response with this content, in place of what a handler may write.
     pub(crate) fn write_whole(&mut self, status: StatusCode, content: &[u8]) {
         self.status = Some(status);
         self.pending.clear();
@@ -97,12 +98,12 @@ impl ResponseWriter {
         self.ignored
     }
 
-    /// The status, if an answer was sent.
+    /// The status, if a response was sent.
     pub(crate) fn sent_status(&self) -> Option<StatusCode> {
         self.status.filter(|_| !matches!(self.stage, Stage::Open))
     }
 
-    /// Completes the answer: what waits is encoded, not yet sent. Says why the connection must
+    /// Completes the response: what waits is encoded, not yet sent. Says why the connection must
     /// close behind it, if it must.
     pub(crate) fn finish(&mut self) -> Option<CloseReason> {
         match self.stage {
@@ -113,24 +114,24 @@ impl ResponseWriter {
         let pending = std::mem::take(&mut self.pending);
         let sent_whole = self.commit(Extent::Whole(&pending));
         self.pending = pending;
-        let Stage::Sent { outgoing, .. } = self.stage else { return self.asked.close };
-        let promised = !self.asked.head_request;
+        let Stage::Sent { outgoing, .. } = self.stage else { return self.traits.close };
+        let promised = !self.traits.head_request;
         let short = promised && matches!(outgoing, Outgoing::Length(length) if self.written < length);
         if !sent_whole {
             self.collect(&[]);
         }
-        match &self.outlet {
-            Some(Outlet::Line(line)) if outgoing == Outgoing::Chunked && !self.asked.head_request => {
-                h1::encode_last_chunk(line.lock().outbox.bytes(), &self.trailer);
+        match &self.sink {
+            Some(ResponseSink::Http1(conn_io)) if outgoing == Outgoing::Chunked && !self.traits.head_request => {
+                h1::encode_last_chunk(conn_io.lock().write_buffer.bytes(), &self.trailer);
             }
-            Some(Outlet::Stream(stream)) if !short => stream.end(&self.trailer),
+            Some(ResponseSink::Http2(stream)) if !short => stream.end(&self.trailer),
             _ => {}
         }
         self.stage = Stage::Over;
-        if short { Some(CloseReason::ContentShort) } else { self.asked.close }
+        if short { Some(CloseReason::ContentShort) } else { self.traits.close }
     }
 
-    /// Whether nothing of an answer was sent, so that another one can take its place.
+    /// Whether nothing of a response was sent, so that another one can take its place.
     pub(crate) fn is_open(&self) -> bool {
         matches!(self.stage, Stage::Open)
     }

@@ -1,6 +1,6 @@
-//! The line to a peer on one stream: what [`Line`](crate::server::line::Line) is for a connection.
+//! The line to a peer on one stream: what [`ConnIo`](crate::server::line::ConnIo) is for a connection.
 //!
-//! The turn's task watches and sends, its writer collects, and the request's body reads: each
+//! The exchange's task watches and sends, its writer collects, and the request's body reads: each
 //! locks the line for one poll. Small content collects here and is handed to the crate when
 //! something waits or when it is much; large content is handed over as it comes. Either waits until
 //! the windows and the buffer have room, so that a peer that does not read holds its handler.
@@ -17,15 +17,15 @@ use h2::{Reason, SendStream};
 use http::StatusCode;
 use tokio::time::Instant;
 
-use super::answer::{StreamHead, response_of, trailer_of};
-use super::state::{Content, Sending, StreamState};
-use super::turn::Host;
+use super::exchange::Host;
+use super::response_head::{StreamHead, response_of, trailer_of};
+use super::stream_state::{Content, Sending, StreamState};
 use crate::error::{Error, ErrorKind, Phase, Result};
 use crate::h2::{Meter, Received, stream_error};
 use crate::message::{ConnContext, Frame, Header, Source};
 use crate::net::Deadline;
-use crate::server::outbox::{Large, Outbox};
-use crate::server::outlet::Deadlines;
+use crate::server::response::sink::Deadlines;
+use crate::server::response::write_buffer::{DirectWrite, WriteBuffer};
 
 /// What all streams of a connection share.
 #[derive(Debug)]
@@ -35,12 +35,12 @@ pub(crate) struct Shared {
     pub(super) wants_close: AtomicBool,
 }
 
-pub(crate) struct StreamLine {
+pub(crate) struct StreamIo {
     state: Mutex<StreamState>,
-    /// The stream's own: announces the end of its turn.
+    /// The stream's own: announces the end of its exchange.
     pub(super) context: Arc<ConnContext>,
-    /// The number of the present turn: streams may have this line one after the other.
-    pub(super) turn: u64,
+    /// The number of the present exchange: streams may have this line one after the other.
+    pub(super) exchange: u64,
     shared: Arc<Shared>,
 }
 
@@ -50,20 +50,20 @@ impl Shared {
     }
 }
 
-impl StreamLine {
+impl StreamIo {
     /// The line of a stream whose content is `received`, where it has some.
     pub(super) fn new(
         respond: SendResponse<Bytes>,
         received: Option<Received>,
         context: Arc<ConnContext>,
         host: &Host,
-    ) -> StreamLine {
+    ) -> StreamIo {
         let settings = &host.settings;
         let state = StreamState {
             received: received.map_or(Content::Over, Content::Coming),
             awaits_continue: false,
             sending: Sending::Head(respond),
-            outbox: Outbox::default(),
+            write_buffer: WriteBuffer::default(),
             stall: settings.stall_timeout,
             read_until: from_now(settings.read_timeout),
             write_until: from_now(settings.write_timeout),
@@ -74,18 +74,18 @@ impl StreamLine {
             reader: None,
             writer: None,
         };
-        StreamLine { state: Mutex::new(state), context, turn: 1, shared: host.shared.clone() }
+        StreamIo { state: Mutex::new(state), context, exchange: 1, shared: host.shared.clone() }
     }
 
-    /// Becomes the line of another stream of the same connection. The turn before is over, and its
+    /// Becomes the line of another stream of the same connection. The exchange before is over, and its
     /// context says so for good.
     pub(super) fn serve_next(&mut self, respond: SendResponse<Bytes>, received: Option<Received>, host: &Host) {
-        self.turn += 1;
+        self.exchange += 1;
         let state = self.state.get_mut().unwrap_or_else(PoisonError::into_inner);
         state.received = received.map_or(Content::Over, Content::Coming);
         state.awaits_continue = false;
         state.sending = Sending::Head(respond);
-        state.outbox = Outbox::default();
+        state.write_buffer = WriteBuffer::default();
         state.read_until = from_now(host.settings.read_timeout);
         state.write_until = from_now(host.settings.write_timeout);
         state.read_waits_since = None;
@@ -99,48 +99,48 @@ impl StreamLine {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    // ---------------------------------------------------------------- for the turn's task
+    // ---------------------------------------------------------------- for the exchange's task
 
-    /// A turn begins: whether its client waits for a 100, and memory to collect in.
+    /// An exchange begins: whether its client waits for a 100, and memory to collect in.
     pub(super) fn begin(&self, awaits_continue: bool, memory: Vec<u8>) {
         let mut state = self.lock();
         state.awaits_continue = awaits_continue;
-        state.outbox.use_memory(memory);
+        state.write_buffer.give_memory(memory);
     }
 
     /// While the handler waits for something: sends what was collected, as far as there is room,
     /// and sees the peer leave.
     pub(super) fn poll_peer_left(&self, cx: &mut Context<'_>) -> Poll<()> {
         let mut state = self.lock();
-        if !state.outbox.is_sending_large() && matches!(state.poll_flush(cx), Poll::Ready(Err(_))) {
+        if !state.write_buffer.is_sending_direct() && matches!(state.poll_flush(cx), Poll::Ready(Err(_))) {
             return Poll::Ready(());
         }
         state.wake_writer(cx.waker());
         state.poll_reset(cx)
     }
 
-    /// Sends what is left of an answer that is whole.
-    pub(super) async fn complete(&self) -> Result<()> {
+    /// Sends what is left of a response that is whole.
+    pub(super) async fn finish(&self) -> Result<()> {
         poll_fn(|cx| {
             let mut state = self.lock();
-            ready!(state.poll_complete(cx, &self.shared.meter))?;
+            ready!(state.poll_finish(cx, &self.shared.meter))?;
             Poll::Ready(Ok(()))
         })
         .await
     }
 
-    /// Ends the stream without the rest of its answer: visibly cut.
+    /// Ends the stream without the rest of its response: visibly cut.
     pub(super) fn reset(&self, reason: Reason) {
         self.lock().reset(reason);
     }
 
-    /// The turn is over: its body reads as an error. The memory comes back, and content that nobody
+    /// The exchange is over: its body reads as an error. The memory comes back, and content that nobody
     /// has read.
-    pub(super) fn end_turn(&self) -> (Vec<u8>, Option<Received>) {
+    pub(super) fn end_exchange(&self) -> (Vec<u8>, Option<Received>) {
         let mut state = self.lock();
-        let received = std::mem::replace(&mut state.received, Content::NoTurn);
+        let received = std::mem::replace(&mut state.received, Content::NoExchange);
         let sending = std::mem::replace(&mut state.sending, Sending::Over);
-        let memory = state.outbox.lend_memory();
+        let memory = state.write_buffer.take_memory();
         let reader = state.reader.take();
         drop(state);
         drop(sending);
@@ -153,8 +153,8 @@ impl StreamLine {
 
     // ---------------------------------------------------------------- for the writer
 
-    pub(crate) fn with_outbox<T>(&self, act: impl FnOnce(&mut Outbox) -> T) -> T {
-        act(&mut self.lock().outbox)
+    pub(crate) fn with_write_buffer<T>(&self, act: impl FnOnce(&mut WriteBuffer) -> T) -> T {
+        act(&mut self.lock().write_buffer)
     }
 
     /// Sends all that was collected.
@@ -165,26 +165,26 @@ impl StreamLine {
         polled
     }
 
-    /// Begins large content, behind what was collected. Until it is [sent](Self::poll_send_large)
+    /// Begins large content, behind what was collected. Until it is [sent](Self::poll_send_direct)
     /// whole, the line sends nothing else.
-    pub(crate) fn begin_large(&self) -> Result<()> {
+    pub(crate) fn begin_direct(&self) -> Result<()> {
         let mut state = self.lock();
-        state.outbox.check()?;
-        state.outbox.begin_large();
+        state.write_buffer.check()?;
+        state.write_buffer.begin_direct();
         Ok(())
     }
 
     /// Sends what is left of it.
-    pub(crate) fn poll_send_large(&self, cx: &mut Context<'_>, large: &mut Large<'_>) -> Poll<Result<()>> {
+    pub(crate) fn poll_send_direct(&self, cx: &mut Context<'_>, direct: &mut DirectWrite<'_>) -> Poll<Result<()>> {
         let mut state = self.lock();
-        while large.len_of_piece() > 0 {
-            let polled = state.poll_send_some(cx, large.len_of_piece(), &mut |len| large.piece(len));
+        while direct.len_of_piece() > 0 {
+            let polled = state.poll_send_some(cx, direct.len_of_piece(), &mut |len| direct.piece(len));
             state.keep_writer(polled.is_pending().then(|| cx.waker()));
             let sent = ready!(polled)?;
             self.shared.meter.sent_data(sent);
-            large.advance(sent);
+            direct.advance(sent);
         }
-        state.outbox.end_large();
+        state.write_buffer.end_direct();
         Poll::Ready(Ok(()))
     }
 
@@ -208,7 +208,7 @@ impl StreamLine {
                 self.shared.meter.answered();
             }
             Ok(mut stream) => {
-                // A whole answer that fits goes at once, and nothing is left to do at its end. With a
+                // A whole response that fits goes at once, and nothing is left to do at its end. With a
                 // deadline it goes there, where that is looked at.
                 if head.is_whole(content) && state.write_until.is_none() && send_at_once(&mut stream, content) {
                     state.sending = Sending::Over;
@@ -217,10 +217,10 @@ impl StreamLine {
                     return;
                 }
                 state.sending = Sending::Content(stream);
-                state.outbox.bytes().extend_from_slice(content);
+                state.write_buffer.bytes().extend_from_slice(content);
             }
             Err(error) => {
-                state.outbox.fail(stream_error(error, Phase::Write));
+                state.write_buffer.fail(stream_error(error, Phase::Write));
             }
         }
     }
@@ -243,9 +243,9 @@ impl StreamLine {
         self.shared.wants_close.store(true, Ordering::Relaxed);
     }
 
-    /// The turn is over for its peer: cancels the request's context.
+    /// The exchange is over for its peer: cancels the request's context.
     pub(crate) fn cancel(&self) {
-        self.context.turns.announce(self.turn);
+        self.context.turns.announce(self.exchange);
     }
 
     pub(crate) fn deadlines(&self) -> Deadlines {
@@ -277,19 +277,19 @@ fn from_now(limit: Option<Duration>) -> Option<Instant> {
     limit.map(|limit| Instant::now() + limit)
 }
 
-impl std::fmt::Debug for StreamLine {
+impl std::fmt::Debug for StreamIo {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("StreamLine").finish_non_exhaustive()
+        f.debug_struct("StreamIo").finish_non_exhaustive()
     }
 }
 
-/// A request's body on a stream: a ticket for its turn.
-pub(super) struct StreamBody(pub(super) Arc<StreamLine>);
+/// A request's body on a stream: a ticket for its exchange.
+pub(super) struct StreamRequestBody(pub(super) Arc<StreamIo>);
 
-impl Source for StreamBody {
+impl Source for StreamRequestBody {
     fn poll_frame(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Frame>>> {
         let mut state = self.0.lock();
-        if matches!(state.received, Content::NoTurn) {
+        if matches!(state.received, Content::NoExchange) {
             return Poll::Ready(Some(Err(Error::new(ErrorKind::TurnOver, "the request of this body is over"))));
         }
         let polled = state.poll_content(cx);
@@ -301,7 +301,7 @@ impl Source for StreamBody {
         match &self.0.lock().received {
             Content::Coming(received) => received.remaining(),
             Content::Over => Some(0),
-            Content::Broken | Content::NoTurn => None,
+            Content::Broken | Content::NoExchange => None,
         }
     }
 }

@@ -4,14 +4,14 @@ use std::task::{Context, Poll, ready};
 
 use tokio::time::Instant;
 
-use super::{LineState, earlier, hijacked};
+use super::{ConnIoState, earlier, hijacked};
 use crate::error::{Error, Phase, Result};
 use crate::message::Frame;
 use crate::net::Content;
 
 const CONTINUE: &[u8] = b"HTTP/1.1 100 Continue\r\n\r\n";
 
-impl LineState {
+impl ConnIoState {
     /// The next piece of content. The stall limit runs while this waits and starts anew with
     /// each piece; `read_until` does not.
     pub(crate) fn poll_content(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Frame>>> {
@@ -54,12 +54,12 @@ impl LineState {
     }
 
     /// A client that has sent content already does not wait for a 100, and none waits for ever
-    /// (RFC 9110 §10.1.1): within another answer it would be worse than none.
+    /// (RFC 9110 §10.1.1): within another response it would be worse than none.
     fn queue_continue(&mut self) {
         if std::mem::take(&mut self.awaits_continue) {
             let sends_already = self.io.as_ref().is_some_and(|io| !io.input.is_empty());
-            if !sends_already && !self.outbox.is_half_sent() {
-                self.outbox.bytes().extend_from_slice(CONTINUE);
+            if !sends_already && !self.write_buffer.is_half_sent() {
+                self.write_buffer.bytes().extend_from_slice(CONTINUE);
             }
         }
     }

@@ -1,4 +1,4 @@
-//! The head of an answer as the crate takes it.
+//! The head of a response as the crate takes it.
 
 use std::time::Instant;
 
@@ -9,7 +9,7 @@ use crate::h1::Outgoing;
 use crate::h2::{append_fields, append_trailer};
 use crate::message::{Header, append_date};
 
-/// The head of an answer.
+/// The head of a response.
 pub(crate) struct StreamHead<'a> {
     pub(crate) status: StatusCode,
     /// The handler's fields.
@@ -56,7 +56,7 @@ fn length_value(length: u64) -> HeaderValue {
     HeaderValue::from_str(digits.format(length)).expect("digits are a value")
 }
 
-/// The present time as a field's value: one for all answers of a second.
+/// The present time as a field's value: one for all responses of a second.
 fn now() -> HeaderValue {
     thread_local! {
         static NOW: std::cell::RefCell<(Vec<u8>, Option<HeaderValue>)> = const { std::cell::RefCell::new((Vec::new(), None)) };

@@ -4,26 +4,26 @@ use std::io;
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 
-use super::line::Line;
+use super::conn_io::ConnIo;
 use crate::error::{Error, ErrorKind, Result};
 use crate::message::{Frame, Source};
 
-/// A request's body on an HTTP/1 connection: a ticket for its turn.
-pub(crate) struct TurnBody {
-    line: Arc<Line>,
-    turn: u64,
+/// A request's body on an HTTP/1 connection: a ticket for its exchange.
+pub(crate) struct RequestBody {
+    conn_io: Arc<ConnIo>,
+    exchange: u64,
 }
 
-impl TurnBody {
-    pub(crate) fn new(line: Arc<Line>, turn: u64) -> TurnBody {
-        TurnBody { line, turn }
+impl RequestBody {
+    pub(crate) fn new(conn_io: Arc<ConnIo>, exchange: u64) -> RequestBody {
+        RequestBody { conn_io, exchange }
     }
 }
 
-impl Source for TurnBody {
+impl Source for RequestBody {
     fn poll_frame(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Frame>>> {
-        let mut state = self.line.lock();
-        if !state.is_turn(self.turn) {
+        let mut state = self.conn_io.lock();
+        if !state.is_current(self.exchange) {
             return Poll::Ready(Some(Err(Error::new(ErrorKind::TurnOver, "the request of this body is over"))));
         }
         let polled = state.poll_content(cx);
@@ -32,20 +32,20 @@ impl Source for TurnBody {
     }
 
     fn remaining(&self) -> Option<u64> {
-        self.line.lock().remaining(self.turn)
+        self.conn_io.lock().remaining(self.exchange)
     }
 }
 
 /// Reads on and throws away, until the end of the content or until this many bytes were read.
 /// Says whether the end was reached.
-pub(crate) async fn drain(line: &Line, most: u64) -> bool {
+pub(crate) async fn drain(conn_io: &ConnIo, most: u64) -> bool {
     let mut left = most;
     loop {
-        match std::future::poll_fn(|cx| line.lock().poll_content(cx)).await {
+        match std::future::poll_fn(|cx| conn_io.lock().poll_content(cx)).await {
             None | Some(Ok(Frame::Trailer(_))) => return true,
             Some(Ok(Frame::Data(chunk))) => match left.checked_sub(chunk.len() as u64) {
                 Some(rest) => left = rest,
-                None => return line.lock().content_is_over(),
+                None => return conn_io.lock().content_is_over(),
             },
             Some(Err(_)) => return false,
         }
@@ -53,8 +53,8 @@ pub(crate) async fn drain(line: &Line, most: u64) -> bool {
 }
 
 /// Says that nothing more comes.
-pub(crate) async fn say_end(line: &Line) -> io::Result<()> {
-    std::future::poll_fn(|cx| match line.lock().io() {
+pub(crate) async fn say_end(conn_io: &ConnIo) -> io::Result<()> {
+    std::future::poll_fn(|cx| match conn_io.lock().io() {
         Ok(io) => io.poll_shutdown(cx),
         Err(_) => Poll::Ready(Ok(())),
     })
@@ -62,11 +62,11 @@ pub(crate) async fn say_end(line: &Line) -> io::Result<()> {
 }
 
 /// Says that nothing more comes, and reads what the peer still sends until it closes too: a
-/// close with unread bytes would reset the connection, and the answer on its way with it.
-pub(crate) async fn linger(line: &Line) -> io::Result<()> {
-    say_end(line).await?;
+/// close with unread bytes would reset the connection, and the response on its way with it.
+pub(crate) async fn linger(conn_io: &ConnIo) -> io::Result<()> {
+    say_end(conn_io).await?;
     std::future::poll_fn(|cx| {
-        let mut state = line.lock();
+        let mut state = conn_io.lock();
         let Ok(io) = state.io() else { return Poll::Ready(Ok(())) };
         loop {
             io.input.clear();

@@ -1,45 +1,51 @@
-//! What an answer is, decided from the request, the handler's fields and the state of the
+//! What a response is, decided from the request, the handler's fields and the state of the
 //! connection: pure functions, one decision each.
 
 use http::{Method, StatusCode, Version};
 
-use super::line::Unread;
-use super::verdict::CloseReason;
 use crate::h1::{AnswerFacts, ConnectionField, Outgoing};
 use crate::message::{Header, Known, Request, decimal, detect_content_type, list_has};
+use crate::server::close_reason::CloseReason;
 
-/// What the request and the server say about the answer.
+/// What the request and the server say about the response.
 #[derive(Debug, Clone)]
-pub(crate) struct Asked {
+pub(crate) struct RequestTraits {
     pub(crate) head_request: bool,
     pub(crate) connect_request: bool,
     pub(crate) http10: bool,
-    /// Why the connection closes after this answer, as far as is known before it.
+    /// Why the connection closes after this response, as far as is known before it.
     pub(crate) close: Option<CloseReason>,
     /// Content that is left unread up to this length is read and thrown away.
     pub(crate) drain_bytes: u64,
-    pub(crate) turn: u64,
+    pub(crate) exchange: u64,
 }
 
-impl Asked {
+impl RequestTraits {
     /// Before any request.
-    pub(crate) const fn nothing() -> Asked {
-        Asked { head_request: false, connect_request: false, http10: false, close: None, drain_bytes: 0, turn: 0 }
+    pub(crate) const fn nothing() -> RequestTraits {
+        RequestTraits {
+            head_request: false,
+            connect_request: false,
+            http10: false,
+            close: None,
+            drain_bytes: 0,
+            exchange: 0,
+        }
     }
 
-    /// The answer to what is no request: it closes.
-    pub(crate) fn refused() -> Asked {
-        Asked { close: Some(CloseReason::Refused), ..Asked::nothing() }
+    /// The response to what is no request: it closes.
+    pub(crate) fn refused() -> RequestTraits {
+        RequestTraits { close: Some(CloseReason::Refused), ..RequestTraits::nothing() }
     }
 
-    /// What this request says about its answer.
-    pub(crate) fn by(request: &Request, turn: u64) -> Asked {
-        Asked {
+    /// What this request says about its response.
+    pub(crate) fn by(request: &Request, exchange: u64) -> RequestTraits {
+        RequestTraits {
             head_request: request.method == Method::HEAD,
             connect_request: request.method == Method::CONNECT,
             http10: request.proto == Version::HTTP_10,
-            turn,
-            ..Asked::nothing()
+            exchange,
+            ..RequestTraits::nothing()
         }
     }
 
@@ -48,7 +54,7 @@ impl Asked {
         !self.head_request && !matches!(outgoing, Outgoing::None | Outgoing::HeadUnknown)
     }
 
-    /// What the framing of this answer depends on. `whole` is the length of all content, where it
+    /// What the framing of this response depends on. `whole` is the length of all content, where it
     /// is known.
     pub(crate) fn facts(
         &self,
@@ -69,7 +75,7 @@ impl Asked {
         }
     }
 
-    /// Why the connection closes behind this answer, as far as its head can say (RFC 9112 §9.6).
+    /// Why the connection closes behind this response, as far as its head can say (RFC 9112 §9.6).
     pub(crate) fn close_behind(
         &self,
         status: StatusCode,
@@ -95,7 +101,7 @@ impl Asked {
         }
     }
 
-    /// What the answer says of its connection.
+    /// What the response says of its connection.
     pub(crate) fn connection_field(&self, status: StatusCode) -> ConnectionField {
         if status == StatusCode::SWITCHING_PROTOCOLS {
             return ConnectionField::Upgrade;
@@ -108,6 +114,19 @@ impl Asked {
             None => ConnectionField::Nothing,
         }
     }
+}
+
+/// What is left of a request's content when its handler is done.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) enum Unread {
+    Nothing,
+    /// So many bytes at least; the client may wait for a `100 Continue` before it sends them.
+    Some {
+        known: Option<u64>,
+        awaits_continue: bool,
+    },
+    /// The next message's start is in doubt.
+    Broken,
 }
 
 /// What the server would write and the handler does without.
@@ -199,8 +218,8 @@ mod tests {
 
     #[test]
     fn content_that_was_not_asked_for_closes() {
-        let asked = Asked { drain_bytes: 10, ..Asked::nothing() };
-        let behind = |unread| asked.close_behind(StatusCode::OK, &fields(&[]), Outgoing::Length(1), &unread);
+        let traits = RequestTraits { drain_bytes: 10, ..RequestTraits::nothing() };
+        let behind = |unread| traits.close_behind(StatusCode::OK, &fields(&[]), Outgoing::Length(1), &unread);
         assert_eq!(behind(Unread::Nothing), None);
         assert_eq!(behind(Unread::Some { known: Some(10), awaits_continue: false }), None);
         assert_eq!(behind(Unread::Some { known: None, awaits_continue: false }), None);
@@ -211,9 +230,10 @@ mod tests {
 
     #[test]
     fn a_tunnel_says_nothing_of_its_connection() {
-        let asked = Asked { connect_request: true, close: Some(CloseReason::Tunnel), ..Asked::nothing() };
-        assert_eq!(asked.connection_field(StatusCode::OK), ConnectionField::Nothing);
-        assert_eq!(asked.connection_field(StatusCode::FORBIDDEN), ConnectionField::Close);
+        let traits =
+            RequestTraits { connect_request: true, close: Some(CloseReason::Tunnel), ..RequestTraits::nothing() };
+        assert_eq!(traits.connection_field(StatusCode::OK), ConnectionField::Nothing);
+        assert_eq!(traits.connection_field(StatusCode::FORBIDDEN), ConnectionField::Close);
     }
 
     #[test]

@@ -1,0 +1,101 @@
+//! Where a writer's answer goes: the line of an HTTP/1 connection, or a stream of an HTTP/2 one.
+//!
+//! An enum and no trait object: the writer asks it for each piece of content.
+
+use std::sync::Arc;
+use std::task::{Context, Poll};
+
+use tokio::time::Instant;
+
+use super::write_buffer::{DirectWrite, WriteBuffer};
+use crate::error::Result;
+use crate::h1::Outgoing;
+use crate::server::http1::conn_io::ConnIo;
+use crate::server::http2::StreamIo;
+
+#[derive(Debug, Clone)]
+pub(crate) enum ResponseSink {
+    Http1(Arc<ConnIo>),
+    Http2(Arc<StreamIo>),
+}
+
+/// Until when an exchange must read and write.
+pub(crate) type Deadlines = (Option<Instant>, Option<Instant>);
+
+impl ResponseSink {
+    /// Why nothing can be sent any more, if nothing can.
+    pub(crate) fn check(&self) -> Result<()> {
+        self.with_write_buffer(WriteBuffer::check)
+    }
+
+    /// Whether more should wait until what was collected is sent.
+    pub(crate) fn is_full(&self) -> bool {
+        self.with_write_buffer(|write_buffer| write_buffer.is_full())
+    }
+
+    /// Looks at what is collected, under the lock.
+    pub(crate) fn with_write_buffer<T>(&self, act: impl FnOnce(&mut WriteBuffer) -> T) -> T {
+        match self {
+            ResponseSink::Http1(conn_io) => act(&mut conn_io.lock().write_buffer),
+            ResponseSink::Http2(stream) => stream.with_write_buffer(act),
+        }
+    }
+
+    /// Sends all that was collected.
+    pub(crate) fn poll_flush(&self, cx: &mut Context<'_>) -> Poll<Result<()>> {
+        match self {
+            ResponseSink::Http1(conn_io) => conn_io.lock().poll_flush(cx),
+            ResponseSink::Http2(stream) => stream.poll_flush(cx),
+        }
+    }
+
+    /// Begins large content in this form, behind what was collected. Until it is
+    /// [sent](Self::poll_send_direct) whole, nothing else can be: who gives up half-way leaves an
+    /// sink that sends nothing more.
+    pub(crate) fn begin_direct(&self, outgoing: Outgoing, direct: &mut DirectWrite<'_>) -> Result<()> {
+        match self {
+            ResponseSink::Http1(conn_io) => conn_io.begin_direct(outgoing, direct),
+            ResponseSink::Http2(stream) => stream.begin_direct(),
+        }
+    }
+
+    /// Sends what is left of it.
+    pub(crate) fn poll_send_direct(&self, cx: &mut Context<'_>, direct: &mut DirectWrite<'_>) -> Poll<Result<()>> {
+        match self {
+            ResponseSink::Http1(conn_io) => conn_io.poll_send_direct(cx, direct),
+            ResponseSink::Http2(stream) => stream.poll_send_direct(cx, direct),
+        }
+    }
+
+    /// The exchange is over for its peer.
+    pub(crate) fn cancel(&self, exchange: u64) {
+        match self {
+            ResponseSink::Http1(conn_io) => conn_io.cancel(exchange),
+            ResponseSink::Http2(stream) => stream.cancel(),
+        }
+    }
+
+    pub(crate) fn deadlines(&self) -> Deadlines {
+        match self {
+            ResponseSink::Http1(conn_io) => {
+                let state = conn_io.lock();
+                (state.read_until, state.write_until)
+            }
+            ResponseSink::Http2(stream) => stream.deadlines(),
+        }
+    }
+
+    pub(crate) fn set_read_until(&self, at: Option<Instant>) {
+        match self {
+            ResponseSink::Http1(conn_io) => conn_io.set_read_until(at),
+            ResponseSink::Http2(stream) => stream.set_read_until(at),
+        }
+    }
+
+    pub(crate) fn set_write_until(&self, at: Option<Instant>) {
+        match self {
+            ResponseSink::Http1(conn_io) => conn_io.set_write_until(at),
+            ResponseSink::Http2(stream) => stream.set_write_until(at),
+        }
+    }
+}
