@@ -460,7 +460,7 @@ async fn a_body_that_outlives_its_turn_reads_as_an_error_and_takes_nothing_of_th
     let next = post("/", b"second");
     peer.send(&next[..next.len() - 3]).await;
     for _ in 0..2 {
-        assert_eq!(body.chunk().await.unwrap_err().kind(), ErrorKind::TurnOver);
+        assert_eq!(body.chunk().await.unwrap_err().kind(), ErrorKind::RequestOver);
     }
     assert_eq!(peer.talk("ond").await, kept(text("kept")));
 }
@@ -483,7 +483,7 @@ async fn a_body_that_waits_in_another_task_hears_that_its_turn_is_over() {
         peer.send(&request[..request.len() - 2]).await;
         sleep(Duration::from_millis(200)).await;
         assert_eq!(peer.hear().await, kept(text("left")));
-        assert_eq!(*ended.lock().unwrap(), Some(ErrorKind::TurnOver));
+        assert_eq!(*ended.lock().unwrap(), Some(ErrorKind::RequestOver));
     }
 }
 
@@ -495,7 +495,7 @@ async fn a_body_that_is_kept_does_not_keep_its_connection_open() {
     let mut peer = host.connect();
     assert!(peer.talk(request).await.closed);
     let mut body = place.lock().unwrap().take().unwrap();
-    assert_eq!(body.chunk().await.unwrap_err().kind(), ErrorKind::TurnOver);
+    assert_eq!(body.chunk().await.unwrap_err().kind(), ErrorKind::RequestOver);
     place.lock().unwrap().replace(body);
 
     let mut cut = host.connect();

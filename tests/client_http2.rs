@@ -510,7 +510,7 @@ async fn a_path_of_100_ms_carries_80_mbit_both_ways() {
                 let mut builder = server::Builder::new();
                 builder.initial_window_size(4 << 20).initial_connection_window_size(4 << 20);
                 tokio::spawn(serve_far(builder, far));
-                async { Ok(nethttp::Connection::new(near)) }
+                async { Ok(nethttp::DialedStream::new(near)) }
             }));
         },
         |_, _| async {},

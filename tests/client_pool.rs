@@ -10,7 +10,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use fake::{Conn, FakeServer, OK, URL, client_of, counts, fake, millis, outcome, pair, secs, settle};
-use nethttp::{Client, Connection, Response, Transport, dial_fn};
+use nethttp::{Client, DialedStream, Response, Transport, dial_fn};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::sync::Notify;
 use tokio::task::JoinSet;
@@ -351,7 +351,9 @@ async fn twenty_thousand_requests_leave_no_task_and_no_connection_over() {
     let mut transport = Transport::new();
     transport.proxy = nethttp::Proxy::none();
     transport.dial =
-        Arc::new(dial_fn(move |_, _| async move { tokio::net::TcpStream::connect(place).await.map(Connection::from) }));
+        Arc::new(dial_fn(
+            move |_, _| async move { tokio::net::TcpStream::connect(place).await.map(DialedStream::from) },
+        ));
     let (client, transport) = client_of(transport);
     let metrics = tokio::runtime::Handle::current().metrics();
     let before = metrics.num_alive_tasks();

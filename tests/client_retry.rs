@@ -12,7 +12,7 @@ use std::sync::{Arc, Mutex};
 use std::task::{Context, Poll};
 
 use fake::{Conn, FakeServer, OK, URL, client_of, counts, outcome, pair, pieces};
-use nethttp::{Body, Client, Connection, ErrorKind, Method, Phase, Proxy, Request, Sent, Transport, dial_fn};
+use nethttp::{Body, Client, DialedStream, ErrorKind, Method, Phase, Proxy, Request, Sent, Transport, dial_fn};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
 /// A connection that has served once and waits.
@@ -231,7 +231,7 @@ async fn a_request_of_which_nothing_was_sent_is_sent_again_whatever_it_does() {
                 0 => Breaking { takes, answer: b"" },
                 _ => Breaking { takes: 10_000, answer: OK.as_bytes() },
             };
-            async move { Ok(Connection::new(stream)) }
+            async move { Ok(DialedStream::new(stream)) }
         }));
         let (client, _) = client_of(transport);
         let result = client.send(request("POST", pieces_again(), None)).await;

@@ -13,8 +13,8 @@ use std::time::Duration;
 
 use fake::{FakeServer, OK, URL, client_of, counts, fake, fake_with, fed, millis, outcome, secs, settle};
 use nethttp::{
-    Body, Connection, Error, ErrorKind, Phase, Proxy, Request, Resolve, Resolved, Sent, TcpDialer, Timeouts, Transport,
-    dial_fn,
+    Body, DialedStream, Error, ErrorKind, Phase, Proxy, Request, Resolve, Resolved, Sent, TcpDialer, Timeouts,
+    Transport, dial_fn,
 };
 use tokio::time::Instant;
 
@@ -427,7 +427,7 @@ async fn a_dialer_that_answers_late_is_not_waited_for() {
     let mut transport = direct();
     transport.dial = Arc::new(dial_fn(|_, _| async {
         tokio::time::sleep(secs(31)).await;
-        Ok(Connection::new(tokio::io::empty()))
+        Ok(DialedStream::new(tokio::io::empty()))
     }));
     assert_eq!(get(transport).await, limit("connect_timeout", Phase::Connect, secs(30)));
 }

@@ -212,13 +212,13 @@ async fn a_body_that_is_kept_reads_as_an_error_and_takes_nothing_from_the_next_r
     let mut peer = serve(handle_with(sender, give_away)).dial().await;
     peer.ask(&format!("{POST_3}abc")).await;
     let mut first = bodies.recv().await.unwrap();
-    assert_eq!(first.chunk().await.unwrap_err().kind(), ErrorKind::TurnOver);
-    assert_eq!(first.chunk().await.unwrap_err().kind(), ErrorKind::TurnOver, "and again");
+    assert_eq!(first.chunk().await.unwrap_err().kind(), ErrorKind::RequestOver);
+    assert_eq!(first.chunk().await.unwrap_err().kind(), ErrorKind::RequestOver, "and again");
 
     peer.ask(&format!("{POST_3}def")).await;
     let mut second = bodies.recv().await.unwrap();
     assert_eq!(second.remaining(), None);
-    assert_eq!(second.bytes(100).await.unwrap_err().kind(), ErrorKind::TurnOver);
+    assert_eq!(second.bytes(100).await.unwrap_err().kind(), ErrorKind::RequestOver);
     assert_eq!(peer.ask(&format!("{POST_3}ghi")).await.content, "given");
 }
 
@@ -243,7 +243,7 @@ async fn a_task_that_waits_for_content_hears_that_the_request_is_over() {
     let began = Instant::now();
     peer.ask(POST_3).await;
     let (kind, at) = timeout(secs(100), reads.recv()).await.expect("it was woken").unwrap();
-    assert_eq!((kind, at - began), (ErrorKind::TurnOver, secs(2)));
+    assert_eq!((kind, at - began), (ErrorKind::RequestOver, secs(2)));
 }
 
 #[tokio::test(start_paused = true)]

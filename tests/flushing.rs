@@ -17,7 +17,7 @@ use std::time::Duration;
 use fake::{URL, fed};
 use handed::Handed;
 use nethttp::{
-    Body, Client, ClientProtocols, Connection, ErrorKind, Handler, Phase, Proxy, Request, ResponseWriter, Server,
+    Body, Client, ClientProtocols, DialedStream, ErrorKind, Handler, Phase, Proxy, Request, ResponseWriter, Server,
     ServerEvent, Transport, dial_fn,
 };
 use tokio::io::{AsyncRead, AsyncWrite, DuplexStream, ReadBuf};
@@ -102,7 +102,7 @@ fn transport_to(handler: impl Handler, protocols: ClientProtocols, polls: usize)
     transport.dial = Arc::new(dial_fn(move |_, _| {
         let (ours, theirs) = tokio::io::duplex(64 * 1024);
         given.send(Holding::new(theirs, polls)).unwrap();
-        async move { Ok(Connection::new(Holding::new(ours, polls))) }
+        async move { Ok(DialedStream::new(Holding::new(ours, polls))) }
     }));
     transport
 }

@@ -301,7 +301,7 @@ async fn a_body_that_was_kept_is_over_with_its_turn() {
     assert_eq!(response.await.unwrap().status(), 200);
     settle().await;
     let mut body = kept.lock().unwrap().take().unwrap();
-    assert_eq!(body.chunk().await.unwrap_err().kind(), ErrorKind::TurnOver);
+    assert_eq!(body.chunk().await.unwrap_err().kind(), ErrorKind::RequestOver);
 }
 
 #[tokio::test(start_paused = true)]

@@ -374,7 +374,7 @@ async fn a_cut_request_is_cancelled_and_its_body_lets_the_connection_go() {
         let kept = kept.clone();
         tokio::spawn(async move {
             let read = body.chunk().await;
-            assert_eq!(read.unwrap_err().kind(), ErrorKind::TurnOver);
+            assert_eq!(read.unwrap_err().kind(), ErrorKind::RequestOver);
             context.cancelled().await;
             kept.notify_one();
             sleep(secs(1 << 20)).await;

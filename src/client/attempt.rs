@@ -10,7 +10,7 @@ use super::pool::Moment;
 use super::proxy::ProxyUrl;
 use super::trace::Tracer;
 use crate::error::{Error, Sent};
-use crate::h1::{self, AskedBy, ConnectionField, HeadLimits, OwnField, RequestToSend};
+use crate::h1::{self, ConnectionField, HeadLimits, OwnField, RequestKind, RequestToSend};
 use crate::message::{Body, Request};
 
 /// One attempt to send a request.
@@ -31,7 +31,7 @@ pub(crate) struct Attempt<'a> {
 /// What an exchange must know beside its bytes.
 #[derive(Clone, Debug)]
 pub(crate) struct Asked {
-    pub(crate) by: AskedBy,
+    pub(crate) by: RequestKind,
     pub(crate) head_limits: HeadLimits,
     pub(crate) response_header_timeout: Option<Duration>,
     pub(crate) expect_continue_timeout: Option<Duration>,
@@ -79,7 +79,7 @@ impl Attempt<'_> {
     pub(crate) fn asked(&self) -> Asked {
         let Attempt { request, plan, .. } = self;
         Asked {
-            by: AskedBy::of(&request.method, &request.header),
+            by: RequestKind::of(&request.method, &request.header),
             head_limits: self.head_limits,
             response_header_timeout: plan.limits.response_header,
             expect_continue_timeout: plan.limits.expect_continue,

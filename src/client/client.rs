@@ -339,9 +339,9 @@ impl Trail {
 
     /// The request is of no more use.
     fn end(self, request: &mut Request, response: &mut Response) {
-        let facts = response.facts.get_or_insert_default();
-        facts.asked = Some((std::mem::take(&mut request.method), std::mem::take(&mut request.uri)));
-        facts.history = self.history;
+        let info = response.info.get_or_insert_default();
+        info.asked = Some((std::mem::take(&mut request.method), std::mem::take(&mut request.uri)));
+        info.history = self.history;
     }
 }
 

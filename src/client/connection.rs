@@ -12,7 +12,7 @@ use super::http2::Http2;
 use super::key::Key;
 use super::pool::{self, Health, Pooled};
 use super::trace::GotConn;
-use crate::message::{Addr, Facts, TlsInfo};
+use crate::message::{Addr, ResponseInfo, TlsInfo};
 
 /// The right to make a connection.
 pub(crate) type PoolSlot = pool::Slot<Key, Connection>;
@@ -48,9 +48,9 @@ pub(crate) struct Steps {
 impl Made {
     /// What a response tells of its connection. What was done to make it took no time of an
     /// exchange that found it made.
-    pub(crate) fn facts(&self, clock: &Clock, reused: bool) -> Box<Facts> {
-        let mut facts = Box::<Facts>::default();
-        let timings = &mut facts.timings;
+    pub(crate) fn info(&self, clock: &Clock, reused: bool) -> Box<ResponseInfo> {
+        let mut info = Box::<ResponseInfo>::default();
+        let timings = &mut info.timings;
         *timings = clock.timings;
         if !reused {
             // Another request may have begun the dial: what was done before this one took none of its time.
@@ -59,10 +59,10 @@ impl Made {
             timings.connected = since(self.steps.connected);
             timings.secured = since(self.steps.secured);
         }
-        facts.local_addr = Some(self.local_addr.clone());
-        facts.remote_addr = Some(self.remote_addr.clone());
-        facts.reused = reused;
-        facts
+        info.local_addr = Some(self.local_addr.clone());
+        info.remote_addr = Some(self.remote_addr.clone());
+        info.reused = reused;
+        info
     }
 }
 

@@ -5,7 +5,7 @@ use http::{Method, StatusCode, Version};
 
 use super::line::Unread;
 use super::verdict::CloseReason;
-use crate::h1::{AnswerFacts, ConnectionField, Outgoing};
+use crate::h1::{ConnectionField, Outgoing, OutgoingResponse};
 use crate::message::{Header, Known, Request, decimal, detect_content_type, list_has};
 
 /// What the request and the server say about the answer.
@@ -56,8 +56,8 @@ impl Asked {
         fields: &HandlerFields,
         whole: Option<u64>,
         trailer: &Header,
-    ) -> AnswerFacts {
-        AnswerFacts {
+    ) -> OutgoingResponse {
+        OutgoingResponse {
             head_request: self.head_request,
             connect_request: self.connect_request,
             http10: self.http10,

@@ -24,7 +24,7 @@ use super::settings::Settings;
 use super::turn;
 use super::verdict::{CloseReason, Verdict};
 use crate::error::{Error, Refusal, Result};
-use crate::h1::RequestHead;
+use crate::h1::ParsedRequest;
 use crate::message::{Protocols, TlsInfo};
 use crate::net::Io;
 
@@ -115,7 +115,7 @@ impl Connection {
     }
 
     /// The next head. What the user's hook is told is told without the lock.
-    fn poll_next_head(&mut self, line: &Line, cx: &mut TaskContext<'_>) -> Poll<Result<RequestHead, NoHead>> {
+    fn poll_next_head(&mut self, line: &Line, cx: &mut TaskContext<'_>) -> Poll<Result<ParsedRequest, NoHead>> {
         let polled = self.poll_head_on(&mut line.lock(), cx);
         let has_come = matches!(polled, Poll::Ready(Ok(_) | Err(NoHead::Refused(_))));
         if has_come || self.has_begun {
@@ -132,7 +132,7 @@ impl Connection {
     /// What is there is parsed; before waiting for more, the answers that were collected leave,
     /// and memory that is not needed goes back. They also leave when they are many: a peer that
     /// sends and does not read is served no further than it reads.
-    fn poll_head_on(&mut self, state: &mut LineState, cx: &mut TaskContext<'_>) -> Poll<Result<RequestHead, NoHead>> {
+    fn poll_head_on(&mut self, state: &mut LineState, cx: &mut TaskContext<'_>) -> Poll<Result<ParsedRequest, NoHead>> {
         loop {
             if state.outbox.is_full() {
                 ready!(state.poll_flush(cx)).map_err(write_failed)?;
@@ -146,7 +146,7 @@ impl Connection {
         }
     }
 
-    fn parse_input(&mut self, state: &mut LineState) -> Option<Result<RequestHead, NoHead>> {
+    fn parse_input(&mut self, state: &mut LineState) -> Option<Result<ParsedRequest, NoHead>> {
         if !state.has_input() {
             return None;
         }

@@ -24,7 +24,7 @@ impl Source for TurnBody {
     fn poll_frame(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Frame>>> {
         let mut state = self.line.lock();
         if !state.is_turn(self.turn) {
-            return Poll::Ready(Some(Err(Error::new(ErrorKind::TurnOver, "the request of this body is over"))));
+            return Poll::Ready(Some(Err(Error::new(ErrorKind::RequestOver, "the request of this body is over"))));
         }
         let polled = state.poll_content(cx);
         state.keep_reader(polled.is_pending().then(|| cx.waker()));

@@ -19,7 +19,7 @@ use super::registry::Registry;
 use super::verdict::CloseReason;
 use crate::h1::HeadLimits;
 use crate::message::{Protocols, Signal};
-use crate::net::Secure;
+use crate::net::TlsAccept;
 
 /// Limits and hooks, resolved: `None` is no limit.
 pub(crate) struct Settings {
@@ -45,7 +45,7 @@ pub(crate) struct Settings {
     pub(crate) values: Arc<Extensions>,
     pub(crate) state: Arc<State>,
     /// What secures each connection before anything is read from it.
-    pub(crate) secure: Option<Arc<dyn Secure>>,
+    pub(crate) secure: Option<Arc<dyn TlsAccept>>,
 }
 
 impl Settings {

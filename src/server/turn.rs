@@ -17,7 +17,7 @@ use super::settings::{Settings, catch, panic_message};
 use super::verdict::{CloseReason, Verdict};
 use super::writer::ResponseWriter;
 use crate::error::{Error, ErrorKind};
-use crate::h1::{Expectation, Framing, RequestHead};
+use crate::h1::{Expectation, Framing, ParsedRequest};
 use crate::message::{Body, Request};
 
 /// How a handler ended.
@@ -41,7 +41,7 @@ pub fn abort() -> ! {
 }
 
 /// Runs the handler on a request and completes its answer.
-pub(crate) async fn run(connection: &mut Connection, desk: &mut Desk, head: RequestHead) -> Verdict {
+pub(crate) async fn run(connection: &mut Connection, desk: &mut Desk, head: ParsedRequest) -> Verdict {
     let watched = connection.settings.on_request.is_some().then(Instant::now);
     begin(connection, desk, &head);
     let outcome = match preset_answer(&connection.settings, desk, head.expect) {
@@ -63,7 +63,7 @@ pub(crate) async fn run(connection: &mut Connection, desk: &mut Desk, head: Requ
 }
 
 /// Lays the desk out for this request.
-fn begin(connection: &mut Connection, desk: &mut Desk, head: &RequestHead) {
+fn begin(connection: &mut Connection, desk: &mut Desk, head: &ParsedRequest) {
     connection.turn += 1;
     let turn = connection.turn;
     let request = &mut desk.request;
@@ -101,7 +101,7 @@ fn set_limits(connection: &mut Connection) {
 }
 
 /// RFC 9112 §9.3: what the request's head already says.
-fn close_known_beforehand(request: &Request, head: &RequestHead) -> Option<CloseReason> {
+fn close_known_beforehand(request: &Request, head: &ParsedRequest) -> Option<CloseReason> {
     if head.keep_alive {
         None
     } else if request.proto == http::Version::HTTP_10 {

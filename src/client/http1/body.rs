@@ -11,20 +11,20 @@ use super::connection::Http1;
 use super::exchange::Exchange;
 use super::upgraded::{Switched, SwitchedBody};
 use crate::error::{Error, Phase, Result};
-use crate::h1::{Framing, ReceivedHead, Switch};
-use crate::message::{Body, Facts, Frame, Response, Source};
-use crate::net::Content;
+use crate::h1::{Framing, ParsedResponse, Switch};
+use crate::message::{Body, Frame, Response, ResponseInfo, Source};
+use crate::net::ContentReader;
 
 /// A body that is dropped early is read on to its end, up to this many bytes and for this long,
 /// so that its connection can be kept (Go's numbers).
 const DRAIN_BYTES: u64 = 256 * 1024;
 const DRAIN_TIME: Duration = Duration::from_millis(50);
 
-/// Gives the response its body and its facts. Where all of it is here already, the connection is
+/// Gives the response its body and its info. Where all of it is here already, the connection is
 /// given back before the response is handed out.
-pub(super) fn attach(mut exchange: Box<Exchange>, head: &ReceivedHead, response: &mut Response) {
+pub(super) fn attach(mut exchange: Box<Exchange>, head: &ParsedResponse, response: &mut Response) {
     response.tls = exchange.http1().made.tls.clone();
-    response.facts = Some(facts_of(&exchange));
+    response.info = Some(info_of(&exchange));
     if head.switch != Switch::No {
         switched(exchange, response);
         return;
@@ -36,7 +36,7 @@ pub(super) fn attach(mut exchange: Box<Exchange>, head: &ReceivedHead, response:
         true => exchange.abandon(),
         false => {}
     }
-    let mut content = Content::framed(&head.framing);
+    let mut content = ContentReader::framed(&head.framing);
     exchange.http1().io.read_deadline.set(None);
     if exchange.is_sent() {
         if let Some(whole) = content.over_at_once(&mut exchange.http1().io) {
@@ -50,17 +50,17 @@ pub(super) fn attach(mut exchange: Box<Exchange>, head: &ReceivedHead, response:
     response.body = Body::from_source(ExchangeBody::new(reading));
 }
 
-fn facts_of(exchange: &Exchange) -> Box<Facts> {
+fn info_of(exchange: &Exchange) -> Box<ResponseInfo> {
     let Http1 { made, served, .. } = &*exchange.http1;
-    made.facts(&exchange.asked.clock, *served > 1)
+    made.info(&exchange.asked.clock, *served > 1)
 }
 
 /// 101, and 2xx to CONNECT: the bytes are no longer HTTP. They are read as the body, or taken
 /// over with [`Response::upgrade`].
 fn switched(exchange: Box<Exchange>, response: &mut Response) {
     let stream = Switched::new(exchange);
-    if let Some(facts) = &mut response.facts {
-        facts.switched = Some(stream.clone());
+    if let Some(info) = &mut response.info {
+        info.switched = Some(stream.clone());
     }
     response.content_length = None;
     response.body = Body::from_source(SwitchedBody(stream));
@@ -69,7 +69,7 @@ fn switched(exchange: Box<Exchange>, response: &mut Response) {
 /// The content of a response while it comes.
 struct Reading {
     exchange: Box<Exchange>,
-    content: Content,
+    content: ContentReader,
     /// Whether the connection may be kept, as far as the two heads say.
     reusable: bool,
     /// Since when the peer sends nothing, while somebody waits for it.

@@ -15,7 +15,7 @@ use super::body;
 use super::connection::Http1;
 use super::upload::{self, Progress, Upload};
 use crate::error::{Error, ErrorKind, Phase, Refusal, Result};
-use crate::h1::{ReceivedHead, Switch};
+use crate::h1::{ParsedResponse, Switch};
 use crate::message::Response;
 use crate::net::Deadline;
 
@@ -97,7 +97,7 @@ impl Exchange {
         }
     }
 
-    fn poll_head(&mut self, response: &mut Response, cx: &mut Context<'_>) -> Poll<Result<ReceivedHead>> {
+    fn poll_head(&mut self, response: &mut Response, cx: &mut Context<'_>) -> Poll<Result<ParsedResponse>> {
         self.poll_upload(cx)?;
         loop {
             if let Some(head) = self.parse(response)? {
@@ -226,7 +226,7 @@ impl Exchange {
         }
     }
 
-    fn parse(&mut self, response: &mut Response) -> Result<Option<ReceivedHead>> {
+    fn parse(&mut self, response: &mut Response) -> Result<Option<ParsedResponse>> {
         let Asked { by, mut head_limits, .. } = self.asked;
         head_limits.max_bytes = head_limits.max_bytes.saturating_sub(self.interim.bytes);
         let Http1 { io, parser, .. } = self.http1();
@@ -241,7 +241,7 @@ impl Exchange {
     }
 
     /// An informational response: told, and counted unless somebody else does.
-    fn note_interim(&mut self, head: &ReceivedHead, response: &Response) -> Result<()> {
+    fn note_interim(&mut self, head: &ParsedResponse, response: &Response) -> Result<()> {
         self.interim.came = true;
         if !self.asked.tracer.is_on() {
             self.interim.bytes = self.interim.bytes.saturating_add(head.consumed);

@@ -11,7 +11,7 @@ use super::connection::Http1;
 use super::exchange::Exchange;
 use crate::error::{Error, ErrorKind, Phase, Result};
 use crate::message::{Addr, Frame, Response, Source};
-use crate::net::{Ahead, read_through, write_through};
+use crate::net::{Rewind, delegate_read, delegate_write};
 
 /// A connection that was taken over from a response: raw bytes both ways.
 ///
@@ -19,7 +19,7 @@ use crate::net::{Ahead, read_through, write_through};
 /// leaves the other direction open. Dropped, it closes the connection. It counts against
 /// [`max_conns_per_host`](crate::Transport::max_conns_per_host) until then.
 pub struct Upgraded {
-    stream: Ahead,
+    stream: Rewind,
     remote_addr: Addr,
     #[expect(dead_code, reason = "freed when this is dropped")]
     place: PoolPlace,
@@ -49,13 +49,13 @@ impl Response {
     /// # }
     /// ```
     pub fn upgrade(&mut self) -> Result<Upgraded> {
-        let switched = self.facts.as_ref().and_then(|facts| facts.switched.clone());
+        let switched = self.info.as_ref().and_then(|info| info.switched.clone());
         let switched = switched.and_then(|switched| switched.downcast::<Switched>().ok());
         let Some((http1, place)) = switched.and_then(|switched| switched.lock().take()) else {
             return Err(Error::new(ErrorKind::Unsupported, "the connection cannot be taken over"));
         };
         let Http1 { io, made, .. } = *http1;
-        Ok(Upgraded { stream: io.into_ahead(), remote_addr: made.remote_addr.clone(), place })
+        Ok(Upgraded { stream: io.into_rewind(), remote_addr: made.remote_addr.clone(), place })
     }
 }
 
@@ -99,8 +99,8 @@ impl Source for SwitchedBody {
     }
 }
 
-read_through!(Upgraded, stream);
-write_through!(Upgraded, stream);
+delegate_read!(Upgraded, stream);
+delegate_write!(Upgraded, stream);
 
 impl fmt::Debug for Upgraded {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

@@ -13,12 +13,12 @@ use crate::h2::Received;
 use crate::message::{Body, Frame, Response, Source};
 use crate::net::Deadline;
 
-/// Gives the response its body and its facts. Where nothing more is to come, the stream is over
+/// Gives the response its body and its info. Where nothing more is to come, the stream is over
 /// before the response is handed out.
 pub(super) fn attach(mut exchange: Exchange, head: http::Response<RecvStream>, mut response: Response) -> Response {
     let made = exchange.http2.made();
     response.tls = made.tls.clone();
-    response.facts = Some(made.facts(&exchange.asked.clock, exchange.reused));
+    response.info = Some(made.info(&exchange.asked.clock, exchange.reused));
     if exchange.upload.waits() {
         // The server did not want to see the body first, and still counts on it (Go's rule).
         exchange.upload.proceed();

@@ -26,7 +26,7 @@ use super::settings::State;
 use crate::error::{Error, ErrorKind, Result};
 use crate::h1::Framing;
 use crate::message::ConnContext;
-use crate::net::{Content, Io};
+use crate::net::{ContentReader, Io};
 
 pub(crate) struct Line {
     state: Mutex<LineState>,
@@ -43,7 +43,7 @@ pub(crate) struct LineState {
     io: Option<Io>,
     /// The turn whose content may be read.
     turn: u64,
-    content: Content,
+    content: ContentReader,
     /// The client may wait for a `100 Continue` before it sends its content (RFC 9110 §10.1.1):
     /// it is to be sent when the content is first read.
     awaits_continue: bool,
@@ -84,7 +84,7 @@ impl Line {
         let state = LineState {
             io: Some(io),
             turn: NO_TURN,
-            content: Content::Over,
+            content: ContentReader::Over,
             awaits_continue: false,
             outbox: Outbox::default(),
             stall,
@@ -113,7 +113,7 @@ impl Line {
     pub(crate) fn hijack(&self) -> Result<Hijacked> {
         let mut state = self.lock();
         let mut io = state.io.take().ok_or_else(hijacked)?;
-        state.content = Content::Broken;
+        state.content = ContentReader::Broken;
         state.wake_reader();
         io.read_deadline.set(None);
         io.write_deadline.set(None);
@@ -143,7 +143,7 @@ impl Line {
             state.io.take()
         };
         drop(io);
-        self.context.turns.announce(u64::MAX);
+        self.context.exchanges.announce(u64::MAX);
     }
 
     /// Whether an earlier turn has set limits that this one must not inherit.
@@ -165,7 +165,7 @@ impl Line {
 
     /// The turn is over for its peer: cancels the request's context.
     pub(crate) fn cancel(&self, turn: u64) {
-        self.context.turns.announce(turn);
+        self.context.exchanges.announce(turn);
     }
 
     /// The turn is over. Nobody need be told when nobody has kept its context: then the line has
@@ -174,7 +174,7 @@ impl Line {
         if Arc::strong_count(&self.context) > 2 {
             self.cancel(turn);
         } else {
-            self.context.turns.pass(turn);
+            self.context.exchanges.pass(turn);
         }
     }
 }
@@ -208,7 +208,7 @@ impl LineState {
     /// From here on, content of this framing is to be read by the body of this turn.
     pub(crate) fn begin_content(&mut self, turn: u64, framing: &Framing, awaits_continue: bool) {
         self.turn = turn;
-        self.content = Content::framed(framing);
+        self.content = ContentReader::framed(framing);
         self.awaits_continue = awaits_continue;
         self.read_waits_since = None;
     }
@@ -247,16 +247,16 @@ impl LineState {
 
     /// Whether content of this turn is still to be read.
     pub(crate) fn content_is_over(&self) -> bool {
-        matches!(self.content, Content::Over)
+        matches!(self.content, ContentReader::Over)
     }
 
     /// What the peer has announced and nobody has read.
     pub(crate) fn unread(&self) -> Unread {
         let known = match &self.content {
-            Content::Over => return Unread::Nothing,
-            Content::Broken => return Unread::Broken,
-            Content::Length(left) => Some(*left),
-            Content::Chunked(_) | Content::UntilClose => None,
+            ContentReader::Over => return Unread::Nothing,
+            ContentReader::Broken => return Unread::Broken,
+            ContentReader::Length(left) => Some(*left),
+            ContentReader::Chunked(_) | ContentReader::UntilClose => None,
         };
         Unread::Some { known, awaits_continue: self.awaits_continue }
     }
@@ -264,7 +264,7 @@ impl LineState {
     /// How much is still to be read in this turn, where that is known.
     pub(crate) fn remaining(&self, turn: u64) -> Option<u64> {
         match &self.content {
-            Content::Length(left) if self.turn == turn => Some(*left),
+            ContentReader::Length(left) if self.turn == turn => Some(*left),
             _ => None,
         }
     }

@@ -3,7 +3,7 @@
 use http::{StatusCode, Version};
 
 use super::{Extent, ResponseWriter};
-use crate::h1::{self, Outgoing, ResponseHead, allows_content};
+use crate::h1::{self, Outgoing, ResponseToSend, allows_content};
 use crate::server::answer::{HandlerFields, sniffed};
 use crate::server::clock;
 use crate::server::http2::{StreamHead, StreamLine};
@@ -24,7 +24,7 @@ impl ResponseWriter {
         let unread = state.final_status();
         let close = self.asked.close.or_else(|| line.server.closes_all());
         self.asked.close = close.or_else(|| self.asked.close_behind(status, fields, outgoing, &unread));
-        let head = ResponseHead {
+        let head = ResponseToSend {
             version: if self.asked.http10 { Version::HTTP_10 } else { Version::HTTP_11 },
             status,
             header: &self.header,

@@ -244,7 +244,7 @@ impl ResponseWriter {
         }
         self.flush_line().await?;
         let Some(Outlet::Line(line)) = &self.outlet else {
-            return Err(Error::new(ErrorKind::TurnOver, "the request is over"));
+            return Err(Error::new(ErrorKind::RequestOver, "the request is over"));
         };
         let hijacked = line.hijack()?;
         self.stage = Stage::Hijacked;
@@ -292,7 +292,7 @@ impl ResponseWriter {
         match self.stage {
             Stage::Open | Stage::Sent { .. } => Ok(()),
             Stage::Failed => self.outlet.as_ref().map_or(Ok(()), Outlet::check),
-            Stage::Over => Err(Error::new(ErrorKind::TurnOver, "the answer of this request is over")),
+            Stage::Over => Err(Error::new(ErrorKind::RequestOver, "the answer of this request is over")),
             Stage::Hijacked => Err(Error::new(ErrorKind::Hijacked, "the connection was taken over")),
         }
     }
@@ -399,7 +399,7 @@ impl ResponseWriter {
         // Set behind content that is longer, or by a hook: it would end the answer within it.
         let fields = HandlerFields { length: fields.length.filter(|&length| length >= self.written), ..fields };
         let facts = self.asked.facts(status, &fields, whole.filter(|_| !self.omitted.content_length), &self.trailer);
-        let outgoing = h1::outgoing(&facts);
+        let outgoing = h1::outgoing_response(&facts);
         if facts.trailers && outgoing == Outgoing::Chunked && !fields.trailer {
             let names: Vec<&str> = self.trailer.iter().map(|(name, _)| name).collect();
             self.header.set("Trailer", names.join(", "));

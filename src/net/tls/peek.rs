@@ -10,9 +10,9 @@ use std::task::{Context, Poll, ready};
 
 use tokio::io::{AsyncRead, ReadBuf};
 
-use crate::net::{Stream, write_through};
+use crate::net::{Stream, delegate_write};
 
-pub(super) struct Guarded {
+pub(super) struct Peek {
     stream: Box<dyn Stream>,
     /// What came first, as long as a record's head (RFC 8446 §5.1).
     first: [u8; 5],
@@ -30,9 +30,9 @@ enum Stage {
     Passing,
 }
 
-impl Guarded {
-    pub(super) fn new(stream: Box<dyn Stream>) -> Guarded {
-        Guarded { stream, first: [0; 5], seen: 0, passed: 0, stage: Stage::Looking }
+impl Peek {
+    pub(super) fn new(stream: Box<dyn Stream>) -> Peek {
+        Peek { stream, first: [0; 5], seen: 0, passed: 0, stage: Stage::Looking }
     }
 
     /// What was read of the first five bytes.
@@ -83,7 +83,7 @@ fn not_tls() -> io::Error {
     io::Error::new(io::ErrorKind::InvalidData, "the peer does not speak TLS")
 }
 
-impl AsyncRead for Guarded {
+impl AsyncRead for Peek {
     fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
         if self.stage == Stage::Passing {
             return Pin::new(&mut self.stream).poll_read(cx, buf);
@@ -101,7 +101,7 @@ impl AsyncRead for Guarded {
     }
 }
 
-write_through!(Guarded, stream);
+delegate_write!(Peek, stream);
 
 #[cfg(test)]
 mod tests {
@@ -115,7 +115,7 @@ mod tests {
         for cut in 0..sent.len() {
             for room in [1, 2, 5, 100] {
                 let (mut peer, stream) = duplex(64);
-                let mut guarded = Guarded::new(Box::new(stream));
+                let mut peek = Peek::new(Box::new(stream));
                 let sending = tokio::spawn(async move {
                     peer.write_all(&sent[..cut]).await.unwrap();
                     tokio::task::yield_now().await;
@@ -124,7 +124,7 @@ mod tests {
                 let mut heard = Vec::new();
                 let mut buffer = vec![0; room];
                 loop {
-                    match guarded.read(&mut buffer).await.unwrap() {
+                    match peek.read(&mut buffer).await.unwrap() {
                         0 => break,
                         read => heard.extend_from_slice(&buffer[..read]),
                     }

@@ -31,9 +31,9 @@ pub(super) fn handshake_failed(peer: Peer, error: io::Error) -> Error {
     let error = match error.get_ref().and_then(|inner| inner.downcast_ref::<rustls::Error>()) {
         Some(reason) => described(peer, reason, "the handshake failed"),
         None if error.kind() == io::ErrorKind::UnexpectedEof => {
-            trouble(format!("the {} closed the connection during the handshake", peer.name()))
+            tls_error(format!("the {} closed the connection during the handshake", peer.name()))
         }
-        None => trouble("the handshake failed").with_source(error),
+        None => tls_error("the handshake failed").with_source(error),
     };
     error.during(Phase::Tls)
 }
@@ -53,7 +53,7 @@ pub(super) fn session_failed(peer: Peer, error: io::Error) -> io::Error {
     }
 }
 
-pub(super) fn trouble(message: impl Into<Cow<'static, str>>) -> Error {
+pub(super) fn tls_error(message: impl Into<Cow<'static, str>>) -> Error {
     Error::new(ErrorKind::Tls, message)
 }
 
@@ -62,12 +62,12 @@ fn described(peer: Peer, error: &rustls::Error, otherwise: &'static str) -> Erro
     let name = peer.name();
     match error {
         rustls::Error::InvalidCertificate(reason) => match certificate_reason(reason) {
-            Some(reason) => trouble(format!("the {name}'s certificate {reason}")),
-            None => trouble(format!("the {name}'s certificate is not valid")).with_source(error.clone()),
+            Some(reason) => tls_error(format!("the {name}'s certificate {reason}")),
+            None => tls_error(format!("the {name}'s certificate is not valid")).with_source(error.clone()),
         },
-        rustls::Error::NoCertificatesPresented => trouble(format!("the {name} sent no certificate")),
-        rustls::Error::AlertReceived(alert) => trouble(format!("the {name} {}", alert_reason(*alert))),
-        rustls::Error::NoApplicationProtocol => trouble(format!("no protocol in common with the {name} (ALPN)")),
+        rustls::Error::NoCertificatesPresented => tls_error(format!("the {name} sent no certificate")),
+        rustls::Error::AlertReceived(alert) => tls_error(format!("the {name} {}", alert_reason(*alert))),
+        rustls::Error::NoApplicationProtocol => tls_error(format!("no protocol in common with the {name} (ALPN)")),
         rustls::Error::PeerIncompatible(
             PeerIncompatible::ServerDoesNotSupportTls12Or13
             | PeerIncompatible::ServerTlsVersionIsDisabledByOurConfig
@@ -75,13 +75,13 @@ fn described(peer: Peer, error: &rustls::Error, otherwise: &'static str) -> Erro
             | PeerIncompatible::Tls12NotOfferedOrEnabled
             | PeerIncompatible::Tls13RequiredForQuic
             | PeerIncompatible::SupportedVersionsExtensionRequired,
-        ) => trouble(format!("no version of TLS in common with the {name}")),
+        ) => tls_error(format!("no version of TLS in common with the {name}")),
         rustls::Error::PeerIncompatible(
             PeerIncompatible::NoCipherSuitesInCommon
             | PeerIncompatible::NoKxGroupsInCommon
             | PeerIncompatible::NoSignatureSchemesInCommon,
-        ) => trouble(format!("no cryptography in common with the {name}")).with_source(error.clone()),
-        error => trouble(otherwise).with_source(error.clone()),
+        ) => tls_error(format!("no cryptography in common with the {name}")).with_source(error.clone()),
+        error => tls_error(otherwise).with_source(error.clone()),
     }
 }
 

@@ -10,18 +10,18 @@ use tokio::io::{AsyncRead, ReadBuf};
 use super::Stream;
 
 /// A stream of which something was read ahead: that is read first.
-pub(crate) struct Ahead {
+pub(crate) struct Rewind {
     stream: Box<dyn Stream>,
     pub(crate) ahead: BytesMut,
 }
 
-impl Ahead {
-    pub(super) fn new(stream: Box<dyn Stream>, ahead: BytesMut) -> Ahead {
-        Ahead { stream, ahead }
+impl Rewind {
+    pub(super) fn new(stream: Box<dyn Stream>, ahead: BytesMut) -> Rewind {
+        Rewind { stream, ahead }
     }
 }
 
-impl AsyncRead for Ahead {
+impl AsyncRead for Rewind {
     fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
         if self.ahead.is_empty() {
             return Pin::new(&mut self.stream).poll_read(cx, buf);
@@ -35,7 +35,7 @@ impl AsyncRead for Ahead {
 
 /// Has a type read through this field of it.
 #[allow(unused_macros, reason = "TLS by itself, without server and client, only writes so")]
-macro_rules! read_through {
+macro_rules! delegate_read {
     ($stream:ty, $field:ident) => {
         impl ::tokio::io::AsyncRead for $stream {
             fn poll_read(
@@ -50,7 +50,7 @@ macro_rules! read_through {
 }
 
 /// Has a type write through this field of it.
-macro_rules! write_through {
+macro_rules! delegate_write {
     ($stream:ty, $field:ident) => {
         impl ::tokio::io::AsyncWrite for $stream {
             fn poll_write(
@@ -90,9 +90,9 @@ macro_rules! write_through {
     };
 }
 
-write_through!(Ahead, stream);
+delegate_write!(Rewind, stream);
 
-pub(crate) use {read_through, write_through};
+pub(crate) use {delegate_read, delegate_write};
 
 #[cfg(test)]
 mod tests {
@@ -105,7 +105,7 @@ mod tests {
         for room in 1..8 {
             let (mut peer, stream) = duplex(64);
             peer.write_all(b" and then").await.unwrap();
-            let mut ahead = Ahead::new(Box::new(stream), BytesMut::from("first"));
+            let mut ahead = Rewind::new(Box::new(stream), BytesMut::from("first"));
             ahead.write_all(b"out").await.unwrap();
             ahead.shutdown().await.unwrap();
             let mut written = String::new();

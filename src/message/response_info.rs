@@ -11,7 +11,7 @@ use super::header::Header;
 
 /// Beside a response: which connection it came over, when, and after which redirects.
 #[derive(Clone, Debug, Default)]
-pub(crate) struct Facts {
+pub(crate) struct ResponseInfo {
     /// What the last request asked for, and how.
     pub(crate) asked: Option<(Method, Uri)>,
     pub(crate) local_addr: Option<Addr>,
