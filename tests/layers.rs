@@ -26,7 +26,7 @@ const WITHOUT_RUNTIME: [&str; 2] = ["message", "h1"];
 
 /// The files that start tasks. A comment at each `spawn` says who ends the task.
 const MAY_SPAWN: [&str; 8] = [
-    "src/client/connect.rs",
+    "src/client/connect/mod.rs",
     "src/client/http1/body.rs",
     "src/client/http2/driver.rs",
     "src/client/pool/janitor.rs",

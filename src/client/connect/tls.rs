@@ -2,9 +2,9 @@
 
 use std::sync::Arc;
 
+use super::super::transport::Transport;
 use super::key::Offer;
-use super::secure::{Secure, SecureFuture};
-use super::transport::Transport;
+use super::secure::{SecureFuture, SecureTransport};
 use crate::net::{AlpnOffer, Stream, TlsConfig, TlsConnector};
 
 impl Transport {
@@ -23,11 +23,11 @@ impl Transport {
 }
 
 /// TLS as it is where nobody has said how.
-pub(super) fn default_secure() -> Arc<dyn Secure> {
+pub(crate) fn default_secure() -> Arc<dyn SecureTransport> {
     Arc::new(TlsConnector::new(TlsConfig::new()))
 }
 
-impl Secure for TlsConnector {
+impl SecureTransport for TlsConnector {
     fn secure<'a>(&'a self, stream: Box<dyn Stream>, host: &'a str, offer: Offer) -> SecureFuture<'a> {
         let offer = match offer {
             Offer::Http1 => AlpnOffer::Http1,

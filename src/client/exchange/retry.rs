@@ -2,43 +2,48 @@
 
 use std::time::Duration;
 
-use super::attempt::{Failed, Remedy};
-use super::key::Offer;
+use super::super::connect::Offer;
+use super::attempt::{FailedAttempt, RetryHint};
 use super::plan::Plan;
 use crate::error::{Result, Sent};
 use crate::message::{Body, Request};
 
 /// What was tried already to get a request through.
-pub(super) struct Remedies {
-    pub(super) freshness: Freshness,
+pub(crate) struct RetryPolicy {
+    pub(crate) freshness: Freshness,
     retries: u32,
     /// How often the server said that it did not look at the request.
-    turned_away: u32,
+    refused_streams: u32,
 }
 
 /// Whether a connection may have served before.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Freshness {
+pub(crate) enum Freshness {
     Any,
     New,
 }
 
 /// Go's number.
-const MAX_TURNED_AWAY: u32 = 6;
-const FIRST_PAUSE: Duration = Duration::from_millis(100);
+const MAX_REFUSED_COUNT: u32 = 6;
+const FIRST_RETRY_DELAY: Duration = Duration::from_millis(100);
 
-impl Default for Remedies {
-    fn default() -> Remedies {
-        Remedies { freshness: Freshness::Any, retries: 0, turned_away: 0 }
+impl Default for RetryPolicy {
+    fn default() -> RetryPolicy {
+        RetryPolicy { freshness: Freshness::Any, retries: 0, refused_streams: 0 }
     }
 }
 
-impl Remedies {
+impl RetryPolicy {
     /// The body for another attempt, if there may be one and it can be had.
     ///
     /// # Errors
     /// What this attempt failed with.
-    pub(super) fn body_for_another(&mut self, request: &Request, mut failed: Failed, plan: &mut Plan) -> Result<Body> {
+    pub(crate) fn body_for_another(
+        &mut self,
+        request: &Request,
+        mut failed: FailedAttempt,
+        plan: &mut Plan,
+    ) -> Result<Body> {
         let may = self.apply(request, &failed, plan);
         let body = may.then(|| body_again(request, &mut failed)).transpose()?.flatten();
         body.ok_or_else(|| failed.error.with_sent(failed.sent))
@@ -46,18 +51,18 @@ impl Remedies {
 
     /// Whether the request may be sent once more: nothing of it was looked at, or the connection was
     /// dead already and doing it twice is doing it once.
-    fn apply(&mut self, request: &Request, failed: &Failed, plan: &mut Plan) -> bool {
+    fn apply(&mut self, request: &Request, failed: &FailedAttempt, plan: &mut Plan) -> bool {
         if failed.error.is_timeout() {
             return false;
         }
-        match failed.remedy {
-            Remedy::Again => {
-                self.turned_away += 1;
-                return self.turned_away <= MAX_TURNED_AWAY;
+        match failed.retry_hint {
+            RetryHint::Again => {
+                self.refused_streams += 1;
+                return self.refused_streams <= MAX_REFUSED_COUNT;
             }
-            Remedy::Http1 if plan.key.offer != Offer::Negotiate => return false,
-            Remedy::Http1 => plan.key.offer = Offer::Http1,
-            Remedy::NewConnection if is_idempotent(request) => {}
+            RetryHint::Http1 if plan.key.offer != Offer::Negotiate => return false,
+            RetryHint::Http1 => plan.key.offer = Offer::Http1,
+            RetryHint::NewConnection if is_idempotent(request) => {}
             _ if failed.sent != Sent::No => return false,
             _ => {}
         }
@@ -67,13 +72,13 @@ impl Remedies {
     }
 
     /// A server that turns requests away is asked again at once, and then less and less often.
-    pub(super) fn pause(&self) -> Option<Duration> {
-        (self.turned_away > 1).then(|| FIRST_PAUSE * (1 << (self.turned_away - 2)))
+    pub(crate) fn retry_delay(&self) -> Option<Duration> {
+        (self.refused_streams > 1).then(|| FIRST_RETRY_DELAY * (1 << (self.refused_streams - 2)))
     }
 }
 
 /// The body once more, if it can be had.
-fn body_again(request: &Request, failed: &mut Failed) -> Result<Option<Body>> {
+fn body_again(request: &Request, failed: &mut FailedAttempt) -> Result<Option<Body>> {
     if let Some(unread) = failed.unread.take() {
         return Ok(Some(unread));
     }

@@ -4,6 +4,23 @@
 //! of a failure: when that request is served otherwise, or given up, the connection is of use to
 //! the next one.
 
+mod connection;
+mod info;
+mod key;
+mod secure;
+#[cfg(feature = "tls-no-provider")]
+#[path = "tls.rs"]
+mod tls;
+#[cfg(not(feature = "tls-no-provider"))]
+#[path = "tls_absent.rs"]
+mod tls;
+
+pub(super) use connection::{HttpConnection, PoolBell, PoolPlace, PoolSlot};
+pub(super) use info::{ConnectionInfo, DialTimings};
+pub(super) use key::{Key, Offer, Scheme, authority_of};
+pub(super) use secure::SecureTransport;
+pub(super) use tls::default_secure;
+
 use std::future::{Future, poll_fn};
 use std::pin::pin;
 use std::sync::Arc;
@@ -12,14 +29,11 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use tokio::time::{Instant, timeout};
 
-use super::connection::{Connection, Made, PoolBell, PoolSlot};
-use super::http1::Http1;
+use self::key::with_port;
+use super::http1::Http1Conn;
 use super::http2;
-use super::key::{Key, Offer, Scheme, with_port};
+use super::observe::{ClientTrace, DialObserver, Tracer};
 use super::proxy::{self, ProxyScheme, ProxyUrl};
-use super::secure::Secure;
-use super::trace::{ClientTrace, Tracer};
-use super::watch::Watch;
 use crate::error::{Error, ErrorKind, Phase, Result};
 use crate::h1::{HeadLimits, OwnField};
 use crate::message::{Addr, Header, Response, TlsInfo};
@@ -31,7 +45,7 @@ pub type ConnectHook = Arc<dyn Fn(&Response) -> Result<()> + Send + Sync>;
 /// Makes connections by a transport's settings.
 pub(crate) struct Connector {
     pub(crate) dialer: Arc<dyn Dial>,
-    pub(crate) secure: Arc<dyn Secure>,
+    pub(crate) secure: Arc<dyn SecureTransport>,
     pub(crate) connect_header: Header,
     pub(crate) on_connect_response: Option<ConnectHook>,
     pub(crate) head_limits: HeadLimits,
@@ -41,7 +55,7 @@ pub(crate) struct Connector {
 }
 
 /// A connection that a request wants.
-pub(crate) struct Wanted {
+pub(crate) struct ConnectRequest {
     pub(crate) key: Key,
     pub(crate) tracer: Tracer,
     pub(crate) connect_timeout: Option<Duration>,
@@ -49,7 +63,7 @@ pub(crate) struct Wanted {
 }
 
 /// A stream as far as it has come, and between whom it is.
-struct Reached {
+struct HalfOpen {
     stream: Box<dyn Stream>,
     local_addr: Addr,
     remote_addr: Addr,
@@ -59,7 +73,7 @@ struct Reached {
 impl Connector {
     /// Dials in the background. The task ends with its time limits, or when nobody wants the
     /// connection any more and idle ones are being closed.
-    pub(crate) fn start(self: &Arc<Connector>, wanted: Wanted, slot: PoolSlot) {
+    pub(crate) fn start(self: &Arc<Connector>, wanted: ConnectRequest, slot: PoolSlot) {
         let connector = self.clone();
         tokio::spawn(async move {
             let outcome = {
@@ -79,8 +93,8 @@ impl Connector {
         });
     }
 
-    async fn connect(&self, wanted: &Wanted, bell: PoolBell) -> Result<Connection> {
-        let watch = Watch::new(wanted.tracer.clone());
+    async fn connect(&self, wanted: &ConnectRequest, bell: PoolBell) -> Result<HttpConnection> {
+        let watch = DialObserver::new(wanted.tracer.clone());
         let key = &wanted.key;
         let reaching = self.reach(wanted, &watch);
         let mut reached = within(wanted.connect_timeout, "connect_timeout", &watch, reaching).await?;
@@ -92,7 +106,7 @@ impl Connector {
     }
 
     /// As far as TLS to the server: to the server itself, or through the proxy.
-    async fn reach(&self, wanted: &Wanted, watch: &Watch) -> Result<Reached> {
+    async fn reach(&self, wanted: &ConnectRequest, watch: &DialObserver) -> Result<HalfOpen> {
         let key = &wanted.key;
         let Some(proxy) = &key.proxy else {
             let authority = key.authority.as_ref().ok_or_else(no_target)?;
@@ -110,22 +124,22 @@ impl Connector {
         Ok(reached)
     }
 
-    async fn dial(&self, host: &str, port: u16, watch: &Watch) -> Result<Reached> {
+    async fn dial(&self, host: &str, port: u16, watch: &DialObserver) -> Result<HalfOpen> {
         let connection = net::dial(&*self.dialer, &DialTarget::new(host, port).with_watch(watch)).await?;
         watch.note_connected();
         let (stream, local_addr, remote_addr) = connection.into_parts();
-        Ok(Reached { stream, local_addr, remote_addr, tls: None })
+        Ok(HalfOpen { stream, local_addr, remote_addr, tls: None })
     }
 
     /// Lays TLS over the stream, within its own limit.
     async fn handshake(
         &self,
-        wanted: &Wanted,
-        watch: &Watch,
-        reached: Reached,
+        wanted: &ConnectRequest,
+        watch: &DialObserver,
+        reached: HalfOpen,
         host: &str,
         offer: Offer,
-    ) -> Result<Reached> {
+    ) -> Result<HalfOpen> {
         watch.enter(Phase::Tls);
         wanted.tracer.tell(ClientTrace::tls_handshake_start);
         let securing = self.secure.secure(reached.stream, host, offer);
@@ -136,7 +150,7 @@ impl Connector {
         }
         let (stream, info) = secured?;
         watch.note_secured();
-        Ok(Reached { stream, tls: Some(info), ..reached })
+        Ok(HalfOpen { stream, tls: Some(info), ..reached })
     }
 
     /// A way through the proxy to the target.
@@ -166,20 +180,26 @@ impl Connector {
     }
 
     /// Speaks what was agreed on.
-    async fn complete(&self, reached: Reached, watch: &Watch, offer: Offer, bell: PoolBell) -> Result<Connection> {
-        let Reached { stream, local_addr, remote_addr, tls } = reached;
+    async fn complete(
+        &self,
+        reached: HalfOpen,
+        watch: &DialObserver,
+        offer: Offer,
+        bell: PoolBell,
+    ) -> Result<HttpConnection> {
+        let HalfOpen { stream, local_addr, remote_addr, tls } = reached;
         let negotiated = tls.as_ref().is_some_and(|tls| tls.alpn.as_deref() == Some(b"h2"));
-        let made = Arc::new(Made { local_addr, remote_addr, tls, steps: watch.steps() });
+        let info = Arc::new(ConnectionInfo { local_addr, remote_addr, tls, steps: watch.steps() });
         let expires = self.lifetime.map(|lifetime| Instant::now() + with_jitter(lifetime));
-        if negotiated || (offer == Offer::Http2 && made.tls.is_none()) {
-            let http2 = http2::connect(stream, made, expires, &self.head_limits, bell).await?;
-            return Ok(Connection::Http2(http2));
+        if negotiated || (offer == Offer::Http2 && info.tls.is_none()) {
+            let http2 = http2::connect(stream, info, expires, &self.head_limits, bell).await?;
+            return Ok(HttpConnection::Http2(http2));
         }
         if offer == Offer::Http2 {
             let error = Error::new(ErrorKind::Tls, "the server does not speak HTTP/2, and nothing else is wanted");
             return Err(error.during(Phase::Tls));
         }
-        Ok(Connection::Http1(Box::new(Http1::new(Io::boxed(stream), made, expires))))
+        Ok(HttpConnection::Http1(Box::new(Http1Conn::new(Io::boxed(stream), info, expires))))
     }
 }
 
@@ -191,7 +211,7 @@ fn no_target() -> Error {
 async fn within<T>(
     limit: Option<Duration>,
     name: &'static str,
-    watch: &Watch,
+    watch: &DialObserver,
     doing: impl Future<Output = Result<T>>,
 ) -> Result<T> {
     let Some(limit) = limit else { return doing.await };

@@ -8,9 +8,9 @@ use std::sync::Arc;
 use http::Uri;
 use http::uri::Authority;
 
-use super::pool::PoolKey;
-use super::proxy::ProxyUrl;
-use super::url::is_normal_authority;
+use super::super::pool::PoolKey;
+use super::super::proxy::ProxyUrl;
+use super::super::url::is_normal_authority;
 use crate::error::{Error, ErrorKind, Result};
 
 /// Scheme, authority and proxy, and which protocols are offered. Plain HTTP through an HTTP proxy

@@ -4,12 +4,11 @@ use std::time::Duration;
 
 use http::Method;
 
-use super::connect::Wanted;
-use super::key::{Key, Scheme, authority_of};
-use super::proxy::ProxyUrl;
-use super::trace::Tracer;
-use super::transport::{ClientProtocols, Transport};
-use super::url::host_field;
+use super::super::connect::{ConnectRequest, Key, Scheme, authority_of};
+use super::super::observe::Tracer;
+use super::super::proxy::ProxyUrl;
+use super::super::transport::{ClientProtocols, Transport};
+use super::super::url::host_field;
 use crate::error::{Error, ErrorKind, Result};
 use crate::h1::{self, Outgoing, SentTarget};
 use crate::message::Request;
@@ -18,18 +17,18 @@ use crate::message::Request;
 pub(crate) struct Plan {
     pub(crate) key: Key,
     pub(crate) outgoing: Outgoing,
-    form: Form,
+    form: TargetForm,
     /// Content codings to ask for, which are decoded again.
     pub(crate) accept_encoding: Option<&'static str>,
     pub(crate) waits_for_continue: bool,
     /// Whether the connection may be kept afterwards.
     pub(crate) keeps: bool,
-    pub(crate) limits: Limits,
+    pub(crate) limits: TimeLimits,
 }
 
 /// The form of the target (RFC 9112 §3.2).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Form {
+enum TargetForm {
     Origin,
     /// To an HTTP proxy, for a plain HTTP server.
     Absolute,
@@ -39,7 +38,7 @@ enum Form {
 
 /// Time limits, resolved: `None` is no limit.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Limits {
+pub(crate) struct TimeLimits {
     pub(crate) connect: Option<Duration>,
     pub(crate) tls_handshake: Option<Duration>,
     pub(crate) response_header: Option<Duration>,
@@ -56,13 +55,13 @@ impl Plan {
         let proxy = transport.proxy.choose(&request.uri)?;
         let absolute = scheme == Scheme::Http && proxy.as_ref().is_some_and(|proxy| proxy.scheme().is_http());
         let form = match request.method {
-            Method::CONNECT => Form::Authority,
-            _ if absolute => Form::Absolute,
-            _ => Form::Origin,
+            Method::CONNECT => TargetForm::Authority,
+            _ if absolute => TargetForm::Absolute,
+            _ => TargetForm::Origin,
         };
         h1::check_request(&request.method, form.of(request), host(request), &request.header, &request.trailer)?;
         let outgoing = outgoing(request)?;
-        let authority = (form != Form::Absolute).then_some(authority);
+        let authority = (form != TargetForm::Absolute).then_some(authority);
         let has_content = !matches!(outgoing, Outgoing::None | Outgoing::Length(0));
         let upgrades = request.header.contains("Upgrade");
         let only_http2 = transport.protocols == ClientProtocols::Http2;
@@ -71,7 +70,7 @@ impl Plan {
             return Err(Error::new(ErrorKind::Unsupported, text));
         }
         // A tunnel over HTTP/2 is a stream: it cannot be taken over, only be asked for expressly.
-        let needs_http1 = upgrades || form == Form::Absolute || (form == Form::Authority && !only_http2);
+        let needs_http1 = upgrades || form == TargetForm::Absolute || (form == TargetForm::Authority && !only_http2);
         let offer = transport.offer(scheme, needs_http1);
         let limits = transport.limits(&request.timeouts);
         Ok(Plan {
@@ -94,12 +93,12 @@ impl Plan {
 
     /// The proxy that the request itself goes to: without a tunnel through it.
     pub(crate) fn asked_proxy(&self) -> Option<&ProxyUrl> {
-        self.key.proxy.as_deref().filter(|_| self.form == Form::Absolute)
+        self.key.proxy.as_deref().filter(|_| self.form == TargetForm::Absolute)
     }
 
     /// The connection that is wanted, for who makes it.
-    pub(crate) fn wanted(&self, tracer: &Tracer) -> Wanted {
-        Wanted {
+    pub(crate) fn wanted(&self, tracer: &Tracer) -> ConnectRequest {
+        ConnectRequest {
             key: self.key.clone(),
             tracer: tracer.clone(),
             connect_timeout: self.limits.connect,
@@ -108,12 +107,12 @@ impl Plan {
     }
 }
 
-impl Form {
+impl TargetForm {
     fn of(self, request: &Request) -> SentTarget<'_> {
         match self {
-            Form::Origin => SentTarget::Origin(&request.uri),
-            Form::Absolute => SentTarget::Absolute(&request.uri),
-            Form::Authority => SentTarget::Authority(host(request)),
+            TargetForm::Origin => SentTarget::Origin(&request.uri),
+            TargetForm::Absolute => SentTarget::Absolute(&request.uri),
+            TargetForm::Authority => SentTarget::Authority(host(request)),
         }
     }
 }

@@ -10,21 +10,21 @@ use crate::error::{Error, Phase, Result};
 use crate::message::{Body, Frame, Source};
 
 /// The same content, until the limit of this length passes.
-pub(super) fn body(body: Body, until: Instant, length: Duration) -> Body {
+pub(super) fn timeout_body(body: Body, until: Instant, length: Duration) -> Body {
     // What is here already needs no time.
     if body.is_in_memory() {
         return body;
     }
-    Body::from_source(Timed { body, until: Box::pin(sleep_until(until)), length })
+    Body::from_source(TimeoutBody { body, until: Box::pin(sleep_until(until)), length })
 }
 
-struct Timed {
+struct TimeoutBody {
     body: Body,
     until: Pin<Box<Sleep>>,
     length: Duration,
 }
 
-impl Source for Timed {
+impl Source for TimeoutBody {
     fn poll_frame(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Frame>>> {
         if self.until.as_mut().poll(cx).is_ready() {
             return Poll::Ready(Some(Err(Error::over_limit(Phase::Body, "timeout", self.length))));

@@ -6,21 +6,21 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-use super::pool::Moment;
+use super::super::pool::Moment;
 use crate::message::Timings;
 
 /// Notes moments, counted from when the request was begun.
 #[derive(Clone, Debug)]
-pub(crate) struct Clock {
+pub(crate) struct Stopwatch {
     start: Moment,
     pub(crate) timings: Timings,
 }
 
-impl Clock {
+impl Stopwatch {
     /// Of a request that was begun then, and had its connection so much later.
-    pub(crate) fn new(start: Moment, got_connection: Duration) -> Clock {
+    pub(crate) fn new(start: Moment, got_connection: Duration) -> Stopwatch {
         let timings = Timings { got_connection: Some(got_connection), ..Timings::default() };
-        Clock { start, timings }
+        Stopwatch { start, timings }
     }
 
     pub(crate) fn elapsed(&self) -> Duration {

@@ -4,11 +4,11 @@ use std::time::Duration;
 
 use http::header::PROXY_AUTHORIZATION;
 
-use super::clock::Clock;
+use super::super::observe::Stopwatch;
+use super::super::observe::Tracer;
+use super::super::pool::Moment;
+use super::super::proxy::ProxyUrl;
 use super::plan::{self, Plan};
-use super::pool::Moment;
-use super::proxy::ProxyUrl;
-use super::trace::Tracer;
 use crate::error::{Error, Sent};
 use crate::h1::{self, ConnectionField, HeadLimits, OwnField, RequestKind, RequestToSend};
 use crate::message::{Body, Request};
@@ -30,7 +30,7 @@ pub(crate) struct Attempt<'a> {
 
 /// What an exchange must know beside its bytes.
 #[derive(Clone, Debug)]
-pub(crate) struct Asked {
+pub(crate) struct ExchangeOptions {
     pub(crate) by: RequestKind,
     pub(crate) head_limits: HeadLimits,
     pub(crate) response_header_timeout: Option<Duration>,
@@ -39,7 +39,7 @@ pub(crate) struct Asked {
     /// Whether the connection may serve another exchange afterwards.
     pub(crate) keeps: bool,
     pub(crate) tracer: Tracer,
-    pub(crate) clock: Clock,
+    pub(crate) stopwatch: Stopwatch,
 }
 
 /// What came before the final head.
@@ -52,10 +52,10 @@ pub(crate) struct Interim {
 
 /// Why an exchange failed before it had a response.
 #[derive(Debug)]
-pub(crate) struct Failed {
+pub(crate) struct FailedAttempt {
     pub(crate) error: Error,
     pub(crate) sent: Sent,
-    pub(crate) remedy: Remedy,
+    pub(crate) retry_hint: RetryHint,
     /// The body, where nothing of it was asked for.
     pub(crate) unread: Option<Body>,
 }
@@ -63,7 +63,7 @@ pub(crate) struct Failed {
 /// What may help, where the request can be sent again at all.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[allow(dead_code, reason = "without HTTP/2, some of these never are")]
-pub(crate) enum Remedy {
+pub(crate) enum RetryHint {
     None,
     /// Not one byte of a response came, on a connection that had served before: it was dead, most
     /// likely, before the request reached it.
@@ -76,9 +76,9 @@ pub(crate) enum Remedy {
 
 impl Attempt<'_> {
     /// What its exchange must know.
-    pub(crate) fn asked(&self) -> Asked {
+    pub(crate) fn exchange_options(&self) -> ExchangeOptions {
         let Attempt { request, plan, .. } = self;
-        Asked {
+        ExchangeOptions {
             by: RequestKind::of(&request.method, &request.header),
             head_limits: self.head_limits,
             response_header_timeout: plan.limits.response_header,
@@ -86,7 +86,7 @@ impl Attempt<'_> {
             stall_timeout: plan.limits.stall,
             keeps: plan.keeps,
             tracer: self.tracer.clone(),
-            clock: Clock::new(self.start, self.got_connection),
+            stopwatch: Stopwatch::new(self.start, self.got_connection),
         }
     }
 

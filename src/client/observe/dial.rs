@@ -6,13 +6,13 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use tokio::time::Instant;
 
-use super::connection::Steps;
+use super::super::connect::DialTimings;
 use super::trace::Tracer;
 use crate::error::Phase;
 use crate::message::Addr;
 use crate::net::{DialWatch, Resolved};
 
-pub(crate) struct Watch {
+pub(crate) struct DialObserver {
     tracer: Tracer,
     seen: Mutex<Seen>,
 }
@@ -20,13 +20,13 @@ pub(crate) struct Watch {
 #[derive(Clone, Copy, Debug)]
 struct Seen {
     phase: Phase,
-    steps: Steps,
+    steps: DialTimings,
 }
 
-impl Watch {
-    pub(crate) fn new(tracer: Tracer) -> Watch {
-        let seen = Seen { phase: Phase::Connect, steps: Steps::default() };
-        Watch { tracer, seen: Mutex::new(seen) }
+impl DialObserver {
+    pub(crate) fn new(tracer: Tracer) -> DialObserver {
+        let seen = Seen { phase: Phase::Connect, steps: DialTimings::default() };
+        DialObserver { tracer, seen: Mutex::new(seen) }
     }
 
     /// What is being waited for.
@@ -47,7 +47,7 @@ impl Watch {
         self.seen().steps.secured = Some(Instant::now());
     }
 
-    pub(crate) fn steps(&self) -> Steps {
+    pub(crate) fn steps(&self) -> DialTimings {
         self.seen().steps
     }
 
@@ -56,7 +56,7 @@ impl Watch {
     }
 }
 
-impl DialWatch for Watch {
+impl DialWatch for DialObserver {
     fn dns_start(&self, host: &str) {
         self.enter(Phase::Resolve);
         self.tracer.tell(|trace| trace.dns_start(host));

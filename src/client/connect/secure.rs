@@ -13,7 +13,7 @@ use crate::message::TlsInfo;
 use crate::net::Stream;
 
 /// Makes TLS sessions.
-pub(crate) trait Secure: Send + Sync + 'static {
+pub(crate) trait SecureTransport: Send + Sync + 'static {
     /// A session with this host over this stream. Dropped, it drops the stream.
     fn secure<'a>(&'a self, stream: Box<dyn Stream>, host: &'a str, offer: Offer) -> SecureFuture<'a>;
 }

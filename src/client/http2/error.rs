@@ -4,13 +4,13 @@ use std::io;
 
 use h2::Reason;
 
-use super::super::attempt::Remedy;
+use super::super::exchange::RetryHint;
 use crate::error::{Error, ErrorKind, Phase, Sent};
 use crate::h2::{Meter, in_words};
 
 /// Why a connection ended.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) enum Ended {
+pub(super) enum ConnectionEnd {
     /// By agreement, or because nobody needed it.
     Closed,
     /// The peer closed it without a word, or it broke.
@@ -18,35 +18,35 @@ pub(super) enum Ended {
     /// It did not answer a PING.
     Silent,
     /// The peer broke its rules.
-    Rules(&'static str),
-    /// The peer says that we did, or that it is in trouble.
-    Goodbye(Reason),
+    ProtocolError(&'static str),
+    /// The peer says that we did, or that it is in error.
+    GoAway(Reason),
 }
 
-impl Ended {
-    pub(super) fn of(result: Result<(), h2::Error>, meter: &Meter) -> Ended {
-        let Err(error) = result else { return Ended::Closed };
+impl ConnectionEnd {
+    pub(super) fn of(result: Result<(), h2::Error>, meter: &Meter) -> ConnectionEnd {
+        let Err(error) = result else { return ConnectionEnd::Closed };
         match (error.get_io(), error.reason()) {
-            (Some(io), _) => Ended::Broken(io.kind()),
-            (None, Some(reason)) if error.is_remote() => Ended::Goodbye(reason),
-            _ => Ended::Rules(in_words(&error, Some(meter))),
+            (Some(io), _) => ConnectionEnd::Broken(io.kind()),
+            (None, Some(reason)) if error.is_remote() => ConnectionEnd::GoAway(reason),
+            _ => ConnectionEnd::ProtocolError(in_words(&error, Some(meter))),
         }
     }
 }
 
 /// An error of a stream. What is known of the connection's end says more than the stream's own.
-pub(super) fn connection_error(error: h2::Error, ended: Option<&Ended>, phase: Phase) -> Error {
+pub(super) fn connection_error(error: h2::Error, ended: Option<&ConnectionEnd>, phase: Phase) -> Error {
     let new = |kind, text: String| Error::new(kind, text).during(phase);
     if let (false, Some(ended)) = (error.is_reset(), ended) {
         match ended {
-            Ended::Silent => {
+            ConnectionEnd::Silent => {
                 return new(
                     ErrorKind::CutOff,
-                    format!("the server did not answer a PING in {:?}", super::driver::PATIENCE),
+                    format!("the server did not answer a PING in {:?}", super::driver::PING_TIMEOUT),
                 );
             }
-            Ended::Rules(words) => return new(ErrorKind::Refused, format!("the server sent {words}")),
-            Ended::Closed | Ended::Broken(_) | Ended::Goodbye(_) => {}
+            ConnectionEnd::ProtocolError(words) => return new(ErrorKind::Refused, format!("the server sent {words}")),
+            ConnectionEnd::Closed | ConnectionEnd::Broken(_) | ConnectionEnd::GoAway(_) => {}
         }
     }
     match error.reason() {
@@ -80,13 +80,13 @@ fn broken(error: h2::Error, phase: Phase) -> Error {
 
 /// How much of the request the server has acted on, and how it may be sent again. `sent` is what
 /// was handed over; `silent` says that nothing came back on a connection that had served before.
-pub(super) fn remedy(error: &h2::Error, sent: Sent, silent: bool) -> (Sent, Remedy) {
+pub(super) fn retry_hint(error: &h2::Error, sent: Sent, silent: bool) -> (Sent, RetryHint) {
     match error.reason() {
         // RFC 9113 §8.7: neither was looked at.
-        Some(Reason::REFUSED_STREAM) if error.is_remote() => (Sent::No, Remedy::Again),
-        Some(_) if error.is_remote() && error.is_go_away() => (Sent::No, Remedy::Again),
-        Some(Reason::HTTP_1_1_REQUIRED) if error.is_remote() => (sent, Remedy::Http1),
-        None if error.is_io() && silent => (sent, Remedy::NewConnection),
-        _ => (sent, Remedy::None),
+        Some(Reason::REFUSED_STREAM) if error.is_remote() => (Sent::No, RetryHint::Again),
+        Some(_) if error.is_remote() && error.is_go_away() => (Sent::No, RetryHint::Again),
+        Some(Reason::HTTP_1_1_REQUIRED) if error.is_remote() => (sent, RetryHint::Http1),
+        None if error.is_io() && silent => (sent, RetryHint::NewConnection),
+        _ => (sent, RetryHint::None),
     }
 }
