@@ -2,6 +2,9 @@
 #![cfg(feature = "client")]
 #![allow(clippy::unwrap_used, reason = "what fails in a helper fails its test")]
 
+#[cfg(unix)]
+#[path = "../support/alone.rs"]
+mod alone;
 #[cfg(feature = "tls")]
 #[path = "../support/certificates.rs"]
 mod certificates;

@@ -3,6 +3,9 @@
 #![cfg(feature = "server")]
 #![allow(clippy::unwrap_used, reason = "what fails in a helper fails its test")]
 
+#[cfg(target_os = "linux")]
+#[path = "../support/alone.rs"]
+mod alone;
 #[cfg(all(feature = "client", feature = "http2"))]
 #[path = "../support/fake.rs"]
 mod fake;

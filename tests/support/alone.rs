@@ -1,6 +1,7 @@
 //! Tests that need a process of their own: the program of these tests is run again for one of them.
 //!
 //! The inner test is marked `#[ignore]` and begins with [`is_alone`]; the outer one runs it.
+#![allow(dead_code, clippy::unwrap_used, reason = "each test file uses a part of it; what fails here fails its test")]
 
 use std::path::PathBuf;
 use std::process::{Command, Stdio};
