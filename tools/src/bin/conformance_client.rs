@@ -32,6 +32,10 @@ async fn main() -> Result<()> {
             "do" => {
                 let client = clients[name].0.clone();
                 under_way.spawn(async move { println!("{}", run(client, &command).await) });
+                // A set keeps what has ended until it is asked for it.
+                while let Some(ended) = under_way.try_join_next() {
+                    ended.map_err(Error::other)?;
+                }
             }
             "close-idle" => {
                 clients[name].0.close_idle_connections();

@@ -1,7 +1,7 @@
 //! A soak: a server under mixed load, good and bad, and whether what it holds stays flat.
 //!
 //! ```text
-//! cargo run --release --example soak -- 5      five minutes; `20s` are twenty seconds
+//! cargo run --release -p tools --bin soak -- 5      five minutes; `20s` are twenty seconds
 //! ```
 //!
 //! The server is this program once more, in a process of its own ([`server`]), so that what it takes can
