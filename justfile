@@ -14,13 +14,13 @@ test *args:
 
 # Raw bytes to the conformance server; `just conformance --group chunked` runs one group.
 conformance *args:
-    cargo build --example conformance_server
-    python3 tests/conformance/server.py {{ args }} -- "${CARGO_TARGET_DIR:-target}/debug/examples/conformance_server"
+    cargo build -p tools --bin conformance_server
+    python3 tests/conformance/server.py {{ args }} -- "${CARGO_TARGET_DIR:-target}/debug/conformance_server"
 
 # Raw answers to the conformance client.
 conformance-client *args:
-    cargo build --example conformance_client
-    python3 tests/conformance/client.py {{ args }} -- "${CARGO_TARGET_DIR:-target}/debug/examples/conformance_client"
+    cargo build -p tools --bin conformance_client
+    python3 tests/conformance/client.py {{ args }} -- "${CARGO_TARGET_DIR:-target}/debug/conformance_client"
 
 # The library without features, and with each alone.
 features:
@@ -36,7 +36,7 @@ bench *args:
 
 # A server under clients of every kind for so many minutes (`20s`: seconds), and whether what it holds stays flat. Linux.
 soak minutes="5":
-    cargo run --release --example soak -- {{ minutes }}
+    cargo run --release -p tools --bin soak -- {{ minutes }}
 
 # Fuzzes one target for some seconds. Needs cargo-fuzz and a C++ compiler, and no nightly: there is no unsafe code for a sanitizer to look at.
 fuzz target seconds="60":

@@ -88,7 +88,7 @@ pub enum ErrorKind {
     /// The connection was taken over with `hijack`; it is no longer the server's to write to.
     Hijacked,
     /// The request is over: its handler returned, or its connection is gone.
-    TurnOver,
+    RequestOver,
     /// The server was shut down or closed.
     ServerClosed,
     /// What was asked for cannot be done on this connection or with these settings.
@@ -364,7 +364,7 @@ impl From<Error> for io::Error {
             ErrorKind::Refused => io::ErrorKind::InvalidData,
             ErrorKind::Invalid => io::ErrorKind::InvalidInput,
             ErrorKind::Unsupported => io::ErrorKind::Unsupported,
-            ErrorKind::Hijacked | ErrorKind::TurnOver | ErrorKind::ServerClosed => io::ErrorKind::NotConnected,
+            ErrorKind::Hijacked | ErrorKind::RequestOver | ErrorKind::ServerClosed => io::ErrorKind::NotConnected,
             _ => io::ErrorKind::Other,
         };
         io::Error::new(kind, error)

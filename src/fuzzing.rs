@@ -12,29 +12,29 @@ use crate::message::{Header, Request, Response};
 
 /// How the content behind a head ends.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Content {
+pub enum FuzzContent {
     Empty,
     Length(u64),
     Chunked,
     UntilClose,
 }
 
-impl Content {
-    fn of(framing: Framing) -> Content {
+impl FuzzContent {
+    fn of(framing: Framing) -> FuzzContent {
         match framing {
-            Framing::Empty => Content::Empty,
-            Framing::Length(length) => Content::Length(length),
-            Framing::Chunked => Content::Chunked,
-            Framing::UntilClose => Content::UntilClose,
+            Framing::Empty => FuzzContent::Empty,
+            Framing::Length(length) => FuzzContent::Length(length),
+            Framing::Chunked => FuzzContent::Chunked,
+            Framing::UntilClose => FuzzContent::UntilClose,
         }
     }
 }
 
 /// What a head says beside what is in its message.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Head {
+pub struct FuzzHead {
     pub consumed: usize,
-    pub content: Content,
+    pub content: FuzzContent,
     pub keep_alive: bool,
     /// Whether the connection speaks something else behind it.
     pub switches: bool,
@@ -42,12 +42,12 @@ pub struct Head {
 
 /// The limits of a head.
 #[derive(Clone, Copy, Debug)]
-pub struct Limits {
+pub struct FuzzLimits {
     pub max_bytes: usize,
     pub max_values: usize,
 }
 
-impl Limits {
+impl FuzzLimits {
     fn of_head(self) -> HeadLimits {
         HeadLimits { max_bytes: self.max_bytes, max_values: self.max_values }
     }
@@ -65,11 +65,16 @@ fn refused(refusal: Refusal) -> Refused {
 pub struct RequestHeads(RequestParser);
 
 impl RequestHeads {
-    pub fn parse(&mut self, input: &[u8], limits: Limits, request: &mut Request) -> Result<Option<Head>, Refused> {
+    pub fn parse(
+        &mut self,
+        input: &[u8],
+        limits: FuzzLimits,
+        request: &mut Request,
+    ) -> Result<Option<FuzzHead>, Refused> {
         let parsed = self.0.parse(input, &limits.of_head(), request).map_err(refused)?;
-        Ok(parsed.map(|head| Head {
+        Ok(parsed.map(|head| FuzzHead {
             consumed: head.consumed,
-            content: Content::of(head.framing),
+            content: FuzzContent::of(head.framing),
             keep_alive: head.keep_alive,
             switches: false,
         }))
@@ -78,20 +83,20 @@ impl RequestHeads {
 
 /// What a response answers, as far as its framing goes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Asked {
+pub enum FuzzRequestKind {
     Head,
     Connect,
     Upgrade,
     Other,
 }
 
-impl Asked {
-    fn by(self) -> h1::AskedBy {
+impl FuzzRequestKind {
+    fn by(self) -> h1::RequestKind {
         match self {
-            Asked::Head => h1::AskedBy::Head,
-            Asked::Connect => h1::AskedBy::Connect,
-            Asked::Upgrade => h1::AskedBy::Upgrade,
-            Asked::Other => h1::AskedBy::Other,
+            FuzzRequestKind::Head => h1::RequestKind::Head,
+            FuzzRequestKind::Connect => h1::RequestKind::Connect,
+            FuzzRequestKind::Upgrade => h1::RequestKind::Upgrade,
+            FuzzRequestKind::Other => h1::RequestKind::Other,
         }
     }
 }
@@ -104,14 +109,14 @@ impl ResponseHeads {
     pub fn parse(
         &mut self,
         input: &[u8],
-        limits: Limits,
-        asked: Asked,
+        limits: FuzzLimits,
+        asked: FuzzRequestKind,
         response: &mut Response,
-    ) -> Result<Option<Head>, Refused> {
+    ) -> Result<Option<FuzzHead>, Refused> {
         let parsed = self.0.parse(input, &limits.of_head(), asked.by(), response).map_err(refused)?;
-        Ok(parsed.map(|head| Head {
+        Ok(parsed.map(|head| FuzzHead {
             consumed: head.consumed,
-            content: Content::of(head.framing),
+            content: FuzzContent::of(head.framing),
             keep_alive: head.keep_alive,
             switches: head.switch != Switch::No,
         }))
@@ -120,7 +125,7 @@ impl ResponseHeads {
 
 /// What is at the start of unread chunked content.
 #[derive(Debug, PartialEq, Eq)]
-pub enum Piece {
+pub enum FuzzPiece {
     NeedMore { consumed: usize },
     Data { skip: usize, len: usize },
     End { consumed: usize, trailer: Option<Header> },
@@ -128,18 +133,18 @@ pub enum Piece {
 
 /// Reads one chunked content.
 #[derive(Debug)]
-pub struct Chunks(ChunkedReader);
+pub struct FuzzChunks(ChunkedReader);
 
-impl Chunks {
-    pub fn new(trailer: Limits) -> Chunks {
-        Chunks(ChunkedReader::new(trailer.max_bytes, trailer.max_values))
+impl FuzzChunks {
+    pub fn new(trailer: FuzzLimits) -> FuzzChunks {
+        FuzzChunks(ChunkedReader::new(trailer.max_bytes, trailer.max_values))
     }
 
-    pub fn read(&mut self, input: &[u8]) -> Result<Piece, Refused> {
+    pub fn read(&mut self, input: &[u8]) -> Result<FuzzPiece, Refused> {
         Ok(match self.0.read(input).map_err(refused)? {
-            Chunked::NeedMore { consumed } => Piece::NeedMore { consumed },
-            Chunked::Data { skip, len } => Piece::Data { skip, len },
-            Chunked::End { consumed, trailer } => Piece::End { consumed, trailer },
+            Chunked::NeedMore { consumed } => FuzzPiece::NeedMore { consumed },
+            Chunked::Data { skip, len } => FuzzPiece::Data { skip, len },
+            Chunked::End { consumed, trailer } => FuzzPiece::End { consumed, trailer },
         })
     }
 }
@@ -161,17 +166,17 @@ pub fn host_field(uri: &Uri) -> &str {
 
 /// What a `Range` field comes to: start and length of each part.
 #[derive(Debug, PartialEq, Eq)]
-pub enum Ranges {
+pub enum FuzzRanges {
     Whole,
     Parts(Vec<(u64, u64)>),
     Refused,
 }
 
 /// Reads the value of a `Range` field for content of this size.
-pub fn ranges(field: &[u8], size: u64) -> Ranges {
+pub fn ranges(field: &[u8], size: u64) -> FuzzRanges {
     match files::parse_ranges(field, size) {
-        files::Ranges::Whole => Ranges::Whole,
-        files::Ranges::Parts(parts) => Ranges::Parts(parts.iter().map(|part| (part.start, part.length)).collect()),
-        files::Ranges::Refused(_) => Ranges::Refused,
+        files::Ranges::Whole => FuzzRanges::Whole,
+        files::Ranges::Parts(parts) => FuzzRanges::Parts(parts.iter().map(|part| (part.start, part.length)).collect()),
+        files::Ranges::Refused(_) => FuzzRanges::Refused,
     }
 }

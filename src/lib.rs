@@ -150,7 +150,7 @@ pub use net::UnixDialer;
 pub use net::{ClientAuth, TlsServerConfig};
 #[cfg(feature = "client")]
 pub use net::{
-    Connection, Dial, DialTarget, DialWatch, FixedResolver, Resolve, Resolved, SystemResolver, TcpDialer, dial_fn,
+    Dial, DialTarget, DialWatch, DialedStream, FixedResolver, Resolve, Resolved, SystemResolver, TcpDialer, dial_fn,
 };
 #[cfg(all(feature = "tls-no-provider", feature = "client"))]
 pub use net::{TlsConfig, TlsRoots};

@@ -42,4 +42,4 @@ expect "^200 OK over ${url#http://}$" proxy_client "$url" http://a.test/hello.tx
 expect '^hello$' proxy_client "$url" http://a.test/hello.txt
 expect 'used before: true' trace "$url/hello.txt"
 # Too short to judge memory, and long enough for each kind of client to come and go.
-expect '^flat: ' soak 6s
+expect '^flat: ' ../soak 6s

@@ -14,6 +14,7 @@ use tokio::net::{TcpListener, TcpStream, UnixListener, UnixStream};
 
 #[path = "support/certificates.rs"]
 mod certificates;
+#[path = "support/files_kit.rs"]
 mod files_kit;
 use certificates::Authority;
 use files_kit::{Tree, ask, start};

@@ -89,7 +89,7 @@ SERVERS = [
         lacks={"echo16k": "knows no streams", "churn": "does not heed `Connection: close`"},
         under_valgrind=False,
     ),
-    Program("ours", "examples/bench_server", "nethttp", {"THREADS": "1"}),
+    Program("ours", "bench_server", "nethttp", {"THREADS": "1"}),
     Program("hyper", "server-hyper", "hyper"),
     Program("axum", "server-axum", "axum"),
     Program(
@@ -103,7 +103,7 @@ SERVERS = [
 
 CLIENTS = [
     Program("floor", "client-floor", "tokio"),
-    Program("ours", "examples/bench_client", "nethttp"),
+    Program("ours", "bench_client", "nethttp"),
     Program("hyper", "client-hyper", "hyper-util"),
     Program("reqwest", "client-reqwest", "reqwest"),
     Program("ureq", "client-ureq", "ureq"),
@@ -113,7 +113,7 @@ CLIENTS = [
 # Those that serve files; all but nginx are told where by FILES.
 FILE_SERVERS = [
     Program("nginx", "nginx", "nginx", under_valgrind=False, configure=configure_nginx),
-    Program("ours", "examples/bench_server", "nethttp", {"THREADS": "1", "FILES": str(FILES)}),
+    Program("ours", "bench_server", "nethttp", {"THREADS": "1", "FILES": str(FILES)}),
     Program("tower-http", "server-tower-http", "tower-http", {"FILES": str(FILES)}),
     Program("go", "server-go", "go", {"GOMAXPROCS": "1", "FILES": str(FILES)}, under_valgrind=False),
 ]
@@ -121,7 +121,7 @@ FILE_SERVERS = [
 # Those that speak HTTP/2 to clients that know it beforehand. hyper's is a package of its own: the
 # others turn on features of what it depends on, and it would pay for them.
 HTTP2_SERVERS = [
-    Program("ours", "examples/bench_server", "nethttp", {"THREADS": "1"}),
+    Program("ours", "bench_server", "nethttp", {"THREADS": "1"}),
     Program("hyper", "server-hyper-http2", "hyper", package="peers-http2"),
     Program("go", "server-go", "go", {"GOMAXPROCS": "1"}),
 ]
@@ -140,8 +140,7 @@ def build(programs):
     cargo = ["cargo", "build", "--release", "--locked"]
     libraries = {program.library for program in programs}
     if "nethttp" in libraries:
-        examples = ["--example", "bench_server", "--example", "bench_client"]
-        subprocess.run([*cargo, *examples], cwd=ROOT, env=environment, check=True)
+        subprocess.run([*cargo, "--package", "tools"], cwd=ROOT, env=environment, check=True)
     crates = (program for program in programs if program.library not in NO_CRATES)
     for package in dict.fromkeys(program.package for program in crates):
         subprocess.run([*cargo, "--package", package], cwd=BENCH, env=environment, check=True)

@@ -1,11 +1,11 @@
 //! Chunked content is what the slow reference reads, however it is cut, and never counts as whole before its end.
 
-use nethttp::fuzzing::Limits;
+use nethttp::fuzzing::FuzzLimits;
 
 use crate::heads;
 use crate::reference::{Read, chunked, fields::is_name};
 
-const TRAILER: Limits = Limits { max_bytes: 128, max_values: 3 };
+const TRAILER: FuzzLimits = FuzzLimits { max_bytes: 128, max_values: 3 };
 const NEVER_A_TRAILER: [&str; 6] =
     ["Content-Length", "Transfer-Encoding", "Host", "Authorization", "Set-Cookie", "Connection"];
 

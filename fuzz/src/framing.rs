@@ -1,6 +1,6 @@
 //! Where a message ends is what the slow reference says, and no order of its field lines and no spelling changes that.
 
-use nethttp::fuzzing::{Asked, Content};
+use nethttp::fuzzing::{FuzzRequestKind, FuzzContent};
 
 use crate::heads::{self, LIMITS};
 use crate::reference::{request, response};
@@ -12,26 +12,26 @@ pub fn check(data: &[u8]) {
     for version in ["1.1", "1.0"] {
         let asked = of_request(version, &lines);
         assert_eq!(of_request(version, &backwards), asked, "in another order");
-        for (status, method) in [(200, Asked::Other), (204, Asked::Other), (304, Asked::Head), (200, Asked::Connect)] {
+        for (status, method) in [(200, FuzzRequestKind::Other), (204, FuzzRequestKind::Other), (304, FuzzRequestKind::Head), (200, FuzzRequestKind::Connect)] {
             of_response(version, status, method, &lines);
         }
         // What both sides may send means the same in both directions.
-        let answered = of_response(version, 200, Asked::Other, &lines);
+        let answered = of_response(version, 200, FuzzRequestKind::Other, &lines);
         if let (Some(one), Some(other)) = (asked, answered) {
-            let until_close = (Content::Empty, Content::UntilClose);
+            let until_close = (FuzzContent::Empty, FuzzContent::UntilClose);
             assert!(one == other || (one.0, other.0) == until_close, "{one:?} and {other:?}");
         }
     }
 }
 
-fn of_request(version: &str, lines: &[&[u8]]) -> Option<(Content, bool)> {
+fn of_request(version: &str, lines: &[&[u8]]) -> Option<(FuzzContent, bool)> {
     let head = heads::written(&format!("POST / HTTP/{version}\r\nHost: a\r\n"), lines);
     let parsed = heads::request(&head, LIMITS, &[]).ok().flatten().map(|head| (head.content, head.keep_alive));
     assert_eq!(parsed, request::head(&head, LIMITS).whole().map(|head| (head.content, head.keep_alive)));
     parsed
 }
 
-fn of_response(version: &str, status: u16, asked: Asked, lines: &[&[u8]]) -> Option<(Content, bool)> {
+fn of_response(version: &str, status: u16, asked: FuzzRequestKind, lines: &[&[u8]]) -> Option<(FuzzContent, bool)> {
     let head = heads::written(&format!("HTTP/{version} {status} x\r\n"), lines);
     let parsed = heads::response(&head, LIMITS, asked, &[]).ok().flatten().map(|head| (head.content, head.keep_alive));
     assert_eq!(parsed, response::head(&head, LIMITS, asked).whole().map(|head| (head.content, head.keep_alive)));

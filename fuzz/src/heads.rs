@@ -1,15 +1,15 @@
 //! Heads and chunks given to the library in pieces, and turned into what the reference makes of them.
 
-use nethttp::fuzzing::{Asked, Chunks, Head, Limits, Piece, Refused, RequestHeads, ResponseHeads};
+use nethttp::fuzzing::{FuzzRequestKind, FuzzChunks, FuzzHead, FuzzLimits, FuzzPiece, Refused, RequestHeads, ResponseHeads};
 use nethttp::{Body, Header, Method, Request, Response, Uri, Version};
 
 use crate::reference::chunked::Whole;
 use crate::reference::fields::{Fields, is_name, values};
 use crate::reference::{request, response};
 
-pub const LIMITS: Limits = Limits { max_bytes: 1 << 20, max_values: 500 };
+pub const LIMITS: FuzzLimits = FuzzLimits { max_bytes: 1 << 20, max_values: 500 };
 /// So small that inputs come up against them.
-pub const TIGHT: Limits = Limits { max_bytes: 80, max_values: 3 };
+pub const TIGHT: FuzzLimits = FuzzLimits { max_bytes: 80, max_values: 3 };
 
 /// What the library makes of a head: not yet one, one, or none.
 pub type Parsed<T> = Result<Option<T>, Refused>;
@@ -21,7 +21,7 @@ pub fn cuts(len: usize) -> impl Iterator<Item = Vec<usize>> {
 }
 
 /// Parses as a connection does: all bytes that have come, each time that more have.
-pub fn request(input: &[u8], limits: Limits, cuts: &[usize]) -> Parsed<request::Head> {
+pub fn request(input: &[u8], limits: FuzzLimits, cuts: &[usize]) -> Parsed<request::Head> {
     let mut parser = RequestHeads::default();
     let mut request = Request::new(Method::GET, Uri::from_static("/"), Body::empty());
     for end in cuts.iter().chain([&input.len()]) {
@@ -32,7 +32,7 @@ pub fn request(input: &[u8], limits: Limits, cuts: &[usize]) -> Parsed<request::
     Ok(None)
 }
 
-fn of_request(head: &Head, request: &Request) -> request::Head {
+fn of_request(head: &FuzzHead, request: &Request) -> request::Head {
     assert_eq!(request.close, !head.keep_alive);
     request::Head {
         consumed: head.consumed,
@@ -46,7 +46,7 @@ fn of_request(head: &Head, request: &Request) -> request::Head {
     }
 }
 
-pub fn response(input: &[u8], limits: Limits, asked: Asked, cuts: &[usize]) -> Parsed<response::Head> {
+pub fn response(input: &[u8], limits: FuzzLimits, asked: FuzzRequestKind, cuts: &[usize]) -> Parsed<response::Head> {
     let (mut parser, mut response) = (ResponseHeads::default(), Response::new(""));
     for end in cuts.iter().chain([&input.len()]) {
         if let Some(head) = parser.parse(&input[..*end], limits, asked, &mut response)? {
@@ -82,21 +82,21 @@ pub fn shown(sent: &Fields, told_elsewhere: &[&str]) -> Fields {
 }
 
 /// Reads as a connection does: what was consumed is not shown again.
-pub fn chunked(data: &[u8], trailer: Limits, cuts: &[usize]) -> (Vec<u8>, Result<Option<Whole>, Refused>) {
-    let (mut chunks, mut content, mut at) = (Chunks::new(trailer), Vec::new(), 0);
+pub fn chunked(data: &[u8], trailer: FuzzLimits, cuts: &[usize]) -> (Vec<u8>, Result<Option<Whole>, Refused>) {
+    let (mut chunks, mut content, mut at) = (FuzzChunks::new(trailer), Vec::new(), 0);
     for end in cuts.iter().chain([&data.len()]) {
         loop {
             match chunks.read(&data[at..*end]) {
                 Err(refused) => return (content, Err(refused)),
-                Ok(Piece::NeedMore { consumed }) => {
+                Ok(FuzzPiece::NeedMore { consumed }) => {
                     at += consumed;
                     break;
                 }
-                Ok(Piece::Data { skip, len }) => {
+                Ok(FuzzPiece::Data { skip, len }) => {
                     content.extend_from_slice(&data[at + skip..][..len]);
                     at += skip + len;
                 }
-                Ok(Piece::End { consumed, trailer }) => {
+                Ok(FuzzPiece::End { consumed, trailer }) => {
                     let trailer = trailer.map(|trailer| fields(&trailer)).unwrap_or_default();
                     return (content.clone(), Ok(Some(Whole { content, trailer, consumed: at + consumed })));
                 }

@@ -1,6 +1,6 @@
 //! Ranges are what the slow reference reads: never empty, never beyond the content, never more than it in sum.
 
-use nethttp::fuzzing::{self, Ranges};
+use nethttp::fuzzing::{self, FuzzRanges};
 
 use crate::reference::range;
 
@@ -11,7 +11,7 @@ pub fn check(data: &[u8]) {
     let field = data.get(at + 1..).unwrap_or_default();
     let ranges = fuzzing::ranges(field, size);
     assert_eq!(ranges, range::ranges(field, size));
-    let Ranges::Parts(parts) = ranges else { return };
+    let FuzzRanges::Parts(parts) = ranges else { return };
     assert!(!parts.is_empty() && parts.iter().all(|(_, length)| *length > 0));
     assert!(parts.iter().all(|(start, length)| u128::from(*start) + u128::from(*length) <= u128::from(size)));
     assert!(parts.iter().map(|(_, length)| u128::from(*length)).sum::<u128>() <= u128::from(size));

@@ -1,12 +1,12 @@
 //! A response's head is read as the slow reference reads it, however it is cut, and httparse takes what we take.
 
-use nethttp::fuzzing::Asked;
+use nethttp::fuzzing::FuzzRequestKind;
 
 use crate::heads::{self, LIMITS, TIGHT};
 use crate::reference::{Read, response};
 
 pub fn check(data: &[u8]) {
-    for asked in [Asked::Other, Asked::Head, Asked::Connect, Asked::Upgrade] {
+    for asked in [FuzzRequestKind::Other, FuzzRequestKind::Head, FuzzRequestKind::Connect, FuzzRequestKind::Upgrade] {
         for limits in [LIMITS, TIGHT] {
             let parsed = heads::response(data, limits, asked, &[]);
             for cuts in heads::cuts(data.len()) {

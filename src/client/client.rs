@@ -9,10 +9,10 @@ use http::{Method, Uri};
 use tokio::time::{Instant, timeout_at};
 
 use super::jar::CookieJar;
-use super::progress::Progress;
-use super::redirect::{self, Content, Cookies, Hop, Next, NextContent, Redirect, Referer};
+use super::observe::Progress;
+use super::redirect::{self, Cookies, Hop, NextContent, NextRequest, RedirectDecision, Referer, RequestContent};
 use super::round_trip::RoundTripper;
-use super::timed;
+use super::timeout_body::timeout_body;
 use super::transport::Transport;
 use super::url::{IntoUrl, credentials, host_field, normalise};
 use crate::error::{Error, ErrorKind, Phase, Result};
@@ -35,7 +35,7 @@ use crate::message::{Body, Header, Redirected, Request, Response, host_and_port,
 /// let text = client.get("https://example.com/").await?.text().await?;
 ///
 /// let mut request = Request::post("https://example.com/things", "a thing")?;
-/// request.header.set("Content-Type", "text/plain");
+/// request.header.set("RequestContent-Type", "text/plain");
 /// let response = client.send(request).await?.error_for_status()?;
 /// println!("{} {}", response.status, response.header.get("Location").unwrap_or_default());
 /// # Ok(())
@@ -53,7 +53,7 @@ pub struct Client {
     /// The most redirects that are followed; one more is an error. Default: 9, for ten requests in
     /// all, as in Go. 0: none is followed, and the response that redirects is the answer.
     pub max_redirects: usize,
-    /// Asked before each redirect, with the request that is about to be sent, which it may
+    /// ExchangeOptions before each redirect, with the request that is about to be sent, which it may
     /// change, and the responses that led to it, oldest first (Go's `CheckRedirect`).
     pub check_redirect: Option<RedirectHook>,
     /// Fields that are dropped when a redirect leads to another origin, beside `Authorization`,
@@ -114,7 +114,7 @@ impl Client {
     /// # Errors
     /// As [`send`](Self::send), and for a URL that is none.
     pub async fn get(&self, url: impl IntoUrl) -> Result<Response> {
-        // Made where it stays: a request is large to be moved about.
+        // ConnectionInfo where it stays: a request is large to be moved about.
         let url = url.into_url()?;
         self.send_in_time(&mut Request::new(Method::GET, url, Body::empty())).await
     }
@@ -133,7 +133,7 @@ impl Client {
     /// As [`get`](Self::get).
     pub async fn post(&self, url: impl IntoUrl, content_type: &str, body: impl Into<Body>) -> Result<Response> {
         let mut request = Request::post(url, body)?;
-        request.header.set("Content-Type", content_type);
+        request.header.set("RequestContent-Type", content_type);
         self.send_in_time(&mut request).await
     }
 
@@ -180,7 +180,7 @@ impl Client {
         let progress = Progress::attach(request);
         match timeout_at(until, self.follow(request)).await {
             Ok(Ok(mut response)) => {
-                let limited = timed::body(std::mem::take(&mut response.body), until, length);
+                let limited = timeout_body(std::mem::take(&mut response.body), until, length);
                 response.body = limited;
                 Ok(response)
             }
@@ -206,9 +206,9 @@ impl Client {
             }
             let header = before.as_ref().unwrap_or(&request.header);
             let chosen = match self.redirect(response, request, header, asked, &trail) {
-                Redirect::Follow(next) => self.choose(request, response, *next, &mut trail),
-                Redirect::No => Ok(RedirectChoice::UseResponse),
-                Redirect::Refused(error) => Err(error),
+                RedirectDecision::Follow(next) => self.choose(request, response, *next, &mut trail),
+                RedirectDecision::No => Ok(RedirectChoice::UseResponse),
+                RedirectDecision::Refused(error) => Err(error),
             };
             match chosen.map_err(|error| about(error, request))? {
                 RedirectChoice::UseResponse => {
@@ -245,11 +245,11 @@ impl Client {
         response: &Response,
         request: &Request,
         header: &Header,
-        content: Content,
+        content: RequestContent,
         trail: &Trail,
-    ) -> Redirect {
+    ) -> RedirectDecision {
         if self.max_redirects == 0 {
-            return Redirect::No;
+            return RedirectDecision::No;
         }
         redirect::decide(Hop {
             status: response.status,
@@ -272,7 +272,7 @@ impl Client {
         &self,
         request: &mut Request,
         response: &Response,
-        next: Next,
+        next: NextRequest,
         trail: &mut Trail,
     ) -> Result<RedirectChoice> {
         trail.history.push(Redirected::new(request.uri.clone(), response.status, response.header.clone()));
@@ -321,8 +321,8 @@ impl Trail {
     }
 
     /// The request becomes the next one.
-    fn enter(&mut self, request: &mut Request, next: Next) -> Result<()> {
-        let Next { method, url, header, host, content, referer } = next;
+    fn enter(&mut self, request: &mut Request, next: NextRequest) -> Result<()> {
+        let NextRequest { method, url, header, host, content, referer } = next;
         request.body = match content {
             NextContent::Dropped => Body::empty(),
             NextContent::Kept => request.body.try_clone()?.unwrap_or_default(),
@@ -339,9 +339,9 @@ impl Trail {
 
     /// The request is of no more use.
     fn end(self, request: &mut Request, response: &mut Response) {
-        let facts = response.facts.get_or_insert_default();
-        facts.asked = Some((std::mem::take(&mut request.method), std::mem::take(&mut request.uri)));
-        facts.history = self.history;
+        let info = response.info.get_or_insert_default();
+        info.asked = Some((std::mem::take(&mut request.method), std::mem::take(&mut request.uri)));
+        info.history = self.history;
     }
 }
 
@@ -352,11 +352,11 @@ fn credentials_of(request: &Request) -> Option<(String, String)> {
 }
 
 /// What is known of the content, before it is sent.
-fn content_of(request: &Request) -> Content {
+fn content_of(request: &Request) -> RequestContent {
     match &request.body {
-        body if body.is_empty() => Content::None,
-        body if body.is_replayable() => Content::Replayable,
-        _ => Content::Gone,
+        body if body.is_empty() => RequestContent::None,
+        body if body.is_replayable() => RequestContent::Replayable,
+        _ => RequestContent::Gone,
     }
 }
 

@@ -4,9 +4,9 @@ use std::sync::Arc;
 
 use tokio::time::Instant;
 
-use super::attempt::{Attempt, Failed};
-use super::connection::Made;
-use super::connection::{PoolBell, PoolPlace};
+use super::connect::ConnectionInfo;
+use super::connect::{PoolBell, PoolPlace};
+use super::exchange::{Attempt, FailedAttempt};
 use super::pool::Health;
 use crate::error::{Error, ErrorKind, Result};
 use crate::h1::HeadLimits;
@@ -17,24 +17,24 @@ use crate::net::Stream;
 pub(super) const IS_BUILT: bool = false;
 
 /// A connection that there cannot be.
-pub(crate) enum Http2 {}
+pub(crate) enum Http2Conn {}
 
 pub(super) async fn connect(
     _: Box<dyn Stream>,
-    _: Arc<Made>,
+    _: Arc<ConnectionInfo>,
     _: Option<Instant>,
     _: &HeadLimits,
     _: PoolBell,
-) -> Result<Http2> {
+) -> Result<Http2Conn> {
     Err(Error::new(ErrorKind::Unsupported, "HTTP/2 needs the feature `http2`"))
 }
 
-impl Http2 {
-    pub(super) async fn round_trip(self, _: PoolPlace, _: Attempt<'_>) -> Result<Response, Failed> {
+impl Http2Conn {
+    pub(super) async fn round_trip(self, _: PoolPlace, _: Attempt<'_>) -> Result<Response, FailedAttempt> {
         match self {}
     }
 
-    pub(super) fn share(&self) -> Option<Http2> {
+    pub(super) fn share(&self) -> Option<Http2Conn> {
         match *self {}
     }
 
@@ -46,7 +46,7 @@ impl Http2 {
         match *self {}
     }
 
-    pub(super) fn made(&self) -> &Made {
+    pub(super) fn info(&self) -> &ConnectionInfo {
         match *self {}
     }
 

@@ -12,13 +12,11 @@
 //!   └─ redirect? ◄─ Response ─► its body owns the exchange ─► end ─► back into the pool
 //! ```
 
-mod attempt;
 // The module of the type that it is named after.
 #[allow(clippy::module_inception)]
 mod client;
-mod clock;
 mod connect;
-mod connection;
+mod exchange;
 mod http1;
 #[cfg(feature = "http2")]
 mod http2;
@@ -26,29 +24,17 @@ mod http2;
 #[path = "http2_absent.rs"]
 mod http2;
 mod jar;
-mod key;
-mod plan;
+mod observe;
 mod pool;
-mod progress;
 mod proxy;
 mod redirect;
-mod remedies;
 mod response;
 mod round_trip;
-mod secure;
-mod short;
+mod shortcuts;
 mod stats;
-mod timed;
-#[cfg(feature = "tls-no-provider")]
-#[path = "tls.rs"]
-mod tls;
-#[cfg(not(feature = "tls-no-provider"))]
-#[path = "tls_absent.rs"]
-mod tls;
-mod trace;
+mod timeout_body;
 mod transport;
 mod url;
-mod watch;
 
 pub use client::{Client, RedirectChoice, RedirectHook, default_client};
 pub use connect::ConnectHook;
@@ -56,11 +42,11 @@ pub use http1::Upgraded;
 pub use jar::CookieJar;
 #[cfg(feature = "cookies")]
 pub use jar::{Jar, SessionCookies, StoredCookie};
+pub use observe::{ClientTrace, GotConn};
 pub use proxy::{Proxy, ProxyScheme, ProxyUrl};
 pub use round_trip::{RoundTripFuture, RoundTripper};
-pub use short::{get, head, post, post_form};
+pub use shortcuts::{get, head, post, post_form};
 pub use stats::HostStats;
-pub use trace::{ClientTrace, GotConn};
 pub use transport::{
     ClientProtocols, DEFAULT_MAX_RESPONSE_HEADER_BYTES, DEFAULT_MAX_RESPONSE_HEADER_VALUE_COUNT, Transport,
 };

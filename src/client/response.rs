@@ -30,13 +30,13 @@ mod tests {
     use http::Method;
 
     use super::*;
-    use crate::message::Facts;
+    use crate::message::ResponseInfo;
 
     #[test]
     fn a_location_is_seen_from_what_was_asked() {
         let asked = || {
             let asked = Some((Method::GET, Uri::from_static("http://a.test/x/y")));
-            Response { facts: Some(Box::new(Facts { asked, ..Facts::default() })), ..by_hand() }
+            Response { info: Some(Box::new(ResponseInfo { asked, ..ResponseInfo::default() })), ..by_hand() }
         };
         let leads = |response: Response, location: &str| response.with_header("Location", location).location();
         assert_eq!(asked().location().unwrap(), None);

@@ -1,6 +1,6 @@
 //! What a transport's connections do at a moment.
 
-use super::key::Key;
+use super::connect::Key;
 use super::pool::PoolStats;
 
 /// The connections to one host, and the requests that wait for one.

@@ -6,21 +6,15 @@ use std::time::Duration;
 
 use http::Method;
 
-use super::attempt::Attempt;
-use super::connect::{ConnectHook, Connector};
-use super::connection::Connection;
+use super::connect::{ConnectHook, Connector, HttpConnection, Key, Offer, Scheme, SecureTransport, default_secure};
+use super::exchange::{Attempt, Freshness, Plan, RetryPolicy, TimeLimits};
 use super::http1::Exchange;
 use super::http2;
-use super::key::{Key, Offer, Scheme};
-use super::plan::{Limits, Plan};
+use super::observe::Tracer;
 use super::pool::{self, Granted, Lease, Moment, Pool, WhenFull};
 use super::proxy::Proxy;
-use super::remedies::{Freshness, Remedies};
 use super::round_trip::{RoundTripFuture, RoundTripper};
-use super::secure::Secure;
 use super::stats::HostStats;
-use super::tls::default_secure;
-use super::trace::Tracer;
 use crate::error::{Phase, Result, Sent};
 use crate::h1::{HeadLimits, OwnField};
 use crate::message::{Header, Request, Response, Timeouts, coding};
@@ -29,7 +23,7 @@ use crate::net::{Dial, TcpDialer};
 /// Connections to servers, and what is kept of them (Go's `Transport`).
 ///
 /// One transport serves any number of requests at a time and should live as long as the program:
-/// it keeps the connections. Made with [`Transport::new`] and changed through its fields before
+/// it keeps the connections. ConnectionInfo with [`Transport::new`] and changed through its fields before
 /// it is used: the settings count as they are at the first request. A clone has the settings and
 /// connections of its own.
 ///
@@ -106,8 +100,8 @@ pub struct Transport {
     /// Sees a proxy's answer to CONNECT before it is judged; an error ends the request
     /// (Go's `OnProxyConnectResponse`).
     pub on_proxy_connect_response: Option<ConnectHook>,
-    pub(crate) secure: Arc<dyn Secure>,
-    machinery: OnceLock<Machinery>,
+    pub(crate) secure: Arc<dyn SecureTransport>,
+    state: OnceLock<TransportState>,
 }
 
 /// What an HTTP client speaks.
@@ -124,8 +118,8 @@ pub enum ClientProtocols {
 }
 
 /// What is made of the settings at the first request.
-struct Machinery {
-    pool: Pool<Key, Connection>,
+struct TransportState {
+    pool: Pool<Key, HttpConnection>,
     connector: Arc<Connector>,
 }
 
@@ -168,19 +162,19 @@ impl Transport {
             proxy_connect_header: Header::new(),
             on_proxy_connect_response: None,
             secure: default_secure(),
-            machinery: OnceLock::new(),
+            state: OnceLock::new(),
         }
     }
 
     /// How many connections there are to each host, and how many requests wait for one. Hosts
     /// without either are left out.
     pub fn pool_stats(&self) -> Vec<HostStats> {
-        let Some(machinery) = self.machinery.get() else { return Vec::new() };
-        machinery.pool.stats().into_iter().map(|(key, stats)| HostStats::of(&key, stats)).collect()
+        let Some(state) = self.state.get() else { return Vec::new() };
+        state.pool.stats().into_iter().map(|(key, stats)| HostStats::of(&key, stats)).collect()
     }
 
-    fn machinery(&self) -> &Machinery {
-        self.machinery.get_or_init(|| {
+    fn state(&self) -> &TransportState {
+        self.state.get_or_init(|| {
             let connector = Connector {
                 dialer: self.dial.clone(),
                 secure: self.secure.clone(),
@@ -198,7 +192,7 @@ impl Transport {
                 idle_timeout: limit(self.idle_conn_timeout),
                 when_full: if self.strict_max_concurrent_streams { WhenFull::Waits } else { WhenFull::Dials },
             };
-            Machinery { pool: Pool::new(limits), connector: Arc::new(connector) }
+            TransportState { pool: Pool::new(limits), connector: Arc::new(connector) }
         })
     }
 
@@ -211,9 +205,9 @@ impl Transport {
     }
 
     /// The time limits of a request: its own, else these.
-    pub(crate) fn limits(&self, own: &Timeouts) -> Limits {
+    pub(crate) fn limits(&self, own: &Timeouts) -> TimeLimits {
         let choose = |own: Option<Duration>, ours: Duration| limit(own.unwrap_or(ours));
-        Limits {
+        TimeLimits {
             connect: choose(own.connect, self.connect_timeout),
             tls_handshake: choose(own.tls_handshake, self.tls_handshake_timeout),
             response_header: choose(own.response_header, self.response_header_timeout),
@@ -243,19 +237,19 @@ impl Transport {
     async fn exchange(&self, request: &mut Request) -> Result<Response> {
         let tracer = Tracer::of(request);
         let start = Moment::now();
-        let mut remedies = Remedies::default();
+        let mut retry = RetryPolicy::default();
         let mut plan = match Plan::new(self, request) {
             Ok(plan) => plan,
             Err(error) => return Err(error.with_sent(Sent::No)),
         };
         let mut body = request.body.take_replayable();
         loop {
-            let (connection, got_connection) = match self.idle_connection(&plan, remedies.freshness, &tracer, start) {
+            let (connection, got_connection) = match self.idle_connection(&plan, retry.freshness, &tracer, start) {
                 Some(idle) => (idle, Duration::ZERO),
                 // In a box of its own: those that need not wait are moved about without it.
                 None => Box::pin(self.await_connection(&plan, &tracer, start)).await?,
             };
-            let connector = &self.machinery().connector;
+            let connector = &self.state().connector;
             let attempt = Attempt {
                 request,
                 plan: &plan,
@@ -273,8 +267,8 @@ impl Transport {
                 let (connection, place) = connection.into_inner();
                 // An attempt is not kept while it is waited for: the connection has what it needs of it.
                 let sent = match connection {
-                    Connection::Http1(http1) => Exchange::begin(http1, place, attempt).run(&mut response).await,
-                    Connection::Http2(http2) => {
+                    HttpConnection::Http1(http1) => Exchange::begin(http1, place, attempt).run(&mut response).await,
+                    HttpConnection::Http2(http2) => {
                         Box::pin(http2.round_trip(place, attempt)).await.map(|answer| response = answer)
                     }
                 };
@@ -284,8 +278,8 @@ impl Transport {
                 };
                 failed
             };
-            body = remedies.body_for_another(request, failed, &mut plan)?;
-            if let Some(pause) = remedies.pause() {
+            body = retry.body_for_another(request, failed, &mut plan)?;
+            if let Some(pause) = retry.retry_delay() {
                 Box::pin(tokio::time::sleep(pause)).await;
             }
         }
@@ -298,8 +292,8 @@ impl Transport {
         freshness: Freshness,
         tracer: &Tracer,
         start: Moment,
-    ) -> Option<Lease<Key, Connection>> {
-        let pool = &self.machinery().pool;
+    ) -> Option<Lease<Key, HttpConnection>> {
+        let pool = &self.state().pool;
         tracer.tell(|trace| trace.get_conn(&plan.key.host_port()));
         tracer.enter(Phase::Pool);
         if freshness == Freshness::New {
@@ -318,8 +312,8 @@ impl Transport {
         plan: &Plan,
         tracer: &Tracer,
         start: Moment,
-    ) -> Result<(Lease<Key, Connection>, Duration)> {
-        let Machinery { pool, connector } = self.machinery();
+    ) -> Result<(Lease<Key, HttpConnection>, Duration)> {
+        let TransportState { pool, connector } = self.state();
         let mut want = pool.want(plan.key.clone());
         loop {
             match want.next().await {
@@ -338,7 +332,7 @@ impl Transport {
     }
 }
 
-fn tell_got(tracer: &Tracer, lease: &Lease<Key, Connection>, idle_for: Option<Duration>) {
+fn tell_got(tracer: &Tracer, lease: &Lease<Key, HttpConnection>, idle_for: Option<Duration>) {
     tracer.enter(Phase::Write);
     tracer.tell(|trace| trace.got_conn(&lease.described(idle_for)));
 }
@@ -366,8 +360,8 @@ impl RoundTripper for Transport {
     }
 
     fn close_idle_connections(&self) {
-        if let Some(machinery) = self.machinery.get() {
-            machinery.pool.close_idle();
+        if let Some(state) = self.state.get() {
+            state.pool.close_idle();
         }
     }
 }
@@ -382,7 +376,7 @@ impl Clone for Transport {
             on_proxy_connect_response: self.on_proxy_connect_response.clone(),
             secure: self.secure.clone(),
             user_agent: self.user_agent.clone(),
-            machinery: OnceLock::new(),
+            state: OnceLock::new(),
             ..*self
         }
     }

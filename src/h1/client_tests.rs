@@ -7,7 +7,7 @@ use serde_json::Value;
 
 use super::tests::{bytes_of, latin1, one_or_more};
 use super::{
-    AskedBy, Chunked, ChunkedReader, ConnectionField, Framing, HeadLimits, Outgoing, OwnField, ReceivedHead,
+    Chunked, ChunkedReader, ConnectionField, Framing, HeadLimits, Outgoing, OwnField, ParsedResponse, RequestKind,
     RequestToSend, ResponseParser, SentTarget, Switch, check_request, encode_last_chunk, encode_request_head,
 };
 use crate::error::Refusal;
@@ -87,11 +87,11 @@ impl Outcome {
 
 /// A client's connection without a client.
 struct Connection {
-    asked: AskedBy,
+    asked: RequestKind,
     taken: usize,
     parser: ResponseParser,
     response: Response,
-    body: Option<(ReceivedHead, Option<Box<ChunkedReader>>)>,
+    body: Option<(ParsedResponse, Option<Box<ChunkedReader>>)>,
     content: Vec<u8>,
 }
 
@@ -100,7 +100,7 @@ impl Connection {
         let request = &vector["request"];
         let method = Method::from_bytes(request["method"].as_str().unwrap_or("GET").as_bytes()).unwrap();
         Connection {
-            asked: AskedBy::of(&method, &fields(&request["headers"])),
+            asked: RequestKind::of(&method, &fields(&request["headers"])),
             taken: 0,
             parser: ResponseParser::default(),
             response: Response::new(""),

@@ -14,7 +14,7 @@ use crate::message::{Header, Known, append_date_line, has_control, is_token};
 
 /// The head of an answer.
 #[derive(Debug)]
-pub(crate) struct ResponseHead<'a> {
+pub(crate) struct ResponseToSend<'a> {
     pub(crate) version: Version,
     pub(crate) status: StatusCode,
     /// The handler's fields.
@@ -37,7 +37,7 @@ pub(crate) enum ConnectionField {
 }
 
 /// Appends status line, fields and the empty line.
-pub(crate) fn encode_response_head(out: &mut Vec<u8>, head: &ResponseHead<'_>) {
+pub(crate) fn encode_response_head(out: &mut Vec<u8>, head: &ResponseToSend<'_>) {
     append_status_line(out, head.version, head.status);
     let seen = append_fields(out, head.header, head.status);
     if let Some(content_type) = head.content_type.filter(|_| !seen.content_type && head.status != NOT_MODIFIED) {
@@ -215,8 +215,8 @@ mod tests {
     }
 
     /// A 200 with these fields, neither framing nor date.
-    fn plain(header: &Header) -> ResponseHead<'_> {
-        ResponseHead {
+    fn plain(header: &Header) -> ResponseToSend<'_> {
+        ResponseToSend {
             version: Version::HTTP_11,
             status: StatusCode::OK,
             header,
@@ -227,7 +227,7 @@ mod tests {
         }
     }
 
-    fn encoded(head: &ResponseHead<'_>) -> String {
+    fn encoded(head: &ResponseToSend<'_>) -> String {
         let mut out = b"before ".to_vec();
         encode_response_head(&mut out, head);
         String::from_utf8(out).unwrap().strip_prefix("before ").expect("it appends").to_owned()
@@ -253,11 +253,11 @@ mod tests {
             (Version::HTTP_10, 999, "HTTP/1.0 999 status code 999"),
         ] {
             let status = StatusCode::from_u16(code).unwrap();
-            assert_eq!(encoded(&ResponseHead { version, status, ..plain(&none) }), format!("{line}\r\n\r\n"));
+            assert_eq!(encoded(&ResponseToSend { version, status, ..plain(&none) }), format!("{line}\r\n\r\n"));
         }
         for code in 100..1000 {
             let status = StatusCode::from_u16(code).unwrap();
-            let text = encoded(&ResponseHead { status, ..plain(&none) });
+            let text = encoded(&ResponseToSend { status, ..plain(&none) });
             let reason = status.canonical_reason().map_or(format!("status code {code}"), str::to_owned);
             assert_eq!(text, format!("HTTP/1.1 {code} {reason}\r\n\r\n"), "ready-made lines are no others");
         }
@@ -296,7 +296,7 @@ mod tests {
             (Outgoing::Length(u64::MAX), "Content-Length: 18446744073709551615\r\n"),
             (Outgoing::Chunked, "Transfer-Encoding: chunked\r\n"),
         ] {
-            let text = encoded(&ResponseHead { outgoing, ..plain(&header) });
+            let text = encoded(&ResponseToSend { outgoing, ..plain(&header) });
             assert_eq!(text, format!("HTTP/1.1 200 OK\r\nX: 1\r\n{field}\r\n"));
         }
     }
@@ -316,7 +316,7 @@ mod tests {
             (KeepAlive, &["CLOSE, a b"], "Connection: keep-alive\r\n"),
         ] {
             let fields: Vec<_> = values.iter().map(|&value| ("Connection", value)).collect();
-            let text = encoded(&ResponseHead { connection: own, ..plain(&header(&fields)) });
+            let text = encoded(&ResponseToSend { connection: own, ..plain(&header(&fields)) });
             assert_eq!(text, format!("HTTP/1.1 200 OK\r\n{expected}\r\n"), "{own:?} {values:?}");
         }
     }
@@ -324,7 +324,7 @@ mod tests {
     #[test]
     fn a_guessed_type_and_the_date_yield_to_the_handlers() {
         let guessed = |header: &Header| {
-            encoded(&ResponseHead { content_type: Some("text/a"), date: Some(Instant::now()), ..plain(header) })
+            encoded(&ResponseToSend { content_type: Some("text/a"), date: Some(Instant::now()), ..plain(header) })
         };
         let text = guessed(&Header::new());
         assert!(text.contains("\r\nContent-Type: text/a\r\nDate: ") && text.contains(" GMT\r\n\r\n"), "{text}");
@@ -336,9 +336,9 @@ mod tests {
     fn a_304_has_no_type_and_other_statuses_do() {
         let header = header(&[("Content-Type", "text/a"), ("ETag", "\"1\"")]);
         let status = StatusCode::NOT_MODIFIED;
-        let text = encoded(&ResponseHead { status, content_type: Some("text/b"), ..plain(&header) });
+        let text = encoded(&ResponseToSend { status, content_type: Some("text/b"), ..plain(&header) });
         assert_eq!(text, "HTTP/1.1 304 Not Modified\r\nETag: \"1\"\r\n\r\n");
-        let text = encoded(&ResponseHead { status, content_type: Some("text/b"), ..plain(&Header::new()) });
+        let text = encoded(&ResponseToSend { status, content_type: Some("text/b"), ..plain(&Header::new()) });
         assert_eq!(text, "HTTP/1.1 304 Not Modified\r\n\r\n");
     }
 

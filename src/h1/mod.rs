@@ -35,7 +35,7 @@ mod trailer;
 
 pub(crate) use chunked::{Chunked, ChunkedReader};
 pub(crate) use encode::{
-    ConnectionField, ResponseHead, encode_chunk_end, encode_chunk_head, encode_informational, encode_last_chunk,
+    ConnectionField, ResponseToSend, encode_chunk_end, encode_chunk_head, encode_informational, encode_last_chunk,
     encode_response_head,
 };
 #[cfg(feature = "client")]
@@ -43,13 +43,13 @@ pub(crate) use encode_request::{OwnField, RequestToSend, SentTarget, check_reque
 pub(crate) use field_lines::HeadLimits;
 pub(crate) use framing::Framing;
 pub(crate) use host::{Port, is_host};
-pub(crate) use outgoing::{AnswerFacts, Outgoing, allows_content, outgoing};
+pub(crate) use outgoing::{Outgoing, OutgoingResponse, allows_content, outgoing_response};
 #[cfg(feature = "client")]
 pub(crate) use outgoing_request::{declared_length, outgoing_request};
-pub(crate) use request_head::{Expectation, RequestHead, RequestParser};
+pub(crate) use request_head::{Expectation, ParsedRequest, RequestParser};
 #[cfg(feature = "client")]
-pub(crate) use response_framing::AskedBy;
+pub(crate) use response_framing::RequestKind;
 #[cfg(feature = "client")]
-pub(crate) use response_head::{ReceivedHead, ResponseParser, Switch};
+pub(crate) use response_head::{ParsedResponse, ResponseParser, Switch};
 pub(crate) use target::check_path_target;
 pub(crate) use trailer::may_be_trailer;

@@ -19,7 +19,7 @@ pub(crate) enum Outgoing {
 
 /// What the framing of an answer depends on.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct AnswerFacts {
+pub(crate) struct OutgoingResponse {
     pub(crate) head_request: bool,
     pub(crate) connect_request: bool,
     pub(crate) http10: bool,
@@ -35,24 +35,28 @@ pub(crate) struct AnswerFacts {
 }
 
 /// RFC 9112 §6.3 and RFC 9110 §8.6.
-pub(crate) fn outgoing(facts: &AnswerFacts) -> Outgoing {
+pub(crate) fn outgoing_response(facts: &OutgoingResponse) -> Outgoing {
     match *facts {
         // RFC 9110 §8.6: no length in 1xx and 204; §15.4.5: and none is needed in 304.
-        AnswerFacts { status, .. } if !allows_content(status) => Outgoing::None,
+        OutgoingResponse { status, .. } if !allows_content(status) => Outgoing::None,
         // RFC 9110 §9.3.6: behind a 2xx comes the tunnel.
-        AnswerFacts { connect_request: true, status, .. } if status.is_success() => Outgoing::None,
+        OutgoingResponse { connect_request: true, status, .. } if status.is_success() => Outgoing::None,
         // RFC 9110 §9.3.2: to HEAD what GET would have said, or nothing. A handler that wrote nothing
         // for HEAD has not said that there is nothing.
-        AnswerFacts { declared: Some(length), .. }
-        | AnswerFacts {
-            head_request: true, trailers: false, close_delimited: false, whole: Some(length @ 1..), ..
+        OutgoingResponse { declared: Some(length), .. }
+        | OutgoingResponse {
+            head_request: true,
+            trailers: false,
+            close_delimited: false,
+            whole: Some(length @ 1..),
+            ..
         } => Outgoing::Length(length),
-        AnswerFacts { head_request: true, .. } => Outgoing::HeadUnknown,
-        AnswerFacts { close_delimited: true, .. } => Outgoing::UntilClose,
+        OutgoingResponse { head_request: true, .. } => Outgoing::HeadUnknown,
+        OutgoingResponse { close_delimited: true, .. } => Outgoing::UntilClose,
         // Only chunks can have a trailer behind them (RFC 9112 §7.1.2), and HTTP/1.0 has no chunks.
-        AnswerFacts { trailers: true, http10: false, .. } => Outgoing::Chunked,
-        AnswerFacts { whole: Some(length), .. } => Outgoing::Length(length),
-        AnswerFacts { http10: true, .. } => Outgoing::UntilClose,
+        OutgoingResponse { trailers: true, http10: false, .. } => Outgoing::Chunked,
+        OutgoingResponse { whole: Some(length), .. } => Outgoing::Length(length),
+        OutgoingResponse { http10: true, .. } => Outgoing::UntilClose,
         _ => Outgoing::Chunked,
     }
 }
@@ -66,7 +70,7 @@ pub(crate) fn allows_content(status: StatusCode) -> bool {
 mod tests {
     use super::*;
 
-    const PLAIN: AnswerFacts = AnswerFacts {
+    const PLAIN: OutgoingResponse = OutgoingResponse {
         head_request: false,
         connect_request: false,
         http10: false,
@@ -76,28 +80,28 @@ mod tests {
         trailers: false,
         close_delimited: false,
     };
-    const HEAD: AnswerFacts = AnswerFacts { head_request: true, ..PLAIN };
-    const HTTP_10: AnswerFacts = AnswerFacts { http10: true, ..PLAIN };
-    const CONNECT: AnswerFacts = AnswerFacts { connect_request: true, ..PLAIN };
+    const HEAD: OutgoingResponse = OutgoingResponse { head_request: true, ..PLAIN };
+    const HTTP_10: OutgoingResponse = OutgoingResponse { http10: true, ..PLAIN };
+    const CONNECT: OutgoingResponse = OutgoingResponse { connect_request: true, ..PLAIN };
     const WHOLE: Option<u64> = Some(5);
 
     #[test]
     fn content_is_delimited_by_what_is_known_of_it() {
         for (facts, expected) in [
             (PLAIN, Outgoing::Chunked),
-            (AnswerFacts { whole: WHOLE, ..PLAIN }, Outgoing::Length(5)),
-            (AnswerFacts { whole: Some(0), ..PLAIN }, Outgoing::Length(0)),
-            (AnswerFacts { declared: Some(7), ..PLAIN }, Outgoing::Length(7)),
-            (AnswerFacts { declared: Some(7), trailers: true, ..PLAIN }, Outgoing::Length(7)),
-            (AnswerFacts { declared: Some(7), close_delimited: true, ..PLAIN }, Outgoing::Length(7)),
-            (AnswerFacts { whole: WHOLE, trailers: true, ..PLAIN }, Outgoing::Chunked),
-            (AnswerFacts { whole: WHOLE, close_delimited: true, ..PLAIN }, Outgoing::UntilClose),
+            (OutgoingResponse { whole: WHOLE, ..PLAIN }, Outgoing::Length(5)),
+            (OutgoingResponse { whole: Some(0), ..PLAIN }, Outgoing::Length(0)),
+            (OutgoingResponse { declared: Some(7), ..PLAIN }, Outgoing::Length(7)),
+            (OutgoingResponse { declared: Some(7), trailers: true, ..PLAIN }, Outgoing::Length(7)),
+            (OutgoingResponse { declared: Some(7), close_delimited: true, ..PLAIN }, Outgoing::Length(7)),
+            (OutgoingResponse { whole: WHOLE, trailers: true, ..PLAIN }, Outgoing::Chunked),
+            (OutgoingResponse { whole: WHOLE, close_delimited: true, ..PLAIN }, Outgoing::UntilClose),
             (HTTP_10, Outgoing::UntilClose),
-            (AnswerFacts { whole: WHOLE, ..HTTP_10 }, Outgoing::Length(5)),
-            (AnswerFacts { whole: WHOLE, trailers: true, ..HTTP_10 }, Outgoing::Length(5)),
-            (AnswerFacts { trailers: true, ..HTTP_10 }, Outgoing::UntilClose),
+            (OutgoingResponse { whole: WHOLE, ..HTTP_10 }, Outgoing::Length(5)),
+            (OutgoingResponse { whole: WHOLE, trailers: true, ..HTTP_10 }, Outgoing::Length(5)),
+            (OutgoingResponse { trailers: true, ..HTTP_10 }, Outgoing::UntilClose),
         ] {
-            assert_eq!(outgoing(&facts), expected, "{facts:?}");
+            assert_eq!(outgoing_response(&facts), expected, "{facts:?}");
         }
     }
 
@@ -105,14 +109,14 @@ mod tests {
     fn an_answer_to_head_says_what_get_would_or_nothing() {
         for (facts, expected) in [
             (HEAD, Outgoing::HeadUnknown),
-            (AnswerFacts { whole: Some(0), ..HEAD }, Outgoing::HeadUnknown),
-            (AnswerFacts { whole: WHOLE, ..HEAD }, Outgoing::Length(5)),
-            (AnswerFacts { whole: WHOLE, trailers: true, ..HEAD }, Outgoing::HeadUnknown),
-            (AnswerFacts { whole: WHOLE, close_delimited: true, ..HEAD }, Outgoing::HeadUnknown),
-            (AnswerFacts { declared: Some(0), whole: WHOLE, ..HEAD }, Outgoing::Length(0)),
-            (AnswerFacts { declared: Some(7), status: StatusCode::NOT_MODIFIED, ..HEAD }, Outgoing::None),
+            (OutgoingResponse { whole: Some(0), ..HEAD }, Outgoing::HeadUnknown),
+            (OutgoingResponse { whole: WHOLE, ..HEAD }, Outgoing::Length(5)),
+            (OutgoingResponse { whole: WHOLE, trailers: true, ..HEAD }, Outgoing::HeadUnknown),
+            (OutgoingResponse { whole: WHOLE, close_delimited: true, ..HEAD }, Outgoing::HeadUnknown),
+            (OutgoingResponse { declared: Some(0), whole: WHOLE, ..HEAD }, Outgoing::Length(0)),
+            (OutgoingResponse { declared: Some(7), status: StatusCode::NOT_MODIFIED, ..HEAD }, Outgoing::None),
         ] {
-            assert_eq!(outgoing(&facts), expected, "{facts:?}");
+            assert_eq!(outgoing_response(&facts), expected, "{facts:?}");
         }
     }
 
@@ -121,12 +125,12 @@ mod tests {
         for status in [100, 101, 103, 204, 304] {
             let status = StatusCode::from_u16(status).unwrap();
             for facts in [PLAIN, HEAD, HTTP_10, CONNECT] {
-                let facts = AnswerFacts { status, declared: Some(5), whole: WHOLE, ..facts };
-                assert_eq!(outgoing(&facts), Outgoing::None, "{facts:?}");
+                let facts = OutgoingResponse { status, declared: Some(5), whole: WHOLE, ..facts };
+                assert_eq!(outgoing_response(&facts), Outgoing::None, "{facts:?}");
             }
         }
-        assert_eq!(outgoing(&AnswerFacts { whole: WHOLE, ..CONNECT }), Outgoing::None);
-        let refused = AnswerFacts { whole: WHOLE, status: StatusCode::FORBIDDEN, ..CONNECT };
-        assert_eq!(outgoing(&refused), Outgoing::Length(5), "a tunnel refused is an ordinary answer");
+        assert_eq!(outgoing_response(&OutgoingResponse { whole: WHOLE, ..CONNECT }), Outgoing::None);
+        let refused = OutgoingResponse { whole: WHOLE, status: StatusCode::FORBIDDEN, ..CONNECT };
+        assert_eq!(outgoing_response(&refused), Outgoing::Length(5), "a tunnel refused is an ordinary answer");
     }
 }

@@ -25,7 +25,7 @@ pub(crate) struct RequestParser {
 
 /// What a head says about its message, beside what went into the [`Request`].
 #[derive(Debug, PartialEq, Eq)]
-pub(crate) struct RequestHead {
+pub(crate) struct ParsedRequest {
     /// The bytes of the head, skipped empty lines before it included.
     pub(crate) consumed: usize,
     pub(crate) framing: Framing,
@@ -63,7 +63,7 @@ impl RequestParser {
         input: &[u8],
         limits: &HeadLimits,
         request: &mut Request,
-    ) -> Result<Option<RequestHead>, Refusal> {
+    ) -> Result<Option<ParsedRequest>, Refusal> {
         let mut line = None;
         if self.fields_at.is_none() {
             let Some(text) = self.find_request_line(input, limits)? else { return Ok(None) };
@@ -161,7 +161,7 @@ fn read_head(
     limits: &HeadLimits,
     last_host: &mut LastHost,
     request: &mut Request,
-) -> Result<RequestHead, Refusal> {
+) -> Result<ParsedRequest, Refusal> {
     let mut facts = Facts { values: fields.line_count(), ..Facts::default() };
     request.header.load(section, fields.line_count());
     for field in fields.fields(section) {
@@ -195,7 +195,7 @@ fn read_head(
         request.header.add("Cache-Control", "no-cache");
     }
     let expect = facts.expectation(line.version, framing);
-    Ok(RequestHead { consumed: 0, framing, expect, keep_alive })
+    Ok(ParsedRequest { consumed: 0, framing, expect, keep_alive })
 }
 
 /// Replaces the text and keeps its memory: a connection's requests need none of their own.
@@ -301,12 +301,12 @@ mod tests {
     }
 
     /// All that a head turns into, to be compared.
-    fn shown(head: &RequestHead, request: &Request) -> String {
+    fn shown(head: &ParsedRequest, request: &Request) -> String {
         let Request { method, uri, request_uri, proto, header, host, content_length, close, .. } = request;
         format!("{head:?} {method} {uri} {request_uri} {proto:?} {header:?} {host} {content_length:?} {close}")
     }
 
-    type Parsed = Result<Option<(RequestHead, Request)>, Refusal>;
+    type Parsed = Result<Option<(ParsedRequest, Request)>, Refusal>;
 
     /// Parses prefixes of these lengths, and the whole.
     fn parse_prefixes(bytes: &[u8], limits: &HeadLimits, cuts: impl IntoIterator<Item = usize>) -> Parsed {
@@ -335,7 +335,7 @@ mod tests {
         result
     }
 
-    fn parse(bytes: impl AsRef<[u8]>) -> (RequestHead, Request) {
+    fn parse(bytes: impl AsRef<[u8]>) -> (ParsedRequest, Request) {
         parse_within(bytes.as_ref(), &LIMITS).unwrap().expect("the head is complete")
     }
 

@@ -9,7 +9,7 @@ use crate::message::Header;
 
 /// What a request was, as far as the framing of its answer goes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum AskedBy {
+pub(crate) enum RequestKind {
     /// HEAD: no content, whatever the fields say.
     Head,
     /// CONNECT: behind a 2xx comes the tunnel.
@@ -19,14 +19,14 @@ pub(crate) enum AskedBy {
     Other,
 }
 
-impl AskedBy {
+impl RequestKind {
     /// The method and the fields as they are sent.
-    pub(crate) fn of(method: &Method, header: &Header) -> AskedBy {
+    pub(crate) fn of(method: &Method, header: &Header) -> RequestKind {
         match *method {
-            Method::HEAD => AskedBy::Head,
-            Method::CONNECT => AskedBy::Connect,
-            _ if header.contains("Upgrade") => AskedBy::Upgrade,
-            _ => AskedBy::Other,
+            Method::HEAD => RequestKind::Head,
+            Method::CONNECT => RequestKind::Connect,
+            _ if header.contains("Upgrade") => RequestKind::Upgrade,
+            _ => RequestKind::Other,
         }
     }
 }
@@ -34,7 +34,7 @@ impl AskedBy {
 /// What a response's framing depends on beside its fields.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct ResponseFacts {
-    pub(super) asked: AskedBy,
+    pub(super) asked: RequestKind,
     pub(super) version: Version,
     pub(super) status: StatusCode,
 }
@@ -48,13 +48,13 @@ pub(super) fn response_framing(
 ) -> Result<(Framing, Option<u64>), Refusal> {
     let ResponseFacts { asked, version, status } = facts;
     // RFC 9112 §6.3 (2): what the fields of a tunnel's head say is ignored.
-    if asked == AskedBy::Connect && status.is_success() {
+    if asked == RequestKind::Connect && status.is_success() {
         return Ok((Framing::Empty, None));
     }
     // §6.3 (1): these end with their head. What they announce is for HEAD alone to be seen, but it
     // has to be a length.
     let announced = announced(lengths)?;
-    if asked == AskedBy::Head {
+    if asked == RequestKind::Head {
         return Ok((Framing::Empty, announced));
     }
     if !allows_content(status) {
@@ -83,7 +83,7 @@ mod tests {
         values
     }
 
-    fn framed(asked: AskedBy, status: u16, lengths: &[&str], codings: &[&str]) -> Option<(Framing, Option<u64>)> {
+    fn framed(asked: RequestKind, status: u16, lengths: &[&str], codings: &[&str]) -> Option<(Framing, Option<u64>)> {
         let facts = ResponseFacts { asked, version: Version::HTTP_11, status: StatusCode::from_u16(status).unwrap() };
         response_framing(facts, &values(lengths), &values(codings)).ok()
     }
@@ -132,7 +132,8 @@ mod tests {
             (&[], &["chunked", ""], None),
             (&[], &["\u{b}chunked"], None),
         ] {
-            for (asked, status) in [(AskedBy::Other, 200), (AskedBy::Upgrade, 205), (AskedBy::Connect, 407)] {
+            for (asked, status) in [(RequestKind::Other, 200), (RequestKind::Upgrade, 205), (RequestKind::Connect, 407)]
+            {
                 assert_eq!(framed(asked, status, lengths, codings), expected, "{status} {lengths:?} {codings:?}");
             }
         }
@@ -142,29 +143,33 @@ mod tests {
     fn what_has_no_content_has_none_whatever_its_fields_say_but_they_have_to_say_it_well() {
         for status in [100, 101, 103, 199, 204, 304] {
             for (lengths, codings) in [(&[][..], &[][..]), (&["5"], &[]), (&[], &["chunked"]), (&["5"], &["gzip"])] {
-                assert_eq!(framed(AskedBy::Other, status, lengths, codings), EMPTY, "{status} {lengths:?} {codings:?}");
+                assert_eq!(
+                    framed(RequestKind::Other, status, lengths, codings),
+                    EMPTY,
+                    "{status} {lengths:?} {codings:?}"
+                );
             }
-            assert_eq!(framed(AskedBy::Other, status, &["abc"], &[]), None);
-            assert_eq!(framed(AskedBy::Other, status, &["5", "6"], &[]), None);
+            assert_eq!(framed(RequestKind::Other, status, &["abc"], &[]), None);
+            assert_eq!(framed(RequestKind::Other, status, &["5", "6"], &[]), None);
         }
         for (lengths, announced) in [(&[][..], None), (&["5"], Some(5)), (&["0"], Some(0))] {
-            assert_eq!(framed(AskedBy::Head, 200, lengths, &[]), Some((Framing::Empty, announced)));
-            assert_eq!(framed(AskedBy::Head, 404, lengths, &["chunked"]), Some((Framing::Empty, announced)));
+            assert_eq!(framed(RequestKind::Head, 200, lengths, &[]), Some((Framing::Empty, announced)));
+            assert_eq!(framed(RequestKind::Head, 404, lengths, &["chunked"]), Some((Framing::Empty, announced)));
         }
-        assert_eq!(framed(AskedBy::Head, 200, &["abc"], &[]), None);
+        assert_eq!(framed(RequestKind::Head, 200, &["abc"], &[]), None);
     }
 
     #[test]
     fn fields_of_a_tunnels_head_are_ignored() {
         for status in [200, 204, 299] {
-            assert_eq!(framed(AskedBy::Connect, status, &["x", "y"], &["z"]), Some((Framing::Empty, None)));
+            assert_eq!(framed(RequestKind::Connect, status, &["x", "y"], &["z"]), Some((Framing::Empty, None)));
         }
-        assert_eq!(framed(AskedBy::Connect, 302, &[], &[]), UNTIL_CLOSE);
+        assert_eq!(framed(RequestKind::Connect, 302, &[], &[]), UNTIL_CLOSE);
     }
 
     #[test]
     fn http_1_0_has_no_transfer_encoding() {
-        let facts = ResponseFacts { asked: AskedBy::Other, version: Version::HTTP_10, status: StatusCode::OK };
+        let facts = ResponseFacts { asked: RequestKind::Other, version: Version::HTTP_10, status: StatusCode::OK };
         assert!(response_framing(facts, &values(&[]), &values(&["chunked"])).is_err());
         assert_eq!(response_framing(facts, &values(&["5"]), &values(&[])).ok(), length(5));
         assert_eq!(response_framing(facts, &values(&[]), &values(&[])).ok(), UNTIL_CLOSE);
@@ -174,12 +179,15 @@ mod tests {
     fn who_asked_follows_from_method_and_fields() {
         let upgrade: Header = [("upgrade", "websocket")].into_iter().collect();
         for (method, plain, upgraded) in [
-            (Method::GET, AskedBy::Other, AskedBy::Upgrade),
-            (Method::POST, AskedBy::Other, AskedBy::Upgrade),
-            (Method::HEAD, AskedBy::Head, AskedBy::Head),
-            (Method::CONNECT, AskedBy::Connect, AskedBy::Connect),
+            (Method::GET, RequestKind::Other, RequestKind::Upgrade),
+            (Method::POST, RequestKind::Other, RequestKind::Upgrade),
+            (Method::HEAD, RequestKind::Head, RequestKind::Head),
+            (Method::CONNECT, RequestKind::Connect, RequestKind::Connect),
         ] {
-            assert_eq!((AskedBy::of(&method, &Header::new()), AskedBy::of(&method, &upgrade)), (plain, upgraded));
+            assert_eq!(
+                (RequestKind::of(&method, &Header::new()), RequestKind::of(&method, &upgrade)),
+                (plain, upgraded)
+            );
         }
     }
 }

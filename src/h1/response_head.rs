@@ -4,7 +4,7 @@ use http::{StatusCode, Version};
 
 use super::field_lines::{FieldLines, HeadLimits, TOO_MANY, members, unseen};
 use super::framing::{Framing, Values};
-use super::response_framing::{AskedBy, ResponseFacts, response_framing, speaks_of_content};
+use super::response_framing::{RequestKind, ResponseFacts, response_framing, speaks_of_content};
 use super::status_line::{CONTROL, START, StatusLine};
 use crate::error::Refusal;
 use crate::message::{Known, Response, has_control};
@@ -21,7 +21,7 @@ pub(crate) struct ResponseParser {
 
 /// What a head says about its message, beside what went into the [`Response`].
 #[derive(Debug, PartialEq, Eq)]
-pub(crate) struct ReceivedHead {
+pub(crate) struct ParsedResponse {
     /// The bytes of the head.
     pub(crate) consumed: usize,
     pub(crate) framing: Framing,
@@ -65,9 +65,9 @@ impl ResponseParser {
         &mut self,
         input: &[u8],
         limits: &HeadLimits,
-        asked: AskedBy,
+        asked: RequestKind,
         response: &mut Response,
-    ) -> Result<Option<ReceivedHead>, Refusal> {
+    ) -> Result<Option<ParsedResponse>, Refusal> {
         let parsed = self.parse_head(input, limits, asked, response);
         parsed.map_err(|refusal| Refusal::with(StatusCode::BAD_GATEWAY, refusal.reason))
     }
@@ -83,9 +83,9 @@ impl ResponseParser {
         &mut self,
         input: &[u8],
         limits: &HeadLimits,
-        asked: AskedBy,
+        asked: RequestKind,
         response: &mut Response,
-    ) -> Result<Option<ReceivedHead>, Refusal> {
+    ) -> Result<Option<ParsedResponse>, Refusal> {
         let Some((line, fields_at)) = self.find_status_line(input, limits)? else { return Ok(None) };
         let section = input.get(fields_at..).unwrap_or_default();
         let max_bytes = limits.max_bytes.saturating_sub(fields_at);
@@ -136,12 +136,12 @@ impl ResponseParser {
 /// Fills the response. `consumed` is left to the caller.
 fn read_head(
     line: StatusLine,
-    asked: AskedBy,
+    asked: RequestKind,
     section: &[u8],
     fields: &FieldLines,
     limits: &HeadLimits,
     response: &mut Response,
-) -> Result<ReceivedHead, Refusal> {
+) -> Result<ParsedResponse, Refusal> {
     let mut facts = Facts { values: fields.line_count(), ..Facts::default() };
     response.header.load(section, fields.line_count());
     for field in fields.fields(section) {
@@ -166,20 +166,20 @@ fn read_head(
         response.header.add("Cache-Control", "no-cache");
     }
     let keep_alive = switch == Switch::No && framing != Framing::UntilClose && facts.keep_alive(line);
-    Ok(ReceivedHead { consumed: 0, framing, keep_alive, switch })
+    Ok(ParsedResponse { consumed: 0, framing, keep_alive, switch })
 }
 
 /// A switch is one only where it was asked for: else whoever answers would choose what the bytes
 /// behind the head are.
-fn switch(asked: AskedBy, status: StatusCode, response: &Response) -> Result<Switch, Refusal> {
+fn switch(asked: RequestKind, status: StatusCode, response: &Response) -> Result<Switch, Refusal> {
     match (status, asked) {
         // RFC 9110 §15.2.2: the field says what to.
-        (StatusCode::SWITCHING_PROTOCOLS, AskedBy::Upgrade) if response.header.contains("Upgrade") => {
+        (StatusCode::SWITCHING_PROTOCOLS, RequestKind::Upgrade) if response.header.contains("Upgrade") => {
             Ok(Switch::Upgrade)
         }
-        (StatusCode::SWITCHING_PROTOCOLS, AskedBy::Upgrade) => Err(Refusal::bad("101 without an Upgrade field")),
+        (StatusCode::SWITCHING_PROTOCOLS, RequestKind::Upgrade) => Err(Refusal::bad("101 without an Upgrade field")),
         (StatusCode::SWITCHING_PROTOCOLS, _) => Err(Refusal::bad("101 to a request without an Upgrade field")),
-        (status, AskedBy::Connect) if status.is_success() => Ok(Switch::Tunnel),
+        (status, RequestKind::Connect) if status.is_success() => Ok(Switch::Tunnel),
         _ => Ok(Switch::No),
     }
 }
@@ -228,18 +228,18 @@ mod tests {
     const LIMITS: HeadLimits = HeadLimits { max_bytes: 1 << 20, max_values: 500 };
 
     /// All that a head turns into, to be compared.
-    fn shown(head: &ReceivedHead, response: &Response) -> String {
+    fn shown(head: &ParsedResponse, response: &Response) -> String {
         let Response { status, proto, header, content_length, .. } = response;
         format!("{head:?} {status} {proto:?} {header:?} {content_length:?}")
     }
 
-    type Parsed = Result<Option<(ReceivedHead, Response)>, Refusal>;
+    type Parsed = Result<Option<(ParsedResponse, Response)>, Refusal>;
 
     /// Parses prefixes of these lengths, and the whole.
     fn parse_prefixes(
         bytes: &[u8],
         limits: &HeadLimits,
-        asked: AskedBy,
+        asked: RequestKind,
         cuts: impl IntoIterator<Item = usize>,
     ) -> Parsed {
         let (mut parser, mut response) = (ResponseParser::default(), Response::new(""));
@@ -252,7 +252,7 @@ mod tests {
     }
 
     /// Parses whole, cut once at every byte, and byte by byte, and asserts that all are the same.
-    fn parse_within(bytes: &[u8], limits: &HeadLimits, asked: AskedBy) -> Parsed {
+    fn parse_within(bytes: &[u8], limits: &HeadLimits, asked: RequestKind) -> Parsed {
         let result = parse_prefixes(bytes, limits, asked, []);
         let text = |parsed: &Parsed| match parsed {
             Ok(Some((head, response))) => shown(head, response),
@@ -267,15 +267,15 @@ mod tests {
         result
     }
 
-    fn parse_as(asked: AskedBy, bytes: impl AsRef<[u8]>) -> (ReceivedHead, Response) {
+    fn parse_as(asked: RequestKind, bytes: impl AsRef<[u8]>) -> (ParsedResponse, Response) {
         parse_within(bytes.as_ref(), &LIMITS, asked).unwrap().expect("the head is complete")
     }
 
-    fn parse(bytes: impl AsRef<[u8]>) -> (ReceivedHead, Response) {
-        parse_as(AskedBy::Other, bytes)
+    fn parse(bytes: impl AsRef<[u8]>) -> (ParsedResponse, Response) {
+        parse_as(RequestKind::Other, bytes)
     }
 
-    fn refused_as(asked: AskedBy, bytes: impl AsRef<[u8]>) -> &'static str {
+    fn refused_as(asked: RequestKind, bytes: impl AsRef<[u8]>) -> &'static str {
         let bytes = bytes.as_ref();
         match parse_within(bytes, &LIMITS, asked) {
             Err(refusal) => {
@@ -287,7 +287,7 @@ mod tests {
     }
 
     fn refused(bytes: impl AsRef<[u8]>) -> &'static str {
-        refused_as(AskedBy::Other, bytes)
+        refused_as(RequestKind::Other, bytes)
     }
 
     /// A 200 of these field lines.
@@ -315,17 +315,19 @@ mod tests {
         let (mut parser, mut response) = (ResponseParser::default(), Response::new(""));
         let first = b"HTTP/1.1 103 Early Hints\r\nLink: </a>\r\n\r\n";
         let both = [&first[..], b"HTTP/1.0 200 OK\nA: 1\n\n"].concat();
-        let head = parser.parse(&both, &LIMITS, AskedBy::Other, &mut response).unwrap().unwrap();
+        let head = parser.parse(&both, &LIMITS, RequestKind::Other, &mut response).unwrap().unwrap();
         assert_eq!((head.consumed, head.framing, head.switch), (first.len(), Framing::Empty, Switch::No));
         assert_eq!((response.status.as_u16(), response.header.get("Link")), (103, Some("</a>")));
-        let head = parser.parse(&both[first.len()..], &LIMITS, AskedBy::Other, &mut response).unwrap().unwrap();
+        let head = parser.parse(&both[first.len()..], &LIMITS, RequestKind::Other, &mut response).unwrap().unwrap();
         assert_eq!((head.consumed, head.framing), (both.len() - first.len(), Framing::UntilClose));
         assert_eq!((response.status.as_u16(), response.proto), (200, Version::HTTP_10));
         assert_eq!(response.header.iter().collect::<Vec<_>>(), [("A", &b"1"[..])]);
 
-        assert!(parser.parse(b"HTTP/1.1 200 OK\r\nA", &LIMITS, AskedBy::Other, &mut response).unwrap().is_none());
+        assert!(parser.parse(b"HTTP/1.1 200 OK\r\nA", &LIMITS, RequestKind::Other, &mut response).unwrap().is_none());
         parser.reset();
-        assert!(parser.parse(b"HTTP/1.1 200 OK\r\n\r\n", &LIMITS, AskedBy::Other, &mut response).unwrap().is_some());
+        assert!(
+            parser.parse(b"HTTP/1.1 200 OK\r\n\r\n", &LIMITS, RequestKind::Other, &mut response).unwrap().is_some()
+        );
     }
 
     #[test]
@@ -405,7 +407,7 @@ mod tests {
             refused(bytes);
         }
         for bytes in [&b""[..], b"H", b"HTTP/1.", b"HTTP/1.1 200 OK\r", b"HTTP/1.1 200 OK\r\nA: b\r\n\r"] {
-            assert!(parse_within(bytes, &LIMITS, AskedBy::Other).unwrap().is_none());
+            assert!(parse_within(bytes, &LIMITS, RequestKind::Other).unwrap().is_none());
         }
     }
 
@@ -483,16 +485,16 @@ mod tests {
     fn a_head_within_its_limits_is_taken_and_one_byte_more_is_not() {
         let text = "HTTP/1.1 200 OK\r\nA: 1\r\nb: 2\nC: 3\r\n\r\n";
         let parse = |max_bytes, max_values| {
-            parse_within(text.as_bytes(), &HeadLimits { max_bytes, max_values }, AskedBy::Other).is_ok()
+            parse_within(text.as_bytes(), &HeadLimits { max_bytes, max_values }, RequestKind::Other).is_ok()
         };
         assert!(parse(text.len(), 3));
         assert!(!parse(text.len() - 1, 3) && !parse(text.len(), 2) && !parse(16, 3) && !parse(0, 0));
         let trailers = with("Trailer: a, b, c");
         let limits = HeadLimits { max_values: 2, ..LIMITS };
-        assert!(parse_within(trailers.as_bytes(), &limits, AskedBy::Other).is_err());
+        assert!(parse_within(trailers.as_bytes(), &limits, RequestKind::Other).is_err());
 
         let long = |len| format!("HTTP/1.1 200 {}\r\n\r\n", "r".repeat(len));
-        let parse = |text: String| parse_prefixes(text.as_bytes(), &LIMITS, AskedBy::Other, [5000]).is_ok();
+        let parse = |text: String| parse_prefixes(text.as_bytes(), &LIMITS, RequestKind::Other, [5000]).is_ok();
         assert!(parse(long(8000)) && !parse(long(8200)));
         assert!(!parse(format!("HTTP/1.1 {}", "r".repeat(9000))), "refused without the line's end");
     }
@@ -501,7 +503,7 @@ mod tests {
     fn a_head_that_drips_is_scanned_once() {
         let bytes = with(&format!("X: {}\r\nY: 1", "v".repeat(20_000)));
         SCANNED.with(|total| total.set(0));
-        parse_prefixes(bytes.as_bytes(), &LIMITS, AskedBy::Other, 0..bytes.len()).unwrap().unwrap();
+        parse_prefixes(bytes.as_bytes(), &LIMITS, RequestKind::Other, 0..bytes.len()).unwrap().unwrap();
         let scanned = SCANNED.with(std::cell::Cell::get);
         // A CR at the end of what came is looked at again with its LF.
         assert!(scanned <= bytes.len() + 8, "{scanned} of {}", bytes.len());
@@ -512,10 +514,10 @@ mod tests {
         let (head, response) = parse(with("A: 1\r\ntransfer-Encoding: Chunked\r\nTrailer: x"));
         assert_eq!((head.framing, head.keep_alive, response.content_length), (Framing::Chunked, true, None));
         assert_eq!(response.header, [("A", "1"), ("Trailer", "x")].into_iter().collect());
-        let (head, response) = parse_as(AskedBy::Head, with("Content-Length: 5"));
+        let (head, response) = parse_as(RequestKind::Head, with("Content-Length: 5"));
         assert_eq!((head.framing, head.keep_alive, response.content_length), (Framing::Empty, true, Some(5)));
         assert_eq!(response.header.get("Content-Length"), Some("5"));
-        let (_, response) = parse_as(AskedBy::Head, with("Transfer-Encoding: chunked"));
+        let (_, response) = parse_as(RequestKind::Head, with("Transfer-Encoding: chunked"));
         assert_eq!((response.content_length, response.header.is_empty()), (None, true));
     }
 
@@ -562,20 +564,20 @@ mod tests {
     #[test]
     fn a_connection_changes_hands_only_where_that_was_asked_for() {
         let upgraded = "HTTP/1.1 101 x\r\nConnection: Upgrade\r\nUpgrade: foo\r\n\r\n";
-        let (head, response) = parse_as(AskedBy::Upgrade, format!("{upgraded}raw"));
+        let (head, response) = parse_as(RequestKind::Upgrade, format!("{upgraded}raw"));
         assert_eq!((head.consumed, head.switch, head.keep_alive), (upgraded.len(), Switch::Upgrade, false));
         assert_eq!((response.status.as_u16(), response.content_length), (101, None));
-        refused_as(AskedBy::Upgrade, "HTTP/1.1 101 x\r\nConnection: Upgrade\r\n\r\n");
-        for asked in [AskedBy::Other, AskedBy::Head, AskedBy::Connect] {
+        refused_as(RequestKind::Upgrade, "HTTP/1.1 101 x\r\nConnection: Upgrade\r\n\r\n");
+        for asked in [RequestKind::Other, RequestKind::Head, RequestKind::Connect] {
             refused_as(asked, upgraded);
         }
-        assert_eq!(parse_as(AskedBy::Upgrade, with("Content-Length: 0")).0.switch, Switch::No);
+        assert_eq!(parse_as(RequestKind::Upgrade, with("Content-Length: 0")).0.switch, Switch::No);
 
         let lines = "Content-Length: x\r\nTransfer-Encoding: y";
-        let (head, response) = parse_as(AskedBy::Connect, with(lines));
+        let (head, response) = parse_as(RequestKind::Connect, with(lines));
         assert_eq!((head.switch, head.framing, head.keep_alive), (Switch::Tunnel, Framing::Empty, false));
         assert_eq!(response.content_length, None);
-        let (head, _) = parse_as(AskedBy::Connect, "HTTP/1.1 407 x\r\nContent-Length: 5\r\n\r\n");
+        let (head, _) = parse_as(RequestKind::Connect, "HTTP/1.1 407 x\r\nContent-Length: 5\r\n\r\n");
         assert_eq!((head.switch, head.framing, head.keep_alive), (Switch::No, Framing::Length(5), true));
     }
 

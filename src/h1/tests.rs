@@ -5,7 +5,7 @@ use base64::Engine as _;
 use http::{Method, Uri};
 use serde_json::Value;
 
-use super::{Chunked, ChunkedReader, Framing, HeadLimits, RequestHead, RequestParser};
+use super::{Chunked, ChunkedReader, Framing, HeadLimits, ParsedRequest, RequestParser};
 use crate::error::Refusal;
 use crate::message::{Body, Header, Request};
 
@@ -116,7 +116,7 @@ impl Connection {
         Ok(ended.is_some())
     }
 
-    fn begin(&mut self, head: &RequestHead, request: Request) {
+    fn begin(&mut self, head: &ParsedRequest, request: Request) {
         let reader = match head.framing {
             Framing::Empty => BodyReader::Length(0),
             Framing::Length(length) => BodyReader::Length(length),

@@ -10,7 +10,7 @@ use http::{Method, StatusCode, Uri, Version, uri};
 
 use super::fields::append_fields;
 use crate::error::{Error, ErrorKind, Refusal, Result};
-use crate::h1::{AskedBy, HeadLimits, allows_content};
+use crate::h1::{HeadLimits, RequestKind, allows_content};
 use crate::message::{Header, Response};
 
 /// A request's head, with everything that is sent in it.
@@ -74,7 +74,7 @@ pub(crate) fn to_request(head: &RequestToSend<'_>) -> Result<http::Request<()>> 
 pub(crate) fn fill_response(
     response: &mut Response,
     parts: &Parts,
-    asked: AskedBy,
+    asked: RequestKind,
     ends: bool,
     limits: &HeadLimits,
 ) -> Result<(), Refusal> {
@@ -90,9 +90,9 @@ pub(crate) fn fill_response(
     }
     let announced = || parts.headers.get(CONTENT_LENGTH)?.to_str().ok()?.trim().parse().ok();
     response.content_length = match asked {
-        AskedBy::Head => announced(),
+        RequestKind::Head => announced(),
         _ if ends || !allows_content(parts.status) => Some(0),
-        AskedBy::Connect if parts.status.is_success() => None,
+        RequestKind::Connect if parts.status.is_success() => None,
         _ => announced(),
     };
     Ok(())
@@ -270,7 +270,7 @@ mod tests {
         assert_eq!(without.headers().get(TRAILER), None);
     }
 
-    fn received(asked: AskedBy, status: u16, length: Option<&str>, ends: bool) -> Option<u64> {
+    fn received(asked: RequestKind, status: u16, length: Option<&str>, ends: bool) -> Option<u64> {
         let mut builder = http::Response::builder().status(status);
         if let Some(length) = length {
             builder = builder.header("content-length", length);
@@ -283,12 +283,12 @@ mod tests {
 
     #[test]
     fn the_length_is_what_is_announced_as_far_as_content_follows() {
-        assert_eq!(received(AskedBy::Other, 200, Some("7"), false), Some(7));
-        assert_eq!(received(AskedBy::Other, 200, None, false), None);
-        assert_eq!(received(AskedBy::Other, 200, None, true), Some(0));
-        assert_eq!(received(AskedBy::Head, 200, Some("7"), true), Some(7));
-        assert_eq!(received(AskedBy::Head, 200, None, true), None);
-        assert_eq!(received(AskedBy::Other, 304, Some("7"), true), Some(0));
-        assert_eq!(received(AskedBy::Connect, 200, None, false), None);
+        assert_eq!(received(RequestKind::Other, 200, Some("7"), false), Some(7));
+        assert_eq!(received(RequestKind::Other, 200, None, false), None);
+        assert_eq!(received(RequestKind::Other, 200, None, true), Some(0));
+        assert_eq!(received(RequestKind::Head, 200, Some("7"), true), Some(7));
+        assert_eq!(received(RequestKind::Head, 200, None, true), None);
+        assert_eq!(received(RequestKind::Other, 304, Some("7"), true), Some(0));
+        assert_eq!(received(RequestKind::Connect, 200, None, false), None);
     }
 }

@@ -10,7 +10,7 @@ use crate::message::Request;
 
 /// What the server needs to know of a head beside the request itself.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct Facts {
+pub(crate) struct RequestInfo {
     pub(crate) expect: Expectation,
     /// Whether content follows.
     pub(crate) has_content: bool,
@@ -28,7 +28,7 @@ pub(crate) fn fill_request(
     parts: Parts,
     ends: bool,
     limits: &HeadLimits,
-) -> Result<Facts, Refusal> {
+) -> Result<RequestInfo, Refusal> {
     let Parts { method, uri, headers, .. } = parts;
     // First: whatever is refused can be recorded with its method and target.
     request.method = method;
@@ -47,7 +47,7 @@ pub(crate) fn fill_request(
     let expect = if special.expects { expectation(&headers, ends) } else { Expectation::None };
     request.content_length = if ends { Some(0) } else { content_length(&headers) };
     fill_fields(request, &headers);
-    Ok(Facts { expect, has_content: !ends })
+    Ok(RequestInfo { expect, has_content: !ends })
 }
 
 fn fill_target(request: &mut Request, uri: Uri) -> Result<(), Refusal> {
@@ -167,7 +167,7 @@ mod tests {
 
     const LIMITS: HeadLimits = HeadLimits { max_bytes: 1 << 20, max_values: 500 };
 
-    fn fill(builder: http::request::Builder, ends: bool) -> Result<(Request, Facts), Refusal> {
+    fn fill(builder: http::request::Builder, ends: bool) -> Result<(Request, RequestInfo), Refusal> {
         let (parts, ()) = builder.version(Version::HTTP_2).body(()).unwrap().into_parts();
         let mut request = Request::new(Method::GET, Uri::default(), Body::empty());
         let facts = fill_request(&mut request, parts, ends, &LIMITS)?;

@@ -28,8 +28,8 @@ pub const DEFAULT_MAX_TEXT_BYTES: u64 = 10 << 20;
 /// An error is final: it is reported again by every later read. A body that ends early is an
 /// error ([`ErrorKind::CutOff`]), never a shorter body.
 ///
-/// A request's body belongs to its turn: kept after the handler returned, it reads as an error
-/// ([`ErrorKind::TurnOver`]).
+/// A request's body belongs to its exchange: kept after the handler returned, it reads as an error
+/// ([`ErrorKind::RequestOver`]).
 #[derive(Default)]
 pub struct Body {
     state: State,
@@ -283,7 +283,7 @@ impl Body {
             State::Streaming(source) => source,
             State::Ended => return Poll::Ready(None),
             State::Failed(error) => return Poll::Ready(Some(Err(error.again()))),
-            State::Spent => return Poll::Ready(Some(Err(Error::new(ErrorKind::TurnOver, "the body was sent")))),
+            State::Spent => return Poll::Ready(Some(Err(Error::new(ErrorKind::RequestOver, "the body was sent")))),
         };
         match std::task::ready!(source.poll_frame(cx)) {
             Some(Ok(Frame::Data(chunk))) => Poll::Ready(Some(Ok(chunk))),

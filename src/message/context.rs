@@ -22,12 +22,12 @@ use super::signal::Signal;
 pub struct Context {
     /// `None` is a background: a count of those who share it would be shared by all threads.
     connection: Option<Arc<ConnContext>>,
-    turn: u64,
-    /// Set where a middleware may give the request up before its turn is over.
+    exchange: u64,
+    /// Set where a middleware may give the request up before its exchange is over.
     scope: Option<Arc<Scope>>,
 }
 
-/// A part of a turn, with an end of its own.
+/// A part of a exchange, with an end of its own.
 struct Scope {
     over: Signal,
     outer: Option<Arc<Scope>>,
@@ -37,13 +37,13 @@ struct Scope {
 pub(crate) struct ConnContext {
     pub(crate) local_addr: Addr,
     pub(crate) values: Arc<Extensions>,
-    pub(crate) turns: Signal,
+    pub(crate) exchanges: Signal,
     pub(crate) draining: Arc<Signal>,
 }
 
 impl ConnContext {
     pub(crate) fn new(local_addr: Addr, values: Arc<Extensions>, draining: Arc<Signal>) -> ConnContext {
-        ConnContext { local_addr, values, turns: Signal::default(), draining }
+        ConnContext { local_addr, values, exchanges: Signal::default(), draining }
     }
 }
 
@@ -51,22 +51,22 @@ impl Context {
     /// A context that nothing surrounds and nothing cancels: what a request has that was made
     /// by hand.
     pub fn background() -> Context {
-        Context { connection: None, turn: 0, scope: None }
+        Context { connection: None, exchange: 0, scope: None }
     }
 
-    /// Becomes the context of this turn.
-    pub(crate) fn enter(&mut self, connection: &Arc<ConnContext>, turn: u64) {
+    /// Becomes the context of this exchange.
+    pub(crate) fn enter(&mut self, connection: &Arc<ConnContext>, exchange: u64) {
         if !self.connection.as_ref().is_some_and(|own| Arc::ptr_eq(own, connection)) {
             self.connection = Some(connection.clone());
         }
-        self.turn = turn;
+        self.exchange = exchange;
         self.scope = None;
     }
 
     /// The same surroundings, but over as soon as [`end_scope`](Context::end_scope) says so.
     pub(crate) fn scoped(&self) -> Context {
         let scope = Scope { over: Signal::default(), outer: self.scope.clone() };
-        Context { connection: self.connection.clone(), turn: self.turn, scope: Some(Arc::new(scope)) }
+        Context { connection: self.connection.clone(), exchange: self.exchange, scope: Some(Arc::new(scope)) }
     }
 
     /// Cancels this context and its clones, not the one that it was made from.
@@ -85,7 +85,7 @@ impl Context {
     /// The signals that cancel this context, each with its round.
     fn signals(&self) -> impl Iterator<Item = (&Signal, u64)> {
         let scopes = iter::successors(self.scope.as_deref(), |scope| scope.outer.as_deref());
-        iter::once((&self.connection().turns, self.turn)).chain(scopes.map(|scope| (&scope.over, 0)))
+        iter::once((&self.connection().exchanges, self.exchange)).chain(scopes.map(|scope| (&scope.over, 0)))
     }
 
     /// Completes once nobody waits for the answer any more. Cancel safe; may be awaited any
@@ -131,7 +131,7 @@ impl fmt::Debug for Context {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Context")
             .field("local_addr", self.local_addr())
-            .field("turn", &self.turn)
+            .field("exchange", &self.exchange)
             .field("cancelled", &self.is_cancelled())
             .finish_non_exhaustive()
     }
@@ -163,9 +163,9 @@ mod tests {
         let mut context = Context::background();
         context.enter(&connection, 4);
         let scoped = context.scoped();
-        connection.turns.announce(3);
+        connection.exchanges.announce(3);
         assert!(!scoped.is_cancelled());
-        connection.turns.announce(4);
+        connection.exchanges.announce(4);
         assert!(scoped.is_cancelled());
     }
 }

@@ -8,8 +8,8 @@ use http::{StatusCode, Uri, Version};
 use super::addr::Addr;
 use super::body::Body;
 use super::cookie::{self, Cookie};
-use super::facts::{Facts, Redirected, Timings};
 use super::header::Header;
+use super::response_info::{Redirected, ResponseInfo, Timings};
 use super::tls::TlsInfo;
 use super::uri::without_credentials;
 use crate::error::{Error, ErrorKind, Result};
@@ -43,7 +43,7 @@ pub struct Response {
     /// The TLS session that it came over; `None` without TLS, and on a server.
     pub tls: Option<Arc<TlsInfo>>,
     /// How it came; `None` for a response that was made by hand.
-    pub(crate) facts: Option<Box<Facts>>,
+    pub(crate) info: Option<Box<ResponseInfo>>,
 }
 
 impl Response {
@@ -57,7 +57,7 @@ impl Response {
             content_length: body.remaining(),
             body,
             tls: None,
-            facts: None,
+            info: None,
         }
     }
 
@@ -131,7 +131,7 @@ impl Response {
 
     /// Says what was asked for, where a client asked.
     fn about(&self, error: Error) -> Error {
-        match self.facts.as_ref().and_then(|facts| facts.asked.as_ref()) {
+        match self.info.as_ref().and_then(|info| info.asked.as_ref()) {
             Some((method, url)) => error.with_request(method, || without_credentials(url)),
             None => error,
         }
@@ -162,33 +162,33 @@ impl Response {
     /// What was asked for to get it, after all redirects; `None` where no client asked. User and
     /// password are in it where they were in what was asked.
     pub fn url(&self) -> Option<&Uri> {
-        self.facts.as_ref()?.asked.as_ref().map(|(_, url)| url)
+        self.info.as_ref()?.asked.as_ref().map(|(_, url)| url)
     }
 
     /// The other end of the connection that it came over: the proxy's where there is one.
     pub fn remote_addr(&self) -> Option<&Addr> {
-        self.facts.as_ref()?.remote_addr.as_ref()
+        self.info.as_ref()?.remote_addr.as_ref()
     }
 
     /// This end of the connection that it came over.
     pub fn local_addr(&self) -> Option<&Addr> {
-        self.facts.as_ref()?.local_addr.as_ref()
+        self.info.as_ref()?.local_addr.as_ref()
     }
 
     /// Whether its connection had served another request before.
     pub fn is_reused(&self) -> bool {
-        self.facts.as_ref().is_some_and(|facts| facts.reused)
+        self.info.as_ref().is_some_and(|info| info.reused)
     }
 
     /// When the steps to it were done, those of the last request where there were redirects. None
     /// was done where no client asked.
     pub fn timings(&self) -> Timings {
-        self.facts.as_ref().map(|facts| facts.timings).unwrap_or_default()
+        self.info.as_ref().map(|info| info.timings).unwrap_or_default()
     }
 
     /// The redirects that led to it, in order.
     pub fn history(&self) -> &[Redirected] {
-        self.facts.as_ref().map_or(&[], |facts| &facts.history)
+        self.info.as_ref().map_or(&[], |info| &info.history)
     }
 }
 
@@ -222,7 +222,7 @@ mod tests {
 
     fn asked(url: &'static str) -> Response {
         let asked = Some((Method::GET, Uri::from_static(url)));
-        Response { facts: Some(Box::new(Facts { asked, ..Facts::default() })), ..Response::new("") }
+        Response { info: Some(Box::new(ResponseInfo { asked, ..ResponseInfo::default() })), ..Response::new("") }
     }
 
     #[tokio::test]
@@ -271,7 +271,7 @@ mod tests {
         assert_eq!((by_hand.is_reused(), by_hand.timings(), by_hand.history().len()), (false, Timings::default(), 0));
 
         let address = |port: u16| Addr::Tcp(([127, 0, 0, 1], port).into());
-        let facts = Facts {
+        let info = ResponseInfo {
             asked: Some((Method::GET, Uri::from_static("http://a.test/"))),
             local_addr: Some(address(1)),
             remote_addr: Some(address(2)),
@@ -280,7 +280,7 @@ mod tests {
             history: vec![Redirected::new(Uri::from_static("http://b.test/"), StatusCode::FOUND, Header::new())],
             switched: None,
         };
-        let response = Response { facts: Some(Box::new(facts)), ..Response::new("") };
+        let response = Response { info: Some(Box::new(info)), ..Response::new("") };
         assert_eq!(response.url().unwrap(), "http://a.test/");
         assert_eq!((response.local_addr(), response.remote_addr()), (Some(&address(1)), Some(&address(2))));
         assert!(response.is_reused() && response.timings().head.is_some() && response.timings().resolved.is_none());

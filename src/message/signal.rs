@@ -2,7 +2,7 @@
 //!
 //! It is what cancels a request's context and tells handlers that the server drains. Written on
 //! `std` alone because this layer knows no runtime. One signal serves a whole connection: each
-//! turn is a round of its own, so that a request costs no allocation.
+//! exchange is a round of its own, so that a request costs no allocation.
 
 use std::collections::BTreeMap;
 use std::future::poll_fn;

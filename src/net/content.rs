@@ -10,7 +10,7 @@ use crate::h1::{Chunked, ChunkedReader, Framing};
 use crate::message::{Frame, Header};
 
 /// How much of the present message's content is still to be read.
-pub(crate) enum Content {
+pub(crate) enum ContentReader {
     Over,
     Length(u64),
     Chunked(Box<ChunkedReader>),
@@ -30,22 +30,24 @@ const MOST_AT_ONCE: u64 = 64 * 1024;
 const MAX_TRAILER_BYTES: usize = 16 * 1024;
 const MAX_TRAILER_VALUES: usize = 500;
 
-impl Content {
-    pub(crate) fn framed(framing: &Framing) -> Content {
+impl ContentReader {
+    pub(crate) fn framed(framing: &Framing) -> ContentReader {
         match framing {
-            Framing::Empty | Framing::Length(0) => Content::Over,
-            Framing::Length(length) => Content::Length(*length),
-            Framing::Chunked => Content::Chunked(Box::new(ChunkedReader::new(MAX_TRAILER_BYTES, MAX_TRAILER_VALUES))),
-            Framing::UntilClose => Content::UntilClose,
+            Framing::Empty | Framing::Length(0) => ContentReader::Over,
+            Framing::Length(length) => ContentReader::Length(*length),
+            Framing::Chunked => {
+                ContentReader::Chunked(Box::new(ChunkedReader::new(MAX_TRAILER_BYTES, MAX_TRAILER_VALUES)))
+            }
+            Framing::UntilClose => ContentReader::UntilClose,
         }
     }
 
     /// How many bytes are still to come, where that is known.
     pub(crate) fn remaining(&self) -> Option<u64> {
         match self {
-            Content::Over => Some(0),
-            Content::Length(left) => Some(*left),
-            Content::Chunked(_) | Content::UntilClose | Content::Broken => None,
+            ContentReader::Over => Some(0),
+            ContentReader::Length(left) => Some(*left),
+            ContentReader::Chunked(_) | ContentReader::UntilClose | ContentReader::Broken => None,
         }
     }
 
@@ -54,37 +56,37 @@ impl Content {
     pub(crate) fn over_at_once(&mut self, io: &mut Io) -> Option<Bytes> {
         let left = self.remaining().filter(|left| *left <= MOST_AT_ONCE)?;
         let len = usize::try_from(left).ok().filter(|len| *len <= io.input.len())?;
-        *self = Content::Over;
+        *self = ContentReader::Over;
         Some(take(io, len))
     }
 
     /// The next piece.
     pub(crate) fn poll(&mut self, io: &mut Io, cx: &mut Context<'_>) -> Poll<Option<Result<Frame>>> {
         match self {
-            Content::Over => Poll::Ready(None),
-            Content::Broken => Poll::Ready(Some(Err(Error::cut_off(Phase::Body)))),
-            Content::Length(left) => {
+            ContentReader::Over => Poll::Ready(None),
+            ContentReader::Broken => Poll::Ready(Some(Err(Error::cut_off(Phase::Body)))),
+            ContentReader::Length(left) => {
                 let chunk = not_empty(ready!(poll_some(io, cx, *left))?)?;
                 *left = left.saturating_sub(chunk.len() as u64);
                 if *left == 0 {
-                    *self = Content::Over;
+                    *self = ContentReader::Over;
                 }
                 Poll::Ready(Some(Ok(Frame::Data(chunk))))
             }
-            Content::UntilClose => {
+            ContentReader::UntilClose => {
                 let chunk = ready!(poll_some(io, cx, u64::MAX))?;
                 if chunk.is_empty() {
-                    *self = Content::Over;
+                    *self = ContentReader::Over;
                     return Poll::Ready(None);
                 }
                 Poll::Ready(Some(Ok(Frame::Data(chunk))))
             }
-            Content::Chunked(reader) => {
+            ContentReader::Chunked(reader) => {
                 let piece = ready!(poll_chunked(reader, io, cx))?;
                 Poll::Ready(match piece {
                     Piece::Data(chunk) => Some(Ok(Frame::Data(chunk))),
                     Piece::End(trailer) => {
-                        *self = Content::Over;
+                        *self = ContentReader::Over;
                         trailer.map(|trailer| Ok(Frame::Trailer(trailer)))
                     }
                 })
@@ -184,7 +186,7 @@ mod tests {
     }
 
     /// The bytes of all pieces, and the error or the trailer that ended them.
-    async fn read(content: &mut Content, io: &mut Io) -> (Vec<u8>, Option<Result<Header>>) {
+    async fn read(content: &mut ContentReader, io: &mut Io) -> (Vec<u8>, Option<Result<Header>>) {
         let mut bytes = Vec::new();
         loop {
             match poll_fn(|cx| content.poll(io, cx)).await {
@@ -203,14 +205,14 @@ mod tests {
     async fn content_without_framing_goes_on_until_the_peer_closes() {
         for size in [0, 1, 3000, 200_000] {
             let (mut peer, mut io) = connection(b"head").await;
-            let mut content = Content::framed(&Framing::UntilClose);
+            let mut content = ContentReader::framed(&Framing::UntilClose);
             assert_eq!(content.remaining(), None);
             let sent = vec![b'x'; size];
             peer.write_all(&sent).await.unwrap();
             drop(peer);
             let (bytes, end) = read(&mut content, &mut io).await;
             assert_eq!((bytes.len(), &bytes[..4]), (4 + size, &b"head"[..]));
-            assert!(end.is_none() && matches!(content, Content::Over));
+            assert!(end.is_none() && matches!(content, ContentReader::Over));
             assert_eq!(content.remaining(), Some(0));
         }
     }
@@ -223,7 +225,7 @@ mod tests {
             for sent in [sent, ""] {
                 let (peer, mut io) = connection(sent.as_bytes()).await;
                 drop(peer);
-                let (bytes, end) = read(&mut Content::framed(&framing), &mut io).await;
+                let (bytes, end) = read(&mut ContentReader::framed(&framing), &mut io).await;
                 assert_eq!(bytes, if sent.is_empty() { "" } else { "hell" }.as_bytes());
                 assert_eq!(end.unwrap().unwrap_err().kind(), ErrorKind::CutOff, "{framing:?}");
             }
@@ -239,7 +241,7 @@ mod tests {
             (Framing::Chunked, "5\r\nhello\r\n0\r\nX-Sum: 5\r\n\r\nnext", true),
         ] {
             let (_peer, mut io) = connection(sent.as_bytes()).await;
-            let (bytes, end) = read(&mut Content::framed(&framing), &mut io).await;
+            let (bytes, end) = read(&mut ContentReader::framed(&framing), &mut io).await;
             assert_eq!(bytes, if framing == Framing::Empty { "" } else { "hello" }.as_bytes());
             assert_eq!((&io.input[..], end.is_some()), (&b"next"[..], has_trailer));
         }
@@ -250,9 +252,9 @@ mod tests {
         for size in [0usize, 1, 2048, 2049, 64 * 1024] {
             let sent = [vec![b'x'; size], b"next".to_vec()].concat();
             let (_peer, mut io) = connection(&sent).await;
-            let mut content = Content::framed(&Framing::Length(size as u64));
+            let mut content = ContentReader::framed(&Framing::Length(size as u64));
             assert_eq!(content.over_at_once(&mut io).unwrap(), sent[..size]);
-            assert!(matches!(content, Content::Over));
+            assert!(matches!(content, ContentReader::Over));
             assert_eq!(io.input, "next");
         }
     }
@@ -269,11 +271,11 @@ mod tests {
         ] {
             let size = usize::try_from(size).unwrap();
             let (_peer, mut io) = connection(&vec![b'5'; size]).await;
-            let mut content = Content::framed(&framing);
-            assert!(content.over_at_once(&mut io).is_none() && !matches!(content, Content::Over), "{framing:?}");
+            let mut content = ContentReader::framed(&framing);
+            assert!(content.over_at_once(&mut io).is_none() && !matches!(content, ContentReader::Over), "{framing:?}");
             assert_eq!(io.input.len(), size);
         }
         let (_peer, mut io) = connection(b"").await;
-        assert!(Content::Broken.over_at_once(&mut io).is_none());
+        assert!(ContentReader::Broken.over_at_once(&mut io).is_none());
     }
 }

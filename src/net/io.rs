@@ -14,7 +14,7 @@ use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, ReadBuf};
 
 use super::buffers;
 use super::deadline::Deadline;
-use super::through::Ahead;
+use super::delegate::Rewind;
 
 /// Any byte stream: TCP, a Unix socket, TLS, or one of the user's own.
 pub(crate) trait Stream: AsyncRead + AsyncWrite + Send + Unpin + 'static {
@@ -149,9 +149,9 @@ impl Io {
     }
 
     /// The stream, which is read from what was read ahead of it on.
-    pub(crate) fn into_ahead(self) -> Ahead {
+    pub(crate) fn into_rewind(self) -> Rewind {
         let (stream, ahead) = self.into_parts();
-        Ahead::new(stream, ahead)
+        Rewind::new(stream, ahead)
     }
 
     /// The stream and what was read ahead of it.

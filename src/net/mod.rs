@@ -5,6 +5,7 @@ mod buffers;
 #[cfg(any(feature = "server", feature = "client"))]
 mod content;
 mod deadline;
+mod delegate;
 #[cfg(feature = "client")]
 mod dial;
 mod io;
@@ -12,7 +13,6 @@ mod listener;
 mod secure;
 #[cfg(feature = "server")]
 mod send_file;
-mod through;
 #[cfg(feature = "tls-no-provider")]
 mod tls;
 
@@ -20,7 +20,7 @@ mod tls;
 pub use dial::UnixDialer;
 #[cfg(feature = "client")]
 pub use dial::{
-    Connection, Dial, DialTarget, DialWatch, FixedResolver, Resolve, Resolved, SystemResolver, TcpDialer, dial_fn,
+    Dial, DialTarget, DialWatch, DialedStream, FixedResolver, Resolve, Resolved, SystemResolver, TcpDialer, dial_fn,
 };
 pub use listener::Listener;
 #[cfg(feature = "tls-no-provider")]
@@ -31,13 +31,13 @@ pub use tls::{ClientAuth, TlsServerConfig};
 pub use tls::{TlsConfig, TlsRoots};
 
 #[cfg(any(feature = "server", feature = "client"))]
-pub(crate) use content::Content;
+pub(crate) use content::ContentReader;
 pub(crate) use deadline::Deadline;
+pub(crate) use delegate::{Rewind, delegate_read, delegate_write};
 #[cfg(feature = "client")]
 pub(crate) use dial::dial;
 pub(crate) use io::{Io, Stream};
 pub(crate) use listener::{bind_reuse_port, bind_tcp, from_std, is_temporary};
-pub(crate) use secure::{NoSession, Secure, Secured, Unsecured};
-pub(crate) use through::{Ahead, read_through, write_through};
+pub(crate) use secure::{NoSession, Secured, TlsAccept, Unsecured};
 #[cfg(all(feature = "tls-no-provider", feature = "client"))]
 pub(crate) use tls::{AlpnOffer, TlsConnector};

@@ -10,7 +10,7 @@ use crate::error::Error;
 use crate::message::TlsInfo;
 
 /// Does the server's half of a handshake.
-pub(crate) trait Secure: Send + Sync + 'static {
+pub(crate) trait TlsAccept: Send + Sync + 'static {
     /// Has no deadline of its own. Dropping it drops the stream.
     fn secure(&self, stream: Box<dyn Stream>) -> Securing<'_>;
 }

@@ -17,7 +17,7 @@ use super::response::decide::{RequestTraits, Unread};
 use super::scratch::Scratch;
 use super::settings::{Settings, catch, panic_message};
 use crate::error::{Error, ErrorKind};
-use crate::h1::{Expectation, Framing, RequestHead};
+use crate::h1::{Expectation, Framing, ParsedRequest};
 use crate::message::{Body, Request};
 
 /// How a handler ended.
@@ -41,7 +41,7 @@ pub fn abort() -> ! {
 }
 
 /// Runs the handler on a request and completes its response.
-pub(crate) async fn run(connection: &mut Connection, scratch: &mut Scratch, head: RequestHead) -> AfterExchange {
+pub(crate) async fn run(connection: &mut Connection, scratch: &mut Scratch, head: ParsedRequest) -> AfterExchange {
     let watched = connection.settings.on_request.is_some().then(Instant::now);
     begin(connection, scratch, &head);
     let outcome = match built_in_response(&connection.settings, scratch, head.expect) {
@@ -63,7 +63,7 @@ pub(crate) async fn run(connection: &mut Connection, scratch: &mut Scratch, head
 }
 
 /// Lays the scratch out for this request.
-fn begin(connection: &mut Connection, scratch: &mut Scratch, head: &RequestHead) {
+fn begin(connection: &mut Connection, scratch: &mut Scratch, head: &ParsedRequest) {
     connection.exchange += 1;
     let exchange = connection.exchange;
     let request = &mut scratch.request;
@@ -101,7 +101,7 @@ fn set_limits(connection: &mut Connection) {
 }
 
 /// RFC 9112 §9.3: what the request's head already says.
-fn close_known_beforehand(request: &Request, head: &RequestHead) -> Option<CloseReason> {
+fn close_known_beforehand(request: &Request, head: &ParsedRequest) -> Option<CloseReason> {
     if head.keep_alive {
         None
     } else if request.proto == http::Version::HTTP_10 {

@@ -14,7 +14,7 @@ use super::event::ServerEvent;
 use super::http1::connection::{Connection, NoHead};
 use super::registry::Entry;
 use crate::error::{Error, Phase, Refusal, Result};
-use crate::net::{Io, NoSession, Secure, Secured, Unsecured};
+use crate::net::{Io, NoSession, Secured, TlsAccept, Unsecured};
 
 /// Secures the connection where it is to be.
 pub(crate) async fn open(connection: &mut Connection) -> Result<(), NoHead> {
@@ -27,7 +27,7 @@ pub(crate) async fn open(connection: &mut Connection) -> Result<(), NoHead> {
 
 /// Puts a secured stream in the place of the connection's. One that could not be secured is put
 /// back as it was, so that the peer can read why.
-async fn handshake(connection: &mut Connection, secure: &dyn Secure) -> Result<(), NoHead> {
+async fn handshake(connection: &mut Connection, secure: &dyn TlsAccept) -> Result<(), NoHead> {
     let Some(io) = connection.conn_io.lock().take_io() else { return Err(NoHead::Silent(CloseReason::Hijacked)) };
     let (stream, _) = io.into_parts();
     let until = connection.settings.head_timeout.map(|limit| connection.accepted + limit);

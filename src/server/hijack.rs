@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use bytes::Bytes;
 
-use crate::net::{Ahead, Io, read_through, write_through};
+use crate::net::{Io, Rewind, delegate_read, delegate_write};
 
 /// The raw connection that [`hijack`](crate::ResponseWriter::hijack) gives: reading yields first
 /// what the server had already read, then what comes. No deadline runs; dropping it closes the
@@ -15,7 +15,7 @@ use crate::net::{Ahead, Io, read_through, write_through};
 /// [`shutdown`](crate::Server::shutdown) does not wait for it, and says in its report how many
 /// there were.
 pub struct Hijacked {
-    stream: Ahead,
+    stream: Rewind,
     _counted: Counted,
 }
 
@@ -32,7 +32,7 @@ impl Hijacked {
     /// `open` counts the connections that were taken over and are still open.
     pub(crate) fn new(io: Io, open: Arc<AtomicUsize>) -> Hijacked {
         open.fetch_add(1, Ordering::SeqCst);
-        Hijacked { stream: io.into_ahead(), _counted: Counted(open) }
+        Hijacked { stream: io.into_rewind(), _counted: Counted(open) }
     }
 
     /// The bytes that were read already and are still to be read here.
@@ -47,8 +47,8 @@ impl Hijacked {
     }
 }
 
-read_through!(Hijacked, stream);
-write_through!(Hijacked, stream);
+delegate_read!(Hijacked, stream);
+delegate_write!(Hijacked, stream);
 
 impl fmt::Debug for Hijacked {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

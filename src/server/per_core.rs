@@ -10,7 +10,7 @@ use tokio::runtime::Handle;
 
 use super::server::Server;
 use crate::error::{Error, ErrorKind, Phase, Result};
-use crate::net::{Secure, bind_reuse_port, from_std};
+use crate::net::{TlsAccept, bind_reuse_port, from_std};
 
 impl Server {
     /// Listens on [`addr`](Self::addr) and serves with `count` threads that share nothing: each
@@ -38,7 +38,7 @@ impl Server {
         self.serve_secured_per_core(count, None)
     }
 
-    pub(super) fn serve_secured_per_core(&self, count: usize, secure: Option<&Arc<dyn Secure>>) -> Result<()> {
+    pub(super) fn serve_secured_per_core(&self, count: usize, secure: Option<&Arc<dyn TlsAccept>>) -> Result<()> {
         let count = match count {
             0 => thread::available_parallelism().map_or(1, usize::from),
             count => count,
@@ -86,7 +86,7 @@ impl Server {
         Ok(listeners)
     }
 
-    fn serve_on_this_thread(&self, listener: std::net::TcpListener, secure: Option<Arc<dyn Secure>>) -> Result<()> {
+    fn serve_on_this_thread(&self, listener: std::net::TcpListener, secure: Option<Arc<dyn TlsAccept>>) -> Result<()> {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
         runtime.block_on(async {
             let ended = self.serve_secured(from_std(listener)?, secure).await;

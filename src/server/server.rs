@@ -18,7 +18,7 @@ use super::state::State;
 use crate::error::{Error, ErrorKind, Phase, Result};
 use crate::h1::HeadLimits;
 use crate::message::{Addr, Protocols};
-use crate::net::{Listener, Secure, bind_tcp};
+use crate::net::{Listener, TlsAccept, bind_tcp};
 
 /// An HTTP server (Go's `Server`).
 ///
@@ -169,7 +169,7 @@ impl Server {
         self.listen_and_serve_secured(&self.addr, None).await
     }
 
-    pub(super) async fn listen_and_serve_secured(&self, addr: &str, secure: Option<Arc<dyn Secure>>) -> Result<()> {
+    pub(super) async fn listen_and_serve_secured(&self, addr: &str, secure: Option<Arc<dyn TlsAccept>>) -> Result<()> {
         if self.state.is_draining() {
             return Err(accept::server_closed());
         }
@@ -195,7 +195,11 @@ impl Server {
     }
 
     /// The same over a layer that secures each connection.
-    pub(super) async fn serve_secured(&self, listener: impl Listener, secure: Option<Arc<dyn Secure>>) -> Result<()> {
+    pub(super) async fn serve_secured(
+        &self,
+        listener: impl Listener,
+        secure: Option<Arc<dyn TlsAccept>>,
+    ) -> Result<()> {
         if self.state.is_draining() {
             return Err(accept::server_closed());
         }

@@ -15,7 +15,7 @@ use super::log;
 use super::state::State;
 use crate::h1::HeadLimits;
 use crate::message::Protocols;
-use crate::net::Secure;
+use crate::net::TlsAccept;
 
 /// Limits and hooks, resolved: `None` is no limit.
 pub(crate) struct Settings {
@@ -41,7 +41,7 @@ pub(crate) struct Settings {
     pub(crate) values: Arc<Extensions>,
     pub(crate) state: Arc<State>,
     /// What secures each connection before anything is read from it.
-    pub(crate) secure: Option<Arc<dyn Secure>>,
+    pub(crate) secure: Option<Arc<dyn TlsAccept>>,
 }
 
 impl Settings {

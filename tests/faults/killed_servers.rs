@@ -5,7 +5,8 @@ use std::io;
 use std::sync::{Arc, Mutex};
 
 use nethttp::{
-    Client, ClientProtocols, Connection, ErrorKind, Phase, Proxy, Result, Sent, TlsConfig, TlsRoots, Transport, dial_fn,
+    Client, ClientProtocols, DialedStream, ErrorKind, Phase, Proxy, Result, Sent, TlsConfig, TlsRoots, Transport,
+    dial_fn,
 };
 use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream};
 use tokio::runtime::Handle;
@@ -75,7 +76,7 @@ fn rig(mode: Mode, connect: Option<Ending>) -> Rig {
         }
         async move {
             match failure {
-                None => Ok(Connection::new(theirs)),
+                None => Ok(DialedStream::new(theirs)),
                 Some(Ending::Fin) => Err(io::ErrorKind::ConnectionRefused.into()),
                 Some(Ending::Reset) => Err(io::ErrorKind::ConnectionReset.into()),
                 Some(Ending::Silence) => std::future::pending().await,

@@ -9,6 +9,8 @@
 #![cfg(all(feature = "cookies", feature = "gzip"))]
 #![allow(clippy::unwrap_used, reason = "what fails in a helper fails its test")]
 
+#[path = "../support/alone.rs"]
+mod alone;
 #[path = "../support/certificates.rs"]
 mod certificates;
 #[path = "../support/cut.rs"]
@@ -24,7 +26,6 @@ mod site;
 #[path = "../support/mod.rs"]
 mod support;
 
-mod alone;
 mod blocking;
 mod descriptors;
 mod disk;

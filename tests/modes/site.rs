@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use nethttp::testing::{self, Dialer};
 use nethttp::{
-    Addr, Body, Certificate, Client, ClientProtocols, Connection, Handler, Method, Proxy, Request, Response, Result,
+    Addr, Body, Certificate, Client, ClientProtocols, DialedStream, Handler, Method, Proxy, Request, Response, Result,
     Server, ServerEvent, TlsConfig, TlsRoots, TlsServerConfig, Transport, Version, dial_fn,
 };
 use tokio::task::JoinHandle;
@@ -160,7 +160,7 @@ fn client(mode: Mode, dialer: &Dialer, set: impl FnOnce(&mut Transport)) -> (Arc
     transport.dial = Arc::new(dial_fn(move |host, port| {
         let dialer = dialer.clone();
         let remote = Addr::Named(format!("{host}:{port}").into());
-        async move { Ok(Connection::new(dialer.dial().await?).with_addrs(Addr::Named("client".into()), remote)) }
+        async move { Ok(DialedStream::new(dialer.dial().await?).with_addrs(Addr::Named("client".into()), remote)) }
     }));
     set(&mut transport);
     let transport = Arc::new(transport);

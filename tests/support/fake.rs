@@ -9,7 +9,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use nethttp::{
-    Addr, Body, Bytes, Client, Connection, ErrorKind, HostStats, Proxy, Response, Result, Transport, dial_fn,
+    Addr, Body, Bytes, Client, DialedStream, ErrorKind, HostStats, Proxy, Response, Result, Transport, dial_fn,
 };
 use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream};
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
@@ -62,7 +62,7 @@ fn dialer(given: UnboundedSender<Conn>, dials: Arc<AtomicUsize>, room: usize) ->
         let conn = Conn { stream: theirs, read: Vec::new(), number, place: format!("{host}:{port}") };
         let outcome = given.send(conn).map_err(|_| io::ErrorKind::ConnectionRefused.into());
         let name = |name: &str| Addr::Named(name.into());
-        async move { outcome.map(|()| Connection::new(ours).with_addrs(name("client"), name("server"))) }
+        async move { outcome.map(|()| DialedStream::new(ours).with_addrs(name("client"), name("server"))) }
     })
 }
 

@@ -10,7 +10,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use h2::server::SendResponse;
 use h2::{RecvStream, SendStream, server};
-use nethttp::{Client, ClientProtocols, Connection, Proxy, Transport, dial_fn};
+use nethttp::{Client, ClientProtocols, DialedStream, Proxy, Transport, dial_fn};
 use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream, duplex};
 
 pub(crate) type Arrived = http::Request<RecvStream>;
@@ -47,7 +47,7 @@ where
     let dialer = dial_fn(move |_, _| {
         let (ours, theirs) = duplex(64 * 1024);
         tokio::spawn(serve(count.fetch_add(1, Ordering::Relaxed) + 1, theirs));
-        async { io::Result::Ok(Connection::new(ours)) }
+        async { io::Result::Ok(DialedStream::new(ours)) }
     });
     let mut transport = Transport::new();
     transport.proxy = Proxy::none();

@@ -4,8 +4,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
-use nethttp::fuzzing::{Asked, Content};
-use nethttp::{Addr, Body, Connection, Method, Proxy, Request, Response, RoundTripper, Transport, Uri, dial_fn};
+use nethttp::fuzzing::{FuzzRequestKind, FuzzContent};
+use nethttp::{Addr, Body, DialedStream, Method, Proxy, Request, Response, RoundTripper, Transport, Uri, dial_fn};
 use tokio::io::DuplexStream;
 use tokio::sync::{mpsc, oneshot};
 use tokio::time::timeout;
@@ -28,11 +28,11 @@ impl Errand {
         self.letters.contains(&letter)
     }
 
-    pub fn asked(&self) -> Asked {
+    pub fn asked(&self) -> FuzzRequestKind {
         match () {
-            () if self.has(b'H') => Asked::Head,
-            () if self.has(b'U') => Asked::Upgrade,
-            () => Asked::Other,
+            () if self.has(b'H') => FuzzRequestKind::Head,
+            () if self.has(b'U') => FuzzRequestKind::Upgrade,
+            () => FuzzRequestKind::Other,
         }
     }
 
@@ -147,7 +147,7 @@ fn transport(room: usize) -> (Transport, Arc<AtomicUsize>, mpsc::UnboundedReceiv
         let given = give.send(theirs).map_err(|_| std::io::ErrorKind::ConnectionRefused.into());
         counted.fetch_add(1, Ordering::Relaxed);
         let name = |name: &str| Addr::Named(name.into());
-        async move { given.map(|()| Connection::new(ours).with_addrs(name("client"), name("server"))) }
+        async move { given.map(|()| DialedStream::new(ours).with_addrs(name("client"), name("server"))) }
     }));
     (transport, dials, dialed)
 }
@@ -239,27 +239,27 @@ pub struct Sent {
     pub is_all: bool,
 }
 
-pub fn response(mut bytes: &[u8], asked: Asked, is_closed: bool) -> Option<Sent> {
+pub fn response(mut bytes: &[u8], asked: FuzzRequestKind, is_closed: bool) -> Option<Sent> {
     loop {
         let Read::Whole(head) = response::head(bytes, LIMITS, asked) else { return None };
         bytes = &bytes[head.consumed..];
         if (100..200).contains(&head.status) && !head.switches {
             continue;
         }
-        let kind = if head.switches { Content::UntilClose } else { head.content };
+        let kind = if head.switches { FuzzContent::UntilClose } else { head.content };
         let (content, end) = match kind {
-            Content::Empty => (Vec::new(), Some(0)),
-            Content::Length(length) => {
+            FuzzContent::Empty => (Vec::new(), Some(0)),
+            FuzzContent::Length(length) => {
                 let end = usize::try_from(length).ok().filter(|length| *length <= bytes.len());
                 (bytes[..end.unwrap_or(bytes.len())].to_vec(), end)
             }
-            Content::Chunked => {
+            FuzzContent::Chunked => {
                 let (content, end) = chunked::content(bytes, LIMITS);
                 (content, end.whole().map(|whole| whole.consumed))
             }
-            Content::UntilClose => (bytes.to_vec(), None),
+            FuzzContent::UntilClose => (bytes.to_vec(), None),
         };
-        let is_whole = end.is_some() || (kind == Content::UntilClose && is_closed);
+        let is_whole = end.is_some() || (kind == FuzzContent::UntilClose && is_closed);
         return Some(Sent { head, content, is_whole, is_all: end == Some(bytes.len()) });
     }
 }

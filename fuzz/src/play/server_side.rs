@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use nethttp::fuzzing::{Asked, Content};
+use nethttp::fuzzing::{FuzzRequestKind, FuzzContent};
 use nethttp::{Server, testing};
 
 use super::handler::{ContentEnd, Outcome, Served, Stage};
@@ -83,18 +83,18 @@ pub fn requests(mut bytes: &[u8]) -> (Vec<Sent>, bool) {
 }
 
 /// The content that these bytes begin with, and where it ends if it does.
-pub fn content(kind: Content, bytes: &[u8]) -> (Vec<u8>, Option<usize>) {
+pub fn content(kind: FuzzContent, bytes: &[u8]) -> (Vec<u8>, Option<usize>) {
     match kind {
-        Content::Empty => (Vec::new(), Some(0)),
-        Content::Length(length) => {
+        FuzzContent::Empty => (Vec::new(), Some(0)),
+        FuzzContent::Length(length) => {
             let end = usize::try_from(length).ok().filter(|length| *length <= bytes.len());
             (bytes[..end.unwrap_or(bytes.len())].to_vec(), end)
         }
-        Content::Chunked => {
+        FuzzContent::Chunked => {
             let (content, end) = chunked::content(bytes, LIMITS);
             (content, end.whole().map(|whole| whole.consumed))
         }
-        Content::UntilClose => (bytes.to_vec(), None),
+        FuzzContent::UntilClose => (bytes.to_vec(), None),
     }
 }
 
@@ -132,7 +132,7 @@ pub fn is_answered(played: &Played, sent: &[Sent]) -> (usize, bool) {
             return (number + 1, false);
         }
         let (content, end) = content(head.content, rest);
-        let is_cut = end.is_none() && head.content != Content::UntilClose;
+        let is_cut = end.is_none() && head.content != FuzzContent::UntilClose;
         assert!(!is_cut || may_be_cut(played, served), "half an answer: {head:?}");
         is_it(number, &head, &content, is_cut, served);
         if is_cut || end.is_none() {
@@ -151,10 +151,10 @@ fn answer_head(rest: &mut &[u8], sent: Option<&Sent>) -> Option<response::Head> 
     let method = sent.map_or(&b""[..], |sent| &sent.head.method);
     let has = |name: &str| sent.is_some_and(|sent| !values(&sent.head.fields, name).is_empty());
     let asked = match method {
-        b"HEAD" => Asked::Head,
-        b"CONNECT" => Asked::Connect,
-        _ if has("Upgrade") => Asked::Upgrade,
-        _ => Asked::Other,
+        b"HEAD" => FuzzRequestKind::Head,
+        b"CONNECT" => FuzzRequestKind::Connect,
+        _ if has("Upgrade") => FuzzRequestKind::Upgrade,
+        _ => FuzzRequestKind::Other,
     };
     loop {
         let head = match response::head(rest, LIMITS, asked) {
@@ -166,7 +166,7 @@ fn answer_head(rest: &mut &[u8], sent: Option<&Sent>) -> Option<response::Head> 
         let is_strict = |at: usize| text[at] != b'\n' || (at > 0 && text[at - 1] == b'\r');
         assert!((0..text.len()).all(is_strict), "a bare line feed: {}", text.escape_ascii());
         let is_new = sent.is_none_or(|sent| sent.head.http11);
-        assert!(is_new || (head.content != Content::Chunked && head.status >= 200), "HTTP/1.0 knows no {head:?}");
+        assert!(is_new || (head.content != FuzzContent::Chunked && head.status >= 200), "HTTP/1.0 knows no {head:?}");
         *rest = &rest[head.consumed..];
         match head.status {
             101 | 200.. => return Some(head),
@@ -186,8 +186,8 @@ fn is_it(number: usize, head: &response::Head, content: &[u8], is_cut: bool, ser
     };
     assert_eq!(*stamp, number.to_string().into_bytes(), "the answer to another request");
     // Of an answer that ends with its connection nobody can say whether it is cut.
-    let is_all = !is_cut && served.outcome == Outcome::Done && head.content != Content::UntilClose;
-    let has_content = head.content != Content::Empty;
+    let is_all = !is_cut && served.outcome == Outcome::Done && head.content != FuzzContent::UntilClose;
+    let has_content = head.content != FuzzContent::Empty;
     assert!(served.attempted.starts_with(content), "content that the handler did not write");
     assert!(!is_all || !has_content || content == served.written, "not all that the handler wrote");
 }

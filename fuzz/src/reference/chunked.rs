@@ -1,6 +1,6 @@
 //! Chunked content (RFC 9112 §7.1).
 
-use nethttp::fuzzing::Limits;
+use nethttp::fuzzing::FuzzLimits;
 
 use super::Read;
 use super::fields::{self, Fields, LineEnd};
@@ -15,7 +15,7 @@ pub struct Whole {
 }
 
 /// The content as far as it came, and whether it came to its end.
-pub fn content(input: &[u8], limits: Limits) -> (Vec<u8>, Read<Whole>) {
+pub fn content(input: &[u8], limits: FuzzLimits) -> (Vec<u8>, Read<Whole>) {
     let (mut content, mut rest, mut excess) = (Vec::new(), input, 0_i128);
     let end = loop {
         let (size, line, after) = match size_line(rest) {
@@ -65,7 +65,7 @@ fn size_line(text: &[u8]) -> Read<(u64, usize, &[u8])> {
     }
 }
 
-fn trailer(text: &[u8], limits: Limits) -> Read<(Fields, usize)> {
+fn trailer(text: &[u8], limits: FuzzLimits) -> Read<(Fields, usize)> {
     let (lines, consumed) = match fields::lines(text, LineEnd::Crlf) {
         Read::Partial => return Read::Partial,
         Read::Refused => return Read::Refused,

@@ -1,43 +1,43 @@
 //! Where content ends, and whether the connection lives on (RFC 9112 §6.3 and §9.3).
 
-use nethttp::fuzzing::{Asked, Content};
+use nethttp::fuzzing::{FuzzRequestKind, FuzzContent};
 
 use super::fields::{Fields, members, values};
 
 /// The content of a request; `None` where the request is to be refused.
-pub fn of_request(http11: bool, fields: &Fields) -> Option<Content> {
+pub fn of_request(http11: bool, fields: &Fields) -> Option<FuzzContent> {
     let (lengths, codings) = (values(fields, "Content-Length"), values(fields, "Transfer-Encoding"));
     match (lengths.as_slice(), codings.as_slice()) {
-        ([], []) => Some(Content::Empty),
+        ([], []) => Some(FuzzContent::Empty),
         // §6.3 (5): repeats are one length if they are equal.
         ([first, others @ ..], []) if others.iter().all(|other| other == first) => match length(first)? {
-            0 => Some(Content::Empty),
-            length => Some(Content::Length(length)),
+            0 => Some(FuzzContent::Empty),
+            length => Some(FuzzContent::Length(length)),
         },
         // §6.1: HTTP/1.0 has no codings. §6.3 (4): of the codings we know one, that ends by itself.
-        ([], [coding]) if http11 && coding.eq_ignore_ascii_case(b"chunked") => Some(Content::Chunked),
+        ([], [coding]) if http11 && coding.eq_ignore_ascii_case(b"chunked") => Some(FuzzContent::Chunked),
         // §6.3 (3): of two ways to frame, none is taken.
         _ => None,
     }
 }
 
 /// The content of a response; `None` where the response is to be refused.
-pub fn of_response(asked: Asked, http11: bool, status: u16, fields: &Fields) -> Option<Content> {
+pub fn of_response(asked: FuzzRequestKind, http11: bool, status: u16, fields: &Fields) -> Option<FuzzContent> {
     let lengths = values(fields, "Content-Length");
-    let is_tunnel = asked == Asked::Connect && (200..300).contains(&status);
+    let is_tunnel = asked == FuzzRequestKind::Connect && (200..300).contains(&status);
     if is_tunnel {
-        return Some(Content::Empty); // §6.3 (2)
+        return Some(FuzzContent::Empty); // §6.3 (2)
     }
     let equal = lengths.iter().all(|other| *other == lengths[0]);
     if !equal || lengths.first().is_some_and(|first| length(first).is_none()) {
         return None;
     }
     // §6.3 (1)
-    if asked == Asked::Head || matches!(status, 100..200 | 204 | 304) {
-        return Some(Content::Empty);
+    if asked == FuzzRequestKind::Head || matches!(status, 100..200 | 204 | 304) {
+        return Some(FuzzContent::Empty);
     }
     match of_request(http11, fields)? {
-        Content::Empty if lengths.is_empty() => Some(Content::UntilClose), // §6.3 (8)
+        FuzzContent::Empty if lengths.is_empty() => Some(FuzzContent::UntilClose), // §6.3 (8)
         content => Some(content),
     }
 }

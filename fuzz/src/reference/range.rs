@@ -1,27 +1,27 @@
 //! The `Range` field (RFC 9110 §14).
 
-use nethttp::fuzzing::Ranges;
+use nethttp::fuzzing::FuzzRanges;
 
 /// RFC 9110 §14.1.2 and §14.2.
-pub fn ranges(field: &[u8], size: u64) -> Ranges {
+pub fn ranges(field: &[u8], size: u64) -> FuzzRanges {
     let (unit, set) = field.split_at(field.len().min(6));
     let specs = set.split(|b| *b == b',').map(<[u8]>::trim_ascii).filter(|spec| !spec.is_empty());
     let specs: Vec<&[u8]> = specs.collect();
     if !unit.eq_ignore_ascii_case(b"bytes=") || size == 0 || specs.is_empty() || specs.len() > 200 {
-        return Ranges::Whole;
+        return FuzzRanges::Whole;
     }
     let mut parts = Vec::new();
     for spec in specs {
-        let Some((first, end)) = positions(spec, u128::from(size)) else { return Ranges::Refused };
+        let Some((first, end)) = positions(spec, u128::from(size)) else { return FuzzRanges::Refused };
         if first < end {
             parts.push((first, end - first));
         }
     }
     let sum: u128 = parts.iter().map(|(_, length)| length).sum();
     match parts.len() {
-        0 => Ranges::Refused,
-        _ if sum > u128::from(size) => Ranges::Whole,
-        _ => Ranges::Parts(parts.into_iter().map(|(first, length)| (narrow(first), narrow(length))).collect()),
+        0 => FuzzRanges::Refused,
+        _ if sum > u128::from(size) => FuzzRanges::Whole,
+        _ => FuzzRanges::Parts(parts.into_iter().map(|(first, length)| (narrow(first), narrow(length))).collect()),
     }
 }
 

@@ -1,7 +1,7 @@
 //! The head of a request (RFC 9112 §3), as a server reads it that repairs nothing.
 
 use nethttp::Uri;
-use nethttp::fuzzing::{Content, Limits};
+use nethttp::fuzzing::{FuzzContent, FuzzLimits};
 
 use super::Read;
 use super::fields::{self, Fields, LineEnd, values};
@@ -17,11 +17,11 @@ pub struct Head {
     pub host: String,
     pub http11: bool,
     pub fields: Fields,
-    pub content: Content,
+    pub content: FuzzContent,
     pub keep_alive: bool,
 }
 
-pub fn head(input: &[u8], limits: Limits) -> Read<Head> {
+pub fn head(input: &[u8], limits: FuzzLimits) -> Read<Head> {
     // RFC 9112 §2.2: empty lines ahead of it are skipped; two here.
     let text = input.strip_prefix(b"\r\n").unwrap_or(input);
     let text = if text.len() < input.len() { text.strip_prefix(b"\r\n").unwrap_or(text) } else { text };
@@ -38,7 +38,7 @@ pub fn head(input: &[u8], limits: Limits) -> Read<Head> {
     }
 }
 
-fn of_lines(lines: &[&[u8]], consumed: usize, limits: Limits) -> Option<Head> {
+fn of_lines(lines: &[&[u8]], consumed: usize, limits: FuzzLimits) -> Option<Head> {
     let (line, lines) = lines.split_first()?;
     let line = std::str::from_utf8(line).ok().filter(|line| line.bytes().all(|b| matches!(b, b' '..=b'~')))?;
     let [method, target, version] = line.split(' ').collect::<Vec<_>>().try_into().ok()?;

@@ -1,7 +1,7 @@
 //! The head of a response (RFC 9112 §4), as a client reads it that takes line feeds alone and
 //! folded lines.
 
-use nethttp::fuzzing::{Asked, Content, Limits};
+use nethttp::fuzzing::{FuzzRequestKind, FuzzContent, FuzzLimits};
 
 use super::Read;
 use super::fields::{self, Fields, LineEnd, without_blanks};
@@ -14,7 +14,7 @@ pub struct Head {
     pub http11: bool,
     pub status: u16,
     pub fields: Fields,
-    pub content: Content,
+    pub content: FuzzContent,
     pub keep_alive: bool,
     /// Whether the connection speaks something else behind it.
     pub switches: bool,
@@ -23,7 +23,7 @@ pub struct Head {
 /// With its end a status line is no longer, whatever a head may be.
 const MAX_STATUS_LINE: usize = 8 * 1024;
 
-pub fn head(input: &[u8], limits: Limits, asked: Asked) -> Read<Head> {
+pub fn head(input: &[u8], limits: FuzzLimits, asked: FuzzRequestKind) -> Read<Head> {
     let (lines, consumed) = match fields::lines(input, LineEnd::CrlfOrLf) {
         Read::Partial => return Read::Partial,
         Read::Refused => return Read::Refused,
@@ -38,16 +38,16 @@ pub fn head(input: &[u8], limits: Limits, asked: Asked) -> Read<Head> {
     }
 }
 
-fn of_lines(lines: &[&[u8]], asked: Asked) -> Option<Head> {
+fn of_lines(lines: &[&[u8]], asked: FuzzRequestKind) -> Option<Head> {
     let (line, lines) = lines.split_first()?;
     let (http11, status) = status_line(line)?;
     let fields = fields::fields(&unfolded(lines))?;
     let content = framing::of_response(asked, http11, status, &fields)?;
-    let is_tunnel = asked == Asked::Connect && (200..300).contains(&status);
+    let is_tunnel = asked == FuzzRequestKind::Connect && (200..300).contains(&status);
     let switches = match status {
         // RFC 9110 §7.8: only to what was asked for.
         101 => {
-            let is_upgrade = asked == Asked::Upgrade && !fields::values(&fields, "Upgrade").is_empty();
+            let is_upgrade = asked == FuzzRequestKind::Upgrade && !fields::values(&fields, "Upgrade").is_empty();
             is_upgrade.then_some(true)?
         }
         _ => is_tunnel,
@@ -55,7 +55,7 @@ fn of_lines(lines: &[&[u8]], asked: Asked) -> Option<Head> {
     // A 204 that speaks of content may have some behind it.
     let speaks = fields::values(&fields, "Content-Length").iter().any(|value| value.iter().any(|b| *b != b'0'))
         || !fields::values(&fields, "Transfer-Encoding").is_empty();
-    let is_clean = content != Content::UntilClose && !switches && !(status == 204 && speaks);
+    let is_clean = content != FuzzContent::UntilClose && !switches && !(status == 204 && speaks);
     let keep_alive = is_clean && framing::persists(http11, &fields);
     Some(Head { consumed: 0, http11, status, fields, content, keep_alive, switches })
 }

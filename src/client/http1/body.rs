@@ -7,60 +7,60 @@ use std::time::Duration;
 
 use tokio::time::{Instant, timeout};
 
-use super::connection::Http1;
+use super::connection::Http1Conn;
 use super::exchange::Exchange;
 use super::upgraded::{Switched, SwitchedBody};
 use crate::error::{Error, Phase, Result};
-use crate::h1::{Framing, ReceivedHead, Switch};
-use crate::message::{Body, Facts, Frame, Response, Source};
-use crate::net::Content;
+use crate::h1::{Framing, ParsedResponse, Switch};
+use crate::message::{Body, Frame, Response, ResponseInfo, Source};
+use crate::net::ContentReader;
 
 /// A body that is dropped early is read on to its end, up to this many bytes and for this long,
 /// so that its connection can be kept (Go's numbers).
-const DRAIN_BYTES: u64 = 256 * 1024;
-const DRAIN_TIME: Duration = Duration::from_millis(50);
+const MAX_DRAIN_BYTES: u64 = 256 * 1024;
+const DRAIN_TIMEOUT: Duration = Duration::from_millis(50);
 
-/// Gives the response its body and its facts. Where all of it is here already, the connection is
+/// Gives the response its body and its info. Where all of it is here already, the connection is
 /// given back before the response is handed out.
-pub(super) fn attach(mut exchange: Box<Exchange>, head: &ReceivedHead, response: &mut Response) {
-    response.tls = exchange.http1().made.tls.clone();
-    response.facts = Some(facts_of(&exchange));
+pub(super) fn attach(mut exchange: Box<Exchange>, head: &ParsedResponse, response: &mut Response) {
+    response.tls = exchange.http1().info.tls.clone();
+    response.info = Some(info_of(&exchange));
     if head.switch != Switch::No {
         switched(exchange, response);
         return;
     }
-    let reusable = exchange.asked.keeps && head.keep_alive && head.framing != Framing::UntilClose;
+    let reusable = exchange.options.keeps && head.keep_alive && head.framing != Framing::UntilClose;
     match exchange.upload.waits() {
         // The server did not want to see the body first, and still counts on it (Go's rule).
         true if reusable => exchange.upload.proceed(),
         true => exchange.abandon(),
         false => {}
     }
-    let mut content = Content::framed(&head.framing);
+    let mut content = ContentReader::framed(&head.framing);
     exchange.http1().io.read_deadline.set(None);
     if exchange.is_sent() {
         if let Some(whole) = content.over_at_once(&mut exchange.http1().io) {
-            let now = exchange.asked.clock.head_at();
+            let now = exchange.options.stopwatch.head_at();
             exchange.settle(reusable, now);
             response.body = Body::from(whole);
             return;
         }
     }
-    let reading = Reading { exchange, content, reusable, stalls: false, unsent: None, drains: DRAIN_BYTES };
+    let reading = Reading { exchange, content, reusable, stalls: false, unsent: None, drains: MAX_DRAIN_BYTES };
     response.body = Body::from_source(ExchangeBody::new(reading));
 }
 
-fn facts_of(exchange: &Exchange) -> Box<Facts> {
-    let Http1 { made, served, .. } = &*exchange.http1;
-    made.facts(&exchange.asked.clock, *served > 1)
+fn info_of(exchange: &Exchange) -> Box<ResponseInfo> {
+    let Http1Conn { info, served, .. } = &*exchange.http1;
+    info.response_info(&exchange.options.stopwatch, *served > 1)
 }
 
 /// 101, and 2xx to CONNECT: the bytes are no longer HTTP. They are read as the body, or taken
 /// over with [`Response::upgrade`].
 fn switched(exchange: Box<Exchange>, response: &mut Response) {
     let stream = Switched::new(exchange);
-    if let Some(facts) = &mut response.facts {
-        facts.switched = Some(stream.clone());
+    if let Some(info) = &mut response.info {
+        info.switched = Some(stream.clone());
     }
     response.content_length = None;
     response.body = Body::from_source(SwitchedBody(stream));
@@ -69,7 +69,7 @@ fn switched(exchange: Box<Exchange>, response: &mut Response) {
 /// The content of a response while it comes.
 struct Reading {
     exchange: Box<Exchange>,
-    content: Content,
+    content: ContentReader,
     /// Whether the connection may be kept, as far as the two heads say.
     reusable: bool,
     /// Since when the peer sends nothing, while somebody waits for it.
@@ -103,7 +103,7 @@ impl Reading {
     }
 
     fn poll_stall(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Frame>>> {
-        let Some(stall) = self.exchange.asked.stall_timeout else { return Poll::Pending };
+        let Some(stall) = self.exchange.options.stall_timeout else { return Poll::Pending };
         let io = &mut self.exchange.http1().io;
         if !self.stalls {
             self.stalls = true;
@@ -125,7 +125,7 @@ impl Reading {
 
     /// Reads what nobody wants to its end, if it is not far, and sees the request off.
     async fn rescue(mut self) {
-        if timeout(DRAIN_TIME, poll_fn(|cx| self.poll_rest(cx))).await == Ok(true) {
+        if timeout(DRAIN_TIMEOUT, poll_fn(|cx| self.poll_rest(cx))).await == Ok(true) {
             self.settle();
         }
     }
@@ -153,12 +153,12 @@ impl Reading {
 
     /// Whether it is worth trying: the end may be near, and the connection is good.
     fn may_be_rescued(&self) -> bool {
-        let near = self.content.remaining().is_none_or(|left| left <= DRAIN_BYTES);
+        let near = self.content.remaining().is_none_or(|left| left <= MAX_DRAIN_BYTES);
         self.reusable && near && !self.exchange.is_unsendable()
     }
 
     fn settle(self) {
-        let now = self.exchange.asked.clock.now();
+        let now = self.exchange.options.stopwatch.now();
         self.exchange.settle(self.reusable, now);
     }
 }
@@ -221,7 +221,7 @@ impl Drop for ExchangeBody {
     }
 }
 
-/// In a task that ends itself: it reads no longer than [`DRAIN_TIME`]. Outside a runtime the
+/// In a task that ends itself: it reads no longer than [`DRAIN_TIMEOUT`]. Outside a runtime the
 /// connection is closed instead.
 fn rescue_later(reading: Reading) {
     if let (true, Ok(runtime)) = (reading.may_be_rescued(), tokio::runtime::Handle::try_current()) {

@@ -4,25 +4,25 @@ use std::sync::Arc;
 
 use tokio::time::Instant;
 
-use super::super::connection::Made;
+use super::super::connect::ConnectionInfo;
 use crate::h1::ResponseParser;
 use crate::net::Io;
 
 /// The connection as the exchanges use it.
-pub(crate) struct Http1 {
+pub(crate) struct Http1Conn {
     pub(crate) io: Io,
     pub(crate) parser: ResponseParser,
     /// Memory for heads that are sent.
     pub(crate) memory: Vec<u8>,
-    pub(crate) made: Arc<Made>,
+    pub(crate) info: Arc<ConnectionInfo>,
     /// How many exchanges it has begun.
     pub(crate) served: u64,
     pub(crate) expires: Option<Instant>,
 }
 
-impl Http1 {
-    pub(crate) fn new(io: Io, made: Arc<Made>, expires: Option<Instant>) -> Http1 {
-        Http1 { io, parser: ResponseParser::default(), memory: Vec::new(), made, served: 0, expires }
+impl Http1Conn {
+    pub(crate) fn new(io: Io, info: Arc<ConnectionInfo>, expires: Option<Instant>) -> Http1Conn {
+        Http1Conn { io, parser: ResponseParser::default(), memory: Vec::new(), info, served: 0, expires }
     }
 
     /// Whether the connection is as an idle one must be: open, and without a byte that nobody

@@ -7,24 +7,24 @@ use bytes::Buf;
 use http::StatusCode;
 use tokio::time::Instant;
 
-use super::super::attempt::{Asked, Attempt, Failed, Interim, Remedy};
-use super::super::connection::{Connection, PoolPlace};
+use super::super::connect::{HttpConnection, PoolPlace};
+use super::super::exchange::{Attempt, ExchangeOptions, FailedAttempt, Interim, RetryHint};
+use super::super::observe::ClientTrace;
 use super::super::pool::Moment;
-use super::super::trace::ClientTrace;
 use super::body;
-use super::connection::Http1;
+use super::connection::Http1Conn;
 use super::upload::{self, Progress, Upload};
 use crate::error::{Error, ErrorKind, Phase, Refusal, Result};
-use crate::h1::{ReceivedHead, Switch};
+use crate::h1::{ParsedResponse, Switch};
 use crate::message::Response;
 use crate::net::Deadline;
 
 pub(crate) struct Exchange {
-    pub(super) http1: Box<Http1>,
+    pub(super) http1: Box<Http1Conn>,
     /// What the connection counts for in the pool: free again after it.
     place: PoolPlace,
     pub(super) upload: Upload,
-    pub(super) asked: Asked,
+    pub(super) options: ExchangeOptions,
     sending: Sending,
     awaits: Awaits,
     /// When a body goes without its `100 Continue`.
@@ -55,17 +55,17 @@ enum Awaits {
 
 impl Exchange {
     /// Begins with an encoded head. In a box, as it is handed on to the response's body.
-    pub(crate) fn begin(mut http1: Box<Http1>, place: PoolPlace, attempt: Attempt<'_>) -> Box<Exchange> {
+    pub(crate) fn begin(mut http1: Box<Http1Conn>, place: PoolPlace, attempt: Attempt<'_>) -> Box<Exchange> {
         let mut head = std::mem::take(&mut http1.memory);
         attempt.encode(&mut head);
         http1.served += 1;
-        let asked = attempt.asked();
+        let options = attempt.exchange_options();
         let Attempt { request, plan, body, .. } = attempt;
         let mut exchange = Box::new(Exchange {
             http1,
             place,
             upload: Upload::new(head, body, plan.outgoing, &request.trailer),
-            asked,
+            options,
             sending: Sending::Begun,
             awaits: Awaits::Head,
             continue_deadline: Deadline::default(),
@@ -78,7 +78,7 @@ impl Exchange {
 
     /// Writes the request and reads until the final head is there, which fills the response. Its body
     /// owns the exchange from then on. Dropped before, it closes the connection.
-    pub(crate) async fn run(mut self: Box<Self>, response: &mut Response) -> Result<(), Failed> {
+    pub(crate) async fn run(mut self: Box<Self>, response: &mut Response) -> Result<(), FailedAttempt> {
         let head = poll_fn(|cx| self.poll_head(response, cx)).await;
         match head {
             Ok(head) => {
@@ -91,13 +91,13 @@ impl Exchange {
                 let silent = !self.interim.came && !self.http1_has_input();
                 let own = matches!(self.sending, Sending::Abandoned);
                 let stale = !first && silent && !own && !error.is_timeout();
-                let remedy = if stale { Remedy::NewConnection } else { Remedy::None };
-                Err(Failed { sent: self.upload.sent(), remedy, unread: self.upload.take_unread(), error })
+                let retry_hint = if stale { RetryHint::NewConnection } else { RetryHint::None };
+                Err(FailedAttempt { sent: self.upload.sent(), retry_hint, unread: self.upload.take_unread(), error })
             }
         }
     }
 
-    fn poll_head(&mut self, response: &mut Response, cx: &mut Context<'_>) -> Poll<Result<ReceivedHead>> {
+    fn poll_head(&mut self, response: &mut Response, cx: &mut Context<'_>) -> Poll<Result<ParsedResponse>> {
         self.poll_upload(cx)?;
         loop {
             if let Some(head) = self.parse(response)? {
@@ -155,20 +155,20 @@ impl Exchange {
     fn note_head_written(&mut self) {
         if matches!(self.sending, Sending::Begun) && self.upload.wrote_head() {
             self.sending = Sending::HeadWritten;
-            self.asked.clock.note_wrote_head();
-            self.asked.tracer.tell(ClientTrace::wrote_headers);
+            self.options.stopwatch.note_wrote_head();
+            self.options.tracer.tell(ClientTrace::wrote_headers);
         }
     }
 
     /// From now on the response is waited for.
     fn note_sent(&mut self) {
-        self.asked.clock.note_wrote_request();
+        self.options.stopwatch.note_wrote_request();
         if matches!(std::mem::replace(&mut self.sending, Sending::Done), Sending::Begun) {
-            self.asked.tracer.tell(ClientTrace::wrote_headers);
+            self.options.tracer.tell(ClientTrace::wrote_headers);
         }
-        self.asked.tracer.enter(Phase::Head);
-        self.asked.tracer.tell(|trace| trace.wrote_request(&Ok(())));
-        self.await_response(self.asked.clock.wrote_request_at());
+        self.options.tracer.enter(Phase::Head);
+        self.options.tracer.tell(|trace| trace.wrote_request(&Ok(())));
+        self.await_response(self.options.stopwatch.wrote_request_at());
     }
 
     fn note_write_failed(&mut self, error: Error) {
@@ -178,9 +178,9 @@ impl Exchange {
     }
 
     fn tell_unwritten(&self, error: &Error) {
-        if self.asked.tracer.is_on() {
+        if self.options.tracer.is_on() {
             let told = Err(error.again());
-            self.asked.tracer.tell(|trace| trace.wrote_request(&told));
+            self.options.tracer.tell(|trace| trace.wrote_request(&told));
         }
     }
 
@@ -197,7 +197,7 @@ impl Exchange {
         let until = match &self.sending {
             // What is here is still looked at.
             Sending::Failed(error) if error.is_timeout() => Some(from),
-            _ => self.asked.response_header_timeout.map(|limit| from + limit),
+            _ => self.options.response_header_timeout.map(|limit| from + limit),
         };
         self.http1().io.read_deadline.set(until);
     }
@@ -205,8 +205,8 @@ impl Exchange {
     /// Waits for `100 Continue`, no longer than is allowed.
     fn poll_continue(&mut self, cx: &mut Context<'_>) -> Poll<()> {
         if !self.continue_deadline.is_set() {
-            self.asked.tracer.tell(ClientTrace::wait_100_continue);
-            let limit = self.asked.expect_continue_timeout.unwrap_or_default();
+            self.options.tracer.tell(ClientTrace::wait_100_continue);
+            let limit = self.options.expect_continue_timeout.unwrap_or_default();
             self.continue_deadline.set(Some(Instant::now() + limit));
         }
         self.continue_deadline.poll(cx)
@@ -214,7 +214,7 @@ impl Exchange {
 
     /// A peer that takes nothing for too long is given up like one that has left.
     fn poll_write_stall(&mut self, cx: &mut Context<'_>) {
-        let Some(stall) = self.asked.stall_timeout else { return };
+        let Some(stall) = self.options.stall_timeout else { return };
         let stalls_at = self.upload.is_writing().then(|| self.upload.taken());
         let io = &mut self.http1.io;
         if stalls_at.is_some() && stalls_at != self.write_stalls_at {
@@ -226,10 +226,10 @@ impl Exchange {
         }
     }
 
-    fn parse(&mut self, response: &mut Response) -> Result<Option<ReceivedHead>> {
-        let Asked { by, mut head_limits, .. } = self.asked;
+    fn parse(&mut self, response: &mut Response) -> Result<Option<ParsedResponse>> {
+        let ExchangeOptions { by, mut head_limits, .. } = self.options;
         head_limits.max_bytes = head_limits.max_bytes.saturating_sub(self.interim.bytes);
-        let Http1 { io, parser, .. } = self.http1();
+        let Http1Conn { io, parser, .. } = self.http1();
         if io.input.is_empty() {
             return Ok(None);
         }
@@ -241,14 +241,14 @@ impl Exchange {
     }
 
     /// An informational response: told, and counted unless somebody else does.
-    fn note_interim(&mut self, head: &ReceivedHead, response: &Response) -> Result<()> {
+    fn note_interim(&mut self, head: &ParsedResponse, response: &Response) -> Result<()> {
         self.interim.came = true;
-        if !self.asked.tracer.is_on() {
+        if !self.options.tracer.is_on() {
             self.interim.bytes = self.interim.bytes.saturating_add(head.consumed);
         }
-        self.asked.tracer.informational(response.status, &response.header)?;
+        self.options.tracer.informational(response.status, &response.header)?;
         if response.status == StatusCode::CONTINUE {
-            self.asked.tracer.tell(ClientTrace::got_100_continue);
+            self.options.tracer.tell(ClientTrace::got_100_continue);
             self.upload.proceed();
         }
         Ok(())
@@ -260,9 +260,9 @@ impl Exchange {
         let io = &mut self.http1.io;
         match io.poll_fill(cx) {
             Poll::Ready(Ok(1..)) => {
-                self.asked.clock.note_part_of_head();
+                self.options.stopwatch.note_part_of_head();
                 if is_first {
-                    self.asked.tracer.tell(ClientTrace::got_first_response_byte);
+                    self.options.tracer.tell(ClientTrace::got_first_response_byte);
                 }
                 Poll::Ready(Ok(()))
             }
@@ -276,7 +276,7 @@ impl Exchange {
                 if matches!(&self.sending, Sending::Failed(error) if error.is_timeout()) {
                     return Poll::Ready(Err(self.no_response(None)));
                 }
-                let limit = self.asked.response_header_timeout.unwrap_or_default();
+                let limit = self.options.response_header_timeout.unwrap_or_default();
                 Poll::Ready(Err(Error::over_limit(Phase::Head, "response_header_timeout", limit)))
             }
         }
@@ -298,28 +298,29 @@ impl Exchange {
         }
     }
 
-    pub(super) fn http1(&mut self) -> &mut Http1 {
+    pub(super) fn http1(&mut self) -> &mut Http1Conn {
         &mut self.http1
     }
 
     /// Ends it: the connection is given back where that can be, and closed where not.
     pub(super) fn settle(mut self: Box<Self>, reusable: bool, now: Moment) {
-        let Exchange { http1, upload, asked, .. } = &mut *self;
+        let Exchange { http1, upload, options, .. } = &mut *self;
         let keeps = reusable && http1.io.input.is_empty() && !http1.io.ended;
-        if asked.keeps {
-            asked.tracer.tell(|trace| trace.put_idle_conn(keeps));
+        if options.keeps {
+            options.tracer.tell(|trace| trace.put_idle_conn(keeps));
         }
         if keeps {
-            http1.memory = Some(upload.take_memory()).filter(|head| head.capacity() <= KEPT_HEAD).unwrap_or_default();
+            http1.memory =
+                Some(upload.take_memory()).filter(|head| head.capacity() <= MAX_KEPT_HEAD_BYTES).unwrap_or_default();
             http1.io.read_deadline.set(None);
             http1.io.write_deadline.set(None);
             let Exchange { http1, place, .. } = *self;
-            place.give_back(Connection::Http1(http1), now);
+            place.give_back(HttpConnection::Http1(http1), now);
         }
     }
 
     /// The connection, which speaks something else from now on, and its place in the pool's count.
-    pub(super) fn into_parts(self: Box<Self>) -> (Box<Http1>, PoolPlace) {
+    pub(super) fn into_parts(self: Box<Self>) -> (Box<Http1Conn>, PoolPlace) {
         (self.http1, self.place)
     }
 
@@ -344,7 +345,7 @@ fn is_interim(status: StatusCode) -> bool {
 }
 
 /// An idle connection holds the memory of a head that is no longer than this.
-const KEPT_HEAD: usize = 1024;
+const MAX_KEPT_HEAD_BYTES: usize = 1024;
 
 fn in_head(refusal: Refusal) -> Error {
     // The status of a refusal is for a peer that asked; this one answered.

@@ -12,5 +12,5 @@ mod upload;
 
 pub use upgraded::Upgraded;
 
-pub(crate) use connection::Http1;
+pub(crate) use connection::Http1Conn;
 pub(crate) use exchange::Exchange;

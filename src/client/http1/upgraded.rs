@@ -6,12 +6,12 @@ use std::task::{Context, Poll, ready};
 
 use bytes::Bytes;
 
-use super::super::connection::PoolPlace;
-use super::connection::Http1;
+use super::super::connect::PoolPlace;
+use super::connection::Http1Conn;
 use super::exchange::Exchange;
 use crate::error::{Error, ErrorKind, Phase, Result};
 use crate::message::{Addr, Frame, Response, Source};
-use crate::net::{Ahead, read_through, write_through};
+use crate::net::{Rewind, delegate_read, delegate_write};
 
 /// A connection that was taken over from a response: raw bytes both ways.
 ///
@@ -19,7 +19,7 @@ use crate::net::{Ahead, read_through, write_through};
 /// leaves the other direction open. Dropped, it closes the connection. It counts against
 /// [`max_conns_per_host`](crate::Transport::max_conns_per_host) until then.
 pub struct Upgraded {
-    stream: Ahead,
+    stream: Rewind,
     remote_addr: Addr,
     #[expect(dead_code, reason = "freed when this is dropped")]
     place: PoolPlace,
@@ -49,25 +49,25 @@ impl Response {
     /// # }
     /// ```
     pub fn upgrade(&mut self) -> Result<Upgraded> {
-        let switched = self.facts.as_ref().and_then(|facts| facts.switched.clone());
+        let switched = self.info.as_ref().and_then(|info| info.switched.clone());
         let switched = switched.and_then(|switched| switched.downcast::<Switched>().ok());
         let Some((http1, place)) = switched.and_then(|switched| switched.lock().take()) else {
             return Err(Error::new(ErrorKind::Unsupported, "the connection cannot be taken over"));
         };
-        let Http1 { io, made, .. } = *http1;
-        Ok(Upgraded { stream: io.into_ahead(), remote_addr: made.remote_addr.clone(), place })
+        let Http1Conn { io, info, .. } = *http1;
+        Ok(Upgraded { stream: io.into_rewind(), remote_addr: info.remote_addr.clone(), place })
     }
 }
 
 /// The connection while it is both a response's body and there to be taken.
-pub(super) struct Switched(Mutex<Option<(Box<Http1>, PoolPlace)>>);
+pub(super) struct Switched(Mutex<Option<(Box<Http1Conn>, PoolPlace)>>);
 
 impl Switched {
     pub(super) fn new(exchange: Box<Exchange>) -> Arc<Switched> {
         Arc::new(Switched(Mutex::new(Some(exchange.into_parts()))))
     }
 
-    fn lock(&self) -> MutexGuard<'_, Option<(Box<Http1>, PoolPlace)>> {
+    fn lock(&self) -> MutexGuard<'_, Option<(Box<Http1Conn>, PoolPlace)>> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -76,7 +76,7 @@ impl Switched {
 pub(super) struct SwitchedBody(pub(super) Arc<Switched>);
 
 /// What one read asks for.
-const READ: usize = 64 * 1024;
+const MAX_READ_BYTES: usize = 64 * 1024;
 
 impl Source for SwitchedBody {
     fn poll_frame(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Frame>>> {
@@ -90,7 +90,8 @@ impl Source for SwitchedBody {
             let here = io.input.split().freeze();
             return Poll::Ready(Some(Ok(Frame::Data(here))));
         }
-        let chunk: Bytes = ready!(io.poll_read(cx, READ)).map_err(|error| Error::from(error).during(Phase::Body))?;
+        let chunk: Bytes =
+            ready!(io.poll_read(cx, MAX_READ_BYTES)).map_err(|error| Error::from(error).during(Phase::Body))?;
         Poll::Ready((!chunk.is_empty()).then_some(Ok(Frame::Data(chunk))))
     }
 
@@ -99,8 +100,8 @@ impl Source for SwitchedBody {
     }
 }
 
-read_through!(Upgraded, stream);
-write_through!(Upgraded, stream);
+delegate_read!(Upgraded, stream);
+delegate_write!(Upgraded, stream);
 
 impl fmt::Debug for Upgraded {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

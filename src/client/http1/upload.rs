@@ -63,7 +63,7 @@ pub(crate) enum Failed {
 }
 
 /// Content that leaves with the head in one copy rather than in a vectored write.
-const SMALL: usize = 4 * 1024;
+const MAX_COPIED_CONTENT_BYTES: usize = 4 * 1024;
 
 impl Upload {
     /// Of an encoded head, and what follows it. It is to [`begin`](Self::begin) where it lies.
@@ -100,7 +100,7 @@ impl Upload {
     fn take_small_content(&mut self) {
         let Outgoing::Length(length) = self.outgoing else { return };
         if let Some(content) = self.body.take_memory().filter(|content| content.len() as u64 == length) {
-            if content.len() <= SMALL {
+            if content.len() <= MAX_COPIED_CONTENT_BYTES {
                 self.out.extend_from_slice(&content);
             } else {
                 self.content = content;

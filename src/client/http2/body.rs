@@ -5,20 +5,20 @@ use std::task::{Context, Poll, ready};
 use h2::{Reason, RecvStream};
 use tokio::time::Instant;
 
+use super::error::connection_error;
 use super::exchange::Exchange;
-use super::trouble::connection_error;
 use crate::error::{Error, Phase, Result};
 use crate::h1::allows_content;
 use crate::h2::Received;
 use crate::message::{Body, Frame, Response, Source};
 use crate::net::Deadline;
 
-/// Gives the response its body and its facts. Where nothing more is to come, the stream is over
+/// Gives the response its body and its info. Where nothing more is to come, the stream is over
 /// before the response is handed out.
 pub(super) fn attach(mut exchange: Exchange, head: http::Response<RecvStream>, mut response: Response) -> Response {
-    let made = exchange.http2.made();
-    response.tls = made.tls.clone();
-    response.facts = Some(made.facts(&exchange.asked.clock, exchange.reused));
+    let info = exchange.http2.info();
+    response.tls = info.tls.clone();
+    response.info = Some(info.response_info(&exchange.options.stopwatch, exchange.reused));
     if exchange.upload.waits() {
         // The server did not want to see the body first, and still counts on it (Go's rule).
         exchange.upload.proceed();
@@ -61,7 +61,7 @@ impl Reading {
     }
 
     fn poll_stall(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Frame>>> {
-        let Some(limit) = self.exchange.asked.stall_timeout else { return Poll::Pending };
+        let Some(limit) = self.exchange.options.stall_timeout else { return Poll::Pending };
         if !self.stall.is_set() {
             self.stall.set(Some(Instant::now() + limit));
         }

@@ -7,13 +7,13 @@ use bytes::Bytes;
 use h2::client::SendRequest;
 use tokio::time::Instant;
 
-use super::super::attempt::{Attempt, Failed};
-use super::super::connection::Made;
-use super::super::connection::{PoolBell, PoolPlace};
+use super::super::connect::ConnectionInfo;
+use super::super::connect::{PoolBell, PoolPlace};
+use super::super::exchange::{Attempt, FailedAttempt};
 use super::super::pool::Health;
 use super::driver::Driver;
+use super::error::{self, ConnectionEnd};
 use super::exchange::Exchange;
-use super::trouble::{self, Ended};
 use crate::error::{Phase, Result};
 use crate::h1::HeadLimits;
 use crate::h2::{Meter, client_builder};
@@ -22,70 +22,78 @@ use crate::net::Stream;
 
 /// A handle on a connection: the pool's, or that of one exchange. With the last one, and the last
 /// stream, the connection says goodbye and closes.
-pub(crate) struct Http2 {
-    core: Arc<Core>,
+pub(crate) struct Http2Conn {
+    core: Arc<ConnectionCore>,
     #[expect(dead_code, reason = "free again when this is dropped")]
     seat: Option<Seat>,
 }
 
-pub(super) struct Core {
+pub(super) struct ConnectionCore {
     /// Each exchange takes a copy: one that waits for the peer's limit must not hold up another.
     requests: Mutex<SendRequest<Bytes>>,
-    pub(super) state: Arc<State>,
-    made: Arc<Made>,
+    pub(super) state: Arc<Http2State>,
+    info: Arc<ConnectionInfo>,
     expires: Option<Instant>,
 }
 
 /// What the driver knows of the connection. It holds no handle, which would keep it open.
-pub(super) struct State {
+pub(super) struct Http2State {
     /// How many exchanges have a seat.
     seats: AtomicUsize,
     /// How many there are, as the peer says.
-    most: AtomicUsize,
+    max_streams: AtomicUsize,
     health: AtomicU8,
     has_served: AtomicBool,
-    ended: OnceLock<Ended>,
+    ended: OnceLock<ConnectionEnd>,
     /// What was sent makes up for what the peer must answer it with.
     pub(super) meter: Arc<Meter>,
 }
 
 /// The right to one stream.
-struct Seat(Arc<State>);
+struct Seat(Arc<Http2State>);
 
 /// How many streams a peer is taken to bear before it has said so, on this connection or another
 /// (Go's number; RFC 9113 §6.5.2 recommends no less).
-const STREAMS_AT_FIRST: usize = 100;
+const INITIAL_STREAM_COUNT: usize = 100;
 
 /// Begins to speak HTTP/2 on a stream, and starts the connection's task. Waits for nothing but the
 /// stream to take a few bytes.
 pub(in super::super) async fn connect(
     stream: Box<dyn Stream>,
-    made: Arc<Made>,
+    info: Arc<ConnectionInfo>,
     expires: Option<Instant>,
     limits: &HeadLimits,
     bell: PoolBell,
-) -> Result<Http2> {
+) -> Result<Http2Conn> {
     let (wire, meter) = Driver::wire(stream);
-    let most = bell.capacity().unwrap_or(STREAMS_AT_FIRST);
-    let shaken = client_builder(limits).initial_max_send_streams(most).handshake(wire).await;
-    let (requests, connection) = shaken.map_err(|error| trouble::connection_error(error, None, Phase::Connect))?;
-    let core =
-        Arc::new(Core { requests: Mutex::new(requests), state: Arc::new(State::new(most, meter)), made, expires });
+    let max_streams = bell.capacity().unwrap_or(INITIAL_STREAM_COUNT);
+    let shaken = client_builder(limits).initial_max_send_streams(max_streams).handshake(wire).await;
+    let (requests, connection) = shaken.map_err(|error| error::connection_error(error, None, Phase::Connect))?;
+    let core = Arc::new(ConnectionCore {
+        requests: Mutex::new(requests),
+        state: Arc::new(Http2State::new(max_streams, meter)),
+        info,
+        expires,
+    });
     Driver::start(connection, &core, bell);
-    Ok(Http2 { core, seat: None })
+    Ok(Http2Conn { core, seat: None })
 }
 
-impl Http2 {
+impl Http2Conn {
     /// One exchange. Dropped before it is done, it resets its stream.
-    pub(in super::super) async fn round_trip(self, place: PoolPlace, attempt: Attempt<'_>) -> Result<Response, Failed> {
+    pub(in super::super) async fn round_trip(
+        self,
+        place: PoolPlace,
+        attempt: Attempt<'_>,
+    ) -> Result<Response, FailedAttempt> {
         let (exchange, waiting) = Exchange::begin(self, place, attempt)?;
         exchange.run(waiting).await
     }
 
     /// A handle with a seat, if there is one free.
-    pub(in super::super) fn share(&self) -> Option<Http2> {
+    pub(in super::super) fn share(&self) -> Option<Http2Conn> {
         let seat = self.core.state.take_seat()?;
-        Some(Http2 { core: self.core.clone(), seat: Some(seat) })
+        Some(Http2Conn { core: self.core.clone(), seat: Some(seat) })
     }
 
     pub(in super::super) fn health(&self) -> Health {
@@ -93,11 +101,11 @@ impl Http2 {
     }
 
     pub(in super::super) fn capacity(&self) -> usize {
-        self.core.state.most.load(Ordering::Relaxed)
+        self.core.state.max_streams.load(Ordering::Relaxed)
     }
 
-    pub(in super::super) fn made(&self) -> &Made {
-        &self.core.made
+    pub(in super::super) fn info(&self) -> &ConnectionInfo {
+        &self.core.info
     }
 
     pub(in super::super) fn has_served(&self) -> bool {
@@ -112,23 +120,23 @@ impl Http2 {
         self.core.requests_locked().clone()
     }
 
-    pub(super) fn state(&self) -> &Arc<State> {
+    pub(super) fn state(&self) -> &Arc<Http2State> {
         &self.core.state
     }
 }
 
-impl Core {
+impl ConnectionCore {
     /// For as long as it takes to ask or to copy it.
     pub(super) fn requests_locked(&self) -> MutexGuard<'_, SendRequest<Bytes>> {
         self.requests.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-impl State {
-    fn new(most: usize, meter: Arc<Meter>) -> State {
-        State {
+impl Http2State {
+    fn new(max_streams: usize, meter: Arc<Meter>) -> Http2State {
+        Http2State {
             seats: AtomicUsize::new(0),
-            most: AtomicUsize::new(most),
+            max_streams: AtomicUsize::new(max_streams),
             health: AtomicU8::new(Health::Good as u8),
             has_served: AtomicBool::new(false),
             ended: OnceLock::new(),
@@ -136,13 +144,14 @@ impl State {
         }
     }
 
-    fn take_seat(self: &Arc<State>) -> Option<Seat> {
+    fn take_seat(self: &Arc<Http2State>) -> Option<Seat> {
         if self.health() != Health::Good {
             return None;
         }
-        let most = self.most.load(Ordering::Relaxed);
-        let taken =
-            self.seats.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |seats| (seats < most).then_some(seats + 1));
+        let max_streams = self.max_streams.load(Ordering::Relaxed);
+        let taken = self
+            .seats
+            .fetch_update(Ordering::Relaxed, Ordering::Relaxed, |seats| (seats < max_streams).then_some(seats + 1));
         taken.ok().map(|_| Seat(self.clone()))
     }
 
@@ -157,8 +166,8 @@ impl State {
     }
 
     /// How many streams the peer bears. Whether that is more than before.
-    pub(super) fn set_most(&self, most: usize) -> bool {
-        self.most.swap(most, Ordering::Relaxed) < most
+    pub(super) fn set_max_streams(&self, max_streams: usize) -> bool {
+        self.max_streams.swap(max_streams, Ordering::Relaxed) < max_streams
     }
 
     pub(super) fn health(&self) -> Health {
@@ -181,11 +190,11 @@ impl State {
     }
 
     /// Why it ended; the first reason counts.
-    pub(super) fn set_ended(&self, ended: Ended) {
+    pub(super) fn set_ended(&self, ended: ConnectionEnd) {
         let _ = self.ended.set(ended);
     }
 
-    pub(super) fn ended(&self) -> Option<&Ended> {
+    pub(super) fn ended(&self) -> Option<&ConnectionEnd> {
         self.ended.get()
     }
 }

@@ -10,14 +10,14 @@ use http::StatusCode;
 use http::uri::Scheme as UriScheme;
 use tokio::time::Instant;
 
-use super::super::attempt::{Asked, Attempt, Failed, Interim, Remedy};
-use super::super::connection::PoolPlace;
-use super::super::key::Scheme;
-use super::super::plan;
-use super::super::trace::ClientTrace;
+use super::super::connect::PoolPlace;
+use super::super::connect::Scheme;
+use super::super::exchange;
+use super::super::exchange::{Attempt, ExchangeOptions, FailedAttempt, Interim, RetryHint};
+use super::super::observe::ClientTrace;
 use super::body;
-use super::connection::Http2;
-use super::trouble::{connection_error, remedy};
+use super::connection::Http2Conn;
+use super::error::{connection_error, retry_hint};
 use super::upload::{self, Progress, Upload, has_content};
 use crate::error::{Error, ErrorKind, Phase, Refusal, Result, Sent};
 use crate::h1::Outgoing;
@@ -28,10 +28,10 @@ use crate::net::Deadline;
 pub(super) struct Exchange {
     // Dropped in this order: the stream, its seat, the place in the pool's count.
     pub(super) upload: Upload,
-    pub(super) http2: Http2,
+    pub(super) http2: Http2Conn,
     #[expect(dead_code, reason = "given back when this is dropped")]
     place: PoolPlace,
-    pub(super) asked: Asked,
+    pub(super) options: ExchangeOptions,
     pub(super) reused: bool,
     sending: Sending,
     /// When a body goes without its `100 Continue`.
@@ -55,33 +55,35 @@ type Head = http::Response<RecvStream>;
 impl Exchange {
     /// Opens the stream and hands the request's head over.
     pub(super) fn begin(
-        http2: Http2,
+        http2: Http2Conn,
         place: PoolPlace,
         attempt: Attempt<'_>,
-    ) -> Result<(Exchange, ResponseFuture), Failed> {
+    ) -> Result<(Exchange, ResponseFuture), FailedAttempt> {
         let request = head_of(&attempt);
-        let mut asked = attempt.asked();
+        let mut options = attempt.exchange_options();
         let Attempt { request: Request { trailer, .. }, plan, body, .. } = attempt;
-        let opened = request.map_err(|error| (error, Remedy::None)).and_then(|request| {
+        let opened = request.map_err(|error| (error, RetryHint::None)).and_then(|request| {
             let opened = http2.requests().send_request(request, !has_content(plan.outgoing));
             opened.map_err(|error| not_opened(error, &http2))
         });
         let (response, stream) = match opened {
             Ok(opened) => opened,
-            Err((error, remedy)) => return Err(Failed { error, sent: Sent::No, remedy, unread: Some(body) }),
+            Err((error, retry_hint)) => {
+                return Err(FailedAttempt { error, sent: Sent::No, retry_hint, unread: Some(body) });
+            }
         };
-        if !asked.keeps {
+        if !options.keeps {
             http2.state().set_spent();
         }
-        asked.clock.note_wrote_head();
-        asked.tracer.tell(ClientTrace::wrote_headers);
+        options.stopwatch.note_wrote_head();
+        options.tracer.tell(ClientTrace::wrote_headers);
         let meter = http2.state().meter.clone();
         let exchange = Exchange {
             upload: Upload::new(stream, meter, body, plan.outgoing, trailer, plan.waits_for_continue),
             reused: http2.state().note_served(),
             http2,
             place,
-            asked,
+            options,
             sending: Sending::Begun,
             continue_deadline: Deadline::default(),
             response_deadline: Deadline::default(),
@@ -94,7 +96,7 @@ impl Exchange {
 
     /// Sends the request and waits for the final head. The response's body owns the exchange from
     /// then on. Dropped before, it resets the stream.
-    pub(super) async fn run(mut self, mut waiting: ResponseFuture) -> Result<Response, Failed> {
+    pub(super) async fn run(mut self, mut waiting: ResponseFuture) -> Result<Response, FailedAttempt> {
         match poll_fn(|cx| self.poll_head(&mut waiting, cx)).await {
             Ok((head, response)) => Ok(body::attach(self, head, response)),
             Err(failed) => {
@@ -112,7 +114,7 @@ impl Exchange {
         &mut self,
         waiting: &mut ResponseFuture,
         cx: &mut Context<'_>,
-    ) -> Poll<Result<(Head, Response), Failed>> {
+    ) -> Poll<Result<(Head, Response), FailedAttempt>> {
         loop {
             self.poll_upload(cx).map_err(|error| self.failed(error))?;
             if let Some(stalled) = self.take_stalled() {
@@ -140,10 +142,10 @@ impl Exchange {
 
     fn take_head(&mut self, head: Head) -> Result<(Head, Response)> {
         self.note_first_byte();
-        self.asked.clock.note_head();
+        self.options.stopwatch.note_head();
         let mut response = Response::new(());
         let (parts, content) = head.into_parts();
-        let Asked { by, mut head_limits, .. } = self.asked;
+        let ExchangeOptions { by, mut head_limits, .. } = self.options;
         head_limits.max_bytes = head_limits.max_bytes.saturating_sub(self.interim.bytes);
         fill_response(&mut response, &parts, by, content.is_end_stream(), &head_limits).map_err(in_head)?;
         Ok((Head::from_parts(parts, content), response))
@@ -179,31 +181,31 @@ impl Exchange {
     /// From now on the response is waited for.
     fn note_sent(&mut self) {
         self.sending = Sending::Done;
-        self.asked.clock.note_wrote_request();
-        self.asked.tracer.enter(Phase::Head);
-        self.asked.tracer.tell(|trace| trace.wrote_request(&Ok(())));
+        self.options.stopwatch.note_wrote_request();
+        self.options.tracer.enter(Phase::Head);
+        self.options.tracer.tell(|trace| trace.wrote_request(&Ok(())));
         self.await_response();
     }
 
     fn note_write_failed(&mut self, error: Error) {
-        if self.asked.tracer.is_on() {
+        if self.options.tracer.is_on() {
             let told = Err(error.again());
-            self.asked.tracer.tell(|trace| trace.wrote_request(&told));
+            self.options.tracer.tell(|trace| trace.wrote_request(&told));
         }
         self.sending = Sending::Failed(error);
         self.await_response();
     }
 
     fn await_response(&mut self) {
-        let until = self.asked.response_header_timeout.map(|limit| Instant::now() + limit);
+        let until = self.options.response_header_timeout.map(|limit| Instant::now() + limit);
         self.response_deadline.set(until);
     }
 
     /// Waits for `100 Continue`, no longer than is allowed.
     fn poll_continue(&mut self, cx: &mut Context<'_>) -> Poll<()> {
         if !self.continue_deadline.is_set() {
-            self.asked.tracer.tell(ClientTrace::wait_100_continue);
-            let limit = self.asked.expect_continue_timeout.unwrap_or_default();
+            self.options.tracer.tell(ClientTrace::wait_100_continue);
+            let limit = self.options.expect_continue_timeout.unwrap_or_default();
             self.continue_deadline.set(Some(Instant::now() + limit));
         }
         self.continue_deadline.poll(cx)
@@ -222,7 +224,7 @@ impl Exchange {
 
     /// A peer that takes nothing for too long is given up like one that has left.
     fn poll_write_stall(&mut self, cx: &mut Context<'_>) {
-        let Some(stall) = self.asked.stall_timeout else { return };
+        let Some(stall) = self.options.stall_timeout else { return };
         let stalls_at = self.upload.is_writing().then(|| self.upload.taken());
         if stalls_at.is_some() && stalls_at != self.write_stalls_at {
             self.write_deadline.set(Some(Instant::now() + stall));
@@ -234,9 +236,9 @@ impl Exchange {
     }
 
     fn note_first_byte(&mut self) {
-        if self.asked.clock.timings.first_byte.is_none() {
-            self.asked.clock.note_first_byte();
-            self.asked.tracer.tell(ClientTrace::got_first_response_byte);
+        if self.options.stopwatch.timings.first_byte.is_none() {
+            self.options.stopwatch.note_first_byte();
+            self.options.tracer.tell(ClientTrace::got_first_response_byte);
         }
     }
 
@@ -247,31 +249,36 @@ impl Exchange {
             // RFC 9113 §8.6: there is no such thing here.
             return Err(in_head(Refusal::bad("101 over HTTP/2")));
         }
-        if self.asked.tracer.is_on() {
+        if self.options.tracer.is_on() {
             let header = interim.headers().iter().map(|(name, value)| (name.as_str(), value.as_bytes())).collect();
-            self.asked.tracer.informational(interim.status(), &header)?;
+            self.options.tracer.informational(interim.status(), &header)?;
         } else {
-            self.interim.bytes =
-                self.interim.bytes.saturating_add(INTERIM).saturating_add(field_bytes(interim.headers()));
-            if self.interim.bytes > self.asked.head_limits.max_bytes {
+            self.interim.bytes = self
+                .interim
+                .bytes
+                .saturating_add(INTERIM_OVERHEAD_BYTES)
+                .saturating_add(field_bytes(interim.headers()));
+            if self.interim.bytes > self.options.head_limits.max_bytes {
                 return Err(in_head(Refusal::bad("too many informational responses")));
             }
         }
         if interim.status() == StatusCode::CONTINUE {
-            self.asked.tracer.tell(ClientTrace::got_100_continue);
+            self.options.tracer.tell(ClientTrace::got_100_continue);
             self.upload.proceed();
         }
         Ok(())
     }
 
     /// The stream ended without a response. What went wrong first says most.
-    fn no_response(&mut self, error: h2::Error) -> Failed {
+    fn no_response(&mut self, error: h2::Error) -> FailedAttempt {
         let silent = self.reused && !self.interim.came;
-        let (sent, remedy) = remedy(&error, self.upload.sent(), silent);
+        let (sent, retry_hint) = retry_hint(&error, self.upload.sent(), silent);
         let error = connection_error(error, self.http2.state().ended(), Phase::Head);
         match std::mem::replace(&mut self.sending, Sending::Done) {
-            Sending::Failed(first) if remedy == Remedy::None => Failed { error: first, sent, remedy, unread: None },
-            _ => Failed { error, sent, remedy, unread: None },
+            Sending::Failed(first) if retry_hint == RetryHint::None => {
+                FailedAttempt { error: first, sent, retry_hint, unread: None }
+            }
+            _ => FailedAttempt { error, sent, retry_hint, unread: None },
         }
     }
 
@@ -279,12 +286,12 @@ impl Exchange {
         if let Sending::Failed(first) = std::mem::replace(&mut self.sending, Sending::Done) {
             return first;
         }
-        let limit = self.asked.response_header_timeout.unwrap_or_default();
+        let limit = self.options.response_header_timeout.unwrap_or_default();
         Error::over_limit(Phase::Head, "response_header_timeout", limit)
     }
 
-    fn failed(&self, error: Error) -> Failed {
-        Failed { error, sent: self.upload.sent(), remedy: Remedy::None, unread: None }
+    fn failed(&self, error: Error) -> FailedAttempt {
+        FailedAttempt { error, sent: self.upload.sent(), retry_hint: RetryHint::None, unread: None }
     }
 
     /// Whether everything was sent.
@@ -294,14 +301,14 @@ impl Exchange {
 }
 
 /// What an informational response counts for beside its fields: its status (RFC 9113 §10.5.1).
-const INTERIM: usize = 42;
+const INTERIM_OVERHEAD_BYTES: usize = 42;
 
 fn head_of(attempt: &Attempt<'_>) -> Result<http::Request<()>> {
     let Attempt { request, plan, user_agent, .. } = attempt;
     to_request(&RequestToSend {
         method: &request.method,
         scheme: if plan.key.scheme == Scheme::Https { UriScheme::HTTPS } else { UriScheme::HTTP },
-        authority: plan::host(request),
+        authority: exchange::host(request),
         uri: &request.uri,
         header: &request.header,
         trailer: &request.trailer,
@@ -315,12 +322,12 @@ fn head_of(attempt: &Attempt<'_>) -> Result<http::Request<()>> {
 }
 
 /// Why there is no stream, and what may help.
-fn not_opened(error: h2::Error, http2: &Http2) -> (Error, Remedy) {
+fn not_opened(error: h2::Error, http2: &Http2Conn) -> (Error, RetryHint) {
     if error.is_io() || error.is_go_away() {
         http2.state().set_spent();
     }
-    let remedy = if error.is_go_away() && error.is_remote() { Remedy::Again } else { Remedy::None };
-    (connection_error(error, http2.state().ended(), Phase::Write), remedy)
+    let retry_hint = if error.is_go_away() && error.is_remote() { RetryHint::Again } else { RetryHint::None };
+    (connection_error(error, http2.state().ended(), Phase::Write), retry_hint)
 }
 
 fn in_head(refusal: Refusal) -> Error {

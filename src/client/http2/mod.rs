@@ -5,19 +5,19 @@
 //! the stream, and with it a seat on the connection and the exchange's place in the pool.
 //!
 //! ```text
-//!  pool ── Http2 (no seat) ─────────┐
-//!  Exchange ── Http2 + Seat ──► Core ──► h2 ◄── Driver (task): frames, PING, what the pool is told
+//!  pool ── Http2Conn (no seat) ─────────┐
+//!  Exchange ── Http2Conn + Seat ──► ConnectionCore ──► h2 ◄── Driver (task): frames, PING, what the pool is told
 //!     │ body, upload: one stream
 //! ```
 
 mod body;
 mod connection;
 mod driver;
+mod error;
 mod exchange;
-mod trouble;
 mod upload;
 
-pub(super) use connection::{Http2, connect};
+pub(super) use connection::{Http2Conn, connect};
 
 /// Whether this build speaks it.
 pub(super) const IS_BUILT: bool = true;

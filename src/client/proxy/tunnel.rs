@@ -8,8 +8,8 @@ use http::Method;
 
 use crate::error::{Error, ErrorKind, Phase, Refusal, Result};
 use crate::h1::{
-    AskedBy, ConnectionField, HeadLimits, Outgoing, OwnField, RequestToSend, ResponseParser, SentTarget, check_request,
-    encode_request_head,
+    ConnectionField, HeadLimits, Outgoing, OwnField, RequestKind, RequestToSend, ResponseParser, SentTarget,
+    check_request, encode_request_head,
 };
 use crate::message::{Body, Header, Response};
 use crate::net::Io;
@@ -93,7 +93,8 @@ async fn read_response(io: &mut Io, mut limits: HeadLimits) -> Result<(Response,
     let mut parser = ResponseParser::default();
     let mut response = Response::new(Body::empty());
     loop {
-        let Some(head) = parser.parse(&io.input, &limits, AskedBy::Connect, &mut response).map_err(misunderstood)?
+        let Some(head) =
+            parser.parse(&io.input, &limits, RequestKind::Connect, &mut response).map_err(misunderstood)?
         else {
             if poll_fn(|cx| io.poll_fill(cx)).await.map_err(broken)? == 0 {
                 return Err(refused("the proxy closed before it had answered".to_owned()));

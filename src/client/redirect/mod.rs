@@ -22,12 +22,12 @@ pub(crate) struct Hop<'a> {
     pub(crate) method: &'a Method,
     /// What was asked, in its normal form.
     pub(crate) url: &'a Uri,
-    /// The fields of the request as the caller set them, or as [`Next`] had them: without those
+    /// The fields of the request as the caller set them, or as [`NextRequest`] had them: without those
     /// that a jar and the credentials of the URL add to each request anew.
     pub(crate) header: &'a Header,
     /// The host that the caller asks for in place of the URL's; empty where there is none.
     pub(crate) host: &'a str,
-    pub(crate) content: Content,
+    pub(crate) content: RequestContent,
     pub(crate) referer: Referer,
     pub(crate) cookies: Cookies,
     /// Fields that are secrets beside those that always are.
@@ -39,7 +39,7 @@ pub(crate) struct Hop<'a> {
 
 /// What is known of the request's content.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Content {
+pub(crate) enum RequestContent {
     /// There is none, or it was dropped before.
     None,
     /// It can be sent again.
@@ -68,18 +68,18 @@ pub(crate) enum Cookies {
 
 /// What to do about a response.
 #[derive(Debug)]
-pub(crate) enum Redirect {
+pub(crate) enum RedirectDecision {
     /// It is the caller's: no redirect, or one that cannot be followed without harm.
     No,
     /// It leads nowhere, or one too many: the call fails, in [`Phase::Redirect`].
     Refused(Error),
     /// Another request answers the caller.
-    Follow(Box<Next>),
+    Follow(Box<NextRequest>),
 }
 
 /// The request that follows.
 #[derive(Debug)]
-pub(crate) struct Next {
+pub(crate) struct NextRequest {
     pub(crate) method: Method,
     pub(crate) url: Uri,
     pub(crate) header: Header,
@@ -106,32 +106,32 @@ pub(crate) enum NextContent {
 ///
 /// Secrets are dropped when the origin changes: scheme, host or port. Go keeps them for another
 /// port, another scheme and subdomains, which may be other people's.
-pub(crate) fn decide(hop: Hop<'_>) -> Redirect {
-    let Some(method) = next_method(hop.status, hop.method, hop.content) else { return Redirect::No };
+pub(crate) fn decide(hop: Hop<'_>) -> RedirectDecision {
+    let Some(method) = next_method(hop.status, hop.method, hop.content) else { return RedirectDecision::No };
     let location = match location(hop.response) {
         Ok(Some(location)) => location,
-        Ok(None) => return Redirect::No,
+        Ok(None) => return RedirectDecision::No,
         Err(reason) => return refused(reason),
     };
     if hop.followed >= hop.limit {
         return refused(format!("stopped after {} redirects", hop.limit));
     }
     match join(hop.url, location) {
-        Ok(url) => Redirect::Follow(Box::new(next(hop, method, url, location))),
+        Ok(url) => RedirectDecision::Follow(Box::new(next(hop, method, url, location))),
         Err(error) => refused(format!("the Location cannot be followed: {}", error.message())),
     }
 }
 
-fn refused(reason: impl Into<Cow<'static, str>>) -> Redirect {
-    Redirect::Refused(Error::new(ErrorKind::Redirect, reason).during(Phase::Redirect))
+fn refused(reason: impl Into<Cow<'static, str>>) -> RedirectDecision {
+    RedirectDecision::Refused(Error::new(ErrorKind::Redirect, reason).during(Phase::Redirect))
 }
 
 /// `None` where the response is no redirect that can be followed.
-fn next_method(status: StatusCode, method: &Method, content: Content) -> Option<Method> {
+fn next_method(status: StatusCode, method: &Method, content: RequestContent) -> Option<Method> {
     match status.as_u16() {
         301..=303 if *method == Method::HEAD => Some(Method::HEAD),
         301..=303 => Some(Method::GET),
-        307 | 308 if content != Content::Gone => Some(method.clone()),
+        307 | 308 if content != RequestContent::Gone => Some(method.clone()),
         _ => None,
     }
 }
@@ -147,7 +147,7 @@ fn location(response: &Header) -> Result<Option<&[u8]>, &'static str> {
     Ok(Some(first).filter(|location| !location.is_empty()))
 }
 
-fn next(hop: Hop<'_>, method: Method, url: Uri, location: &[u8]) -> Next {
+fn next(hop: Hop<'_>, method: Method, url: Uri, location: &[u8]) -> NextRequest {
     let mut header = hop.header.clone();
     let content = if matches!(hop.status.as_u16(), 307 | 308) { NextContent::Kept } else { NextContent::Dropped };
     if content == NextContent::Dropped {
@@ -162,7 +162,7 @@ fn next(hop: Hop<'_>, method: Method, url: Uri, location: &[u8]) -> Next {
     let referer = set_referer(&mut header, hop, &url);
     // A host of the caller's own belongs to the server that was asked, and to no other.
     let host = if names_host(location) { String::new() } else { hop.host.to_owned() };
-    Next { method, url, header, host, content, referer }
+    NextRequest { method, url, header, host, content, referer }
 }
 
 /// The fields that speak of content, which is gone (RFC 9110 §15.4, step 5).

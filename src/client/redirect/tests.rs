@@ -10,7 +10,7 @@ struct Case {
     url: &'static str,
     header: Header,
     host: &'static str,
-    content: Content,
+    content: RequestContent,
     referer: Referer,
     cookies: Cookies,
     also_sensitive: Vec<String>,
@@ -27,7 +27,7 @@ fn redirect(status: u16, url: &'static str, location: impl AsRef<[u8]>) -> Case 
         url,
         header: Header::new(),
         host: "",
-        content: Content::None,
+        content: RequestContent::None,
         referer: Referer::Caller,
         cookies: Cookies::Caller,
         also_sensitive: Vec::new(),
@@ -46,7 +46,7 @@ impl Case {
         self
     }
 
-    fn decide(&self) -> Redirect {
+    fn decide(&self) -> RedirectDecision {
         decide(Hop {
             status: StatusCode::from_u16(self.status).unwrap(),
             response: &self.response,
@@ -63,16 +63,16 @@ impl Case {
         })
     }
 
-    fn next(&self) -> Next {
+    fn next(&self) -> NextRequest {
         match self.decide() {
-            Redirect::Follow(next) => *next,
+            RedirectDecision::Follow(next) => *next,
             other => panic!("{} {:?}: {other:?}", self.url, self.response),
         }
     }
 
     fn refusal(&self) -> String {
         match self.decide() {
-            Redirect::Refused(error) => {
+            RedirectDecision::Refused(error) => {
                 assert_eq!((error.kind(), error.phase()), (ErrorKind::Redirect, Some(Phase::Redirect)));
                 error.message().to_owned()
             }
@@ -81,7 +81,7 @@ impl Case {
     }
 
     fn is_the_callers(&self) -> bool {
-        matches!(self.decide(), Redirect::No)
+        matches!(self.decide(), RedirectDecision::No)
     }
 }
 
@@ -104,12 +104,13 @@ fn the_first_three_become_get_and_head_stays_head() {
 #[test]
 fn the_other_two_repeat_method_and_content() {
     for status in [307, 308] {
-        for content in [Content::None, Content::Replayable] {
-            let mut case = redirect(status, "http://a.test/", "/x").method("PUT").with("Content-Type", "text/plain");
+        for content in [RequestContent::None, RequestContent::Replayable] {
+            let mut case =
+                redirect(status, "http://a.test/", "/x").method("PUT").with("RequestContent-Type", "text/plain");
             case.content = content;
             let next = case.next();
             assert_eq!((next.method.as_str(), next.content), ("PUT", NextContent::Kept));
-            assert_eq!(next.header.get("Content-Type"), Some("text/plain"));
+            assert_eq!(next.header.get("RequestContent-Type"), Some("text/plain"));
         }
     }
 }
@@ -118,7 +119,7 @@ fn the_other_two_repeat_method_and_content() {
 fn where_content_is_gone_it_is_the_callers_business_unless_none_is_needed() {
     for (status, is_the_callers) in [(301, false), (302, false), (303, false), (307, true), (308, true)] {
         let mut case = redirect(status, "http://a.test/", "/x").method("POST");
-        case.content = Content::Gone;
+        case.content = RequestContent::Gone;
         assert_eq!(case.is_the_callers(), is_the_callers, "{status}");
     }
 }
@@ -248,12 +249,12 @@ fn credentials_of_the_url_stay_with_its_host() {
 #[test]
 fn fields_that_speak_of_content_go_with_it() {
     let fields = [
-        ("Content-Type", "a/b"),
+        ("RequestContent-Type", "a/b"),
         ("content-length", "3"),
-        ("Content-Encoding", "gzip"),
-        ("Content-Language", "de"),
+        ("RequestContent-Encoding", "gzip"),
+        ("RequestContent-Language", "de"),
         ("CONTENT-LOCATION", "/"),
-        ("Content-Digest", "x"),
+        ("RequestContent-Digest", "x"),
         ("Transfer-Encoding", "chunked"),
         ("Trailer", "X"),
         ("Expect", "100-continue"),

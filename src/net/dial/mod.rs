@@ -5,7 +5,7 @@
 //! beyond those of the race: who dials gives up by dropping the future, and everything that was
 //! begun ends with it.
 
-mod connection;
+mod dialed_stream;
 mod fixed;
 mod race;
 mod resolve;
@@ -20,7 +20,7 @@ use std::io;
 use std::pin::Pin;
 use std::sync::Arc;
 
-pub use connection::Connection;
+pub use dialed_stream::DialedStream;
 pub use fixed::FixedResolver;
 pub use resolve::{Resolve, Resolved, SystemResolver};
 pub use tcp::TcpDialer;
@@ -39,7 +39,7 @@ use crate::error::{Error, ErrorKind, Phase, Result};
 /// use std::future::Future;
 /// use std::io;
 /// use std::pin::Pin;
-/// use nethttp::{Connection, Dial, DialTarget, TcpDialer};
+/// use nethttp::{DialedStream, Dial, DialTarget, TcpDialer};
 ///
 /// /// Counts, and lets another dial.
 /// struct Counted(TcpDialer, std::sync::atomic::AtomicU64);
@@ -48,7 +48,7 @@ use crate::error::{Error, ErrorKind, Phase, Result};
 ///     fn dial<'a>(
 ///         &'a self,
 ///         target: &'a DialTarget<'a>,
-///     ) -> Pin<Box<dyn Future<Output = io::Result<Connection>> + Send + 'a>> {
+///     ) -> Pin<Box<dyn Future<Output = io::Result<DialedStream>> + Send + 'a>> {
 ///         self.1.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
 ///         self.0.dial(target)
 ///     }
@@ -65,14 +65,14 @@ pub trait Dial: Send + Sync + 'static {
     fn dial<'a>(
         &'a self,
         target: &'a DialTarget<'a>,
-    ) -> Pin<Box<dyn Future<Output = io::Result<Connection>> + Send + 'a>>;
+    ) -> Pin<Box<dyn Future<Output = io::Result<DialedStream>> + Send + 'a>>;
 }
 
 impl<D: Dial + ?Sized> Dial for Arc<D> {
     fn dial<'a>(
         &'a self,
         target: &'a DialTarget<'a>,
-    ) -> Pin<Box<dyn Future<Output = io::Result<Connection>> + Send + 'a>> {
+    ) -> Pin<Box<dyn Future<Output = io::Result<DialedStream>> + Send + 'a>> {
         (**self).dial(target)
     }
 }
@@ -81,7 +81,7 @@ impl<D: Dial + ?Sized> Dial for Box<D> {
     fn dial<'a>(
         &'a self,
         target: &'a DialTarget<'a>,
-    ) -> Pin<Box<dyn Future<Output = io::Result<Connection>> + Send + 'a>> {
+    ) -> Pin<Box<dyn Future<Output = io::Result<DialedStream>> + Send + 'a>> {
         (**self).dial(target)
     }
 }
@@ -89,19 +89,19 @@ impl<D: Dial + ?Sized> Dial for Box<D> {
 /// A dialer from an asynchronous function of host and port.
 ///
 /// ```
-/// use nethttp::{Connection, dial_fn};
+/// use nethttp::{DialedStream, dial_fn};
 ///
 /// let (stream, _peer) = tokio::io::duplex(1024);
 /// let stream = std::sync::Mutex::new(Some(stream));
 /// let dialer = dial_fn(move |_host, _port| {
 ///     let stream = stream.lock().unwrap().take();
-///     async { stream.map(Connection::new).ok_or(std::io::ErrorKind::ConnectionRefused.into()) }
+///     async { stream.map(DialedStream::new).ok_or(std::io::ErrorKind::ConnectionRefused.into()) }
 /// });
 /// ```
 pub fn dial_fn<F, Fut>(dial: F) -> impl Dial
 where
     F: Fn(String, u16) -> Fut + Send + Sync + 'static,
-    Fut: Future<Output = io::Result<Connection>> + Send + 'static,
+    Fut: Future<Output = io::Result<DialedStream>> + Send + 'static,
 {
     DialFn(dial)
 }
@@ -111,12 +111,12 @@ struct DialFn<F>(F);
 impl<F, Fut> Dial for DialFn<F>
 where
     F: Fn(String, u16) -> Fut + Send + Sync + 'static,
-    Fut: Future<Output = io::Result<Connection>> + Send + 'static,
+    Fut: Future<Output = io::Result<DialedStream>> + Send + 'static,
 {
     fn dial<'a>(
         &'a self,
         target: &'a DialTarget<'a>,
-    ) -> Pin<Box<dyn Future<Output = io::Result<Connection>> + Send + 'a>> {
+    ) -> Pin<Box<dyn Future<Output = io::Result<DialedStream>> + Send + 'a>> {
         Box::pin((self.0)(target.host().to_owned(), target.port()))
     }
 }
@@ -177,7 +177,7 @@ impl fmt::Debug for DialTarget<'_> {
 
 /// Dials, and makes one error of this crate of what goes wrong: with the target in its line and a
 /// phase, which a dialer of the user's own does not know.
-pub(crate) async fn dial(dialer: &dyn Dial, target: &DialTarget<'_>) -> Result<Connection> {
+pub(crate) async fn dial(dialer: &dyn Dial, target: &DialTarget<'_>) -> Result<DialedStream> {
     dialer.dial(target).await.map_err(|error| match error.downcast::<Error>() {
         Ok(ours) if ours.phase().is_some() => ours,
         Ok(ours) => ours.during(Phase::Connect),
@@ -228,7 +228,7 @@ mod tests {
     async fn a_function_gets_the_host_without_brackets_and_the_port() {
         let dialer = dial_fn(|host, port| async move {
             assert_eq!((&*host, port), ("::1", 8080));
-            Ok(Connection::new(tokio::io::empty()))
+            Ok(DialedStream::new(tokio::io::empty()))
         });
         let dialer: Box<dyn Dial> = Box::new(dialer);
         dial(&dialer, &DialTarget::new("[::1]", 8080)).await.unwrap();

@@ -9,7 +9,7 @@ use std::sync::Arc;
 use tokio::net::UnixStream;
 
 use super::watch::watched_connect;
-use super::{Connection, Dial, DialTarget, connect_error};
+use super::{Dial, DialTarget, DialedStream, connect_error};
 use crate::message::Addr;
 
 /// Dials one Unix socket for every host and port: a service on this machine (Docker's, systemd's).
@@ -33,7 +33,7 @@ impl Dial for UnixDialer {
     fn dial<'a>(
         &'a self,
         target: &'a DialTarget<'a>,
-    ) -> Pin<Box<dyn Future<Output = io::Result<Connection>> + Send + 'a>> {
+    ) -> Pin<Box<dyn Future<Output = io::Result<DialedStream>> + Send + 'a>> {
         Box::pin(async move {
             let remote = Addr::Unix(Some(self.path.clone()));
             let connecting = UnixStream::connect(system_path(&self.path));
@@ -41,7 +41,7 @@ impl Dial for UnixDialer {
                 let message = format!("the socket {} cannot be reached", self.path.display());
                 io::Error::new(error.kind(), connect_error(message).with_source(error))
             })?;
-            Ok(Connection::new(stream).with_addrs(Addr::Unix(None), remote))
+            Ok(DialedStream::new(stream).with_addrs(Addr::Unix(None), remote))
         })
     }
 }

@@ -6,7 +6,7 @@ use std::task::{Context, Poll};
 
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
-use super::trouble::{Peer, session_failed};
+use super::error::{Peer, session_failed};
 use crate::net::Stream;
 
 pub(super) struct Session<S> {

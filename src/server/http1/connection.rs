@@ -13,7 +13,7 @@ use tokio::time::{Instant, timeout};
 use super::conn_io::{ConnIo, ConnIoState};
 use super::request_body;
 use crate::error::{Error, Refusal, Result};
-use crate::h1::RequestHead;
+use crate::h1::ParsedRequest;
 use crate::message::{Protocols, TlsInfo};
 use crate::net::Io;
 use crate::server::cached_now;
@@ -120,7 +120,7 @@ impl Connection {
     }
 
     /// The next head. What the user's hook is told is told without the lock.
-    fn poll_next_head(&mut self, conn_io: &ConnIo, cx: &mut TaskContext<'_>) -> Poll<Result<RequestHead, NoHead>> {
+    fn poll_next_head(&mut self, conn_io: &ConnIo, cx: &mut TaskContext<'_>) -> Poll<Result<ParsedRequest, NoHead>> {
         let polled = self.poll_head_on(&mut conn_io.lock(), cx);
         let has_come = matches!(polled, Poll::Ready(Ok(_) | Err(NoHead::Refused(_))));
         if has_come || self.has_begun {
@@ -137,7 +137,11 @@ impl Connection {
     /// What is there is parsed; before waiting for more, the responses that were collected leave,
     /// and memory that is not needed goes back. They also leave when they are many: a peer that
     /// sends and does not read is served no further than it reads.
-    fn poll_head_on(&mut self, state: &mut ConnIoState, cx: &mut TaskContext<'_>) -> Poll<Result<RequestHead, NoHead>> {
+    fn poll_head_on(
+        &mut self,
+        state: &mut ConnIoState,
+        cx: &mut TaskContext<'_>,
+    ) -> Poll<Result<ParsedRequest, NoHead>> {
         loop {
             if state.write_buffer.is_full() {
                 ready!(state.poll_flush(cx)).map_err(write_failed)?;
@@ -151,7 +155,7 @@ impl Connection {
         }
     }
 
-    fn parse_input(&mut self, state: &mut ConnIoState) -> Option<Result<RequestHead, NoHead>> {
+    fn parse_input(&mut self, state: &mut ConnIoState) -> Option<Result<ParsedRequest, NoHead>> {
         if !state.has_input() {
             return None;
         }

@@ -24,7 +24,7 @@ impl Source for RequestBody {
     fn poll_frame(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Frame>>> {
         let mut state = self.conn_io.lock();
         if !state.is_current(self.exchange) {
-            return Poll::Ready(Some(Err(Error::new(ErrorKind::TurnOver, "the request of this body is over"))));
+            return Poll::Ready(Some(Err(Error::new(ErrorKind::RequestOver, "the request of this body is over"))));
         }
         let polled = state.poll_content(cx);
         state.keep_reader(polled.is_pending().then(|| cx.waker()));

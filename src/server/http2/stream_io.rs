@@ -245,7 +245,7 @@ impl StreamIo {
 
     /// The exchange is over for its peer: cancels the request's context.
     pub(crate) fn cancel(&self) {
-        self.context.turns.announce(self.exchange);
+        self.context.exchanges.announce(self.exchange);
     }
 
     pub(crate) fn deadlines(&self) -> Deadlines {
@@ -290,7 +290,7 @@ impl Source for StreamRequestBody {
     fn poll_frame(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Frame>>> {
         let mut state = self.0.lock();
         if matches!(state.received, Content::NoExchange) {
-            return Poll::Ready(Some(Err(Error::new(ErrorKind::TurnOver, "the request of this body is over"))));
+            return Poll::Ready(Some(Err(Error::new(ErrorKind::RequestOver, "the request of this body is over"))));
         }
         let polled = state.poll_content(cx);
         state.reader = polled.is_pending().then(|| cx.waker().clone());

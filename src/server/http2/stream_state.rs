@@ -263,7 +263,7 @@ impl StreamState {
 }
 
 fn over() -> Error {
-    Error::new(ErrorKind::TurnOver, "the answer of this request is over")
+    Error::new(ErrorKind::RequestOver, "the answer of this request is over")
 }
 
 fn copy_of(bytes: &[u8], len: usize) -> Bytes {

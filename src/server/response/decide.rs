@@ -3,7 +3,7 @@
 
 use http::{Method, StatusCode, Version};
 
-use crate::h1::{AnswerFacts, ConnectionField, Outgoing};
+use crate::h1::{ConnectionField, Outgoing, OutgoingResponse};
 use crate::message::{Header, Known, Request, decimal, detect_content_type, list_has};
 use crate::server::close_reason::CloseReason;
 
@@ -62,8 +62,8 @@ impl RequestTraits {
         fields: &HandlerFields,
         whole: Option<u64>,
         trailer: &Header,
-    ) -> AnswerFacts {
-        AnswerFacts {
+    ) -> OutgoingResponse {
+        OutgoingResponse {
             head_request: self.head_request,
             connect_request: self.connect_request,
             http10: self.http10,

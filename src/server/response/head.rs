@@ -4,7 +4,7 @@ use http::{StatusCode, Version};
 
 use super::decide::{HandlerFields, sniffed};
 use super::writer::{Extent, ResponseWriter};
-use crate::h1::{self, Outgoing, ResponseHead, allows_content};
+use crate::h1::{self, Outgoing, ResponseToSend, allows_content};
 use crate::server::cached_now;
 use crate::server::http1::conn_io::ConnIo;
 use crate::server::http2::{StreamHead, StreamIo};
@@ -24,7 +24,7 @@ impl ResponseWriter {
         let unread = state.final_status();
         let close = self.traits.close.or_else(|| conn_io.server.closes_all());
         self.traits.close = close.or_else(|| self.traits.close_behind(status, fields, outgoing, &unread));
-        let head = ResponseHead {
+        let head = ResponseToSend {
             version: if self.traits.http10 { Version::HTTP_10 } else { Version::HTTP_11 },
             status,
             header: &self.header,

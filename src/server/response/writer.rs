@@ -238,7 +238,7 @@ impl ResponseWriter {
         }
         self.flush_sink().await?;
         let Some(ResponseSink::Http1(conn_io)) = &self.sink else {
-            return Err(Error::new(ErrorKind::TurnOver, "the request is over"));
+            return Err(Error::new(ErrorKind::RequestOver, "the request is over"));
         };
         let hijacked = conn_io.hijack()?;
         self.stage = Stage::Hijacked;
@@ -286,7 +286,7 @@ impl ResponseWriter {
         match self.stage {
             Stage::Open | Stage::Sent { .. } => Ok(()),
             Stage::Failed => self.sink.as_ref().map_or(Ok(()), ResponseSink::check),
-            Stage::Over => Err(Error::new(ErrorKind::TurnOver, "the answer of this request is over")),
+            Stage::Over => Err(Error::new(ErrorKind::RequestOver, "the answer of this request is over")),
             Stage::Hijacked => Err(Error::new(ErrorKind::Hijacked, "the connection was taken over")),
         }
     }
@@ -393,7 +393,7 @@ impl ResponseWriter {
         // Set behind content that is longer, or by a hook: it would end the response within it.
         let fields = HandlerFields { length: fields.length.filter(|&length| length >= self.written), ..fields };
         let facts = self.traits.facts(status, &fields, whole.filter(|_| !self.omitted.content_length), &self.trailer);
-        let outgoing = h1::outgoing(&facts);
+        let outgoing = h1::outgoing_response(&facts);
         if facts.trailers && outgoing == Outgoing::Chunked && !fields.trailer {
             let names: Vec<&str> = self.trailer.iter().map(|(name, _)| name).collect();
             self.header.set("Trailer", names.join(", "));

@@ -14,7 +14,7 @@ use tokio::net::TcpSocket;
 use super::race::{Failures, order, race};
 use super::resolve::{Resolve, SystemResolver};
 use super::watch::{watched_connect, watched_lookup};
-use super::{Connection, Dial, DialTarget, connect_error};
+use super::{Dial, DialTarget, DialedStream, connect_error};
 use crate::error::{Error, ErrorKind, Phase, Result};
 use crate::message::Addr;
 
@@ -137,7 +137,7 @@ impl TcpDialer {
         Ok(resolved.addrs)
     }
 
-    async fn connect(&self, addr: SocketAddr) -> io::Result<Connection> {
+    async fn connect(&self, addr: SocketAddr) -> io::Result<DialedStream> {
         if let Some(check) = &self.address_check {
             check(addr)?;
         }
@@ -145,7 +145,7 @@ impl TcpDialer {
             let stream = self.socket(addr)?.connect(addr).await?;
             let local = stream.local_addr()?;
             if local != addr {
-                return Ok(Connection::new(stream).with_addrs(Addr::Tcp(local), Addr::Tcp(addr)));
+                return Ok(DialedStream::new(stream).with_addrs(Addr::Tcp(local), Addr::Tcp(addr)));
             }
         }
         Err(io::ErrorKind::ConnectionRefused.into())
@@ -181,7 +181,7 @@ impl Dial for TcpDialer {
     fn dial<'a>(
         &'a self,
         target: &'a DialTarget<'a>,
-    ) -> Pin<Box<dyn Future<Output = io::Result<Connection>> + Send + 'a>> {
+    ) -> Pin<Box<dyn Future<Output = io::Result<DialedStream>> + Send + 'a>> {
         Box::pin(async move {
             let addrs = order(&self.addresses(target).await?);
             let attempt =

@@ -10,10 +10,10 @@ use super::config::TlsConfig;
 use crate::error::{Error, ErrorKind, Phase, Result};
 use crate::message::TlsInfo;
 use crate::net::Stream;
-use crate::net::tls::guarded::Guarded;
+use crate::net::tls::error::{Peer, handshake_failed, tls_error};
 use crate::net::tls::info::info;
+use crate::net::tls::peek::Peek;
 use crate::net::tls::session::Session;
-use crate::net::tls::trouble::{Peer, handshake_failed, trouble};
 
 /// Which protocols are offered (ALPN, RFC 7301), the preferred one first.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -51,7 +51,7 @@ impl TlsConnector {
         let config = self.built().await?;
         let connector = tokio_rustls::TlsConnector::from(config.clone());
         let offer = alpn.among(&config.alpn_protocols);
-        let connecting = connector.with_alpn(offer).connect(name.clone(), Guarded::new(stream));
+        let connecting = connector.with_alpn(offer).connect(name.clone(), Peek::new(stream));
         match connecting.into_fallible().await {
             Ok(stream) => {
                 let info = info(stream.get_ref().1, Some(&name.to_str()));
@@ -59,7 +59,7 @@ impl TlsConnector {
             }
             Err((_, stream)) if stream.first() == b"HTTP/" => {
                 // Go's words (ErrSchemeMismatch).
-                Err(trouble("server gave HTTP response to HTTPS client").during(Phase::Tls))
+                Err(tls_error("server gave HTTP response to HTTPS client").during(Phase::Tls))
             }
             Err((error, _)) => Err(handshake_failed(Peer::Server, error)),
         }

@@ -9,7 +9,7 @@ use super::*;
 use crate::error::{Error, ErrorKind, Phase, Result};
 use crate::message::{TlsInfo, TlsVersion};
 use crate::net::Stream;
-use crate::net::secure::{Secure, Secured};
+use crate::net::secure::{Secured, TlsAccept};
 use crate::net::tls::certificate::Certificate;
 use crate::net::tls::server::{ClientAuth, TlsServerConfig};
 use certificates::{Authority, Issued};
@@ -57,7 +57,7 @@ async fn meet(
     Ok(Session { ours, theirs: serving.await.unwrap().unwrap() })
 }
 
-async fn greet(acceptor: &dyn Secure, stream: DuplexStream) -> Option<Arc<TlsInfo>> {
+async fn greet(acceptor: &dyn TlsAccept, stream: DuplexStream) -> Option<Arc<TlsInfo>> {
     let Secured { mut stream, info } = acceptor.secure(Box::new(stream)).await.ok()?;
     stream.write_all(b"hello").await.ok()?;
     stream.shutdown().await.ok()?;

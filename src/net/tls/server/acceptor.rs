@@ -6,11 +6,11 @@ use std::sync::Arc;
 use rustls::ServerConfig;
 
 use crate::net::Stream;
-use crate::net::secure::{NoSession, Secure, Secured, Securing, Unsecured};
-use crate::net::tls::guarded::Guarded;
+use crate::net::secure::{NoSession, Secured, Securing, TlsAccept, Unsecured};
+use crate::net::tls::error::{Peer, handshake_failed};
 use crate::net::tls::info::info;
+use crate::net::tls::peek::Peek;
 use crate::net::tls::session::Session;
-use crate::net::tls::trouble::{Peer, handshake_failed};
 
 pub(super) struct Acceptor(Arc<ServerConfig>);
 
@@ -19,7 +19,7 @@ impl Acceptor {
         Acceptor(Arc::new(config))
     }
 
-    async fn accept(&self, stream: Guarded) -> Result<Secured, Unsecured> {
+    async fn accept(&self, stream: Peek) -> Result<Secured, Unsecured> {
         let accepting = tokio_rustls::TlsAcceptor::from(self.0.clone()).accept(stream);
         match accepting.into_fallible().await {
             Ok(stream) => {
@@ -32,9 +32,9 @@ impl Acceptor {
     }
 }
 
-impl Secure for Acceptor {
+impl TlsAccept for Acceptor {
     fn secure(&self, stream: Box<dyn Stream>) -> Securing<'_> {
-        let mut stream = Guarded::new(stream);
+        let mut stream = Peek::new(stream);
         Box::pin(async move {
             match stream.look().await {
                 // Boxed, and begun only now: a peer that says nothing does not hold a session.
@@ -45,7 +45,7 @@ impl Secure for Acceptor {
     }
 }
 
-fn unsecured(stream: Guarded, error: io::Error) -> Unsecured {
+fn unsecured(stream: Peek, error: io::Error) -> Unsecured {
     let reason = match looks_like_http(stream.first()) {
         true => NoSession::PlainHttp,
         false => NoSession::Failed(handshake_failed(Peer::Client, error)),

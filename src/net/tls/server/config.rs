@@ -14,7 +14,7 @@ use super::acceptor::Acceptor;
 use super::certificates::Certificates;
 use crate::error::{Error, ErrorKind, Result};
 use crate::message::TlsVersion;
-use crate::net::Secure;
+use crate::net::TlsAccept;
 use crate::net::tls::certificate::{Certificate, certificates_in, invalid, read};
 use crate::net::tls::{info, provider};
 
@@ -193,7 +193,7 @@ impl TlsServerConfig {
 
     /// What does the handshakes, for a server that speaks these protocols (ALPN), the preferred one
     /// first.
-    pub(crate) fn acceptor(&self, protocols: &[&[u8]]) -> Result<Arc<dyn Secure>> {
+    pub(crate) fn acceptor(&self, protocols: &[&[u8]]) -> Result<Arc<dyn TlsAccept>> {
         let mut config = match &self.0 {
             Kind::Described(described) => described.build()?,
             Kind::ReadyMade(config) => ServerConfig::clone(config),

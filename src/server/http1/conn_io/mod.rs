@@ -23,7 +23,7 @@ use tokio::time::Instant;
 use crate::error::{Error, ErrorKind, Result};
 use crate::h1::Framing;
 use crate::message::ConnContext;
-use crate::net::{Content, Io};
+use crate::net::{ContentReader, Io};
 use crate::server::hijack::Hijacked;
 use crate::server::response::decide::Unread;
 use crate::server::response::write_buffer::WriteBuffer;
@@ -44,7 +44,7 @@ pub(crate) struct ConnIoState {
     io: Option<Io>,
     /// The exchange whose content may be read.
     exchange: u64,
-    content: Content,
+    content: ContentReader,
     /// The client may wait for a `100 Continue` before it sends its content (RFC 9110 §10.1.1):
     /// it is to be sent when the content is first read.
     awaits_continue: bool,
@@ -72,7 +72,7 @@ impl ConnIo {
         let state = ConnIoState {
             io: Some(io),
             exchange: NO_EXCHANGE,
-            content: Content::Over,
+            content: ContentReader::Over,
             awaits_continue: false,
             write_buffer: WriteBuffer::default(),
             stall,
@@ -101,7 +101,7 @@ impl ConnIo {
     pub(crate) fn hijack(&self) -> Result<Hijacked> {
         let mut state = self.lock();
         let mut io = state.io.take().ok_or_else(hijacked)?;
-        state.content = Content::Broken;
+        state.content = ContentReader::Broken;
         state.wake_reader();
         io.read_deadline.set(None);
         io.write_deadline.set(None);
@@ -131,7 +131,7 @@ impl ConnIo {
             state.io.take()
         };
         drop(io);
-        self.context.turns.announce(u64::MAX);
+        self.context.exchanges.announce(u64::MAX);
     }
 
     /// Whether an earlier turn has set limits that this one must not inherit.
@@ -153,7 +153,7 @@ impl ConnIo {
 
     /// The exchange is over for its peer: cancels the request's context.
     pub(crate) fn cancel(&self, exchange: u64) {
-        self.context.turns.announce(exchange);
+        self.context.exchanges.announce(exchange);
     }
 
     /// The exchange is over. Nobody need be told when nobody has kept its context: then the line has
@@ -162,7 +162,7 @@ impl ConnIo {
         if Arc::strong_count(&self.context) > 2 {
             self.cancel(exchange);
         } else {
-            self.context.turns.pass(exchange);
+            self.context.exchanges.pass(exchange);
         }
     }
 }
@@ -196,7 +196,7 @@ impl ConnIoState {
     /// From here on, content of this framing is to be read by the body of this exchange.
     pub(crate) fn begin_content(&mut self, exchange: u64, framing: &Framing, awaits_continue: bool) {
         self.exchange = exchange;
-        self.content = Content::framed(framing);
+        self.content = ContentReader::framed(framing);
         self.awaits_continue = awaits_continue;
         self.read_waits_since = None;
     }
@@ -235,16 +235,16 @@ impl ConnIoState {
 
     /// Whether content of this exchange is still to be read.
     pub(crate) fn content_is_over(&self) -> bool {
-        matches!(self.content, Content::Over)
+        matches!(self.content, ContentReader::Over)
     }
 
     /// What the peer has announced and nobody has read.
     pub(crate) fn unread(&self) -> Unread {
         let known = match &self.content {
-            Content::Over => return Unread::Nothing,
-            Content::Broken => return Unread::Broken,
-            Content::Length(left) => Some(*left),
-            Content::Chunked(_) | Content::UntilClose => None,
+            ContentReader::Over => return Unread::Nothing,
+            ContentReader::Broken => return Unread::Broken,
+            ContentReader::Length(left) => Some(*left),
+            ContentReader::Chunked(_) | ContentReader::UntilClose => None,
         };
         Unread::Some { known, awaits_continue: self.awaits_continue }
     }
@@ -252,7 +252,7 @@ impl ConnIoState {
     /// How much is still to be read in this exchange, where that is known.
     pub(crate) fn remaining(&self, exchange: u64) -> Option<u64> {
         match &self.content {
-            Content::Length(left) if self.exchange == exchange => Some(*left),
+            ContentReader::Length(left) if self.exchange == exchange => Some(*left),
             _ => None,
         }
     }

@@ -7,7 +7,7 @@ use tokio::time::Instant;
 use super::{ConnIoState, earlier, hijacked};
 use crate::error::{Error, Phase, Result};
 use crate::message::Frame;
-use crate::net::Content;
+use crate::net::ContentReader;
 
 const CONTINUE: &[u8] = b"HTTP/1.1 100 Continue\r\n\r\n";
 
@@ -26,9 +26,9 @@ impl ConnIoState {
             }
         };
         if matches!(step, Poll::Ready(Some(Err(_)))) {
-            self.content = Content::Broken;
+            self.content = ContentReader::Broken;
         }
-        if matches!(self.content, Content::Over | Content::Broken) {
+        if matches!(self.content, ContentReader::Over | ContentReader::Broken) {
             self.wake_watcher(cx.waker());
         }
         step

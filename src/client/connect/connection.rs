@@ -1,0 +1,85 @@
+//! A connection as the pool knows it: one that serves one exchange at a time, or one that many
+//! share.
+
+use std::time::Duration;
+
+use tokio::time::Instant;
+
+use super::super::http1::Http1Conn;
+use super::super::http2::Http2Conn;
+use super::super::observe::GotConn;
+use super::super::pool::{self, Health, Pooled};
+use super::info::ConnectionInfo;
+use super::key::Key;
+
+/// The right to make a connection.
+pub(crate) type PoolSlot = pool::Slot<Key, HttpConnection>;
+/// What a connection counts for.
+pub(crate) type PoolPlace = pool::Place<Key, HttpConnection>;
+/// What a shared connection tells the pool with.
+pub(crate) type PoolBell = pool::Bell<Key, HttpConnection>;
+
+pub(crate) enum HttpConnection {
+    /// HTTP/1.1: whoever has it has it alone.
+    Http1(Box<Http1Conn>),
+    /// A handle; others have their own.
+    Http2(Http2Conn),
+}
+
+impl HttpConnection {
+    /// What a trace is told of it.
+    pub(crate) fn described(&self, idle: Option<Duration>) -> GotConn {
+        let info = self.info();
+        let reused = match self {
+            HttpConnection::Http1(http1) => http1.served > 0,
+            HttpConnection::Http2(http2) => http2.has_served(),
+        };
+        // What others use at this moment was not idle.
+        let idle = idle.filter(|idle| matches!(self, HttpConnection::Http1(_)) || !idle.is_zero());
+        GotConn { remote_addr: info.remote_addr.clone(), local_addr: info.local_addr.clone(), reused, idle }
+    }
+
+    fn info(&self) -> &ConnectionInfo {
+        match self {
+            HttpConnection::Http1(http1) => &http1.info,
+            HttpConnection::Http2(http2) => http2.info(),
+        }
+    }
+}
+
+impl Pooled for HttpConnection {
+    fn probe(&mut self) -> bool {
+        match self {
+            HttpConnection::Http1(http1) => http1.is_quiet(),
+            HttpConnection::Http2(http2) => http2.health() != Health::Spent,
+        }
+    }
+
+    fn share(&self) -> Option<HttpConnection> {
+        match self {
+            HttpConnection::Http1(_) => None,
+            HttpConnection::Http2(http2) => http2.share().map(HttpConnection::Http2),
+        }
+    }
+
+    fn health(&self) -> Health {
+        match self {
+            HttpConnection::Http1(_) => Health::Good,
+            HttpConnection::Http2(http2) => http2.health(),
+        }
+    }
+
+    fn capacity(&self) -> Option<usize> {
+        match self {
+            HttpConnection::Http1(_) => None,
+            HttpConnection::Http2(http2) => Some(http2.capacity()),
+        }
+    }
+
+    fn expires(&self) -> Option<Instant> {
+        match self {
+            HttpConnection::Http1(http1) => http1.expires,
+            HttpConnection::Http2(http2) => http2.expires(),
+        }
+    }
+}

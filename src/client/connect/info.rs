@@ -1,0 +1,46 @@
+//! How a connection was made: its two ends, its TLS session, and when each step was done.
+
+use std::sync::Arc;
+
+use tokio::time::Instant;
+
+use super::super::observe::Stopwatch;
+use crate::message::{Addr, ResponseInfo, TlsInfo};
+
+/// How a connection was made.
+#[derive(Debug)]
+pub(crate) struct ConnectionInfo {
+    pub(crate) local_addr: Addr,
+    pub(crate) remote_addr: Addr,
+    pub(crate) tls: Option<Arc<TlsInfo>>,
+    pub(crate) steps: DialTimings,
+}
+
+/// When each step of the dial was done.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct DialTimings {
+    pub(crate) resolved: Option<Instant>,
+    pub(crate) connected: Option<Instant>,
+    pub(crate) secured: Option<Instant>,
+}
+
+impl ConnectionInfo {
+    /// What a response tells of its connection. What was done to make it took no time of an
+    /// exchange that found it made.
+    pub(crate) fn response_info(&self, stopwatch: &Stopwatch, reused: bool) -> Box<ResponseInfo> {
+        let mut info = Box::<ResponseInfo>::default();
+        let timings = &mut info.timings;
+        *timings = stopwatch.timings;
+        if !reused {
+            // Another request may have begun the dial: what was done before this one took none of its time.
+            let since = |step: Option<Instant>| step.map(|at| at.saturating_duration_since(stopwatch.started().steady));
+            timings.resolved = since(self.steps.resolved);
+            timings.connected = since(self.steps.connected);
+            timings.secured = since(self.steps.secured);
+        }
+        info.local_addr = Some(self.local_addr.clone());
+        info.remote_addr = Some(self.remote_addr.clone());
+        info.reused = reused;
+        info
+    }
+}

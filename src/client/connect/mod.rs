@@ -1,0 +1,229 @@
+//! How a connection is made: to the server or its proxy, through the proxy, with TLS over it.
+//!
+//! A dial runs in a task of its own. It belongs to the request that began it only in whom it tells
+//! of a failure: when that request is served otherwise, or given up, the connection is of use to
+//! the next one.
+
+mod connection;
+mod info;
+mod key;
+mod secure;
+#[cfg(feature = "tls-no-provider")]
+#[path = "tls.rs"]
+mod tls;
+#[cfg(not(feature = "tls-no-provider"))]
+#[path = "tls_absent.rs"]
+mod tls;
+
+pub(super) use connection::{HttpConnection, PoolBell, PoolPlace, PoolSlot};
+pub(super) use info::{ConnectionInfo, DialTimings};
+pub(super) use key::{Key, Offer, Scheme, authority_of};
+pub(super) use secure::SecureTransport;
+pub(super) use tls::default_secure;
+
+use std::future::{Future, poll_fn};
+use std::pin::pin;
+use std::sync::Arc;
+use std::task::Poll;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use tokio::time::{Instant, timeout};
+
+use self::key::with_port;
+use super::http1::Http1Conn;
+use super::http2;
+use super::observe::{ClientTrace, DialObserver, Tracer};
+use super::proxy::{self, ProxyScheme, ProxyUrl};
+use crate::error::{Error, ErrorKind, Phase, Result};
+use crate::h1::{HeadLimits, OwnField};
+use crate::message::{Addr, Header, Response, TlsInfo};
+use crate::net::{self, Dial, DialTarget, Io, Stream};
+
+/// Sees a proxy's answer to CONNECT.
+pub type ConnectHook = Arc<dyn Fn(&Response) -> Result<()> + Send + Sync>;
+
+/// Makes connections by a transport's settings.
+pub(crate) struct Connector {
+    pub(crate) dialer: Arc<dyn Dial>,
+    pub(crate) secure: Arc<dyn SecureTransport>,
+    pub(crate) connect_header: Header,
+    pub(crate) on_connect_response: Option<ConnectHook>,
+    pub(crate) head_limits: HeadLimits,
+    pub(crate) user_agent: OwnField,
+    pub(crate) codings: OwnField,
+    pub(crate) lifetime: Option<Duration>,
+}
+
+/// A connection that a request wants.
+pub(crate) struct ConnectRequest {
+    pub(crate) key: Key,
+    pub(crate) tracer: Tracer,
+    pub(crate) connect_timeout: Option<Duration>,
+    pub(crate) tls_handshake_timeout: Option<Duration>,
+}
+
+/// A stream as far as it has come, and between whom it is.
+struct HalfOpen {
+    stream: Box<dyn Stream>,
+    local_addr: Addr,
+    remote_addr: Addr,
+    tls: Option<Arc<TlsInfo>>,
+}
+
+impl Connector {
+    /// Dials in the background. The task ends with its time limits, or when nobody wants the
+    /// connection any more and idle ones are being closed.
+    pub(crate) fn start(self: &Arc<Connector>, wanted: ConnectRequest, slot: PoolSlot) {
+        let connector = self.clone();
+        tokio::spawn(async move {
+            let outcome = {
+                let mut connecting = pin!(connector.connect(&wanted, slot.bell()));
+                let mut abandoned = pin!(slot.abandoned());
+                poll_fn(|cx| match connecting.as_mut().poll(cx) {
+                    Poll::Ready(outcome) => Poll::Ready(Some(outcome)),
+                    Poll::Pending => abandoned.as_mut().poll(cx).map(|()| None),
+                })
+                .await
+            };
+            match outcome {
+                Some(Ok(connection)) => slot.established(connection),
+                Some(Err(error)) => slot.failed(error),
+                None => {}
+            }
+        });
+    }
+
+    async fn connect(&self, wanted: &ConnectRequest, bell: PoolBell) -> Result<HttpConnection> {
+        let watch = DialObserver::new(wanted.tracer.clone());
+        let key = &wanted.key;
+        let reaching = self.reach(wanted, &watch);
+        let mut reached = within(wanted.connect_timeout, "connect_timeout", &watch, reaching).await?;
+        if let (Scheme::Https, Some(authority)) = (key.scheme, &key.authority) {
+            reached = self.handshake(wanted, &watch, reached, authority.host(), key.offer).await?;
+        }
+        let completing = self.complete(reached, &watch, key.offer, bell);
+        within(wanted.connect_timeout, "connect_timeout", &watch, completing).await
+    }
+
+    /// As far as TLS to the server: to the server itself, or through the proxy.
+    async fn reach(&self, wanted: &ConnectRequest, watch: &DialObserver) -> Result<HalfOpen> {
+        let key = &wanted.key;
+        let Some(proxy) = &key.proxy else {
+            let authority = key.authority.as_ref().ok_or_else(no_target)?;
+            let port = authority.port_u16().unwrap_or(key.scheme.port());
+            return self.dial(authority.host(), port, watch).await;
+        };
+        let mut reached = self.dial(proxy.host(), proxy.port(), watch).await?;
+        if proxy.scheme() == ProxyScheme::Https {
+            reached = self.handshake(wanted, watch, reached, proxy.host(), Offer::Http1).await?;
+            // It is the server's session that responses tell of.
+            reached.tls = None;
+        }
+        watch.enter(Phase::Proxy);
+        reached.stream = self.tunnel(proxy, reached.stream, key).await?;
+        Ok(reached)
+    }
+
+    async fn dial(&self, host: &str, port: u16, watch: &DialObserver) -> Result<HalfOpen> {
+        let connection = net::dial(&*self.dialer, &DialTarget::new(host, port).with_watch(watch)).await?;
+        watch.note_connected();
+        let (stream, local_addr, remote_addr) = connection.into_parts();
+        Ok(HalfOpen { stream, local_addr, remote_addr, tls: None })
+    }
+
+    /// Lays TLS over the stream, within its own limit.
+    async fn handshake(
+        &self,
+        wanted: &ConnectRequest,
+        watch: &DialObserver,
+        reached: HalfOpen,
+        host: &str,
+        offer: Offer,
+    ) -> Result<HalfOpen> {
+        watch.enter(Phase::Tls);
+        wanted.tracer.tell(ClientTrace::tls_handshake_start);
+        let securing = self.secure.secure(reached.stream, host, offer);
+        let secured = within(wanted.tls_handshake_timeout, "tls_handshake_timeout", watch, securing).await;
+        if wanted.tracer.is_on() {
+            let told = secured.as_ref().map(|(_, info)| info.clone()).map_err(Error::again);
+            wanted.tracer.tell(|trace| trace.tls_handshake_done(&told));
+        }
+        let (stream, info) = secured?;
+        watch.note_secured();
+        Ok(HalfOpen { stream, tls: Some(info), ..reached })
+    }
+
+    /// A way through the proxy to the target.
+    async fn tunnel(&self, proxy: &ProxyUrl, stream: Box<dyn Stream>, key: &Key) -> Result<Box<dyn Stream>> {
+        let Some(authority) = &key.authority else { return Ok(stream) };
+        let mut stream = stream;
+        if !proxy.scheme().is_http() {
+            let port = authority.port_u16().unwrap_or(key.scheme.port());
+            proxy::socks::connect(&mut stream, authority.host(), port, proxy.credentials()).await?;
+            return Ok(stream);
+        }
+        let credentials = proxy.authorization();
+        let connect = proxy::Connect {
+            authority: &with_port(authority, key.scheme),
+            header: &self.connect_header,
+            authorization: credentials.as_deref(),
+            user_agent: &self.user_agent,
+        };
+        let mut io = Io::boxed(stream);
+        let hook = |response: &Response| self.on_connect_response.as_ref().map_or(Ok(()), |hook| hook(response));
+        proxy::tunnel(&mut io, &connect, &self.head_limits, hook).await?;
+        match io.into_parts() {
+            (stream, ahead) if ahead.is_empty() => Ok(stream),
+            // Whose bytes they are is in doubt: the target has not been spoken to.
+            _ => Err(Error::new(ErrorKind::Proxy, "the proxy sent more than its answer").during(Phase::Proxy)),
+        }
+    }
+
+    /// Speaks what was agreed on.
+    async fn complete(
+        &self,
+        reached: HalfOpen,
+        watch: &DialObserver,
+        offer: Offer,
+        bell: PoolBell,
+    ) -> Result<HttpConnection> {
+        let HalfOpen { stream, local_addr, remote_addr, tls } = reached;
+        let negotiated = tls.as_ref().is_some_and(|tls| tls.alpn.as_deref() == Some(b"h2"));
+        let info = Arc::new(ConnectionInfo { local_addr, remote_addr, tls, steps: watch.steps() });
+        let expires = self.lifetime.map(|lifetime| Instant::now() + with_jitter(lifetime));
+        if negotiated || (offer == Offer::Http2 && info.tls.is_none()) {
+            let http2 = http2::connect(stream, info, expires, &self.head_limits, bell).await?;
+            return Ok(HttpConnection::Http2(http2));
+        }
+        if offer == Offer::Http2 {
+            let error = Error::new(ErrorKind::Tls, "the server does not speak HTTP/2, and nothing else is wanted");
+            return Err(error.during(Phase::Tls));
+        }
+        Ok(HttpConnection::Http1(Box::new(Http1Conn::new(Io::boxed(stream), info, expires))))
+    }
+}
+
+fn no_target() -> Error {
+    Error::new(ErrorKind::Invalid, "there is nowhere to connect to")
+}
+
+/// Waits no longer than that; the error says for what.
+async fn within<T>(
+    limit: Option<Duration>,
+    name: &'static str,
+    watch: &DialObserver,
+    doing: impl Future<Output = Result<T>>,
+) -> Result<T> {
+    let Some(limit) = limit else { return doing.await };
+    match timeout(limit, doing).await {
+        Ok(done) => done,
+        Err(_) => Err(Error::over_limit(watch.phase(), name, limit)),
+    }
+}
+
+/// Up to a tenth less, so that connections made together do not end together. Chance enough is in
+/// the clock.
+fn with_jitter(lifetime: Duration) -> Duration {
+    let nanos = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.subsec_nanos());
+    lifetime.saturating_sub(lifetime / 10 * (nanos / 1_000 % 1_000) / 1_000)
+}

@@ -1,0 +1,131 @@
+//! A request as it will be sent, decided before there is a connection.
+
+use std::time::Duration;
+
+use http::Method;
+
+use super::super::connect::{ConnectRequest, Key, Scheme, authority_of};
+use super::super::observe::Tracer;
+use super::super::proxy::ProxyUrl;
+use super::super::transport::{ClientProtocols, Transport};
+use super::super::url::host_field;
+use crate::error::{Error, ErrorKind, Result};
+use crate::h1::{self, Outgoing, SentTarget};
+use crate::message::Request;
+
+/// What is decided of a request once, whatever connection it takes.
+pub(crate) struct Plan {
+    pub(crate) key: Key,
+    pub(crate) outgoing: Outgoing,
+    form: TargetForm,
+    /// Content codings to ask for, which are decoded again.
+    pub(crate) accept_encoding: Option<&'static str>,
+    pub(crate) waits_for_continue: bool,
+    /// Whether the connection may be kept afterwards.
+    pub(crate) keeps: bool,
+    pub(crate) limits: TimeLimits,
+}
+
+/// The form of the target (RFC 9112 §3.2).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum TargetForm {
+    Origin,
+    /// To an HTTP proxy, for a plain HTTP server.
+    Absolute,
+    /// CONNECT.
+    Authority,
+}
+
+/// Time limits, resolved: `None` is no limit.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct TimeLimits {
+    pub(crate) connect: Option<Duration>,
+    pub(crate) tls_handshake: Option<Duration>,
+    pub(crate) response_header: Option<Duration>,
+    pub(crate) expect_continue: Option<Duration>,
+    pub(crate) stall: Option<Duration>,
+}
+
+impl Plan {
+    /// # Errors
+    /// [`ErrorKind::Invalid`] for what may not be sent; nothing was.
+    pub(crate) fn new(transport: &Transport, request: &Request) -> Result<Plan> {
+        let scheme = Scheme::of(&request.uri)?;
+        let authority = authority_of(&request.uri, scheme)?;
+        let proxy = transport.proxy.choose(&request.uri)?;
+        let absolute = scheme == Scheme::Http && proxy.as_ref().is_some_and(|proxy| proxy.scheme().is_http());
+        let form = match request.method {
+            Method::CONNECT => TargetForm::Authority,
+            _ if absolute => TargetForm::Absolute,
+            _ => TargetForm::Origin,
+        };
+        h1::check_request(&request.method, form.of(request), host(request), &request.header, &request.trailer)?;
+        let outgoing = outgoing(request)?;
+        let authority = (form != TargetForm::Absolute).then_some(authority);
+        let has_content = !matches!(outgoing, Outgoing::None | Outgoing::Length(0));
+        let upgrades = request.header.contains("Upgrade");
+        let only_http2 = transport.protocols == ClientProtocols::Http2;
+        if upgrades && only_http2 {
+            let text = "an upgrade needs HTTP/1.1, and the transport is to speak HTTP/2 alone";
+            return Err(Error::new(ErrorKind::Unsupported, text));
+        }
+        // A tunnel over HTTP/2 is a stream: it cannot be taken over, only be asked for expressly.
+        let needs_http1 = upgrades || form == TargetForm::Absolute || (form == TargetForm::Authority && !only_http2);
+        let offer = transport.offer(scheme, needs_http1);
+        let limits = transport.limits(&request.timeouts);
+        Ok(Plan {
+            key: Key { scheme, authority, proxy, offer },
+            outgoing,
+            form,
+            accept_encoding: transport.accept_encoding(request),
+            waits_for_continue: has_content
+                && limits.expect_continue.is_some()
+                && request.header.has_token("Expect", "100-continue"),
+            keeps: !request.close && !transport.disable_keep_alives && !request.header.has_token("Connection", "close"),
+            limits,
+        })
+    }
+
+    /// The target as the request line has it.
+    pub(crate) fn target<'a>(&self, request: &'a Request) -> SentTarget<'a> {
+        self.form.of(request)
+    }
+
+    /// The proxy that the request itself goes to: without a tunnel through it.
+    pub(crate) fn asked_proxy(&self) -> Option<&ProxyUrl> {
+        self.key.proxy.as_deref().filter(|_| self.form == TargetForm::Absolute)
+    }
+
+    /// The connection that is wanted, for who makes it.
+    pub(crate) fn wanted(&self, tracer: &Tracer) -> ConnectRequest {
+        ConnectRequest {
+            key: self.key.clone(),
+            tracer: tracer.clone(),
+            connect_timeout: self.limits.connect,
+            tls_handshake_timeout: self.limits.tls_handshake,
+        }
+    }
+}
+
+impl TargetForm {
+    fn of(self, request: &Request) -> SentTarget<'_> {
+        match self {
+            TargetForm::Origin => SentTarget::Origin(&request.uri),
+            TargetForm::Absolute => SentTarget::Absolute(&request.uri),
+            TargetForm::Authority => SentTarget::Authority(host(request)),
+        }
+    }
+}
+
+/// The host that is asked for: the request's own, else the URL's.
+pub(crate) fn host(request: &Request) -> &str {
+    if request.host.is_empty() { host_field(&request.uri) } else { &request.host }
+}
+
+/// How the content is delimited, from what is known of it.
+fn outgoing(request: &Request) -> Result<Outgoing> {
+    let whole = request.body.remaining();
+    // What the request was made with counts where nothing says otherwise now.
+    let declared = h1::declared_length(&request.header)?.or(request.content_length.filter(|_| whole.is_none()));
+    h1::outgoing_request(&request.method, declared, whole, !request.trailer.is_empty())
+}

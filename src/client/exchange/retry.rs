@@ -1,0 +1,93 @@
+//! When a request that failed is sent once more, and how.
+
+use std::time::Duration;
+
+use super::super::connect::Offer;
+use super::attempt::{FailedAttempt, RetryHint};
+use super::plan::Plan;
+use crate::error::{Result, Sent};
+use crate::message::{Body, Request};
+
+/// What was tried already to get a request through.
+pub(crate) struct RetryPolicy {
+    pub(crate) freshness: Freshness,
+    retries: u32,
+    /// How often the server said that it did not look at the request.
+    refused_streams: u32,
+}
+
+/// Whether a connection may have served before.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Freshness {
+    Any,
+    New,
+}
+
+/// Go's number.
+const MAX_REFUSED_COUNT: u32 = 6;
+const FIRST_RETRY_DELAY: Duration = Duration::from_millis(100);
+
+impl Default for RetryPolicy {
+    fn default() -> RetryPolicy {
+        RetryPolicy { freshness: Freshness::Any, retries: 0, refused_streams: 0 }
+    }
+}
+
+impl RetryPolicy {
+    /// The body for another attempt, if there may be one and it can be had.
+    ///
+    /// # Errors
+    /// What this attempt failed with.
+    pub(crate) fn body_for_another(
+        &mut self,
+        request: &Request,
+        mut failed: FailedAttempt,
+        plan: &mut Plan,
+    ) -> Result<Body> {
+        let may = self.apply(request, &failed, plan);
+        let body = may.then(|| body_again(request, &mut failed)).transpose()?.flatten();
+        body.ok_or_else(|| failed.error.with_sent(failed.sent))
+    }
+
+    /// Whether the request may be sent once more: nothing of it was looked at, or the connection was
+    /// dead already and doing it twice is doing it once.
+    fn apply(&mut self, request: &Request, failed: &FailedAttempt, plan: &mut Plan) -> bool {
+        if failed.error.is_timeout() {
+            return false;
+        }
+        match failed.retry_hint {
+            RetryHint::Again => {
+                self.refused_streams += 1;
+                return self.refused_streams <= MAX_REFUSED_COUNT;
+            }
+            RetryHint::Http1 if plan.key.offer != Offer::Negotiate => return false,
+            RetryHint::Http1 => plan.key.offer = Offer::Http1,
+            RetryHint::NewConnection if is_idempotent(request) => {}
+            _ if failed.sent != Sent::No => return false,
+            _ => {}
+        }
+        self.freshness = Freshness::New;
+        self.retries += 1;
+        self.retries == 1
+    }
+
+    /// A server that turns requests away is asked again at once, and then less and less often.
+    pub(crate) fn retry_delay(&self) -> Option<Duration> {
+        (self.refused_streams > 1).then(|| FIRST_RETRY_DELAY * (1 << (self.refused_streams - 2)))
+    }
+}
+
+/// The body once more, if it can be had.
+fn body_again(request: &Request, failed: &mut FailedAttempt) -> Result<Option<Body>> {
+    if let Some(unread) = failed.unread.take() {
+        return Ok(Some(unread));
+    }
+    request.body.try_clone().map_err(|error| error.with_sent(failed.sent))
+}
+
+/// Whether a request that may have reached the server can be sent again (RFC 9110 §9.2.2): what
+/// it does twice is what it does once, or the server can tell.
+fn is_idempotent(request: &Request) -> bool {
+    let Request { method, header, .. } = request;
+    method.is_idempotent() || header.contains("Idempotency-Key") || header.contains("X-Idempotency-Key")
+}

@@ -1,0 +1,124 @@
+//! Streams that pass on to another one.
+
+use std::io;
+use std::pin::Pin;
+use std::task::{Context, Poll};
+
+use bytes::{Buf, BytesMut};
+use tokio::io::{AsyncRead, ReadBuf};
+
+use super::Stream;
+
+/// A stream of which something was read ahead: that is read first.
+pub(crate) struct Rewind {
+    stream: Box<dyn Stream>,
+    pub(crate) ahead: BytesMut,
+}
+
+impl Rewind {
+    pub(super) fn new(stream: Box<dyn Stream>, ahead: BytesMut) -> Rewind {
+        Rewind { stream, ahead }
+    }
+}
+
+impl AsyncRead for Rewind {
+    fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+        if self.ahead.is_empty() {
+            return Pin::new(&mut self.stream).poll_read(cx, buf);
+        }
+        let len = self.ahead.len().min(buf.remaining());
+        buf.put_slice(self.ahead.get(..len).unwrap_or_default());
+        self.ahead.advance(len);
+        Poll::Ready(Ok(()))
+    }
+}
+
+/// Has a type read through this field of it.
+#[allow(unused_macros, reason = "TLS by itself, without server and client, only writes so")]
+macro_rules! delegate_read {
+    ($stream:ty, $field:ident) => {
+        impl ::tokio::io::AsyncRead for $stream {
+            fn poll_read(
+                mut self: ::std::pin::Pin<&mut Self>,
+                cx: &mut ::std::task::Context<'_>,
+                buf: &mut ::tokio::io::ReadBuf<'_>,
+            ) -> ::std::task::Poll<::std::io::Result<()>> {
+                ::std::pin::Pin::new(&mut self.$field).poll_read(cx, buf)
+            }
+        }
+    };
+}
+
+/// Has a type write through this field of it.
+macro_rules! delegate_write {
+    ($stream:ty, $field:ident) => {
+        impl ::tokio::io::AsyncWrite for $stream {
+            fn poll_write(
+                mut self: ::std::pin::Pin<&mut Self>,
+                cx: &mut ::std::task::Context<'_>,
+                buf: &[u8],
+            ) -> ::std::task::Poll<::std::io::Result<usize>> {
+                ::std::pin::Pin::new(&mut self.$field).poll_write(cx, buf)
+            }
+
+            fn poll_write_vectored(
+                mut self: ::std::pin::Pin<&mut Self>,
+                cx: &mut ::std::task::Context<'_>,
+                bufs: &[::std::io::IoSlice<'_>],
+            ) -> ::std::task::Poll<::std::io::Result<usize>> {
+                ::std::pin::Pin::new(&mut self.$field).poll_write_vectored(cx, bufs)
+            }
+
+            fn is_write_vectored(&self) -> bool {
+                self.$field.is_write_vectored()
+            }
+
+            fn poll_flush(
+                mut self: ::std::pin::Pin<&mut Self>,
+                cx: &mut ::std::task::Context<'_>,
+            ) -> ::std::task::Poll<::std::io::Result<()>> {
+                ::std::pin::Pin::new(&mut self.$field).poll_flush(cx)
+            }
+
+            fn poll_shutdown(
+                mut self: ::std::pin::Pin<&mut Self>,
+                cx: &mut ::std::task::Context<'_>,
+            ) -> ::std::task::Poll<::std::io::Result<()>> {
+                ::std::pin::Pin::new(&mut self.$field).poll_shutdown(cx)
+            }
+        }
+    };
+}
+
+delegate_write!(Rewind, stream);
+
+pub(crate) use {delegate_read, delegate_write};
+
+#[cfg(test)]
+mod tests {
+    use tokio::io::{AsyncReadExt, AsyncWriteExt, duplex};
+
+    use super::*;
+
+    #[tokio::test]
+    async fn what_was_read_ahead_comes_first_into_any_room_and_then_the_stream() {
+        for room in 1..8 {
+            let (mut peer, stream) = duplex(64);
+            peer.write_all(b" and then").await.unwrap();
+            let mut ahead = Rewind::new(Box::new(stream), BytesMut::from("first"));
+            ahead.write_all(b"out").await.unwrap();
+            ahead.shutdown().await.unwrap();
+            let mut written = String::new();
+            peer.read_to_string(&mut written).await.unwrap();
+            drop(peer);
+            let (mut read, mut buffer) = (Vec::new(), vec![0; room]);
+            loop {
+                match ahead.read(&mut buffer).await.unwrap() {
+                    0 => break,
+                    count => read.extend_from_slice(&buffer[..count]),
+                }
+            }
+            assert_eq!((read.as_slice(), written.as_str()), (&b"first and then"[..], "out"), "room for {room}");
+        }
+    }
+}

@@ -1,0 +1,22 @@
+//! HTTP/2: each side against frames that are written by hand, or against the other side of `h2`.
+#![cfg(feature = "http2")]
+#![allow(clippy::unwrap_used, reason = "what fails in a helper fails its test")]
+
+#[cfg(feature = "server")]
+#[path = "../support/frames.rs"]
+mod frames;
+#[cfg(feature = "client")]
+#[path = "../support/http2_peer.rs"]
+mod http2_peer;
+#[cfg(feature = "server")]
+#[path = "../support/mod.rs"]
+mod support;
+
+#[cfg(feature = "server")]
+mod attacks;
+#[cfg(feature = "client")]
+mod client;
+#[cfg(feature = "client")]
+mod client_connections;
+#[cfg(feature = "server")]
+mod server;
