@@ -5,7 +5,7 @@ use std::sync::Arc;
 use tokio::time::Instant;
 
 use super::connect::ConnectionInfo;
-use super::connect::{PoolBell, PoolPlace};
+use super::connect::{KeyNotifier, PoolConnPermit};
 use super::exchange::{Attempt, FailedAttempt};
 use super::pool::Health;
 use crate::error::{Error, ErrorKind, Result};
@@ -24,13 +24,13 @@ pub(super) async fn connect(
     _: Arc<ConnectionInfo>,
     _: Option<Instant>,
     _: &HeadLimits,
-    _: PoolBell,
+    _: KeyNotifier,
 ) -> Result<Http2Conn> {
     Err(Error::new(ErrorKind::Unsupported, "HTTP/2 needs the feature `http2`"))
 }
 
 impl Http2Conn {
-    pub(super) async fn round_trip(self, _: PoolPlace, _: Attempt<'_>) -> Result<Response, FailedAttempt> {
+    pub(super) async fn round_trip(self, _: PoolConnPermit, _: Attempt<'_>) -> Result<Response, FailedAttempt> {
         match self {}
     }
 

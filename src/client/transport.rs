@@ -11,7 +11,7 @@ use super::exchange::{Attempt, Freshness, Plan, RetryPolicy, TimeLimits};
 use super::http1::Exchange;
 use super::http2;
 use super::observe::Tracer;
-use super::pool::{self, Granted, Lease, Moment, Pool, WhenFull};
+use super::pool::{self, Acquired, Pool, PooledConn, Timestamp, WhenFull};
 use super::proxy::Proxy;
 use super::round_trip::{RoundTripFuture, RoundTripper};
 use super::stats::HostStats;
@@ -236,7 +236,7 @@ impl Transport {
 
     async fn exchange(&self, request: &mut Request) -> Result<Response> {
         let tracer = Tracer::of(request);
-        let start = Moment::now();
+        let start = Timestamp::now();
         let mut retry = RetryPolicy::default();
         let mut plan = match Plan::new(self, request) {
             Ok(plan) => plan,
@@ -264,12 +264,12 @@ impl Transport {
             let failed = {
                 // Filled where it lies: a response is large to be moved about.
                 let mut response = Response::new(());
-                let (connection, place) = connection.into_inner();
+                let (connection, permit) = connection.into_inner();
                 // An attempt is not kept while it is waited for: the connection has what it needs of it.
                 let sent = match connection {
-                    HttpConnection::Http1(http1) => Exchange::begin(http1, place, attempt).run(&mut response).await,
+                    HttpConnection::Http1(http1) => Exchange::begin(http1, permit, attempt).run(&mut response).await,
                     HttpConnection::Http2(http2) => {
-                        Box::pin(http2.round_trip(place, attempt)).await.map(|answer| response = answer)
+                        Box::pin(http2.round_trip(permit, attempt)).await.map(|answer| response = answer)
                     }
                 };
                 let Err(failed) = sent else {
@@ -291,8 +291,8 @@ impl Transport {
         plan: &Plan,
         freshness: Freshness,
         tracer: &Tracer,
-        start: Moment,
-    ) -> Option<Lease<Key, HttpConnection>> {
+        start: Timestamp,
+    ) -> Option<PooledConn<Key, HttpConnection>> {
         let pool = &self.state().pool;
         tracer.tell(|trace| trace.get_conn(&plan.key.host_port()));
         tracer.enter(Phase::Pool);
@@ -300,9 +300,9 @@ impl Transport {
             pool.close_idle_of(&plan.key);
             return None;
         }
-        let (lease, idle_for) = pool.try_idle(&plan.key, start)?;
-        tell_got(tracer, &lease, Some(idle_for));
-        Some(lease)
+        let (conn, idle_for) = pool.try_idle(&plan.key, start)?;
+        tell_got(tracer, &conn, Some(idle_for));
+        Some(conn)
     }
 
     /// The first that comes, of one that is freed and one that is dialled, and how long after the start
@@ -311,30 +311,30 @@ impl Transport {
         &self,
         plan: &Plan,
         tracer: &Tracer,
-        start: Moment,
-    ) -> Result<(Lease<Key, HttpConnection>, Duration)> {
+        start: Timestamp,
+    ) -> Result<(PooledConn<Key, HttpConnection>, Duration)> {
         let TransportState { pool, connector } = self.state();
-        let mut want = pool.want(plan.key.clone());
+        let mut acquire = pool.acquire(plan.key.clone());
         loop {
-            match want.next().await {
-                Granted::Connection { lease, idle_for } => {
+            match acquire.next().await {
+                Acquired::Connection { conn, idle_for } => {
                     let took = start.steady.elapsed();
-                    tell_got(tracer, &lease, idle_for);
-                    return Ok((lease, took));
+                    tell_got(tracer, &conn, idle_for);
+                    return Ok((conn, took));
                 }
-                Granted::Failed(error) => return Err(error.with_sent(Sent::No)),
-                Granted::Dial(slot) => {
+                Acquired::Failed(error) => return Err(error.with_sent(Sent::No)),
+                Acquired::Dial(permit) => {
                     tracer.enter(Phase::Connect);
-                    connector.start(plan.wanted(tracer), slot);
+                    connector.start(plan.wanted(tracer), permit);
                 }
             }
         }
     }
 }
 
-fn tell_got(tracer: &Tracer, lease: &Lease<Key, HttpConnection>, idle_for: Option<Duration>) {
+fn tell_got(tracer: &Tracer, conn: &PooledConn<Key, HttpConnection>, idle_for: Option<Duration>) {
     tracer.enter(Phase::Write);
-    tracer.tell(|trace| trace.got_conn(&lease.described(idle_for)));
+    tracer.tell(|trace| trace.got_conn(&conn.described(idle_for)));
 }
 
 /// Decodes the content of the response, if the transport asked for a coding.

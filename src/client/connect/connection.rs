@@ -13,11 +13,11 @@ use super::info::ConnectionInfo;
 use super::key::Key;
 
 /// The right to make a connection.
-pub(crate) type PoolSlot = pool::Slot<Key, HttpConnection>;
+pub(crate) type PoolDialPermit = pool::DialPermit<Key, HttpConnection>;
 /// What a connection counts for.
-pub(crate) type PoolPlace = pool::Place<Key, HttpConnection>;
+pub(crate) type PoolConnPermit = pool::ConnPermit<Key, HttpConnection>;
 /// What a shared connection tells the pool with.
-pub(crate) type PoolBell = pool::Bell<Key, HttpConnection>;
+pub(crate) type KeyNotifier = pool::PoolNotifier<Key, HttpConnection>;
 
 pub(crate) enum HttpConnection {
     /// HTTP/1.1: whoever has it has it alone.

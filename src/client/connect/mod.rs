@@ -15,7 +15,7 @@ mod tls;
 #[path = "tls_absent.rs"]
 mod tls;
 
-pub(super) use connection::{HttpConnection, PoolBell, PoolPlace, PoolSlot};
+pub(super) use connection::{HttpConnection, KeyNotifier, PoolConnPermit, PoolDialPermit};
 pub(super) use info::{ConnectionInfo, DialTimings};
 pub(super) use key::{Key, Offer, Scheme, authority_of};
 pub(super) use secure::SecureTransport;
@@ -73,12 +73,12 @@ struct HalfOpen {
 impl Connector {
     /// Dials in the background. The task ends with its time limits, or when nobody wants the
     /// connection any more and idle ones are being closed.
-    pub(crate) fn start(self: &Arc<Connector>, wanted: ConnectRequest, slot: PoolSlot) {
+    pub(crate) fn start(self: &Arc<Connector>, wanted: ConnectRequest, permit: PoolDialPermit) {
         let connector = self.clone();
         tokio::spawn(async move {
             let outcome = {
-                let mut connecting = pin!(connector.connect(&wanted, slot.bell()));
-                let mut abandoned = pin!(slot.abandoned());
+                let mut connecting = pin!(connector.connect(&wanted, permit.notifier()));
+                let mut abandoned = pin!(permit.abandoned());
                 poll_fn(|cx| match connecting.as_mut().poll(cx) {
                     Poll::Ready(outcome) => Poll::Ready(Some(outcome)),
                     Poll::Pending => abandoned.as_mut().poll(cx).map(|()| None),
@@ -86,14 +86,14 @@ impl Connector {
                 .await
             };
             match outcome {
-                Some(Ok(connection)) => slot.established(connection),
-                Some(Err(error)) => slot.failed(error),
+                Some(Ok(connection)) => permit.established(connection),
+                Some(Err(error)) => permit.failed(error),
                 None => {}
             }
         });
     }
 
-    async fn connect(&self, wanted: &ConnectRequest, bell: PoolBell) -> Result<HttpConnection> {
+    async fn connect(&self, wanted: &ConnectRequest, notifier: KeyNotifier) -> Result<HttpConnection> {
         let watch = DialObserver::new(wanted.tracer.clone());
         let key = &wanted.key;
         let reaching = self.reach(wanted, &watch);
@@ -101,7 +101,7 @@ impl Connector {
         if let (Scheme::Https, Some(authority)) = (key.scheme, &key.authority) {
             reached = self.handshake(wanted, &watch, reached, authority.host(), key.offer).await?;
         }
-        let completing = self.complete(reached, &watch, key.offer, bell);
+        let completing = self.complete(reached, &watch, key.offer, notifier);
         within(wanted.connect_timeout, "connect_timeout", &watch, completing).await
     }
 
@@ -185,14 +185,14 @@ impl Connector {
         reached: HalfOpen,
         watch: &DialObserver,
         offer: Offer,
-        bell: PoolBell,
+        notifier: KeyNotifier,
     ) -> Result<HttpConnection> {
         let HalfOpen { stream, local_addr, remote_addr, tls } = reached;
         let negotiated = tls.as_ref().is_some_and(|tls| tls.alpn.as_deref() == Some(b"h2"));
         let info = Arc::new(ConnectionInfo { local_addr, remote_addr, tls, steps: watch.steps() });
         let expires = self.lifetime.map(|lifetime| Instant::now() + with_jitter(lifetime));
         if negotiated || (offer == Offer::Http2 && info.tls.is_none()) {
-            let http2 = http2::connect(stream, info, expires, &self.head_limits, bell).await?;
+            let http2 = http2::connect(stream, info, expires, &self.head_limits, notifier).await?;
             return Ok(HttpConnection::Http2(http2));
         }
         if offer == Offer::Http2 {

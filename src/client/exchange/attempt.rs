@@ -6,7 +6,7 @@ use http::header::PROXY_AUTHORIZATION;
 
 use super::super::observe::Stopwatch;
 use super::super::observe::Tracer;
-use super::super::pool::Moment;
+use super::super::pool::Timestamp;
 use super::super::proxy::ProxyUrl;
 use super::plan::{self, Plan};
 use crate::error::{Error, Sent};
@@ -21,7 +21,7 @@ pub(crate) struct Attempt<'a> {
     pub(crate) head_limits: HeadLimits,
     pub(crate) tracer: &'a Tracer,
     /// When the request was begun, and how long it then took to get the connection.
-    pub(crate) start: Moment,
+    pub(crate) start: Timestamp,
     pub(crate) got_connection: Duration,
     pub(crate) user_agent: &'a OwnField,
     /// Content codings to ask for, if the plan is to.

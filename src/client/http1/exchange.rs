@@ -7,10 +7,10 @@ use bytes::Buf;
 use http::StatusCode;
 use tokio::time::Instant;
 
-use super::super::connect::{HttpConnection, PoolPlace};
+use super::super::connect::{HttpConnection, PoolConnPermit};
 use super::super::exchange::{Attempt, ExchangeOptions, FailedAttempt, Interim, RetryHint};
 use super::super::observe::ClientTrace;
-use super::super::pool::Moment;
+use super::super::pool::Timestamp;
 use super::body;
 use super::connection::Http1Conn;
 use super::upload::{self, Progress, Upload};
@@ -22,7 +22,7 @@ use crate::net::Deadline;
 pub(crate) struct Exchange {
     pub(super) http1: Box<Http1Conn>,
     /// What the connection counts for in the pool: free again after it.
-    place: PoolPlace,
+    permit: PoolConnPermit,
     pub(super) upload: Upload,
     pub(super) options: ExchangeOptions,
     sending: Sending,
@@ -55,7 +55,7 @@ enum Awaits {
 
 impl Exchange {
     /// Begins with an encoded head. In a box, as it is handed on to the response's body.
-    pub(crate) fn begin(mut http1: Box<Http1Conn>, place: PoolPlace, attempt: Attempt<'_>) -> Box<Exchange> {
+    pub(crate) fn begin(mut http1: Box<Http1Conn>, permit: PoolConnPermit, attempt: Attempt<'_>) -> Box<Exchange> {
         let mut head = std::mem::take(&mut http1.memory);
         attempt.encode(&mut head);
         http1.served += 1;
@@ -63,7 +63,7 @@ impl Exchange {
         let Attempt { request, plan, body, .. } = attempt;
         let mut exchange = Box::new(Exchange {
             http1,
-            place,
+            permit,
             upload: Upload::new(head, body, plan.outgoing, &request.trailer),
             options,
             sending: Sending::Begun,
@@ -303,7 +303,7 @@ impl Exchange {
     }
 
     /// Ends it: the connection is given back where that can be, and closed where not.
-    pub(super) fn settle(mut self: Box<Self>, reusable: bool, now: Moment) {
+    pub(super) fn settle(mut self: Box<Self>, reusable: bool, now: Timestamp) {
         let Exchange { http1, upload, options, .. } = &mut *self;
         let keeps = reusable && http1.io.input.is_empty() && !http1.io.ended;
         if options.keeps {
@@ -314,14 +314,14 @@ impl Exchange {
                 Some(upload.take_memory()).filter(|head| head.capacity() <= MAX_KEPT_HEAD_BYTES).unwrap_or_default();
             http1.io.read_deadline.set(None);
             http1.io.write_deadline.set(None);
-            let Exchange { http1, place, .. } = *self;
-            place.give_back(HttpConnection::Http1(http1), now);
+            let Exchange { http1, permit, .. } = *self;
+            permit.give_back(HttpConnection::Http1(http1), now);
         }
     }
 
     /// The connection, which speaks something else from now on, and its place in the pool's count.
-    pub(super) fn into_parts(self: Box<Self>) -> (Box<Http1Conn>, PoolPlace) {
-        (self.http1, self.place)
+    pub(super) fn into_parts(self: Box<Self>) -> (Box<Http1Conn>, PoolConnPermit) {
+        (self.http1, self.permit)
     }
 
     fn http1_has_input(&mut self) -> bool {

@@ -6,7 +6,7 @@ use std::task::{Context, Poll, ready};
 
 use bytes::Bytes;
 
-use super::super::connect::PoolPlace;
+use super::super::connect::PoolConnPermit;
 use super::connection::Http1Conn;
 use super::exchange::Exchange;
 use crate::error::{Error, ErrorKind, Phase, Result};
@@ -22,7 +22,7 @@ pub struct Upgraded {
     stream: Rewind,
     remote_addr: Addr,
     #[expect(dead_code, reason = "freed when this is dropped")]
-    place: PoolPlace,
+    permit: PoolConnPermit,
 }
 
 impl Response {
@@ -51,23 +51,23 @@ impl Response {
     pub fn upgrade(&mut self) -> Result<Upgraded> {
         let switched = self.info.as_ref().and_then(|info| info.switched.clone());
         let switched = switched.and_then(|switched| switched.downcast::<Switched>().ok());
-        let Some((http1, place)) = switched.and_then(|switched| switched.lock().take()) else {
+        let Some((http1, permit)) = switched.and_then(|switched| switched.lock().take()) else {
             return Err(Error::new(ErrorKind::Unsupported, "the connection cannot be taken over"));
         };
         let Http1Conn { io, info, .. } = *http1;
-        Ok(Upgraded { stream: io.into_rewind(), remote_addr: info.remote_addr.clone(), place })
+        Ok(Upgraded { stream: io.into_rewind(), remote_addr: info.remote_addr.clone(), permit })
     }
 }
 
 /// The connection while it is both a response's body and there to be taken.
-pub(super) struct Switched(Mutex<Option<(Box<Http1Conn>, PoolPlace)>>);
+pub(super) struct Switched(Mutex<Option<(Box<Http1Conn>, PoolConnPermit)>>);
 
 impl Switched {
     pub(super) fn new(exchange: Box<Exchange>) -> Arc<Switched> {
         Arc::new(Switched(Mutex::new(Some(exchange.into_parts()))))
     }
 
-    fn lock(&self) -> MutexGuard<'_, Option<(Box<Http1Conn>, PoolPlace)>> {
+    fn lock(&self) -> MutexGuard<'_, Option<(Box<Http1Conn>, PoolConnPermit)>> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

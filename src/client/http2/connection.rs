@@ -8,7 +8,7 @@ use h2::client::SendRequest;
 use tokio::time::Instant;
 
 use super::super::connect::ConnectionInfo;
-use super::super::connect::{PoolBell, PoolPlace};
+use super::super::connect::{KeyNotifier, PoolConnPermit};
 use super::super::exchange::{Attempt, FailedAttempt};
 use super::super::pool::Health;
 use super::driver::Driver;
@@ -25,7 +25,7 @@ use crate::net::Stream;
 pub(crate) struct Http2Conn {
     core: Arc<ConnectionCore>,
     #[expect(dead_code, reason = "free again when this is dropped")]
-    seat: Option<Seat>,
+    permit: Option<StreamPermit>,
 }
 
 pub(super) struct ConnectionCore {
@@ -50,7 +50,7 @@ pub(super) struct Http2State {
 }
 
 /// The right to one stream.
-struct Seat(Arc<Http2State>);
+struct StreamPermit(Arc<Http2State>);
 
 /// How many streams a peer is taken to bear before it has said so, on this connection or another
 /// (Go's number; RFC 9113 §6.5.2 recommends no less).
@@ -63,10 +63,10 @@ pub(in super::super) async fn connect(
     info: Arc<ConnectionInfo>,
     expires: Option<Instant>,
     limits: &HeadLimits,
-    bell: PoolBell,
+    notifier: KeyNotifier,
 ) -> Result<Http2Conn> {
     let (wire, meter) = Driver::wire(stream);
-    let max_streams = bell.capacity().unwrap_or(INITIAL_STREAM_COUNT);
+    let max_streams = notifier.capacity().unwrap_or(INITIAL_STREAM_COUNT);
     let shaken = client_builder(limits).initial_max_send_streams(max_streams).handshake(wire).await;
     let (requests, connection) = shaken.map_err(|error| error::connection_error(error, None, Phase::Connect))?;
     let core = Arc::new(ConnectionCore {
@@ -75,25 +75,25 @@ pub(in super::super) async fn connect(
         info,
         expires,
     });
-    Driver::start(connection, &core, bell);
-    Ok(Http2Conn { core, seat: None })
+    Driver::start(connection, &core, notifier);
+    Ok(Http2Conn { core, permit: None })
 }
 
 impl Http2Conn {
     /// One exchange. Dropped before it is done, it resets its stream.
     pub(in super::super) async fn round_trip(
         self,
-        place: PoolPlace,
+        permit: PoolConnPermit,
         attempt: Attempt<'_>,
     ) -> Result<Response, FailedAttempt> {
-        let (exchange, waiting) = Exchange::begin(self, place, attempt)?;
+        let (exchange, waiting) = Exchange::begin(self, permit, attempt)?;
         exchange.run(waiting).await
     }
 
     /// A handle with a seat, if there is one free.
     pub(in super::super) fn share(&self) -> Option<Http2Conn> {
-        let seat = self.core.state.take_seat()?;
-        Some(Http2Conn { core: self.core.clone(), seat: Some(seat) })
+        let permit = self.core.state.acquire_stream()?;
+        Some(Http2Conn { core: self.core.clone(), permit: Some(permit) })
     }
 
     pub(in super::super) fn health(&self) -> Health {
@@ -144,7 +144,7 @@ impl Http2State {
         }
     }
 
-    fn take_seat(self: &Arc<Http2State>) -> Option<Seat> {
+    fn acquire_stream(self: &Arc<Http2State>) -> Option<StreamPermit> {
         if self.health() != Health::Good {
             return None;
         }
@@ -152,7 +152,7 @@ impl Http2State {
         let taken = self
             .seats
             .fetch_update(Ordering::Relaxed, Ordering::Relaxed, |seats| (seats < max_streams).then_some(seats + 1));
-        taken.ok().map(|_| Seat(self.clone()))
+        taken.ok().map(|_| StreamPermit(self.clone()))
     }
 
     pub(super) fn has_streams(&self) -> bool {
@@ -202,7 +202,7 @@ impl Http2State {
 const GOOD: u8 = Health::Good as u8;
 const DOUBTFUL: u8 = Health::Doubtful as u8;
 
-impl Drop for Seat {
+impl Drop for StreamPermit {
     fn drop(&mut self) {
         self.0.seats.fetch_sub(1, Ordering::Relaxed);
     }

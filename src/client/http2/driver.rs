@@ -11,7 +11,7 @@ use bytes::Bytes;
 use h2::{Ping, PingPong, client};
 use tokio::time::Instant;
 
-use super::super::connect::PoolBell;
+use super::super::connect::KeyNotifier;
 use super::connection::{ConnectionCore, Http2State};
 use super::error::ConnectionEnd;
 use crate::h2::{Meter, MeterLimits, Wire};
@@ -33,7 +33,7 @@ pub(super) struct Driver {
     /// Not held: the connection closes when nobody has a handle on it.
     core: Weak<ConnectionCore>,
     state: Arc<Http2State>,
-    bell: PoolBell,
+    notifier: KeyNotifier,
     keep_alive: KeepAlive,
     close_deadline: Deadline,
 }
@@ -46,21 +46,25 @@ impl Driver {
     }
 
     /// Starts the task.
-    pub(super) fn start(mut connection: client::Connection<Wire, Bytes>, core: &Arc<ConnectionCore>, bell: PoolBell) {
+    pub(super) fn start(
+        mut connection: client::Connection<Wire, Bytes>,
+        core: &Arc<ConnectionCore>,
+        notifier: KeyNotifier,
+    ) {
         let keep_alive = KeepAlive::new(connection.ping_pong());
         let state = core.state.clone();
         let close_deadline = Deadline::default();
-        let mut driver = Driver { connection, core: Arc::downgrade(core), state, bell, keep_alive, close_deadline };
+        let mut driver = Driver { connection, core: Arc::downgrade(core), state, notifier, keep_alive, close_deadline };
         // Ends with the connection: when the peer closes it, breaks its rules or is found dead, and
         // when nobody has a handle on it or a stream of it, after a goodbye of limited length.
         tokio::spawn(async move {
             let ended = poll_fn(|cx| driver.poll(cx)).await;
-            let Driver { connection, state, bell, .. } = driver;
+            let Driver { connection, state, notifier, .. } = driver;
             state.set_ended(ended);
             state.set_spent();
             // Streams that are still open hear of it now, and find the reason.
             drop(connection);
-            bell.ring();
+            notifier.notify();
         });
     }
 
@@ -81,7 +85,7 @@ impl Driver {
         }
         let news = self.state.set_doubtful(keep_alive == PeerState::Doubtful) | self.check_streams();
         if news {
-            self.bell.ring();
+            self.notifier.notify();
         }
         Poll::Pending
     }

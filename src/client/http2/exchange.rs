@@ -10,7 +10,7 @@ use http::StatusCode;
 use http::uri::Scheme as UriScheme;
 use tokio::time::Instant;
 
-use super::super::connect::PoolPlace;
+use super::super::connect::PoolConnPermit;
 use super::super::connect::Scheme;
 use super::super::exchange;
 use super::super::exchange::{Attempt, ExchangeOptions, FailedAttempt, Interim, RetryHint};
@@ -30,7 +30,7 @@ pub(super) struct Exchange {
     pub(super) upload: Upload,
     pub(super) http2: Http2Conn,
     #[expect(dead_code, reason = "given back when this is dropped")]
-    place: PoolPlace,
+    permit: PoolConnPermit,
     pub(super) options: ExchangeOptions,
     pub(super) reused: bool,
     sending: Sending,
@@ -56,7 +56,7 @@ impl Exchange {
     /// Opens the stream and hands the request's head over.
     pub(super) fn begin(
         http2: Http2Conn,
-        place: PoolPlace,
+        permit: PoolConnPermit,
         attempt: Attempt<'_>,
     ) -> Result<(Exchange, ResponseFuture), FailedAttempt> {
         let request = head_of(&attempt);
@@ -82,7 +82,7 @@ impl Exchange {
             upload: Upload::new(stream, meter, body, plan.outgoing, trailer, plan.waits_for_continue),
             reused: http2.state().note_served(),
             http2,
-            place,
+            permit,
             options,
             sending: Sending::Begun,
             continue_deadline: Deadline::default(),

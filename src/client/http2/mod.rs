@@ -6,7 +6,7 @@
 //!
 //! ```text
 //!  pool ── Http2Conn (no seat) ─────────┐
-//!  Exchange ── Http2Conn + Seat ──► ConnectionCore ──► h2 ◄── Driver (task): frames, PING, what the pool is told
+//!  Exchange ── Http2Conn + StreamPermit ──► ConnectionCore ──► h2 ◄── Driver (task): frames, PING, what the pool is told
 //!     │ body, upload: one stream
 //! ```
 

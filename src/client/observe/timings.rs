@@ -6,19 +6,19 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-use super::super::pool::Moment;
+use super::super::pool::Timestamp;
 use crate::message::Timings;
 
 /// Notes moments, counted from when the request was begun.
 #[derive(Clone, Debug)]
 pub(crate) struct Stopwatch {
-    start: Moment,
+    start: Timestamp,
     pub(crate) timings: Timings,
 }
 
 impl Stopwatch {
     /// Of a request that was begun then, and had its connection so much later.
-    pub(crate) fn new(start: Moment, got_connection: Duration) -> Stopwatch {
+    pub(crate) fn new(start: Timestamp, got_connection: Duration) -> Stopwatch {
         let timings = Timings { got_connection: Some(got_connection), ..Timings::default() };
         Stopwatch { start, timings }
     }
@@ -28,18 +28,18 @@ impl Stopwatch {
     }
 
     /// When the request was begun.
-    pub(crate) fn started(&self) -> Moment {
+    pub(crate) fn started(&self) -> Timestamp {
         self.start
     }
 
     /// Now, with one look where the machine did not sleep meanwhile. Where it did, the clock that
     /// does not stop seems to be behind: what is idle from this moment on seems to be so for longer.
-    pub(crate) fn now(&self) -> Moment {
+    pub(crate) fn now(&self) -> Timestamp {
         self.start.later(self.elapsed())
     }
 
     /// When the head was complete: now, where nothing was waited for since.
-    pub(crate) fn head_at(&self) -> Moment {
+    pub(crate) fn head_at(&self) -> Timestamp {
         self.timings.head.map_or_else(|| self.now(), |head| self.start.later(head))
     }
 

@@ -6,27 +6,28 @@
 //!
 //! ```text
 //!            try_idle                      give_back
-//!   caller ───────────► idle ◄───────────────────────────── Lease
+//!   caller ───────────► idle ◄───────────────────────────── PooledConn
 //!      │ want            │ too old, too many: closed           ▲
 //!      ▼                 ▼                                     │ Connection
-//!     Want ───────────► line ──────────────────────────────────┤
+//!     Acquire ───────────► line ──────────────────────────────────┤
 //!                        │ Dial                                │
 //!                        ▼                                     │
-//!                       Slot ── established ── next in line ───┘
+//!                       DialPermit ── established ── next in line ───┘
 //! ```
 //!
-//! What happens is decided by [`Book`], under one lock, from nothing but its arguments: it has no
-//! clock, no task and no socket, and it closes and wakes nobody. It leaves that in an [`After`]
+//! What happens is decided by [`PoolState`], under one lock, from nothing but its arguments: it has no
+//! clock, no task and no socket, and it closes and wakes nobody. It leaves that in an [`Actions`]
 //! that is acted on when the lock is free again. All else here is handles whose drop gives back
 //! what they hold, so that a future that is dropped at any await loses neither a connection nor
 //! the right to make one.
 
-mod book;
-mod janitor;
-mod lease;
-mod rest;
-mod shelf;
-mod want;
+mod acquire;
+mod idle;
+mod multiplexed;
+mod per_key;
+mod permits;
+mod reaper;
+mod state;
 
 #[cfg(test)]
 mod tests;
@@ -37,11 +38,11 @@ use std::time::Duration;
 use tokio::sync::Notify;
 use tokio::time::Instant;
 
-use book::{After, Book, Watch};
-pub(crate) use lease::{Bell, Lease, Place, Slot};
-use rest::Home;
-pub(crate) use rest::Moment;
-pub(crate) use want::{Granted, Want};
+pub(crate) use acquire::{Acquire, Acquired};
+use idle::RuntimeId;
+pub(crate) use idle::Timestamp;
+pub(crate) use permits::{ConnPermit, DialPermit, PoolNotifier, PooledConn};
+use state::{Actions, PoolState, Watch};
 
 /// What connections have in common that are of use to the same requests.
 pub(crate) trait PoolKey: Clone + Ord + Send + Sync + 'static {
@@ -109,7 +110,7 @@ pub(crate) enum WhenFull {
 pub(crate) struct Limits {
     /// Idle ones over all keys; 0 is no limit. One more closes the one that was idle longest.
     pub(crate) max_idle: usize,
-    /// Idle ones of a key; 0 keeps none. One more is closed. Shared ones do not count here,
+    /// Idle ones of a key; 0 keeps none. One more is closed. Multiplexed ones do not count here,
     /// except that 0 keeps none of them either.
     pub(crate) max_idle_per_key: usize,
     /// Connections of a key that are being made, in use or idle, together; 0 is no limit.
@@ -138,69 +139,69 @@ pub(crate) struct PoolStats {
 pub(crate) struct Pool<K: PoolKey, C: Pooled>(Arc<Inner<K, C>>);
 
 struct Inner<K: PoolKey, C: Pooled> {
-    bookkeeping: Mutex<Bookkeeping<K, C>>,
+    locked: Mutex<Locked<K, C>>,
     /// Wakes the janitors: something expires sooner than they think, or the pool is gone.
     round: Arc<Notify>,
     /// Wakes those who dial: idle connections were closed, and perhaps nobody wants theirs.
     closing: Notify,
 }
 
-struct Bookkeeping<K, C> {
-    book: Book<K, C>,
+struct Locked<K, C> {
+    state: PoolState<K, C>,
     /// What the decision that is being made leaves to do: mostly nothing.
-    after: After<C>,
+    actions: Actions<C>,
 }
 
 impl<K: PoolKey, C: Pooled> Pool<K, C> {
     pub(crate) fn new(limits: Limits) -> Pool<K, C> {
-        let bookkeeping = Mutex::new(Bookkeeping { book: Book::new(limits), after: After::default() });
-        Pool(Arc::new(Inner { bookkeeping, round: Arc::default(), closing: Notify::new() }))
+        let locked = Mutex::new(Locked { state: PoolState::new(limits), actions: Actions::default() });
+        Pool(Arc::new(Inner { locked, round: Arc::default(), closing: Notify::new() }))
     }
 
     /// The connection of this key that was used last, if one is idle or takes another exchange,
     /// and how long it was idle. The fast path: who gets nothing asks with [`want`](Pool::want).
-    pub(crate) fn try_idle(&self, key: &K, now: Moment) -> Option<(Lease<K, C>, Duration)> {
-        let home = Home::current();
+    pub(crate) fn try_idle(&self, key: &K, now: Timestamp) -> Option<(PooledConn<K, C>, Duration)> {
+        let runtime = RuntimeId::current();
         loop {
-            let (key, checkout) = self.decide(|book, after| book.take(key, home, now, after))?;
+            let (key, checkout) = self.decide(|state, actions| state.take(key, runtime, now, actions))?;
             let idle_for = checkout.idle_for.unwrap_or_default();
-            let mut lease = Lease::new(self.clone(), key, checkout);
-            if lease.probe() {
-                return Some((lease, idle_for));
+            let mut conn = PooledConn::new(self.clone(), key, checkout);
+            if conn.probe() {
+                return Some((conn, idle_for));
             }
         }
     }
 
-    /// Asks for a connection of this key. Nothing happens before [`Want::next`] is polled.
-    pub(crate) fn want(&self, key: K) -> Want<K, C> {
-        Want::new(self.clone(), key)
+    /// Asks for a connection of this key. Nothing happens before [`Acquire::next`] is polled.
+    pub(crate) fn acquire(&self, key: K) -> Acquire<K, C> {
+        Acquire::new(self.clone(), key)
     }
 
     /// Closes what is idle, and until the next time that somebody wants a connection, of any key,
-    /// what becomes idle. Dials that nobody waits for are told ([`Slot::abandoned`]). What is in
+    /// what becomes idle. Dials that nobody waits for are told ([`DialPermit::abandoned`]). What is in
     /// use stays so.
     pub(crate) fn close_idle(&self) {
-        self.decide(|book, after| book.close_idle(Moment::now(), after));
+        self.decide(|state, actions| state.close_idle(Timestamp::now(), actions));
         self.0.closing.notify_waiters();
     }
 
     /// Closes what is idle of this key: one of them was found dead in use, and they share its fate
     /// more often than not.
     pub(crate) fn close_idle_of(&self, key: &K) {
-        let now = Moment::now();
-        self.decide(|book, after| book.close_idle_of(key, now, after));
+        let now = Timestamp::now();
+        self.decide(|state, actions| state.close_idle_of(key, now, actions));
     }
 
     /// What the connections of each key do; a key that has none and is not wanted is left out.
     pub(crate) fn stats(&self) -> Vec<(K, PoolStats)> {
-        self.decide(|book, _| book.stats())
+        self.decide(|state, _| state.stats())
     }
 
     /// Decides under the lock, and acts on it behind the lock.
-    fn decide<R>(&self, decision: impl FnOnce(&mut Book<K, C>, &mut After<C>) -> R) -> R {
+    fn decide<R>(&self, decision: impl FnOnce(&mut PoolState<K, C>, &mut Actions<C>) -> R) -> R {
         let (result, watch) = self.0.decide(decision);
         if watch == Watch::Start {
-            janitor::start(self);
+            reaper::start(self);
         }
         result
     }
@@ -208,15 +209,15 @@ impl<K: PoolKey, C: Pooled> Pool<K, C> {
 
 impl<K: PoolKey, C: Pooled> Inner<K, C> {
     /// Leaves to the caller no more than to start a janitor.
-    fn decide<R>(&self, decision: impl FnOnce(&mut Book<K, C>, &mut After<C>) -> R) -> (R, Watch) {
-        let mut bookkeeping = self.bookkeeping.lock().unwrap_or_else(PoisonError::into_inner);
-        let Bookkeeping { book, after } = &mut *bookkeeping;
-        let result = decision(book, after);
-        let after = after.take();
-        drop(bookkeeping);
-        let Some(after) = after else { return (result, Watch::Nothing) };
-        let watch = after.watch;
-        after.close_and_wake();
+    fn decide<R>(&self, decision: impl FnOnce(&mut PoolState<K, C>, &mut Actions<C>) -> R) -> (R, Watch) {
+        let mut locked = self.locked.lock().unwrap_or_else(PoisonError::into_inner);
+        let Locked { state, actions } = &mut *locked;
+        let result = decision(state, actions);
+        let actions = actions.take();
+        drop(locked);
+        let Some(actions) = actions else { return (result, Watch::Nothing) };
+        let watch = actions.watch;
+        actions.close_and_wake();
         if watch == Watch::Sooner {
             self.round.notify_waiters();
         }

@@ -14,26 +14,26 @@ static LAST: AtomicU32 = AtomicU32::new(0);
 /// Wants, dials as it is told to, uses what it gets, and gives it back or not.
 async fn exchange(pool: Pool<Key, Conn>, ledger: Ledger, key: Key, seed: u64) {
     let mut random = Random::new(seed);
-    let mut want = pool.want(key);
-    let lease = loop {
-        match want.next().await {
-            Granted::Connection { lease, .. } => break lease,
-            Granted::Failed(_) => return,
-            Granted::Dial(slot) => drop(tokio::spawn(dial(slot, ledger.clone(), seed + 1))),
+    let mut acquire = pool.acquire(key);
+    let conn = loop {
+        match acquire.next().await {
+            Acquired::Connection { conn, .. } => break conn,
+            Acquired::Failed(_) => return,
+            Acquired::Dial(permit) => drop(tokio::spawn(dial(permit, ledger.clone(), seed + 1))),
         }
     };
     wait(&mut random).await;
-    if random.below(3) == 0 { drop(lease) } else { lease.give_back() }
+    if random.below(3) == 0 { drop(conn) } else { conn.give_back() }
 }
 
-async fn dial(slot: Slot<Key, Conn>, ledger: Ledger, seed: u64) {
+async fn dial(permit: DialPermit<Key, Conn>, ledger: Ledger, seed: u64) {
     let mut random = Random::new(seed);
     wait(&mut random).await;
     let id = LAST.fetch_add(1, Ordering::SeqCst);
     match random.below(4) {
-        0 => slot.failed(refused()),
-        1 => slot.established(ledger.connect(id)),
-        capacity => slot.established(ledger.connect_shared(id, capacity)),
+        0 => permit.failed(refused()),
+        1 => permit.established(ledger.connect(id)),
+        capacity => permit.established(ledger.connect_shared(id, capacity)),
     }
 }
 

@@ -125,73 +125,73 @@ fn pool(limits: Limits) -> (Pool<Key, Conn>, Ledger) {
 
 /// Whether a task was woken since that was asked last.
 #[derive(Default)]
-struct Bell(AtomicBool);
+struct WakeFlag(AtomicBool);
 
-impl Wake for Bell {
+impl Wake for WakeFlag {
     fn wake(self: Arc<Self>) {
         self.0.store(true, Ordering::SeqCst);
     }
 }
 
-impl Bell {
+impl WakeFlag {
     fn rang(&self) -> bool {
         self.0.swap(false, Ordering::SeqCst)
     }
 }
 
 /// Polls once, and drops the future.
-fn poll_once<F: Future>(future: F, bell: &Arc<Bell>) -> Poll<F::Output> {
-    pin!(future).as_mut().poll(&mut Context::from_waker(&Waker::from(bell.clone())))
+fn poll_once<F: Future>(future: F, wakes: &Arc<WakeFlag>) -> Poll<F::Output> {
+    pin!(future).as_mut().poll(&mut Context::from_waker(&Waker::from(wakes.clone())))
 }
 
 /// What a want gets now, if anything.
-fn now(want: &mut Want<Key, Conn>) -> Option<Granted<Key, Conn>> {
-    match poll_once(want.next(), &Arc::default()) {
-        Poll::Ready(granted) => Some(granted),
+fn now(acquire: &mut Acquire<Key, Conn>) -> Option<Acquired<Key, Conn>> {
+    match poll_once(acquire.next(), &Arc::default()) {
+        Poll::Ready(acquired) => Some(acquired),
         Poll::Pending => None,
     }
 }
 
-fn slot(want: &mut Want<Key, Conn>) -> Slot<Key, Conn> {
-    match now(want) {
-        Some(Granted::Dial(slot)) => slot,
+fn dial_permit(acquire: &mut Acquire<Key, Conn>) -> DialPermit<Key, Conn> {
+    match now(acquire) {
+        Some(Acquired::Dial(permit)) => permit,
         other => panic!("not the right to dial: {}", describe(other.as_ref())),
     }
 }
 
-fn lease(want: &mut Want<Key, Conn>) -> Lease<Key, Conn> {
-    match now(want) {
-        Some(Granted::Connection { lease, .. }) => lease,
+fn conn(acquire: &mut Acquire<Key, Conn>) -> PooledConn<Key, Conn> {
+    match now(acquire) {
+        Some(Acquired::Connection { conn, .. }) => conn,
         other => panic!("no connection: {}", describe(other.as_ref())),
     }
 }
 
-fn error(want: &mut Want<Key, Conn>) -> Error {
-    match now(want) {
-        Some(Granted::Failed(error)) => error,
+fn error(acquire: &mut Acquire<Key, Conn>) -> Error {
+    match now(acquire) {
+        Some(Acquired::Failed(error)) => error,
         other => panic!("no error: {}", describe(other.as_ref())),
     }
 }
 
-fn assert_waits(want: &mut Want<Key, Conn>) {
-    let granted = now(want);
-    assert!(granted.is_none(), "waits: {}", describe(granted.as_ref()));
+fn assert_waits(acquire: &mut Acquire<Key, Conn>) {
+    let acquired = now(acquire);
+    assert!(acquired.is_none(), "waits: {}", describe(acquired.as_ref()));
 }
 
-fn describe(granted: Option<&Granted<Key, Conn>>) -> String {
-    match granted {
+fn describe(acquired: Option<&Acquired<Key, Conn>>) -> String {
+    match acquired {
         None => "nothing".into(),
-        Some(Granted::Connection { lease, .. }) => format!("connection {}", lease.id),
-        Some(Granted::Dial(_)) => "the right to dial".into(),
-        Some(Granted::Failed(error)) => format!("the error {error}"),
+        Some(Acquired::Connection { conn, .. }) => format!("connection {}", conn.id),
+        Some(Acquired::Dial(_)) => "the right to dial".into(),
+        Some(Acquired::Failed(error)) => format!("the error {error}"),
     }
 }
 
 /// A want that dials, and what it dials.
-fn connected(pool: &Pool<Key, Conn>, key: Key, connection: Conn) -> Lease<Key, Conn> {
-    let mut want = pool.want(key);
-    slot(&mut want).established(connection);
-    lease(&mut want)
+fn connected(pool: &Pool<Key, Conn>, key: Key, connection: Conn) -> PooledConn<Key, Conn> {
+    let mut acquire = pool.acquire(key);
+    dial_permit(&mut acquire).established(connection);
+    conn(&mut acquire)
 }
 
 fn stats(pool: &Pool<Key, Conn>, key: Key) -> PoolStats {
@@ -200,7 +200,7 @@ fn stats(pool: &Pool<Key, Conn>, key: Key) -> PoolStats {
 
 fn assert_idle_is_counted(pool: &Pool<Key, Conn>) {
     let of_keys: usize = pool.stats().iter().map(|(_, stats)| stats.idle).sum();
-    assert_eq!(pool.decide(|book, _| book.idle()), of_keys, "over all keys, and of each");
+    assert_eq!(pool.decide(|state, _| state.idle()), of_keys, "over all keys, and of each");
 }
 
 fn counts(idle: usize, in_use: usize, dialing: usize, waiting: usize) -> PoolStats {
@@ -224,21 +224,21 @@ fn the_connection_that_was_used_last_is_used_next() {
     two.give_back();
     one.give_back();
     assert_eq!(stats(&pool, "a"), counts(2, 0, 0, 0));
-    let (lease, _) = pool.try_idle(&"a", Moment::now()).expect("one is idle");
-    assert_eq!((lease.id, lease_id(&pool)), (1, 2));
-    assert!(pool.try_idle(&"b", Moment::now()).is_none());
+    let (conn, _) = pool.try_idle(&"a", Timestamp::now()).expect("one is idle");
+    assert_eq!((conn.id, conn_id(&pool)), (1, 2));
+    assert!(pool.try_idle(&"b", Timestamp::now()).is_none());
 }
 
-fn lease_id(pool: &Pool<Key, Conn>) -> u32 {
-    pool.try_idle(&"a", Moment::now()).expect("one is idle").0.id
+fn conn_id(pool: &Pool<Key, Conn>) -> u32 {
+    pool.try_idle(&"a", Timestamp::now()).expect("one is idle").0.id
 }
 
 #[test]
 fn a_connection_that_is_not_given_back_is_closed_and_its_place_is_free() {
     let (pool, ledger) = pool(NO_LIMITS);
-    let lease = connected(&pool, "a", ledger.connect(1));
+    let conn = connected(&pool, "a", ledger.connect(1));
     assert_eq!(stats(&pool, "a"), counts(0, 1, 0, 0));
-    drop(lease);
+    drop(conn);
     assert!(!ledger.is_open(1));
     assert_eq!(pool.stats(), []);
 }
@@ -246,11 +246,11 @@ fn a_connection_that_is_not_given_back_is_closed_and_its_place_is_free() {
 #[test]
 fn an_idle_connection_that_died_is_closed_and_the_next_one_is_tried() {
     let (pool, ledger) = pool(NO_LIMITS);
-    let leases = [1, 2, 3].map(|id| connected(&pool, "a", ledger.connect(id)));
-    leases.into_iter().for_each(Lease::give_back);
+    let conns = [1, 2, 3].map(|id| connected(&pool, "a", ledger.connect(id)));
+    conns.into_iter().for_each(PooledConn::give_back);
     [2, 3].into_iter().for_each(|id| ledger.kill(id));
-    let mut want = pool.want("a");
-    assert_eq!(lease(&mut want).id, 1);
+    let mut acquire = pool.acquire("a");
+    assert_eq!(conn(&mut acquire).id, 1);
     assert_eq!(ledger.open(), NONE);
     assert_eq!(pool.stats(), []);
 }
@@ -258,17 +258,17 @@ fn an_idle_connection_that_died_is_closed_and_the_next_one_is_tried() {
 #[tokio::test(start_paused = true)]
 async fn who_gets_a_connection_learns_how_long_it_was_idle() {
     let (pool, ledger) = pool(NO_LIMITS);
-    let mut want = pool.want("a");
-    slot(&mut want).established(ledger.connect(1));
-    let Some(Granted::Connection { lease, idle_for: None }) = now(&mut want) else { panic!("it is fresh") };
-    lease.give_back();
+    let mut acquire = pool.acquire("a");
+    dial_permit(&mut acquire).established(ledger.connect(1));
+    let Some(Acquired::Connection { conn, idle_for: None }) = now(&mut acquire) else { panic!("it is fresh") };
+    conn.give_back();
     advance(5 * SECOND).await;
-    let (lease, idle_for) = pool.try_idle(&"a", Moment::now()).expect("it is idle");
+    let (conn, idle_for) = pool.try_idle(&"a", Timestamp::now()).expect("it is idle");
     assert_eq!(idle_for, 5 * SECOND);
-    lease.give_back();
+    conn.give_back();
     advance(7 * SECOND).await;
-    let idle_for = match now(&mut pool.want("a")) {
-        Some(Granted::Connection { idle_for, .. }) => idle_for,
+    let idle_for = match now(&mut pool.acquire("a")) {
+        Some(Acquired::Connection { idle_for, .. }) => idle_for,
         other => panic!("{}", describe(other.as_ref())),
     };
     assert_eq!(idle_for, Some(7 * SECOND));
@@ -277,9 +277,9 @@ async fn who_gets_a_connection_learns_how_long_it_was_idle() {
 #[test]
 fn one_idle_connection_of_a_key_too_many_is_closed() {
     let (pool, ledger) = pool(Limits { max_idle_per_key: 1, ..NO_LIMITS });
-    let leases = [1, 2].map(|id| connected(&pool, "a", ledger.connect(id)));
+    let conns = [1, 2].map(|id| connected(&pool, "a", ledger.connect(id)));
     let other = connected(&pool, "b", ledger.connect(3));
-    leases.into_iter().for_each(Lease::give_back);
+    conns.into_iter().for_each(PooledConn::give_back);
     other.give_back();
     assert_eq!(ledger.open(), [1, 3]);
     assert_eq!(stats(&pool, "a"), counts(1, 0, 0, 0));
@@ -290,8 +290,8 @@ fn no_idle_connection_is_kept_where_none_may_be() {
     let (pool, ledger) = pool(Limits { max_idle_per_key: 0, ..NO_LIMITS });
     connected(&pool, "a", ledger.connect(1)).give_back();
     connected(&pool, "https://a", ledger.connect_shared(2, 8)).give_back();
-    let mut lost = pool.want("a");
-    let dial = slot(&mut lost);
+    let mut lost = pool.acquire("a");
+    let dial = dial_permit(&mut lost);
     drop(lost);
     dial.established(ledger.connect(3));
     assert_eq!(ledger.open(), NONE);
@@ -302,18 +302,18 @@ fn no_idle_connection_is_kept_where_none_may_be() {
 fn one_idle_connection_too_many_closes_the_one_of_any_key_that_was_idle_longest() {
     let (pool, ledger) = pool(Limits { max_idle: 2, ..NO_LIMITS });
     let keys = [("a", 1), ("b", 2), ("https://c", 3), ("a", 4)];
-    let leases = keys.map(|(key, id)| {
+    let conns = keys.map(|(key, id)| {
         let capacity = if key == "https://c" { 8 } else { 0 };
         connected(&pool, key, ledger.connect_shared(id, capacity))
     });
-    let [one, two, three, four] = leases;
+    let [one, two, three, four] = conns;
     two.give_back();
     three.give_back();
     one.give_back();
     assert_eq!(ledger.open(), [1, 3, 4], "2 was first");
     four.give_back();
     assert_eq!(ledger.open(), [1, 4], "a shared one is idle too");
-    let (one, _) = pool.try_idle(&"a", Moment::now()).expect("4 is idle");
+    let (one, _) = pool.try_idle(&"a", Timestamp::now()).expect("4 is idle");
     assert_eq!(one.id, 4);
 }
 
@@ -327,7 +327,7 @@ async fn a_connection_beyond_its_lifetime_is_not_kept_and_not_used() {
     advance(SECOND).await;
     two.give_back();
     assert!(!ledger.is_open(2));
-    assert!(pool.try_idle(&"a", Moment::now()).is_none());
+    assert!(pool.try_idle(&"a", Timestamp::now()).is_none());
     assert_eq!((ledger.open(), pool.stats()), (vec![], vec![]));
 }
 
@@ -335,9 +335,9 @@ async fn a_connection_beyond_its_lifetime_is_not_kept_and_not_used() {
 fn a_machine_that_slept_does_not_use_what_was_idle_too_long_meanwhile() {
     let (pool, ledger) = pool(Limits { idle_timeout: Some(90 * SECOND), ..NO_LIMITS });
     connected(&pool, "a", ledger.connect(1)).give_back();
-    let mut woken = Moment::now();
+    let mut woken = Timestamp::now();
     woken.wall += 91 * SECOND;
-    let taken = pool.decide(|book, after| book.take(&"a", Home::current(), woken, after).is_some());
+    let taken = pool.decide(|state, actions| state.take(&"a", RuntimeId::current(), woken, actions).is_some());
     assert!(!taken && !ledger.is_open(1));
 }
 
@@ -347,47 +347,47 @@ fn a_machine_that_slept_does_not_use_what_was_idle_too_long_meanwhile() {
 fn a_connection_that_is_given_back_comes_before_the_dial_which_is_kept_for_the_next() {
     let (pool, ledger) = pool(NO_LIMITS);
     let used = connected(&pool, "a", ledger.connect(1));
-    let (mut want, bell) = (pool.want("a"), Arc::<Bell>::default());
-    let dial = slot(&mut want);
-    assert!(poll_once(want.next(), &bell).is_pending());
+    let (mut acquire, wakes) = (pool.acquire("a"), Arc::<WakeFlag>::default());
+    let dial = dial_permit(&mut acquire);
+    assert!(poll_once(acquire.next(), &wakes).is_pending());
     used.give_back();
-    assert!(bell.rang());
-    let _one = lease(&mut want);
+    assert!(wakes.rang());
+    let _one = conn(&mut acquire);
     dial.established(ledger.connect(2));
     assert_eq!(stats(&pool, "a"), counts(1, 1, 0, 0));
-    assert_eq!(pool.try_idle(&"a", Moment::now()).expect("2 is idle").0.id, 2);
+    assert_eq!(pool.try_idle(&"a", Timestamp::now()).expect("2 is idle").0.id, 2);
 }
 
 #[test]
 fn a_dial_goes_on_when_its_want_is_gone_and_serves_the_next_in_line() {
     let (pool, ledger) = pool(Limits { max_per_key: 1, ..NO_LIMITS });
-    let (mut first, mut second) = (pool.want("a"), pool.want("a"));
-    let dial = slot(&mut first);
+    let (mut first, mut second) = (pool.acquire("a"), pool.acquire("a"));
+    let dial = dial_permit(&mut first);
     assert_waits(&mut second);
     drop(first);
     dial.established(ledger.connect(1));
-    assert_eq!(lease(&mut second).id, 1);
+    assert_eq!(conn(&mut second).id, 1);
 }
 
 #[test]
 fn a_want_gets_what_its_own_dial_made_even_if_others_wait_longer() {
     let (pool, ledger) = pool(NO_LIMITS);
-    let (mut first, mut second) = (pool.want("a"), pool.want("a"));
-    let _slow = slot(&mut first);
-    slot(&mut second).established(ledger.connect(1));
+    let (mut first, mut second) = (pool.acquire("a"), pool.acquire("a"));
+    let _slow = dial_permit(&mut first);
+    dial_permit(&mut second).established(ledger.connect(1));
     assert_waits(&mut first);
-    assert_eq!(lease(&mut second).id, 1);
+    assert_eq!(conn(&mut second).id, 1);
 }
 
 #[test]
 fn a_dial_that_fails_tells_its_own_want_and_the_next_in_line_may_dial() {
     let (pool, _) = pool(Limits { max_per_key: 1, ..NO_LIMITS });
-    let (mut first, mut second) = (pool.want("a"), pool.want("a"));
-    let (dial, bell) = (slot(&mut first), Arc::<Bell>::default());
-    assert!(poll_once(second.next(), &bell).is_pending());
+    let (mut first, mut second) = (pool.acquire("a"), pool.acquire("a"));
+    let (dial, wakes) = (dial_permit(&mut first), Arc::<WakeFlag>::default());
+    assert!(poll_once(second.next(), &wakes).is_pending());
     dial.failed(refused());
-    assert!(bell.rang());
-    let dial = slot(&mut second);
+    assert!(wakes.rang());
+    let dial = dial_permit(&mut second);
     assert_eq!(error(&mut first).to_string(), "refused");
     assert_eq!(stats(&pool, "a"), counts(0, 0, 1, 1));
     drop(dial);
@@ -399,11 +399,11 @@ fn a_dial_that_fails_tells_its_own_want_and_the_next_in_line_may_dial() {
 fn a_dial_that_fails_when_its_want_was_served_tells_nobody() {
     let (pool, ledger) = pool(NO_LIMITS);
     let used = connected(&pool, "a", ledger.connect(1));
-    let mut want = pool.want("a");
-    let dial = slot(&mut want);
+    let mut acquire = pool.acquire("a");
+    let dial = dial_permit(&mut acquire);
     used.give_back();
     dial.failed(refused());
-    assert_eq!(lease(&mut want).id, 1);
+    assert_eq!(conn(&mut acquire).id, 1);
     assert_eq!(pool.stats(), []);
 }
 
@@ -411,13 +411,13 @@ fn a_dial_that_fails_when_its_want_was_served_tells_nobody() {
 fn wants_are_served_in_order_and_those_that_left_are_passed_over() {
     let (pool, ledger) = pool(Limits { max_per_key: 1, ..NO_LIMITS });
     let mut used = connected(&pool, "a", ledger.connect(1));
-    let mut wants = [1, 2, 3, 4].map(|_| pool.want("a"));
-    wants.iter_mut().for_each(assert_waits);
-    let [mut first, second, mut third, mut fourth] = wants;
+    let mut acquires = [1, 2, 3, 4].map(|_| pool.acquire("a"));
+    acquires.iter_mut().for_each(assert_waits);
+    let [mut first, second, mut third, mut fourth] = acquires;
     drop(second);
-    for want in [&mut first, &mut third, &mut fourth] {
+    for acquire in [&mut first, &mut third, &mut fourth] {
         used.give_back();
-        used = lease(want);
+        used = conn(acquire);
     }
     assert_eq!(stats(&pool, "a"), counts(0, 1, 0, 0));
 }
@@ -426,20 +426,20 @@ fn wants_are_served_in_order_and_those_that_left_are_passed_over() {
 fn what_was_meant_for_a_want_that_is_dropped_goes_to_the_next() {
     let (pool, ledger) = pool(Limits { max_per_key: 1, ..NO_LIMITS });
     let used = connected(&pool, "a", ledger.connect(1));
-    let mut wants = [1, 2, 3].map(|_| pool.want("a"));
-    wants.iter_mut().for_each(assert_waits);
-    let [first, second, mut third] = wants;
+    let mut acquires = [1, 2, 3].map(|_| pool.acquire("a"));
+    acquires.iter_mut().for_each(assert_waits);
+    let [first, second, mut third] = acquires;
     used.give_back();
     drop(first);
     drop(second);
-    let used = lease(&mut third);
+    let used = conn(&mut third);
 
-    let mut wants = [1, 2].map(|_| pool.want("a"));
-    wants.iter_mut().for_each(assert_waits);
-    let [first, mut second] = wants;
+    let mut acquires = [1, 2].map(|_| pool.acquire("a"));
+    acquires.iter_mut().for_each(assert_waits);
+    let [first, mut second] = acquires;
     drop(used);
     drop(first);
-    drop(slot(&mut second));
+    drop(dial_permit(&mut second));
     drop((second, third));
     assert_eq!((ledger.open(), pool.stats()), (vec![], vec![]));
 }
@@ -448,10 +448,10 @@ fn what_was_meant_for_a_want_that_is_dropped_goes_to_the_next() {
 fn what_was_meant_for_the_last_want_is_kept() {
     let (pool, ledger) = pool(Limits { max_per_key: 1, ..NO_LIMITS });
     let used = connected(&pool, "a", ledger.connect(1));
-    let mut want = pool.want("a");
-    assert_waits(&mut want);
+    let mut acquire = pool.acquire("a");
+    assert_waits(&mut acquire);
     used.give_back();
-    drop(want);
+    drop(acquire);
     assert_eq!(stats(&pool, "a"), counts(1, 0, 0, 0));
 }
 
@@ -459,31 +459,31 @@ fn what_was_meant_for_the_last_want_is_kept() {
 fn dialing_idle_and_used_connections_count_against_the_limit_of_a_key() {
     let (pool, ledger) = pool(Limits { max_per_key: 2, ..NO_LIMITS });
     let used = connected(&pool, "a", ledger.connect(1));
-    let mut want = pool.want("a");
-    let dial = slot(&mut want);
-    let mut wants = [1, 2].map(|_| pool.want("a"));
-    wants.iter_mut().for_each(assert_waits);
+    let mut acquire = pool.acquire("a");
+    let dial = dial_permit(&mut acquire);
+    let mut acquires = [1, 2].map(|_| pool.acquire("a"));
+    acquires.iter_mut().for_each(assert_waits);
     assert_eq!(stats(&pool, "a"), counts(0, 1, 1, 3));
-    slot(&mut pool.want("b")).failed(refused());
+    dial_permit(&mut pool.acquire("b")).failed(refused());
 
-    let (connection, place) = used.into_inner();
+    let (connection, permit) = used.into_inner();
     drop(connection);
-    assert_waits(&mut wants[0]);
-    drop(place);
-    drop(slot(&mut wants[0]));
+    assert_waits(&mut acquires[0]);
+    drop(permit);
+    drop(dial_permit(&mut acquires[0]));
     dial.established(ledger.connect(2));
-    assert_eq!(lease(&mut want).id, 2);
+    assert_eq!(conn(&mut acquire).id, 2);
 }
 
 #[test]
 fn a_want_that_was_served_may_want_again() {
     let (pool, ledger) = pool(NO_LIMITS);
-    let mut want = pool.want("a");
-    slot(&mut want).failed(refused());
-    error(&mut want);
-    slot(&mut want).established(ledger.connect(1));
-    lease(&mut want).give_back();
-    assert_eq!(lease(&mut want).id, 1);
+    let mut acquire = pool.acquire("a");
+    dial_permit(&mut acquire).failed(refused());
+    error(&mut acquire);
+    dial_permit(&mut acquire).established(ledger.connect(1));
+    conn(&mut acquire).give_back();
+    assert_eq!(conn(&mut acquire).id, 1);
 }
 
 // ------------------------------------------------------------ closing idle connections
@@ -500,7 +500,7 @@ fn idle_connections_are_closed_and_so_is_what_becomes_idle_until_somebody_wants_
     two.give_back();
     shared.give_back();
     assert_eq!(ledger.open(), [3]);
-    assert!(pool.try_idle(&"b", Moment::now()).is_none());
+    assert!(pool.try_idle(&"b", Timestamp::now()).is_none());
     three.give_back();
     assert_eq!(stats(&pool, "a"), counts(1, 0, 0, 0));
 }
@@ -508,23 +508,23 @@ fn idle_connections_are_closed_and_so_is_what_becomes_idle_until_somebody_wants_
 #[test]
 fn dials_that_nobody_waits_for_end_when_idle_connections_are_closed() {
     let (pool, ledger) = pool(NO_LIMITS);
-    let (mut gone, mut waits, bell) = (pool.want("a"), pool.want("b"), Arc::<Bell>::default());
-    let (left, wanted) = (slot(&mut gone), slot(&mut waits));
+    let (mut gone, mut waits, wakes) = (pool.acquire("a"), pool.acquire("b"), Arc::<WakeFlag>::default());
+    let (left, wanted) = (dial_permit(&mut gone), dial_permit(&mut waits));
     drop(gone);
     {
         let mut abandoned = pin!(left.abandoned());
-        let waker = Waker::from(bell.clone());
+        let waker = Waker::from(wakes.clone());
         let mut cx = Context::from_waker(&waker);
         assert!(abandoned.as_mut().poll(&mut cx).is_pending());
         pool.close_idle();
-        assert!(bell.rang());
+        assert!(wakes.rang());
         assert!(abandoned.as_mut().poll(&mut cx).is_ready());
     }
-    assert!(poll_once(wanted.abandoned(), &bell).is_pending());
+    assert!(poll_once(wanted.abandoned(), &wakes).is_pending());
     left.established(ledger.connect(1));
     assert!(!ledger.is_open(1));
     wanted.established(ledger.connect(2));
-    assert_eq!(lease(&mut waits).id, 2);
+    assert_eq!(conn(&mut waits).id, 2);
 }
 
 // ------------------------------------------------------------ the janitor
@@ -533,10 +533,10 @@ fn dials_that_nobody_waits_for_end_when_idle_connections_are_closed() {
 async fn what_is_idle_too_long_is_closed_without_traffic() {
     let (pool, ledger) = pool(Limits { idle_timeout: Some(90 * SECOND), ..NO_LIMITS });
     for round in 0..2 {
-        let leases = [1, 2, 3].map(|id| id + 10 * round).map(|id| ledger.connect(id));
-        let leases = leases.map(|connection| connected(&pool, "a", connection));
+        let conns = [1, 2, 3].map(|id| id + 10 * round).map(|id| ledger.connect(id));
+        let conns = conns.map(|connection| connected(&pool, "a", connection));
         let shared = connected(&pool, "https://a", ledger.connect_shared(4 + 10 * round, 2));
-        let [one, two, three] = leases;
+        let [one, two, three] = conns;
         one.give_back();
         advance(50 * SECOND).await;
         two.give_back();
@@ -551,7 +551,7 @@ async fn what_is_idle_too_long_is_closed_without_traffic() {
         settled().await;
         assert_eq!(ledger.open(), [3 + 10 * round], "what is in use is left alone");
         drop(three);
-        assert_eq!(running_tasks(), 0, "the janitor went");
+        assert_eq!(running_tasks(), 0, "the reaper went");
     }
 }
 
@@ -606,87 +606,87 @@ fn running_tasks() -> usize {
 #[test]
 fn while_it_is_unknown_what_a_key_is_like_one_dial_finds_out() {
     let (pool, ledger) = pool(NO_LIMITS);
-    let mut wants = [1, 2, 3].map(|_| pool.want("https://a"));
-    let dial = slot(&mut wants[0]);
-    assert_waits(&mut wants[1]);
-    assert_waits(&mut wants[2]);
+    let mut acquires = [1, 2, 3].map(|_| pool.acquire("https://a"));
+    let dial = dial_permit(&mut acquires[0]);
+    assert_waits(&mut acquires[1]);
+    assert_waits(&mut acquires[2]);
     dial.failed(refused());
-    error(&mut wants[0]);
-    let dial = slot(&mut wants[1]);
-    assert_waits(&mut wants[2]);
+    error(&mut acquires[0]);
+    let dial = dial_permit(&mut acquires[1]);
+    assert_waits(&mut acquires[2]);
     dial.established(ledger.connect(1));
-    let _one = lease(&mut wants[1]);
+    let _one = conn(&mut acquires[1]);
     // One exchange at a time: all may dial now.
-    let _dials = (slot(&mut wants[2]), slot(&mut wants[0]));
+    let _dials = (dial_permit(&mut acquires[2]), dial_permit(&mut acquires[0]));
 }
 
 #[test]
 fn a_shared_connection_serves_all_who_wait_and_all_who_come_as_long_as_it_takes_more() {
     let (pool, ledger) = pool(NO_LIMITS);
-    let mut wants = [1, 2, 3].map(|_| pool.want("https://a"));
-    let dial = slot(&mut wants[0]);
-    assert_waits(&mut wants[1]);
-    assert_waits(&mut wants[2]);
+    let mut acquires = [1, 2, 3].map(|_| pool.acquire("https://a"));
+    let dial = dial_permit(&mut acquires[0]);
+    assert_waits(&mut acquires[1]);
+    assert_waits(&mut acquires[2]);
     dial.established(ledger.connect_shared(1, 4));
-    let leases = wants.each_mut().map(lease);
-    let (last, idle_for) = pool.try_idle(&"https://a", Moment::now()).expect("it takes a fourth");
+    let conns = acquires.each_mut().map(conn);
+    let (last, idle_for) = pool.try_idle(&"https://a", Timestamp::now()).expect("it takes a fourth");
     assert_eq!((last.id, idle_for), (1, Duration::ZERO));
     assert_eq!(stats(&pool, "https://a"), counts(0, 1, 0, 0));
 
     // Full: one may dial another, and the rest waits for that, or for an exchange to end.
-    let mut more = [1, 2, 3].map(|_| pool.want("https://a"));
-    let dial = slot(&mut more[0]);
+    let mut more = [1, 2, 3].map(|_| pool.acquire("https://a"));
+    let dial = dial_permit(&mut more[0]);
     assert_waits(&mut more[1]);
     assert_waits(&mut more[2]);
     last.give_back();
-    let _first = lease(&mut more[0]);
+    let _first = conn(&mut more[0]);
     dial.established(ledger.connect_shared(2, 1));
-    let second = lease(&mut more[1]);
+    let second = conn(&mut more[1]);
     assert_eq!(second.id, 2);
-    drop(leases);
-    assert_eq!(lease(&mut more[2]).id, 1);
+    drop(conns);
+    assert_eq!(conn(&mut more[2]).id, 1);
     assert_eq!(ledger.open(), [1, 2]);
 }
 
 #[test]
 fn who_waits_learns_of_a_shared_connection_that_takes_more() {
     let (pool, ledger) = pool(Limits { max_per_key: 1, ..NO_LIMITS });
-    let mut first = pool.want("https://a");
-    let dial = slot(&mut first);
-    let bell = dial.bell();
+    let mut first = pool.acquire("https://a");
+    let dial = dial_permit(&mut first);
+    let notifier = dial.notifier();
     dial.established(ledger.connect_shared(1, 1));
-    let _first = lease(&mut first);
-    let mut second = pool.want("https://a");
+    let _first = conn(&mut first);
+    let mut second = pool.acquire("https://a");
     assert_waits(&mut second);
     ledger.change(1, |facts| facts.capacity = 2);
     assert_waits(&mut second);
-    bell.ring();
-    assert_eq!(lease(&mut second).id, 1);
+    notifier.notify();
+    assert_eq!(conn(&mut second).id, 1);
 }
 
 #[test]
 fn a_shared_connection_that_is_spent_goes_at_once_or_with_its_last_exchange() {
     for is_idle in [true, false] {
         let (pool, ledger) = pool(Limits { when_full: WhenFull::Waits, ..NO_LIMITS });
-        let mut want = pool.want("https://a");
-        let dial = slot(&mut want);
-        let bell = dial.bell();
+        let mut acquire = pool.acquire("https://a");
+        let dial = dial_permit(&mut acquire);
+        let notifier = dial.notifier();
         dial.established(ledger.connect_shared(1, 1));
-        let exchange = lease(&mut want);
-        let mut next = pool.want("https://a");
+        let exchange = conn(&mut acquire);
+        let mut next = pool.acquire("https://a");
         if is_idle {
             drop(exchange);
             ledger.change(1, |facts| facts.is_spent = true);
-            bell.ring();
+            notifier.notify();
             assert_eq!(stats(&pool, "https://a"), counts(0, 0, 0, 0));
         } else {
             assert_waits(&mut next);
             ledger.change(1, |facts| facts.is_spent = true);
-            bell.ring();
+            notifier.notify();
             assert!(ledger.is_open(1), "it has an exchange");
             // It is not waited for.
-            slot(&mut next).established(ledger.connect_shared(2, 1));
-            drop((exchange, lease(&mut next)));
+            dial_permit(&mut next).established(ledger.connect_shared(2, 1));
+            drop((exchange, conn(&mut next)));
         }
         assert!(!ledger.is_open(1));
     }
@@ -696,40 +696,40 @@ fn a_shared_connection_that_is_spent_goes_at_once_or_with_its_last_exchange() {
 fn a_full_shared_connection_is_waited_for_where_that_is_wanted() {
     let (pool, ledger) = pool(Limits { when_full: WhenFull::Waits, ..NO_LIMITS });
     let first = connected(&pool, "https://a", ledger.connect_shared(1, 1));
-    let mut second = pool.want("https://a");
+    let mut second = pool.acquire("https://a");
     assert_waits(&mut second);
     assert_eq!(stats(&pool, "https://a"), counts(0, 1, 0, 1));
     drop(first);
-    assert_eq!(lease(&mut second).id, 1);
+    assert_eq!(conn(&mut second).id, 1);
 }
 
 #[test]
 fn a_connection_that_is_spent_when_it_is_made_is_a_dial_that_failed() {
     let (pool, ledger) = pool(NO_LIMITS);
-    let mut want = pool.want("https://a");
+    let mut acquire = pool.acquire("https://a");
     let connection = ledger.connect_shared(1, 4);
     ledger.change(1, |facts| facts.is_spent = true);
-    slot(&mut want).established(connection);
-    assert_eq!(error(&mut want).kind(), ErrorKind::CutOff);
+    dial_permit(&mut acquire).established(connection);
+    assert_eq!(error(&mut acquire).kind(), ErrorKind::CutOff);
     assert_eq!((ledger.open(), stats(&pool, "https://a")), (vec![], counts(0, 0, 0, 0)));
     // What the key's connections are like is as unknown as before.
-    let mut wants = [1, 2].map(|_| pool.want("https://a"));
-    let _dial = slot(&mut wants[0]);
-    assert_waits(&mut wants[1]);
+    let mut acquires = [1, 2].map(|_| pool.acquire("https://a"));
+    let _dial = dial_permit(&mut acquires[0]);
+    assert_waits(&mut acquires[1]);
 }
 
 #[test]
 fn a_shared_connection_is_one_place() {
     let (pool, ledger) = pool(Limits { max_per_key: 1, max_idle_per_key: 1, ..NO_LIMITS });
     let one = connected(&pool, "https://a", ledger.connect_shared(1, 2));
-    let two = pool.try_idle(&"https://a", Moment::now()).expect("it takes two").0;
-    let mut third = pool.want("https://a");
+    let two = pool.try_idle(&"https://a", Timestamp::now()).expect("it takes two").0;
+    let mut third = pool.acquire("https://a");
     assert_waits(&mut third);
-    let (exchange, place) = two.into_inner();
+    let (exchange, permit) = two.into_inner();
     drop(exchange);
     assert_waits(&mut third);
-    drop(place);
-    let third = lease(&mut third);
+    drop(permit);
+    let third = conn(&mut third);
     drop((one, third));
     assert_eq!(stats(&pool, "https://a"), counts(1, 0, 0, 0), "an exchange that is cut off leaves it open");
 }
@@ -739,13 +739,13 @@ fn a_shared_connection_that_died_is_shared_no_more_and_counts_until_its_last_exc
     let (pool, ledger) = pool(Limits { max_per_key: 1, ..NO_LIMITS });
     let used = connected(&pool, "https://a", ledger.connect_shared(1, 8));
     ledger.kill(1);
-    let mut want = pool.want("https://a");
-    assert_waits(&mut want);
+    let mut acquire = pool.acquire("https://a");
+    assert_waits(&mut acquire);
     assert_eq!(stats(&pool, "https://a"), counts(0, 1, 0, 1));
     used.give_back();
     assert!(!ledger.is_open(1));
-    slot(&mut want).established(ledger.connect_shared(2, 8));
-    assert_eq!(lease(&mut want).id, 2);
+    dial_permit(&mut acquire).established(ledger.connect_shared(2, 8));
+    assert_eq!(conn(&mut acquire).id, 2);
 }
 
 #[test]
@@ -753,8 +753,8 @@ fn an_idle_shared_connection_that_takes_no_more_exchanges_is_closed() {
     let (pool, ledger) = pool(NO_LIMITS);
     connected(&pool, "https://a", ledger.connect_shared(1, 8)).give_back();
     ledger.change(1, |facts| facts.capacity = 0);
-    let mut want = pool.want("https://a");
-    drop(slot(&mut want));
+    let mut acquire = pool.acquire("https://a");
+    drop(dial_permit(&mut acquire));
     assert!(!ledger.is_open(1));
 }
 
@@ -762,16 +762,16 @@ fn an_idle_shared_connection_that_takes_no_more_exchanges_is_closed() {
 fn shares_that_died_on_the_way_leave_wants_in_their_order() {
     let (pool, ledger) = pool(Limits { max_per_key: 1, ..NO_LIMITS });
     let used = connected(&pool, "https://a", ledger.connect_shared(1, 1));
-    let mut wants = [1, 2].map(|_| pool.want("https://a"));
-    wants.iter_mut().for_each(assert_waits);
-    let [mut first, mut second] = wants;
+    let mut acquires = [1, 2].map(|_| pool.acquire("https://a"));
+    acquires.iter_mut().for_each(assert_waits);
+    let [mut first, mut second] = acquires;
     used.give_back();
     ledger.kill(1);
     // `first` was given a share of what is dead now: its turn comes before that of `second`.
-    let dial = slot(&mut first);
+    let dial = dial_permit(&mut first);
     assert_waits(&mut second);
     dial.established(ledger.connect_shared(2, 1));
-    assert_eq!(lease(&mut first).id, 2);
+    assert_eq!(conn(&mut first).id, 2);
 }
 
 #[tokio::test(start_paused = true)]
@@ -781,8 +781,8 @@ async fn a_shared_connection_beyond_its_lifetime_ends_with_its_exchanges() {
     let used =
         connected(&pool, "https://a", ledger.connect_with(1, Facts { capacity: 8, expires, ..Facts::default() }));
     advance(SECOND).await;
-    let mut want = pool.want("https://a");
-    let _dial = slot(&mut want);
+    let mut acquire = pool.acquire("https://a");
+    let _dial = dial_permit(&mut acquire);
     assert!(ledger.is_open(1));
     used.give_back();
     assert!(!ledger.is_open(1));
@@ -795,22 +795,22 @@ fn a_connection_is_used_on_the_runtime_it_was_made_on_and_makes_room_for_others(
     let runtime = || tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true).build().unwrap();
     let (here, there) = (runtime(), runtime());
     let (pool, ledger) = pool(Limits { max_per_key: 2, ..NO_LIMITS });
-    let leases = here.block_on(async { [1, 2].map(|id| connected(&pool, "a", ledger.connect(id))) });
-    let [one, two] = leases;
+    let conns = here.block_on(async { [1, 2].map(|id| connected(&pool, "a", ledger.connect(id))) });
+    let [one, two] = conns;
     one.give_back();
-    let mut want = pool.want("a");
+    let mut acquire = pool.acquire("a");
     there.block_on(async {
-        assert!(pool.try_idle(&"a", Moment::now()).is_none());
+        assert!(pool.try_idle(&"a", Timestamp::now()).is_none());
         // Idle, of no use there, and in the way.
-        let dial = slot(&mut want);
+        let dial = dial_permit(&mut acquire);
         assert_eq!(ledger.open(), [2]);
         // Given back there, it still belongs here.
         two.give_back();
-        assert_waits(&mut want);
+        assert_waits(&mut acquire);
         dial.established(ledger.connect(3));
-        lease(&mut want).give_back();
+        conn(&mut acquire).give_back();
     });
-    here.block_on(async { assert_eq!(pool.try_idle(&"a", Moment::now()).expect("it is idle").0.id, 2) });
+    here.block_on(async { assert_eq!(pool.try_idle(&"a", Timestamp::now()).expect("it is idle").0.id, 2) });
 }
 
 #[test]

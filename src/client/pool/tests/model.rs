@@ -97,13 +97,13 @@ impl Reference {
         }
     }
 
-    fn poll(&mut self, want: usize, key: usize) -> Expected {
-        match self.given.remove(&want) {
+    fn poll(&mut self, acquire: usize, key: usize) -> Expected {
+        match self.given.remove(&acquire) {
             Some(Some(id)) => return Expected::Connection(id),
             Some(None) => return Expected::Failed,
             None => {}
         }
-        if !self.keys[key].line.iter().any(|(other, _)| *other == want) {
+        if !self.keys[key].line.iter().any(|(other, _)| *other == acquire) {
             self.is_closing = false;
             while let Some(at) = self.idle.iter().rposition(|resting| resting.key == key) {
                 let id = self.idle.remove(at).id;
@@ -112,11 +112,11 @@ impl Reference {
                 }
                 self.close(id, key);
             }
-            self.keys[key].line.push((want, HasDial::No));
+            self.keys[key].line.push((acquire, HasDial::No));
             self.offer(key);
         }
         let mut line = self.keys[key].line.iter_mut();
-        let (_, dial) = line.find(|(other, _)| *other == want).unwrap();
+        let (_, dial) = line.find(|(other, _)| *other == acquire).unwrap();
         if *dial == HasDial::Offered {
             *dial = HasDial::Started;
             return Expected::Dial;
@@ -124,21 +124,21 @@ impl Reference {
         Expected::Nothing
     }
 
-    fn forget(&mut self, want: usize, key: usize) {
-        self.step_out(want, key);
+    fn forget(&mut self, acquire: usize, key: usize) {
+        self.dequeue(acquire, key);
         self.offer(key);
-        if let Some(Some(id)) = self.given.remove(&want) {
+        if let Some(Some(id)) = self.given.remove(&acquire) {
             self.put(id, key, None);
         }
     }
 
     fn put(&mut self, id: u32, key: usize, own: Option<usize>) {
         let line = &self.keys[key].line;
-        let own = own.filter(|own| line.iter().any(|(want, _)| want == own));
+        let own = own.filter(|own| line.iter().any(|(acquire, _)| acquire == own));
         let kept = self.idle.iter().filter(|resting| resting.key == key).count();
-        if let Some(want) = own.or(line.first().map(|(want, _)| *want)) {
-            self.step_out(want, key);
-            self.given.insert(want, Some(id));
+        if let Some(acquire) = own.or(line.first().map(|(acquire, _)| *acquire)) {
+            self.dequeue(acquire, key);
+            self.given.insert(acquire, Some(id));
         } else if self.is_closing || kept >= self.limits.max_idle_per_key {
             self.close(id, key);
         } else {
@@ -151,18 +151,18 @@ impl Reference {
         self.offer(key);
     }
 
-    fn established(&mut self, id: u32, key: usize, want: usize) {
+    fn established(&mut self, id: u32, key: usize, acquire: usize) {
         self.open.push(id);
         self.keys[key].dialing -= 1;
-        self.put(id, key, Some(want));
+        self.put(id, key, Some(acquire));
     }
 
-    fn failed(&mut self, key: usize, want: usize) {
+    fn failed(&mut self, key: usize, acquire: usize) {
         self.keys[key].dialing -= 1;
         self.keys[key].places -= 1;
-        if self.keys[key].line.iter().any(|(other, _)| *other == want) {
-            self.step_out(want, key);
-            self.given.insert(want, None);
+        if self.keys[key].line.iter().any(|(other, _)| *other == acquire) {
+            self.dequeue(acquire, key);
+            self.given.insert(acquire, None);
         }
         self.offer(key);
     }
@@ -180,13 +180,13 @@ impl Reference {
         gone.into_iter().for_each(|resting| self.close(resting.id, resting.key));
     }
 
-    fn step_out(&mut self, want: usize, key: usize) {
+    fn dequeue(&mut self, acquire: usize, key: usize) {
         let queue = &mut self.keys[key];
-        if queue.line.contains(&(want, HasDial::Offered)) {
+        if queue.line.contains(&(acquire, HasDial::Offered)) {
             queue.places -= 1;
             queue.dialing -= 1;
         }
-        queue.line.retain(|(other, _)| *other != want);
+        queue.line.retain(|(other, _)| *other != acquire);
     }
 
     fn offer(&mut self, key: usize) {
@@ -207,8 +207,8 @@ impl Reference {
     }
 
     /// Whether there is something for a want to come for.
-    fn has_news(&self, want: usize, key: usize) -> bool {
-        self.given.contains_key(&want) || self.keys[key].line.contains(&(want, HasDial::Offered))
+    fn has_news(&self, acquire: usize, key: usize) -> bool {
+        self.given.contains_key(&acquire) || self.keys[key].line.contains(&(acquire, HasDial::Offered))
     }
 }
 
@@ -218,9 +218,9 @@ struct Run {
     pool: Pool<Key, Conn>,
     ledger: Ledger,
     reference: Reference,
-    wants: Vec<Wanting>,
-    dials: Vec<(Slot<Key, Conn>, usize, usize)>,
-    used: Vec<(Lease<Key, Conn>, usize)>,
+    acquires: Vec<Wanting>,
+    dials: Vec<(DialPermit<Key, Conn>, usize, usize)>,
+    used: Vec<(PooledConn<Key, Conn>, usize)>,
     last_want: usize,
     last_connection: u32,
 }
@@ -228,8 +228,8 @@ struct Run {
 struct Wanting {
     number: usize,
     key: usize,
-    want: Want<Key, Conn>,
-    bell: Arc<Bell>,
+    acquire: Acquire<Key, Conn>,
+    wakes: Arc<WakeFlag>,
     /// It was told to wait, and did not hear the bell since.
     sleeps: bool,
 }
@@ -240,7 +240,7 @@ impl Run {
             pool: Pool::new(limits),
             ledger: Ledger::default(),
             reference: Reference::new(limits),
-            wants: vec![],
+            acquires: vec![],
             dials: vec![],
             used: vec![],
             last_want: 0,
@@ -250,7 +250,7 @@ impl Run {
 
     async fn step(&mut self, random: &mut Random) {
         match random.below(16) {
-            0..=3 => self.want(random.below(2)),
+            0..=3 => self.acquire(random.below(2)),
             4..=6 => self.poll_any(random),
             7 => self.cancel_any(random),
             8..=10 => self.end_any_dial(random),
@@ -262,19 +262,19 @@ impl Run {
         self.check();
     }
 
-    fn want(&mut self, key: usize) {
+    fn acquire(&mut self, key: usize) {
         self.last_want += 1;
-        let (number, want) = (self.last_want, self.pool.want(KEYS[key]));
-        let mut wanting = Wanting { number, key, want, bell: Arc::default(), sleeps: false };
+        let (number, acquire) = (self.last_want, self.pool.acquire(KEYS[key]));
+        let mut wanting = Wanting { number, key, acquire, wakes: Arc::default(), sleeps: false };
         if self.poll(&mut wanting) {
-            self.wants.push(wanting);
+            self.acquires.push(wanting);
         }
     }
 
     fn poll_any(&mut self, random: &mut Random) {
-        if let Some(mut wanting) = random.take(&mut self.wants) {
+        if let Some(mut wanting) = random.take(&mut self.acquires) {
             if self.poll(&mut wanting) {
-                self.wants.push(wanting);
+                self.acquires.push(wanting);
             }
         }
     }
@@ -282,51 +282,51 @@ impl Run {
     /// Whether it goes on.
     fn poll(&mut self, wanting: &mut Wanting) -> bool {
         let expected = self.reference.poll(wanting.number, wanting.key);
-        let granted = match poll_once(wanting.want.next(), &wanting.bell) {
-            Poll::Ready(granted) => Some(granted),
+        let acquired = match poll_once(wanting.acquire.next(), &wanting.wakes) {
+            Poll::Ready(acquired) => Some(acquired),
             Poll::Pending => None,
         };
-        let got = match &granted {
+        let got = match &acquired {
             None => Expected::Nothing,
-            Some(Granted::Dial(_)) => Expected::Dial,
-            Some(Granted::Failed(_)) => Expected::Failed,
-            Some(Granted::Connection { lease, .. }) => Expected::Connection(lease.id),
+            Some(Acquired::Dial(_)) => Expected::Dial,
+            Some(Acquired::Failed(_)) => Expected::Failed,
+            Some(Acquired::Connection { conn, .. }) => Expected::Connection(conn.id),
         };
         assert_eq!(got, expected);
         wanting.sleeps = expected == Expected::Nothing;
-        match granted {
-            Some(Granted::Connection { lease, .. }) => self.used.push((lease, wanting.key)),
-            Some(Granted::Dial(slot)) => self.dials.push((slot, wanting.key, wanting.number)),
+        match acquired {
+            Some(Acquired::Connection { conn, .. }) => self.used.push((conn, wanting.key)),
+            Some(Acquired::Dial(permit)) => self.dials.push((permit, wanting.key, wanting.number)),
             _ => {}
         }
         matches!(expected, Expected::Nothing | Expected::Dial)
     }
 
     fn cancel_any(&mut self, random: &mut Random) {
-        if let Some(wanting) = random.take(&mut self.wants) {
+        if let Some(wanting) = random.take(&mut self.acquires) {
             self.reference.forget(wanting.number, wanting.key);
         }
     }
 
     fn end_any_dial(&mut self, random: &mut Random) {
-        let Some((slot, key, want)) = random.take(&mut self.dials) else { return };
+        let Some((permit, key, acquire)) = random.take(&mut self.dials) else { return };
         if random.below(3) == 0 {
-            self.reference.failed(key, want);
-            return if random.below(2) == 0 { slot.failed(refused()) } else { drop(slot) };
+            self.reference.failed(key, acquire);
+            return if random.below(2) == 0 { permit.failed(refused()) } else { drop(permit) };
         }
         self.last_connection += 1;
-        self.reference.established(self.last_connection, key, want);
-        slot.established(self.ledger.connect(self.last_connection));
+        self.reference.established(self.last_connection, key, acquire);
+        permit.established(self.ledger.connect(self.last_connection));
     }
 
     fn end_any_use(&mut self, random: &mut Random) {
-        let Some((lease, key)) = random.take(&mut self.used) else { return };
+        let Some((conn, key)) = random.take(&mut self.used) else { return };
         if random.below(4) > 0 {
-            self.reference.put(lease.id, key, None);
-            lease.give_back();
+            self.reference.put(conn.id, key, None);
+            conn.give_back();
         } else {
-            self.reference.close(lease.id, key);
-            drop(lease);
+            self.reference.close(conn.id, key);
+            drop(conn);
         }
     }
 
@@ -363,16 +363,16 @@ impl Run {
         assert_idle_is_counted(&self.pool);
         self.reference.open.sort_unstable();
         assert_eq!(self.ledger.open(), self.reference.open);
-        for wanting in self.wants.iter_mut().filter(|wanting| wanting.sleeps) {
-            let is_woken = wanting.bell.rang();
+        for wanting in self.acquires.iter_mut().filter(|wanting| wanting.sleeps) {
+            let is_woken = wanting.wakes.rang();
             let has_news = self.reference.has_news(wanting.number, wanting.key);
-            assert!(is_woken || !has_news, "a want that was served sleeps on");
+            assert!(is_woken || !has_news, "a acquire that was served sleeps on");
             wanting.sleeps = !is_woken;
         }
     }
 
     fn end(mut self) {
-        self.wants.clear();
+        self.acquires.clear();
         self.dials.clear();
         self.used.clear();
         self.pool.close_idle();
@@ -416,20 +416,20 @@ async fn nobody_waits_for_a_share_that_is_there_nor_for_a_dial_that_nobody_makes
         let limits = random.limits();
         let _told_on_panic = Seed(seed);
         let (pool, ledger) = pool(limits);
-        let (mut wants, mut dials, mut used) = (vec![], vec![], vec![]);
+        let (mut acquires, mut dials, mut used) = (vec![], vec![], vec![]);
         for id in 1..150 {
             match random.below(10) {
-                0..=3 => wants.push(pool.want(ANY)),
-                4 => drop(random.take(&mut wants)),
+                0..=3 => acquires.push(pool.acquire(ANY)),
+                4 => drop(random.take(&mut acquires)),
                 5 | 6 => match (random.take(&mut dials), random.below(4)) {
-                    (Some(slot), 0) => Slot::failed(slot, refused()),
-                    (Some(slot), 1) => slot.established(ledger.connect(id)),
-                    (Some(slot), capacity) => slot.established(ledger.connect_shared(id, capacity)),
+                    (Some(permit), 0) => DialPermit::failed(permit, refused()),
+                    (Some(permit), 1) => permit.established(ledger.connect(id)),
+                    (Some(permit), capacity) => permit.established(ledger.connect_shared(id, capacity)),
                     (None, _) => {}
                 },
                 7 | 8 => match (random.take(&mut used), random.below(3)) {
-                    (Some(lease), 0) => drop(lease),
-                    (Some(lease), _) => Lease::give_back(lease),
+                    (Some(conn), 0) => drop(conn),
+                    (Some(conn), _) => PooledConn::give_back(conn),
                     (None, _) => {}
                 },
                 _ => advance(Duration::from_secs(u64::try_from(random.below(5)).unwrap())).await,
@@ -440,22 +440,22 @@ async fn nobody_waits_for_a_share_that_is_there_nor_for_a_dial_that_nobody_makes
             }
             // All come for what there is, until there is nothing more.
             for _ in 0..4 {
-                wants.retain_mut(|want| match now(want) {
+                acquires.retain_mut(|acquire| match now(acquire) {
                     None => true,
-                    Some(Granted::Dial(slot)) => {
-                        dials.push(slot);
+                    Some(Acquired::Dial(permit)) => {
+                        dials.push(permit);
                         true
                     }
-                    Some(Granted::Connection { lease, .. }) => {
-                        used.push(lease);
+                    Some(Acquired::Connection { conn, .. }) => {
+                        used.push(conn);
                         false
                     }
-                    Some(Granted::Failed(_)) => false,
+                    Some(Acquired::Failed(_)) => false,
                 });
             }
-            assert_nobody_waits_in_vain(&pool, &ledger, limits, wants.len(), dials.len());
+            assert_nobody_waits_in_vain(&pool, &ledger, limits, acquires.len(), dials.len());
         }
-        drop((wants, dials, used));
+        drop((acquires, dials, used));
         pool.close_idle();
         assert_eq!((pool.stats(), ledger.open()), (vec![], vec![]));
     }

@@ -6,29 +6,29 @@ use std::sync::{Arc, Weak};
 
 use crate::error::{Error, ErrorKind, Phase};
 
-use super::rest::{Home, Moment};
-use super::shelf::{Checkout, Origin};
+use super::idle::{RuntimeId, Timestamp};
+use super::per_key::{Checkout, Origin};
 use super::{Inner, Pool, PoolKey, Pooled};
 
 /// The right to make one connection of the key, which counts against `max_per_key` from here on.
 /// Dropped without an outcome it is a dial that failed.
-pub(crate) struct Slot<K: PoolKey, C: Pooled> {
+pub(crate) struct DialPermit<K: PoolKey, C: Pooled> {
     pool: Pool<K, C>,
     key: Arc<K>,
     /// Whose dial it is; `None` once its outcome was told.
-    ticket: Option<u64>,
+    waiter: Option<u64>,
 }
 
 /// A connection in use. Dropping it closes the connection and makes its place free; for a shared
 /// one it ends this exchange alone.
-pub(crate) struct Lease<K: PoolKey, C: Pooled> {
+pub(crate) struct PooledConn<K: PoolKey, C: Pooled> {
     // Dropped in this order: closed first, and another may be made then.
     connection: C,
-    place: Place<K, C>,
+    permit: ConnPermit<K, C>,
 }
 
 /// What a connection counts for, away from the connection: it is free again when this is dropped.
-pub(crate) struct Place<K: PoolKey, C: Pooled> {
+pub(crate) struct ConnPermit<K: PoolKey, C: Pooled> {
     pool: Pool<K, C>,
     key: Arc<K>,
     /// `None` once it was given back.
@@ -37,15 +37,15 @@ pub(crate) struct Place<K: PoolKey, C: Pooled> {
 
 /// Has the pool look again at the shared connections of a key: one of them takes more exchanges than
 /// it did, or none any more. It keeps neither the pool nor a connection.
-pub(crate) struct Bell<K: PoolKey, C: Pooled> {
+pub(crate) struct PoolNotifier<K: PoolKey, C: Pooled> {
     pool: Weak<Inner<K, C>>,
     key: Arc<K>,
 }
 
-impl<K: PoolKey, C: Pooled> Bell<K, C> {
-    pub(crate) fn ring(&self) {
+impl<K: PoolKey, C: Pooled> PoolNotifier<K, C> {
+    pub(crate) fn notify(&self) {
         if let Some(pool) = self.pool.upgrade().map(Pool) {
-            pool.decide(|book, after| book.look(&self.key, Moment::now(), after));
+            pool.decide(|state, actions| state.look(&self.key, Timestamp::now(), actions));
         }
     }
 
@@ -53,24 +53,25 @@ impl<K: PoolKey, C: Pooled> Bell<K, C> {
     /// has not said so on a new one.
     pub(crate) fn capacity(&self) -> Option<usize> {
         let pool = self.pool.upgrade().map(Pool)?;
-        pool.decide(|book, _| book.capacity(&self.key))
+        pool.decide(|state, _| state.capacity(&self.key))
     }
 }
 
-impl<K: PoolKey, C: Pooled> Slot<K, C> {
-    pub(super) fn new(pool: Pool<K, C>, key: Arc<K>, ticket: u64) -> Slot<K, C> {
-        Slot { pool, key, ticket: Some(ticket) }
+impl<K: PoolKey, C: Pooled> DialPermit<K, C> {
+    pub(super) fn new(pool: Pool<K, C>, key: Arc<K>, waiter: u64) -> DialPermit<K, C> {
+        DialPermit { pool, key, waiter: Some(waiter) }
     }
 
     /// The dial made a connection: for its own want if that still waits, else for the next in
     /// line, else to be kept. It belongs to the runtime that this is called on.
     pub(crate) fn established(mut self, connection: C) {
-        if let Some(ticket) = self.ticket.take() {
-            let (home, now) = (Home::current(), Moment::now());
-            let decision =
-                self.pool.decide(|book, after| book.established(&self.key, ticket, connection, home, now, after));
+        if let Some(waiter) = self.waiter.take() {
+            let (runtime, now) = (RuntimeId::current(), Timestamp::now());
+            let decision = self
+                .pool
+                .decide(|state, actions| state.established(&self.key, waiter, connection, runtime, now, actions));
             // A share for nobody: ended like any other.
-            drop(decision.map(|share| Lease::new(self.pool.clone(), self.key.clone(), share)));
+            drop(decision.map(|share| PooledConn::new(self.pool.clone(), self.key.clone(), share)));
         }
     }
 
@@ -80,8 +81,8 @@ impl<K: PoolKey, C: Pooled> Slot<K, C> {
     }
 
     /// For the connection that is being made, if it turns out to be shared.
-    pub(crate) fn bell(&self) -> Bell<K, C> {
-        Bell { pool: Arc::downgrade(&self.pool.0), key: self.key.clone() }
+    pub(crate) fn notifier(&self) -> PoolNotifier<K, C> {
+        PoolNotifier { pool: Arc::downgrade(&self.pool.0), key: self.key.clone() }
     }
 
     /// Ends when idle connections were closed, nobody waits for this key, and nobody wanted a
@@ -91,7 +92,7 @@ impl<K: PoolKey, C: Pooled> Slot<K, C> {
             let mut closing = pin!(self.pool.0.closing.notified());
             // Before the look, so that no call is missed between the two.
             closing.as_mut().enable();
-            if self.pool.decide(|book, _| book.is_abandoned(&self.key)) {
+            if self.pool.decide(|state, _| state.is_abandoned(&self.key)) {
                 return;
             }
             closing.await;
@@ -99,58 +100,58 @@ impl<K: PoolKey, C: Pooled> Slot<K, C> {
     }
 
     fn fail(&mut self, error: Error) {
-        if let Some(ticket) = self.ticket.take() {
-            let now = Moment::now();
+        if let Some(waiter) = self.waiter.take() {
+            let now = Timestamp::now();
             // An error for nobody is dropped here, without the lock.
-            let _untold = self.pool.decide(|book, after| book.failed(&self.key, ticket, error, now, after));
+            let _untold = self.pool.decide(|state, actions| state.failed(&self.key, waiter, error, now, actions));
         }
     }
 }
 
-impl<K: PoolKey, C: Pooled> Drop for Slot<K, C> {
+impl<K: PoolKey, C: Pooled> Drop for DialPermit<K, C> {
     fn drop(&mut self) {
-        if self.ticket.is_some() {
+        if self.waiter.is_some() {
             self.fail(Error::new(ErrorKind::Io, "the connection was given up on").during(Phase::Connect));
         }
     }
 }
 
-impl<K: PoolKey, C: Pooled> Lease<K, C> {
-    pub(super) fn new(pool: Pool<K, C>, key: Arc<K>, checkout: Checkout<C>) -> Lease<K, C> {
+impl<K: PoolKey, C: Pooled> PooledConn<K, C> {
+    pub(super) fn new(pool: Pool<K, C>, key: Arc<K>, checkout: Checkout<C>) -> PooledConn<K, C> {
         let Checkout { connection, origin, idle_for: _ } = checkout;
-        Lease { connection, place: Place { pool, key, origin: Some(origin) } }
+        PooledConn { connection, permit: ConnPermit { pool, key, origin: Some(origin) } }
     }
 
     /// Whether its connection is alive. If not, that is shared no more, and the lease is to be dropped.
     pub(super) fn probe(&mut self) -> bool {
         let is_alive = self.connection.probe();
-        if let (false, Some(Origin::Share(id))) = (is_alive, self.place.origin) {
-            let Place { pool, key, .. } = &self.place;
-            pool.decide(|book, _| book.retire(key, id));
+        if let (false, Some(Origin::Share(id))) = (is_alive, self.permit.origin) {
+            let ConnPermit { pool, key, .. } = &self.permit;
+            pool.decide(|state, _| state.retire(key, id));
         }
         is_alive
     }
 
-    /// Gives the connection back: see [`Place::give_back`].
+    /// Gives the connection back: see [`ConnPermit::give_back`].
     pub(crate) fn give_back(self) {
-        let Lease { connection, place } = self;
-        place.give_back(connection, Moment::now());
+        let PooledConn { connection, permit } = self;
+        permit.give_back(connection, Timestamp::now());
     }
 
     /// Takes the connection out of the pool's hands: for an upgrade, or a tunnel. It counts until
     /// the place is dropped, which is to be done when the connection closes.
-    pub(crate) fn into_inner(self) -> (C, Place<K, C>) {
-        (self.connection, self.place)
+    pub(crate) fn into_inner(self) -> (C, ConnPermit<K, C>) {
+        (self.connection, self.permit)
     }
 }
 
-impl<K: PoolKey, C: Pooled> Place<K, C> {
+impl<K: PoolKey, C: Pooled> ConnPermit<K, C> {
     /// The exchange is over and its connection can carry another: it goes to the next in line,
     /// or is kept, or is closed where it is one too many, too old, or idle ones are being closed.
-    pub(crate) fn give_back(mut self, connection: C, now: Moment) {
+    pub(crate) fn give_back(mut self, connection: C, now: Timestamp) {
         match self.origin.take() {
-            Some(Origin::Own(home)) => {
-                self.pool.decide(|book, after| book.give_back(&self.key, connection, home, now, after));
+            Some(Origin::Own(runtime)) => {
+                self.pool.decide(|state, actions| state.give_back(&self.key, connection, runtime, now, actions));
             }
             share => {
                 drop(connection);
@@ -160,7 +161,7 @@ impl<K: PoolKey, C: Pooled> Place<K, C> {
     }
 }
 
-impl<K: PoolKey, C: Pooled> Deref for Lease<K, C> {
+impl<K: PoolKey, C: Pooled> Deref for PooledConn<K, C> {
     type Target = C;
 
     fn deref(&self) -> &C {
@@ -168,17 +169,17 @@ impl<K: PoolKey, C: Pooled> Deref for Lease<K, C> {
     }
 }
 
-impl<K: PoolKey, C: Pooled> DerefMut for Lease<K, C> {
+impl<K: PoolKey, C: Pooled> DerefMut for PooledConn<K, C> {
     fn deref_mut(&mut self) -> &mut C {
         &mut self.connection
     }
 }
 
-impl<K: PoolKey, C: Pooled> Drop for Place<K, C> {
+impl<K: PoolKey, C: Pooled> Drop for ConnPermit<K, C> {
     fn drop(&mut self) {
         if let Some(origin) = self.origin.take() {
-            let now = Moment::now();
-            self.pool.decide(|book, after| book.release(&self.key, origin, now, after));
+            let now = Timestamp::now();
+            self.pool.decide(|state, actions| state.release(&self.key, origin, now, actions));
         }
     }
 }
