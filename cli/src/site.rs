@@ -2,6 +2,7 @@
 
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
+use std::sync::Arc;
 
 use clap::Args;
 use nethttp::{Dir, FileServer, Handler, Method, Request, ResponseWriter, Result, ServeMux, StatusCode, strip_prefix};
@@ -42,6 +43,9 @@ pub(crate) struct SiteArguments {
     compress: bool,
 
     /// Add this field to all answers; may be given several times
+    ///
+    /// Fields that say how long an answer may be kept (Cache-Control, Expires) are left out of errors
+    /// and redirects.
     #[arg(long = "header", value_name = "NAME: VALUE")]
     headers: Vec<Field>,
 
@@ -96,6 +100,14 @@ impl FromStr for Field {
     }
 }
 
+impl Field {
+    /// Whether caches take from it how long they may keep an answer (RFC 9111 §5, RFC 9213).
+    fn is_for_caches(&self) -> bool {
+        let name = self.name.to_ascii_lowercase();
+        matches!(&*name, "expires" | "pragma" | "surrogate-control") || name.ends_with("cache-control")
+    }
+}
+
 /// Whether it can be the value of a field (RFC 9110 §5.5).
 fn is_value(text: &str) -> bool {
     text.bytes().all(|byte| (byte >= b' ' && byte != 0x7f) || byte == b'\t')
@@ -129,7 +141,8 @@ impl SiteArguments {
             None => mux.handle("GET /", self.files(directory)),
         }
         let guests = if self.users.is_empty() { None } else { Some(Guests::new(&self.users)?) };
-        Ok(Site { headers: self.headers.clone(), cors: self.cors.clone(), guests, mux })
+        let (cache_fields, fields): (Vec<_>, Vec<_>) = self.headers.iter().cloned().partition(Field::is_for_caches);
+        Ok(Site { fields, cache_fields: cache_fields.into(), cors: self.cors.clone(), guests, mux })
     }
 
     fn files(&self, directory: &Path) -> FileServer {
@@ -145,7 +158,8 @@ impl SiteArguments {
 }
 
 struct Site {
-    headers: Vec<Field>,
+    fields: Vec<Field>,
+    cache_fields: Arc<[Field]>,
     cors: Option<Origin>,
     guests: Option<Guests>,
     mux: ServeMux,
@@ -153,9 +167,10 @@ struct Site {
 
 impl Handler for Site {
     async fn serve_http(&self, w: &mut ResponseWriter, r: &mut Request) -> Result<()> {
-        for field in &self.headers {
+        for field in &self.fields {
             w.header().add(&field.name, &field.value);
         }
+        self.add_cache_fields(w);
         if let Some(origin) = &self.cors {
             allow(w, origin, self.guests.is_some());
             // Asks whether it may ask, and brings no password along.
@@ -175,6 +190,23 @@ impl Handler for Site {
             }
         }
         self.mux.serve_http(w, r).await
+    }
+}
+
+impl Site {
+    /// They speak of the files. An error or a redirect that is kept as long would outlive its cause: a
+    /// file that is there now would still be missing for whoever asked before. The status is only known
+    /// when the head is sent.
+    fn add_cache_fields(&self, w: &mut ResponseWriter) {
+        if self.cache_fields.is_empty() {
+            return;
+        }
+        let fields = self.cache_fields.clone();
+        w.before_head(move |status, header| {
+            if status.is_success() || status == StatusCode::NOT_MODIFIED {
+                fields.iter().for_each(|field| header.add(&field.name, &field.value));
+            }
+        });
     }
 }
 

@@ -178,6 +178,38 @@ fn fields_are_added_to_all_answers() {
 }
 
 #[test]
+fn fields_for_caches_are_not_on_errors_and_redirects() {
+    let folder = Folder::new();
+    std::fs::create_dir(folder.0.join("dir")).unwrap();
+    let fields = ["--header", "cache-control: max-age=60", "--header", "Expires: Sun, 06 Nov 2044 08:49:37 GMT"];
+    let serving = serve(&folder, &[&fields[..], &["--header", "X-One: 1", "--prefix", "/p"]].concat());
+    let fields_of = |answer: &str| ["Cache-Control", "Expires", "X-One"].map(|name| field(answer, name).is_some());
+    let file = serving.get("/p/a.txt");
+    assert_eq!((status(&file), fields_of(&file)), ("200", [true; 3]));
+    let tag = format!("If-None-Match: {}\r\n", field(&file, "ETag").unwrap());
+    let unchanged = serving.ask("GET", "/p/a.txt", &tag);
+    assert_eq!((status(&unchanged), fields_of(&unchanged)), ("304", [true; 3]));
+    let part = serving.ask("GET", "/p/a.txt", "Range: bytes=0-0\r\n");
+    assert_eq!((status(&part), fields_of(&part)), ("206", [true; 3]));
+    for (method, target, expected) in [
+        ("GET", "/p/none", "404"),
+        ("GET", "/none", "404"),
+        ("POST", "/p/a.txt", "405"),
+        ("GET", "/p", "307"),
+        ("GET", "/p/dir", "301"),
+        ("GET", "/p/index.html", "301"),
+    ] {
+        let answer = serving.ask(method, target, "");
+        assert_eq!((status(&answer), fields_of(&answer)), (expected, [false, false, true]), "{method} {target}");
+    }
+    let impossible = serving.ask("GET", "/p/a.txt", "Range: bytes=99-\r\n");
+    assert_eq!((status(&impossible), fields_of(&impossible)), ("416", [false, false, true]));
+    let anna = format!("anna:{}", hash("secret"));
+    let locked = serve(&folder, &[&fields[..], &["--auth", &anna]].concat()).get("/a.txt");
+    assert_eq!((status(&locked), fields_of(&locked)), ("401", [false; 3]));
+}
+
+#[test]
 fn pages_of_other_sites_may_read_where_that_is_said() {
     const ALLOWED: &str = "Access-Control-Allow-Origin";
     let folder = Folder::new();
