@@ -9,7 +9,7 @@ use std::fmt::{self, Display};
 use std::io::{BufRead as _, Write as _};
 use std::num::NonZeroU32;
 use std::str::FromStr;
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use anyhow::{Context as _, anyhow};
 use aws_lc_rs::{hmac, pbkdf2, rand};
@@ -124,59 +124,88 @@ impl FromStr for User {
 }
 
 /// All who may come in.
-pub(crate) struct Guests {
-    users: Vec<Known>,
+///
+/// A check takes a core for some milliseconds, and anybody may ask for one. Two run at a time, so that
+/// the files are still served; some more wait; beyond those the answer is "not now", at once. A
+/// password that was right before needs no check, so its user comes in however many strangers wait.
+pub(crate) struct Accounts {
+    accounts: Vec<Account>,
     /// Of this process alone.
     key: hmac::Key,
-    /// Guesses take a while; no more of them run at a time, so that they leave the others room.
-    guesses: Semaphore,
+    /// Checks that wait or run.
+    pending: Semaphore,
+    running: Arc<Semaphore>,
 }
 
-struct Known {
+struct Account {
     user: User,
     /// A code of the password that was right, under the key.
     right: Mutex<Option<hmac::Tag>>,
 }
 
-const GUESSES_AT_A_TIME: usize = 2;
+/// What became of a user and a password.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Login {
+    Accepted,
+    Refused,
+    /// Too many wait already; this one was not checked.
+    Busy,
+}
 
-impl Guests {
-    pub(crate) fn new(users: &[User]) -> anyhow::Result<Guests> {
+const MAX_RUNNING_CHECKS_COUNT: usize = 2;
+/// Some seconds of work with the usual rounds: as long as a person waits.
+const MAX_PENDING_CHECKS_COUNT: usize = 64;
+
+impl Accounts {
+    pub(crate) fn new(users: &[User]) -> anyhow::Result<Accounts> {
         let key = hmac::Key::generate(hmac::HMAC_SHA256, &rand::SystemRandom::new())
             .map_err(|_| anyhow!("the system gives no random bytes"))?;
-        let users = users.iter().map(|user| Known { user: user.clone(), right: Mutex::default() }).collect();
-        Ok(Guests { users, key, guesses: Semaphore::new(GUESSES_AT_A_TIME) })
+        Ok(Accounts {
+            accounts: users.iter().map(|user| Account { user: user.clone(), right: Mutex::default() }).collect(),
+            key,
+            pending: Semaphore::new(MAX_PENDING_CHECKS_COUNT),
+            running: Arc::new(Semaphore::new(MAX_RUNNING_CHECKS_COUNT)),
+        })
     }
 
     /// Whether this user has this password. How long it takes tells nothing of the password.
-    pub(crate) async fn admits(&self, name: &str, password: &str) -> bool {
-        let Some(known) = self.users.iter().find(|known| known.user.name == name) else {
-            // As long as for somebody who is known: nor does it tell who that is.
-            if let Some(somebody) = self.users.first() {
-                self.is_right(somebody, password).await;
-            }
-            return false;
+    pub(crate) async fn log_in(&self, name: &str, password: &str) -> Login {
+        let Some(account) = self.accounts.iter().find(|account| account.user.name == name) else {
+            // As long as for somebody who is known, so that the time does not tell who is.
+            return match self.accounts.first() {
+                Some(other) if self.check(other, password).await == Login::Busy => Login::Busy,
+                _ => Login::Refused,
+            };
         };
-        if self.is_remembered(known, password) {
-            return true;
+        if self.is_remembered(account, password) {
+            return Login::Accepted;
         }
-        let is_right = self.is_right(known, password).await;
-        if is_right {
+        let login = self.check(account, password).await;
+        if login == Login::Accepted {
             let code = hmac::sign(&self.key, password.as_bytes());
-            *known.right.lock().unwrap_or_else(PoisonError::into_inner) = Some(code);
+            *account.right.lock().unwrap_or_else(PoisonError::into_inner) = Some(code);
         }
-        is_right
+        login
     }
 
-    async fn is_right(&self, known: &Known, password: &str) -> bool {
-        let Ok(_turn) = self.guesses.acquire().await else { return false };
-        let (hashed, guess) = (known.user.password.clone(), password.to_owned());
-        tokio::task::spawn_blocking(move || hashed.is_of(&guess)).await.unwrap_or(false)
+    async fn check(&self, account: &Account, password: &str) -> Login {
+        let Ok(_pending) = self.pending.try_acquire() else { return Login::Busy };
+        let Ok(running) = self.running.clone().acquire_owned().await else { return Login::Busy };
+        let (hashed, password) = (account.user.password.clone(), password.to_owned());
+        let check = move || {
+            // It runs to its end even if nobody waits for it any more, and counts as long.
+            let _running = running;
+            hashed.is_of(&password)
+        };
+        match tokio::task::spawn_blocking(check).await {
+            Ok(true) => Login::Accepted,
+            _ => Login::Refused,
+        }
     }
 
     /// Compares in constant time.
-    fn is_remembered(&self, known: &Known, password: &str) -> bool {
-        let right = *known.right.lock().unwrap_or_else(PoisonError::into_inner);
+    fn is_remembered(&self, account: &Account, password: &str) -> bool {
+        let right = *account.right.lock().unwrap_or_else(PoisonError::into_inner);
         right.is_some_and(|right| hmac::verify(&self.key, password.as_bytes(), right.as_ref()).is_ok())
     }
 }
@@ -214,12 +243,42 @@ mod tests {
 
     #[tokio::test]
     async fn each_comes_in_with_their_own_password_again_and_again() {
-        let guests = Guests::new(&[user("anna", "a"), user("ben", "b")]).unwrap();
+        let accounts = Accounts::new(&[user("anna", "a"), user("ben", "b")]).unwrap();
         for _ in 0..2 {
-            assert!(guests.admits("anna", "a").await && guests.admits("ben", "b").await);
-            for (name, password) in [("anna", "b"), ("ben", "a"), ("anna", ""), ("carl", "a"), ("", "")] {
-                assert!(!guests.admits(name, password).await, "{name} {password}");
+            for (name, password) in [("anna", "a"), ("ben", "b")] {
+                assert_eq!(accounts.log_in(name, password).await, Login::Accepted);
             }
+            for (name, password) in [("anna", "b"), ("ben", "a"), ("anna", ""), ("carl", "a"), ("", "")] {
+                assert_eq!(accounts.log_in(name, password).await, Login::Refused, "{name} {password}");
+            }
+        }
+    }
+
+    #[tokio::test]
+    async fn no_more_checks_wait_than_allowed_and_who_was_in_before_comes_in() {
+        use std::future::Future as _;
+        use std::task::{Context, Poll, Waker};
+
+        let accounts = Accounts::new(&[user("anna", "a"), user("ben", "b")]).unwrap();
+        assert_eq!(accounts.log_in("anna", "a").await, Login::Accepted);
+        let permits = u32::try_from(MAX_RUNNING_CHECKS_COUNT).unwrap();
+        let running = accounts.running.acquire_many(permits).await.unwrap();
+        let mut waiting: Vec<_> =
+            (0..MAX_PENDING_CHECKS_COUNT).map(|_| Box::pin(accounts.log_in("ben", "b"))).collect();
+        for login in &mut waiting {
+            assert!(login.as_mut().poll(&mut Context::from_waker(Waker::noop())).is_pending());
+        }
+        for (name, login) in [("ben", Login::Busy), ("carl", Login::Busy), ("anna", Login::Accepted)] {
+            let mut next = Box::pin(accounts.log_in(name, "a"));
+            assert_eq!(next.as_mut().poll(&mut Context::from_waker(Waker::noop())), Poll::Ready(login), "{name}");
+        }
+        // Who leaves makes room for another.
+        waiting.pop();
+        waiting.push(Box::pin(accounts.log_in("ben", "b")));
+        drop(running);
+        // In the order in which they came: so they get their permits.
+        for login in waiting {
+            assert_eq!(login.await, Login::Accepted);
         }
     }
 }

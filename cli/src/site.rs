@@ -7,7 +7,7 @@ use std::sync::Arc;
 use clap::Args;
 use nethttp::{Dir, FileServer, Handler, Method, Request, ResponseWriter, Result, ServeMux, StatusCode, strip_prefix};
 
-use crate::auth::{Guests, User};
+use crate::auth::{Accounts, Login, User};
 
 #[derive(Debug, Args)]
 pub(crate) struct SiteArguments {
@@ -140,9 +140,9 @@ impl SiteArguments {
             Some(prefix) => mux.handle(&format!("GET {prefix}/"), strip_prefix(prefix.clone(), self.files(directory))),
             None => mux.handle("GET /", self.files(directory)),
         }
-        let guests = if self.users.is_empty() { None } else { Some(Guests::new(&self.users)?) };
+        let accounts = if self.users.is_empty() { None } else { Some(Accounts::new(&self.users)?) };
         let (cache_fields, fields): (Vec<_>, Vec<_>) = self.headers.iter().cloned().partition(Field::is_for_caches);
-        Ok(Site { fields, cache_fields: cache_fields.into(), cors: self.cors.clone(), guests, mux })
+        Ok(Site { fields, cache_fields: cache_fields.into(), cors: self.cors.clone(), accounts, mux })
     }
 
     fn files(&self, directory: &Path) -> FileServer {
@@ -161,7 +161,7 @@ struct Site {
     fields: Vec<Field>,
     cache_fields: Arc<[Field]>,
     cors: Option<Origin>,
-    guests: Option<Guests>,
+    accounts: Option<Accounts>,
     mux: ServeMux,
 }
 
@@ -172,24 +172,37 @@ impl Handler for Site {
         }
         self.add_cache_fields(w);
         if let Some(origin) = &self.cors {
-            allow(w, origin, self.guests.is_some());
+            allow(w, origin, self.accounts.is_some());
             // Asks whether it may ask, and brings no password along.
             if r.method == Method::OPTIONS && r.header.contains("Access-Control-Request-Method") {
                 w.write_header(StatusCode::NO_CONTENT);
                 return Ok(());
             }
         }
-        if let Some(guests) = &self.guests {
-            let admitted = match r.basic_auth() {
-                Some((user, password)) => guests.admits(&user, &password).await,
-                None => false,
-            };
-            if !admitted {
-                w.header().set("WWW-Authenticate", "Basic realm=\"files\", charset=\"UTF-8\"");
-                return nethttp::error(w, "401 unauthorized", StatusCode::UNAUTHORIZED).await;
+        if let Some(accounts) = &self.accounts {
+            match log_in(accounts, r).await {
+                Login::Accepted => {}
+                Login::Refused => {
+                    w.header().set("WWW-Authenticate", "Basic realm=\"files\", charset=\"UTF-8\"");
+                    return nethttp::error(w, "401 unauthorized", StatusCode::UNAUTHORIZED).await;
+                }
+                Login::Busy => {
+                    w.header().set("Retry-After", "2");
+                    let message = "503 too many passwords to check";
+                    return nethttp::error(w, message, StatusCode::SERVICE_UNAVAILABLE).await;
+                }
             }
         }
         self.mux.serve_http(w, r).await
+    }
+}
+
+async fn log_in(accounts: &Accounts, r: &Request) -> Login {
+    let Some((user, password)) = r.basic_auth() else { return Login::Refused };
+    tokio::select! {
+        login = accounts.log_in(&user, &password) => login,
+        // Who has left need not wait, and keeps no other from waiting.
+        () = r.context().cancelled() => Login::Busy,
     }
 }
 

@@ -258,6 +258,28 @@ fn who_has_a_password_comes_in_with_it() {
 }
 
 #[test]
+fn passwords_beyond_those_that_wait_are_not_checked() {
+    let folder = Folder::new();
+    // A check of it takes half an hour.
+    let anna = format!("anna:pbkdf2-sha256:4000000000:00:{}", "00".repeat(32));
+    let serving = serve(&folder, &["--auth", &anna]);
+    let request = "GET /a.txt HTTP/1.1\r\nHost: cli.test\r\nAuthorization: Basic YW5uYTpzZWNyZXQ=\r\n\r\n";
+    let (tell, told) = std::sync::mpsc::channel();
+    for mut stream in (0..80).map(|_| serving.connect_and_send(request)) {
+        let tell = tell.clone();
+        std::thread::spawn(move || {
+            let mut answer = [0; 1000];
+            let length = std::io::Read::read(&mut stream, &mut answer).unwrap_or(0);
+            // The test has ended, unless it is among the first.
+            let _ = tell.send(String::from_utf8_lossy(&answer[..length]).into_owned());
+        });
+    }
+    for answer in told.into_iter().take(80 - 64) {
+        assert_eq!((status(&answer), field(&answer, "Retry-After")), ("503", Some("2")), "{answer}");
+    }
+}
+
+#[test]
 fn a_hash_differs_each_time_and_nothing_has_none() {
     assert_ne!(hash("secret"), hash("secret"));
     let empty = nethttp(&["hash"]).stdin(Stdio::null()).output().unwrap();
