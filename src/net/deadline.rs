@@ -1,7 +1,9 @@
-//! A moment after which waiting ends, for one direction of a connection.
+//! Moments after which waiting ends, for one direction of a connection: the timer, and the limits
+//! that a transfer is held to.
 
 use std::pin::Pin;
 use std::task::{Context, Poll, Waker};
+use std::time::Duration;
 
 use tokio::task::coop::has_budget_remaining;
 use tokio::time::{Instant, Sleep, sleep_until};
@@ -68,10 +70,83 @@ impl Deadline {
     }
 }
 
+/// How long one direction of a transfer may take: in all, and without progress.
+///
+/// The timer is the connection's own and comes with each call, for a connection waits for heads on
+/// the same one. As long as the peer keeps up nothing looks at the clock.
+#[derive(Debug, Default)]
+pub(crate) struct TransferLimit {
+    /// How long the peer may make no progress.
+    stall: Option<Duration>,
+    /// When the transfer must be done, whatever progress it makes.
+    until: Option<Instant>,
+    /// Since when the peer makes no progress, while something waits for it to.
+    waiting_since: Option<Instant>,
+}
+
+impl TransferLimit {
+    /// With a limit on the time without progress alone.
+    pub(crate) fn new(stall: Option<Duration>) -> TransferLimit {
+        TransferLimit { stall, until: None, waiting_since: None }
+    }
+
+    /// Another transfer begins, which must be done at this moment.
+    pub(crate) fn restart(&mut self, until: Option<Instant>) {
+        self.until = until;
+        self.waiting_since = None;
+    }
+
+    /// When it must be done.
+    pub(crate) fn until(&self) -> Option<Instant> {
+        self.until
+    }
+
+    /// Moves that moment. What waits already does not hear of it: see [`wake`](Self::wake).
+    pub(crate) fn set_until(&mut self, at: Option<Instant>) {
+        self.until = at;
+    }
+
+    /// Has a wait that is under way look at a moment that came nearer: another task may be the one
+    /// that waits.
+    pub(crate) fn wake(&self, timer: &mut Deadline) {
+        if let (Some(at), Some(_)) = (self.until, self.waiting_since) {
+            timer.wake_at(at);
+        }
+    }
+
+    /// Whether the transfer should be done by now. A peer that makes progress all the time never
+    /// waits, and so never polls the timer: each step asks here first.
+    pub(crate) fn has_passed(&self) -> bool {
+        self.until.is_some_and(|until| until <= Instant::now())
+    }
+
+    /// The peer has made progress.
+    pub(crate) fn progressed(&mut self) {
+        self.waiting_since = None;
+    }
+
+    /// Ready once the peer has made no progress for too long, or the transfer should be done.
+    pub(crate) fn poll(&mut self, timer: &mut Deadline, cx: &mut Context<'_>) -> Poll<()> {
+        let since = *self.waiting_since.get_or_insert_with(Instant::now);
+        let stalls_at = self.stall.map(|stall| since + stall);
+        timer.set(match (stalls_at, self.until) {
+            (Some(one), Some(other)) => Some(one.min(other)),
+            (one, other) => one.or(other),
+        });
+        timer.poll(cx)
+    }
+}
+
+/// When an exchange must have read its request and written its response.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct TransferDeadlines {
+    pub(crate) read: Option<Instant>,
+    pub(crate) write: Option<Instant>,
+}
+
 #[cfg(test)]
 mod tests {
     use std::future::poll_fn;
-    use std::time::Duration;
 
     use super::*;
 
@@ -132,5 +207,59 @@ mod tests {
         let mut deadline = Deadline::default();
         deadline.set(None);
         assert!(tokio::time::timeout(Duration::from_secs(1 << 20), passed(&mut deadline)).await.is_err());
+    }
+
+    async fn waits(limit: &mut TransferLimit, timer: &mut Deadline) -> Duration {
+        let start = Instant::now();
+        poll_fn(|cx| limit.poll(timer, cx)).await;
+        start.elapsed()
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_transfer_ends_at_its_moment_or_when_it_stalls_whichever_comes_first() {
+        let (stall, long) = (Duration::from_secs(3), Duration::from_secs(1 << 20));
+        for (stall, until, expected) in [
+            (Some(stall), None, Some(3)),
+            (Some(stall), Some(2), Some(2)),
+            (Some(stall), Some(5), Some(3)),
+            (None, Some(5), Some(5)),
+            (None, None, None),
+        ] {
+            let mut limit = TransferLimit::new(stall);
+            limit.set_until(until.map(|secs| Instant::now() + Duration::from_secs(secs)));
+            let mut timer = Deadline::default();
+            let waited = tokio::time::timeout(long, waits(&mut limit, &mut timer)).await.ok();
+            assert_eq!(waited, expected.map(Duration::from_secs), "{stall:?} {until:?}");
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn progress_gives_the_stall_limit_anew_and_the_moment_stays() {
+        let mut limit = TransferLimit::new(Some(Duration::from_secs(3)));
+        limit.restart(Some(Instant::now() + Duration::from_secs(5)));
+        let mut timer = Deadline::default();
+        for expected in [false, true] {
+            assert!(poll_fn(|cx| Poll::Ready(limit.poll(&mut timer, cx).is_pending())).await);
+            tokio::time::advance(Duration::from_secs(2)).await;
+            assert!(!limit.has_passed());
+            if !expected {
+                limit.progressed();
+            }
+        }
+        assert_eq!(waits(&mut limit, &mut timer).await, Duration::from_secs(1), "of the wait, and of the whole");
+        assert!(limit.has_passed());
+        limit.restart(None);
+        assert!(!limit.has_passed());
+        assert_eq!(waits(&mut limit, &mut timer).await, Duration::from_secs(3));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_moment_that_comes_nearer_is_seen_by_who_waits_already() {
+        let mut limit = TransferLimit::new(Some(Duration::from_secs(30)));
+        let mut timer = Deadline::default();
+        assert!(poll_fn(|cx| Poll::Ready(limit.poll(&mut timer, cx).is_pending())).await);
+        limit.set_until(Some(Instant::now() + Duration::from_secs(1)));
+        limit.wake(&mut timer);
+        assert_eq!(waits(&mut limit, &mut timer).await, Duration::from_secs(1));
     }
 }

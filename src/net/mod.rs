@@ -32,7 +32,7 @@ pub use tls::{TlsConfig, TlsRoots};
 
 #[cfg(any(feature = "server", feature = "client"))]
 pub(crate) use content::ContentReader;
-pub(crate) use deadline::Deadline;
+pub(crate) use deadline::{Deadline, TransferDeadlines, TransferLimit};
 pub(crate) use delegate::{Rewind, delegate_read, delegate_write};
 #[cfg(feature = "client")]
 pub(crate) use dial::dial;
