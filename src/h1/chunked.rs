@@ -1,14 +1,13 @@
 //! Chunked content (RFC 9112 §7.1), read while it arrives.
 
-use super::field_lines::{FieldLines, HeadLimits};
-use super::trailer::may_be_trailer;
+use super::field_lines::{FieldLines, HeadLimits, may_be_trailer};
 use crate::error::Refusal;
 use crate::message::{Header, Known};
 
 /// Reads one chunked content. Framing bytes are taken one by one and never looked at again.
 #[derive(Debug)]
 pub(crate) struct ChunkedReader {
-    state: State,
+    state: ChunkedState,
     /// The size of the chunk, then what of it is still to come.
     left: u64,
     /// Bytes of the present size line, and how many of them were digits.
@@ -36,7 +35,7 @@ pub(crate) enum Chunked {
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum State {
+enum ChunkedState {
     Size,
     /// Blanks behind the size, which old senders pad with.
     Blank,
@@ -49,14 +48,14 @@ enum State {
 }
 
 /// A size line with its line end.
-const MAX_SIZE_LINE: usize = 4096;
-const MAX_SIZE_DIGITS: usize = 16;
+const MAX_SIZE_LINE_BYTES: usize = 4096;
+const MAX_SIZE_DIGIT_COUNT: usize = 16;
 
 /// The framing of a chunk that is free: any sender's ordinary size line.
-const FREE_FRAMING: u64 = 16;
+const FREE_FRAMING_BYTES: u64 = 16;
 /// How much framing beyond that, and beyond twice the content, a message may have in all.
 /// One-byte chunks are within it; extensions that carry more than the content are not (Go's rule).
-const MAX_EXCESS: u64 = 16 * 1024;
+const MAX_EXCESS_BYTES: u64 = 16 * 1024;
 
 const BAD_SIZE: Refusal = Refusal::bad("the chunk size is malformed");
 const TOO_BIG: Refusal = Refusal::bad("the chunk size is too large");
@@ -68,7 +67,7 @@ impl ChunkedReader {
     /// The limits are those of the trailer section, its empty line included.
     pub(crate) fn new(max_trailer_bytes: usize, max_trailer_values: usize) -> ChunkedReader {
         ChunkedReader {
-            state: State::Size,
+            state: ChunkedState::Size,
             left: 0,
             line_len: 0,
             digits: 0,
@@ -87,9 +86,9 @@ impl ChunkedReader {
         loop {
             let rest = input.get(at..).unwrap_or_default();
             match (self.state, rest) {
-                (State::Trailer, rest) => return self.read_trailer(rest, at),
+                (ChunkedState::Trailer, rest) => return self.read_trailer(rest, at),
                 (_, []) => return Ok(Chunked::NeedMore { consumed: at }),
-                (State::Data, rest) => {
+                (ChunkedState::Data, rest) => {
                     let len = usize::try_from(self.left).map_or(rest.len(), |left| left.min(rest.len()));
                     self.took(len as u64);
                     return Ok(Chunked::Data { skip: at, len });
@@ -103,14 +102,14 @@ impl ChunkedReader {
     /// Content bytes of the present chunk still to come: the caller may read that many straight
     /// from the socket and report them with [`took`](Self::took).
     pub(crate) fn chunk_left(&self) -> u64 {
-        if self.state == State::Data { self.left } else { 0 }
+        if self.state == ChunkedState::Data { self.left } else { 0 }
     }
 
     /// Content bytes of the present chunk that the caller took by itself.
     pub(crate) fn took(&mut self, len: u64) {
         self.left = self.left.saturating_sub(len);
-        if self.state == State::Data && self.left == 0 {
-            self.state = State::DataCr;
+        if self.state == ChunkedState::Data && self.left == 0 {
+            self.state = ChunkedState::DataCr;
         }
     }
 
@@ -118,12 +117,12 @@ impl ChunkedReader {
     /// ends the line for one reader and not for another, and hides a request between the two.
     fn step(&mut self, byte: u8) -> Result<(), Refusal> {
         self.state = match (self.state, byte) {
-            (State::DataCr, b'\r') => State::DataLf,
-            (State::DataLf, b'\n') => State::Size,
-            (State::DataCr | State::DataLf, _) => return Err(BAD_DATA_END),
+            (ChunkedState::DataCr, b'\r') => ChunkedState::DataLf,
+            (ChunkedState::DataLf, b'\n') => ChunkedState::Size,
+            (ChunkedState::DataCr | ChunkedState::DataLf, _) => return Err(BAD_DATA_END),
             (state, byte) => {
                 self.line_len += 1;
-                if self.line_len > MAX_SIZE_LINE {
+                if self.line_len > MAX_SIZE_LINE_BYTES {
                     return Err(Refusal::bad("the line of a chunk size is too long"));
                 }
                 self.step_in_size_line(state, byte)?
@@ -133,42 +132,41 @@ impl ChunkedReader {
     }
 
     /// `chunk-size [ chunk-ext ] CRLF`. What extensions say is ignored (RFC 9112 §7.1.1).
-    fn step_in_size_line(&mut self, state: State, byte: u8) -> Result<State, Refusal> {
+    fn step_in_size_line(&mut self, state: ChunkedState, byte: u8) -> Result<ChunkedState, Refusal> {
         match (state, byte) {
-            (State::Size, b'0'..=b'9' | b'a'..=b'f' | b'A'..=b'F') => self.add_digit(byte),
-            (State::Size, _) if self.digits == 0 => Err(BAD_SIZE),
-            (State::Size | State::Blank, b' ' | b'\t') => Ok(State::Blank),
-            (State::Size | State::Blank, b';') | (State::Extension, b'\t' | b' '..=b'~' | 0x80..) => {
-                Ok(State::Extension)
-            }
-            (State::Size | State::Blank | State::Extension, b'\r') => Ok(State::SizeLf),
-            (State::Size | State::Blank, _) => Err(BAD_SIZE),
-            (State::SizeLf, b'\n') => self.end_size_line(),
+            (ChunkedState::Size, b'0'..=b'9' | b'a'..=b'f' | b'A'..=b'F') => self.add_digit(byte),
+            (ChunkedState::Size, _) if self.digits == 0 => Err(BAD_SIZE),
+            (ChunkedState::Size | ChunkedState::Blank, b' ' | b'\t') => Ok(ChunkedState::Blank),
+            (ChunkedState::Size | ChunkedState::Blank, b';')
+            | (ChunkedState::Extension, b'\t' | b' '..=b'~' | 0x80..) => Ok(ChunkedState::Extension),
+            (ChunkedState::Size | ChunkedState::Blank | ChunkedState::Extension, b'\r') => Ok(ChunkedState::SizeLf),
+            (ChunkedState::Size | ChunkedState::Blank, _) => Err(BAD_SIZE),
+            (ChunkedState::SizeLf, b'\n') => self.end_size_line(),
             _ => Err(BAD_SIZE_LINE),
         }
     }
 
-    fn add_digit(&mut self, byte: u8) -> Result<State, Refusal> {
+    fn add_digit(&mut self, byte: u8) -> Result<ChunkedState, Refusal> {
         let digit = char::from(byte).to_digit(16).ok_or(BAD_SIZE)?;
         self.digits += 1;
         // Sixteen digits fill 64 bits: none is shifted out before they are counted.
         self.left = self.left << 4 | u64::from(digit);
-        if self.digits > MAX_SIZE_DIGITS || i64::try_from(self.left).is_err() {
+        if self.digits > MAX_SIZE_DIGIT_COUNT || i64::try_from(self.left).is_err() {
             return Err(TOO_BIG);
         }
-        Ok(State::Size)
+        Ok(ChunkedState::Size)
     }
 
-    fn end_size_line(&mut self) -> Result<State, Refusal> {
+    fn end_size_line(&mut self) -> Result<ChunkedState, Refusal> {
         let framing = self.line_len as u64 + 2;
-        let paid_for = FREE_FRAMING.saturating_add(self.left.saturating_mul(2));
+        let paid_for = FREE_FRAMING_BYTES.saturating_add(self.left.saturating_mul(2));
         self.excess = (self.excess + framing).saturating_sub(paid_for);
-        if self.excess > MAX_EXCESS {
+        if self.excess > MAX_EXCESS_BYTES {
             return Err(MUCH_FRAMING);
         }
         self.line_len = 0;
         self.digits = 0;
-        Ok(if self.left == 0 { State::Trailer } else { State::Data })
+        Ok(if self.left == 0 { ChunkedState::Trailer } else { ChunkedState::Data })
     }
 
     /// A section is kept until it is whole, so that the caller need not have room for it.
@@ -194,10 +192,10 @@ impl ChunkedReader {
     fn allowed_fields(&self) -> Result<Option<Header>, Refusal> {
         let mut trailer = Header::new();
         trailer.load(&self.trailer, self.trailer_lines.line_count());
-        for field in self.trailer_lines.fields(&self.trailer) {
-            let field = field?;
-            if std::str::from_utf8(field.name).is_ok_and(may_be_trailer) {
-                field.push_to(&mut trailer, Known::of_token(field.name));
+        for line in self.trailer_lines.lines(&self.trailer) {
+            let line = line?;
+            if std::str::from_utf8(line.name).is_ok_and(may_be_trailer) {
+                line.push_to(&mut trailer, Known::of_token(line.name));
             }
         }
         Ok(if trailer.is_empty() { None } else { Some(trailer) })

@@ -8,8 +8,8 @@ use std::time::Instant;
 
 use http::{StatusCode, Version};
 
-use super::outgoing::Outgoing;
-use super::trailer::may_be_trailer;
+use super::field_lines::may_be_trailer;
+use super::framing::Outgoing;
 use crate::message::{Header, Known, append_date_line, has_control, is_token};
 
 /// The head of an answer.
@@ -103,15 +103,15 @@ fn append_status_line(out: &mut Vec<u8>, version: Version, status: StatusCode) {
 
 /// Which fields the handler set itself.
 #[derive(Default)]
-struct Seen {
+struct SeenResponseFields {
     content_type: bool,
     date: bool,
     connection: bool,
 }
 
 /// The handler's fields in its order and spelling, without those that the codec writes.
-fn append_fields(out: &mut Vec<u8>, header: &Header, status: StatusCode) -> Seen {
-    let mut seen = Seen::default();
+fn append_fields(out: &mut Vec<u8>, header: &Header, status: StatusCode) -> SeenResponseFields {
+    let mut seen = SeenResponseFields::default();
     for (known, name, value) in header.iter_known() {
         match known {
             Known::NotAToken | Known::ContentLength | Known::TransferEncoding | Known::KeepAlive => continue,

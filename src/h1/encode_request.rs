@@ -8,9 +8,9 @@ use http::uri::Authority;
 use http::{Method, Uri};
 
 use super::encode::{ConnectionField, append_connection, append_field, append_framing, append_trailer_names};
+use super::field_lines::may_be_trailer;
+use super::framing::Outgoing;
 use super::host::{Port, is_host};
-use super::outgoing::Outgoing;
-use super::trailer::may_be_trailer;
 use crate::error::{Error, ErrorKind, Result};
 use crate::message::{Header, Known, has_control};
 
@@ -199,15 +199,15 @@ fn append_escaped(out: &mut Vec<u8>, text: &str) {
 
 /// Which fields were among the caller's.
 #[derive(Default)]
-struct Seen {
+struct SeenRequestFields {
     user_agent: bool,
     accept_encoding: bool,
     connection: bool,
 }
 
 /// The caller's fields in its order and spelling, without those that the codec writes.
-fn append_fields(out: &mut Vec<u8>, head: &RequestToSend<'_>) -> Seen {
-    let mut seen = Seen::default();
+fn append_fields(out: &mut Vec<u8>, head: &RequestToSend<'_>) -> SeenRequestFields {
+    let mut seen = SeenRequestFields::default();
     for (known, name, value) in head.header.iter_known() {
         match known {
             Known::NotAToken | Known::Host | Known::ContentLength | Known::TransferEncoding => {}
@@ -225,7 +225,7 @@ fn append_fields(out: &mut Vec<u8>, head: &RequestToSend<'_>) -> Seen {
 }
 
 /// A field that means nothing to framing, and perhaps something to a client.
-fn append_other(out: &mut Vec<u8>, head: &RequestToSend<'_>, seen: &mut Seen, name: &[u8], value: &[u8]) {
+fn append_other(out: &mut Vec<u8>, head: &RequestToSend<'_>, seen: &mut SeenRequestFields, name: &[u8], value: &[u8]) {
     let is = |known: &[u8]| name.eq_ignore_ascii_case(known);
     match name.len() {
         // Go's rule: the first one, unless that is empty.

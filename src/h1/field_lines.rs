@@ -1,19 +1,19 @@
-//! Field lines (RFC 9112 §5): where they end, and what each one says. A head and a trailer
-//! section are read by the same rules.
+//! FieldLine lines (RFC 9112 §5): where they end, what each one says, and which may follow the content.
+//! A head and a trailer section are read by the same rules.
 
 use std::ops::Range;
 
 use http::StatusCode;
 
 use crate::error::Refusal;
-use crate::message::{Header, Known, count_controls, is_token_byte};
+use crate::message::{Header, Known, count_controls, is_token, is_token_byte};
 
 /// How much a head may be.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct HeadLimits {
     /// Bytes of the whole head, from the request line to the empty line.
     pub(crate) max_bytes: usize,
-    /// Field values: one a line, but each name that a `Trailer` field lists is one.
+    /// FieldLine values: one a line, but each name that a `Trailer` field lists is one.
     pub(crate) max_values: usize,
 }
 
@@ -43,7 +43,7 @@ enum LineEnds {
 }
 
 /// An idle connection keeps room for the ends of so many lines.
-const LINES_KEPT: usize = 64;
+const MAX_KEPT_LINE_COUNT: usize = 64;
 
 /// Why a scan stopped.
 enum Stop {
@@ -61,7 +61,6 @@ pub(super) const TOO_MANY: Refusal =
 
 impl FieldLines {
     /// For lines that may end in a line feed alone.
-    #[cfg(feature = "client")]
     pub(crate) fn lenient() -> FieldLines {
         FieldLines { line_ends: LineEnds::CrlfOrLf, ..FieldLines::default() }
     }
@@ -83,22 +82,21 @@ impl FieldLines {
         }
     }
 
-    /// The fields of a section whose end was found.
-    pub(crate) fn fields<'a>(&self, section: &'a [u8]) -> impl Iterator<Item = Result<Field<'a>, Refusal>> {
+    /// The lines of a section whose end was found.
+    pub(crate) fn lines<'a>(&self, section: &'a [u8]) -> impl Iterator<Item = Result<FieldLine<'a>, Refusal>> {
         let mut at = 0;
         self.ends.iter().map(move |&end| {
             let end = end as usize;
             let line = section.get(at..end).unwrap_or_default();
-            let field = Field::parse(line.strip_suffix(b"\r").unwrap_or(line), at);
+            let parsed = FieldLine::parse(line.strip_suffix(b"\r").unwrap_or(line), at);
             at = end + 1;
-            field
+            parsed
         })
     }
 
     /// The section with one space in place of each fold (RFC 9112 §5.2), where it has one; the
     /// lines are then those of this text. A line without one before it that it could go on is
     /// left as it is.
-    #[cfg(feature = "client")]
     pub(crate) fn unfold(&mut self, section: &[u8]) -> Option<Vec<u8>> {
         let folds = |&end: &u32| section.get(end as usize + 1).is_some_and(|b| is_blank(*b));
         if !self.ends.iter().any(folds) {
@@ -130,7 +128,7 @@ impl FieldLines {
     /// Makes it ready for another section.
     pub(crate) fn reset(&mut self) {
         self.ends.clear();
-        self.ends.shrink_to(LINES_KEPT);
+        self.ends.shrink_to(MAX_KEPT_LINE_COUNT);
         self.scanned = 0;
         self.controls = 0;
         self.bare = 0;
@@ -180,7 +178,7 @@ impl FieldLines {
 
 /// A field line taken apart.
 #[derive(Debug)]
-pub(crate) struct Field<'a> {
+pub(crate) struct FieldLine<'a> {
     /// A token.
     pub(crate) name: &'a [u8],
     /// Without the blanks around it.
@@ -189,7 +187,7 @@ pub(crate) struct Field<'a> {
     value_at: usize,
 }
 
-impl<'a> Field<'a> {
+impl<'a> FieldLine<'a> {
     /// Adds it to a header that has this section loaded.
     pub(crate) fn push_to(&self, header: &mut Header, known: Known) {
         header.push_received(known, span(self.name_at, self.name), span(self.value_at, self.value));
@@ -197,7 +195,7 @@ impl<'a> Field<'a> {
 
     /// A line without its line end, that stands `at` in its section. That it has no control
     /// characters was seen before.
-    fn parse(line: &'a [u8], at: usize) -> Result<Field<'a>, Refusal> {
+    fn parse(line: &'a [u8], at: usize) -> Result<FieldLine<'a>, Refusal> {
         let rest = skip_token(line);
         let name = line.get(..line.len() - rest.len()).unwrap_or_default();
         let value = match rest {
@@ -205,7 +203,7 @@ impl<'a> Field<'a> {
             _ => return Err(fault(name, rest)),
         };
         let value_at = at + (line.len() - value.len());
-        Ok(Field { name, value: trim_end(value), name_at: at, value_at })
+        Ok(FieldLine { name, value: trim_end(value), name_at: at, value_at })
     }
 }
 
@@ -262,10 +260,46 @@ fn trim_end(mut value: &[u8]) -> &[u8] {
     value
 }
 
-#[cfg(feature = "client")]
 fn is_blank(byte: u8) -> bool {
     matches!(byte, b' ' | b'\t')
 }
+
+/// Whether a field of this name may follow the content (RFC 9110 §6.5.1): not one that frames,
+/// routes, authenticates or describes the message, for those were needed before it (Go's
+/// `ValidTrailerHeader`, and `Cookie`, `Set-Cookie`, `Upgrade` and all of `Proxy-`).
+pub(crate) fn may_be_trailer(name: &str) -> bool {
+    let name = name.as_bytes();
+    let starts_with =
+        |prefix: &str| name.get(..prefix.len()).is_some_and(|start| start.eq_ignore_ascii_case(prefix.as_bytes()));
+    is_token(name)
+        && !starts_with("If-")
+        && !starts_with("Proxy-")
+        && !NEVER_A_TRAILER.iter().any(|never| name.eq_ignore_ascii_case(never.as_bytes()))
+}
+
+const NEVER_A_TRAILER: [&str; 21] = [
+    "Authorization",
+    "Cache-Control",
+    "Connection",
+    "Content-Encoding",
+    "Content-Length",
+    "Content-Range",
+    "Content-Type",
+    "Cookie",
+    "Expect",
+    "Host",
+    "Keep-Alive",
+    "Max-Forwards",
+    "Pragma",
+    "Range",
+    "Realm",
+    "Set-Cookie",
+    "TE",
+    "Trailer",
+    "Transfer-Encoding",
+    "Upgrade",
+    "WWW-Authenticate",
+];
 
 /// The bytes that were not scanned before.
 pub(super) fn unseen(window: &[u8], scanned: usize) -> &[u8] {
@@ -279,4 +313,23 @@ pub(super) fn unseen(window: &[u8], scanned: usize) -> &[u8] {
 thread_local! {
     /// How many bytes were scanned on this thread, for tests of linearity.
     pub(super) static SCANNED: std::cell::Cell<usize> = const { std::cell::Cell::new(0) };
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_frames_routes_or_authenticates_is_no_trailer() {
+        for never in NEVER_A_TRAILER {
+            assert!(!may_be_trailer(never), "{never}");
+            assert!(!may_be_trailer(&never.to_ascii_lowercase()), "{never}");
+        }
+        for never in ["If-Match", "if-none-match", "Proxy-Authorization", "proxy-connection", "", "no token", "a:b"] {
+            assert!(!may_be_trailer(never), "{never}");
+        }
+        for allowed in ["X-Sum", "Digest", "ETag", "Server-Timing", "I", "Proxy", "grpc-status"] {
+            assert!(may_be_trailer(allowed), "{allowed}");
+        }
+    }
 }

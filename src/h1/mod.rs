@@ -1,37 +1,26 @@
-//! HTTP/1.1 as bytes (RFC 9112): a server reads requests and writes answers, a client the other
+//! HTTP/1.1 as bytes (RFC 9112): a server reads requests and writes responses, a client the other
 //! way round, and both have chunks.
 //!
 //! Nothing here waits, reads a socket or knows a runtime: what is not complete says so and is
 //! called again with more bytes. What is read is read strictly, because a message that two
 //! readers understand differently is how requests are smuggled. Each refusal names the status
-//! that answers it, and comes at the first byte that makes the message impossible, so that it
+//! to respond with, and comes at the first byte that makes the message impossible, so that it
 //! does not depend on how the bytes were cut.
 
 mod chunked;
-#[cfg(test)]
-#[cfg(feature = "client")]
-mod client_tests;
 mod encode;
 #[cfg(feature = "client")]
 mod encode_request;
 mod field_lines;
 mod framing;
+mod head_scanner;
 mod host;
-mod outgoing;
-#[cfg(feature = "client")]
-mod outgoing_request;
 mod request_head;
-mod request_line;
-#[cfg(feature = "client")]
-mod response_framing;
 #[cfg(feature = "client")]
 mod response_head;
-#[cfg(feature = "client")]
-mod status_line;
 mod target;
 #[cfg(test)]
 mod tests;
-mod trailer;
 
 pub(crate) use chunked::{Chunked, ChunkedReader};
 pub(crate) use encode::{
@@ -40,16 +29,12 @@ pub(crate) use encode::{
 };
 #[cfg(feature = "client")]
 pub(crate) use encode_request::{OwnField, RequestToSend, SentTarget, check_request, encode_request_head};
-pub(crate) use field_lines::HeadLimits;
-pub(crate) use framing::Framing;
+pub(crate) use field_lines::{HeadLimits, may_be_trailer};
+pub(crate) use framing::{Framing, Outgoing, OutgoingResponse, allows_content, outgoing_response};
+#[cfg(feature = "client")]
+pub(crate) use framing::{RequestKind, declared_length, outgoing_request};
 pub(crate) use host::{Port, is_host};
-pub(crate) use outgoing::{Outgoing, OutgoingResponse, allows_content, outgoing_response};
-#[cfg(feature = "client")]
-pub(crate) use outgoing_request::{declared_length, outgoing_request};
 pub(crate) use request_head::{Expectation, ParsedRequest, RequestParser};
-#[cfg(feature = "client")]
-pub(crate) use response_framing::RequestKind;
 #[cfg(feature = "client")]
 pub(crate) use response_head::{ParsedResponse, ResponseParser, Switch};
 pub(crate) use target::check_path_target;
-pub(crate) use trailer::may_be_trailer;

@@ -1,25 +1,19 @@
-//! The head of a request: found while it arrives, then read in one go.
+//! The head of a request (RFC 9112 §3): found while it arrives, then read in one go.
 
 use http::{Method, StatusCode, Version};
 
-use super::field_lines::{BARE_LF, FieldLines, HeadLimits, TOO_MANY, members, unseen};
-use super::framing::{Framing, Values, framing};
+use super::field_lines::{BARE_LF, HeadLimits};
+use super::framing::{Framing, incoming_request};
+use super::head_scanner::{FieldFacts, FirstLine, HeadScanner};
 use super::host::{Port, is_host};
-use super::request_line::RequestLine;
-use super::target::MAX_TARGET;
+use super::target::{MAX_TARGET_BYTES, Target};
 use crate::error::Refusal;
-use crate::message::{Known, Request, is_printable_ascii};
+use crate::message::{Known, Request, is_printable_ascii, is_token};
 
 /// Reads the heads of one connection, one after the other.
 #[derive(Debug, Default)]
 pub(crate) struct RequestParser {
-    /// Where the request line starts, behind empty lines that are skipped.
-    start: usize,
-    /// How far the request line was looked at, until its end is found.
-    scanned: usize,
-    /// Where the field lines start, once the request line is complete.
-    fields_at: Option<usize>,
-    fields: FieldLines,
+    scanner: HeadScanner,
     last_host: LastHost,
 }
 
@@ -30,8 +24,7 @@ pub(crate) struct ParsedRequest {
     pub(crate) consumed: usize,
     pub(crate) framing: Framing,
     pub(crate) expect: Expectation,
-    /// Whether version and `Connection` ask for another request on this connection
-    /// (RFC 9112 §9.3).
+    /// Whether version and `Connection` allow another request on this connection (RFC 9112 §9.3).
     pub(crate) keep_alive: bool,
 }
 
@@ -47,14 +40,14 @@ pub(crate) enum Expectation {
 }
 
 /// RFC 9112 §2.2 asks for one; two are what old clients send behind a body.
-const MAX_EMPTY_LINES: usize = 2;
+const MAX_EMPTY_LINE_COUNT: usize = 2;
+const MAX_EMPTY_LINES_BYTES: usize = 2 * MAX_EMPTY_LINE_COUNT;
 
 /// Room for the longest target that can be taken, beside method and version.
-const MAX_REQUEST_LINE: usize = MAX_TARGET + 1024;
+const MAX_REQUEST_LINE_BYTES: usize = MAX_TARGET_BYTES + 1024;
 
 impl RequestParser {
     /// Looks at all unread bytes of the connection: the same each time, with more behind them.
-    /// New bytes are looked at once.
     ///
     /// Once the head is complete, `request` is filled and the parser is ready for the next one.
     /// What cannot become a request is refused as soon as that is certain.
@@ -65,33 +58,30 @@ impl RequestParser {
         request: &mut Request,
     ) -> Result<Option<ParsedRequest>, Refusal> {
         let mut line = None;
-        if self.fields_at.is_none() {
+        if self.scanner.fields_at().is_none() {
             let Some(text) = self.find_request_line(input, limits)? else { return Ok(None) };
-            // Now, before the fields are there: an old or a lost client should not wait for its answer.
+            // Now, before the fields are there: an old or a lost client should not wait for its response.
             line = Some(RequestLine::parse(text).map_err(|refusal| first_fault(text, refusal))?);
-            self.fields_at = Some(self.start + text.len() + 2);
         }
-        let fields_at = self.fields_at.unwrap_or_default();
-        let section = input.get(fields_at..).unwrap_or_default();
-        let max_bytes = limits.max_bytes.saturating_sub(fields_at);
-        let Some(len) = self.fields.find_end(section, HeadLimits { max_bytes, ..*limits })? else { return Ok(None) };
-
+        let Some(section) = self.scanner.find_fields(input, limits)? else { return Ok(None) };
         let line = match line {
             Some(line) => line,
-            None => RequestLine::parse(input.get(self.start..fields_at - 2).unwrap_or_default())?,
+            // The head came in pieces. Its line is read again: nothing borrows the input in between.
+            None => RequestLine::parse(self.scanner.known_line(input))?,
         };
-        let section = section.get(..len).unwrap_or_default();
-        let mut head = read_head(&line, section, &self.fields, limits, &mut self.last_host, request)?;
-        head.consumed = fields_at + len;
+        let hides = |known| matches!(known, Known::Host | Known::TransferEncoding);
+        let facts = self.scanner.read_fields(section, limits, &mut request.header, hides)?;
+        let consumed = self.scanner.fields_at().unwrap_or_default() + section.len();
+        let head = fill(request, &line, &facts, &mut self.last_host)?;
         self.reset();
-        Ok(Some(head))
+        Ok(Some(ParsedRequest { consumed, ..head }))
     }
 
     /// Whether any byte that belongs to a request, not to a skipped empty line, was seen since
     /// the last complete head.
     pub(crate) fn has_begun(&self, input: &[u8]) -> bool {
         let mut rest = input;
-        for _ in 0..MAX_EMPTY_LINES {
+        for _ in 0..MAX_EMPTY_LINE_COUNT {
             rest = rest.strip_prefix(b"\r\n").unwrap_or(rest);
         }
         !matches!(rest, [] | [b'\r'])
@@ -104,79 +94,42 @@ impl RequestParser {
 
     /// Forgets a head that was begun.
     pub(crate) fn reset(&mut self) {
-        self.start = 0;
-        self.scanned = 0;
-        self.fields_at = None;
-        self.fields.reset();
+        self.scanner.reset();
     }
 
     /// The request line without its line end, once it is there. Until then a byte that stands in no
-    /// request line is refused at once: a peer that speaks TLS here would wait for an answer for ever.
+    /// request line is refused at once: a peer that speaks TLS here would wait for a response for ever.
     fn find_request_line<'a>(&mut self, input: &'a [u8], limits: &HeadLimits) -> Result<Option<&'a [u8]>, Refusal> {
-        self.skip_empty_lines(input);
-        let longest = limits.max_bytes.min(self.start.saturating_add(MAX_REQUEST_LINE));
-        let window = input.get(..longest).unwrap_or(input);
-        let fresh = unseen(window, self.scanned);
-        let end = memchr::memchr(b'\n', fresh);
-        let fresh = fresh.get(..end.unwrap_or(fresh.len())).unwrap_or_default();
-        let text = fresh.strip_suffix(b"\r").unwrap_or(fresh);
-        match end {
-            Some(_) if text.len() == fresh.len() => Err(first_fault(text, BARE_LF)),
-            Some(_) => Ok(window.get(self.start..self.scanned + text.len())),
-            None if !is_printable_ascii(text) => Err(NOT_PRINTABLE),
-            None if input.len() >= longest => {
+        self.scanner.skip_empty_lines(input, MAX_EMPTY_LINES_BYTES);
+        match self.scanner.find_first_line(input, MAX_REQUEST_LINE_BYTES, limits) {
+            FirstLine::Whole { line, has_cr: true } => Ok(Some(line)),
+            FirstLine::Whole { line, has_cr: false } => Err(first_fault(line, BARE_LF)),
+            FirstLine::Begun { new, .. } if !is_printable_ascii(new) => Err(NOT_PRINTABLE),
+            FirstLine::Begun { is_too_long: true, .. } => {
                 Err(Refusal::with(StatusCode::URI_TOO_LONG, "the request line is too long"))
             }
-            None => {
-                self.scanned += text.len();
-                Ok(None)
-            }
-        }
-    }
-
-    fn skip_empty_lines(&mut self, input: &[u8]) {
-        while self.scanned == self.start
-            && self.start < 2 * MAX_EMPTY_LINES
-            && input.get(self.start..).is_some_and(|rest| rest.starts_with(b"\r\n"))
-        {
-            self.start += 2;
-            self.scanned = self.start;
+            FirstLine::Begun { .. } => Ok(None),
         }
     }
 }
 
 const NOT_PRINTABLE: Refusal = Refusal::bad("a byte that may not stand in a request line");
 
-/// Why a request line is refused that is there whole, and so was not looked at byte by byte before: as
-/// if it had come byte by byte.
+/// Why a request line is refused that came whole, and so was not looked at byte by byte: as if it had
+/// come byte by byte, for how a head is cut must not change what is said about it.
 fn first_fault(line: &[u8], refusal: Refusal) -> Refusal {
     if is_printable_ascii(line) { refusal } else { NOT_PRINTABLE }
 }
 
-/// Fills the request. `consumed` is left to the caller.
-fn read_head(
-    line: &RequestLine<'_>,
-    section: &[u8],
-    fields: &FieldLines,
-    limits: &HeadLimits,
-    last_host: &mut LastHost,
+/// Fills the request, whose header is filled already. `consumed` is left to the caller.
+fn fill(
     request: &mut Request,
+    line: &RequestLine<'_>,
+    facts: &FieldFacts<'_>,
+    last_host: &mut LastHost,
 ) -> Result<ParsedRequest, Refusal> {
-    let mut facts = Facts { values: fields.line_count(), ..Facts::default() };
-    request.header.load(section, fields.line_count());
-    for field in fields.fields(section) {
-        let field = field?;
-        let known = Known::of_token(field.name);
-        facts.note(known, field.value);
-        if !matches!(known, Known::Host | Known::TransferEncoding) {
-            field.push_to(&mut request.header, known);
-        }
-    }
-    if facts.values > limits.max_values {
-        return Err(TOO_MANY);
-    }
-    let host = last_host.check(facts.host(line.version)?)?;
-    let framing = framing(line.version, &facts.lengths, &facts.codings)?;
+    let host = last_host.check(host_of(facts, line.version)?)?;
+    let framing = incoming_request(line.version, &facts.lengths, &facts.codings)?;
     let keep_alive = !facts.close && (line.version == Version::HTTP_11 || facts.keep_alive);
 
     request.method = Method::from_bytes(line.method).map_err(|_| Refusal::bad("the method is no token"))?;
@@ -190,11 +143,7 @@ fn read_head(
         Framing::Length(length) => Some(length),
         Framing::Chunked | Framing::UntilClose => None,
     };
-    // Go's rule: HTTP/1.0 caches know no Cache-Control.
-    if facts.pragma == Some(b"no-cache") && !facts.cache_control {
-        request.header.add("Cache-Control", "no-cache");
-    }
-    let expect = facts.expectation(line.version, framing);
+    let expect = expectation_of(facts, line.version, framing);
     Ok(ParsedRequest { consumed: 0, framing, expect, keep_alive })
 }
 
@@ -221,68 +170,69 @@ impl LastHost {
     }
 }
 
-/// What the fields of a head say to the codec itself.
-#[derive(Default)]
-struct Facts<'a> {
-    values: usize,
-    hosts: Values<'a>,
-    lengths: Values<'a>,
-    codings: Values<'a>,
-    pragma: Option<&'a [u8]>,
-    cache_control: bool,
-    close: bool,
-    keep_alive: bool,
-    expects_continue: bool,
-    expects_else: bool,
+/// RFC 9112 §3.2: one `Host` in HTTP/1.1, whatever the target is.
+fn host_of<'a>(facts: &FieldFacts<'a>, version: Version) -> Result<&'a [u8], Refusal> {
+    match facts.hosts.only() {
+        Some(host) => Ok(host),
+        None if facts.hosts.is_empty() && version == Version::HTTP_10 => Ok(b""),
+        None if facts.hosts.is_empty() => Err(Refusal::bad("no Host field")),
+        None => Err(Refusal::bad("two Host fields")),
+    }
 }
 
-impl<'a> Facts<'a> {
-    fn note(&mut self, known: Known, value: &'a [u8]) {
-        match known {
-            Known::Host => self.hosts.add(value),
-            Known::ContentLength => self.lengths.add(value),
-            Known::TransferEncoding => self.codings.add(value),
-            Known::Connection => members(value).for_each(|option| self.note_option(option)),
-            Known::Expect => members(value).for_each(|expectation| {
-                let is_continue = expectation.eq_ignore_ascii_case(b"100-continue");
-                self.expects_continue |= is_continue;
-                self.expects_else |= !is_continue;
-            }),
-            // Each name becomes an entry of its own for whoever reads trailers.
-            Known::Trailer => self.values += memchr::memchr_iter(b',', value).count(),
-            Known::Pragma => _ = self.pragma.get_or_insert(value),
-            Known::CacheControl => self.cache_control = true,
-            Known::ContentEncoding
-            | Known::ContentType
-            | Known::Date
-            | Known::KeepAlive
-            | Known::Other
-            | Known::NotAToken => {}
-        }
+/// RFC 9110 §10.1.1: HTTP/1.0 knows no 100, and without content there is nothing to wait for.
+fn expectation_of(facts: &FieldFacts<'_>, version: Version, framing: Framing) -> Expectation {
+    match (facts.expects_else, facts.expects_continue) {
+        (true, _) => Expectation::Unknown,
+        (false, true) if version == Version::HTTP_11 && framing != Framing::Empty => Expectation::Continue,
+        _ => Expectation::None,
     }
+}
 
-    fn note_option(&mut self, option: &[u8]) {
-        self.close |= option.eq_ignore_ascii_case(b"close");
-        self.keep_alive |= option.eq_ignore_ascii_case(b"keep-alive");
-    }
+/// The request line taken apart: `method SP request-target SP HTTP-version`, and nothing else.
+#[derive(Clone, Copy, Debug)]
+struct RequestLine<'a> {
+    method: &'a [u8],
+    target: Target<'a>,
+    version: Version,
+}
 
-    /// RFC 9112 §3.2: one `Host` in HTTP/1.1, whatever the target is.
-    fn host(&self, version: Version) -> Result<&'a [u8], Refusal> {
-        match self.hosts.only() {
-            Some(host) => Ok(host),
-            None if self.hosts.is_empty() && version == Version::HTTP_10 => Ok(b""),
-            None if self.hosts.is_empty() => Err(Refusal::bad("no Host field")),
-            None => Err(Refusal::bad("two Host fields")),
+impl<'a> RequestLine<'a> {
+    /// A line without its line end. One that is taken is of visible ASCII and spaces.
+    ///
+    /// Single spaces only: a target that was sent with a space in it must not be repaired
+    /// (RFC 9112 §3.2), nor must two readers find two targets in four words.
+    fn parse(line: &'a [u8]) -> Result<RequestLine<'a>, Refusal> {
+        const BAD: Refusal = Refusal::bad("the request line is not method, target and version");
+        let (method, rest) = split_at_space(line).ok_or(BAD)?;
+        let (target, version) = match rest.split_last_chunk() {
+            // Nearly all lines end so, and then the target needs just one look.
+            Some((target, b" HTTP/1.1")) if !target.contains(&b' ') => (target, &b"HTTP/1.1"[..]),
+            _ => split_at_space(rest).ok_or(BAD)?,
+        };
+        if !is_token(method) {
+            return Err(Refusal::bad("the method is no token"));
         }
+        // Before the target: `PRI * HTTP/2.0` is of another version, not of a wrong form.
+        let version = parse_version(version)?;
+        Ok(RequestLine { method, target: Target::parse(method, target)?, version })
     }
+}
 
-    /// RFC 9110 §10.1.1: HTTP/1.0 knows no 100, and without content there is nothing to wait for.
-    fn expectation(&self, version: Version, framing: Framing) -> Expectation {
-        match (self.expects_else, self.expects_continue) {
-            (true, _) => Expectation::Unknown,
-            (false, true) if version == Version::HTTP_11 && framing != Framing::Empty => Expectation::Continue,
-            _ => Expectation::None,
+fn split_at_space(text: &[u8]) -> Option<(&[u8], &[u8])> {
+    let (word, rest) = text.split_at_checked(text.iter().position(|&b| b == b' ')?)?;
+    Some((word, rest.strip_prefix(b" ")?))
+}
+
+/// RFC 9112 §2.3: the name is case-sensitive, and there is one digit on each side of the dot.
+fn parse_version(text: &[u8]) -> Result<Version, Refusal> {
+    match text {
+        b"HTTP/1.1" => Ok(Version::HTTP_11),
+        b"HTTP/1.0" => Ok(Version::HTTP_10),
+        [b'H', b'T', b'T', b'P', b'/', b'0'..=b'9', b'.', b'0'..=b'9'] => {
+            Err(Refusal::with(StatusCode::HTTP_VERSION_NOT_SUPPORTED, "unsupported protocol version"))
         }
+        _ => Err(Refusal::bad("the protocol version is malformed")),
     }
 }
 

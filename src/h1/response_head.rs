@@ -1,22 +1,19 @@
-//! The head of a response: found while it arrives, then read in one go.
+//! The head of a response (RFC 9112 §4): found while it arrives, then read in one go.
 
 use http::{StatusCode, Version};
 
-use super::field_lines::{FieldLines, HeadLimits, TOO_MANY, members, unseen};
-use super::framing::{Framing, Values};
-use super::response_framing::{RequestKind, ResponseFacts, response_framing, speaks_of_content};
-use super::status_line::{CONTROL, START, StatusLine};
+use super::field_lines::{FieldLines, HeadLimits};
+use super::framing::{Framing, IncomingResponse, RequestKind, incoming_response, speaks_of_content};
+use super::head_scanner::{FieldFacts, FirstLine, HeadScanner};
 use crate::error::Refusal;
 use crate::message::{Known, Response, has_control};
 
 /// Reads the heads of one connection, one after the other: informational ones as all others.
 #[derive(Debug)]
 pub(crate) struct ResponseParser {
-    /// How far the status line was looked at, until its end is found.
-    scanned: usize,
-    /// The status line, once it is complete, and where the field lines start.
-    line: Option<(StatusLine, usize)>,
-    fields: FieldLines,
+    scanner: HeadScanner,
+    /// The status line, once it is complete.
+    line: Option<StatusLine>,
 }
 
 /// What a head says about its message, beside what went into the [`Response`].
@@ -31,7 +28,7 @@ pub(crate) struct ParsedResponse {
     pub(crate) switch: Switch,
 }
 
-/// Whether the connection speaks something else behind this head.
+/// Whether the connection speaks another protocol behind this head.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Switch {
     No,
@@ -42,137 +39,108 @@ pub(crate) enum Switch {
 }
 
 /// RFC 9112 §3 asks for 8000 bytes where a request has its target; a reason needs less.
-const MAX_STATUS_LINE: usize = 8 * 1024;
+const MAX_STATUS_LINE_BYTES: usize = 8 * 1024;
 
 impl Default for ResponseParser {
     fn default() -> ResponseParser {
-        ResponseParser { scanned: 0, line: None, fields: FieldLines::lenient() }
+        ResponseParser { scanner: HeadScanner::new(FieldLines::lenient()), line: None }
     }
 }
 
 impl ResponseParser {
     /// Looks at all unread bytes of the connection: the same each time, with more behind them.
-    /// New bytes are looked at once.
     ///
     /// Once the head is complete, status, version, fields and length of `response` are filled and
     /// the parser is ready for the next one. `Transfer-Encoding` is told by the framing and is not
     /// among the fields.
     ///
     /// # Errors
-    /// What cannot become a response, as soon as that is certain. The status is 502: it is for who
-    /// asked on behalf of another.
+    /// What cannot become a response, as soon as that is certain. The status is 502, for a gateway
+    /// that sent the request on behalf of its own client.
     pub(crate) fn parse(
         &mut self,
         input: &[u8],
         limits: &HeadLimits,
-        asked: RequestKind,
+        request: RequestKind,
         response: &mut Response,
     ) -> Result<Option<ParsedResponse>, Refusal> {
-        let parsed = self.parse_head(input, limits, asked, response);
+        let parsed = self.parse_head(input, limits, request, response);
         parsed.map_err(|refusal| Refusal::with(StatusCode::BAD_GATEWAY, refusal.reason))
     }
 
     /// Forgets a head that was begun.
     pub(crate) fn reset(&mut self) {
-        self.scanned = 0;
         self.line = None;
-        self.fields.reset();
+        self.scanner.reset();
     }
 
     fn parse_head(
         &mut self,
         input: &[u8],
         limits: &HeadLimits,
-        asked: RequestKind,
+        request: RequestKind,
         response: &mut Response,
     ) -> Result<Option<ParsedResponse>, Refusal> {
-        let Some((line, fields_at)) = self.find_status_line(input, limits)? else { return Ok(None) };
-        let section = input.get(fields_at..).unwrap_or_default();
-        let max_bytes = limits.max_bytes.saturating_sub(fields_at);
-        let Some(len) = self.fields.find_end(section, HeadLimits { max_bytes, ..*limits })? else { return Ok(None) };
+        let Some(line) = self.find_status_line(input, limits)? else { return Ok(None) };
+        let Some(section) = self.scanner.find_fields(input, limits)? else { return Ok(None) };
+        let consumed = self.scanner.fields_at().unwrap_or_default() + section.len();
 
-        let section = section.get(..len).unwrap_or_default();
-        let unfolded = self.fields.unfold(section);
+        let unfolded = self.scanner.unfold(section);
         let section = unfolded.as_deref().unwrap_or(section);
-        let mut head = read_head(line, asked, section, &self.fields, limits, response)?;
-        head.consumed = fields_at + len;
+        let hides = |known| known == Known::TransferEncoding;
+        let facts = self.scanner.read_fields(section, limits, &mut response.header, hides)?;
+        let head = fill(response, line, request, &facts)?;
         self.reset();
-        Ok(Some(head))
+        Ok(Some(ParsedResponse { consumed, ..head }))
     }
 
-    /// The status line, once it is there, and where it ends. A peer that speaks something else is
-    /// found out by its first bytes.
-    fn find_status_line(&mut self, input: &[u8], limits: &HeadLimits) -> Result<Option<(StatusLine, usize)>, Refusal> {
+    /// The status line, once it is there. A peer that speaks something else is found out by its
+    /// first bytes.
+    fn find_status_line(&mut self, input: &[u8], limits: &HeadLimits) -> Result<Option<StatusLine>, Refusal> {
         if self.line.is_some() {
             return Ok(self.line);
         }
-        let starts_well = input.first_chunk().map_or_else(|| START.starts_with(input), |start| start == START);
+        let starts_well = input
+            .first_chunk()
+            .map_or_else(|| STATUS_LINE_START.starts_with(input), |start| start == STATUS_LINE_START);
         if !starts_well {
             return Err(Refusal::bad("what came does not start as an HTTP/1 response does"));
         }
-        let longest = limits.max_bytes.min(MAX_STATUS_LINE);
-        let window = input.get(..longest).unwrap_or(input);
-        let fresh = unseen(window, self.scanned);
-        let end = memchr::memchr(b'\n', fresh);
-        let fresh = fresh.get(..end.unwrap_or(fresh.len())).unwrap_or_default();
-        let text = fresh.strip_suffix(b"\r").unwrap_or(fresh);
-        match end {
-            Some(end) => {
-                // What came before was seen to have no control character.
-                let line = StatusLine::parse(window.get(..self.scanned + text.len()).unwrap_or_default())?;
-                self.line = Some((line, self.scanned + end + 1));
+        match self.scanner.find_first_line(input, MAX_STATUS_LINE_BYTES, limits) {
+            // With or without a CR: nobody stands behind the client whom a line feed alone misleads.
+            FirstLine::Whole { line, .. } => {
+                self.line = Some(StatusLine::parse(line)?);
                 Ok(self.line)
             }
-            None if has_control(text) => Err(CONTROL),
-            None if input.len() >= longest => Err(Refusal::bad("the status line is too long")),
-            None => {
-                self.scanned += text.len();
-                Ok(None)
-            }
+            FirstLine::Begun { new, .. } if has_control(new) => Err(CONTROL_IN_STATUS_LINE),
+            FirstLine::Begun { is_too_long: true, .. } => Err(Refusal::bad("the status line is too long")),
+            FirstLine::Begun { .. } => Ok(None),
         }
     }
 }
 
-/// Fills the response. `consumed` is left to the caller.
-fn read_head(
-    line: StatusLine,
-    asked: RequestKind,
-    section: &[u8],
-    fields: &FieldLines,
-    limits: &HeadLimits,
+/// Fills the response, whose header is filled already. `consumed` is left to the caller.
+fn fill(
     response: &mut Response,
+    line: StatusLine,
+    request: RequestKind,
+    facts: &FieldFacts<'_>,
 ) -> Result<ParsedResponse, Refusal> {
-    let mut facts = Facts { values: fields.line_count(), ..Facts::default() };
-    response.header.load(section, fields.line_count());
-    for field in fields.fields(section) {
-        let field = field?;
-        let known = Known::of_token(field.name);
-        facts.note(known, field.value);
-        if known != Known::TransferEncoding {
-            field.push_to(&mut response.header, known);
-        }
-    }
-    if facts.values > limits.max_values {
-        return Err(TOO_MANY);
-    }
     let StatusLine { version, status } = line;
-    let (framing, length) = response_framing(ResponseFacts { asked, version, status }, &facts.lengths, &facts.codings)?;
-    let switch = switch(asked, status, response)?;
+    let incoming = IncomingResponse { request, version, status };
+    let (framing, length) = incoming_response(incoming, &facts.lengths, &facts.codings)?;
+    let switch = switch(request, status, response)?;
     response.status = status;
     response.proto = version;
     response.content_length = if switch == Switch::No { length } else { None };
-    // Go's rule: HTTP/1.0 caches know no Cache-Control.
-    if facts.pragma == Some(b"no-cache") && !facts.cache_control {
-        response.header.add("Cache-Control", "no-cache");
-    }
-    let keep_alive = switch == Switch::No && framing != Framing::UntilClose && facts.keep_alive(line);
+    let keep_alive = switch == Switch::No && framing != Framing::UntilClose && allows_another(line, facts);
     Ok(ParsedResponse { consumed: 0, framing, keep_alive, switch })
 }
 
-/// A switch is one only where it was asked for: else whoever answers would choose what the bytes
-/// behind the head are.
-fn switch(asked: RequestKind, status: StatusCode, response: &Response) -> Result<Switch, Refusal> {
-    match (status, asked) {
+/// A protocol is switched only where the request asked for it: else whoever responds would choose what
+/// the bytes behind the head are.
+fn switch(request: RequestKind, status: StatusCode, response: &Response) -> Result<Switch, Refusal> {
+    match (status, request) {
         // RFC 9110 §15.2.2: the field says what to.
         (StatusCode::SWITCHING_PROTOCOLS, RequestKind::Upgrade) if response.header.contains("Upgrade") => {
             Ok(Switch::Upgrade)
@@ -184,39 +152,51 @@ fn switch(asked: RequestKind, status: StatusCode, response: &Response) -> Result
     }
 }
 
-/// What the fields of a head say to the codec itself.
-#[derive(Default)]
-struct Facts<'a> {
-    values: usize,
-    lengths: Values<'a>,
-    codings: Values<'a>,
-    pragma: Option<&'a [u8]>,
-    cache_control: bool,
-    close: bool,
-    keep_alive: bool,
+/// RFC 9112 §9.3. Content may follow a 204 that speaks of some: nothing else is asked behind it.
+fn allows_another(line: StatusLine, facts: &FieldFacts<'_>) -> bool {
+    let is_kept = !facts.close && (line.version == Version::HTTP_11 || facts.keep_alive);
+    is_kept && !(line.status == StatusCode::NO_CONTENT && speaks_of_content(&facts.lengths, &facts.codings))
 }
 
-impl<'a> Facts<'a> {
-    fn note(&mut self, known: Known, value: &'a [u8]) {
-        match known {
-            Known::ContentLength => self.lengths.add(value),
-            Known::TransferEncoding => self.codings.add(value),
-            Known::Connection => members(value).for_each(|option| {
-                self.close |= option.eq_ignore_ascii_case(b"close");
-                self.keep_alive |= option.eq_ignore_ascii_case(b"keep-alive");
-            }),
-            // Each name becomes an entry of its own for whoever reads trailers.
-            Known::Trailer => self.values += memchr::memchr_iter(b',', value).count(),
-            Known::Pragma => _ = self.pragma.get_or_insert(value),
-            Known::CacheControl => self.cache_control = true,
-            _ => {}
+/// The status line taken apart: `HTTP-version SP status-code SP [ reason-phrase ]` (RFC 9112 §4). The reason is for people, and HTTP/2 has none: it is dropped.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct StatusLine {
+    version: Version,
+    status: StatusCode,
+}
+
+/// What each status line starts with.
+const STATUS_LINE_START: &[u8; 7] = b"HTTP/1.";
+
+const CONTROL_IN_STATUS_LINE: Refusal = Refusal::bad("a control character in the status line");
+
+impl StatusLine {
+    /// A line without its line end.
+    fn parse(line: &[u8]) -> Result<StatusLine, Refusal> {
+        match StatusLine::split(line) {
+            // All that stands before the reason is known then.
+            Ok((line, reason)) if !has_control(reason) => Ok(line),
+            Err(refusal) if !has_control(line) => Err(refusal),
+            _ => Err(CONTROL_IN_STATUS_LINE),
         }
     }
 
-    /// RFC 9112 §9.3. Content may follow a 204 that speaks of some: nothing else is asked behind it.
-    fn keep_alive(&self, line: StatusLine) -> bool {
-        let is_kept = !self.close && (line.version == Version::HTTP_11 || self.keep_alive);
-        is_kept && !(line.status == StatusCode::NO_CONTENT && speaks_of_content(&self.lengths, &self.codings))
+    /// And the reason, with the space before it.
+    fn split(line: &[u8]) -> Result<(StatusLine, &[u8]), Refusal> {
+        const BAD_VERSION: Refusal = Refusal::bad("the status line is not of HTTP/1.1 or HTTP/1.0");
+        const BAD_STATUS: Refusal = Refusal::bad("the status is not one of three digits from 100 on");
+        let (version, rest) = match line.split_first_chunk() {
+            Some((b"HTTP/1.1 ", rest)) => (Version::HTTP_11, rest),
+            Some((b"HTTP/1.0 ", rest)) => (Version::HTTP_10, rest),
+            _ => return Err(BAD_VERSION),
+        };
+        let (code, reason) = rest.split_first_chunk::<3>().ok_or(BAD_STATUS)?;
+        // Without a reason some leave out the space before it too.
+        if !matches!(reason, [] | [b' ', ..]) {
+            return Err(BAD_STATUS);
+        }
+        let status = StatusCode::from_bytes(code).map_err(|_| BAD_STATUS)?;
+        Ok((StatusLine { version, status }, reason))
     }
 }
 
@@ -239,12 +219,12 @@ mod tests {
     fn parse_prefixes(
         bytes: &[u8],
         limits: &HeadLimits,
-        asked: RequestKind,
+        request: RequestKind,
         cuts: impl IntoIterator<Item = usize>,
     ) -> Parsed {
         let (mut parser, mut response) = (ResponseParser::default(), Response::new(""));
         for cut in cuts.into_iter().chain([bytes.len()]) {
-            if let Some(head) = parser.parse(&bytes[..cut], limits, asked, &mut response)? {
+            if let Some(head) = parser.parse(&bytes[..cut], limits, request, &mut response)? {
                 return Ok(Some((head, response)));
             }
         }
@@ -252,32 +232,32 @@ mod tests {
     }
 
     /// Parses whole, cut once at every byte, and byte by byte, and asserts that all are the same.
-    fn parse_within(bytes: &[u8], limits: &HeadLimits, asked: RequestKind) -> Parsed {
-        let result = parse_prefixes(bytes, limits, asked, []);
+    fn parse_within(bytes: &[u8], limits: &HeadLimits, request: RequestKind) -> Parsed {
+        let result = parse_prefixes(bytes, limits, request, []);
         let text = |parsed: &Parsed| match parsed {
             Ok(Some((head, response))) => shown(head, response),
             other => format!("{other:?}"),
         };
         for cut in 0..bytes.len() {
-            let cut_once = parse_prefixes(bytes, limits, asked, [cut]);
+            let cut_once = parse_prefixes(bytes, limits, request, [cut]);
             assert_eq!(text(&cut_once), text(&result), "{:?} cut at {cut}", bytes.escape_ascii().to_string());
         }
-        let dripped = parse_prefixes(bytes, limits, asked, 0..bytes.len());
+        let dripped = parse_prefixes(bytes, limits, request, 0..bytes.len());
         assert_eq!(text(&dripped), text(&result), "{:?} dripped", bytes.escape_ascii().to_string());
         result
     }
 
-    fn parse_as(asked: RequestKind, bytes: impl AsRef<[u8]>) -> (ParsedResponse, Response) {
-        parse_within(bytes.as_ref(), &LIMITS, asked).unwrap().expect("the head is complete")
+    fn parse_as(request: RequestKind, bytes: impl AsRef<[u8]>) -> (ParsedResponse, Response) {
+        parse_within(bytes.as_ref(), &LIMITS, request).unwrap().expect("the head is complete")
     }
 
     fn parse(bytes: impl AsRef<[u8]>) -> (ParsedResponse, Response) {
         parse_as(RequestKind::Other, bytes)
     }
 
-    fn refused_as(asked: RequestKind, bytes: impl AsRef<[u8]>) -> &'static str {
+    fn refused_as(request: RequestKind, bytes: impl AsRef<[u8]>) -> &'static str {
         let bytes = bytes.as_ref();
-        match parse_within(bytes, &LIMITS, asked) {
+        match parse_within(bytes, &LIMITS, request) {
             Err(refusal) => {
                 assert_eq!(refusal.status, StatusCode::BAD_GATEWAY);
                 refusal.reason
@@ -568,8 +548,8 @@ mod tests {
         assert_eq!((head.consumed, head.switch, head.keep_alive), (upgraded.len(), Switch::Upgrade, false));
         assert_eq!((response.status.as_u16(), response.content_length), (101, None));
         refused_as(RequestKind::Upgrade, "HTTP/1.1 101 x\r\nConnection: Upgrade\r\n\r\n");
-        for asked in [RequestKind::Other, RequestKind::Head, RequestKind::Connect] {
-            refused_as(asked, upgraded);
+        for request in [RequestKind::Other, RequestKind::Head, RequestKind::Connect] {
+            refused_as(request, upgraded);
         }
         assert_eq!(parse_as(RequestKind::Upgrade, with("Content-Length: 0")).0.switch, Switch::No);
 

@@ -16,14 +16,14 @@ pub(super) struct Target<'a> {
 }
 
 /// What an `http::Uri` holds.
-pub(super) const MAX_TARGET: usize = 65_534;
+pub(super) const MAX_TARGET_BYTES: usize = 65_534;
 
 const NO_URI: Refusal = Refusal::bad("the request target is no URI");
 
 impl<'a> Target<'a> {
     /// The target of a request line, without spaces.
     pub(super) fn parse(method: &[u8], text: &'a [u8]) -> Result<Target<'a>, Refusal> {
-        if text.len() > MAX_TARGET {
+        if text.len() > MAX_TARGET_BYTES {
             return Err(Refusal::with(StatusCode::URI_TOO_LONG, "the request target is too long"));
         }
         let is_plain = method != b"CONNECT" && is_plain_path(text);

@@ -488,7 +488,7 @@ fn a_runtime_is_found_outside_of_tests_and_comments() {
     let tested = "#[cfg(test)]\nmod tests {\n    #[tokio::test]\n    async fn t() {}\n}\n";
     assert_eq!(lines(runtime, "src/h1/head.rs", tested), []);
     assert_eq!(lines(runtime, "src/h1/head.rs", &format!("{tested}fn f() {{ tokio::spawn(g()) }}\n")), [6]);
-    assert_eq!(lines(runtime, "src/h1/tests.rs", "use tokio::io;"), [], "a file of tests");
+    assert_eq!(lines(runtime, "src/h1/tests/mod.rs", "use tokio::io;"), [], "a file of tests");
 }
 
 #[test]
@@ -546,5 +546,5 @@ fn a_long_file_is_found_unless_its_tests_are_long_or_it_has_a_reason() {
     assert_eq!(lines(length, "src/h1/head.rs", &format!("{code}{tests}")), []);
     assert_eq!(lines(length, "src/h1/head.rs", &format!("{code}fn g() {{}}\n")), [1]);
     assert_eq!(lines(length, "src/h1/head.rs", &format!("{REASON}it is a table.\n{code}")), []);
-    assert_eq!(lines(length, "src/h1/tests.rs", &format!("{code}{code}")), []);
+    assert_eq!(lines(length, "src/h1/tests/mod.rs", &format!("{code}{code}")), []);
 }

@@ -1,6 +1,9 @@
 //! The cases of `tests/vectors/server.json` as far as the codec decides them: each connection's
 //! bytes are read whole and in pieces, and what becomes of them must be among what is allowed.
 
+#[cfg(feature = "client")]
+mod responses;
+
 use base64::Engine as _;
 use http::{Method, Uri};
 use serde_json::Value;
@@ -16,7 +19,7 @@ const REFUSALS: [&str; 4] = ["400", "414", "431", "505"];
 
 #[test]
 fn every_vector_is_read_as_it_may_be_however_it_is_cut() {
-    let vectors: Vec<Value> = serde_json::from_str(include_str!("../../tests/vectors/server.json")).unwrap();
+    let vectors: Vec<Value> = serde_json::from_str(include_str!("../../../tests/vectors/server.json")).unwrap();
     assert!(vectors.len() > 300);
     for vector in &vectors {
         let (id, bytes) = (vector["id"].as_str().unwrap(), bytes_of(vector));

@@ -5,12 +5,12 @@
 use http::{Method, Uri};
 use serde_json::Value;
 
-use super::tests::{bytes_of, latin1, one_or_more};
-use super::{
+use super::{bytes_of, latin1, one_or_more};
+use crate::error::Refusal;
+use crate::h1::{
     Chunked, ChunkedReader, ConnectionField, Framing, HeadLimits, Outgoing, OwnField, ParsedResponse, RequestKind,
     RequestToSend, ResponseParser, SentTarget, Switch, check_request, encode_last_chunk, encode_request_head,
 };
-use crate::error::Refusal;
 use crate::message::{Header, Response};
 
 const LIMITS: HeadLimits = HeadLimits { max_bytes: 1 << 20, max_values: 500 };
@@ -19,7 +19,7 @@ const LIMITS: HeadLimits = HeadLimits { max_bytes: 1 << 20, max_values: 500 };
 const GROUPS: [&str; 7] = ["status-line", "framing", "no-body", "informational", "headers", "connection", "chunked"];
 
 fn vectors() -> Vec<Value> {
-    let vectors: Vec<Value> = serde_json::from_str(include_str!("../../tests/vectors/client.json")).unwrap();
+    let vectors: Vec<Value> = serde_json::from_str(include_str!("../../../tests/vectors/client.json")).unwrap();
     assert!(vectors.len() > 120);
     vectors
 }
@@ -87,7 +87,7 @@ impl Outcome {
 
 /// A client's connection without a client.
 struct Connection {
-    asked: RequestKind,
+    request: RequestKind,
     taken: usize,
     parser: ResponseParser,
     response: Response,
@@ -100,7 +100,7 @@ impl Connection {
         let request = &vector["request"];
         let method = Method::from_bytes(request["method"].as_str().unwrap_or("GET").as_bytes()).unwrap();
         Connection {
-            asked: RequestKind::of(&method, &fields(&request["headers"])),
+            request: RequestKind::of(&method, &fields(&request["headers"])),
             taken: 0,
             parser: ResponseParser::default(),
             response: Response::new(""),
@@ -112,7 +112,7 @@ impl Connection {
     fn read(&mut self, bytes: &[u8], at_end: bool) -> Option<Outcome> {
         while self.body.is_none() {
             let unread = &bytes[self.taken..];
-            let head = match self.parser.parse(unread, &LIMITS, self.asked, &mut self.response) {
+            let head = match self.parser.parse(unread, &LIMITS, self.request, &mut self.response) {
                 Ok(Some(head)) => head,
                 Ok(None) => return None,
                 Err(refusal) => return Some(Outcome::Error(Some(refusal))),
