@@ -26,20 +26,20 @@ type BoxError = Box<dyn StdError + Send + Sync>;
 /// assert_eq!(error.kind(), ErrorKind::Answer);
 /// assert_eq!(error.to_string(), "that name is taken");
 /// ```
-pub struct Error(Box<Inner>);
+pub struct Error(Box<ErrorInner>);
 
-struct Inner {
+struct ErrorInner {
     kind: ErrorKind,
     phase: Option<Phase>,
     status: Option<StatusCode>,
     message: Cow<'static, str>,
     source: Option<BoxError>,
-    exchange: Option<Box<Exchange>>,
+    details: Option<Box<RequestDetails>>,
 }
 
 /// What a client knows about the request that failed.
 #[derive(Clone, Default)]
-struct Exchange {
+struct RequestDetails {
     /// Method and URL, without credentials.
     request: Option<(Method, Box<str>)>,
     sent: Option<Sent>,
@@ -171,7 +171,7 @@ impl Error {
     /// An error of this kind with a message for people.
     pub(crate) fn new(kind: ErrorKind, message: impl Into<Cow<'static, str>>) -> Error {
         let message = message.into();
-        Error(Box::new(Inner { kind, phase: None, status: None, message, source: None, exchange: None }))
+        Error(Box::new(ErrorInner { kind, phase: None, status: None, message, source: None, details: None }))
     }
 
     /// An error that a handler returns to have `status` and `message` answered as plain text,
@@ -209,19 +209,19 @@ impl Error {
 
     /// How much of the request had been written when it failed; `None` where no client sent one.
     pub fn sent(&self) -> Option<Sent> {
-        self.0.exchange.as_ref()?.sent
+        self.0.details.as_ref()?.sent
     }
 
     /// The URL that was asked for, without user and password; `None` where no client asked.
     pub fn url(&self) -> Option<&str> {
-        let (_, url) = self.0.exchange.as_ref()?.request.as_ref()?;
+        let (_, url) = self.0.details.as_ref()?.request.as_ref()?;
         Some(url)
     }
 
     /// Which time limit passed, by the name of its setting (`response_header_timeout`), where a
     /// client's did.
     pub fn limit(&self) -> Option<&'static str> {
-        self.0.exchange.as_ref()?.limit
+        self.0.details.as_ref()?.limit
     }
 
     /// The message alone, without phase and cause.
@@ -246,7 +246,7 @@ impl Error {
 
     /// Says how much of the request was written, unless that was said before.
     pub(crate) fn with_sent(mut self, sent: Sent) -> Error {
-        self.0.exchange.get_or_insert_default().sent.get_or_insert(sent);
+        self.0.details.get_or_insert_default().sent.get_or_insert(sent);
         self
     }
 
@@ -262,15 +262,15 @@ impl Error {
 
     /// Says which request it was, unless that was said before. The URL must have no credentials.
     pub(crate) fn with_request(mut self, method: &Method, url: impl FnOnce() -> String) -> Error {
-        let exchange = self.0.exchange.get_or_insert_default();
-        exchange.request.get_or_insert_with(|| (method.clone(), url().into()));
+        let details = self.0.details.get_or_insert_default();
+        details.request.get_or_insert_with(|| (method.clone(), url().into()));
         self
     }
 
     /// A client's time limit passed: the name of its setting, and how long it is.
     pub(crate) fn over_limit(phase: Phase, limit: &'static str, length: Duration) -> Error {
         let mut error = Error::new(ErrorKind::TimedOut, format!("{limit} of {length:?} passed")).during(phase);
-        error.0.exchange.get_or_insert_default().limit = Some(limit);
+        error.0.details.get_or_insert_default().limit = Some(limit);
         error
     }
 
@@ -302,20 +302,20 @@ impl Error {
     pub(crate) fn again(&self) -> Error {
         let inner = &self.0;
         let text = if inner.source.is_some() { self.cause().into() } else { inner.message.clone() };
-        Error(Box::new(Inner {
+        Error(Box::new(ErrorInner {
             kind: inner.kind,
             phase: inner.phase,
             status: inner.status,
             message: text,
             source: None,
-            exchange: inner.exchange.clone(),
+            details: inner.details.clone(),
         }))
     }
 }
 
 impl fmt::Display for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        if let Some((method, url)) = self.0.exchange.as_ref().and_then(|exchange| exchange.request.as_ref()) {
+        if let Some((method, url)) = self.0.details.as_ref().and_then(|details| details.request.as_ref()) {
             write!(f, "{method} {url}: ")?;
         }
         f.write_str(&self.cause())?;

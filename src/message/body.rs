@@ -32,7 +32,7 @@ pub const DEFAULT_MAX_TEXT_BYTES: u64 = 10 << 20;
 /// ([`ErrorKind::RequestOver`]).
 #[derive(Default)]
 pub struct Body {
-    state: State,
+    state: BodyState,
     /// What was taken from the source and not yet handed out.
     ready: Bytes,
     /// How many more bytes may come.
@@ -45,7 +45,7 @@ pub struct Body {
 type Maker = Arc<dyn Fn() -> Result<Body> + Send + Sync>;
 
 #[derive(Default)]
-enum State {
+enum BodyState {
     #[default]
     Ended,
     Streaming(Box<dyn Source>),
@@ -79,7 +79,7 @@ pub(crate) enum Frame {
 impl Body {
     /// No content at all (Go's `NoBody`).
     pub const fn empty() -> Body {
-        Body { state: State::Ended, ready: Bytes::new(), allowed: None, trailer: None, maker: None }
+        Body { state: BodyState::Ended, ready: Bytes::new(), allowed: None, trailer: None, maker: None }
     }
 
     /// A body that a client can send more than once (Go's `GetBody`): for a redirect with 307 or
@@ -130,19 +130,19 @@ impl Body {
                 body.maker = Some(make.clone());
                 Ok(Some(body))
             }
-            (None, State::Ended) if self.trailer.is_none() => Ok(Some(Body::from(self.ready.clone()))),
+            (None, BodyState::Ended) if self.trailer.is_none() => Ok(Some(Body::from(self.ready.clone()))),
             (None, _) => Ok(None),
         }
     }
 
     /// Whether [`try_clone`](Body::try_clone) would have the content again.
     pub fn is_replayable(&self) -> bool {
-        self.maker.is_some() || matches!(self.state, State::Ended)
+        self.maker.is_some() || matches!(self.state, BodyState::Ended)
     }
 
     /// Whether reading needs no waiting.
     pub(crate) fn is_in_memory(&self) -> bool {
-        matches!(self.state, State::Ended)
+        matches!(self.state, BodyState::Ended)
     }
 
     pub(crate) fn take_trailer(&mut self) -> Option<Header> {
@@ -151,16 +151,16 @@ impl Body {
 
     /// All of the content at once, where it lies in memory and nothing limits it.
     pub(crate) fn take_memory(&mut self) -> Option<Bytes> {
-        let whole = matches!(self.state, State::Ended) && self.allowed.is_none() && self.trailer.is_none();
+        let whole = matches!(self.state, BodyState::Ended) && self.allowed.is_none() && self.trailer.is_none();
         whole.then(|| self.take_ready())
     }
 
     /// Takes the body out, and leaves behind what can make it again.
     pub(crate) fn take_replayable(&mut self) -> Body {
         let left = match (&self.maker, &self.state) {
-            (Some(make), _) => Body { state: State::Spent, maker: Some(make.clone()), ..Body::empty() },
-            (None, State::Ended) => Body { ready: self.ready.clone(), ..Body::empty() },
-            (None, _) => Body { state: State::Spent, ..Body::empty() },
+            (Some(make), _) => Body { state: BodyState::Spent, maker: Some(make.clone()), ..Body::empty() },
+            (None, BodyState::Ended) => Body { ready: self.ready.clone(), ..Body::empty() },
+            (None, _) => Body { state: BodyState::Spent, ..Body::empty() },
         };
         std::mem::replace(self, left)
     }
@@ -177,7 +177,7 @@ impl Body {
     }
 
     pub(crate) fn from_source(source: impl Source + 'static) -> Body {
-        Body { state: State::Streaming(Box::new(source)), ..Body::empty() }
+        Body { state: BodyState::Streaming(Box::new(source)), ..Body::empty() }
     }
 
     /// Allows at most `limit` bytes from here on (Go's `MaxBytesReader`). The read that would
@@ -250,15 +250,15 @@ impl Body {
     pub fn remaining(&self) -> Option<u64> {
         let ready = self.ready.len() as u64;
         match &self.state {
-            State::Ended => Some(ready),
-            State::Streaming(source) => source.remaining()?.checked_add(ready),
-            State::Failed(_) | State::Spent => None,
+            BodyState::Ended => Some(ready),
+            BodyState::Streaming(source) => source.remaining()?.checked_add(ready),
+            BodyState::Failed(_) | BodyState::Spent => None,
         }
     }
 
     /// Whether nothing is left to read. `false` may still turn out to be the end.
     pub fn is_empty(&self) -> bool {
-        self.ready.is_empty() && matches!(self.state, State::Ended)
+        self.ready.is_empty() && matches!(self.state, BodyState::Ended)
     }
 
     /// The trailer fields that came behind the content, once it has been read to its end.
@@ -280,20 +280,20 @@ impl Body {
 
     fn poll_source(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Bytes>>> {
         let source = match &mut self.state {
-            State::Streaming(source) => source,
-            State::Ended => return Poll::Ready(None),
-            State::Failed(error) => return Poll::Ready(Some(Err(error.again()))),
-            State::Spent => return Poll::Ready(Some(Err(Error::new(ErrorKind::RequestOver, "the body was sent")))),
+            BodyState::Streaming(source) => source,
+            BodyState::Ended => return Poll::Ready(None),
+            BodyState::Failed(error) => return Poll::Ready(Some(Err(error.again()))),
+            BodyState::Spent => return Poll::Ready(Some(Err(Error::new(ErrorKind::RequestOver, "the body was sent")))),
         };
         match std::task::ready!(source.poll_frame(cx)) {
             Some(Ok(Frame::Data(chunk))) => Poll::Ready(Some(Ok(chunk))),
             Some(Ok(Frame::Trailer(trailer))) => {
                 self.trailer = Some(Box::new(trailer));
-                self.state = State::Ended;
+                self.state = BodyState::Ended;
                 Poll::Ready(None)
             }
             None => {
-                self.state = State::Ended;
+                self.state = BodyState::Ended;
                 Poll::Ready(None)
             }
             Some(Err(error)) => Poll::Ready(Some(Err(self.fail(error)))),
@@ -326,7 +326,7 @@ impl Body {
     /// Ends the body with this error; dropping the source tells its connection.
     fn fail(&mut self, error: Error) -> Error {
         self.ready = Bytes::new();
-        self.state = State::Failed(error.again());
+        self.state = BodyState::Failed(error.again());
         error
     }
 

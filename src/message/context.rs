@@ -91,9 +91,9 @@ impl Context {
     /// Completes once nobody waits for the answer any more. Cancel safe; may be awaited any
     /// number of times, in any task.
     pub async fn cancelled(&self) {
-        let mut places = Vec::from_iter(self.signals().map(|(signal, round)| (signal.place(), round)));
+        let mut waiters = Vec::from_iter(self.signals().map(|(signal, round)| (signal.waiter(), round)));
         poll_fn(|cx| {
-            let over = places.iter_mut().any(|(place, round)| place.poll(cx, *round).is_ready());
+            let over = waiters.iter_mut().any(|(waiter, round)| waiter.poll(cx, *round).is_ready());
             if over { Poll::Ready(()) } else { Poll::Pending }
         })
         .await;

@@ -44,7 +44,7 @@ pub(crate) fn append_date(out: &mut Vec<u8>, now: Instant) {
 fn with_line(now: Instant, take: impl FnOnce(&str)) {
     LINE.with_borrow_mut(|line| {
         if !line.holds.as_ref().is_some_and(|holds| holds.contains(&now)) {
-            *line = Line::of(now, SystemTime::now());
+            *line = DateLine::of(now, SystemTime::now());
         }
         take(&line.text);
     });
@@ -54,21 +54,21 @@ const DATE: &str = "Date: ";
 
 /// The line of the present second, and for how long it is that. A clock of tests can go back, as the next
 /// test has one of its own.
-struct Line {
+struct DateLine {
     text: String,
     holds: Option<Range<Instant>>,
 }
 
-impl Line {
-    fn of(now: Instant, time: SystemTime) -> Line {
+impl DateLine {
+    fn of(now: Instant, time: SystemTime) -> DateLine {
         let begun = time.duration_since(UNIX_EPOCH).map_or(0, |since| since.subsec_nanos());
         let left = Duration::from_secs(1).saturating_sub(Duration::from_nanos(begun.into()));
-        Line { text: format!("{DATE}{}\r\n", format_time(time)), holds: now.checked_add(left).map(|end| now..end) }
+        DateLine { text: format!("{DATE}{}\r\n", format_time(time)), holds: now.checked_add(left).map(|end| now..end) }
     }
 }
 
 thread_local! {
-    static LINE: RefCell<Line> = const { RefCell::new(Line { text: String::new(), holds: None }) };
+    static LINE: RefCell<DateLine> = const { RefCell::new(DateLine { text: String::new(), holds: None }) };
 }
 
 #[cfg(test)]
@@ -90,7 +90,7 @@ mod tests {
     #[test]
     fn a_line_holds_until_its_second_is_over() {
         let (now, time) = (Instant::now(), UNIX_EPOCH + Duration::from_millis(1_250));
-        let line = Line::of(now, time);
+        let line = DateLine::of(now, time);
         assert_eq!(line.text, "Date: Thu, 01 Jan 1970 00:00:01 GMT\r\n");
         assert_eq!(line.holds, Some(now..now + Duration::from_millis(750)));
     }

@@ -148,12 +148,12 @@ pub(crate) enum ReadAs {
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Parsed {
     pub(crate) values: Values,
-    fault: Option<Fault>,
+    fault: Option<FormFault>,
 }
 
 /// What is wrong with a pair, or with all of them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Fault {
+enum FormFault {
     Escape,
     Semicolon,
     TooMany,
@@ -164,7 +164,7 @@ impl Parsed {
     pub(crate) fn read(text: &[u8]) -> Parsed {
         // Before anything is kept: pairs cost more than their bytes.
         if memchr::memchr_iter(b'&', text).count() >= MAX_PAIRS {
-            return Parsed { values: Values::new(), fault: Some(Fault::TooMany) };
+            return Parsed { values: Values::new(), fault: Some(FormFault::TooMany) };
         }
         let mut parsed = Parsed::default();
         for pair in raw_pairs(text) {
@@ -197,12 +197,12 @@ impl From<Values> for Parsed {
     }
 }
 
-impl From<Fault> for Error {
-    fn from(fault: Fault) -> Error {
+impl From<FormFault> for Error {
+    fn from(fault: FormFault) -> Error {
         malformed(match fault {
-            Fault::Escape => "a percent sign in a form or a query without two hexadecimal digits behind it",
-            Fault::Semicolon => "a semicolon in a form or a query that is not escaped",
-            Fault::TooMany => "more than 10,000 pairs in a form or a query",
+            FormFault::Escape => "a percent sign in a form or a query without two hexadecimal digits behind it",
+            FormFault::Semicolon => "a semicolon in a form or a query that is not escaped",
+            FormFault::TooMany => "more than 10,000 pairs in a form or a query",
         })
     }
 }
@@ -230,17 +230,17 @@ struct RawPair<'a> {
 }
 
 impl RawPair<'_> {
-    fn unescaped(&self) -> Result<(String, String), Fault> {
-        let name = unescape(self.name).ok_or(Fault::Escape)?;
-        let value = unescape(self.value).ok_or(Fault::Escape)?;
+    fn unescaped(&self) -> Result<(String, String), FormFault> {
+        let name = unescape(self.name).ok_or(FormFault::Escape)?;
+        let value = unescape(self.value).ok_or(FormFault::Escape)?;
         Ok((name.into_owned(), value.into_owned()))
     }
 }
 
-fn raw_pairs(text: &[u8]) -> impl Iterator<Item = Result<RawPair<'_>, Fault>> {
+fn raw_pairs(text: &[u8]) -> impl Iterator<Item = Result<RawPair<'_>, FormFault>> {
     text.split(|&b| b == b'&').filter(|pair| !pair.is_empty()).map(|pair| {
         if memchr::memchr(b';', pair).is_some() {
-            return Err(Fault::Semicolon);
+            return Err(FormFault::Semicolon);
         }
         let (name, value) = match memchr::memchr(b'=', pair).and_then(|at| pair.split_at_checked(at)) {
             Some((name, [b'=', value @ ..])) => (name, value),
@@ -283,7 +283,7 @@ mod tests {
         Parsed::read(text.as_bytes()).values.into_iter().collect()
     }
 
-    fn fault(text: &str) -> Option<Fault> {
+    fn fault(text: &str) -> Option<FormFault> {
         Parsed::read(text.as_bytes()).fault
     }
 
@@ -311,12 +311,12 @@ mod tests {
     #[test]
     fn a_malformed_pair_is_reported_and_leaves_the_others() {
         for text in ["a=1&b=%&c=3", "a=1&b=%4&c=3", "a=1&b=%4g&c=3", "a=1&%zz=b&c=3", "a=1&b=%+1&c=3"] {
-            assert_eq!(fault(text), Some(Fault::Escape), "{text}");
+            assert_eq!(fault(text), Some(FormFault::Escape), "{text}");
             assert_eq!(parsed(text).len(), 2, "{text}");
         }
-        assert_eq!(fault("a=1&b=2;c=3&d=4"), Some(Fault::Semicolon));
+        assert_eq!(fault("a=1&b=2;c=3&d=4"), Some(FormFault::Semicolon));
         assert_eq!(parsed("a=1&b=2;c=3&d=4"), parsed("a=1&d=4"));
-        assert_eq!(fault("a=%zz&b=2;c"), Some(Fault::Escape), "the first is told");
+        assert_eq!(fault("a=%zz&b=2;c"), Some(FormFault::Escape), "the first is told");
     }
 
     #[test]

@@ -39,14 +39,14 @@ use super::octets::is_token_byte;
 #[derive(Clone, Default)]
 pub struct Header {
     text: Vec<u8>,
-    fields: Vec<Field>,
+    fields: Vec<StoredField>,
     /// Bytes of `text` that no field uses any more.
     waste: usize,
 }
 
 /// Where a field's name and value lie in the text.
 #[derive(Clone, Copy)]
-struct Field {
+struct StoredField {
     name: Span,
     value: Span,
     known: Known,
@@ -144,7 +144,7 @@ impl Header {
         let known = Known::of(name);
         let name = self.store(name);
         let value = self.store(value.as_ref());
-        self.fields.push(Field { name, value, known });
+        self.fields.push(StoredField { name, value, known });
     }
 
     /// Takes all fields of this name away. Says whether there was one.
@@ -178,12 +178,12 @@ impl Header {
     /// that does not is left out.
     pub(crate) fn push_received(&mut self, known: Known, name: Range<usize>, value: Range<usize>) {
         let (Some(name), Some(value)) = (self.span(name), self.span(value)) else { return };
-        self.fields.push(Field { name, value, known });
+        self.fields.push(StoredField { name, value, known });
     }
 
     /// The bytes that this header holds in memory.
     pub(crate) fn held(&self) -> usize {
-        self.text.capacity() + self.fields.capacity() * size_of::<Field>()
+        self.text.capacity() + self.fields.capacity() * size_of::<StoredField>()
     }
 
     fn span(&self, range: Range<usize>) -> Option<Span> {
@@ -206,7 +206,7 @@ impl Header {
         for field in &self.fields {
             let name = fresh.store(self.slice(field.name));
             let value = fresh.store(self.slice(field.value));
-            fresh.fields.push(Field { name, value, known: field.known });
+            fresh.fields.push(StoredField { name, value, known: field.known });
         }
         *self = fresh;
     }
@@ -228,11 +228,11 @@ impl Header {
         self.fields.iter().position(|field| self.is_named(field, name.as_bytes()))
     }
 
-    fn is_named(&self, field: &Field, name: &[u8]) -> bool {
+    fn is_named(&self, field: &StoredField, name: &[u8]) -> bool {
         field.name.len as usize == name.len() && self.slice(field.name).eq_ignore_ascii_case(name)
     }
 
-    fn name_of(&self, field: &Field) -> &str {
+    fn name_of(&self, field: &StoredField) -> &str {
         // Names come in as `str` or, from the codec, as tokens, which are ASCII.
         std::str::from_utf8(self.slice(field.name)).unwrap_or_default()
     }

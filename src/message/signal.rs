@@ -16,11 +16,11 @@ pub(crate) struct Signal {
     over: AtomicU64,
     /// How many wakers are kept; spares `announce` the lock in the usual case of none.
     waiting: AtomicUsize,
-    queue: Mutex<Queue>,
+    queue: Mutex<WaiterQueue>,
 }
 
 #[derive(Debug, Default)]
-struct Queue {
+struct WaiterQueue {
     next: u64,
     wakers: BTreeMap<u64, Waker>,
 }
@@ -57,27 +57,27 @@ impl Signal {
     /// Completes when this round is over. Dropped before, it leaves nothing behind: the signal
     /// that a server drains outlives every connection.
     pub(crate) async fn wait(&self, round: u64) {
-        let mut place = self.place();
-        poll_fn(|cx| place.poll(cx, round)).await;
+        let mut waiter = self.waiter();
+        poll_fn(|cx| waiter.poll(cx, round)).await;
     }
 
-    /// A place to wait at, for who waits for several signals.
-    pub(super) fn place(&self) -> Place<'_> {
-        Place { signal: self, number: None }
+    /// One who waits, for whoever waits for several signals at once.
+    pub(super) fn waiter(&self) -> SignalWaiter<'_> {
+        SignalWaiter { signal: self, number: None }
     }
 
-    fn lock(&self) -> MutexGuard<'_, Queue> {
+    fn lock(&self) -> MutexGuard<'_, WaiterQueue> {
         self.queue.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-/// A waiter's place in the queue, once it has had to wait.
-pub(super) struct Place<'a> {
+/// One who waits; it has a number in the queue once it has had to wait.
+pub(super) struct SignalWaiter<'a> {
     signal: &'a Signal,
     number: Option<u64>,
 }
 
-impl Place<'_> {
+impl SignalWaiter<'_> {
     pub(super) fn poll(&mut self, cx: &mut Context<'_>, round: u64) -> Poll<()> {
         let signal = self.signal;
         if signal.is_over(round) {
@@ -97,7 +97,7 @@ impl Place<'_> {
     }
 }
 
-impl Drop for Place<'_> {
+impl Drop for SignalWaiter<'_> {
     fn drop(&mut self) {
         let Some(number) = self.number else { return };
         let mut queue = self.signal.lock();
@@ -128,16 +128,16 @@ mod tests {
         let waker = Waker::from(count.clone());
         let mut cx = Context::from_waker(&waker);
         let signal = Signal::default();
-        let mut place = Place { signal: &signal, number: None };
+        let mut waiter = SignalWaiter { signal: &signal, number: None };
 
-        assert!(place.poll(&mut cx, 3).is_pending());
-        assert!(place.poll(&mut cx, 3).is_pending());
+        assert!(waiter.poll(&mut cx, 3).is_pending());
+        assert!(waiter.poll(&mut cx, 3).is_pending());
         assert_eq!(signal.lock().wakers.len(), 1, "one waiter is kept once");
 
         signal.announce(2);
-        assert!(place.poll(&mut cx, 3).is_pending(), "round 2 is not round 3");
+        assert!(waiter.poll(&mut cx, 3).is_pending(), "round 2 is not round 3");
         signal.announce(3);
-        assert!(place.poll(&mut cx, 3).is_ready());
+        assert!(waiter.poll(&mut cx, 3).is_ready());
         assert_eq!(count.0.load(Ordering::SeqCst), 2);
     }
 
@@ -145,10 +145,10 @@ mod tests {
     fn a_waiter_that_gave_up_leaves_nothing_behind() {
         let signal = Signal::default();
         let mut cx = Context::from_waker(Waker::noop());
-        let mut stays = Place { signal: &signal, number: None };
+        let mut stays = SignalWaiter { signal: &signal, number: None };
         assert!(stays.poll(&mut cx, 0).is_pending());
         for _ in 0..10 {
-            let mut leaves = Place { signal: &signal, number: None };
+            let mut leaves = SignalWaiter { signal: &signal, number: None };
             assert!(leaves.poll(&mut cx, 0).is_pending());
         }
         assert_eq!((signal.lock().wakers.len(), signal.waiting.load(Ordering::SeqCst)), (1, 1));

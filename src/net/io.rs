@@ -3,7 +3,6 @@
 //! The hand-written polls of the crate live here and in the bodies' sources. Nothing here knows
 //! what the bytes mean.
 
-use std::any::Any;
 use std::future::Future;
 use std::io::{self, IoSlice};
 use std::pin::{Pin, pin};
@@ -14,19 +13,7 @@ use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, ReadBuf};
 
 use super::buffers;
 use super::deadline::Deadline;
-use super::delegate::Rewind;
-
-/// Any byte stream: TCP, a Unix socket, TLS, or one of the user's own.
-pub(crate) trait Stream: AsyncRead + AsyncWrite + Send + Unpin + 'static {
-    /// For what only one kind of them can do.
-    fn as_any(&self) -> &dyn Any;
-}
-
-impl<T: AsyncRead + AsyncWrite + Send + Unpin + 'static> Stream for T {
-    fn as_any(&self) -> &dyn Any {
-        self
-    }
-}
+use super::stream::{Rewind, Stream};
 
 pub(crate) struct Io {
     pub(super) stream: Box<dyn Stream>,
@@ -39,7 +26,7 @@ pub(crate) struct Io {
 }
 
 /// Less than this is not worth a smaller buffer.
-const LITTLE: usize = 512;
+const MIN_BUFFER_BYTES: usize = 512;
 
 impl Io {
     pub(crate) fn new(stream: impl Stream) -> Io {
@@ -63,7 +50,7 @@ impl Io {
             buffers::renew(&mut self.input);
         } else if self.input.capacity() == self.input.len() {
             // Doubles; the head's limit bounds it.
-            self.input.reserve(self.input.len().max(LITTLE));
+            self.input.reserve(self.input.len().max(MIN_BUFFER_BYTES));
         }
         let read = read_once(&mut self.stream, &mut self.input, cx);
         if !matches!(read, Poll::Ready(Ok(1..))) {
@@ -89,7 +76,7 @@ impl Io {
         let len = self.input.len();
         if len == 0 {
             buffers::give_back(std::mem::take(&mut self.input));
-        } else if self.input.capacity() > 4 * len.max(LITTLE) {
+        } else if self.input.capacity() > 4 * len.max(MIN_BUFFER_BYTES) {
             let little = BytesMut::from(&self.input[..]);
             buffers::give_back(std::mem::replace(&mut self.input, little));
         }
@@ -208,7 +195,7 @@ mod tests {
             }
             assert!(nothing_more(&mut io).await);
             assert_eq!(io.input, expected);
-            assert!(io.input.capacity() <= 4 * expected.len().max(LITTLE), "{} bytes", io.input.capacity());
+            assert!(io.input.capacity() <= 4 * expected.len().max(MIN_BUFFER_BYTES), "{} bytes", io.input.capacity());
         }
     }
 

@@ -5,14 +5,13 @@ mod buffers;
 #[cfg(any(feature = "server", feature = "client"))]
 mod content;
 mod deadline;
-mod delegate;
 #[cfg(feature = "client")]
 mod dial;
 mod io;
 mod listener;
-mod secure;
 #[cfg(feature = "server")]
 mod send_file;
+mod stream;
 #[cfg(feature = "tls-no-provider")]
 mod tls;
 
@@ -33,11 +32,10 @@ pub use tls::{TlsConfig, TlsRoots};
 #[cfg(any(feature = "server", feature = "client"))]
 pub(crate) use content::ContentReader;
 pub(crate) use deadline::{Deadline, TransferDeadlines, TransferLimit};
-pub(crate) use delegate::{Rewind, delegate_read, delegate_write};
 #[cfg(feature = "client")]
 pub(crate) use dial::dial;
-pub(crate) use io::{Io, Stream};
+pub(crate) use io::Io;
 pub(crate) use listener::{bind_reuse_port, bind_tcp, from_std, is_temporary};
-pub(crate) use secure::{NoSession, Secured, TlsAccept, Unsecured};
+pub(crate) use stream::{NoSession, Rewind, Secured, Stream, TlsAccept, Unsecured, delegate_read, delegate_write};
 #[cfg(all(feature = "tls-no-provider", feature = "client"))]
 pub(crate) use tls::{AlpnOffer, TlsConnector};

@@ -15,7 +15,7 @@ use tokio::net::TcpStream;
 
 use super::io::Io;
 #[cfg(target_os = "linux")]
-use super::io::Stream;
+use super::stream::Stream;
 
 impl Io {
     /// Whether files can be sent here: on TCP, with nothing in between that has to see the bytes.

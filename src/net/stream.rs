@@ -1,37 +1,18 @@
-//! Streams that pass on to another one.
+//! Byte streams of every kind: what one is, one that was read ahead, how a type passes on to the
+//! stream in it, and what a server needs of a layer that secures its connections.
 
+use std::any::Any;
+use std::future::Future;
 use std::io;
 use std::pin::Pin;
+use std::sync::Arc;
 use std::task::{Context, Poll};
 
 use bytes::{Buf, BytesMut};
-use tokio::io::{AsyncRead, ReadBuf};
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
-use super::Stream;
-
-/// A stream of which something was read ahead: that is read first.
-pub(crate) struct Rewind {
-    stream: Box<dyn Stream>,
-    pub(crate) ahead: BytesMut,
-}
-
-impl Rewind {
-    pub(super) fn new(stream: Box<dyn Stream>, ahead: BytesMut) -> Rewind {
-        Rewind { stream, ahead }
-    }
-}
-
-impl AsyncRead for Rewind {
-    fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
-        if self.ahead.is_empty() {
-            return Pin::new(&mut self.stream).poll_read(cx, buf);
-        }
-        let len = self.ahead.len().min(buf.remaining());
-        buf.put_slice(self.ahead.get(..len).unwrap_or_default());
-        self.ahead.advance(len);
-        Poll::Ready(Ok(()))
-    }
-}
+use crate::error::Error;
+use crate::message::TlsInfo;
 
 /// Has a type read through this field of it.
 #[allow(unused_macros, reason = "TLS by itself, without server and client, only writes so")]
@@ -90,9 +71,73 @@ macro_rules! delegate_write {
     };
 }
 
+pub(crate) use {delegate_read, delegate_write};
+
+/// Any byte stream: TCP, a Unix socket, TLS, or one of the user's own.
+pub(crate) trait Stream: AsyncRead + AsyncWrite + Send + Unpin + 'static {
+    /// For what only one kind of them can do.
+    fn as_any(&self) -> &dyn Any;
+}
+
+impl<T: AsyncRead + AsyncWrite + Send + Unpin + 'static> Stream for T {
+    fn as_any(&self) -> &dyn Any {
+        self
+    }
+}
+
+/// A stream of which something was read ahead: that is read first.
+pub(crate) struct Rewind {
+    stream: Box<dyn Stream>,
+    pub(crate) ahead: BytesMut,
+}
+
+impl Rewind {
+    pub(super) fn new(stream: Box<dyn Stream>, ahead: BytesMut) -> Rewind {
+        Rewind { stream, ahead }
+    }
+}
+
+impl AsyncRead for Rewind {
+    fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+        if self.ahead.is_empty() {
+            return Pin::new(&mut self.stream).poll_read(cx, buf);
+        }
+        let len = self.ahead.len().min(buf.remaining());
+        buf.put_slice(self.ahead.get(..len).unwrap_or_default());
+        self.ahead.advance(len);
+        Poll::Ready(Ok(()))
+    }
+}
+
 delegate_write!(Rewind, stream);
 
-pub(crate) use {delegate_read, delegate_write};
+/// Does the server's half of a handshake. It is there without TLS too, so that the server looks the
+/// same with and without it.
+pub(crate) trait TlsAccept: Send + Sync + 'static {
+    /// Has no deadline of its own. Dropping it drops the stream.
+    fn secure(&self, stream: Box<dyn Stream>) -> Securing<'_>;
+}
+
+pub(crate) type Securing<'a> = Pin<Box<dyn Future<Output = Result<Secured, Unsecured>> + Send + 'a>>;
+
+/// A stream whose bytes are plain on this side only.
+pub(crate) struct Secured {
+    pub(crate) stream: Box<dyn Stream>,
+    pub(crate) info: Arc<TlsInfo>,
+}
+
+/// A stream that could not be secured, so that it can be closed as the peer needs it, and why.
+pub(crate) struct Unsecured {
+    pub(crate) stream: Box<dyn Stream>,
+    pub(crate) reason: NoSession,
+}
+
+#[allow(dead_code, reason = "without TLS there is nothing that secures, and nothing that fails to")]
+pub(crate) enum NoSession {
+    /// The peer has begun a request in the clear.
+    PlainHttp,
+    Failed(Error),
+}
 
 #[cfg(test)]
 mod tests {

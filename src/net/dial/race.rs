@@ -55,14 +55,14 @@ where
         }
         let pause = delay.filter(|_| waiting.len() > 0);
         match next_event(&mut attempts, pause).await {
-            Event::Connected(connection) => return Ok(connection),
-            Event::Failed(addr, error) => failures.push((addr, error)),
-            Event::Next => {}
+            RaceEvent::Connected(connection) => return Ok(connection),
+            RaceEvent::Failed(addr, error) => failures.push((addr, error)),
+            RaceEvent::Next => {}
         }
     }
 }
 
-enum Event<T> {
+enum RaceEvent<T> {
     Connected(T),
     Failed(SocketAddr, io::Error),
     /// It is time for the next attempt.
@@ -71,7 +71,7 @@ enum Event<T> {
 
 type Attempts<F> = Vec<(SocketAddr, Pin<Box<F>>)>;
 
-async fn next_event<T, F>(attempts: &mut Attempts<F>, pause: Option<Duration>) -> Event<T>
+async fn next_event<T, F>(attempts: &mut Attempts<F>, pause: Option<Duration>) -> RaceEvent<T>
 where
     F: Future<Output = io::Result<T>>,
 {
@@ -87,10 +87,10 @@ where
             if let Poll::Ready(result) = attempt.as_mut().poll(cx) {
                 let addr = *addr;
                 attempts.remove(at);
-                return Poll::Ready(result.map_or_else(|error| Event::Failed(addr, error), Event::Connected));
+                return Poll::Ready(result.map_or_else(|error| RaceEvent::Failed(addr, error), RaceEvent::Connected));
             }
         }
-        pausing.as_mut().poll(cx).map(|()| Event::Next)
+        pausing.as_mut().poll(cx).map(|()| RaceEvent::Next)
     })
     .await
 }
@@ -128,16 +128,16 @@ mod tests {
     /// What happened and when, in milliseconds.
     type Log = Arc<Mutex<Vec<(u64, String)>>>;
 
-    struct Attempt(Log, Instant, SocketAddr);
+    struct RaceAttempt(Log, Instant, SocketAddr);
 
-    impl Attempt {
+    impl RaceAttempt {
         fn note(&self, what: &str) {
             let at = u64::try_from(self.1.elapsed().as_millis()).unwrap();
             self.0.lock().unwrap().push((at, format!("{what} {}", self.2.ip())));
         }
     }
 
-    impl Drop for Attempt {
+    impl Drop for RaceAttempt {
         fn drop(&mut self) {
             self.note("end");
         }
@@ -154,7 +154,7 @@ mod tests {
         let script: Script = addrs.iter().zip(script).map(|(addr, &(_, ms, result))| (*addr, (ms, result))).collect();
         let (log, start) = (Log::default(), Instant::now());
         let connect = |addr| {
-            let ((ms, result), attempt) = (script[&addr], Attempt(log.clone(), start, addr));
+            let ((ms, result), attempt) = (script[&addr], RaceAttempt(log.clone(), start, addr));
             attempt.note("begin");
             async move {
                 sleep(Duration::from_millis(ms)).await;
@@ -230,7 +230,7 @@ mod tests {
         let (log, start) = (Log::default(), Instant::now());
         let addrs = addrs(&["::1", "10.0.0.1"]);
         let connect = |addr| {
-            let attempt = Attempt(log.clone(), start, addr);
+            let attempt = RaceAttempt(log.clone(), start, addr);
             async move {
                 let _attempt = attempt;
                 pending::<io::Result<()>>().await

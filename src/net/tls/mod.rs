@@ -3,7 +3,7 @@
 //! ```text
 //!  server:  TlsServerConfig ─▶ acceptor ─┐                     ┌─▶ a Stream of plain bytes
 //!                                        ├─▶ handshake on a ───┤
-//!  client:  TlsConfig ──────▶ connector ─┘   peek stream    └─▶ TlsInfo, or an error in words
+//!  client:  TlsConfig ──────▶ connector ─┘   peeked stream     └─▶ TlsInfo, or an error in words
 //! ```
 //!
 //! The provider of cryptography is always handed to rustls. What a program has installed for the
@@ -13,7 +13,6 @@ mod certificate;
 #[cfg(feature = "client")]
 mod client;
 mod error;
-mod info;
 mod peek;
 mod provider;
 #[cfg(feature = "server")]

@@ -10,7 +10,7 @@ use std::task::{Context, Poll, ready};
 
 use tokio::io::{AsyncRead, ReadBuf};
 
-use crate::net::{Stream, delegate_write};
+use crate::net::stream::{Stream, delegate_write};
 
 pub(super) struct Peek {
     stream: Box<dyn Stream>,
@@ -19,11 +19,11 @@ pub(super) struct Peek {
     /// How many of them were read, and how many of those were passed on.
     seen: u8,
     passed: u8,
-    stage: Stage,
+    stage: PeekStage,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Stage {
+enum PeekStage {
     /// Not all of the first bytes were passed on yet.
     Looking,
     /// They were a record's; all that follows passes by.
@@ -32,7 +32,7 @@ enum Stage {
 
 impl Peek {
     pub(super) fn new(stream: Box<dyn Stream>) -> Peek {
-        Peek { stream, first: [0; 5], seen: 0, passed: 0, stage: Stage::Looking }
+        Peek { stream, first: [0; 5], seen: 0, passed: 0, stage: PeekStage::Looking }
     }
 
     /// What was read of the first five bytes.
@@ -56,8 +56,8 @@ impl Peek {
         loop {
             let is_foreign = self.first().first().is_some_and(|&kind| !is_record_type(kind));
             if self.first().len() == self.first.len() || (!self.first().is_empty() && !is_foreign) {
-                let verdict = if is_foreign { Err(not_tls()) } else { Ok(()) };
-                return Poll::Ready(verdict);
+                let result = if is_foreign { Err(not_tls()) } else { Ok(()) };
+                return Poll::Ready(result);
             }
             let room = self.first.get_mut(usize::from(self.seen)..).unwrap_or_default();
             let mut buf = ReadBuf::new(room);
@@ -85,7 +85,7 @@ fn not_tls() -> io::Error {
 
 impl AsyncRead for Peek {
     fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
-        if self.stage == Stage::Passing {
+        if self.stage == PeekStage::Passing {
             return Pin::new(&mut self.stream).poll_read(cx, buf);
         }
         ready!(self.poll_look(cx))?;
@@ -95,7 +95,7 @@ impl AsyncRead for Peek {
         // Five bytes at most.
         self.passed += u8::try_from(taken).unwrap_or_default();
         if self.passed == self.seen {
-            self.stage = Stage::Passing;
+            self.stage = PeekStage::Passing;
         }
         Poll::Ready(Ok(()))
     }

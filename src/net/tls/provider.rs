@@ -1,10 +1,12 @@
-//! Who does the cryptography, chosen by feature.
+//! Who does the cryptography, chosen by feature, and which versions of TLS it is for.
 
 use std::sync::Arc;
 
 use rustls::crypto::CryptoProvider;
+use rustls::{SupportedProtocolVersion, version};
 
 use crate::error::{Error, ErrorKind, Result};
+use crate::message::TlsVersion;
 
 /// The provider that was given, else the feature's.
 pub(super) fn chosen(given: Option<&Arc<CryptoProvider>>) -> Result<Arc<CryptoProvider>> {
@@ -48,4 +50,14 @@ pub(super) fn ticketer() -> Option<Arc<dyn rustls::server::ProducesTickets>> {
 #[cfg(all(not(any(feature = "tls-ring", feature = "tls-aws-lc")), feature = "server"))]
 pub(super) fn ticketer() -> Option<Arc<dyn rustls::server::ProducesTickets>> {
     None
+}
+
+/// The versions from this one on, for rustls.
+pub(super) fn versions_from(lowest: TlsVersion) -> &'static [&'static SupportedProtocolVersion] {
+    static FROM_12: [&SupportedProtocolVersion; 2] = [&version::TLS13, &version::TLS12];
+    static FROM_13: [&SupportedProtocolVersion; 1] = [&version::TLS13];
+    match lowest {
+        TlsVersion::Tls12 => &FROM_12,
+        TlsVersion::Tls13 => &FROM_13,
+    }
 }

@@ -11,11 +11,11 @@ use rustls::crypto::{CryptoProvider, verify_tls12_signature, verify_tls13_signat
 use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
 use rustls::{DigitallySignedStruct, KeyLogFile, SignatureScheme};
 
-use super::roots;
+use super::roots::{self, TlsRoots};
 use crate::error::{Phase, Result};
 use crate::message::TlsVersion;
 use crate::net::tls::certificate::{Certificate, certificates_in, invalid, read};
-use crate::net::tls::{info, provider};
+use crate::net::tls::provider;
 
 /// How a client does TLS (Go's `Transport.TLSClientConfig`).
 ///
@@ -41,20 +41,6 @@ pub struct TlsConfig {
     key_log: KeyLog,
     provider: Option<Arc<CryptoProvider>>,
     ready_made: Option<Arc<ClientConfig>>,
-}
-
-/// Whose roots a client trusts, besides those that were added.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
-#[non_exhaustive]
-pub enum TlsRoots {
-    /// The system's (feature `tls`). Mozilla's, where those are compiled in (feature
-    /// `webpki-roots`) and the system has none.
-    #[default]
-    Platform,
-    /// Mozilla's, compiled in with the feature `webpki-roots`. They age with the program.
-    Mozilla,
-    /// Nobody's.
-    None,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -198,7 +184,7 @@ impl TlsConfig {
             Check::KeyOnly => Arc::new(KeyOnly(provider.clone())),
         };
         let builder = ClientConfig::builder_with_provider(provider)
-            .with_protocol_versions(info::versions_from(self.min_version))
+            .with_protocol_versions(provider::versions_from(self.min_version))
             .map_err(|error| invalid("the provider of cryptography lacks a version of TLS").with_source(error))?
             .dangerous()
             .with_custom_certificate_verifier(verifier);

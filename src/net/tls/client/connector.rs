@@ -11,9 +11,8 @@ use crate::error::{Error, ErrorKind, Phase, Result};
 use crate::message::TlsInfo;
 use crate::net::Stream;
 use crate::net::tls::error::{Peer, handshake_failed, tls_error};
-use crate::net::tls::info::info;
 use crate::net::tls::peek::Peek;
-use crate::net::tls::session::Session;
+use crate::net::tls::session::{TlsSession, info};
 
 /// Which protocols are offered (ALPN, RFC 7301), the preferred one first.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -26,17 +25,17 @@ pub(crate) enum AlpnOffer {
 /// Makes sessions by one configuration, which is built when the first is made. Clones share it, and
 /// the sessions that can be resumed.
 #[derive(Clone, Debug)]
-pub(crate) struct TlsConnector(Arc<Shared>);
+pub(crate) struct TlsConnector(Arc<ConnectorConfig>);
 
 #[derive(Debug)]
-struct Shared {
+struct ConnectorConfig {
     config: TlsConfig,
     built: OnceCell<Arc<ClientConfig>>,
 }
 
 impl TlsConnector {
     pub(crate) fn new(config: TlsConfig) -> TlsConnector {
-        TlsConnector(Arc::new(Shared { config, built: OnceCell::new() }))
+        TlsConnector(Arc::new(ConnectorConfig { config, built: OnceCell::new() }))
     }
 
     /// Does the handshake with this host, a name or an address without its port. It has no
@@ -55,7 +54,7 @@ impl TlsConnector {
         match connecting.into_fallible().await {
             Ok(stream) => {
                 let info = info(stream.get_ref().1, Some(&name.to_str()));
-                Ok((Session::boxed(stream, Peer::Server), Arc::new(info)))
+                Ok((TlsSession::boxed(stream, Peer::Server), Arc::new(info)))
             }
             Err((_, stream)) if stream.first() == b"HTTP/" => {
                 // Go's words (ErrSchemeMismatch).

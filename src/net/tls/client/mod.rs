@@ -4,7 +4,8 @@ mod config;
 mod connector;
 mod roots;
 
-pub use config::{TlsConfig, TlsRoots};
+pub use config::TlsConfig;
+pub use roots::TlsRoots;
 
 pub(crate) use connector::{AlpnOffer, TlsConnector};
 

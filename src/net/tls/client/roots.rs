@@ -8,9 +8,22 @@ use rustls::client::danger::ServerCertVerifier;
 use rustls::crypto::CryptoProvider;
 use rustls::pki_types::CertificateDer;
 
-use super::config::TlsRoots;
 use crate::error::{Error, ErrorKind, Phase, Result};
 use crate::net::tls::certificate::invalid;
+
+/// Whose roots a client trusts, besides those that were added.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum TlsRoots {
+    /// The system's (feature `tls`). Mozilla's, where those are compiled in (feature
+    /// `webpki-roots`) and the system has none.
+    #[default]
+    Platform,
+    /// Mozilla's, compiled in with the feature `webpki-roots`. They age with the program.
+    Mozilla,
+    /// Nobody's.
+    None,
+}
 
 type Verifier = Arc<dyn ServerCertVerifier>;
 

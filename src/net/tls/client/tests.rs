@@ -9,7 +9,7 @@ use super::*;
 use crate::error::{Error, ErrorKind, Phase, Result};
 use crate::message::{TlsInfo, TlsVersion};
 use crate::net::Stream;
-use crate::net::secure::{Secured, TlsAccept};
+use crate::net::stream::{Secured, TlsAccept};
 use crate::net::tls::certificate::Certificate;
 use crate::net::tls::server::{ClientAuth, TlsServerConfig};
 use certificates::{Authority, Issued};

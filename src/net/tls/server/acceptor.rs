@@ -6,11 +6,10 @@ use std::sync::Arc;
 use rustls::ServerConfig;
 
 use crate::net::Stream;
-use crate::net::secure::{NoSession, Secured, Securing, TlsAccept, Unsecured};
+use crate::net::stream::{NoSession, Secured, Securing, TlsAccept, Unsecured};
 use crate::net::tls::error::{Peer, handshake_failed};
-use crate::net::tls::info::info;
 use crate::net::tls::peek::Peek;
-use crate::net::tls::session::Session;
+use crate::net::tls::session::{TlsSession, info};
 
 pub(super) struct Acceptor(Arc<ServerConfig>);
 
@@ -25,7 +24,7 @@ impl Acceptor {
             Ok(stream) => {
                 let session = stream.get_ref().1;
                 let info = Arc::new(info(session, session.server_name()));
-                Ok(Secured { stream: Session::boxed(stream, Peer::Client), info })
+                Ok(Secured { stream: TlsSession::boxed(stream, Peer::Client), info })
             }
             Err((error, stream)) => Err(unsecured(stream, error)),
         }

@@ -16,7 +16,7 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::message::TlsVersion;
 use crate::net::TlsAccept;
 use crate::net::tls::certificate::{Certificate, certificates_in, invalid, read};
-use crate::net::tls::{info, provider};
+use crate::net::tls::provider;
 
 /// How a server does TLS (Go's `Server.TLSConfig`).
 ///
@@ -214,7 +214,7 @@ impl TlsServerConfig {
 impl Described {
     fn build(&self) -> Result<ServerConfig> {
         let mut config = ServerConfig::builder_with_provider(self.provider.clone())
-            .with_protocol_versions(info::versions_from(self.min_version))
+            .with_protocol_versions(provider::versions_from(self.min_version))
             .map_err(|error| invalid("the provider of cryptography lacks a version of TLS").with_source(error))?
             .with_client_cert_verifier(self.verifier()?)
             .with_cert_resolver(self.certificates.clone());
