@@ -1,13 +1,6 @@
-//! Whether a connection lives on after an exchange, and if not, why not.
+//! Why a connection closes.
 
 use std::fmt;
-
-/// What becomes of the connection behind an exchange.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum AfterExchange {
-    Reuse,
-    Close(CloseReason),
-}
 
 /// Why a connection was closed. No connection closes without one.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]

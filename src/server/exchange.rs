@@ -1,24 +1,43 @@
-//! An exchange: one request on a server's connection, from its parsed head to the verdict.
+//! An exchange, as far as both protocols do it alike: the handler runs, and its response is finished or
+//! replaced by an error.
+//!
+//! What differs is how bytes move meanwhile: see `http1/exchange.rs` and `http2/exchange.rs`.
 
 use std::any::Any;
 use std::future::poll_fn;
-use std::task::Poll;
+use std::sync::Arc;
+use std::task::{Context as TaskContext, Poll};
 
 use http::{Method, StatusCode};
-use tokio::time::{Instant, timeout};
+use tokio::time::Instant;
 
-use super::close_reason::{AfterExchange, CloseReason};
+use super::close_reason::CloseReason;
 use super::event::{RequestRecord, ServerEvent};
-use super::http1::conn_io::ConnIo;
-use super::http1::connection::Connection;
-use super::http1::request_body::{self, RequestBody};
 use super::response::ResponseWriter;
-use super::response::decide::{RequestTraits, Unread};
 use super::scratch::Scratch;
 use super::settings::{Settings, catch, panic_message};
 use crate::error::{Error, ErrorKind};
-use crate::h1::{Expectation, Framing, ParsedRequest};
-use crate::message::{Body, Request};
+use crate::h1::Expectation;
+use crate::message::{Addr, ConnContext, Request, TlsInfo};
+
+/// What the exchanges of a connection have in common.
+#[derive(Clone)]
+pub(crate) struct ConnShared {
+    pub(crate) settings: Arc<Settings>,
+    pub(crate) remote_addr: Addr,
+    /// The TLS session that the connection runs over.
+    pub(crate) tls: Option<Arc<TlsInfo>>,
+}
+
+impl ConnShared {
+    /// Sets what the connection says about a request. It is set for each one anew: a handler may have
+    /// changed it, or put another request in the place of the one before.
+    pub(crate) fn prepare(&self, request: &mut Request, context: &Arc<ConnContext>, exchange: u64) {
+        request.remote_addr.clone_from(&self.remote_addr);
+        request.tls.clone_from(&self.tls);
+        request.context.enter(context, exchange);
+    }
+}
 
 /// How a handler ended.
 pub(crate) enum HandlerOutcome {
@@ -40,78 +59,15 @@ pub fn abort() -> ! {
     std::panic::resume_unwind(Box::new(AbortHandler))
 }
 
-/// Runs the handler on a request and completes its response.
-pub(crate) async fn run(connection: &mut Connection, scratch: &mut Scratch, head: ParsedRequest) -> AfterExchange {
-    let watched = connection.settings.on_request.is_some().then(Instant::now);
-    begin(connection, scratch, &head);
-    let outcome = match built_in_response(&connection.settings, scratch, head.expect) {
-        Some(outcome) => outcome,
-        None => handle(connection, scratch).await,
-    };
-    let close = finish_response(&connection.settings, scratch, outcome);
-    let close = match head.framing {
-        Framing::Empty => close,
-        Framing::Length(_) | Framing::Chunked | Framing::UntilClose => {
-            drain_request_body(&connection.conn_io, &connection.settings, close).await
-        }
-    };
-    connection.conn_io.end_exchange(connection.exchange);
-    report_ignored_status(&connection.settings, scratch);
-    record(&connection.settings, scratch, watched);
-    scratch.clear_exchange();
-    close.map_or(AfterExchange::Reuse, AfterExchange::Close)
-}
-
-/// Lays the scratch out for this request.
-fn begin(connection: &mut Connection, scratch: &mut Scratch, head: &ParsedRequest) {
-    connection.exchange += 1;
-    let exchange = connection.exchange;
-    let request = &mut scratch.request;
-    // Each time: a handler may have changed it, or put another request in the place of this one.
-    request.remote_addr.clone_from(&connection.registration.info.remote_addr);
-    request.tls.clone_from(&connection.tls);
-    request.context.enter(&connection.conn_io.context, exchange);
-    match head.framing {
-        // The body is empty: what an exchange leaves is let go of at its end.
-        Framing::Empty => {}
-        Framing::Length(_) | Framing::Chunked | Framing::UntilClose => {
-            let awaits_continue = matches!(head.expect, Expectation::Continue);
-            connection.conn_io.lock().begin_content(exchange, &head.framing, awaits_continue);
-            request.body = Body::from_source(RequestBody::new(connection.conn_io.clone(), exchange));
-        }
-    }
-    set_limits(connection);
-    let mut traits = RequestTraits::by(request, exchange);
-    traits.drain_bytes = connection.settings.drain_bytes;
-    traits.close = close_known_beforehand(request, head);
-    scratch.writer.begin(traits);
-}
-
-/// The absolute limits of this exchange, in place of those of the exchange before.
-fn set_limits(connection: &mut Connection) {
-    let settings = &connection.settings;
-    if settings.read_timeout.is_none() && settings.write_timeout.is_none() && !connection.conn_io.has_limits() {
-        return;
-    }
-    let now = Instant::now();
-    let began = connection.head_began.take().unwrap_or(now);
-    let mut state = connection.conn_io.lock();
-    state.read_until = settings.read_timeout.map(|limit| began + limit);
-    state.write_until = settings.write_timeout.map(|limit| now + limit);
-}
-
-/// RFC 9112 §9.3: what the request's head already says.
-fn close_known_beforehand(request: &Request, head: &ParsedRequest) -> Option<CloseReason> {
-    if head.keep_alive {
-        None
-    } else if request.proto == http::Version::HTTP_10 {
-        Some(CloseReason::Http10)
+fn panicked(payload: &(dyn Any + Send)) -> HandlerOutcome {
+    if payload.is::<AbortHandler>() {
+        HandlerOutcome::Aborted
     } else {
-        Some(CloseReason::PeerAsked)
+        HandlerOutcome::Panicked(panic_message(payload))
     }
 }
 
-/// What the server answers without its handler.
+/// The response that the server gives without its handler, to the few requests where it does.
 pub(crate) fn built_in_response(
     settings: &Settings,
     scratch: &mut Scratch,
@@ -119,6 +75,7 @@ pub(crate) fn built_in_response(
 ) -> Option<HandlerOutcome> {
     if matches!(expect, Expectation::Unknown) {
         let status = StatusCode::EXPECTATION_FAILED;
+        // The content is not read, and whether the client still sends it is not known.
         if scratch.writer.owns_connection() {
             scratch.writer.header().set("Connection", "close");
         }
@@ -132,20 +89,19 @@ pub(crate) fn built_in_response(
     None
 }
 
-/// Runs the handler, with an eye on the peer. While it waits, what was collected leaves: answers
-/// to earlier requests of a pipeline, and what this one has written.
-async fn handle(connection: &mut Connection, scratch: &mut Scratch) -> HandlerOutcome {
-    let exchange = connection.exchange;
-    let Connection { settings, conn_io, registration, .. } = connection;
-    let handler = &settings.handler;
+/// Runs the handler. Each time it waits, `meanwhile` is called: it moves what the handler has written,
+/// and notices a peer that leaves. It must register the task's waker for both.
+pub(crate) async fn run_handler(
+    settings: &Settings,
+    scratch: &mut Scratch,
+    mut meanwhile: impl FnMut(&mut TaskContext<'_>),
+) -> HandlerOutcome {
     let Scratch { request, writer, .. } = scratch;
     // A handler may panic before it has a future.
-    let handling = catch(move || handler.serve(writer, request));
-    let mut handling = match handling {
+    let mut handling = match catch(move || settings.handler.serve(writer, request)) {
         Ok(handling) => handling,
         Err(payload) => return panicked(&*payload),
     };
-    let mut left = false;
     poll_fn(|cx| {
         match catch(|| handling.as_mut().poll(cx)) {
             Ok(Poll::Ready(Ok(()))) => return Poll::Ready(HandlerOutcome::Done),
@@ -153,37 +109,19 @@ async fn handle(connection: &mut Connection, scratch: &mut Scratch) -> HandlerOu
             Ok(Poll::Pending) => {}
             Err(payload) => return Poll::Ready(panicked(&*payload)),
         }
-        if conn_io.is_hijacked() {
-            registration.hijacked();
-            return Poll::Pending;
-        }
-        let mut state = conn_io.lock();
-        state.keep_watcher(cx.waker());
-        let failed = matches!(state.poll_flush_beside(cx), Poll::Ready(Err(_)));
-        if !left && (failed || state.poll_peer_left(cx).is_ready()) {
-            left = true;
-            drop(state);
-            conn_io.cancel(exchange);
-        }
+        meanwhile(cx);
         Poll::Pending
     })
     .await
 }
 
-pub(crate) fn panicked(payload: &(dyn Any + Send)) -> HandlerOutcome {
-    if payload.is::<AbortHandler>() {
-        HandlerOutcome::Aborted
-    } else {
-        HandlerOutcome::Panicked(panic_message(payload))
-    }
-}
-
-/// Completes the response. That runs the handler's hooks, which may panic as it may.
+/// Finishes the response. Says why the connection closes behind it, if it does.
 pub(crate) fn finish_response(
     settings: &Settings,
     scratch: &mut Scratch,
     outcome: HandlerOutcome,
 ) -> Option<CloseReason> {
+    // The handler's hooks run here, and may panic as the handler itself may.
     match catch(|| apply_outcome(settings, scratch, outcome)) {
         Ok(close) => close,
         Err(payload) => {
@@ -193,7 +131,8 @@ pub(crate) fn finish_response(
     }
 }
 
-/// Completes the response, or puts another in its place, or leaves it cut.
+/// Finishes the response as the handler has left it, or puts an error in its place as long as nothing
+/// of it was sent. One that has begun and failed stays cut.
 fn apply_outcome(settings: &Settings, scratch: &mut Scratch, outcome: HandlerOutcome) -> Option<CloseReason> {
     let writer = &mut scratch.writer;
     if writer.is_hijacked() {
@@ -206,8 +145,7 @@ fn apply_outcome(settings: &Settings, scratch: &mut Scratch, outcome: HandlerOut
         HandlerOutcome::Done => writer.finish(),
         HandlerOutcome::Aborted => Some(CloseReason::HandlerFailed),
         HandlerOutcome::Panicked(message) => {
-            let open = writer.is_open();
-            if open {
+            if writer.is_open() {
                 writer.restart();
                 if writer.owns_connection() {
                     writer.header().set("Connection", "close");
@@ -222,6 +160,7 @@ fn apply_outcome(settings: &Settings, scratch: &mut Scratch, outcome: HandlerOut
             let status = writer.is_open().then(|| error.status().unwrap_or(StatusCode::INTERNAL_SERVER_ERROR));
             let close = match status {
                 Some(status) => {
+                    // Of what the handler has set, only its wish to close outlives its error.
                     let close = writer.header().has_token("Connection", "close");
                     writer.restart();
                     if close {
@@ -264,32 +203,6 @@ pub(crate) fn write_error(writer: &mut ResponseWriter, status: StatusCode, messa
         None => format!("{} {reason}\n", status.as_u16()),
     };
     writer.write_whole(status, text.as_bytes());
-}
-
-/// What the handler left of the request's content: a little is read and thrown away, so that the
-/// connection can be kept; with more, it closes. The response leaves first.
-async fn drain_request_body(conn_io: &ConnIo, settings: &Settings, close: Option<CloseReason>) -> Option<CloseReason> {
-    if close == Some(CloseReason::Hijacked) {
-        return close;
-    }
-    let unread = {
-        let mut state = conn_io.lock();
-        state.end_content();
-        state.unread()
-    };
-    match (close, unread) {
-        (Some(_), _) | (None, Unread::Nothing) => close,
-        (None, Unread::Broken) => Some(CloseReason::BodyBroken),
-        (None, Unread::Some { .. }) => {
-            if conn_io.flush().await.is_err() {
-                return Some(CloseReason::WriteFailed);
-            }
-            let draining = request_body::drain(conn_io, settings.drain_bytes);
-            // Boxed, as it is rare: every idle connection would have room for its timer.
-            let drained = Box::pin(timeout(settings.drain_timeout, draining)).await.unwrap_or(false);
-            (!drained).then_some(CloseReason::BodyUnread)
-        }
-    }
 }
 
 fn report_panic(settings: &Settings, request: &Request, message: String) {

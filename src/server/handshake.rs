@@ -1,85 +1,67 @@
-//! How a connection begins: the handshake, where there is one.
+//! The TLS handshake of a new connection, under its deadline.
 //!
-//! All of it counts against the deadline of the first head, from accept on. A peer that stalls here
-//! is as silent as one that never sends a head: shutdowns and new connections find it so.
+//! It counts against the deadline of the first head, from accept on: a peer that stalls here is as
+//! silent as one that never sends a head, and shutdowns and evictions treat it so.
 
 use std::future::{Future, poll_fn};
 use std::pin::pin;
+use std::sync::Arc;
 use std::task::Poll;
 
 use tokio::time::{Instant, sleep_until};
 
 use super::close_reason::CloseReason;
-use super::event::ServerEvent;
-use super::http1::connection::{Connection, NoHead};
 use super::registry::Entry;
-use crate::error::{Error, Phase, Refusal, Result};
+use crate::error::Error;
+use crate::message::TlsInfo;
 use crate::net::{Io, NoSession, Secured, TlsAccept, Unsecured};
 
-/// Secures the connection where it is to be.
-pub(crate) async fn open(connection: &mut Connection) -> Result<(), NoHead> {
-    if let Some(secure) = connection.settings.secure.clone() {
-        // Boxed: what a handshake needs is of no use to the connection afterwards.
-        Box::pin(handshake(connection, &*secure)).await?;
-    }
-    Ok(())
+/// How a handshake ended. Where the stream is still there it comes back, also without a session, so
+/// that the peer can read why.
+pub(crate) enum Handshake {
+    Done(Io, Arc<TlsInfo>),
+    /// The client spoke HTTP in the clear.
+    PlainHttp(Io),
+    Failed(Io, Error),
+    /// The deadline has passed, or the connection was told to close.
+    Ended(CloseReason),
 }
 
-/// Puts a secured stream in the place of the connection's. One that could not be secured is put
-/// back as it was, so that the peer can read why.
-async fn handshake(connection: &mut Connection, secure: &dyn TlsAccept) -> Result<(), NoHead> {
-    let Some(io) = connection.conn_io.lock().take_io() else { return Err(NoHead::Silent(CloseReason::Hijacked)) };
+pub(crate) async fn handshake(
+    tls_accept: &dyn TlsAccept,
+    io: Io,
+    entry: &Entry,
+    deadline: Option<Instant>,
+) -> Handshake {
     let (stream, _) = io.into_parts();
-    let until = connection.settings.head_timeout.map(|limit| connection.accepted + limit);
-    let ended = within_limits(&connection.registration.entry, until, secure.secure(stream)).await;
-    let (stream, ended) = match ended {
-        Ok(Ok(Secured { stream, info })) => {
-            connection.tls = Some(info);
-            (stream, Ok(()))
-        }
-        Ok(Err(Unsecured { stream, reason: NoSession::PlainHttp })) => {
-            (stream, Err(NoHead::Refused(Refusal::bad("client sent an HTTP request to an HTTPS server"))))
-        }
-        Ok(Err(Unsecured { stream, reason: NoSession::Failed(error) })) => {
-            report(connection, error);
-            (stream, Err(NoHead::Silent(CloseReason::HandshakeFailed)))
-        }
-        Err(reason) => {
-            if reason == CloseReason::HeadTimeout {
-                report(connection, Error::timed_out(Phase::Tls));
-            }
-            return Err(NoHead::Silent(reason));
-        }
-    };
-    connection.conn_io.lock().put_io(Io::boxed(stream));
-    ended
+    match within_limits(entry, deadline, tls_accept.secure(stream)).await {
+        Ok(Ok(Secured { stream, info })) => Handshake::Done(Io::boxed(stream), info),
+        Ok(Err(Unsecured { stream, reason: NoSession::PlainHttp })) => Handshake::PlainHttp(Io::boxed(stream)),
+        Ok(Err(Unsecured { stream, reason: NoSession::Failed(error) })) => Handshake::Failed(Io::boxed(stream), error),
+        Err(reason) => Handshake::Ended(reason),
+    }
 }
 
-/// The outcome of a handshake, unless its time is over or the connection has to go. An outcome that
-/// is there counts, however late it is seen.
+/// The outcome of a future, unless the deadline passes or the connection is told to close before. An
+/// outcome that is there counts, however late it is seen.
 async fn within_limits<T>(
     entry: &Entry,
-    until: Option<Instant>,
-    securing: impl Future<Output = T>,
+    deadline: Option<Instant>,
+    future: impl Future<Output = T>,
 ) -> Result<T, CloseReason> {
-    let mut securing = pin!(securing);
-    let mut late = pin!(until.map(sleep_until));
+    let mut future = pin!(future);
+    let mut timer = pin!(deadline.map(sleep_until));
     poll_fn(|cx| {
-        if let Poll::Ready(outcome) = securing.as_mut().poll(cx) {
+        if let Poll::Ready(outcome) = future.as_mut().poll(cx) {
             return Poll::Ready(Ok(outcome));
         }
         if let Some(reason) = entry.commanded().closes_idle() {
             return Poll::Ready(Err(reason));
         }
-        match late.as_mut().as_pin_mut().map(|late| late.poll(cx)) {
+        match timer.as_mut().as_pin_mut().map(|timer| timer.poll(cx)) {
             Some(Poll::Ready(())) => Poll::Ready(Err(CloseReason::HeadTimeout)),
             Some(Poll::Pending) | None => Poll::Pending,
         }
     })
     .await
-}
-
-fn report(connection: &Connection, error: Error) {
-    let remote_addr = connection.registration.info.remote_addr.clone();
-    connection.settings.report(&ServerEvent::HandshakeFailed { remote_addr, error });
 }

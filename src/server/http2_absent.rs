@@ -6,12 +6,14 @@ use http::StatusCode;
 use tokio::time::Instant;
 
 use super::close_reason::CloseReason;
-use super::http1::connection::Connection;
+use super::exchange::ConnShared;
+use super::registration::Registration;
 use super::response::sink::Deadlines;
 use super::response::write_buffer::{DirectWrite, WriteBuffer};
 use crate::error::Result;
 use crate::h1::Outgoing;
-use crate::message::Header;
+use crate::message::{ConnContext, Header};
+use crate::net::Io;
 
 /// What the first bytes of a connection are.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -26,7 +28,7 @@ pub(crate) fn preface(_: &[u8]) -> Preface {
 }
 
 #[expect(clippy::unused_async, reason = "as where there is HTTP/2")]
-pub(crate) async fn serve(_: &mut Connection) -> CloseReason {
+pub(crate) async fn serve(_: ConnShared, _: &ConnContext, _: Io, _: &mut Registration, _: Instant) -> CloseReason {
     CloseReason::Refused
 }
 

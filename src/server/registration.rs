@@ -36,11 +36,6 @@ impl Registration {
         changes
     }
 
-    /// The state that others see.
-    pub(crate) fn state(&self) -> ConnState {
-        self.state
-    }
-
     /// Whether it is kept, and waits for a next request.
     pub(crate) fn is_idle(&self) -> bool {
         self.state == ConnState::Idle

@@ -1,4 +1,41 @@
-//! One HTTP/1 connection, from its first byte to its last: idle, head, turn, verdict, and again.
+//! A server's connection, from its first byte to its last.
+//!
+//! # Theory of operation
+//!
+//! ```text
+//!  accept ─▶ handshake (TLS) ─▶ New ──byte──▶ FirstHead ──head──▶ exchange ─┬─▶ close
+//!                               │                 │                  ▲      │ kept
+//!                               │ preface of HTTP/2                  │      ▼
+//!                               └─────────────────┴─▶ http2::serve   └─Head ◀──byte── Idle
+//! ```
+//!
+//! One task does all of this: it waits for a head, runs the exchange's handler, and waits for the next
+//! head. Between two heads it holds no memory but its own struct: the request, the writer and the parser
+//! are a [`Scratch`], acquired when bytes are there and released before the task waits without any.
+//!
+//! Waiting for a head is one poll function, [`Connection::poll_next_head`], which does in this order:
+//! parse what is there; send the responses that were collected, for the peer may send nothing before it
+//! has them; set the deadline; read; and only when nothing is there to be read, look whether the
+//! connection should close instead. A request that has arrived is thus always answered, also during a
+//! shutdown. A pipeline is parsed to its end before anything is sent, except when the write buffer is
+//! full: then a peer that does not read is not served further.
+//!
+//! The [`ReadPhase`] says what the read deadline stands for. It is set when reading first has to wait in
+//! a phase, and does not move within it, however slowly the bytes drip:
+//!
+//! | phase            | deadline counts from   | limit          | when it passes           |
+//! |------------------|------------------------|----------------|--------------------------|
+//! | New, FirstHead   | accept                 | `head_timeout` | `HeadTimeout`, no answer |
+//! | Idle             | the first wait         | `idle_timeout` | `IdleTimeout`            |
+//! | Head             | the head's first byte  | `head_timeout` | `HeadTimeout`, no answer |
+//!
+//! After a head was parsed no deadline runs until reading waits again: requests of a pipeline that lie
+//! there already cost no look at the clock. While an exchange runs, its body reads under limits of its own
+//! (`conn_io`), on the same timer.
+//!
+//! The registry may give a command at any time (make room, finish, stop) and then wakes the task. `Stop`
+//! is looked at in each poll and drops whatever runs; the others only where nothing is under way. The
+//! hook for connection states is the user's code: it is never called under the connection's lock.
 
 use std::future::{Future, poll_fn};
 use std::pin::pin;
@@ -11,59 +48,83 @@ use http::StatusCode;
 use tokio::time::{Instant, timeout};
 
 use super::conn_io::{ConnIo, ConnIoState};
+use super::exchange::Http1Exchange;
 use super::request_body;
-use crate::error::{Error, Refusal, Result};
+use crate::error::{Error, Phase, Refusal};
 use crate::h1::ParsedRequest;
 use crate::message::{Protocols, TlsInfo};
-use crate::net::Io;
+use crate::net::{Io, TlsAccept};
 use crate::server::cached_now;
-use crate::server::close_reason::{AfterExchange, CloseReason};
+use crate::server::close_reason::CloseReason;
 use crate::server::event::{ConnState, ServerEvent};
-use crate::server::exchange;
-use crate::server::handshake;
+use crate::server::exchange::{self, ConnShared};
+use crate::server::handshake::{Handshake, handshake};
 use crate::server::http2::{self, Preface};
 use crate::server::registration::Registration;
 use crate::server::registry::Command;
-use crate::server::response::decide::RequestTraits;
-use crate::server::response::decide::Unread;
+use crate::server::response::decide::{RequestTraits, Unread};
 use crate::server::scratch::{self, Scratch};
 use crate::server::settings::Settings;
 
-pub(crate) struct Connection {
-    pub(crate) settings: Arc<Settings>,
-    pub(crate) conn_io: Arc<ConnIo>,
-    pub(crate) registration: Registration,
+struct Connection {
+    shared: ConnShared,
+    conn_io: Arc<ConnIo>,
+    registration: Registration,
+    /// There while bytes of a head are, and until the exchange is over.
     scratch: Option<Box<Scratch>>,
-    waits: Waits,
-    /// Whether a byte of the next head has come.
-    has_begun: bool,
-    pub(crate) accepted: Instant,
-    /// When the first byte of the present head was seen; kept only where a deadline needs it.
-    pub(crate) head_began: Option<Instant>,
-    /// The number of the present exchange; they count from 1.
-    pub(crate) exchange: u64,
-    /// The session that the connection runs over.
-    pub(crate) tls: Option<Arc<TlsInfo>>,
+    accepted: Instant,
+    phase: ReadPhase,
+    /// Since when the phase counts. `None` until reading has to wait in it: no deadline runs before.
+    phase_since: Option<Instant>,
+    /// How many exchanges have begun, and the number of the present one.
+    exchange: u64,
 }
 
-/// Serves a connection until it closes. Ends at once when the registry say so. No `async fn`, which would
-/// have room for what it is given twice.
+/// What the connection reads for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum ReadPhase {
+    /// For the first byte of all.
+    New,
+    /// For the rest of the first head.
+    FirstHead,
+    /// For the first byte of another head.
+    Idle,
+    /// For the rest of another head.
+    Head,
+}
+
+/// What follows on a connection that waits for a head.
+enum Next {
+    Request {
+        head: ParsedRequest,
+        /// When its first byte was seen. `None` if no deadline needed to know.
+        began: Option<Instant>,
+    },
+    /// The client speaks HTTP/2.
+    Http2,
+    /// What came is no request that is served here: an error is sent, and the connection closes.
+    Refuse(Refusal),
+    /// The connection closes without another response.
+    Close(CloseReason),
+}
+
+/// Serves a connection until it closes, or until the registry says that it must stop. Not an `async fn`:
+/// its future would have room for the arguments twice.
 pub(crate) fn serve(
     settings: Arc<Settings>,
     conn_io: Arc<ConnIo>,
     registration: Registration,
 ) -> impl Future<Output = ()> + Send {
+    let remote_addr = registration.info.remote_addr.clone();
     let mut connection = Connection {
-        settings,
+        shared: ConnShared { settings, remote_addr, tls: None },
         conn_io,
         registration,
         scratch: None,
-        waits: Waits::Nothing,
-        has_begun: false,
         accepted: Instant::now(),
-        head_began: None,
+        phase: ReadPhase::New,
+        phase_since: None,
         exchange: 0,
-        tls: None,
     };
     async move {
         let entry = connection.registration.entry.clone();
@@ -84,78 +145,118 @@ pub(crate) fn serve(
 
 impl Connection {
     async fn serve(&mut self) -> CloseReason {
-        match handshake::open(self).await {
-            Ok(()) => self.serve_exchanges().await,
-            Err(NoHead::Http2) => Box::pin(http2::serve(self)).await,
-            Err(NoHead::Silent(reason)) => self.close(reason).await,
-            Err(NoHead::Refused(refusal)) => {
-                self.scratch = Some(scratch::acquire_for(&self.conn_io, &mut self.conn_io.lock()));
-                self.refuse(refusal);
-                self.close(CloseReason::Refused).await
+        if let Some(tls_accept) = self.shared.settings.secure.clone() {
+            // Boxed: what a handshake needs is of no use to the connection afterwards.
+            if let Err(closed) = Box::pin(self.secure(&*tls_accept)).await {
+                return closed;
             }
         }
+        self.serve_exchanges().await
     }
 
-    /// HTTP/1 from its first head on, unless the first bytes begin HTTP/2.
     async fn serve_exchanges(&mut self) -> CloseReason {
         let conn_io = self.conn_io.clone();
         loop {
-            let head = match poll_fn(|cx| self.poll_next_head(&conn_io, cx)).await {
-                Ok(head) => head,
-                Err(NoHead::Silent(reason)) => return self.leave(reason).await,
+            let (head, head_began) = match poll_fn(|cx| self.poll_next_head(&conn_io, cx)).await {
+                Next::Request { head, began } => (head, began),
                 // Boxed: connections of HTTP/1 need no room for it.
-                Err(NoHead::Http2) => return Box::pin(http2::serve(self)).await,
-                Err(NoHead::Refused(refusal)) => {
-                    self.refuse(refusal);
-                    return self.close(CloseReason::Refused).await;
-                }
+                Next::Http2 => return Box::pin(self.switch_to_http2()).await,
+                Next::Refuse(refusal) => return self.refuse(refusal).await,
+                Next::Close(reason) => return self.leave(reason).await,
             };
-            let mut scratch = self.scratch.take().expect("a head was parsed on it");
-            let verdict = exchange::run(self, &mut scratch, head).await;
+            self.exchange += 1;
+            let mut scratch = self.scratch.take().expect("the head was parsed into it");
+            let Connection { shared, registration, exchange: number, .. } = self;
+            let exchange = Http1Exchange { shared, conn_io: &conn_io, registration, number: *number, head_began };
+            let close = exchange.run(&mut scratch, head).await;
             self.scratch = Some(scratch);
-            if let AfterExchange::Close(reason) = verdict {
+            if let Some(reason) = close {
                 return self.close(reason).await;
             }
         }
     }
 
-    /// The next head. What the user's hook is told is told without the lock.
-    fn poll_next_head(&mut self, conn_io: &ConnIo, cx: &mut TaskContext<'_>) -> Poll<Result<ParsedRequest, NoHead>> {
-        let polled = self.poll_head_on(&mut conn_io.lock(), cx);
-        let has_come = matches!(polled, Poll::Ready(Ok(_) | Err(NoHead::Refused(_))));
-        if has_come || self.has_begun {
+    async fn switch_to_http2(&mut self) -> CloseReason {
+        let Some(io) = self.conn_io.take_io() else { return CloseReason::Hijacked };
+        http2::serve(self.shared.clone(), &self.conn_io.context, io, &mut self.registration, self.accepted).await
+    }
+
+    // ---------------------------------------------------------------- before the first head
+
+    /// Puts a secured stream in the place of the connection's. Where there is no session, closes and says
+    /// why.
+    async fn secure(&mut self, tls_accept: &dyn TlsAccept) -> Result<(), CloseReason> {
+        let Some(io) = self.conn_io.lock().take_io() else { return Err(CloseReason::Hijacked) };
+        let deadline = self.shared.settings.head_timeout.map(|limit| self.accepted + limit);
+        match handshake(tls_accept, io, &self.registration.entry, deadline).await {
+            Handshake::Done(io, info) => {
+                self.shared.tls = Some(info);
+                self.conn_io.lock().put_io(io);
+                Ok(())
+            }
+            Handshake::PlainHttp(io) => {
+                self.conn_io.lock().put_io(io);
+                Err(self.refuse(Refusal::bad("client sent an HTTP request to an HTTPS server")).await)
+            }
+            Handshake::Failed(io, error) => {
+                self.report_handshake(error);
+                self.conn_io.lock().put_io(io);
+                Err(self.close(CloseReason::HandshakeFailed).await)
+            }
+            Handshake::Ended(reason) => {
+                if reason == CloseReason::HeadTimeout {
+                    self.report_handshake(Error::timed_out(Phase::Tls));
+                }
+                Err(self.close(reason).await)
+            }
+        }
+    }
+
+    fn report_handshake(&self, error: Error) {
+        let remote_addr = self.shared.remote_addr.clone();
+        self.shared.settings.report(&ServerEvent::HandshakeFailed { remote_addr, error });
+    }
+
+    // ---------------------------------------------------------------- waiting for a head
+
+    /// The next head. The state hook is called here, where the lock is free again.
+    fn poll_next_head(&mut self, conn_io: &ConnIo, cx: &mut TaskContext<'_>) -> Poll<Next> {
+        let polled = self.poll_head_locked(&mut conn_io.lock(), cx);
+        let has_come = matches!(polled, Poll::Ready(Next::Request { .. } | Next::Refuse(_)));
+        if has_come || self.phase.has_begun() {
             self.registration.enter_state(ConnState::Active);
-        } else if self.waits == Waits::Idle && self.registration.enter_state(ConnState::Idle) {
-            // Who wanted room a moment ago has not seen it idle, and does not look again.
+        } else if self.is_idle() && self.registration.enter_state(ConnState::Idle) {
+            // A new connection that wanted room just before this did not find this one idle, and does not
+            // look again: so this one looks.
             if let (Poll::Pending, Some(reason)) = (&polled, self.closes_idle()) {
-                return Poll::Ready(Err(NoHead::Silent(reason)));
+                return Poll::Ready(Next::Close(reason));
             }
         }
         polled
     }
 
-    /// What is there is parsed; before waiting for more, the responses that were collected leave,
-    /// and memory that is not needed goes back. They also leave when they are many: a peer that
-    /// sends and does not read is served no further than it reads.
-    fn poll_head_on(
-        &mut self,
-        state: &mut ConnIoState,
-        cx: &mut TaskContext<'_>,
-    ) -> Poll<Result<ParsedRequest, NoHead>> {
+    fn poll_head_locked(&mut self, state: &mut ConnIoState, cx: &mut TaskContext<'_>) -> Poll<Next> {
         loop {
-            if state.write_buffer.is_full() {
-                ready!(state.poll_flush(cx)).map_err(write_failed)?;
+            // A peer that sends requests and reads no responses is served no further.
+            if state.write_buffer.is_full() && ready!(state.poll_flush(cx)).is_err() {
+                return Poll::Ready(Next::Close(CloseReason::WriteFailed));
             }
-            if let Some(parsed) = self.parse_input(state) {
-                self.waits = Waits::Nothing;
-                return Poll::Ready(parsed);
+            if let Some(next) = self.parse_input(state) {
+                self.phase = ReadPhase::Idle;
+                self.phase_since = None;
+                return Poll::Ready(next);
             }
-            ready!(state.poll_flush(cx)).map_err(write_failed)?;
-            ready!(self.poll_more_input(state, cx)).map_err(NoHead::Silent)?;
+            if ready!(state.poll_flush(cx)).is_err() {
+                return Poll::Ready(Next::Close(CloseReason::WriteFailed));
+            }
+            if let Err(reason) = ready!(self.poll_more_input(state, cx)) {
+                return Poll::Ready(Next::Close(reason));
+            }
         }
     }
 
-    fn parse_input(&mut self, state: &mut ConnIoState) -> Option<Result<ParsedRequest, NoHead>> {
+    /// Parses what is there. `None` if more is needed.
+    fn parse_input(&mut self, state: &mut ConnIoState) -> Option<Next> {
         if !state.has_input() {
             return None;
         }
@@ -163,93 +264,111 @@ impl Connection {
             self.scratch = Some(scratch::acquire_for(&self.conn_io, state));
         }
         let (Some(scratch), Ok(io)) = (&mut self.scratch, state.io()) else { return None };
-        if self.exchange == 0 {
-            match decide(self.settings.protocols, self.tls.as_deref(), &io.input) {
-                Decision::Http1 => {}
-                Decision::Open => return None,
-                Decision::Http2 => return Some(Err(NoHead::Http2)),
-                Decision::Neither => return Some(Err(NoHead::Refused(NOT_SERVED))),
+        let settings = &self.shared.settings;
+        if self.phase.is_first() {
+            match detect_protocol(settings.protocols, self.shared.tls.as_deref(), &io.input) {
+                Detected::Http1 => {}
+                Detected::Undecided => return None,
+                Detected::Http2 => return Some(Next::Http2),
+                Detected::Neither => return Some(Next::Refuse(NOT_SERVED)),
             }
         }
-        let head = match scratch.parser.parse(&io.input, &self.settings.head_limits, &mut scratch.request) {
+        let head = match scratch.parser.parse(&io.input, &settings.head_limits, &mut scratch.request) {
             Ok(head) => head?,
-            Err(refusal) => return Some(Err(NoHead::Refused(refusal))),
+            Err(refusal) => return Some(Next::Refuse(refusal)),
         };
         io.input.advance(head.consumed.min(io.input.len()));
-        Some(Ok(head))
+        // In `Idle` the whole head came at once, and its first byte was not looked at.
+        let began = self.phase_since.filter(|_| self.phase != ReadPhase::Idle);
+        Some(Next::Request { head, began })
     }
 
-    /// Waits for bytes under the deadline of the present phase.
+    /// Reads, or waits for bytes under the deadline of the phase.
     fn poll_more_input(&mut self, state: &mut ConnIoState, cx: &mut TaskContext<'_>) -> Poll<Result<(), CloseReason>> {
-        // Empty lines ahead of a request are no request, but they are still looked at.
+        // Empty lines ahead of a request stay in the input: they begin no head, but the parser that has
+        // counted them is still needed.
         if !state.has_input() {
             if let Some(scratch) = self.scratch.take() {
                 scratch::release_from(scratch, state);
             }
         }
         let Ok(io) = state.io() else { return Poll::Ready(Err(CloseReason::Hijacked)) };
-        self.has_begun = self.scratch.as_ref().is_some_and(|scratch| scratch.parser.has_begun(&io.input));
-        self.set_deadline(io);
+        let has_begun = self.scratch.as_ref().is_some_and(|scratch| scratch.parser.has_begun(&io.input));
+        self.wait_in(self.phase.now(has_begun), io);
         match io.poll_fill(cx) {
             Poll::Ready(Ok(1..)) => Poll::Ready(Ok(())),
             Poll::Ready(Ok(0) | Err(_)) => Poll::Ready(Err(CloseReason::PeerGone)),
             Poll::Pending => {
-                // Only now: a request that has arrived is answered, not thrown away.
-                if let Some(reason) = self.closes_idle().filter(|_| !self.has_begun) {
+                // Behind the read: a request that has arrived is answered, not thrown away.
+                if let Some(reason) = self.closes_idle().filter(|_| !has_begun) {
                     return Poll::Ready(Err(reason));
                 }
                 ready!(io.read_deadline.poll(cx));
-                Poll::Ready(Err(match self.waits {
-                    Waits::Idle => CloseReason::IdleTimeout,
-                    Waits::Nothing | Waits::First | Waits::Head => CloseReason::HeadTimeout,
+                Poll::Ready(Err(match self.phase {
+                    ReadPhase::Idle => CloseReason::IdleTimeout,
+                    ReadPhase::New | ReadPhase::FirstHead | ReadPhase::Head => CloseReason::HeadTimeout,
                 }))
             }
         }
     }
 
-    /// Sets the read deadline where the phase has changed: a drip of bytes does not move it.
-    fn set_deadline(&mut self, io: &mut Io) {
-        let waits = self.waits.next(self.has_begun, self.registration.state());
-        if waits == self.waits {
+    /// Enters a phase, and sets its deadline if that does not run already.
+    fn wait_in(&mut self, phase: ReadPhase, io: &mut Io) {
+        // The first head has one deadline, whenever its first byte came.
+        let runs_already = phase == self.phase || phase.is_first();
+        self.phase = phase;
+        if runs_already && self.phase_since.is_some() {
             return;
         }
-        self.waits = waits;
-        let (since, limit) = waits.since(self.accepted, &self.settings);
-        io.read_deadline.set(limit.map(|limit| since + limit));
-        self.head_began = (waits != Waits::Idle).then_some(since);
-        // Only who must make room asks for it.
-        if waits == Waits::Idle && self.settings.max_connections > 0 {
-            self.settings.state.registry.note_idle(&self.registration.entry, since);
+        let settings = &self.shared.settings;
+        let since = if phase.is_first() { self.accepted } else { cached_now::now() };
+        self.phase_since = Some(since);
+        io.read_deadline.set(phase.limit(settings).map(|limit| since + limit));
+        // Noted only where there is a limit on connections: nothing else asks for it.
+        if phase == ReadPhase::Idle && settings.max_connections > 0 {
+            settings.state.registry.note_idle(&self.registration.entry, since);
         }
+    }
+
+    /// Whether the connection waits for another head, and nothing of it is here.
+    fn is_idle(&self) -> bool {
+        self.phase == ReadPhase::Idle && self.phase_since.is_some()
     }
 
     /// Why a connection with nothing under way closes now, if it does.
     fn closes_idle(&self) -> Option<CloseReason> {
-        let kept = self.waits == Waits::Idle;
-        let state = &self.settings.state;
+        let state = &self.shared.settings.state;
         match self.registration.entry.commanded().closes_idle() {
-            None if kept && state.registry.wants_room() => Some(CloseReason::Evicted),
-            None if kept && !state.keep_alives() => Some(CloseReason::KeepAlivesOff),
+            None if self.is_idle() && state.registry.wants_room() => Some(CloseReason::Evicted),
+            None if self.is_idle() && !state.keep_alives() => Some(CloseReason::KeepAlivesOff),
             reason => reason,
         }
     }
 
-    /// Answers what is no request.
-    fn refuse(&mut self, refusal: Refusal) {
-        self.settings.report(&ServerEvent::Refused {
-            remote_addr: self.registration.info.remote_addr.clone(),
+    // ---------------------------------------------------------------- the end
+
+    /// Sends the error to what is no request, and closes.
+    async fn refuse(&mut self, refusal: Refusal) -> CloseReason {
+        let settings = &self.shared.settings;
+        settings.report(&ServerEvent::Refused {
+            remote_addr: self.shared.remote_addr.clone(),
             status: refusal.status,
             reason: refusal.reason,
         });
-        // The limit of the exchange before is not this response's.
-        self.conn_io.lock().write_until = self.settings.write_timeout.map(|limit| Instant::now() + limit);
-        let Some(scratch) = &mut self.scratch else { return };
-        scratch.writer.begin(RequestTraits::refused());
-        exchange::write_error(&mut scratch.writer, refusal.status, Some(refusal.reason));
-        scratch.writer.finish();
+        {
+            let mut state = self.conn_io.lock();
+            // In place of the limit of the exchange before.
+            state.write_until = settings.write_timeout.map(|limit| Instant::now() + limit);
+            let scratch = self.scratch.get_or_insert_with(|| scratch::acquire_for(&self.conn_io, &mut state));
+            drop(state);
+            scratch.writer.begin(RequestTraits::refused());
+            exchange::write_error(&mut scratch.writer, refusal.status, Some(refusal.reason));
+            scratch.writer.finish();
+        }
+        self.close(CloseReason::Refused).await
     }
 
-    /// Sends what was collected, and lets the peer read it before the connection is gone.
+    /// Sends what was collected, and gives the peer the time to read it before the connection is gone.
     async fn close(&mut self, reason: CloseReason) -> CloseReason {
         if reason == CloseReason::Hijacked {
             self.registration.hijacked();
@@ -258,104 +377,36 @@ impl Connection {
         if reason.wants_flush() && self.conn_io.flush().await.is_err() {
             return CloseReason::WriteFailed;
         }
-        if self.tls.is_some() && reason.cuts_answer() {
+        // A response that was cut short may not look whole: the session gets no orderly end.
+        if self.shared.tls.is_some() && reason.cuts_answer() {
             return reason;
         }
         if reason.wants_flush() && (reason.wants_linger() || self.has_unread()) {
-            // Whether the peer closed in time changes nothing: it had its chance to read. Boxed, as
-            // it is rare: every idle connection would have room for its timer.
-            let _ = Box::pin(timeout(self.settings.linger_timeout, request_body::linger(&self.conn_io))).await;
+            // Whether the peer closed in time changes nothing: it had its chance to read. Boxed: it is
+            // rare, and every idle connection would hold the room for its timer.
+            let linger_timeout = self.shared.settings.linger_timeout;
+            let _ = Box::pin(timeout(linger_timeout, request_body::linger(&self.conn_io))).await;
             return reason;
         }
         self.leave(reason).await
     }
 
-    /// Goes without another word on HTTP. A session is closed in words before its connection is
-    /// (RFC 9112 §9.8).
+    /// Closes without another byte of HTTP. A TLS session is closed by an alert before its connection
+    /// is (RFC 9112 §9.8).
     async fn leave(&mut self, reason: CloseReason) -> CloseReason {
-        if self.tls.is_some() && reason.wants_flush() {
-            let _ = Box::pin(timeout(self.settings.linger_timeout, request_body::say_end(&self.conn_io))).await;
+        if self.shared.tls.is_some() && reason.wants_flush() {
+            let linger_timeout = self.shared.settings.linger_timeout;
+            let _ = Box::pin(timeout(linger_timeout, request_body::shut_down(&self.conn_io))).await;
         }
         reason
     }
 
-    /// Whether a close now would throw bytes of the peer away, and reset the connection for it.
+    /// Whether a close now would throw bytes of the peer away: the system then resets the connection, and
+    /// the peer may lose the response.
     fn has_unread(&self) -> bool {
         let mut state = self.conn_io.lock();
         state.unread() != Unread::Nothing || state.io().is_ok_and(|io| !io.input.is_empty())
     }
-}
-
-/// Which protocol the first bytes of a connection speak.
-enum Decision {
-    /// It may still be one or the other.
-    Open,
-    Http1,
-    Http2,
-    Neither,
-}
-
-const NOT_SERVED: Refusal = Refusal::with(StatusCode::HTTP_VERSION_NOT_SUPPORTED, "this protocol is not served here");
-
-/// RFC 9113 §3.2 and §3.3: over TLS both sides have agreed; in the clear the preface tells.
-fn decide(protocols: Protocols, tls: Option<&TlsInfo>, input: &[u8]) -> Decision {
-    let Protocols { http1, unencrypted_http2, .. } = protocols;
-    let agreed = tls.map(|tls| tls.alpn.as_deref() == Some(b"h2"));
-    match (agreed.unwrap_or(unencrypted_http2), http2::preface(input)) {
-        (true, Preface::Whole) => Decision::Http2,
-        (true, Preface::Partial) => Decision::Open,
-        _ if http1 && agreed != Some(true) => Decision::Http1,
-        _ => Decision::Neither,
-    }
-}
-
-/// What the connection's read deadline stands for at present.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Waits {
-    /// Nothing was set yet.
-    Nothing,
-    /// For the first byte of the first request, and its head.
-    First,
-    /// For the first byte of a next request.
-    Idle,
-    /// For the rest of a head.
-    Head,
-}
-
-impl Waits {
-    /// What is waited for now, with or without a byte of a head.
-    fn next(self, begun: bool, state: ConnState) -> Waits {
-        match (begun, state) {
-            (_, ConnState::New) => Waits::First,
-            // The first head's deadline runs from accept, whenever its first byte came.
-            (true, _) if self == Waits::First => Waits::First,
-            (true, _) => Waits::Head,
-            (false, _) => Waits::Idle,
-        }
-    }
-
-    /// From when the wait counts, and how long it may last.
-    fn since(self, accepted: Instant, settings: &Settings) -> (Instant, Option<Duration>) {
-        match self {
-            Waits::First => (accepted, settings.head_timeout),
-            Waits::Nothing | Waits::Head => (cached_now::now(), settings.head_timeout),
-            Waits::Idle => (cached_now::now(), settings.idle_timeout),
-        }
-    }
-}
-
-/// Why there is no next head.
-pub(crate) enum NoHead {
-    Refused(Refusal),
-    /// The connection speaks HTTP/2.
-    Http2,
-    /// Nothing is to be said to the peer.
-    Silent(CloseReason),
-}
-
-/// For the responses to earlier requests, which only now were to leave.
-fn write_failed(_: Error) -> NoHead {
-    NoHead::Silent(CloseReason::WriteFailed)
 }
 
 impl Drop for Connection {
@@ -364,5 +415,52 @@ impl Drop for Connection {
             scratch::release_from(scratch, &mut self.conn_io.lock());
         }
         self.conn_io.hang_up();
+    }
+}
+
+impl ReadPhase {
+    /// The phase with or without a byte of a head.
+    fn now(self, has_begun: bool) -> ReadPhase {
+        match (self.is_first(), has_begun) {
+            (true, false) => ReadPhase::New,
+            (true, true) => ReadPhase::FirstHead,
+            (false, false) => ReadPhase::Idle,
+            (false, true) => ReadPhase::Head,
+        }
+    }
+
+    fn is_first(self) -> bool {
+        matches!(self, ReadPhase::New | ReadPhase::FirstHead)
+    }
+
+    fn has_begun(self) -> bool {
+        matches!(self, ReadPhase::FirstHead | ReadPhase::Head)
+    }
+
+    fn limit(self, settings: &Settings) -> Option<Duration> {
+        if self == ReadPhase::Idle { settings.idle_timeout } else { settings.head_timeout }
+    }
+}
+
+/// Which protocol the first bytes of a connection speak.
+enum Detected {
+    /// It may still be one or the other.
+    Undecided,
+    Http1,
+    Http2,
+    Neither,
+}
+
+const NOT_SERVED: Refusal = Refusal::with(StatusCode::HTTP_VERSION_NOT_SUPPORTED, "this protocol is not served here");
+
+/// RFC 9113 §3.2 and §3.3: over TLS both sides have agreed; in the clear the preface tells.
+fn detect_protocol(protocols: Protocols, tls: Option<&TlsInfo>, input: &[u8]) -> Detected {
+    let Protocols { http1, unencrypted_http2, .. } = protocols;
+    let agreed = tls.map(|tls| tls.alpn.as_deref() == Some(b"h2"));
+    match (agreed.unwrap_or(unencrypted_http2), http2::preface(input)) {
+        (true, Preface::Whole) => Detected::Http2,
+        (true, Preface::Partial) => Detected::Undecided,
+        _ if http1 && agreed != Some(true) => Detected::Http1,
+        _ => Detected::Neither,
     }
 }

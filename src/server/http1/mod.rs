@@ -2,4 +2,5 @@
 
 pub(super) mod conn_io;
 pub(super) mod connection;
-pub(super) mod request_body;
+mod exchange;
+mod request_body;

@@ -53,7 +53,7 @@ pub(crate) async fn drain(conn_io: &ConnIo, most: u64) -> bool {
 }
 
 /// Says that nothing more comes.
-pub(crate) async fn say_end(conn_io: &ConnIo) -> io::Result<()> {
+pub(crate) async fn shut_down(conn_io: &ConnIo) -> io::Result<()> {
     std::future::poll_fn(|cx| match conn_io.lock().io() {
         Ok(io) => io.poll_shutdown(cx),
         Err(_) => Poll::Ready(Ok(())),
@@ -64,7 +64,7 @@ pub(crate) async fn say_end(conn_io: &ConnIo) -> io::Result<()> {
 /// Says that nothing more comes, and reads what the peer still sends until it closes too: a
 /// close with unread bytes would reset the connection, and the response on its way with it.
 pub(crate) async fn linger(conn_io: &ConnIo) -> io::Result<()> {
-    say_end(conn_io).await?;
+    shut_down(conn_io).await?;
     std::future::poll_fn(|cx| {
         let mut state = conn_io.lock();
         let Ok(io) = state.io() else { return Poll::Ready(Ok(())) };

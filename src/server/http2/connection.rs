@@ -11,40 +11,44 @@ use bytes::Bytes;
 use h2::{Ping, PingPong, Reason, server};
 use tokio::time::Instant;
 
-use super::exchange::Host;
-use super::exchanges::{Arrival, Exchanges};
-use super::stream_io::Shared;
+use super::exchange::{Arrival, StreamsShared};
+use super::exchanges::Exchanges;
+use super::stream_io::ConnSignals;
 use crate::h2::{Fault, Meter, MeterLimits, PREFACE, Wire, in_words};
 use crate::message::ConnContext;
 use crate::net::{Deadline, Io};
 use crate::server::close_reason::CloseReason;
 use crate::server::event::{ConnState, ServerEvent};
-use crate::server::http1::connection::Connection;
+use crate::server::exchange::ConnShared;
 use crate::server::http2_settings::Http2Settings;
 use crate::server::registration::Registration;
 use crate::server::settings::Settings;
 
 /// Serves HTTP/2 on a connection whose preface is on its way, or here. Ends with all its streams.
-pub(crate) async fn serve(connection: &mut Connection) -> CloseReason {
-    let Some(io) = connection.conn_io.take_io() else { return CloseReason::Hijacked };
-    let Connection { settings, conn_io, registration, accepted, tls, .. } = connection;
+pub(crate) async fn serve(
+    conn: ConnShared,
+    context: &ConnContext,
+    io: Io,
+    registration: &mut Registration,
+    accepted: Instant,
+) -> CloseReason {
+    let settings = &conn.settings;
     let limits = MeterLimits { control: settings.http2.max_control_frames, resets: settings.http2.max_resets };
     let meter = Arc::new(Meter::new(limits));
-    let until = settings.head_timeout.map(|limit| *accepted + limit);
+    let until = settings.head_timeout.map(|limit| accepted + limit);
     let h2 = match shake_hands(io, &meter, settings, registration, until).await {
         Ok(h2) => h2,
         Err(reason) => return reason,
     };
-    let ConnContext { local_addr, values, draining, .. } = &*conn_io.context;
-    let host = Host {
-        settings: settings.clone(),
-        remote_addr: registration.info.remote_addr.clone(),
-        tls: tls.clone(),
+    let ConnContext { local_addr, values, draining, .. } = context;
+    let shared = StreamsShared {
+        conn,
+        // Of its own: exchanges of streams are numbered apart from those of HTTP/1.
         context: Arc::new(ConnContext::new(local_addr.clone(), values.clone(), draining.clone())),
-        shared: Arc::new(Shared::new(meter.clone())),
+        signals: Arc::new(ConnSignals::new(meter.clone())),
         spare: Mutex::default(),
     };
-    Http2::new(h2, meter, Arc::new(host), registration, until).serve().await
+    Http2::new(h2, meter, Arc::new(shared), registration, until).serve().await
 }
 
 type Handshaken = server::Connection<Wire, Bytes>;
@@ -109,7 +113,7 @@ fn builder(settings: &Settings) -> server::Builder {
 struct Http2<'a> {
     h2: Option<Handshaken>,
     meter: Arc<Meter>,
-    host: Arc<Host>,
+    shared: Arc<StreamsShared>,
     registration: &'a mut Registration,
     exchanges: Exchanges,
     has_served: bool,
@@ -126,15 +130,15 @@ impl<'a> Http2<'a> {
     fn new(
         mut h2: Handshaken,
         meter: Arc<Meter>,
-        host: Arc<Host>,
+        shared: Arc<StreamsShared>,
         registration: &'a mut Registration,
         until: Option<Instant>,
     ) -> Http2<'a> {
-        let pulse = Pulse::new(&host.settings.http2, &mut h2);
+        let pulse = Pulse::new(&shared.conn.settings.http2, &mut h2);
         Http2 {
             h2: Some(h2),
             meter,
-            host,
+            shared,
             registration,
             exchanges: Exchanges::new(),
             has_served: false,
@@ -154,7 +158,7 @@ impl<'a> Http2<'a> {
         let reason = poll_fn(|cx| self.poll_connection(cx)).await;
         // Its streams learn now that their peer is gone.
         self.h2 = None;
-        self.exchanges.end(&self.host).await;
+        self.exchanges.end(&self.shared).await;
         reason
     }
 
@@ -169,7 +173,7 @@ impl<'a> Http2<'a> {
             cx.waker().wake_by_ref();
             return Poll::Pending;
         }
-        if self.host.shared.wants_close.load(Ordering::Relaxed) {
+        if self.shared.signals.wants_close.load(Ordering::Relaxed) {
             self.end(CloseReason::HandlerAsked);
         }
         self.poll_clocks(cx)
@@ -177,7 +181,7 @@ impl<'a> Http2<'a> {
 
     /// Does what the registry say, and what the server's switches do.
     fn obey(&mut self) {
-        let state = &self.host.settings.state;
+        let state = &self.shared.conn.settings.state;
         let idle = self.registration.is_idle();
         let reason = match self.registration.entry.commanded().closes_idle() {
             // To make room is asked of connections that are idle.
@@ -198,7 +202,7 @@ impl<'a> Http2<'a> {
         if let Poll::Ready(reason) = self.poll_arrivals(cx) {
             return Poll::Ready(reason);
         }
-        while self.exchanges.run_some(&self.host, cx) {
+        while self.exchanges.run_some(&self.shared, cx) {
             if let Poll::Ready(reason) = self.poll_arrivals(cx) {
                 return Poll::Ready(reason);
             }
@@ -212,7 +216,7 @@ impl<'a> Http2<'a> {
     }
 
     fn poll_arrivals(&mut self, cx: &mut Context<'_>) -> Poll<CloseReason> {
-        let most = self.host.settings.http2.max_concurrent_streams as usize;
+        let most = self.shared.conn.settings.http2.max_concurrent_streams as usize;
         loop {
             let Some(h2) = &mut self.h2 else { return Poll::Ready(CloseReason::PeerGone) };
             let ended = if self.exchanges.len() < most {
@@ -230,7 +234,7 @@ impl<'a> Http2<'a> {
             };
             return Poll::Ready(match ended {
                 Ok(()) => CloseReason::PeerGone,
-                Err(error) => why_ended(&self.host.settings, self.registration, &self.meter, &error),
+                Err(error) => why_ended(&self.shared.conn.settings, self.registration, &self.meter, &error),
             });
         }
     }
@@ -239,7 +243,7 @@ impl<'a> Http2<'a> {
         self.registration.enter_state(ConnState::Active);
         self.idle.set(None);
         self.has_served = true;
-        self.exchanges.start(&self.host, arrival);
+        self.exchanges.start(&self.shared, arrival);
     }
 
     /// Takes no more requests, and closes when those under way are answered.
@@ -255,7 +259,7 @@ impl<'a> Http2<'a> {
     /// Ends all streams at once.
     fn end_for(&mut self, fault: Fault) {
         let reason = if fault == Fault::NotSettings { CloseReason::ProtocolBroken } else { CloseReason::Flooded };
-        report(&self.host.settings, self.registration, fault.code(), fault.in_words());
+        report(&self.shared.conn.settings, self.registration, fault.code(), fault.in_words());
         self.ending = Some(reason);
         self.let_linger();
         if let Some(h2) = &mut self.h2 {
@@ -265,7 +269,7 @@ impl<'a> Http2<'a> {
 
     /// The deadlines of a connection: for a head, for silence, for an end.
     fn poll_clocks(&mut self, cx: &mut Context<'_>) -> Poll<CloseReason> {
-        let settings = &self.host.settings;
+        let settings = &self.shared.conn.settings;
         if self.head.poll(cx, &self.meter, settings.head_timeout).is_ready() {
             return Poll::Ready(CloseReason::HeadTimeout);
         }
@@ -312,7 +316,7 @@ impl<'a> Http2<'a> {
 
     fn let_linger(&mut self) {
         self.lingers = true;
-        self.linger.set(Some(Instant::now() + self.host.settings.linger_timeout));
+        self.linger.set(Some(Instant::now() + self.shared.conn.settings.linger_timeout));
     }
 
     fn has_streams(&self) -> bool {

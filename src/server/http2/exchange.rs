@@ -5,40 +5,40 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Poll, ready};
 
 use bytes::Bytes;
-use h2::Reason;
 use h2::server::SendResponse;
+use h2::{Reason, RecvStream};
 use http::request::Parts;
 use tokio::time::{Instant, timeout};
 
-use super::exchanges::Arrival;
-use super::stream_io::{Shared, StreamIo, StreamRequestBody};
+use super::stream_io::{ConnSignals, StreamIo, StreamRequestBody};
 use crate::error::{Error, Refusal};
 use crate::h1::Expectation;
 use crate::h2::{Received, content_length, fill_request};
-use crate::message::{Addr, Body, ConnContext, Frame, TlsInfo};
+use crate::message::{Body, ConnContext, Frame};
 use crate::server::close_reason::CloseReason;
 use crate::server::event::ServerEvent;
-use crate::server::exchange::{self, HandlerOutcome};
+use crate::server::exchange::{self, ConnShared, HandlerOutcome};
 use crate::server::response::decide::RequestTraits;
 use crate::server::response::sink::ResponseSink;
 use crate::server::scratch::{self, Scratch};
-use crate::server::settings::{Settings, catch};
+use crate::server::settings::Settings;
 
-/// What the exchanges of one connection have in common.
-pub(super) struct Host {
-    pub(super) settings: Arc<Settings>,
-    pub(super) remote_addr: Addr,
-    pub(super) tls: Option<Arc<TlsInfo>>,
+/// A request as the crate hands it over.
+pub(super) type Arrival = (http::Request<RecvStream>, SendResponse<Bytes>);
+
+/// What the streams of one connection have in common.
+pub(super) struct StreamsShared {
+    pub(super) conn: ConnShared,
     /// What the contexts of its requests are made from.
     pub(super) context: Arc<ConnContext>,
-    pub(super) shared: Arc<Shared>,
-    /// A line that an exchange has left and nobody holds: the next one has it.
+    pub(super) signals: Arc<ConnSignals>,
+    /// The `StreamIo` of an exchange that is over, if nobody holds it: the next exchange reuses it.
     pub(super) spare: Mutex<Option<Arc<StreamIo>>>,
 }
 
 /// A request that came in. Many may wait to begin, so it has no scratch yet.
 pub(super) struct PendingExchange {
-    host: Arc<Host>,
+    shared: Arc<StreamsShared>,
     stream_io: Arc<StreamIo>,
     parts: Parts,
     ends: bool,
@@ -46,30 +46,28 @@ pub(super) struct PendingExchange {
 
 /// One that has begun: laid out on a scratch, which is one that another has just left. Small.
 pub(super) struct StartedExchange {
-    host: Arc<Host>,
+    shared: Arc<StreamsShared>,
     stream_io: Arc<StreamIo>,
     scratch: Box<Scratch>,
     head: Result<Expectation, Refusal>,
-    watched: Option<Instant>,
+    started: Option<Instant>,
 }
 
 impl PendingExchange {
-    pub(super) fn new(host: &Arc<Host>, (request, respond): Arrival) -> PendingExchange {
+    pub(super) fn new(shared: &Arc<StreamsShared>, (request, respond): Arrival) -> PendingExchange {
         let (parts, stream) = request.into_parts();
         let ends = stream.is_end_stream();
         let received = (!ends).then(|| Received::new(stream, content_length(&parts.headers)));
-        let stream_io = host.stream_io(respond, received);
-        PendingExchange { host: host.clone(), stream_io, parts, ends }
+        let stream_io = shared.stream_io(respond, received);
+        PendingExchange { shared: shared.clone(), stream_io, parts, ends }
     }
 
     pub(super) fn begin(self) -> StartedExchange {
-        let PendingExchange { host, stream_io, parts, ends } = self;
-        let watched = host.settings.on_request.is_some().then(Instant::now);
+        let PendingExchange { shared, stream_io, parts, ends } = self;
+        let started = shared.conn.settings.on_request.is_some().then(Instant::now);
         let mut scratch = scratch::acquire();
-        scratch.request.remote_addr.clone_from(&host.remote_addr);
-        scratch.request.tls.clone_from(&host.tls);
-        scratch.request.context.enter(&stream_io.context, stream_io.exchange);
-        let filled = fill_request(&mut scratch.request, parts, ends, &host.settings.head_limits);
+        shared.conn.prepare(&mut scratch.request, &stream_io.context, stream_io.exchange);
+        let filled = fill_request(&mut scratch.request, parts, ends, &shared.conn.settings.head_limits);
         let awaits_continue = matches!(&filled, Ok(facts) if facts.expect == Expectation::Continue);
         stream_io.begin(awaits_continue, std::mem::take(&mut scratch.memory));
         scratch.writer.attach(Some(ResponseSink::Http2(stream_io.clone())));
@@ -77,21 +75,21 @@ impl PendingExchange {
         if matches!(&filled, Ok(facts) if facts.has_content) {
             scratch.request.body = Body::from_source(StreamRequestBody(stream_io.clone()));
         }
-        StartedExchange { host, stream_io, scratch, head: filled.map(|facts| facts.expect), watched }
+        StartedExchange { shared, stream_io, scratch, head: filled.map(|facts| facts.expect), started }
     }
 }
 
 impl StartedExchange {
     /// Runs the handler on the request and completes its response.
     pub(super) async fn run(self) {
-        let StartedExchange { host, stream_io, mut scratch, head, watched } = self;
-        let settings = &host.settings;
+        let StartedExchange { shared, stream_io, mut scratch, head, started } = self;
+        let settings = &shared.conn.settings;
         let outcome = match head {
             Ok(expect) => match exchange::built_in_response(settings, &mut scratch, expect) {
                 Some(outcome) => outcome,
-                None => handle(settings, &stream_io, &mut scratch).await,
+                None => run_handler(settings, &stream_io, &mut scratch).await,
             },
-            Err(refusal) => refuse(&host, &mut scratch, refusal),
+            Err(refusal) => refuse(&shared, &mut scratch, refusal),
         };
         let close = exchange::finish_response(settings, &mut scratch, outcome);
         send_rest(&stream_io, close).await;
@@ -99,10 +97,10 @@ impl StartedExchange {
         scratch.memory = memory;
         stream_io.cancel();
         exchange::report_ignored_status(settings, &scratch);
-        exchange::record(settings, &mut scratch, watched);
+        exchange::record(settings, &mut scratch, started);
         scratch.clear_exchange();
         scratch::release(scratch);
-        host.keep(stream_io);
+        shared.keep(stream_io);
         if let Some(unread) = unread {
             // Boxed, as it is rare.
             Box::pin(drain(unread, settings)).await;
@@ -110,18 +108,18 @@ impl StartedExchange {
     }
 }
 
-impl Host {
+impl StreamsShared {
     fn stream_io(&self, respond: SendResponse<Bytes>, received: Option<Received>) -> Arc<StreamIo> {
         let spare = self.spare.lock().unwrap_or_else(PoisonError::into_inner).take();
         if let Some(mut stream_io) = spare {
             if let Some(only) = Arc::get_mut(&mut stream_io) {
-                only.serve_next(respond, received, self);
+                only.serve_next(respond, received, &self.conn.settings);
                 return stream_io;
             }
         }
         let ConnContext { local_addr, values, draining, .. } = &*self.context;
         let context = Arc::new(ConnContext::new(local_addr.clone(), values.clone(), draining.clone()));
-        Arc::new(StreamIo::new(respond, received, context, self))
+        Arc::new(StreamIo::new(respond, received, context, &self.conn.settings, &self.signals))
     }
 
     /// A handler may have given its request's body away: then the line stays that body's.
@@ -154,9 +152,9 @@ async fn drain(mut unread: Received, settings: &Settings) {
 }
 
 /// Answers what is no acceptable request. Its stream is one of many: the connection lives.
-fn refuse(host: &Host, scratch: &mut Scratch, refusal: Refusal) -> HandlerOutcome {
-    host.settings.report(&ServerEvent::Refused {
-        remote_addr: host.remote_addr.clone(),
+fn refuse(shared: &StreamsShared, scratch: &mut Scratch, refusal: Refusal) -> HandlerOutcome {
+    shared.conn.settings.report(&ServerEvent::Refused {
+        remote_addr: shared.conn.remote_addr.clone(),
         status: refusal.status,
         reason: refusal.reason,
     });
@@ -164,27 +162,14 @@ fn refuse(host: &Host, scratch: &mut Scratch, refusal: Refusal) -> HandlerOutcom
     HandlerOutcome::Done
 }
 
-/// Runs the handler, with an eye on the peer. While it waits, what it has written leaves.
-async fn handle(settings: &Settings, stream_io: &StreamIo, scratch: &mut Scratch) -> HandlerOutcome {
-    let Scratch { request, writer, .. } = scratch;
-    // A handler may panic before it has a future.
-    let mut handling = match catch(move || settings.handler.serve(writer, request)) {
-        Ok(handling) => handling,
-        Err(payload) => return exchange::panicked(&*payload),
-    };
-    let mut left = false;
-    poll_fn(|cx| {
-        match catch(|| handling.as_mut().poll(cx)) {
-            Ok(Poll::Ready(Ok(()))) => return Poll::Ready(HandlerOutcome::Done),
-            Ok(Poll::Ready(Err(error))) => return Poll::Ready(HandlerOutcome::Failed(error)),
-            Ok(Poll::Pending) => {}
-            Err(payload) => return Poll::Ready(exchange::panicked(&*payload)),
-        }
-        if !left && stream_io.poll_peer_left(cx).is_ready() {
-            left = true;
+/// Runs the handler. While it waits, what it has written is sent and the peer is started.
+async fn run_handler(settings: &Settings, stream_io: &StreamIo, scratch: &mut Scratch) -> HandlerOutcome {
+    let mut peer_left = false;
+    exchange::run_handler(settings, scratch, |cx| {
+        if !peer_left && stream_io.poll_peer_left(cx).is_ready() {
+            peer_left = true;
             stream_io.cancel();
         }
-        Poll::Pending
     })
     .await
 }

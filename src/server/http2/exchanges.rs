@@ -12,16 +12,10 @@ use std::panic::resume_unwind;
 use std::sync::Arc;
 use std::task::{Context, Poll};
 
-use bytes::Bytes;
-use h2::RecvStream;
-use h2::server::SendResponse;
 use tokio::runtime::{Handle, RuntimeFlavor};
 use tokio::task::{JoinError, JoinSet};
 
-use super::exchange::{Host, PendingExchange};
-
-/// A request as the crate hands it over.
-pub(super) type Arrival = (http::Request<RecvStream>, SendResponse<Bytes>);
+use super::exchange::{Arrival, PendingExchange, StreamsShared};
 
 pub(super) struct Exchanges {
     /// Those that are tasks.
@@ -68,20 +62,20 @@ impl Exchanges {
     }
 
     /// Starts an exchange, or has it wait for [`run_some`](Self::run_some).
-    pub(super) fn start(&mut self, host: &Arc<Host>, arrival: Arrival) {
+    pub(super) fn start(&mut self, shared: &Arc<StreamsShared>, arrival: Arrival) {
         match self.begin {
             Begin::Here => self.waiting.push_back(arrival),
-            Begin::Apart => self.spawn(host, arrival),
+            Begin::Apart => self.spawn(shared, arrival),
         }
     }
 
     /// Begins some of the exchanges that wait. Says whether there were any.
-    pub(super) fn run_some(&mut self, host: &Arc<Host>, cx: &mut Context<'_>) -> bool {
+    pub(super) fn run_some(&mut self, shared: &Arc<StreamsShared>, cx: &mut Context<'_>) -> bool {
         let mut began = false;
         for _ in 0..IN_A_ROW {
             let Some(arrival) = self.waiting.pop_front() else { break };
             began = true;
-            let mut exchange = Box::pin(PendingExchange::new(host, arrival).begin().run());
+            let mut exchange = Box::pin(PendingExchange::new(shared, arrival).begin().run());
             if exchange.as_mut().poll(cx).is_pending() {
                 // Polled once more by its task, which is what is woken from then on. Ends as others.
                 self.tasks.spawn(exchange);
@@ -101,16 +95,16 @@ impl Exchanges {
     }
 
     /// Until all have run, those too that have not begun yet.
-    pub(super) async fn end(&mut self, host: &Arc<Host>) {
+    pub(super) async fn end(&mut self, shared: &Arc<StreamsShared>) {
         for arrival in std::mem::take(&mut self.waiting) {
-            self.spawn(host, arrival);
+            self.spawn(shared, arrival);
         }
         while self.tasks.join_next().await.is_some() {}
     }
 
-    fn spawn(&mut self, host: &Arc<Host>, arrival: Arrival) {
+    fn spawn(&mut self, shared: &Arc<StreamsShared>, arrival: Arrival) {
         // Boxed: a task is moved while it is made.
-        let exchange = Box::new(PendingExchange::new(host, arrival));
+        let exchange = Box::new(PendingExchange::new(shared, arrival));
         // Ends with its handler; when the connection's task ends before, the set ends it.
         self.tasks.spawn(async move { exchange.begin().run().await });
     }

@@ -17,7 +17,6 @@ use h2::{Reason, SendStream};
 use http::StatusCode;
 use tokio::time::Instant;
 
-use super::exchange::Host;
 use super::response_head::{StreamHead, response_of, trailer_of};
 use super::stream_state::{Content, Sending, StreamState};
 use crate::error::{Error, ErrorKind, Phase, Result};
@@ -26,10 +25,11 @@ use crate::message::{ConnContext, Frame, Header, Source};
 use crate::net::Deadline;
 use crate::server::response::sink::Deadlines;
 use crate::server::response::write_buffer::{DirectWrite, WriteBuffer};
+use crate::server::settings::Settings;
 
 /// What all streams of a connection share.
 #[derive(Debug)]
-pub(crate) struct Shared {
+pub(super) struct ConnSignals {
     pub(super) meter: Arc<Meter>,
     /// A handler wants no more requests on this connection.
     pub(super) wants_close: AtomicBool,
@@ -41,12 +41,12 @@ pub(crate) struct StreamIo {
     pub(super) context: Arc<ConnContext>,
     /// The number of the present exchange: streams may have this line one after the other.
     pub(super) exchange: u64,
-    shared: Arc<Shared>,
+    signals: Arc<ConnSignals>,
 }
 
-impl Shared {
-    pub(super) fn new(meter: Arc<Meter>) -> Shared {
-        Shared { meter, wants_close: AtomicBool::new(false) }
+impl ConnSignals {
+    pub(super) fn new(meter: Arc<Meter>) -> ConnSignals {
+        ConnSignals { meter, wants_close: AtomicBool::new(false) }
     }
 }
 
@@ -56,9 +56,9 @@ impl StreamIo {
         respond: SendResponse<Bytes>,
         received: Option<Received>,
         context: Arc<ConnContext>,
-        host: &Host,
+        settings: &Settings,
+        signals: &Arc<ConnSignals>,
     ) -> StreamIo {
-        let settings = &host.settings;
         let state = StreamState {
             received: received.map_or(Content::Over, Content::Coming),
             awaits_continue: false,
@@ -74,20 +74,20 @@ impl StreamIo {
             reader: None,
             writer: None,
         };
-        StreamIo { state: Mutex::new(state), context, exchange: 1, shared: host.shared.clone() }
+        StreamIo { state: Mutex::new(state), context, exchange: 1, signals: signals.clone() }
     }
 
     /// Becomes the line of another stream of the same connection. The exchange before is over, and its
     /// context says so for good.
-    pub(super) fn serve_next(&mut self, respond: SendResponse<Bytes>, received: Option<Received>, host: &Host) {
+    pub(super) fn serve_next(&mut self, respond: SendResponse<Bytes>, received: Option<Received>, settings: &Settings) {
         self.exchange += 1;
         let state = self.state.get_mut().unwrap_or_else(PoisonError::into_inner);
         state.received = received.map_or(Content::Over, Content::Coming);
         state.awaits_continue = false;
         state.sending = Sending::Head(respond);
         state.write_buffer = WriteBuffer::default();
-        state.read_until = from_now(host.settings.read_timeout);
-        state.write_until = from_now(host.settings.write_timeout);
+        state.read_until = from_now(settings.read_timeout);
+        state.write_until = from_now(settings.write_timeout);
         state.read_waits_since = None;
         state.write_waits_since = None;
         state.reader = None;
@@ -123,7 +123,7 @@ impl StreamIo {
     pub(super) async fn finish(&self) -> Result<()> {
         poll_fn(|cx| {
             let mut state = self.lock();
-            ready!(state.poll_finish(cx, &self.shared.meter))?;
+            ready!(state.poll_finish(cx, &self.signals.meter))?;
             Poll::Ready(Ok(()))
         })
         .await
@@ -181,7 +181,7 @@ impl StreamIo {
             let polled = state.poll_send_some(cx, direct.len_of_piece(), &mut |len| direct.piece(len));
             state.keep_writer(polled.is_pending().then(|| cx.waker()));
             let sent = ready!(polled)?;
-            self.shared.meter.sent_data(sent);
+            self.signals.meter.sent_data(sent);
             direct.advance(sent);
         }
         state.write_buffer.end_direct();
@@ -205,15 +205,15 @@ impl StreamIo {
         match respond.send_response(response, head.ends) {
             Ok(_) if head.ends => {
                 state.sending = Sending::Over;
-                self.shared.meter.answered();
+                self.signals.meter.answered();
             }
             Ok(mut stream) => {
                 // A whole response that fits goes at once, and nothing is left to do at its end. With a
                 // deadline it goes there, where that is looked at.
                 if head.is_whole(content) && state.write_until.is_none() && send_at_once(&mut stream, content) {
                     state.sending = Sending::Over;
-                    self.shared.meter.sent_data(content.len());
-                    self.shared.meter.answered();
+                    self.signals.meter.sent_data(content.len());
+                    self.signals.meter.answered();
                     return;
                 }
                 state.sending = Sending::Content(stream);
@@ -240,7 +240,7 @@ impl StreamIo {
 
     /// The connection takes no more requests (Go's rule for `Connection: close` from a handler).
     pub(crate) fn close_connection(&self) {
-        self.shared.wants_close.store(true, Ordering::Relaxed);
+        self.signals.wants_close.store(true, Ordering::Relaxed);
     }
 
     /// The exchange is over for its peer: cancels the request's context.

@@ -1,0 +1,146 @@
+//! An exchange on an HTTP/1 connection: one request and its response, from the parsed head on.
+
+use std::sync::Arc;
+
+use tokio::time::{Instant, timeout};
+
+use super::conn_io::ConnIo;
+use super::request_body::{self, RequestBody};
+use crate::h1::{Expectation, Framing, ParsedRequest};
+use crate::message::{Body, Request};
+use crate::server::close_reason::CloseReason;
+use crate::server::exchange::{self, ConnShared, HandlerOutcome};
+use crate::server::registration::Registration;
+use crate::server::response::decide::{RequestTraits, Unread};
+use crate::server::scratch::Scratch;
+use crate::server::settings::Settings;
+
+/// What an exchange needs of its connection.
+pub(super) struct Http1Exchange<'a> {
+    pub(super) shared: &'a ConnShared,
+    pub(super) conn_io: &'a Arc<ConnIo>,
+    pub(super) registration: &'a mut Registration,
+    pub(super) number: u64,
+    /// When the first byte of the head came, where that was looked at.
+    pub(super) head_began: Option<Instant>,
+}
+
+impl Http1Exchange<'_> {
+    /// Runs the handler on the request that `scratch` holds, and finishes its response. Says why the
+    /// connection closes behind it, if it does.
+    pub(super) async fn run(mut self, scratch: &mut Scratch, head: ParsedRequest) -> Option<CloseReason> {
+        let settings = &self.shared.settings;
+        let started = settings.on_request.is_some().then(Instant::now);
+        self.begin(scratch, &head);
+        let outcome = match exchange::built_in_response(settings, scratch, head.expect) {
+            Some(outcome) => outcome,
+            None => self.run_handler(scratch).await,
+        };
+        let close = exchange::finish_response(settings, scratch, outcome);
+        let close = match head.framing {
+            Framing::Empty => close,
+            Framing::Length(_) | Framing::Chunked | Framing::UntilClose => {
+                drain_request_body(self.conn_io, settings, close).await
+            }
+        };
+        self.conn_io.end_exchange(self.number);
+        exchange::report_ignored_status(settings, scratch);
+        exchange::record(settings, scratch, started);
+        scratch.clear_exchange();
+        close
+    }
+
+    fn begin(&self, scratch: &mut Scratch, head: &ParsedRequest) {
+        let request = &mut scratch.request;
+        self.shared.prepare(request, &self.conn_io.context, self.number);
+        match head.framing {
+            // The body is empty already: an exchange leaves it so.
+            Framing::Empty => {}
+            Framing::Length(_) | Framing::Chunked | Framing::UntilClose => {
+                let awaits_continue = matches!(head.expect, Expectation::Continue);
+                self.conn_io.lock().begin_content(self.number, &head.framing, awaits_continue);
+                request.body = Body::from_source(RequestBody::new(self.conn_io.clone(), self.number));
+            }
+        }
+        self.set_limits();
+        let mut traits = RequestTraits::by(request, self.number);
+        traits.drain_bytes = self.shared.settings.drain_bytes;
+        traits.close = close_known_beforehand(request, head);
+        scratch.writer.begin(traits);
+    }
+
+    /// Sets the absolute limits of this exchange, in place of those of the one before.
+    fn set_limits(&self) {
+        let settings = &self.shared.settings;
+        // By default there are none: then neither the clock nor the lock is needed.
+        if settings.read_timeout.is_none() && settings.write_timeout.is_none() && !self.conn_io.has_limits() {
+            return;
+        }
+        let now = Instant::now();
+        let began = self.head_began.unwrap_or(now);
+        let mut state = self.conn_io.lock();
+        state.read_until = settings.read_timeout.map(|limit| began + limit);
+        state.write_until = settings.write_timeout.map(|limit| now + limit);
+    }
+
+    /// Runs the handler. While it waits, what was collected is sent (responses to earlier requests of a
+    /// pipeline, and what this one has written) and the peer is watched.
+    async fn run_handler(&mut self, scratch: &mut Scratch) -> HandlerOutcome {
+        let Http1Exchange { shared, conn_io, registration, number, .. } = self;
+        let mut peer_left = false;
+        exchange::run_handler(&shared.settings, scratch, |cx| {
+            if conn_io.is_hijacked() {
+                registration.hijacked();
+                return;
+            }
+            let mut state = conn_io.lock();
+            state.keep_watcher(cx.waker());
+            let failed = matches!(state.poll_flush_beside(cx), std::task::Poll::Ready(Err(_)));
+            if !peer_left && (failed || state.poll_peer_left(cx).is_ready()) {
+                peer_left = true;
+                // The lock goes first: cancelling wakes tasks that may want it.
+                drop(state);
+                conn_io.cancel(*number);
+            }
+        })
+        .await
+    }
+}
+
+/// RFC 9112 §9.3: what the request's head already says.
+fn close_known_beforehand(request: &Request, head: &ParsedRequest) -> Option<CloseReason> {
+    if head.keep_alive {
+        None
+    } else if request.proto == http::Version::HTTP_10 {
+        Some(CloseReason::Http10)
+    } else {
+        Some(CloseReason::PeerAsked)
+    }
+}
+
+/// Reads and throws away what the handler has left of the request's content, if that is little, so that
+/// the connection can be kept; with more it closes. The response is sent first: the client may wait for
+/// it before it sends the rest.
+async fn drain_request_body(conn_io: &ConnIo, settings: &Settings, close: Option<CloseReason>) -> Option<CloseReason> {
+    if close == Some(CloseReason::Hijacked) {
+        return close;
+    }
+    let unread = {
+        let mut state = conn_io.lock();
+        state.end_content();
+        state.unread()
+    };
+    match (close, unread) {
+        (Some(_), _) | (None, Unread::Nothing) => close,
+        (None, Unread::Broken) => Some(CloseReason::BodyBroken),
+        (None, Unread::Some { .. }) => {
+            if conn_io.flush().await.is_err() {
+                return Some(CloseReason::WriteFailed);
+            }
+            let draining = request_body::drain(conn_io, settings.drain_bytes);
+            // Boxed: it is rare, and every connection would hold the room for its timer.
+            let drained = Box::pin(timeout(settings.drain_timeout, draining)).await.unwrap_or(false);
+            (!drained).then_some(CloseReason::BodyUnread)
+        }
+    }
+}
