@@ -63,7 +63,7 @@ impl<Inner: Handler> Handler for Timeout<Inner> {
         if self.limit.is_zero() {
             return self.handler.serve_http(w, r).await;
         }
-        let mark = w.checkpoint();
+        let checkpoint = w.checkpoint();
         let scoped = Scoped::new(r);
         let ended = tokio::time::timeout(self.limit, self.handler.serve_http(w, scoped.request)).await;
         // What waits for the context must not wait for the answer below to be taken.
@@ -71,7 +71,7 @@ impl<Inner: Handler> Handler for Timeout<Inner> {
         if let Ok(result) = ended {
             return result;
         }
-        if !w.rollback(mark) {
+        if !w.rollback(checkpoint) {
             return Err(Error::timed_out(Phase::Handler).with_status(StatusCode::SERVICE_UNAVAILABLE));
         }
         w.header().del("Content-Length");

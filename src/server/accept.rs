@@ -59,7 +59,7 @@ pub(crate) fn server_closed() -> Error {
 /// Registers a connection and serves it in a task of its own.
 fn start(io: Io, remote_addr: Addr, local_addr: Addr, settings: &Arc<Settings>) {
     let state = &settings.state;
-    let entry = state.registry.enter();
+    let entry = state.registry.add();
     let info = ConnInfo { id: entry.id, remote_addr, local_addr: local_addr.clone(), reason: None };
     let registration = Registration::new(settings.clone(), entry, info);
     let values = match &settings.conn_context {

@@ -81,10 +81,9 @@ fn begin(connection: &mut Connection, scratch: &mut Scratch, head: &ParsedReques
         }
     }
     set_limits(connection);
-    let mut traits = RequestTraits::by(request, exchange);
-    traits.drain_bytes = connection.settings.drain_bytes;
-    traits.close = close_known_beforehand(request, head);
-    scratch.writer.begin(traits);
+    let traits = RequestTraits::of(request, exchange);
+    let close = close_known_beforehand(request, head);
+    scratch.writer.begin(traits, close, connection.settings.drain_bytes);
 }
 
 /// The absolute limits of this exchange, in place of those of the exchange before.
@@ -154,7 +153,7 @@ async fn handle(connection: &mut Connection, scratch: &mut Scratch) -> HandlerOu
             Err(payload) => return Poll::Ready(panicked(&*payload)),
         }
         if conn_io.is_hijacked() {
-            registration.hijacked();
+            registration.set_hijacked();
             return Poll::Pending;
         }
         let mut state = conn_io.lock();

@@ -68,7 +68,7 @@ async fn within_limits<T>(
         if let Poll::Ready(outcome) = securing.as_mut().poll(cx) {
             return Poll::Ready(Ok(outcome));
         }
-        if let Some(reason) = entry.commanded().closes_idle() {
+        if let Some(reason) = entry.command().close_reason() {
             return Poll::Ready(Err(reason));
         }
         match late.as_mut().as_pin_mut().map(|late| late.poll(cx)) {

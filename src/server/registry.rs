@@ -102,7 +102,7 @@ impl Command {
     }
 
     /// Why a connection with nothing under way closes now, if it does.
-    pub(crate) fn closes_idle(self) -> Option<CloseReason> {
+    pub(crate) fn close_reason(self) -> Option<CloseReason> {
         match self {
             Command::Run => None,
             Command::MakeRoom => Some(CloseReason::Evicted),
@@ -131,7 +131,7 @@ impl Registry {
     }
 
     /// Adds a new connection.
-    pub(crate) fn enter(&self) -> Arc<Entry> {
+    pub(crate) fn add(&self) -> Arc<Entry> {
         let id = self.next_id.fetch_add(1, Ordering::Relaxed);
         let entry = Arc::new(Entry {
             id,
@@ -148,7 +148,7 @@ impl Registry {
     }
 
     /// Removes a connection; a second time does nothing.
-    pub(crate) fn leave(&self, id: u64) {
+    pub(crate) fn remove(&self, id: u64) {
         let entry = self.lock().remove(&id);
         if entry.is_some() {
             self.removed.notify_waiters();
@@ -163,7 +163,7 @@ impl Registry {
     pub(crate) fn command_all(&self, command: Command) {
         self.command_for_all.fetch_max(command as u8, Ordering::SeqCst);
         for entry in self.entries() {
-            entry.command(command);
+            entry.give(command);
         }
     }
 
@@ -206,17 +206,17 @@ impl Registry {
             |entry: &Entry| entry.is(ConnState::New) && now.saturating_sub(entry.since_millis()) >= SILENT_MILLIS;
         let mut evictable = self.entries();
         // One that has a command already is on its way out: telling it again would free no room.
-        evictable.retain(|entry| entry.commanded() == Command::Run && (entry.is(ConnState::Idle) || silent(entry)));
+        evictable.retain(|entry| entry.command() == Command::Run && (entry.is(ConnState::Idle) || silent(entry)));
         // Idle ones before silent ones (`false` is less than `true`), then by age.
         if let Some(entry) = evictable.iter().min_by_key(|entry| (entry.is(ConnState::New), entry.since_millis())) {
-            entry.command(Command::MakeRoom);
+            entry.give(Command::MakeRoom);
         }
     }
 
     /// Wakes the connections that are idle now, so that they check whether they may stay open.
     pub(crate) fn wake_idle(&self) {
         for entry in self.entries().into_iter().filter(|entry| entry.is(ConnState::Idle)) {
-            entry.command(Command::Run);
+            entry.give(Command::Run);
         }
     }
 
@@ -254,16 +254,16 @@ impl Entry {
 
     /// Sets the task to wake. A task's waker stays the same as long as it lives, so the first one
     /// is kept.
-    pub(crate) fn wake_by(&self, waker: &Waker) {
+    pub(crate) fn set_waker(&self, waker: &Waker) {
         self.waker.get_or_init(|| waker.clone());
     }
 
     /// The strongest command so far.
-    pub(crate) fn commanded(&self) -> Command {
+    pub(crate) fn command(&self) -> Command {
         Command::from_number(self.command.load(Ordering::SeqCst))
     }
 
-    fn command(&self, command: Command) {
+    fn give(&self, command: Command) {
         self.command.fetch_max(command as u8, Ordering::SeqCst);
         if let Some(waker) = self.waker.get() {
             waker.wake_by_ref();
@@ -302,11 +302,11 @@ mod tests {
     #[test]
     fn a_connection_that_is_accepted_late_has_the_command_for_all() {
         let registry = Registry::new();
-        let early = registry.enter();
+        let early = registry.add();
         registry.command_all(Command::Finish);
-        let late = registry.enter();
-        assert_eq!((early.commanded(), late.commanded()), (Command::Finish, Command::Finish));
+        let late = registry.add();
+        assert_eq!((early.command(), late.command()), (Command::Finish, Command::Finish));
         registry.command_all(Command::Stop);
-        assert_eq!((early.commanded(), late.commanded()), (Command::Stop, Command::Stop));
+        assert_eq!((early.command(), late.command()), (Command::Stop, Command::Stop));
     }
 }

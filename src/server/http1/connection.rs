@@ -70,15 +70,15 @@ pub(crate) fn serve(
         let reason = {
             let mut serving = pin!(connection.serve());
             poll_fn(|cx| {
-                entry.wake_by(cx.waker());
-                if entry.commanded() == Command::Stop {
+                entry.set_waker(cx.waker());
+                if entry.command() == Command::Stop {
                     return Poll::Ready(CloseReason::Cut);
                 }
                 cached_now::for_one_poll(|| serving.as_mut().poll(cx))
             })
             .await
         };
-        connection.registration.ends(reason);
+        connection.registration.set_close_reason(reason);
     }
 }
 
@@ -227,7 +227,7 @@ impl Connection {
     fn closes_idle(&self) -> Option<CloseReason> {
         let kept = self.waits == Waits::Idle;
         let state = &self.settings.state;
-        match self.registration.entry.commanded().closes_idle() {
+        match self.registration.entry.command().close_reason() {
             None if kept && state.registry.wants_room() => Some(CloseReason::Evicted),
             None if kept && !state.keep_alives() => Some(CloseReason::KeepAlivesOff),
             reason => reason,
@@ -244,7 +244,7 @@ impl Connection {
         // The limit of the exchange before is not this response's.
         self.conn_io.lock().write_until = self.settings.write_timeout.map(|limit| Instant::now() + limit);
         let Some(scratch) = &mut self.scratch else { return };
-        scratch.writer.begin(RequestTraits::refused());
+        scratch.writer.begin(RequestTraits::default(), Some(CloseReason::Refused), 0);
         exchange::write_error(&mut scratch.writer, refusal.status, Some(refusal.reason));
         scratch.writer.finish();
     }
@@ -252,7 +252,7 @@ impl Connection {
     /// Sends what was collected, and lets the peer read it before the connection is gone.
     async fn close(&mut self, reason: CloseReason) -> CloseReason {
         if reason == CloseReason::Hijacked {
-            self.registration.hijacked();
+            self.registration.set_hijacked();
             return reason;
         }
         if reason.wants_flush() && self.conn_io.flush().await.is_err() {
