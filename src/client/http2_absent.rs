@@ -13,9 +13,6 @@ use crate::h1::HeadLimits;
 use crate::message::Response;
 use crate::net::Stream;
 
-/// Whether this build speaks it.
-pub(super) const IS_BUILT: bool = false;
-
 /// A connection that there cannot be.
 pub(crate) enum Http2Conn {}
 
@@ -29,10 +26,18 @@ pub(super) async fn connect(
     Err(Error::new(ErrorKind::Unsupported, "HTTP/2 needs the feature `http2`"))
 }
 
+pub(super) async fn round_trip(
+    conn: Http2Conn,
+    _: PoolConnPermit,
+    _: Attempt<'_>,
+    _: &mut Response,
+) -> Result<(), FailedAttempt> {
+    match conn {}
+}
+
 impl Http2Conn {
-    pub(super) async fn round_trip(self, _: PoolConnPermit, _: Attempt<'_>) -> Result<Response, FailedAttempt> {
-        match self {}
-    }
+    /// Whether this build speaks HTTP/2.
+    pub(super) const IS_BUILT: bool = false;
 
     pub(super) fn share(&self) -> Option<Http2Conn> {
         match *self {}

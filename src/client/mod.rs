@@ -28,10 +28,9 @@ mod observe;
 mod pool;
 mod proxy;
 mod redirect;
-mod response;
 mod round_trip;
+mod settings;
 mod shortcuts;
-mod stats;
 mod timeout_body;
 mod transport;
 mod url;
@@ -45,11 +44,9 @@ pub use jar::{Jar, SessionCookies, StoredCookie};
 pub use observe::{ClientTrace, GotConn};
 pub use proxy::{Proxy, ProxyScheme, ProxyUrl};
 pub use round_trip::{RoundTripFuture, RoundTripper};
+pub use settings::ClientProtocols;
 pub use shortcuts::{get, head, post, post_form};
-pub use stats::HostStats;
-pub use transport::{
-    ClientProtocols, DEFAULT_MAX_RESPONSE_HEADER_BYTES, DEFAULT_MAX_RESPONSE_HEADER_VALUE_COUNT, Transport,
-};
+pub use transport::{DEFAULT_MAX_RESPONSE_HEADER_BYTES, DEFAULT_MAX_RESPONSE_HEADER_VALUE_COUNT, HostStats, Transport};
 pub use url::IntoUrl;
 #[cfg(fuzzing)]
 pub(crate) use url::{host_field, join};

@@ -4,21 +4,21 @@ use std::fmt;
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
-use http::Method;
-
-use super::connect::{ConnectHook, Connector, HttpConnection, Key, Offer, Scheme, SecureTransport, default_secure};
-use super::exchange::{Attempt, Freshness, Plan, RetryPolicy, TimeLimits};
-use super::http1::Exchange;
+use super::connect::{ConnectHook, Connector, HttpConnection, Key, SecureTransport, default_secure};
+use super::exchange::{Attempt, Freshness, Plan, RetryPolicy};
+use super::http1;
 use super::http2;
 use super::observe::Tracer;
-use super::pool::{self, Acquired, Pool, PooledConn, Timestamp, WhenFull};
+use super::pool::{self, Acquired, Pool, PoolStats, PooledConn, Timestamp, WhenFull};
 use super::proxy::Proxy;
 use super::round_trip::{RoundTripFuture, RoundTripper};
-use super::stats::HostStats;
+use super::settings::{ClientProtocols, TimeLimits, TransportSettings, time_limit};
 use crate::error::{Phase, Result, Sent};
 use crate::h1::{HeadLimits, OwnField};
-use crate::message::{Header, Request, Response, Timeouts, coding};
+use crate::message::{Header, Request, Response, coding};
 use crate::net::{Dial, TcpDialer};
+#[cfg(feature = "tls-no-provider")]
+use crate::net::{TlsConfig, TlsConnector};
 
 /// Connections to servers, and what is kept of them (Go's `Transport`).
 ///
@@ -104,19 +104,6 @@ pub struct Transport {
     state: OnceLock<TransportState>,
 }
 
-/// What an HTTP client speaks.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-#[non_exhaustive]
-pub enum ClientProtocols {
-    /// HTTP/2 where the server chooses it in the TLS handshake, else HTTP/1.1.
-    #[default]
-    Auto,
-    /// HTTP/1.1 alone.
-    Http1,
-    /// HTTP/2 alone: without TLS by prior knowledge, with TLS no other is offered.
-    Http2,
-}
-
 /// What is made of the settings at the first request.
 struct TransportState {
     pool: Pool<Key, HttpConnection>,
@@ -129,6 +116,30 @@ pub const DEFAULT_MAX_RESPONSE_HEADER_BYTES: usize = 1 << 20;
 pub const DEFAULT_MAX_RESPONSE_HEADER_VALUE_COUNT: usize = 500;
 /// What requests say of who sends them.
 const DEFAULT_USER_AGENT: &str = concat!("nethttp/", env!("CARGO_PKG_VERSION"));
+
+/// The connections to one host, and the requests that wait for one.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct HostStats {
+    /// Scheme, host and port: `https://example.com:443`. Plain HTTP through a proxy has one entry
+    /// for the proxy.
+    pub host: String,
+    /// Connections that wait for a request.
+    pub idle: usize,
+    /// Connections that serve one, or several.
+    pub in_use: usize,
+    /// Connections that are being made.
+    pub dialing: usize,
+    /// Requests that wait for a connection.
+    pub waiting: usize,
+}
+
+impl HostStats {
+    pub(crate) fn of(key: &Key, stats: PoolStats) -> HostStats {
+        let PoolStats { idle, in_use, dialing, waiting } = stats;
+        HostStats { host: key.to_string(), idle, in_use, dialing, waiting }
+    }
+}
 
 impl Default for Transport {
     fn default() -> Transport {
@@ -180,65 +191,48 @@ impl Transport {
                 secure: self.secure.clone(),
                 connect_header: self.proxy_connect_header.clone(),
                 on_connect_response: self.on_proxy_connect_response.clone(),
-                head_limits: self.head_limits(),
-                user_agent: OwnField::new("User-Agent", &self.user_agent),
-                codings: OwnField::new("Accept-Encoding", coding::accept_encoding()),
-                lifetime: limit(self.max_conn_lifetime),
+                lifetime: time_limit(self.max_conn_lifetime),
+                settings: self.settings(),
             };
             let limits = pool::Limits {
                 max_idle: self.max_idle_conns,
                 max_idle_per_key: self.max_idle_conns_per_host,
                 max_per_key: self.max_conns_per_host,
-                idle_timeout: limit(self.idle_conn_timeout),
+                idle_timeout: time_limit(self.idle_conn_timeout),
                 when_full: if self.strict_max_concurrent_streams { WhenFull::Waits } else { WhenFull::Dials },
             };
             TransportState { pool: Pool::new(limits), connector: Arc::new(connector) }
         })
     }
 
-    fn head_limits(&self) -> HeadLimits {
-        let or = |set: usize, default: usize| if set == 0 { default } else { set };
-        HeadLimits {
-            max_bytes: or(self.max_response_header_bytes, DEFAULT_MAX_RESPONSE_HEADER_BYTES),
-            max_values: or(self.max_response_header_value_count, DEFAULT_MAX_RESPONSE_HEADER_VALUE_COUNT),
+    fn settings(&self) -> TransportSettings {
+        let non_zero = |setting: usize, default: usize| if setting == 0 { default } else { setting };
+        TransportSettings {
+            proxy: self.proxy.clone(),
+            protocols: self.protocols,
+            time_limits: TimeLimits {
+                connect: time_limit(self.connect_timeout),
+                tls_handshake: time_limit(self.tls_handshake_timeout),
+                response_header: time_limit(self.response_header_timeout),
+                expect_continue: time_limit(self.expect_continue_timeout),
+                stall: time_limit(self.stall_timeout),
+            },
+            head_limits: HeadLimits {
+                max_bytes: non_zero(self.max_response_header_bytes, DEFAULT_MAX_RESPONSE_HEADER_BYTES),
+                max_values: non_zero(self.max_response_header_value_count, DEFAULT_MAX_RESPONSE_HEADER_VALUE_COUNT),
+            },
+            keep_alive: !self.disable_keep_alives,
+            compression: !self.disable_compression,
+            user_agent: OwnField::new("User-Agent", &self.user_agent),
+            codings: OwnField::new("Accept-Encoding", coding::accept_encoding()),
         }
-    }
-
-    /// The time limits of a request: its own, else these.
-    pub(crate) fn limits(&self, own: &Timeouts) -> TimeLimits {
-        let choose = |own: Option<Duration>, ours: Duration| limit(own.unwrap_or(ours));
-        TimeLimits {
-            connect: choose(own.connect, self.connect_timeout),
-            tls_handshake: choose(own.tls_handshake, self.tls_handshake_timeout),
-            response_header: choose(own.response_header, self.response_header_timeout),
-            expect_continue: choose(own.expect_continue, self.expect_continue_timeout),
-            stall: choose(own.stall, self.stall_timeout),
-        }
-    }
-
-    /// Which protocols a request's connection may speak. What needs HTTP/1.1 gets it.
-    pub(crate) fn offer(&self, scheme: Scheme, needs_http1: bool) -> Offer {
-        match (self.protocols, scheme) {
-            _ if needs_http1 => Offer::Http1,
-            (ClientProtocols::Http2, _) => Offer::Http2,
-            (ClientProtocols::Auto, Scheme::Https) if http2::IS_BUILT => Offer::Negotiate,
-            _ => Offer::Http1,
-        }
-    }
-
-    /// Go's rule: codings are asked for and decoded where the request says nothing of them. A
-    /// range of what is encoded could not be decoded (RFC 9110 §14.2).
-    pub(crate) fn accept_encoding(&self, request: &Request) -> Option<&'static str> {
-        let silent = !request.header.contains("Accept-Encoding") && !request.header.contains("Range");
-        let asks = silent && !self.disable_compression && request.method != Method::HEAD;
-        Some(coding::accept_encoding()).filter(|codings| asks && !codings.is_empty())
     }
 
     async fn exchange(&self, request: &mut Request) -> Result<Response> {
         let tracer = Tracer::of(request);
         let start = Timestamp::now();
         let mut retry = RetryPolicy::default();
-        let mut plan = match Plan::new(self, request) {
+        let mut plan = match Plan::new(&self.state().connector.settings, request) {
             Ok(plan) => plan,
             Err(error) => return Err(error.with_sent(Sent::No)),
         };
@@ -249,27 +243,17 @@ impl Transport {
                 // In a box of its own: those that need not wait are moved about without it.
                 None => Box::pin(self.await_connection(&plan, &tracer, start)).await?,
             };
-            let connector = &self.state().connector;
-            let attempt = Attempt {
-                request,
-                plan: &plan,
-                body,
-                head_limits: connector.head_limits,
-                tracer: &tracer,
-                start,
-                got_connection,
-                user_agent: &connector.user_agent,
-                codings: &connector.codings,
-            };
+            let settings = &self.state().connector.settings;
+            let attempt = Attempt { request, plan: &plan, body, settings, tracer: &tracer, start, got_connection };
             let failed = {
                 // Filled where it lies: a response is large to be moved about.
                 let mut response = Response::new(());
                 let (connection, permit) = connection.into_inner();
                 // An attempt is not kept while it is waited for: the connection has what it needs of it.
                 let sent = match connection {
-                    HttpConnection::Http1(http1) => Exchange::begin(http1, permit, attempt).run(&mut response).await,
-                    HttpConnection::Http2(http2) => {
-                        Box::pin(http2.round_trip(permit, attempt)).await.map(|answer| response = answer)
+                    HttpConnection::Http1(conn) => http1::round_trip(conn, permit, attempt, &mut response).await,
+                    HttpConnection::Http2(conn) => {
+                        Box::pin(http2::round_trip(conn, permit, attempt, &mut response)).await
                     }
                 };
                 let Err(failed) = sent else {
@@ -332,6 +316,22 @@ impl Transport {
     }
 }
 
+#[cfg(feature = "tls-no-provider")]
+impl Transport {
+    /// How TLS is done: whom to trust, what to show. Default: [`TlsConfig::new`]. Must be called
+    /// before the first request.
+    ///
+    /// ```
+    /// use nethttp::{TlsConfig, TlsVersion, Transport};
+    ///
+    /// let mut transport = Transport::new();
+    /// transport.set_tls(TlsConfig::new().min_version(TlsVersion::Tls13));
+    /// ```
+    pub fn set_tls(&mut self, config: TlsConfig) {
+        self.secure = Arc::new(TlsConnector::new(config));
+    }
+}
+
 fn tell_got(tracer: &Tracer, conn: &PooledConn<Key, HttpConnection>, idle_for: Option<Duration>) {
     tracer.enter(Phase::Write);
     tracer.tell(|trace| trace.got_conn(&conn.described(idle_for)));
@@ -390,11 +390,6 @@ impl fmt::Debug for Transport {
             .field("protocols", &self.protocols)
             .finish_non_exhaustive()
     }
-}
-
-/// Zero is no limit.
-fn limit(length: Duration) -> Option<Duration> {
-    Some(length).filter(|length| !length.is_zero())
 }
 
 #[cfg(test)]

@@ -3,14 +3,15 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use super::blocking::{Blocking, run_blocking};
 use super::condition::Conditions;
 use super::dir::Dir;
 use super::encoding::accepted;
 use super::file_system::FileSystem;
 use super::gzip::OnTheFly;
-use super::lookup::{Absence, Found, INDEX_NAME, Listings, Patience, Place, Wanted, look_up_page, settled};
+use super::lookup::{FileQuery, INDEX_NAME, Listings, NamedBy, NotServed, Resource, look_up_page, unless_blocked};
 use super::path::{Hidden, RequestedPath, Spelling, requested_path};
-use super::serve::{apart, found, redirect, refuse, send, send_file, wanted};
+use super::serve::{find, redirect, refuse, send, send_file, with_request};
 use crate::error::Result;
 use crate::message::Request;
 use crate::server::{Handler, ResponseWriter};
@@ -184,22 +185,22 @@ impl Handler for FileServer {
     async fn serve_http(&self, w: &mut ResponseWriter, r: &mut Request) -> Result<()> {
         w.header().set("X-Content-Type-Options", "nosniff");
         let Some(path) = requested_path(r.path(), self.hidden) else {
-            return self.refuse(w, r, Absence::NotFound).await;
+            return self.refuse(w, r, NotServed::NotFound).await;
         };
         if path.spelling == Spelling::Name && path.relative.file_name().is_some_and(|name| *name == *self.index) {
             return redirect(w, r, "./");
         }
-        let looked_for = self.wanted(w, r, path);
-        match found(looked_for).await? {
+        let query = self.query(w, r, path);
+        match find(query).await? {
             Ok(found) => self.send(w, r, found).await,
-            Err(Absence::NotFound) => self.fall_back(w, r).await,
-            Err(absence) => self.refuse(w, r, absence).await,
+            Err(NotServed::NotFound) => self.fall_back(w, r).await,
+            Err(not_served) => self.refuse(w, r, not_served).await,
         }
     }
 }
 
 impl FileServer {
-    fn wanted(&self, w: &mut ResponseWriter, r: &Request, path: RequestedPath) -> Wanted {
+    fn query(&self, w: &mut ResponseWriter, r: &Request, path: RequestedPath) -> FileQuery {
         let mut encodings = Vec::new();
         let mut on_the_fly = None;
         if self.negotiates() && !w.header().contains("Content-Encoding") {
@@ -209,16 +210,16 @@ impl FileServer {
                 encodings.clear();
             }
         }
-        let plainly = Wanted::new(self.file_system.clone(), path, self.index.clone());
-        wanted(w, r, Wanted { encodings, on_the_fly, hidden: self.hidden, listings: self.listings, ..plainly })
+        let plainly = FileQuery::new(self.file_system.clone(), path, self.index.clone());
+        with_request(w, r, FileQuery { encodings, on_the_fly, hidden: self.hidden, listings: self.listings, ..plainly })
     }
 
     fn negotiates(&self) -> bool {
         self.precompressed || self.on_the_fly.is_some()
     }
 
-    async fn send(&self, w: &mut ResponseWriter, r: &Request, found: Found) -> Result<()> {
-        if self.negotiates() && matches!(found, Found::File(_)) {
+    async fn send(&self, w: &mut ResponseWriter, r: &Request, found: Resource) -> Result<()> {
+        if self.negotiates() && matches!(found, Resource::File(_)) {
             w.header().add("Vary", "Accept-Encoding");
         }
         send(w, r, found).await
@@ -226,32 +227,34 @@ impl FileServer {
 
     /// Where there is nothing: the application's page, for who would read it.
     async fn fall_back(&self, w: &mut ResponseWriter, r: &Request) -> Result<()> {
-        let Some(page) = self.fallback_page.as_deref() else { return self.refuse(w, r, Absence::NotFound).await };
+        let Some(page) = self.fallback_page.as_deref() else { return self.refuse(w, r, NotServed::NotFound).await };
         let last_segment = r.path().rsplit('/').next().unwrap_or_default();
         if last_segment.contains('.') {
             w.header().add("Vary", "Accept");
             if !r.header.values("Accept").any(|list| list.contains("text/html")) {
-                return self.refuse(w, r, Absence::NotFound).await;
+                return self.refuse(w, r, NotServed::NotFound).await;
             }
         }
-        let place = Place::Chosen { name: page.file_name().map(ToOwned::to_owned), last_segment: String::new() };
+        let named_by = NamedBy::Handler { name: page.file_name().map(ToOwned::to_owned), last_segment: String::new() };
         let path = RequestedPath { relative: page.to_owned(), spelling: Spelling::Name };
-        let looked_for = Wanted { place, ..self.wanted(w, r, path) };
-        match found(looked_for).await? {
-            Ok(found @ Found::File(_)) => self.send(w, r, found).await,
-            Ok(_) => self.refuse(w, r, Absence::NotFound).await,
-            Err(absence) => self.refuse(w, r, absence).await,
+        let query = FileQuery { named_by, ..self.query(w, r, path) };
+        match find(query).await? {
+            Ok(found @ Resource::File(_)) => self.send(w, r, found).await,
+            Ok(_) => self.refuse(w, r, NotServed::NotFound).await,
+            Err(not_served) => self.refuse(w, r, not_served).await,
         }
     }
 
-    async fn refuse(&self, w: &mut ResponseWriter, r: &Request, absence: Absence) -> Result<()> {
-        let (Absence::NotFound, Some(page)) = (&absence, &self.not_found_page) else { return refuse(w, absence).await };
-        let asked = Conditions::of(r).method;
-        let found = match settled(look_up_page(&*self.file_system, Patience::None, page, asked)) {
+    async fn refuse(&self, w: &mut ResponseWriter, r: &Request, not_served: NotServed) -> Result<()> {
+        let (NotServed::NotFound, Some(page)) = (&not_served, &self.not_found_page) else {
+            return refuse(w, not_served).await;
+        };
+        let method = Conditions::of(r).method;
+        let found = match unless_blocked(look_up_page(&*self.file_system, Blocking::Never, page, method)) {
             Some(found) => found,
             None => {
                 let (file_system, page) = (self.file_system.clone(), page.clone());
-                apart(move || look_up_page(&*file_system, Patience::Waits, &page, asked)).await?
+                run_blocking(move || look_up_page(&*file_system, Blocking::Allowed, &page, method)).await?
             }
         };
         match found {
@@ -260,9 +263,9 @@ impl FileServer {
                 for name in ["Cache-Control", "Content-Encoding", "Content-Type", "ETag", "Last-Modified"] {
                     w.header().del(name);
                 }
-                send_file(w, asked, found).await
+                send_file(w, method, found).await
             }
-            Err(_) => refuse(w, absence).await,
+            Err(_) => refuse(w, not_served).await,
         }
     }
 }

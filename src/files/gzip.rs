@@ -1,4 +1,4 @@
-//! gzip, made of what is sent (RFC 1952).
+//! Content encoded with gzip while it is sent (RFC 1952).
 
 use std::io::Write as _;
 use std::mem;
@@ -7,13 +7,13 @@ use bytes::Bytes;
 use flate2::Compression;
 use flate2::write::GzEncoder;
 
-use super::answer::{CHUNK_BYTES, Source, first_chunk};
+use super::blocking::run_blocking;
 use super::range::ByteRange;
-use super::serve::apart;
+use super::source::{CHUNK_BYTES, ContentSource, first_chunk};
 use crate::error::{Error, ErrorKind, Result};
 use crate::server::ResponseWriter;
 
-/// The codings that can be made while content is sent.
+/// The codings that content can be given while it is sent.
 #[derive(Clone, Copy, Debug)]
 pub(super) enum OnTheFly {
     Gzip,
@@ -27,8 +27,8 @@ impl OnTheFly {
         }
     }
 
-    /// Writes content of this size, encoded. How long that comes to be, nobody knows before.
-    pub(super) async fn send(self, w: &mut ResponseWriter, size: u64, source: &mut impl Source) -> Result<()> {
+    /// Writes content of this size, encoded. The encoded length is not known before the end.
+    pub(super) async fn send(self, w: &mut ResponseWriter, size: u64, source: &mut impl ContentSource) -> Result<()> {
         let mut encoder = self.encoder();
         let mut rest = ByteRange { start: 0, length: size };
         let mut next = first_chunk(rest);
@@ -46,35 +46,36 @@ impl OnTheFly {
 
     fn encoder(self) -> Encoder {
         match self {
-            OnTheFly::Gzip => Encoder(Some(GzEncoder::new(Vec::new(), Compression::new(LEVEL)))),
+            OnTheFly::Gzip => Encoder(Some(GzEncoder::new(Vec::new(), Compression::new(COMPRESSION_LEVEL)))),
         }
     }
 }
 
-/// What comes out barely shrinks from here on, and takes ever longer.
-const LEVEL: u32 = 5;
+/// Higher levels take much longer and save little.
+const COMPRESSION_LEVEL: u32 = 5;
 
-/// More than this takes long enough to be worth a hop to a thread that may be busy.
-const INLINE_BYTES: usize = 8 * 1024;
+/// Encoding more than this takes longer than the hop to a blocking thread, and would hold up the
+/// other connections of this one.
+const MAX_INLINE_BYTES: usize = 8 * 1024;
 
-/// Encodes content piece by piece. Gone while a piece is under way, and so after one that was
-/// dropped.
+/// Encodes content piece by piece. `None` while a blocking thread has the encoder; it stays `None` if
+/// the future that waits for that thread is dropped, and every later call fails.
 struct Encoder(Option<GzEncoder<Vec<u8>>>);
 
 impl Encoder {
-    /// Takes content in. What comes out may be nothing yet.
+    /// Encodes a piece. The result may be empty: the encoder keeps some of it back.
     async fn encode(&mut self, content: Bytes) -> Result<Bytes> {
         let encoder = self.0.take().ok_or_else(abandoned)?;
-        let (encoder, encoded) = if content.len() <= INLINE_BYTES {
+        let (encoder, encoded) = if content.len() <= MAX_INLINE_BYTES {
             step(encoder, &content)?
         } else {
-            apart(move || step(encoder, &content)).await??
+            run_blocking(move || step(encoder, &content)).await??
         };
         self.0 = Some(encoder);
         Ok(encoded)
     }
 
-    /// What is left to be sent when all content was taken in.
+    /// What is still to be sent after the last piece.
     fn finish(self) -> Result<Bytes> {
         Ok(self.0.ok_or_else(abandoned)?.finish()?.into())
     }
@@ -107,7 +108,7 @@ mod tests {
     #[tokio::test]
     async fn what_is_encoded_in_pieces_of_any_size_is_decoded_as_one() {
         let content: Vec<u8> = (0..10_000_u32).flat_map(|n| format!("{n} ").into_bytes()).collect();
-        for size in [1000, INLINE_BYTES, INLINE_BYTES + 1, content.len()] {
+        for size in [1000, MAX_INLINE_BYTES, MAX_INLINE_BYTES + 1, content.len()] {
             let mut encoder = OnTheFly::Gzip.encoder();
             let mut encoded = Vec::new();
             for piece in content.chunks(size) {

@@ -1,10 +1,10 @@
-//! No coding is made without the feature `gzip`.
+//! Without the feature `gzip` nothing is encoded while it is sent.
 
-use super::answer::Source;
+use super::source::ContentSource;
 use crate::error::Result;
 use crate::server::ResponseWriter;
 
-/// There is none.
+/// Has no values: nothing is encoded while it is sent.
 #[derive(Clone, Copy, Debug)]
 pub(super) enum OnTheFly {}
 
@@ -13,7 +13,7 @@ impl OnTheFly {
         match self {}
     }
 
-    pub(super) async fn send(self, _: &mut ResponseWriter, _: u64, _: &mut impl Source) -> Result<()> {
+    pub(super) async fn send(self, _: &mut ResponseWriter, _: u64, _: &mut impl ContentSource) -> Result<()> {
         match self {}
     }
 }

@@ -12,7 +12,7 @@ use super::path::{Hidden, encode_name, is_servable};
 /// What of a directory can be served.
 pub(super) struct Listing {
     /// Directories first, then by name.
-    pub(super) entries: Vec<Entry>,
+    pub(super) entries: Vec<ListedEntry>,
     /// The last change of the directory or of anything that the page shows: a file that grows
     /// does not touch its directory, yet its size is on the page.
     pub(super) modified: Option<SystemTime>,
@@ -20,14 +20,14 @@ pub(super) struct Listing {
 
 /// A line of the page.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) struct Entry {
+pub(super) struct ListedEntry {
     name: OsString,
-    content: Content,
+    kind: EntryKind,
     modified: Option<SystemTime>,
 }
 
 #[derive(Debug, PartialEq, Eq)]
-enum Content {
+enum EntryKind {
     Directory,
     File { length: u64 },
 }
@@ -46,31 +46,31 @@ pub(super) fn read(directory: &dyn File, hidden: Hidden) -> io::Result<Listing> 
     Ok(Listing { entries, modified: last })
 }
 
-fn servable(found: DirEntry, hidden: Hidden) -> Option<Entry> {
-    let content = match found.info.kind {
-        FileKind::Directory => Content::Directory,
-        FileKind::File => Content::File { length: found.info.length },
+fn servable(found: DirEntry, hidden: Hidden) -> Option<ListedEntry> {
+    let kind = match found.info.kind {
+        FileKind::Directory => EntryKind::Directory,
+        FileKind::File => EntryKind::File { length: found.info.length },
         FileKind::Other => return None,
     };
     let is_servable = is_servable(&found.name, hidden);
-    is_servable.then_some(Entry { name: found.name, content, modified: found.info.modified })
+    is_servable.then_some(ListedEntry { name: found.name, kind, modified: found.info.modified })
 }
 
-impl Entry {
+impl ListedEntry {
     fn sort_key(&self) -> (bool, &OsString) {
-        (matches!(self.content, Content::File { .. }), &self.name)
+        (matches!(self.kind, EntryKind::File { .. }), &self.name)
     }
 }
 
 /// The page of the directory that lies at `relative` below the root.
-pub(super) fn render(relative: &Path, entries: &[Entry]) -> String {
+pub(super) fn render(relative: &Path, entries: &[ListedEntry]) -> String {
     let mut page = String::with_capacity(3072 + entries.len() * 256);
     // A string takes whatever is written to it.
     write_page(&mut page, relative, entries).expect("writing to a string does not fail");
     page
 }
 
-fn write_page(page: &mut String, relative: &Path, entries: &[Entry]) -> fmt::Result {
+fn write_page(page: &mut String, relative: &Path, entries: &[ListedEntry]) -> fmt::Result {
     let title = title(relative);
     write!(
         page,
@@ -80,8 +80,8 @@ fn write_page(page: &mut String, relative: &Path, entries: &[Entry]) -> fmt::Res
         EscapeHtml(&title)
     )?;
     write_way(page, relative)?;
-    let directories = entries.iter().filter(|entry| entry.content == Content::Directory).count();
-    let counted = Counted { directories, files: entries.len() - directories };
+    let directories = entries.iter().filter(|entry| entry.kind == EntryKind::Directory).count();
+    let counted = EntryCount { directories, files: entries.len() - directories };
     write!(
         page,
         "</h1>\n<p>{counted}</p>\n<table>\n<thead><tr><th scope=\"col\">Name</th>\
@@ -151,13 +151,13 @@ fn write_way(page: &mut String, relative: &Path) -> fmt::Result {
     Ok(())
 }
 
-fn write_row(page: &mut String, entry: &Entry) -> fmt::Result {
+fn write_row(page: &mut String, entry: &ListedEntry) -> fmt::Result {
     let link = encode_name(&entry.name);
     let name = entry.name.to_string_lossy();
     let name = EscapeHtml(&name);
-    match entry.content {
-        Content::Directory => write!(page, "<tr class=\"d\"><td><a href=\"{link}/\">{name}/</a></td><td></td>")?,
-        Content::File { length } => {
+    match entry.kind {
+        EntryKind::Directory => write!(page, "<tr class=\"d\"><td><a href=\"{link}/\">{name}/</a></td><td></td>")?,
+        EntryKind::File { length } => {
             write!(page, "<tr><td><a href=\"{link}\">{name}</a></td><td>{}</td>", Size(length))?;
         }
     }
@@ -178,12 +178,12 @@ fn title(relative: &Path) -> String {
 }
 
 /// How much there is.
-struct Counted {
+struct EntryCount {
     directories: usize,
     files: usize,
 }
 
-impl Display for Counted {
+impl Display for EntryCount {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let plural = |count: usize| if count == 1 { "" } else { "s" };
         match (self.directories, self.files) {
@@ -208,7 +208,7 @@ impl Display for Minute {
 
 /// Year, month and day of a count of days since 1970-01-01, in the Gregorian calendar.
 fn date_of(days: u64) -> (u64, u64, u64) {
-    // Counted from 0000-03-01, so that the day that some years have more is a year's last.
+    // EntryCount from 0000-03-01, so that the day that some years have more is a year's last.
     let days = days + 719_468;
     let (era, day_of_era) = (days / 146_097, days % 146_097);
     let year_of_era = (day_of_era - day_of_era / 1460 + day_of_era / 36_524 - day_of_era / 146_096) / 365;
@@ -267,12 +267,12 @@ mod tests {
 
     use super::*;
 
-    fn directory(name: &str) -> Entry {
-        Entry { name: name.into(), content: Content::Directory, modified: None }
+    fn directory(name: &str) -> ListedEntry {
+        ListedEntry { name: name.into(), kind: EntryKind::Directory, modified: None }
     }
 
-    fn file(name: &str, length: u64) -> Entry {
-        Entry { name: name.into(), content: Content::File { length }, modified: None }
+    fn file(name: &str, length: u64) -> ListedEntry {
+        ListedEntry { name: name.into(), kind: EntryKind::File { length }, modified: None }
     }
 
     #[test]
@@ -306,7 +306,7 @@ mod tests {
 
     #[test]
     fn what_there_is_is_counted() {
-        let said = |entries: &[Entry]| {
+        let said = |entries: &[ListedEntry]| {
             let page = render(Path::new(""), entries);
             page.split("<p>").nth(1).and_then(|rest| rest.split("</p>").next()).map(ToOwned::to_owned).unwrap()
         };
@@ -319,7 +319,7 @@ mod tests {
     #[test]
     fn a_time_is_shown_to_the_minute_and_none_as_nothing() {
         let time = UNIX_EPOCH + Duration::from_secs(1_769_903_999);
-        let page = render(Path::new(""), &[Entry { modified: Some(time), ..file("a", 1) }, directory("b")]);
+        let page = render(Path::new(""), &[ListedEntry { modified: Some(time), ..file("a", 1) }, directory("b")]);
         assert!(page.contains("<td>1 B</td><td>2026-01-31 23:59</td></tr>"), "{page}");
         assert!(page.contains("b/</a></td><td></td><td></td></tr>"), "{page}");
     }

@@ -1,32 +1,27 @@
-//! Serves files and other content that can be read from any place.
+//! Serves files, and other content that can be read at any offset.
 //!
 //! ```text
-//! file_server  the handler for a tree, and its settings
-//! serve      what is found, sent
-//!   path       request path -> path below the root, or nothing (pure)
-//!   encoding   the codings that the client takes (pure)
-//!   lookup     open, decide, first chunk: at once if that is in memory, else in one hop that may block
-//!     listing    a directory as a page
-//!     mime       a name's content type (pure)
-//! content    the same for content that the caller has opened
-//!   answer     the head, and the content chunk by chunk
-//!     condition  which answer, which parts (pure)
-//!       etag       entity tags (pure)
-//!       range      the Range field (pure)
-//!     gzip       text encoded while it is sent
-//!     parts      what stands between several parts (pure)
-//! file_system  what a tree of files is
-//!   dir          one on the disk
-//!   embedded     one in the program
+//! file_server   the handler for a tree, and its settings
+//! serve         serve_file, serve_content, and what a lookup found, sent
+//!   path          request path -> path below the root, or nothing (pure)
+//!   encoding      the codings that the client takes (pure)
+//!   lookup        open, decide, read the first chunk
+//!     listing       a directory as a page
+//!     mime          the content type of a name (pure)
+//!   response      the head, and the content chunk by chunk
+//!     condition     which response, which parts; entity tags (pure)
+//!     range         the Range field, and content in several parts (pure)
+//!     gzip          text encoded while it is sent
+//! source        content that is read at any offset
+//! blocking      calls that may wait for a disk
+//! file_system   what a tree of files is, and one that is in the program
+//!   dir           one on the disk
 //! ```
 
-mod answer;
+mod blocking;
 mod condition;
-mod content;
 mod dir;
-mod embedded;
 mod encoding;
-mod etag;
 mod file_server;
 mod file_system;
 #[cfg(feature = "gzip")]
@@ -37,16 +32,17 @@ mod gzip;
 mod listing;
 mod lookup;
 mod mime;
-mod parts;
 mod path;
 mod range;
+mod response;
 mod serve;
+mod source;
+#[cfg(test)]
+mod temp_tree;
 
-pub use content::serve_content;
 pub use dir::Dir;
-pub use embedded::EmbeddedFiles;
 pub use file_server::{FileServer, file_server, file_server_fs};
-pub use file_system::{DirEntry, File, FileInfo, FileKind, FileSystem};
+pub use file_system::{DirEntry, EmbeddedFiles, File, FileInfo, FileKind, FileSystem};
 #[cfg(fuzzing)]
 pub(crate) use range::{Ranges, parse_ranges};
-pub use serve::serve_file;
+pub use serve::{serve_content, serve_file};

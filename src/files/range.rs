@@ -1,6 +1,12 @@
-//! The `Range` field: which parts of the content are asked for (RFC 9110 §14). Pure.
+//! Ranges (RFC 9110 §14): which parts of the content the `Range` field asks for, and what stands
+//! between several parts in the response. Pure, but for the random boundary.
 
-/// A part of the content. Never empty, and never beyond the end.
+use std::fmt::Write as _;
+use std::hash::{BuildHasher as _, Hasher as _, RandomState};
+
+use bytes::Bytes;
+
+/// Part of the content. As a part that was selected it is never empty, and never beyond the end.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct ByteRange {
     pub(crate) start: u64,
@@ -18,17 +24,17 @@ impl ByteRange {
         ByteRange { start: self.start, length: self.length.min(bytes) }
     }
 
-    /// What is left behind so many bytes.
+    /// What is left when so many bytes are taken off the front.
     pub(crate) fn after(self, bytes: u64) -> ByteRange {
         let bytes = bytes.min(self.length);
         ByteRange { start: self.start.saturating_add(bytes), length: self.length.saturating_sub(bytes) }
     }
 }
 
-/// What the field comes to.
+/// What a `Range` field asks for.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum Ranges {
-    /// The field is ignored.
+    /// All of the content: the field is ignored.
     Whole,
     /// These parts, in the order in which they were asked for; one at least.
     Parts(Vec<ByteRange>),
@@ -36,26 +42,27 @@ pub(crate) enum Ranges {
     Refused(&'static str),
 }
 
-/// More ranges than this are ignored, as in Go: nobody who means well asks for so many.
-const MAX_RANGES: usize = 200;
+/// With more ranges than this the field is ignored, as in Go: only attacks ask for so many.
+const MAX_RANGE_COUNT: usize = 200;
 
 /// Reads the value of a `Range` field for content of this size.
 pub(crate) fn parse_ranges(field: &[u8], size: u64) -> Ranges {
     let Some(set) = bytes_unit(field) else { return Ranges::Whole };
-    // There is nothing to take a part of: the empty whole is the better answer (Go's rule).
+    // No range can be satisfied where there is nothing: 200 without content is more useful than 416
+    // (Go's rule).
     if size == 0 {
         return Ranges::Whole;
     }
     let specs = || set.split(|byte| *byte == b',').map(<[u8]>::trim_ascii).filter(|spec| !spec.is_empty());
-    if specs().nth(MAX_RANGES).is_some() {
+    if specs().nth(MAX_RANGE_COUNT).is_some() {
         return Ranges::Whole;
     }
     let mut parts = Vec::new();
     let mut beyond = false;
     for spec in specs() {
         match parse_spec(spec, size) {
-            Some(Spec::Within(part)) => parts.push(part),
-            Some(Spec::Beyond) => beyond = true,
+            Some(RangeSpec::Within(part)) => parts.push(part),
+            Some(RangeSpec::Beyond) => beyond = true,
             None => return Ranges::Refused("invalid range"),
         }
     }
@@ -63,7 +70,8 @@ pub(crate) fn parse_ranges(field: &[u8], size: u64) -> Ranges {
     if parts.is_empty() {
         return if beyond { Ranges::Refused("invalid range: failed to overlap") } else { Ranges::Whole };
     }
-    // RFC 9110 §14.2: overlapping ranges are a client's mistake or an attack. The whole is less.
+    // RFC 9110 §14.2: ranges that overlap are a mistake of the client or an attack. If they come to more
+    // than the content, all of the content is cheaper.
     let sum = parts.iter().try_fold(0_u64, |sum, part| sum.checked_add(part.length));
     if sum.is_some_and(|sum| sum <= size) { Ranges::Parts(parts) } else { Ranges::Whole }
 }
@@ -74,13 +82,13 @@ fn bytes_unit(field: &[u8]) -> Option<&[u8]> {
     unit.eq_ignore_ascii_case(b"bytes=").then_some(set)
 }
 
-enum Spec {
+enum RangeSpec {
     Within(ByteRange),
     Beyond,
 }
 
 /// `first-last`, `first-` or `-length`. `None` when it is none of them.
-fn parse_spec(spec: &[u8], size: u64) -> Option<Spec> {
+fn parse_spec(spec: &[u8], size: u64) -> Option<RangeSpec> {
     let dash = spec.iter().position(|byte| *byte == b'-')?;
     let (first, last) = (spec.get(..dash)?.trim_ascii(), spec.get(dash + 1..)?.trim_ascii());
     let (start, end) = if first.is_empty() {
@@ -96,17 +104,74 @@ fn parse_spec(spec: &[u8], size: u64) -> Option<Spec> {
         (start, end)
     };
     match end.checked_sub(start) {
-        None | Some(0) => Some(Spec::Beyond),
-        Some(length) => Some(Spec::Within(ByteRange { start, length })),
+        None | Some(0) => Some(RangeSpec::Beyond),
+        Some(length) => Some(RangeSpec::Within(ByteRange { start, length })),
     }
 }
 
-/// Digits alone: no sign, no space. What does not fit is as far as can be: no content is longer.
+/// Digits only: no sign, no space. A number that does not fit into 64 bits becomes the largest one: no
+/// content is that long.
 fn parse_number(digits: &[u8]) -> Option<u64> {
     if digits.is_empty() || !digits.iter().all(u8::is_ascii_digit) {
         return None;
     }
     Some(digits.iter().fold(0_u64, |number, digit| number.saturating_mul(10).saturating_add(u64::from(digit - b'0'))))
+}
+
+/// What is sent: ranges of the content, and before each of them the text that introduces it.
+pub(super) struct Parts {
+    pub(super) pieces: Vec<RangePart>,
+    pub(super) end: Bytes,
+    /// Of all the text and ranges together.
+    pub(super) length: u64,
+}
+
+pub(super) struct RangePart {
+    pub(super) before: Bytes,
+    pub(super) range: ByteRange,
+}
+
+impl Parts {
+    /// One range, and no text around it. No part at all if the range is empty.
+    pub(super) fn single(range: ByteRange) -> Parts {
+        let pieces = if range.length == 0 { Vec::new() } else { vec![RangePart { before: Bytes::new(), range }] };
+        Parts { pieces, end: Bytes::new(), length: range.length }
+    }
+
+    /// A body of several parts (RFC 9110 §14.6), of content of this size and type.
+    pub(super) fn multipart(ranges: &[ByteRange], size: u64, content_type: Option<&[u8]>, boundary: &str) -> Parts {
+        let mut pieces = Vec::with_capacity(ranges.len());
+        let mut delimiter = format!("--{boundary}\r\n");
+        for range in ranges {
+            let mut before = std::mem::replace(&mut delimiter, format!("\r\n--{boundary}\r\n"));
+            // A string takes whatever is written to it.
+            write!(before, "Content-Range: {}\r\n", content_range(*range, size)).expect("writing to a string");
+            let mut before = before.into_bytes();
+            if let Some(content_type) = content_type {
+                before.extend_from_slice(b"Content-Type: ");
+                before.extend_from_slice(content_type);
+                before.extend_from_slice(b"\r\n");
+            }
+            before.extend_from_slice(b"\r\n");
+            pieces.push(RangePart { before: before.into(), range: *range });
+        }
+        let end = Bytes::from(format!("\r\n--{boundary}--\r\n"));
+        let piece_length = |piece: &RangePart| piece.range.length.saturating_add(piece.before.len() as u64);
+        let length = pieces.iter().map(piece_length).fold(end.len() as u64, u64::saturating_add);
+        Parts { pieces, end, length }
+    }
+}
+
+/// The value of `Content-Range` for this part (RFC 9110 §14.4).
+pub(super) fn content_range(range: ByteRange, size: u64) -> String {
+    format!("bytes {}-{}/{size}", range.start, range.last())
+}
+
+/// A boundary that cannot be predicted, so that no file can be made to contain it.
+pub(super) fn boundary() -> String {
+    // The standard library has no other source of random numbers: each `RandomState` has random keys.
+    let random = || RandomState::new().build_hasher().finish();
+    format!("{:016x}{:016x}", random(), random())
 }
 
 #[cfg(test)]
@@ -228,5 +293,42 @@ mod tests {
     fn the_last_position_is_within() {
         assert_eq!(ByteRange { start: 5, length: 5 }.last(), 9);
         assert_eq!(ByteRange { start: u64::MAX, length: 1 }.last(), u64::MAX);
+    }
+
+    fn text(parts: &Parts, content: &str) -> String {
+        let mut text = String::new();
+        for piece in &parts.pieces {
+            text.push_str(std::str::from_utf8(&piece.before).unwrap());
+            let start = usize::try_from(piece.range.start).unwrap();
+            text.push_str(&content[start..][..usize::try_from(piece.range.length).unwrap()]);
+        }
+        text.push_str(std::str::from_utf8(&parts.end).unwrap());
+        text
+    }
+
+    #[test]
+    fn several_parts_are_delimited_and_counted_to_the_byte() {
+        let ranges = [ByteRange { start: 0, length: 2 }, ByteRange { start: 7, length: 3 }];
+        let parts = Parts::multipart(&ranges, 10, Some(b"text/plain"), "B");
+        let expected = "--B\r\nContent-Range: bytes 0-1/10\r\nContent-Type: text/plain\r\n\r\n01\
+             \r\n--B\r\nContent-Range: bytes 7-9/10\r\nContent-Type: text/plain\r\n\r\n789\r\n--B--\r\n";
+        assert_eq!(text(&parts, "0123456789"), expected);
+        assert_eq!(parts.length, expected.len() as u64);
+        let untyped = Parts::multipart(&ranges, 10, None, "B");
+        assert!(!text(&untyped, "0123456789").contains("Content-Type"));
+    }
+
+    #[test]
+    fn a_single_part_is_bare_and_an_empty_one_is_nothing() {
+        let parts = Parts::single(ByteRange { start: 3, length: 2 });
+        assert_eq!((text(&parts, "0123456789").as_str(), parts.length), ("34", 2));
+        assert!(Parts::single(ByteRange { start: 0, length: 0 }).pieces.is_empty());
+    }
+
+    #[test]
+    fn no_two_boundaries_are_alike() {
+        let (one, other) = (boundary(), boundary());
+        assert_ne!(one, other);
+        assert_eq!((one.len(), other.len()), (32, 32));
     }
 }

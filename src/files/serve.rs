@@ -1,26 +1,93 @@
-//! What is found, sent: `serve_file`, and what the file server shares with it.
+//! `serve_content`, `serve_file`, and what the file server shares with them: what was found, sent.
 
-use std::fs;
-use std::io;
+use std::io::SeekFrom;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::time::SystemTime;
+use std::time::{SystemTime, UNIX_EPOCH};
 
-use bytes::Bytes;
 use http::StatusCode;
-use tokio::task::spawn_blocking;
+use tokio::io::{AsyncRead, AsyncSeek, AsyncSeekExt as _};
 
-use super::answer::{Source, answer, not_modified, precondition_failed, refuse_with, set_validators};
-use super::condition::{Asked, Conditions, Selection, Validators};
+use super::blocking::{Blocking, run_blocking};
+use super::condition::{Conditions, MethodKind, Selection, Validators};
 use super::dir::Dir;
-use super::file_system::File;
 use super::listing;
-use super::lookup::{Absence, Found, FoundFile, INDEX_NAME, Patience, Place, Wanted, look_up, try_look_up};
+use super::lookup::{FileQuery, INDEX_NAME, NamedBy, NotServed, OpenedFile, Resource, look_up, unless_blocked};
+use super::mime::type_by_extension;
 use super::path::{RequestedPath, Spelling, leads_upwards};
 use super::range::ByteRange;
+use super::response::{Representation, not_modified, precondition_failed, refuse_with, respond, set_validators};
+use super::source::{ContentSource, FileSource, SNIFFED_BYTES, SeekableSource};
 use crate::error::{Error, Result};
-use crate::message::Request;
+use crate::message::{Request, detect_content_type};
 use crate::server::ResponseWriter;
+
+/// Answers with content that can be read from any place (Go's `ServeContent`).
+///
+/// - The size is found by seeking to the end.
+/// - `Content-Type` is what was set before, else what the extension of `name` tells, else what the
+///   content looks like ([`detect_content_type`](crate::detect_content_type)). `name` serves for
+///   nothing else and may be empty.
+/// - `modified` is sent as `Last-Modified`; `None` and the Unix epoch stand for not known. To have
+///   an entity tag as well, set `ETag` before.
+/// - `If-Match`, `If-Unmodified-Since`, `If-None-Match`, `If-Modified-Since` and `If-Range` are
+///   held against those two, in the order of RFC 9110 §13.2.2: 304 where the client's copy is
+///   still good, 412 where what it wants to act on has changed.
+/// - A `Range` of a GET is answered 206: a single part as it is, several as
+///   `multipart/byteranges`. It is ignored where it has more than 200 ranges, or where they come
+///   to more than the whole. What lies beyond the end is 416 with the size in `Content-Range`.
+/// - `HEAD` is answered without content; any other method as GET, without ranges.
+///
+/// Where `Content-Encoding` was set before, the whole is sent without `Content-Length`, so that
+/// middleware can encode it (Go's rule).
+///
+/// At most 64 KiB are read at a time, and held.
+///
+/// # Errors
+/// Those of the content, when it cannot be read or has become shorter (an answer that was begun
+/// is then cut, so that the client can see it), and those of
+/// [`ResponseWriter::write`](crate::ResponseWriter::write).
+///
+/// # Cancel safety
+/// None: dropped half-way, the answer is incomplete and the connection closes.
+///
+/// ```
+/// use std::io::Cursor;
+/// use nethttp::{Request, ResponseWriter, Result, serve_content};
+///
+/// async fn report(w: &mut ResponseWriter, r: &mut Request) -> Result<()> {
+///     w.header().set("ETag", "\"v1\"");
+///     serve_content(w, r, "report.csv", None, Cursor::new("a,b\n1,2\n")).await
+/// }
+/// ```
+pub async fn serve_content(
+    w: &mut ResponseWriter,
+    r: &Request,
+    name: impl AsRef<Path>,
+    modified: Option<SystemTime>,
+    mut content: impl AsyncRead + AsyncSeek + Send + Unpin,
+) -> Result<()> {
+    let size = content.seek(SeekFrom::End(0)).await?;
+    let mut source = SeekableSource { content, at: size };
+    let content_type = match name.as_ref().file_name().and_then(type_by_extension) {
+        Some(by_extension) => Some(by_extension),
+        None if w.header().contains("Content-Type") => None,
+        None => {
+            let beginning = source.read(ByteRange { start: 0, length: size.min(SNIFFED_BYTES) }).await?;
+            Some(detect_content_type(&beginning))
+        }
+    };
+    let validators = Validators {
+        etag: w.header().get_bytes("ETag").map(<[u8]>::to_vec),
+        modified: modified.filter(|time| *time > UNIX_EPOCH),
+    };
+    let conditions = Conditions::of(r);
+    let selection = conditions.select(&validators, size);
+    let content_type = content_type.map(Into::into);
+    let representation =
+        Representation { status: StatusCode::OK, size, validators, content_type, encoding: None, on_the_fly: None };
+    respond(w, conditions.method, &representation, &selection, &mut source).await
+}
 
 /// Answers with a file, or with a directory as its index or a listing (Go's `ServeFile`).
 ///
@@ -55,38 +122,33 @@ pub async fn serve_file(w: &mut ResponseWriter, r: &Request, path: impl AsRef<Pa
     let path = path.as_ref();
     let last_segment = r.path().rsplit('/').next().unwrap_or_default();
     let spelling = if last_segment.is_empty() { Spelling::Slash } else { Spelling::Name };
-    let place = Place::Chosen { name: path.file_name().map(ToOwned::to_owned), last_segment: last_segment.to_owned() };
+    let named_by =
+        NamedBy::Handler { name: path.file_name().map(ToOwned::to_owned), last_segment: last_segment.to_owned() };
     let requested = RequestedPath { relative: PathBuf::new(), spelling };
-    let wanted = Wanted { place, ..Wanted::new(Arc::new(Dir::trusted(path)), requested, INDEX_NAME.into()) };
-    let wanted = self::wanted(w, r, wanted);
-    match found(wanted).await? {
+    let query = FileQuery { named_by, ..FileQuery::new(Arc::new(Dir::trusted(path)), requested, INDEX_NAME.into()) };
+    match find(with_request(w, r, query)).await? {
         Ok(found) => send(w, r, found).await,
-        Err(absence) => refuse(w, absence).await,
+        Err(not_served) => refuse(w, not_served).await,
     }
 }
 
-/// With what the request and the handlers around this one say.
-pub(super) fn wanted(w: &mut ResponseWriter, r: &Request, wanted: Wanted) -> Wanted {
+/// The query with what the request and the handlers around this one say.
+pub(super) fn with_request(w: &mut ResponseWriter, r: &Request, query: FileQuery) -> FileQuery {
     let etag = w.header().get_bytes("ETag").map(<[u8]>::to_vec);
-    Wanted { conditions: Conditions::of(r), etag, ..wanted }
+    FileQuery { conditions: Conditions::of(r), etag, ..query }
 }
 
-pub(super) async fn found(wanted: Wanted) -> Result<Result<Found, Absence>> {
-    match try_look_up(&wanted) {
+pub(super) async fn find(query: FileQuery) -> Result<Result<Resource, NotServed>> {
+    match unless_blocked(look_up(&query, Blocking::Never)) {
         Some(found) => Ok(found),
-        None => apart(move || look_up(&wanted, Patience::Waits)).await,
+        None => run_blocking(move || look_up(&query, Blocking::Allowed)).await,
     }
 }
 
-/// Does what may block where that harms nobody.
-pub(super) async fn apart<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> Result<T> {
-    spawn_blocking(work).await.map_err(Error::other)
-}
-
-pub(super) async fn send(w: &mut ResponseWriter, r: &Request, found: Found) -> Result<()> {
+pub(super) async fn send(w: &mut ResponseWriter, r: &Request, found: Resource) -> Result<()> {
     match found {
-        Found::File(file) => send_file(w, Conditions::of(r).method, file).await,
-        Found::Listing { page, modified } => {
+        Resource::File(file) => send_file(w, Conditions::of(r).method, file).await,
+        Resource::Listing { page, modified } => {
             set_modified(w, modified);
             for (name, value) in
                 [("Content-Type", "text/html; charset=utf-8"), ("Content-Security-Policy", listing::POLICY)]
@@ -98,14 +160,14 @@ pub(super) async fn send(w: &mut ResponseWriter, r: &Request, found: Found) -> R
             w.header().set("Content-Length", page.len().to_string());
             w.write_bytes(page.into()).await
         }
-        Found::NoListing { selection, modified } => {
+        Resource::ListingNotSent { selection, modified } => {
             set_modified(w, modified);
             match selection {
                 Selection::PreconditionFailed => precondition_failed(w),
                 _ => not_modified(w),
             }
         }
-        Found::Moved(reference) => redirect(w, r, &reference),
+        Resource::Moved(reference) => redirect(w, r, &reference),
     }
 }
 
@@ -113,47 +175,13 @@ fn set_modified(w: &mut ResponseWriter, modified: Option<SystemTime>) {
     set_validators(w, &Validators { etag: None, modified });
 }
 
-pub(super) async fn send_file(w: &mut ResponseWriter, asked: Asked, found: FoundFile) -> Result<()> {
-    let FoundFile { file, representation, selection, first } = found;
-    answer(w, asked, &representation, &selection, &mut Opened { file, first }).await
+pub(super) async fn send_file(w: &mut ResponseWriter, method: MethodKind, found: OpenedFile) -> Result<()> {
+    let OpenedFile { file, representation, selection, first } = found;
+    respond(w, method, &representation, &selection, &mut FileSource { file, first }).await
 }
 
-/// A file that is read where it is sent, as long as the system has it in memory. Else with a hop
-/// for each chunk, not a thread for each file: a slow client must hold none, or a few hundred of
-/// them hold all.
-struct Opened {
-    file: Arc<dyn File>,
-    /// What was read when the file was opened, and where that begins.
-    first: Option<(u64, Bytes)>,
-}
-
-impl Source for Opened {
-    fn in_memory(&self, range: ByteRange) -> Option<&fs::File> {
-        let file = self.file.system_file()?;
-        // The last byte stands for all: what comes before the range was just read or sent, and who
-        // reads a file reads it in order. Where that is wrong, the disk is waited for.
-        let is_there = self.file.try_read_at(range.last(), 1).is_ok_and(|byte| !byte.is_empty());
-        is_there.then_some(file)
-    }
-
-    async fn read(&mut self, range: ByteRange) -> Result<Bytes> {
-        if let Some((start, chunk)) = self.first.take() {
-            if start == range.start && chunk.len() as u64 <= range.length {
-                return Ok(chunk);
-            }
-        }
-        match Patience::None.read(&*self.file, range) {
-            Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
-                let file = self.file.clone();
-                Ok(apart(move || Patience::Waits.read(&*file, range)).await??)
-            }
-            read => Ok(read?),
-        }
-    }
-}
-
-/// Leads to `reference`, relative to the path that was asked for: a prefix that was taken off
-/// that path is still on the client's.
+/// Redirects to `reference`. It is relative: the client's path may have a prefix that was taken off
+/// before this handler saw it.
 pub(super) fn redirect(w: &mut ResponseWriter, r: &Request, reference: &str) -> Result<()> {
     let location = match r.uri.query() {
         Some(query) => format!("{reference}?{query}"),
@@ -165,11 +193,11 @@ pub(super) fn redirect(w: &mut ResponseWriter, r: &Request, reference: &str) -> 
     Ok(())
 }
 
-pub(super) async fn refuse(w: &mut ResponseWriter, absence: Absence) -> Result<()> {
-    match absence {
-        Absence::NotFound => refuse_with(w, StatusCode::NOT_FOUND, "404 page not found").await,
-        Absence::Forbidden => refuse_with(w, StatusCode::FORBIDDEN, "403 Forbidden").await,
+pub(super) async fn refuse(w: &mut ResponseWriter, not_served: NotServed) -> Result<()> {
+    match not_served {
+        NotServed::NotFound => refuse_with(w, StatusCode::NOT_FOUND, "404 page not found").await,
+        NotServed::Forbidden => refuse_with(w, StatusCode::FORBIDDEN, "403 Forbidden").await,
         // The server's edge answers 500 and logs it.
-        Absence::Fault(error) => Err(Error::other(error)),
+        NotServed::Fault(error) => Err(Error::other(error)),
     }
 }

@@ -18,17 +18,17 @@ use crate::message::{Body, Frame, Header, Source, Values};
 /// A handle: clones are the same form. What it has on disk is gone with the last of them and of
 /// its files.
 #[derive(Clone, Debug)]
-pub struct MultipartForm(Arc<Inner>);
+pub struct MultipartForm(Arc<FormData>);
 
 #[derive(Debug)]
-struct Inner {
+struct FormData {
     values: Arc<Values>,
     files: Vec<(String, FormFile)>,
 }
 
 impl MultipartForm {
     pub(super) fn new(values: Values, files: Vec<(String, FormFile)>) -> MultipartForm {
-        MultipartForm(Arc::new(Inner { values: Arc::new(values), files }))
+        MultipartForm(Arc::new(FormData { values: Arc::new(values), files }))
     }
 
     /// The parts that are no files.
@@ -72,12 +72,12 @@ pub struct FormFile {
     pub header: Header,
     /// How many bytes it has.
     pub size: u64,
-    pub(super) content: Content,
+    pub(super) content: FileContent,
 }
 
 /// Where the bytes of a file are.
 #[derive(Clone, Debug)]
-pub(super) enum Content {
+pub(super) enum FileContent {
     Memory(Bytes),
     /// In the form's temporary file, from there on.
     Disk(Arc<TempFile>, u64),
@@ -89,8 +89,8 @@ impl FormFile {
     /// read on a tokio runtime, as blocking reads are done on its threads for that.
     pub fn open(&self) -> Body {
         match &self.content {
-            Content::Memory(bytes) => Body::from(bytes.clone()),
-            Content::Disk(file, at) => {
+            FileContent::Memory(bytes) => Body::from(bytes.clone()),
+            FileContent::Disk(file, at) => {
                 Body::from_source(OnDisk { file: file.clone(), at: *at, left: self.size, reading: None })
             }
         }

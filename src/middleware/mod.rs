@@ -4,14 +4,12 @@
 //! request it changes back, however the inner handler ends: the request is lent, and what stands
 //! around (a log, another middleware) goes on with what it knew.
 
-mod answer;
+mod error;
 mod limits;
 mod redirect;
 mod target;
-mod timeout;
 
-pub use answer::{error, not_found, not_found_handler};
-pub use limits::max_bytes_handler;
+pub use error::{error, not_found, not_found_handler};
+pub use limits::{max_bytes_handler, timeout_handler};
 pub use redirect::{redirect, redirect_handler};
 pub use target::{allow_query_semicolons, strip_prefix};
-pub use timeout::timeout_handler;

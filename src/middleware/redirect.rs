@@ -61,15 +61,15 @@ pub async fn redirect(w: &mut ResponseWriter, r: &Request, url: &str, status: St
 /// mux.handle("/old", redirect_handler("/new", StatusCode::MOVED_PERMANENTLY));
 /// ```
 pub fn redirect_handler(url: impl Into<String>, status: StatusCode) -> impl Handler {
-    Redirect { url: url.into(), status }
+    RedirectHandler { url: url.into(), status }
 }
 
-struct Redirect {
+struct RedirectHandler {
     url: String,
     status: StatusCode,
 }
 
-impl Handler for Redirect {
+impl Handler for RedirectHandler {
     async fn serve_http(&self, w: &mut ResponseWriter, r: &mut Request) -> Result<()> {
         redirect(w, r, &self.url, self.status).await
     }

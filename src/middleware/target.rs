@@ -6,7 +6,7 @@ use http::Uri;
 use http::uri::PathAndQuery;
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 
-use super::answer::not_found;
+use super::error::not_found;
 use crate::error::Result;
 use crate::message::Request;
 use crate::server::{Handler, ResponseWriter};

@@ -7,19 +7,19 @@
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-/// Items that are added and never moved or removed. Bucket `n` has room for `FIRST << n` of them.
+/// Items that are added and never moved or removed. Bucket `n` has room for `FIRST_BUCKET_COUNT << n` of them.
 pub(super) struct Arena<Item> {
-    buckets: [OnceLock<Bucket<Item>>; BUCKETS],
+    buckets: [OnceLock<Bucket<Item>>; BUCKET_COUNT],
     taken: AtomicUsize,
 }
 
 struct Bucket<Item>(Box<[OnceLock<Item>]>);
 
 /// Places in the first bucket: a power of two.
-const FIRST: usize = 16;
+const FIRST_BUCKET_COUNT: usize = 16;
 
 /// Together they hold more than memory does.
-const BUCKETS: usize = 28;
+const BUCKET_COUNT: usize = 28;
 
 impl<Item> Arena<Item> {
     /// Puts an item in and says where it is from now on.
@@ -47,20 +47,20 @@ impl<Item> Arena<Item> {
 
 impl<Item> Default for Arena<Item> {
     fn default() -> Arena<Item> {
-        Arena { buckets: [const { OnceLock::new() }; BUCKETS], taken: AtomicUsize::new(0) }
+        Arena { buckets: [const { OnceLock::new() }; BUCKET_COUNT], taken: AtomicUsize::new(0) }
     }
 }
 
 /// The bucket of an index, and the place in it.
 fn place(index: usize) -> (usize, usize) {
-    let shifted = index + FIRST;
-    let bucket = shifted.ilog2() - FIRST.ilog2();
-    (bucket as usize, shifted - (FIRST << bucket))
+    let shifted = index + FIRST_BUCKET_COUNT;
+    let bucket = shifted.ilog2() - FIRST_BUCKET_COUNT.ilog2();
+    (bucket as usize, shifted - (FIRST_BUCKET_COUNT << bucket))
 }
 
 /// The size of the bucket of an index.
 fn places(index: usize) -> usize {
-    FIRST << place(index).0
+    FIRST_BUCKET_COUNT << place(index).0
 }
 
 #[cfg(test)]

@@ -4,8 +4,7 @@ use std::borrow::Cow;
 use std::panic::Location;
 use std::sync::Arc;
 
-use super::clean::{clean_path, folded_host};
-use super::segment::{Step, decode, decode_text, step};
+use super::path::{PathStep, clean_path, decode, decode_text, folded_host, step};
 use crate::error::{Error, ErrorKind, Result};
 use crate::message::is_token;
 
@@ -40,7 +39,7 @@ pub(super) enum Segment {
 }
 
 /// Nobody writes longer paths, and a lookup recurses once for each segment.
-const MAX_SEGMENTS: usize = 256;
+const MAX_SEGMENT_COUNT: usize = 256;
 
 impl Pattern {
     /// Parses the text of a pattern that is registered at `location`.
@@ -86,11 +85,11 @@ impl Pattern {
         for segment in &self.segments {
             match (segment, step(rest)) {
                 (Segment::Rest(Some(name)), _) => found(name, decode_text(rest.strip_prefix('/').unwrap_or(rest))),
-                (Segment::Single(name), Step::Segment(sent, further)) => {
+                (Segment::Single(name), PathStep::Segment(sent, further)) => {
                     found(name, decode_text(sent));
                     rest = further;
                 }
-                (Segment::Literal(_), Step::Segment(_, further)) => rest = further,
+                (Segment::Literal(_), PathStep::Segment(_, further)) => rest = further,
                 _ => return,
             }
         }
@@ -128,8 +127,8 @@ fn parse_path(text: &str, path: &str) -> Result<Vec<Segment>> {
     let mut rest = path;
     while let Some(after) = rest.strip_prefix('/') {
         let offset = text.len() - after.len();
-        if segments.len() == MAX_SEGMENTS {
-            return Err(refuse(text, offset, format!("the path has more than {MAX_SEGMENTS} segments")));
+        if segments.len() == MAX_SEGMENT_COUNT {
+            return Err(refuse(text, offset, format!("the path has more than {MAX_SEGMENT_COUNT} segments")));
         }
         if after.is_empty() {
             segments.push(Segment::Rest(None));
@@ -340,8 +339,8 @@ mod tests {
 
     #[test]
     fn a_pattern_has_a_bounded_number_of_segments() {
-        assert_eq!(parse(&"/a".repeat(MAX_SEGMENTS)).unwrap().segments.len(), MAX_SEGMENTS);
-        assert!(parse(&"/a".repeat(MAX_SEGMENTS + 1)).unwrap_err().to_string().contains("256 segments"));
+        assert_eq!(parse(&"/a".repeat(MAX_SEGMENT_COUNT)).unwrap().segments.len(), MAX_SEGMENT_COUNT);
+        assert!(parse(&"/a".repeat(MAX_SEGMENT_COUNT + 1)).unwrap_err().to_string().contains("256 segments"));
     }
 
     #[test]

@@ -1,12 +1,16 @@
 //! Whole lookups. The tables were run beside Go's `ServeMux`; where it differs, the case says so.
 
+use std::collections::HashMap;
+
 use http::Uri;
 
-use super::compare::tests::{matches_path, pattern};
-use super::compare::{Relation, methods_and_paths};
-use super::pattern::Segment;
-use super::*;
-use crate::message::Body;
+use super::conflict::tests::{matches_path, pattern};
+use super::conflict::{Relation, methods_and_paths};
+use super::pattern::{Pattern, Segment};
+use super::serve_mux::{Dispatch, Lookup, ServeMux};
+use crate::error::Result;
+use crate::message::{Body, Request};
+use crate::server::ResponseWriter;
 
 async fn silent(_: &mut ResponseWriter, _: &mut Request) -> Result<()> {
     Ok(())
@@ -274,7 +278,7 @@ fn connect_is_never_redirected_to_another_host() {
 #[test]
 fn an_asterisk_asks_for_no_resource() {
     let mux = mux(&["/", "OPTIONS /"]);
-    assert!(matches!(mux.decide(&request("OPTIONS", "a.test", "*")), Decision::Asterisk));
+    assert!(matches!(mux.decide(&request("OPTIONS", "a.test", "*")), Dispatch::Asterisk));
     assert_eq!(found(&mux, "OPTIONS", "a.test", "/*"), "OPTIONS /");
 }
 
@@ -284,16 +288,16 @@ fn the_request_is_told_the_pattern_and_its_values() {
     let mut got = request("HEAD", "a.test", "/a/1%2F2/b/c/d%20e");
     got.set_path_value("y", "outer");
     got.set_path_value("z", "outer");
-    assert!(matches!(mux.dispatch(&mut got), Decision::Route(_)));
+    assert!(matches!(mux.dispatch(&mut got), Dispatch::Route(_)));
     assert_eq!(got.pattern.as_deref(), Some("GET /a/{x}/b/{y...}"));
     assert_eq!(["x", "y", "z", "q"].map(|name| got.path_value(name)), ["1/2", "c/d e", "outer", ""]);
 
     got.uri = Uri::from_static("/nowhere");
-    assert!(matches!(mux.dispatch(&mut got), Decision::NotFound { handler: None }));
+    assert!(matches!(mux.dispatch(&mut got), Dispatch::NotFound { handler: None }));
     assert_eq!(got.pattern, None, "an earlier match is forgotten");
 
     got.uri = Uri::from_static("/tree");
-    assert!(matches!(mux.dispatch(&mut got), Decision::Redirect { .. }));
+    assert!(matches!(mux.dispatch(&mut got), Dispatch::Redirect { .. }));
     assert_eq!(got.pattern.as_deref(), Some("/tree/"));
 }
 
@@ -309,10 +313,10 @@ fn a_lookup_leaves_the_request_alone() {
 fn handlers_of_ones_own_answer_404_and_405() {
     let mux = mux(&["POST /a"]);
     mux.not_found(silent);
-    assert!(matches!(mux.decide(&request("GET", "", "/b")), Decision::NotFound { handler: Some(_) }));
-    assert!(matches!(mux.decide(&request("GET", "", "/a")), Decision::MethodNotAllowed { handler: None, .. }));
+    assert!(matches!(mux.decide(&request("GET", "", "/b")), Dispatch::NotFound { handler: Some(_) }));
+    assert!(matches!(mux.decide(&request("GET", "", "/a")), Dispatch::MethodNotAllowed { handler: None, .. }));
     mux.method_not_allowed(silent);
-    assert!(matches!(mux.decide(&request("GET", "", "/a")), Decision::MethodNotAllowed { handler: Some(_), .. }));
+    assert!(matches!(mux.decide(&request("GET", "", "/a")), Dispatch::MethodNotAllowed { handler: Some(_), .. }));
 }
 
 #[test]
@@ -393,9 +397,9 @@ fn a_hostile_path_meets_no_node_twice() {
 }
 
 /// Numbers that look random and are the same each time (Marsaglia's xorshift).
-struct Dice(u64);
+struct PatternDice(u64);
 
-impl Dice {
+impl PatternDice {
     fn below(&mut self, sides: u64) -> u64 {
         self.0 ^= self.0 << 13;
         self.0 ^= self.0 >> 7;
@@ -432,9 +436,9 @@ impl Dice {
 }
 
 /// The same answers by looking at every pattern.
-struct Reference(Vec<Pattern>);
+struct ReferenceMux(Vec<Pattern>);
 
-impl Reference {
+impl ReferenceMux {
     fn best(&self, host: &str, method: &str, path: &str) -> Option<&Pattern> {
         let serves = |pattern: &&Pattern| {
             let named = pattern.method.as_deref();
@@ -481,13 +485,13 @@ impl Reference {
 
 #[test]
 fn random_routes_and_paths_are_found_as_by_looking_at_every_pattern() {
-    let mut dice = Dice(0x9e37_79b9_7f4a_7c15);
+    let mut dice = PatternDice(0x9e37_79b9_7f4a_7c15);
     let mut kinds = HashMap::new();
     for _ in 0..400 {
-        let (mux, mut reference) = (ServeMux::new(), Reference(Vec::new()));
+        let (mux, mut reference) = (ServeMux::new(), ReferenceMux(Vec::new()));
         for _ in 0..dice.below(24) {
             let new = pattern(&dice.pattern());
-            let is_refused = reference.0.iter().any(|old| compare::conflict(&new, old).is_some());
+            let is_refused = reference.0.iter().any(|old| super::conflict::conflict(&new, old).is_some());
             let registered = mux.try_handle(&new.text, silent);
             assert_eq!(registered.is_err(), is_refused, "{} in {mux:?}: {registered:?}", new.text);
             if !is_refused {

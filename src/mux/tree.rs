@@ -8,9 +8,8 @@
 
 use std::collections::{BTreeSet, HashMap};
 
-use super::clean::folded_host;
+use super::path::{PathStep, decode, folded_host, step};
 use super::pattern::{Pattern, Segment};
-use super::segment::{Step, decode, step};
 
 /// The place of a route in the arena.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -50,7 +49,7 @@ struct Node {
 
 /// How a route was found.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Found {
+pub(super) enum RouteMatch {
     /// Its pattern has a piece for each piece of the path.
     Exact(RouteId),
     /// A part of the path is left to the rest at the end of its pattern.
@@ -84,13 +83,13 @@ impl Tree {
     }
 
     /// The most specific route for this request, in the host's own routes first.
-    pub(super) fn find(&self, host: &str, method: &str, path: &str, ending: Ending) -> Option<Found> {
+    pub(super) fn find(&self, host: &str, method: &str, path: &str, ending: Ending) -> Option<RouteMatch> {
         let own = self.own_methods(host).and_then(|methods| self.find_in(methods, method, path, ending));
         own.or_else(|| self.find_in(&self.hostless, method, path, ending))
     }
 
     /// Routes of the method itself first, then GET's for HEAD, then those for every method.
-    fn find_in(&self, methods: &Methods, method: &str, path: &str, ending: Ending) -> Option<Found> {
+    fn find_in(&self, methods: &Methods, method: &str, path: &str, ending: Ending) -> Option<RouteMatch> {
         let below = |root: Option<NodeId>| self.walk(root?, path, ending);
         below(methods.named.get(method.as_bytes()))
             .or_else(|| if method == "HEAD" { below(methods.named.get(b"GET")) } else { None })
@@ -116,15 +115,15 @@ impl Tree {
 
     /// Names first, then the wildcard for one, then the rest: the narrower ways first. That what
     /// is found first is the most specific holds because overlaps are refused.
-    fn walk(&self, at: NodeId, path: &str, ending: Ending) -> Option<Found> {
+    fn walk(&self, at: NodeId, path: &str, ending: Ending) -> Option<RouteMatch> {
         let node = self.nodes.get(at.0)?;
         match step(path) {
-            Step::End if ending == Ending::AsSent => node.end.map(Found::Exact),
-            Step::End | Step::Slash => node.slash.or(node.rest).map(Found::Exact),
-            Step::Segment(segment, further) => {
+            PathStep::End if ending == Ending::AsSent => node.end.map(RouteMatch::Exact),
+            PathStep::End | PathStep::Slash => node.slash.or(node.rest).map(RouteMatch::Exact),
+            PathStep::Segment(segment, further) => {
                 let named = node.children.get(&decode(segment));
                 let mut ways = [named, node.single].into_iter().flatten();
-                ways.find_map(|way| self.walk(way, further, ending)).or(node.rest.map(Found::Within))
+                ways.find_map(|way| self.walk(way, further, ending)).or(node.rest.map(RouteMatch::Within))
             }
         }
     }
@@ -177,7 +176,7 @@ enum Children {
 }
 
 /// The longest list.
-const FEW: usize = 8;
+const MAX_LIST_COUNT: usize = 8;
 
 impl Default for Children {
     fn default() -> Children {
@@ -198,7 +197,7 @@ impl Children {
             return node;
         }
         match self {
-            Children::Few(list) if list.len() < FEW => list.push((name.into(), fresh)),
+            Children::Few(list) if list.len() < MAX_LIST_COUNT => list.push((name.into(), fresh)),
             Children::Few(list) => {
                 let grown = list.drain(..).chain([(name.into(), fresh)]).collect();
                 *self = Children::Many(grown);
@@ -223,12 +222,12 @@ mod tests {
     #[test]
     fn children_are_found_by_name_in_a_list_and_in_a_map() {
         let mut children = Children::default();
-        for n in 0..3 * FEW {
+        for n in 0..3 * MAX_LIST_COUNT {
             let name = n.to_string();
             assert_eq!(children.get(name.as_bytes()), None);
             assert_eq!(children.get_or_insert(name.as_bytes(), NodeId(n)), NodeId(n));
             assert_eq!(children.get_or_insert(name.as_bytes(), NodeId(99)), NodeId(n), "the first one stays");
-            assert_eq!(matches!(children, Children::Few(_)), n < FEW);
+            assert_eq!(matches!(children, Children::Few(_)), n < MAX_LIST_COUNT);
             assert!((0..=n).all(|n| children.get(n.to_string().as_bytes()) == Some(NodeId(n))));
             assert_eq!(children.iter().count(), n + 1);
         }

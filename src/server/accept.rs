@@ -1,4 +1,4 @@
-//! The accept loop: connections in, tasks out.
+//! The accept loop: waits for a connection, registers it, and starts its task.
 
 use std::future::{Future, poll_fn};
 use std::io;
@@ -27,13 +27,13 @@ pub(crate) async fn run(mut listener: impl Listener, settings: Arc<Settings>) ->
     let mut draining = pin!(state.draining.wait(0));
     let mut pauses = Pauses::default();
     loop {
-        match until(draining.as_mut(), listener.accept()).await {
+        match unless_draining(draining.as_mut(), listener.accept()).await {
             None => return Err(server_closed()),
             Some(Ok((stream, remote_addr))) => {
                 pauses.reset();
                 if settings.max_connections > 0 {
                     let room = state.registry.make_room(settings.max_connections);
-                    if until(draining.as_mut(), room).await.is_none() {
+                    if unless_draining(draining.as_mut(), room).await.is_none() {
                         return Err(server_closed());
                     }
                 }
@@ -41,7 +41,7 @@ pub(crate) async fn run(mut listener: impl Listener, settings: Arc<Settings>) ->
             }
             Some(Err(error)) if is_temporary(&error) => {
                 let pause = pauses.next(error, &settings);
-                if until(draining.as_mut(), sleep(pause)).await.is_none() {
+                if unless_draining(draining.as_mut(), sleep(pause)).await.is_none() {
                     return Err(server_closed());
                 }
             }
@@ -56,15 +56,17 @@ pub(crate) fn server_closed() -> Error {
     Error::new(ErrorKind::ServerClosed, "the server was shut down")
 }
 
-/// Books a connection and serves it in a task of its own.
+/// Registers a connection and serves it in a task of its own.
 fn start(io: Io, remote_addr: Addr, local_addr: Addr, settings: &Arc<Settings>) {
     let state = &settings.state;
-    let entry = state.registry.enter();
+    let entry = state.registry.add();
     let info = ConnInfo { id: entry.id, remote_addr, local_addr: local_addr.clone(), reason: None };
     let registration = Registration::new(settings.clone(), entry, info);
     let values = match &settings.conn_context {
         Some(hook) => {
             let values = Extensions::clone(&settings.values);
+            // The hook panicked: without its values the handlers of this connection would not get
+            // what they rely on (who is logged in, say), so the connection is closed.
             let Some(changed) = settings.call("conn_context", || hook(values, &registration.info)) else { return };
             Arc::new(changed)
         }
@@ -72,16 +74,17 @@ fn start(io: Io, remote_addr: Addr, local_addr: Addr, settings: &Arc<Settings>) 
     };
     let context = Arc::new(ConnContext::new(local_addr, values, state.draining.clone()));
     let conn_io = ConnIo::new(io, context, settings.stall_timeout, state.clone());
-    // Ends when the connection closes; a shutdown tells it to through the registry.
-    // Boxed: a task moves its future when it is made, and again what is left of it at its end.
+    // Ends when the connection closes; a shutdown makes it close by a command in the registry.
+    // Boxed: tokio moves a task's future when the task is made and again when it ends, and this one
+    // is large.
     tokio::spawn(Box::pin(connection::serve(settings.clone(), Arc::new(conn_io), registration)));
 }
 
-/// The future's outcome, or nothing once there is an end.
-async fn until<F: Future>(mut end: Pin<&mut impl Future<Output = ()>>, future: F) -> Option<F::Output> {
+/// The future's outcome, or `None` once the server drains.
+async fn unless_draining<F: Future>(mut draining: Pin<&mut impl Future<Output = ()>>, future: F) -> Option<F::Output> {
     let mut future = pin!(future);
     poll_fn(|cx| {
-        if end.as_mut().poll(cx).is_ready() {
+        if draining.as_mut().poll(cx).is_ready() {
             return Poll::Ready(None);
         }
         future.as_mut().poll(cx).map(Some)
@@ -89,8 +92,9 @@ async fn until<F: Future>(mut end: Pin<&mut impl Future<Output = ()>>, future: F
     .await
 }
 
-/// The pauses after failures to accept: 5 ms, doubling to a second, anew after a success (Go's
-/// rule). A flood of failures is reported once, and then at most every few seconds.
+/// The pauses after failures to accept: 5 ms, doubling to a second, from the start again after a
+/// success (Go's rule). Such failures come many in a row, as when file descriptors run out: they are
+/// reported once, and then every few seconds with their count.
 #[derive(Default)]
 struct Pauses {
     last: Option<Duration>,
@@ -98,16 +102,16 @@ struct Pauses {
     unreported: u64,
 }
 
-const FIRST_PAUSE: Duration = Duration::from_millis(5);
-const LONGEST_PAUSE: Duration = Duration::from_secs(1);
-const BETWEEN_REPORTS: Duration = Duration::from_secs(5);
+const MIN_PAUSE: Duration = Duration::from_millis(5);
+const MAX_PAUSE: Duration = Duration::from_secs(1);
+const MIN_TIME_BETWEEN_REPORTS: Duration = Duration::from_secs(5);
 
 impl Pauses {
     fn next(&mut self, error: io::Error, settings: &Settings) -> Duration {
-        let pause = self.last.map_or(FIRST_PAUSE, |last| (last * 2).min(LONGEST_PAUSE));
+        let pause = self.last.map_or(MIN_PAUSE, |last| (last * 2).min(MAX_PAUSE));
         self.last = Some(pause);
         let now = Instant::now();
-        if self.reported.is_none_or(|at| now.duration_since(at) >= BETWEEN_REPORTS) {
+        if self.reported.is_none_or(|at| now.duration_since(at) >= MIN_TIME_BETWEEN_REPORTS) {
             let unreported = std::mem::take(&mut self.unreported);
             settings.report(&ServerEvent::AcceptFailed { error, pause, unreported });
             self.reported = Some(now);

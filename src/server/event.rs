@@ -1,4 +1,5 @@
-//! What a server has to tell: to a sink of the user's, else to the log.
+//! What a server reports: events for `on_event` or the log, a record of each request for
+//! `on_request`, and the states of a connection for `conn_state`.
 
 use std::fmt;
 use std::io;
@@ -12,11 +13,11 @@ use super::close_reason::CloseReason;
 use crate::error::Error;
 use crate::message::Addr;
 
-/// Something that happened which no response tells (Go's `ErrorLog`, in types).
+/// Something that happened and that no response shows (Go's `ErrorLog`, in types).
 ///
 /// Given to [`Server::on_event`](crate::Server::on_event). Without one, events go to `tracing`
-/// (feature `tracing`: own faults as errors and warnings, what peers do as debug), else own faults
-/// go to standard error. `Display` is one line; bytes of a peer are escaped in it.
+/// (feature `tracing`: the server's own faults as errors, what peers do as debug), or without that
+/// feature, own faults go to standard error. `Display` is one line; bytes of a peer are escaped in it.
 #[derive(Debug)]
 #[non_exhaustive]
 pub enum ServerEvent {
@@ -29,7 +30,7 @@ pub enum ServerEvent {
         /// How many such failures were not reported since the last report.
         unreported: u64,
     },
-    /// A handler panicked. Its connection is closed, no other one is touched.
+    /// A handler panicked. Its connection is closed; the others go on.
     HandlerPanicked {
         /// The peer whose request it was.
         remote_addr: Addr,
@@ -46,11 +47,11 @@ pub enum ServerEvent {
         request: String,
         /// The error.
         error: Error,
-        /// What was answered; `None` when the response had begun and was cut.
+        /// The status of the response; `None` when the response had begun and was cut.
         status: Option<StatusCode>,
     },
     /// A handler set a status that could not be set: one was set or sent before, or it is
-    /// informational. Only the first of a request is told.
+    /// informational. Only the first such call of a request is reported.
     StatusIgnored {
         /// The peer whose request it was.
         remote_addr: Addr,
@@ -61,27 +62,28 @@ pub enum ServerEvent {
         /// The call of `write_header`.
         location: &'static Location<'static>,
     },
-    /// A hook of the server's user panicked. What it was called for goes on; a connection whose
-    /// `conn_context` panicked is closed.
+    /// A hook that the user of the server has set panicked. The server goes on as if there were no
+    /// hook, but a connection whose `conn_context` panicked is closed.
     HookPanicked {
         /// The hook's name.
         hook: &'static str,
         /// What the panic said.
         message: String,
     },
-    /// No TLS session came about with a peer: what it sent, what it wanted or what it showed will
-    /// not do, or it took too long ([`Error::is_timeout`]).
+    /// The TLS handshake with a peer failed: it sent what is no handshake, wanted a version or cipher
+    /// that is not offered, showed a certificate that is not accepted, or took too long
+    /// ([`Error::is_timeout`]).
     HandshakeFailed {
         /// The peer.
         remote_addr: Addr,
         /// What was wrong.
         error: Error,
     },
-    /// A peer sent what is no acceptable request.
+    /// A peer sent bytes that are no acceptable request.
     Refused {
         /// The peer.
         remote_addr: Addr,
-        /// What was answered.
+        /// The status of the response.
         status: StatusCode,
         /// What was wrong, in fixed words.
         reason: &'static str,
@@ -99,7 +101,7 @@ pub enum ServerEvent {
 }
 
 impl ServerEvent {
-    /// Whether it is the server's own fault rather than a peer's doing.
+    /// Whether the fault lies with the server, its handlers or its system, rather than with a peer.
     pub fn is_own_fault(&self) -> bool {
         match self {
             ServerEvent::AcceptFailed { .. }
@@ -110,6 +112,25 @@ impl ServerEvent {
             ServerEvent::HandshakeFailed { .. } | ServerEvent::Refused { .. } | ServerEvent::Http2Closed { .. } => {
                 false
             }
+        }
+    }
+
+    /// Logs an event where no `on_event` takes it.
+    #[cfg(feature = "tracing")]
+    pub(super) fn log(&self) {
+        if self.is_own_fault() {
+            tracing::error!(target: "nethttp::server", "{self}");
+        } else {
+            tracing::debug!(target: "nethttp::server", "{self}");
+        }
+    }
+
+    /// Logs an event where no `on_event` takes it. Standard error has no levels: what peers do is left
+    /// out, or any peer could fill it.
+    #[cfg(not(feature = "tracing"))]
+    pub(super) fn log(&self) {
+        if self.is_own_fault() {
+            eprintln!("nethttp: {self}");
         }
     }
 }
@@ -162,13 +183,14 @@ pub struct RequestRecord {
     pub proto: Version,
     /// Where the request came from.
     pub remote_addr: Addr,
-    /// The pattern that the mux matched.
+    /// The pattern that the mux matched; `None` where no mux served the request.
     pub pattern: Option<Arc<str>>,
-    /// The status that was sent; `None` when the connection was cut or taken over without one.
+    /// The status that was sent; `None` when the connection was cut or hijacked before any was.
     pub status: Option<StatusCode>,
     /// The length of the content that the handler wrote.
     pub content_bytes: u64,
-    /// From the head's last byte to the handler's end.
+    /// From the end of the request's head until the exchange was over: the handler done, the response
+    /// encoded, content that the handler had not read drained.
     pub duration: Duration,
 }
 
@@ -177,11 +199,11 @@ pub struct RequestRecord {
 pub enum ConnState {
     /// Accepted; nothing was read.
     New,
-    /// A byte of a request was read; lasts until its response is done.
+    /// A byte of a request was read; lasts until the response is complete.
     Active,
-    /// Kept, and waiting for a next request.
+    /// Kept alive, and waiting for the next request.
     Idle,
-    /// Taken over by a handler. Final.
+    /// Hijacked by a handler. Final.
     Hijacked,
     /// Closed. Final.
     Closed,
@@ -199,15 +221,15 @@ impl fmt::Display for ConnState {
     }
 }
 
-/// The connection that a state hook is told about.
+/// The connection that a `conn_state` or `conn_context` hook is called for.
 #[derive(Debug, Clone)]
 #[non_exhaustive]
 pub struct ConnInfo {
-    /// A number of its own, for as long as the server lives.
+    /// A number that no other connection of this server has or had.
     pub id: u64,
     /// The peer.
     pub remote_addr: Addr,
-    /// Where it came in.
+    /// The server's end of the connection.
     pub local_addr: Addr,
     /// Why it was closed, in the state [`ConnState::Closed`].
     pub reason: Option<CloseReason>,

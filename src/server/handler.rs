@@ -1,4 +1,5 @@
-//! What answers a request, and the forms in which it may be written.
+//! Handlers, and the forms in which one may be written: an `async fn`, a closure, a struct, a function
+//! with a state.
 
 use std::future::Future;
 use std::pin::Pin;
@@ -16,15 +17,15 @@ pub type HandlerFuture<'a> = Pin<Box<dyn Future<Output = Result<()>> + Send + 'a
 ///
 /// Plain `async fn` items and closures that capture nothing are handlers; so are structs that
 /// implement this trait, [`handle_with`] for a function with a state, and
-/// [`respond`](crate::respond) for functions that return their answer.
+/// [`respond`](crate::respond) for functions that return their response.
 ///
 /// When the function returns, the response is complete: what it wrote is sent, and writer and body
-/// may not be used any more. An error becomes a response where nothing was sent yet
+/// can no longer be used. An error becomes a response where nothing was sent yet
 /// ([`Error::status`](crate::Error::status), else 500), and cuts the connection where something
-/// was, so that the peer can see that the response is not whole. A panic does the same and is
-/// reported; it touches no other connection.
+/// was, so that the peer can see that the response is not complete. A panic does the same and is
+/// reported; other connections go on.
 ///
-/// When the client goes away the handler runs on, unless it asks
+/// When the client goes away the handler is not dropped: it runs to its end, unless it watches
 /// [`Context::cancelled`](crate::Context::cancelled).
 ///
 /// ```
@@ -55,33 +56,34 @@ pub type HandlerFuture<'a> = Pin<Box<dyn Future<Output = Result<()>> + Send + 'a
     label = "not `async fn(&mut ResponseWriter, &mut Request) -> Result<()>`",
     note = "a handler is an `async fn(w: &mut ResponseWriter, r: &mut Request) -> Result<()>`, or a struct that implements `Handler`",
     note = "a closure needs its argument types: `async |w: &mut ResponseWriter, r: &mut Request| …`",
-    note = "a function that returns its answer goes through `respond(f)`; one with a state through `handle_with(state, f)`"
+    note = "a function that returns its response goes through `respond(f)`; one with a state through `handle_with(state, f)`"
 )]
 pub trait Handler: Send + Sync + 'static {
     /// Answers one request.
     fn serve_http(&self, w: &mut ResponseWriter, r: &mut Request) -> impl Future<Output = Result<()>> + Send;
 
-    /// The same in a box. A handler that only passes on (a mux) returns the box of the one that
-    /// it chose, so that passing on costs no allocation.
+    /// The same in a box. A handler that only chooses another one (a mux) returns the box of its
+    /// choice, so that a request costs one allocation however many handlers lie around its own.
     #[doc(hidden)]
     fn serve_http_boxed<'a>(&'a self, w: &'a mut ResponseWriter, r: &'a mut Request) -> HandlerFuture<'a> {
         Box::pin(self.serve_http(w, r))
     }
 }
 
-/// Functions that are handlers: one lifetime for both arguments, so that `async fn` items fit.
+/// Functions that are handlers. Both arguments have one lifetime: the future of an `async fn` borrows
+/// both, and an associated type can name only a lifetime that the trait knows.
 #[doc(hidden)]
 #[diagnostic::on_unimplemented(
     message = "`{Self}` is no handler",
     label = "not `async fn(&mut ResponseWriter, &mut Request) -> Result<()>`",
     note = "a handler is an `async fn(w: &mut ResponseWriter, r: &mut Request) -> Result<()>`, or a struct that implements `Handler`",
     note = "a closure needs its argument types: `async |w: &mut ResponseWriter, r: &mut Request| …`",
-    note = "a function that returns its answer goes through `respond(f)`; one with a state through `handle_with(state, f)`"
+    note = "a function that returns its response goes through `respond(f)`; one with a state through `handle_with(state, f)`"
 )]
 pub trait HandlerFn<'a>: Send + Sync + 'static {
-    type Answer: Future<Output = Result<()>> + Send + 'a;
+    type Future: Future<Output = Result<()>> + Send + 'a;
 
-    fn call(&self, w: &'a mut ResponseWriter, r: &'a mut Request) -> Self::Answer;
+    fn call(&self, w: &'a mut ResponseWriter, r: &'a mut Request) -> Self::Future;
 }
 
 impl<'a, F, Fut> HandlerFn<'a> for F
@@ -89,7 +91,7 @@ where
     F: Fn(&'a mut ResponseWriter, &'a mut Request) -> Fut + Send + Sync + 'static,
     Fut: Future<Output = Result<()>> + Send + 'a,
 {
-    type Answer = Fut;
+    type Future = Fut;
 
     fn call(&self, w: &'a mut ResponseWriter, r: &'a mut Request) -> Fut {
         self(w, r)
@@ -191,9 +193,9 @@ where
 /// Functions that are handlers together with a state.
 #[doc(hidden)]
 pub trait StateFn<'a, S: 'static>: Send + Sync + 'static {
-    type Answer: Future<Output = Result<()>> + Send + 'a;
+    type Future: Future<Output = Result<()>> + Send + 'a;
 
-    fn call(&self, state: &'a S, w: &'a mut ResponseWriter, r: &'a mut Request) -> Self::Answer;
+    fn call(&self, state: &'a S, w: &'a mut ResponseWriter, r: &'a mut Request) -> Self::Future;
 }
 
 impl<'a, S, F, Fut> StateFn<'a, S> for F
@@ -202,7 +204,7 @@ where
     F: Fn(&'a S, &'a mut ResponseWriter, &'a mut Request) -> Fut + Send + Sync + 'static,
     Fut: Future<Output = Result<()>> + Send + 'a,
 {
-    type Answer = Fut;
+    type Future = Fut;
 
     fn call(&self, state: &'a S, w: &'a mut ResponseWriter, r: &'a mut Request) -> Fut {
         self(state, w, r)

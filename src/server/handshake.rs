@@ -55,7 +55,7 @@ async fn within_limits<T>(
         if let Poll::Ready(outcome) = future.as_mut().poll(cx) {
             return Poll::Ready(Ok(outcome));
         }
-        if let Some(reason) = entry.commanded().closes_idle() {
+        if let Some(reason) = entry.command().close_reason() {
             return Poll::Ready(Err(reason));
         }
         match timer.as_mut().as_pin_mut().map(|timer| timer.poll(cx)) {

@@ -24,12 +24,6 @@ mod http2;
 #[path = "http2_absent.rs"]
 mod http2;
 mod http2_settings;
-#[cfg(not(feature = "tracing"))]
-#[path = "log_stderr.rs"]
-mod log;
-#[cfg(feature = "tracing")]
-#[path = "log_tracing.rs"]
-mod log;
 mod per_core;
 mod registration;
 mod registry;

@@ -1,4 +1,4 @@
-//! A server with a runtime for each core.
+//! A server with one single-threaded runtime for each core.
 
 use std::io;
 use std::net::{SocketAddr, ToSocketAddrs};
@@ -15,10 +15,11 @@ use crate::net::{TlsAccept, bind_reuse_port, from_std};
 impl Server {
     /// Listens on [`addr`](Self::addr) and serves with `count` threads that share nothing: each
     /// has a runtime and a listener of its own, and the system spreads new connections over them
-    /// (`SO_REUSEPORT`). A connection stays on its thread, so that caches stay warm and nothing
-    /// is stolen. 0 is one thread for each core. The calling thread is one of them.
+    /// (`SO_REUSEPORT`). A connection stays on its thread: its memory stays in that core's caches, and
+    /// no task moves to another thread. 0 is one thread for each core. The calling thread is one of
+    /// them.
     ///
-    /// Blocks until the server is shut down, through a clone, from wherever. Not to be called
+    /// Blocks until the server is shut down, which a clone can do from any thread. Not to be called
     /// from inside a runtime: it would block one of its threads for good.
     ///
     /// ```no_run
@@ -52,18 +53,19 @@ impl Server {
         })?;
         let serve = &|listener| self.serve_on_this_thread(listener, secure.cloned());
         thread::scope(|scope| {
-            // One is served here: a program of one thread has cheaper system calls than one of two.
-            // Where a runtime is at home, it must not have another one within it.
+            // One listener is served on the calling thread: a process with a single thread has cheaper
+            // system calls than one with two. Not inside a runtime, though: tokio panics where one
+            // runtime blocks within another.
             let here = if Handle::try_current().is_err() { listeners.pop() } else { None };
             let running = Vec::from_iter(listeners.into_iter().map(|listener| scope.spawn(move || serve(listener))));
             let ended_here = here.map(|listener| panic::catch_unwind(AssertUnwindSafe(|| serve(listener))));
             let ended = ended_here.into_iter().chain(running.into_iter().map(ScopedJoinHandle::join));
             let ended = ended
                 .map(|ended| ended.unwrap_or_else(|_| Err(Error::new(ErrorKind::Other, "a serving thread panicked"))));
-            // The first that did not simply end tells more than the others.
-            let mut ended: Vec<Error> = ended.filter_map(Result::err).collect();
-            let telling = ended.iter().position(|error| error.kind() != ErrorKind::ServerClosed).unwrap_or(0);
-            Err(ended.swap_remove(telling))
+            let mut errors: Vec<Error> = ended.filter_map(Result::err).collect();
+            // `ServerClosed` is how every thread ends after a shutdown: any other error is the cause.
+            let cause = errors.iter().position(|error| error.kind() != ErrorKind::ServerClosed).unwrap_or(0);
+            Err(errors.swap_remove(cause))
         })
     }
 
@@ -76,7 +78,7 @@ impl Server {
     fn bind_for_each(&self, count: usize) -> io::Result<Vec<std::net::TcpListener>> {
         let addr = self.addr.to_socket_addrs()?.next().ok_or(io::ErrorKind::AddrNotAvailable)?;
         let first = bind_reuse_port(addr)?;
-        // Port 0: the others listen where the first one came to be.
+        // With port 0 the system has chosen one for the first: the others must listen on the same.
         let addr = first.local_addr()?;
         let mut listeners = vec![first];
         for _ in 1..count {
@@ -90,8 +92,8 @@ impl Server {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
         runtime.block_on(async {
             let ended = self.serve_secured(from_std(listener)?, secure).await;
-            // Connections of this thread end with its runtime: they get the time that the
-            // shutdown gives them.
+            // The connections' tasks are dropped with this thread's runtime, so it has to live until
+            // they are closed. The grace of the shutdown limits that.
             self.state().registry.wait_below(1).await;
             ended
         })

@@ -1,4 +1,4 @@
-//! A connection's place in the registry, held by its task.
+//! A connection's entry in the registry, as its task holds it: removed when the task ends, however.
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -8,8 +8,8 @@ use super::event::{ConnInfo, ConnState};
 use super::registry::Entry;
 use super::settings::Settings;
 
-/// A connection's place in the registry, and its state as others see it. Dropping it strikes the
-/// connection off, whatever ended it.
+/// A connection's entry in the registry, and the state that the `conn_state` hook is called with. When
+/// it is dropped the connection counts as closed: also after a panic, or when the runtime drops the task.
 pub(crate) struct Registration {
     pub(crate) entry: Arc<Entry>,
     pub(crate) info: ConnInfo,
@@ -18,44 +18,45 @@ pub(crate) struct Registration {
 }
 
 impl Registration {
-    /// Books a new connection and tells the hook.
+    /// For a new connection. Calls the hook.
     pub(crate) fn new(settings: Arc<Settings>, entry: Arc<Entry>, info: ConnInfo) -> Registration {
         let registration = Registration { entry, info, state: ConnState::New, settings };
-        registration.tell();
+        registration.call_hook();
         registration
     }
 
-    /// Says whether the state has changed.
+    /// Sets the state, and calls the hook if it is another one. Says whether it is.
     pub(crate) fn enter_state(&mut self, state: ConnState) -> bool {
         let changes = self.state != state && self.state != ConnState::Hijacked;
         if changes {
             self.state = state;
             self.entry.set_state(state);
-            self.tell();
+            self.call_hook();
         }
         changes
     }
 
-    /// Whether it is kept, and waits for a next request.
+    /// Whether the connection is kept alive, and waits for the next request.
     pub(crate) fn is_idle(&self) -> bool {
         self.state == ConnState::Idle
     }
 
-    /// Why it is to be struck off.
-    pub(crate) fn ends(&mut self, reason: CloseReason) {
+    /// Sets why the connection closes, for the hook.
+    pub(crate) fn set_close_reason(&mut self, reason: CloseReason) {
         self.info.reason = Some(reason);
     }
 
-    /// The connection is no longer the server's: nothing that the server does may touch it.
-    pub(crate) fn hijacked(&mut self) {
+    /// Removes the connection at once, though the handler that has hijacked it still runs: a shutdown
+    /// must neither wait for it nor cut it.
+    pub(crate) fn set_hijacked(&mut self) {
         if self.state != ConnState::Hijacked {
             self.settings.state.registry.taken_over.fetch_add(1, Ordering::SeqCst);
-            self.settings.state.registry.leave(self.entry.id);
+            self.settings.state.registry.remove(self.entry.id);
             self.enter_state(ConnState::Hijacked);
         }
     }
 
-    fn tell(&self) {
+    fn call_hook(&self) {
         if let Some(hook) = &self.settings.conn_state {
             self.settings.call("conn_state", || hook(&self.info, self.state));
         }
@@ -66,7 +67,7 @@ impl Drop for Registration {
     fn drop(&mut self) {
         if self.state != ConnState::Hijacked {
             self.enter_state(ConnState::Closed);
-            self.settings.state.registry.leave(self.entry.id);
+            self.settings.state.registry.remove(self.entry.id);
         }
     }
 }

@@ -1,7 +1,15 @@
-//! The server's books: which connections there are, what each is doing, and how to end them.
+//! The server's open connections: what each is doing, and how to end them.
 //!
-//! A connection decides about itself. The registry only leave a command and wake its task, so that
-//! no request is lost between a look at its state and an act upon it.
+//! The registry closes nothing by itself. It stores a [`Command`] in the connection's [`Entry`] and
+//! wakes the connection's task, which obeys when it has no request under way. If the registry closed
+//! connections that it found idle, a request could arrive between the look and the close, and be lost.
+//!
+//! Two orders of memory operations matter, and both are `SeqCst`:
+//!
+//! - A new connection is inserted before it reads the command for all, and a command for all is stored
+//!   before the entries are visited: a connection that starts during a shutdown cannot miss it.
+//! - A connection stores that it is idle before it asks [`wants_room`](Registry::wants_room), and a new
+//!   connection counts as waiting before it looks for idle ones: one of the two sees the other.
 
 use std::collections::HashMap;
 use std::hash::{BuildHasherDefault, Hasher};
@@ -20,33 +28,35 @@ use super::event::ConnState;
 pub(crate) struct Registry {
     connections: Mutex<Entries>,
     next_id: AtomicU64,
-    opened: Instant,
-    /// A connection has left.
-    left: Notify,
-    /// Connections that were taken over and are still open.
+    /// Times in entries are milliseconds since this.
+    created: Instant,
+    /// Notified each time a connection is removed.
+    removed: Notify,
+    /// Connections that were hijacked and are still open.
     pub(crate) hijacked: Arc<AtomicUsize>,
-    /// How many connections were taken over so far.
+    /// How many connections were hijacked so far.
     pub(crate) taken_over: AtomicUsize,
-    /// How many new connections wait for room.
-    wanting_room: AtomicUsize,
-    /// What all were told: it holds for those too that come in later.
-    told_all: AtomicU8,
+    /// How many new connections wait until another one closes.
+    waiting_for_room: AtomicUsize,
+    /// The command for all connections, those included that are accepted later.
+    command_for_all: AtomicU8,
 }
 
-type Entries = HashMap<u64, Arc<Entry>, BuildHasherDefault<Spread>>;
+type Entries = HashMap<u64, Arc<Entry>, BuildHasherDefault<IdHasher>>;
 
-/// Spreads our own numbers, one after the other, over a table. No peer chooses them, so that nothing
-/// needs to be kept from it.
+/// The hash of a connection's id. The server counts ids itself and no peer chooses them, so the
+/// costly hash that protects from chosen keys is not needed.
 #[derive(Default)]
-struct Spread(u64);
+struct IdHasher(u64);
 
-impl Hasher for Spread {
+impl Hasher for IdHasher {
     fn write(&mut self, bytes: &[u8]) {
         bytes.iter().for_each(|&b| self.write_u64(b.into()));
     }
 
     fn write_u64(&mut self, number: u64) {
-        // 2^64 by the golden ratio: neighbours come to lie far apart, in the upper bits too.
+        // 2^64 divided by the golden ratio: consecutive ids get hashes that differ in the upper bits
+        // too, and the map takes its control bytes from those.
         self.0 = (self.0 ^ number).wrapping_mul(0x9e37_79b9_7f4a_7c15);
     }
 
@@ -55,20 +65,23 @@ impl Hasher for Spread {
     }
 }
 
-/// One connection in the registry.
+/// What the registry knows of one connection. The connection's task holds it too.
 #[derive(Debug)]
 pub(crate) struct Entry {
     pub(crate) id: u64,
     state: AtomicU8,
     command: AtomicU8,
-    /// When it came in or last went idle, in milliseconds of the registry' own time.
-    since: AtomicU64,
+    /// When it was accepted or last became idle, in milliseconds since the registry was created.
+    since_millis: AtomicU64,
+    /// The connection's task.
     waker: OnceLock<Waker>,
 }
 
-/// What a connection is told to do.
+/// What a connection is told to do. The order is that of strength: a stronger command replaces a
+/// weaker one, never the other way round.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Command {
+    /// Go on.
     Run,
     /// Close as soon as no request is under way, to make room.
     MakeRoom,
@@ -89,7 +102,7 @@ impl Command {
     }
 
     /// Why a connection with nothing under way closes now, if it does.
-    pub(crate) fn closes_idle(self) -> Option<CloseReason> {
+    pub(crate) fn close_reason(self) -> Option<CloseReason> {
         match self {
             Command::Run => None,
             Command::MakeRoom => Some(CloseReason::Evicted),
@@ -99,45 +112,46 @@ impl Command {
     }
 }
 
-/// A connection that has said nothing for so long may have to make room for one that might. Also how
-/// often that is looked at.
-const SILENT_MILLISECONDS: u64 = 1000;
+/// A connection that has sent nothing for this long after accept may be closed to make room. Also the
+/// time between two looks for such a one.
+const SILENT_MILLIS: u64 = 1000;
 
 impl Registry {
     pub(crate) fn new() -> Registry {
         Registry {
             connections: Mutex::default(),
             next_id: AtomicU64::new(1),
-            opened: Instant::now(),
-            left: Notify::new(),
+            created: Instant::now(),
+            removed: Notify::new(),
             hijacked: Arc::default(),
             taken_over: AtomicUsize::new(0),
-            wanting_room: AtomicUsize::new(0),
-            told_all: AtomicU8::new(Command::Run as u8),
+            waiting_for_room: AtomicUsize::new(0),
+            command_for_all: AtomicU8::new(Command::Run as u8),
         }
     }
 
-    /// Books a new connection.
-    pub(crate) fn enter(&self) -> Arc<Entry> {
+    /// Adds a new connection.
+    pub(crate) fn add(&self) -> Arc<Entry> {
         let id = self.next_id.fetch_add(1, Ordering::Relaxed);
         let entry = Arc::new(Entry {
             id,
             state: AtomicU8::new(ConnState::New as u8),
             command: AtomicU8::new(Command::Run as u8),
-            since: AtomicU64::new(self.age(Instant::now())),
+            since_millis: AtomicU64::new(self.millis_at(Instant::now())),
             waker: OnceLock::new(),
         });
         self.lock().insert(id, entry.clone());
-        // Behind the insertion: a command given meanwhile has found it in the registry, or is here.
-        entry.command.fetch_max(self.told_all.load(Ordering::SeqCst), Ordering::SeqCst);
+        // After the insertion: a command for all that is given meanwhile either visits this entry or
+        // is read here.
+        entry.command.fetch_max(self.command_for_all.load(Ordering::SeqCst), Ordering::SeqCst);
         entry
     }
 
-    /// Strikes a connection off; a second time does nothing.
-    pub(crate) fn leave(&self, id: u64) {
-        let gone = self.lock().remove(&id);
-        if gone.is_some() {
-            self.left.notify_waiters();
+    /// Removes a connection; a second time does nothing.
+    pub(crate) fn remove(&self, id: u64) {
+        let entry = self.lock().remove(&id);
+        if entry.is_some() {
+            self.removed.notify_waiters();
         }
     }
 
@@ -145,80 +159,81 @@ impl Registry {
         self.lock().len()
     }
 
-    /// Gives every connection this command, those to come included.
+    /// Gives every connection this command, those included that are accepted later.
     pub(crate) fn command_all(&self, command: Command) {
-        self.told_all.fetch_max(command as u8, Ordering::SeqCst);
+        self.command_for_all.fetch_max(command as u8, Ordering::SeqCst);
         for entry in self.entries() {
-            entry.command(command);
+            entry.give(command);
         }
     }
 
-    /// Waits until there are fewer connections than `most`. The one that has been idle longest is
-    /// asked to leave, else one that has not said a word for a while; when there is none either,
-    /// the next that would become idle leaves instead.
+    /// Waits until there are fewer connections than `most`. The one that has been idle longest is told
+    /// to close, else one that was accepted a second ago and has sent nothing; when there is none
+    /// either, the next connection that becomes idle closes instead (see
+    /// [`wants_room`](Self::wants_room)).
     pub(crate) async fn make_room(&self, most: usize) {
         if self.len() < most {
             return;
         }
-        let _wanting = Wanting::new(&self.wanting_room);
+        let _waiting = WaitingForRoom::new(&self.waiting_for_room);
         loop {
             self.evict_one();
-            if timeout(Duration::from_millis(SILENT_MILLISECONDS), self.wait_below(most)).await.is_ok() {
+            if timeout(Duration::from_millis(SILENT_MILLIS), self.wait_below(most)).await.is_ok() {
                 return;
             }
         }
     }
 
-    /// Notes since when a connection is idle.
+    /// Records since when a connection is idle.
     pub(crate) fn note_idle(&self, entry: &Entry, now: Instant) {
-        entry.since.store(self.age(now), Ordering::Relaxed);
+        entry.since_millis.store(self.millis_at(now), Ordering::Relaxed);
     }
 
-    /// How long the registry have been open, in milliseconds.
-    fn age(&self, now: Instant) -> u64 {
-        u64::try_from(now.saturating_duration_since(self.opened).as_millis()).unwrap_or(u64::MAX)
+    fn millis_at(&self, now: Instant) -> u64 {
+        u64::try_from(now.saturating_duration_since(self.created).as_millis()).unwrap_or(u64::MAX)
     }
 
-    /// Whether a connection that has become idle should rather leave.
+    /// Whether a new connection waits for room, so that one that becomes idle has to close.
     pub(crate) fn wants_room(&self) -> bool {
-        self.wanting_room.load(Ordering::SeqCst) > 0
+        self.waiting_for_room.load(Ordering::SeqCst) > 0
     }
 
-    /// With many connections this looks at each; it happens only when a new one came in and
-    /// there is no room.
+    /// Looks at every connection, however many there are; it happens only when a new one was accepted
+    /// and there is no room for it.
     fn evict_one(&self) {
-        let now = self.age(Instant::now());
+        let now = self.millis_at(Instant::now());
         let silent =
-            |entry: &Entry| entry.is(ConnState::New) && now.saturating_sub(entry.since()) >= SILENT_MILLISECONDS;
-        let mut running = self.entries();
-        running.retain(|entry| entry.commanded() == Command::Run && (entry.is(ConnState::Idle) || silent(entry)));
-        // Those that were idle first: `false` is before `true`.
-        if let Some(entry) = running.iter().min_by_key(|entry| (entry.is(ConnState::New), entry.since())) {
-            entry.command(Command::MakeRoom);
+            |entry: &Entry| entry.is(ConnState::New) && now.saturating_sub(entry.since_millis()) >= SILENT_MILLIS;
+        let mut evictable = self.entries();
+        // One that has a command already is on its way out: telling it again would free no room.
+        evictable.retain(|entry| entry.command() == Command::Run && (entry.is(ConnState::Idle) || silent(entry)));
+        // Idle ones before silent ones (`false` is less than `true`), then by age.
+        if let Some(entry) = evictable.iter().min_by_key(|entry| (entry.is(ConnState::New), entry.since_millis())) {
+            entry.give(Command::MakeRoom);
         }
     }
 
-    /// Wakes those that are idle now, so that they look whether to stay.
+    /// Wakes the connections that are idle now, so that they check whether they may stay open.
     pub(crate) fn wake_idle(&self) {
         for entry in self.entries().into_iter().filter(|entry| entry.is(ConnState::Idle)) {
-            entry.command(Command::Run);
+            entry.give(Command::Run);
         }
     }
 
     /// Waits until there are fewer connections than this.
     pub(crate) async fn wait_below(&self, count: usize) {
         loop {
-            let left = self.left.notified();
-            let mut left = std::pin::pin!(left);
-            left.as_mut().enable();
+            // Enabled before the count is read: a removal in between would otherwise go unnoticed.
+            let mut removed = std::pin::pin!(self.removed.notified());
+            removed.as_mut().enable();
             if self.len() < count {
                 return;
             }
-            left.await;
+            removed.await;
         }
     }
 
-    /// Copied out, so that hooks and wakers run without the lock.
+    /// A copy, so that wakers run without the lock.
     fn entries(&self) -> Vec<Arc<Entry>> {
         self.lock().values().cloned().collect()
     }
@@ -230,23 +245,25 @@ impl Registry {
 
 impl Entry {
     pub(crate) fn set_state(&self, state: ConnState) {
-        // In one order with `wants_room`: of a connection that goes idle and a new one that wants
-        // room, one sees the other. Who sees a busy one as idle does no harm.
+        // Idle is stored in one order with `wants_room` (see the top of this file). The other states
+        // need none: a busy connection that is still seen as idle gets a command, and obeys when it
+        // is idle again.
         let order = if state == ConnState::Idle { Ordering::SeqCst } else { Ordering::Release };
         self.state.store(state as u8, order);
     }
 
-    /// The connection's task: the one to wake. A task keeps its waker, so once is enough.
-    pub(crate) fn wake_by(&self, waker: &Waker) {
+    /// Sets the task to wake. A task's waker stays the same as long as it lives, so the first one
+    /// is kept.
+    pub(crate) fn set_waker(&self, waker: &Waker) {
         self.waker.get_or_init(|| waker.clone());
     }
 
     /// The strongest command so far.
-    pub(crate) fn commanded(&self) -> Command {
+    pub(crate) fn command(&self) -> Command {
         Command::from_number(self.command.load(Ordering::SeqCst))
     }
 
-    fn command(&self, command: Command) {
+    fn give(&self, command: Command) {
         self.command.fetch_max(command as u8, Ordering::SeqCst);
         if let Some(waker) = self.waker.get() {
             waker.wake_by_ref();
@@ -257,22 +274,22 @@ impl Entry {
         self.state.load(Ordering::SeqCst) == state as u8
     }
 
-    fn since(&self) -> u64 {
-        self.since.load(Ordering::Relaxed)
+    fn since_millis(&self) -> u64 {
+        self.since_millis.load(Ordering::Relaxed)
     }
 }
 
-/// A new connection that waits for room, for as long as it does.
-struct Wanting<'a>(&'a AtomicUsize);
+/// Counts a new connection that waits for room, until it is dropped.
+struct WaitingForRoom<'a>(&'a AtomicUsize);
 
-impl<'a> Wanting<'a> {
-    fn new(count: &'a AtomicUsize) -> Wanting<'a> {
+impl<'a> WaitingForRoom<'a> {
+    fn new(count: &'a AtomicUsize) -> WaitingForRoom<'a> {
         count.fetch_add(1, Ordering::SeqCst);
-        Wanting(count)
+        WaitingForRoom(count)
     }
 }
 
-impl Drop for Wanting<'_> {
+impl Drop for WaitingForRoom<'_> {
     fn drop(&mut self) {
         self.0.fetch_sub(1, Ordering::SeqCst);
     }
@@ -283,13 +300,13 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_connection_that_comes_in_late_has_heard_what_all_were_told() {
+    fn a_connection_that_is_accepted_late_has_the_command_for_all() {
         let registry = Registry::new();
-        let early = registry.enter();
+        let early = registry.add();
         registry.command_all(Command::Finish);
-        let late = registry.enter();
-        assert_eq!((early.commanded(), late.commanded()), (Command::Finish, Command::Finish));
+        let late = registry.add();
+        assert_eq!((early.command(), late.command()), (Command::Finish, Command::Finish));
         registry.command_all(Command::Stop);
-        assert_eq!((early.commanded(), late.commanded()), (Command::Stop, Command::Stop));
+        assert_eq!((early.command(), late.command()), (Command::Stop, Command::Stop));
     }
 }

@@ -1,4 +1,4 @@
-//! Handlers that return their answer instead of writing it.
+//! Handlers that return their response instead of writing it.
 
 use std::future::Future;
 
@@ -10,8 +10,8 @@ use super::response::ResponseWriter;
 use crate::error::{Error, Result};
 use crate::message::{Body, Request, Response};
 
-/// What can be answered: text, bytes, a status, a [`Response`], or any of these with a status
-/// before it, or in a `Result`.
+/// What a handler can return as its response: text, bytes, a status, a [`Response`], or any of these
+/// with a status before it, or in a `Result`.
 ///
 /// ```
 /// use nethttp::{IntoResponse, StatusCode};
@@ -84,7 +84,7 @@ macro_rules! bytes_into_response {
 
 bytes_into_response!(Bytes, Vec<u8>, &'static [u8], Body);
 
-/// A handler out of a function that returns its response. An error that it returns is answered as
+/// Makes a handler of a function that returns its response. What becomes of an error that it returns
 /// [`Handler`] says.
 ///
 /// ```
@@ -110,12 +110,12 @@ struct Respond<F>(F);
 
 impl<F: for<'a> RespondFn<'a>> Handler for Respond<F> {
     async fn serve_http(&self, w: &mut ResponseWriter, r: &mut Request) -> Result<()> {
-        let answer = self.0.call(r).await;
-        w.send(answer?).await
+        let response = self.0.call(r).await?;
+        w.send(response).await
     }
 }
 
-/// Functions whose result can be answered.
+/// Functions whose result is a response.
 #[doc(hidden)]
 #[diagnostic::on_unimplemented(
     message = "`{Self}` is no function that `respond` takes",
@@ -125,11 +125,11 @@ pub trait RespondFn<'a>: Send + Sync + 'static {
     fn call(&self, r: &'a mut Request) -> impl Future<Output = Result<Response>> + Send;
 }
 
-impl<'a, F, Fut, Answer> RespondFn<'a> for F
+impl<'a, F, Fut, Output> RespondFn<'a> for F
 where
     F: Fn(&'a mut Request) -> Fut + Send + Sync + 'static,
-    Fut: Future<Output = Answer> + Send + 'a,
-    Answer: TryIntoResponse,
+    Fut: Future<Output = Output> + Send + 'a,
+    Output: TryIntoResponse,
 {
     async fn call(&self, r: &'a mut Request) -> Result<Response> {
         self(r).await.try_into_response()
@@ -155,7 +155,7 @@ impl<T: IntoResponse, E: Into<Error>> TryIntoResponse for Result<T, E> {
 }
 
 impl ResponseWriter {
-    /// Writes a whole response: its status, its fields in place of those of the same names, and
+    /// Writes a complete response: its status, its fields in place of those of the same names, and
     /// its content as it comes.
     ///
     /// # Errors
@@ -163,6 +163,7 @@ impl ResponseWriter {
     pub async fn send(&mut self, response: Response) -> Result<()> {
         let Response { status, header, mut body, .. } = response;
         self.write_header(status);
+        // The first value of a name replaces what was set before, further ones are added.
         let mut seen: Vec<&str> = Vec::new();
         for (name, value) in header.iter() {
             if seen.iter().any(|earlier| earlier.eq_ignore_ascii_case(name)) {
@@ -195,7 +196,7 @@ mod json {
     use super::IntoResponse;
     use crate::message::Response;
 
-    /// Answers a value as JSON.
+    /// A value as a response in JSON.
     ///
     /// ```
     /// use nethttp::{Json, Request, respond};
@@ -207,7 +208,7 @@ mod json {
     pub struct Json<T>(pub T);
 
     impl<T: serde::Serialize> IntoResponse for Json<T> {
-        /// A value that cannot be written as JSON (a map whose keys are no text) is a plain 500.
+        /// A value that cannot be written as JSON (a map whose keys are not text) becomes a plain 500.
         fn into_response(self) -> Response {
             match serde_json::to_vec(&self.0) {
                 Ok(text) => Response::new(text).with_header("Content-Type", "application/json"),

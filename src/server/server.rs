@@ -26,8 +26,8 @@ use crate::net::{Listener, TlsAccept, bind_tcp};
 /// methods. The settings count as they are when serving begins. Clones share listeners,
 /// connections and shutdown: keep one to end the server.
 ///
-/// Every timeout is on by default and safe for streams: what is limited is a head as a whole, and
-/// a body only in how long it may make no progress. [`Duration::ZERO`] switches a timeout off.
+/// The timeouts that are on by default are safe for streams: they limit the time of a head as a whole,
+/// but of a body only how long it may make no progress. [`Duration::ZERO`] switches a timeout off.
 ///
 /// ```no_run
 /// use std::time::Duration;
@@ -69,8 +69,8 @@ pub struct Server {
     /// How long a connection is kept while no request comes. Zero: as `read_timeout`. Default:
     /// 120 s.
     pub idle_timeout: Duration,
-    /// How long a peer may send nothing of a body that is being read, or take nothing of an
-    /// answer that is being written. Default: 30 s. The read or write fails with
+    /// How long a peer may send nothing of a body that is being read, or take nothing of a
+    /// response that is being written. Default: 30 s. The read or write fails with
     /// [`ErrorKind::TimedOut`].
     pub stall_timeout: Duration,
     /// The longest head, request line included. Default and zero: 1 MiB. A longer one is answered
@@ -80,7 +80,7 @@ pub struct Server {
     /// each name in `Trailer`. Default and zero: 500. More are answered 431.
     pub max_header_value_count: usize,
     /// The most connections at a time. When a new one comes in and there is no room, the one that
-    /// has been idle longest is closed, else one that has said nothing for a second; when there is
+    /// has been idle longest is closed, else one that has sent nothing for a second; when there is
     /// none, the new one waits, and further ones in the system's backlog. Zero, the default: no limit.
     pub max_connections: usize,
     /// Content that a handler leaves unread is read and thrown away up to this many bytes, so
@@ -88,8 +88,9 @@ pub struct Server {
     pub drain_bytes: u64,
     /// How long that may take. Default: 1 s.
     pub drain_timeout: Duration,
-    /// How long a connection that closes on a peer which is still sending stays readable, so that
-    /// the response reaches it. Default: 500 ms.
+    /// How long the server still reads from a peer that has not finished sending when its connection
+    /// is closed, so that the response reaches it: a close on unread bytes would reset the connection.
+    /// Default: 500 ms.
     pub linger_timeout: Duration,
     /// Which protocols are served; all by default. A peer that speaks another one is answered 505.
     pub protocols: Protocols,
@@ -97,12 +98,12 @@ pub struct Server {
     pub http2: Http2Settings,
     /// Whether `OPTIONS *` goes to the handler. Default: the server answers it itself with 200.
     pub disable_general_options_handler: bool,
-    /// Told of what no response tells: panics, failures, refusals. Default: `tracing`, or standard
-    /// error. Runs where the event happens: keep it short.
+    /// Called for what no response shows: panics, failures, refusals. Default: `tracing`, or standard
+    /// error. Runs on the task where the event happens: keep it short.
     pub on_event: Option<Arc<dyn Fn(&ServerEvent) + Send + Sync>>,
-    /// Told of each request that is over: for access logs and measurements.
+    /// Called at the end of each request: for access logs and measurements.
     pub on_request: Option<Arc<dyn Fn(&RequestRecord) + Send + Sync>>,
-    /// Told of each change of a connection's state (Go's `ConnState`).
+    /// Called at each change of a connection's state (Go's `ConnState`).
     pub conn_state: Option<Arc<dyn Fn(&ConnInfo, ConnState) + Send + Sync>>,
     /// Makes the values of all requests' contexts, once for each listener, from its address
     /// (Go's `BaseContext`).
@@ -122,11 +123,11 @@ pub const DEFAULT_MAX_HEADER_VALUE_COUNT: usize = 500;
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 #[non_exhaustive]
 pub struct ShutdownReport {
-    /// Connections that ended by themselves, their requests answered.
+    /// Connections that closed by themselves, after the response to their last request.
     pub drained: usize,
     /// Connections that were cut when the grace was over.
     pub cut: usize,
-    /// Connections that handlers had taken over and that are still open. The server does not
+    /// Connections that handlers have hijacked and that are still open. The server does not
     /// touch them.
     pub hijacked: usize,
 }
@@ -194,7 +195,7 @@ impl Server {
         self.serve_secured(listener, None).await
     }
 
-    /// The same over a layer that secures each connection.
+    /// The same with a handshake on each connection before anything else is read from it.
     pub(super) async fn serve_secured(
         &self,
         listener: impl Listener,
@@ -207,16 +208,16 @@ impl Server {
         accept::run(listener, Arc::new(settings)).await
     }
 
-    /// Ends the server gracefully: listeners close, idle connections and those that never spoke
-    /// close at once, requests under way are answered; what is left after `grace` is cut. Handlers
-    /// hear of it by [`Context::draining`](crate::Context::draining).
+    /// Ends the server gracefully: listeners close, idle connections and those that have sent nothing
+    /// close at once, requests under way are answered; connections that are left after `grace` are
+    /// cut. Handlers can wait for it with [`Context::draining`](crate::Context::draining).
     ///
-    /// Dropping the future leaves the server draining, without an end to the grace.
+    /// If the future is dropped, the server goes on draining, and no connection is cut.
     pub async fn shutdown(&self, grace: Duration) -> ShutdownReport {
         let registry = &self.state.registry;
         self.state.begin_draining();
         for hook in self.state.take_shutdown_hooks() {
-            // Ends when the hook does: nobody waits for it (Go's rule).
+            // Ends when the hook returns; the shutdown does not wait for it (Go's rule).
             tokio::spawn(async move { hook() });
         }
         let before = registry.len();
@@ -236,8 +237,8 @@ impl Server {
         ShutdownReport { drained: before.saturating_sub(cut).saturating_sub(taken_over), cut, hijacked }
     }
 
-    /// Ends the server now: listeners close, and all connections that no handler has taken over
-    /// are cut. May be called again.
+    /// Ends the server now: listeners close, and all connections that no handler has hijacked are cut.
+    /// May be called again.
     pub fn close(&self) {
         self.state.begin_draining();
         self.state.registry.command_all(Command::Stop);
@@ -258,7 +259,7 @@ impl Server {
         }
     }
 
-    /// How many connections are open, taken-over ones left out.
+    /// How many connections are open, hijacked ones not counted.
     pub fn connections(&self) -> usize {
         self.state.registry.len()
     }
@@ -300,13 +301,14 @@ impl Server {
 }
 
 fn limit(duration: Duration) -> Option<Duration> {
-    // Longer than any connection lives, and short enough to be added to any moment.
-    const LONGEST: Duration = Duration::from_secs(100 * 365 * 24 * 3600);
-    (!duration.is_zero()).then(|| duration.min(LONGEST))
+    // Longer than any connection lives, and short enough that adding it to an `Instant` cannot
+    // overflow.
+    const MAX_TIMEOUT: Duration = Duration::from_secs(100 * 365 * 24 * 3600);
+    (!duration.is_zero()).then(|| duration.min(MAX_TIMEOUT))
 }
 
-fn or_default(limit: usize, default: usize) -> usize {
-    if limit == 0 { default } else { limit }
+fn or_default(setting: usize, default: usize) -> usize {
+    if setting == 0 { default } else { setting }
 }
 
 impl fmt::Debug for Server {

@@ -11,7 +11,6 @@ use http::Extensions;
 use super::event::{ConnInfo, ConnState, RequestRecord, ServerEvent};
 use super::handler::AnyHandler;
 use super::http2_settings::Http2Settings;
-use super::log;
 use super::state::State;
 use crate::h1::HeadLimits;
 use crate::message::Protocols;
@@ -49,7 +48,7 @@ impl Settings {
     pub(crate) fn report(&self, event: &ServerEvent) {
         match &self.on_event {
             Some(sink) => _ = catch(|| sink(event)),
-            None => log::log(event),
+            None => event.log(),
         }
     }
 

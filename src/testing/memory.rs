@@ -25,12 +25,12 @@ pub fn listener() -> (MemoryListener, Dialer) {
 }
 
 /// What the next `accept` yields: a connection and its peer's number, or a failure.
-type Arrival = io::Result<(DuplexStream, u64)>;
+type Dialed = io::Result<(DuplexStream, u64)>;
 
 /// Accepts what its [`Dialer`]s dial. Made by [`listener`].
 #[derive(Debug)]
 pub struct MemoryListener {
-    arrivals: mpsc::UnboundedReceiver<Arrival>,
+    arrivals: mpsc::UnboundedReceiver<Dialed>,
     name: Arc<str>,
 }
 
@@ -66,7 +66,7 @@ impl Listener for MemoryListener {
 /// Dials a [`MemoryListener`]. Clones dial the same one. Made by [`listener`].
 #[derive(Debug, Clone)]
 pub struct Dialer {
-    sender: mpsc::UnboundedSender<Arrival>,
+    sender: mpsc::UnboundedSender<Dialed>,
     dialed: Arc<AtomicU64>,
     buffer_bytes: usize,
 }

@@ -34,8 +34,8 @@ use super::http1::Http1Conn;
 use super::http2;
 use super::observe::{ClientTrace, DialObserver, Tracer};
 use super::proxy::{self, ProxyScheme, ProxyUrl};
+use super::settings::TransportSettings;
 use crate::error::{Error, ErrorKind, Phase, Result};
-use crate::h1::{HeadLimits, OwnField};
 use crate::message::{Addr, Header, Response, TlsInfo};
 use crate::net::{self, Dial, DialTarget, Io, Stream};
 
@@ -48,10 +48,8 @@ pub(crate) struct Connector {
     pub(crate) secure: Arc<dyn SecureTransport>,
     pub(crate) connect_header: Header,
     pub(crate) on_connect_response: Option<ConnectHook>,
-    pub(crate) head_limits: HeadLimits,
-    pub(crate) user_agent: OwnField,
-    pub(crate) codings: OwnField,
     pub(crate) lifetime: Option<Duration>,
+    pub(crate) settings: TransportSettings,
 }
 
 /// A connection that a request wants.
@@ -167,11 +165,11 @@ impl Connector {
             authority: &with_port(authority, key.scheme),
             header: &self.connect_header,
             authorization: credentials.as_deref(),
-            user_agent: &self.user_agent,
+            user_agent: &self.settings.user_agent,
         };
         let mut io = Io::boxed(stream);
         let hook = |response: &Response| self.on_connect_response.as_ref().map_or(Ok(()), |hook| hook(response));
-        proxy::tunnel(&mut io, &connect, &self.head_limits, hook).await?;
+        proxy::tunnel(&mut io, &connect, &self.settings.head_limits, hook).await?;
         match io.into_parts() {
             (stream, ahead) if ahead.is_empty() => Ok(stream),
             // Whose bytes they are is in doubt: the target has not been spoken to.
@@ -192,7 +190,7 @@ impl Connector {
         let info = Arc::new(ConnectionInfo { local_addr, remote_addr, tls, steps: watch.steps() });
         let expires = self.lifetime.map(|lifetime| Instant::now() + with_jitter(lifetime));
         if negotiated || (offer == Offer::Http2 && info.tls.is_none()) {
-            let http2 = http2::connect(stream, info, expires, &self.head_limits, notifier).await?;
+            let http2 = http2::connect(stream, info, expires, &self.settings.head_limits, notifier).await?;
             return Ok(HttpConnection::Http2(http2));
         }
         if offer == Offer::Http2 {

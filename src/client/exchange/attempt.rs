@@ -4,13 +4,14 @@ use std::time::Duration;
 
 use http::header::PROXY_AUTHORIZATION;
 
-use super::super::observe::Stopwatch;
-use super::super::observe::Tracer;
+use super::super::observe::{Stopwatch, Tracer};
 use super::super::pool::Timestamp;
 use super::super::proxy::ProxyUrl;
+use super::super::settings::TransportSettings;
 use super::plan::{self, Plan};
+use super::send_state::{ExchangeOptions, ExchangeState};
 use crate::error::{Error, Sent};
-use crate::h1::{self, ConnectionField, HeadLimits, OwnField, RequestKind, RequestToSend};
+use crate::h1::{self, ConnectionField, RequestKind, RequestToSend};
 use crate::message::{Body, Request};
 
 /// One attempt to send a request.
@@ -18,36 +19,11 @@ pub(crate) struct Attempt<'a> {
     pub(crate) request: &'a Request,
     pub(crate) plan: &'a Plan,
     pub(crate) body: Body,
-    pub(crate) head_limits: HeadLimits,
+    pub(crate) settings: &'a TransportSettings,
     pub(crate) tracer: &'a Tracer,
     /// When the request was begun, and how long it then took to get the connection.
     pub(crate) start: Timestamp,
     pub(crate) got_connection: Duration,
-    pub(crate) user_agent: &'a OwnField,
-    /// Content codings to ask for, if the plan is to.
-    pub(crate) codings: &'a OwnField,
-}
-
-/// What an exchange must know beside its bytes.
-#[derive(Clone, Debug)]
-pub(crate) struct ExchangeOptions {
-    pub(crate) by: RequestKind,
-    pub(crate) head_limits: HeadLimits,
-    pub(crate) response_header_timeout: Option<Duration>,
-    pub(crate) expect_continue_timeout: Option<Duration>,
-    pub(crate) stall_timeout: Option<Duration>,
-    /// Whether the connection may serve another exchange afterwards.
-    pub(crate) keeps: bool,
-    pub(crate) tracer: Tracer,
-    pub(crate) stopwatch: Stopwatch,
-}
-
-/// What came before the final head.
-#[derive(Default)]
-pub(crate) struct Interim {
-    pub(crate) came: bool,
-    /// What it has used up of the head's limit.
-    pub(crate) bytes: usize,
 }
 
 /// Why an exchange failed before it had a response.
@@ -75,19 +51,18 @@ pub(crate) enum RetryHint {
 }
 
 impl Attempt<'_> {
-    /// What its exchange must know.
-    pub(crate) fn exchange_options(&self) -> ExchangeOptions {
+    /// What its exchange begins with.
+    pub(crate) fn exchange_state(&self) -> ExchangeState {
         let Attempt { request, plan, .. } = self;
-        ExchangeOptions {
-            by: RequestKind::of(&request.method, &request.header),
-            head_limits: self.head_limits,
+        let options = ExchangeOptions {
+            kind: RequestKind::of(&request.method, &request.header),
+            head_limits: self.settings.head_limits,
             response_header_timeout: plan.limits.response_header,
             expect_continue_timeout: plan.limits.expect_continue,
             stall_timeout: plan.limits.stall,
-            keeps: plan.keeps,
-            tracer: self.tracer.clone(),
-            stopwatch: Stopwatch::new(self.start, self.got_connection),
-        }
+            keep_alive: plan.keep_alive,
+        };
+        ExchangeState::new(options, self.tracer.clone(), Stopwatch::new(self.start, self.got_connection))
     }
 
     /// Appends the head as HTTP/1.1 has it.
@@ -95,7 +70,7 @@ impl Attempt<'_> {
         let Attempt { request, plan, .. } = self;
         let credentials = plan.asked_proxy().and_then(ProxyUrl::authorization);
         let credentials = credentials.filter(|_| !request.header.contains(PROXY_AUTHORIZATION.as_str()));
-        let closes = !plan.keeps && !request.header.contains("Upgrade");
+        let closes = !plan.keep_alive && !request.header.contains("Upgrade");
         h1::encode_request_head(
             out,
             &RequestToSend {
@@ -106,8 +81,8 @@ impl Attempt<'_> {
                 trailer: &request.trailer,
                 outgoing: plan.outgoing,
                 connection: if closes { ConnectionField::Close } else { ConnectionField::Nothing },
-                accept_encoding: plan.accept_encoding.map(|_| self.codings),
-                user_agent: self.user_agent,
+                accept_encoding: plan.accept_encoding.map(|_| &self.settings.codings),
+                user_agent: &self.settings.user_agent,
                 proxy_authorization: credentials.as_deref(),
             },
         );

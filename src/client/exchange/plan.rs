@@ -1,13 +1,11 @@
 //! A request as it will be sent, decided before there is a connection.
 
-use std::time::Duration;
-
 use http::Method;
 
 use super::super::connect::{ConnectRequest, Key, Scheme, authority_of};
 use super::super::observe::Tracer;
 use super::super::proxy::ProxyUrl;
-use super::super::transport::{ClientProtocols, Transport};
+use super::super::settings::{ClientProtocols, TimeLimits, TransportSettings};
 use super::super::url::host_field;
 use crate::error::{Error, ErrorKind, Result};
 use crate::h1::{self, Outgoing, SentTarget};
@@ -22,7 +20,7 @@ pub(crate) struct Plan {
     pub(crate) accept_encoding: Option<&'static str>,
     pub(crate) waits_for_continue: bool,
     /// Whether the connection may be kept afterwards.
-    pub(crate) keeps: bool,
+    pub(crate) keep_alive: bool,
     pub(crate) limits: TimeLimits,
 }
 
@@ -36,23 +34,13 @@ enum TargetForm {
     Authority,
 }
 
-/// Time limits, resolved: `None` is no limit.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct TimeLimits {
-    pub(crate) connect: Option<Duration>,
-    pub(crate) tls_handshake: Option<Duration>,
-    pub(crate) response_header: Option<Duration>,
-    pub(crate) expect_continue: Option<Duration>,
-    pub(crate) stall: Option<Duration>,
-}
-
 impl Plan {
     /// # Errors
     /// [`ErrorKind::Invalid`] for what may not be sent; nothing was.
-    pub(crate) fn new(transport: &Transport, request: &Request) -> Result<Plan> {
+    pub(crate) fn new(settings: &TransportSettings, request: &Request) -> Result<Plan> {
         let scheme = Scheme::of(&request.uri)?;
         let authority = authority_of(&request.uri, scheme)?;
-        let proxy = transport.proxy.choose(&request.uri)?;
+        let proxy = settings.proxy.choose(&request.uri)?;
         let absolute = scheme == Scheme::Http && proxy.as_ref().is_some_and(|proxy| proxy.scheme().is_http());
         let form = match request.method {
             Method::CONNECT => TargetForm::Authority,
@@ -64,24 +52,24 @@ impl Plan {
         let authority = (form != TargetForm::Absolute).then_some(authority);
         let has_content = !matches!(outgoing, Outgoing::None | Outgoing::Length(0));
         let upgrades = request.header.contains("Upgrade");
-        let only_http2 = transport.protocols == ClientProtocols::Http2;
+        let only_http2 = settings.protocols == ClientProtocols::Http2;
         if upgrades && only_http2 {
             let text = "an upgrade needs HTTP/1.1, and the transport is to speak HTTP/2 alone";
             return Err(Error::new(ErrorKind::Unsupported, text));
         }
         // A tunnel over HTTP/2 is a stream: it cannot be taken over, only be asked for expressly.
         let needs_http1 = upgrades || form == TargetForm::Absolute || (form == TargetForm::Authority && !only_http2);
-        let offer = transport.offer(scheme, needs_http1);
-        let limits = transport.limits(&request.timeouts);
+        let offer = settings.offer(scheme, needs_http1);
+        let limits = settings.time_limits.with(&request.timeouts);
         Ok(Plan {
             key: Key { scheme, authority, proxy, offer },
             outgoing,
             form,
-            accept_encoding: transport.accept_encoding(request),
+            accept_encoding: settings.accept_encoding(request),
             waits_for_continue: has_content
                 && limits.expect_continue.is_some()
                 && request.header.has_token("Expect", "100-continue"),
-            keeps: !request.close && !transport.disable_keep_alives && !request.header.has_token("Connection", "close"),
+            keep_alive: !request.close && settings.keep_alive && !request.header.has_token("Connection", "close"),
             limits,
         })
     }

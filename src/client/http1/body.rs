@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use tokio::time::{Instant, timeout};
 
+use super::super::exchange::SendState;
 use super::connection::Http1Conn;
 use super::exchange::Exchange;
 use super::upgraded::{Switched, SwitchedBody};
@@ -23,36 +24,41 @@ const DRAIN_TIMEOUT: Duration = Duration::from_millis(50);
 /// Gives the response its body and its info. Where all of it is here already, the connection is
 /// given back before the response is handed out.
 pub(super) fn attach(mut exchange: Box<Exchange>, head: &ParsedResponse, response: &mut Response) {
-    response.tls = exchange.http1().info.tls.clone();
+    response.tls = exchange.conn.info.tls.clone();
     response.info = Some(info_of(&exchange));
     if head.switch != Switch::No {
         switched(exchange, response);
         return;
     }
-    let reusable = exchange.options.keeps && head.keep_alive && head.framing != Framing::UntilClose;
-    match exchange.upload.waits() {
-        // The server did not want to see the body first, and still counts on it (Go's rule).
-        true if reusable => exchange.upload.proceed(),
-        true => exchange.abandon(),
-        false => {}
+    let reusable = exchange.state.options.keep_alive && head.keep_alive && head.framing != Framing::UntilClose;
+    if matches!(exchange.upload.state, SendState::AwaitingContinue) {
+        // The server did not want to see the body first. Where the connection is to be kept, it must
+        // still read it (Go's rule): what follows would be taken for the body.
+        exchange.upload.state = if reusable { SendState::Body } else { SendState::Abandoned };
     }
     let mut content = ContentReader::framed(&head.framing);
-    exchange.http1().io.read_deadline.set(None);
-    if exchange.is_sent() {
-        if let Some(whole) = content.over_at_once(&mut exchange.http1().io) {
-            let now = exchange.options.stopwatch.head_at();
-            exchange.settle(reusable, now);
+    exchange.conn.io.read_deadline.set(None);
+    if is_sent(&exchange) {
+        if let Some(whole) = content.over_at_once(&mut exchange.conn.io) {
+            let now = exchange.state.stopwatch.head_at();
+            exchange.finish(reusable, now);
             response.body = Body::from(whole);
             return;
         }
     }
-    let reading = Reading { exchange, content, reusable, stalls: false, unsent: None, drains: MAX_DRAIN_BYTES };
-    response.body = Body::from_source(ExchangeBody::new(reading));
+    let reading =
+        Http1Reading { exchange, content, reusable, stalls: false, unsent: None, drain_bytes_left: MAX_DRAIN_BYTES };
+    response.body = Body::from_source(Http1ResponseBody::new(reading));
 }
 
 fn info_of(exchange: &Exchange) -> Box<ResponseInfo> {
-    let Http1Conn { info, served, .. } = &*exchange.http1;
-    info.response_info(&exchange.options.stopwatch, *served > 1)
+    let Http1Conn { info, served, .. } = &*exchange.conn;
+    info.response_info(&exchange.state.stopwatch, *served > 1)
+}
+
+/// Whether everything was sent.
+fn is_sent(exchange: &Exchange) -> bool {
+    matches!(exchange.upload.state, SendState::Sent)
 }
 
 /// 101, and 2xx to CONNECT: the bytes are no longer HTTP. They are read as the body, or taken
@@ -67,7 +73,7 @@ fn switched(exchange: Box<Exchange>, response: &mut Response) {
 }
 
 /// The content of a response while it comes.
-struct Reading {
+struct Http1Reading {
     exchange: Box<Exchange>,
     content: ContentReader,
     /// Whether the connection may be kept, as far as the two heads say.
@@ -77,17 +83,17 @@ struct Reading {
     /// What the request's body failed with.
     unsent: Option<Error>,
     /// How much is still read of what nobody wants.
-    drains: u64,
+    drain_bytes_left: u64,
 }
 
-impl Reading {
+impl Http1Reading {
     fn poll_frame(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Frame>>> {
         // The response may depend on the rest of the request.
         if let Err(error) = self.exchange.poll_upload(cx) {
             self.reusable = false;
             self.unsent = Some(error);
         }
-        let io = &mut self.exchange.http1().io;
+        let io = &mut self.exchange.conn.io;
         match self.content.poll(io, cx) {
             // What comes now may wait for a request that will never be whole.
             Poll::Pending => match self.unsent.take() {
@@ -103,8 +109,8 @@ impl Reading {
     }
 
     fn poll_stall(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Frame>>> {
-        let Some(stall) = self.exchange.options.stall_timeout else { return Poll::Pending };
-        let io = &mut self.exchange.http1().io;
+        let Some(stall) = self.exchange.state.options.stall_timeout else { return Poll::Pending };
+        let io = &mut self.exchange.conn.io;
         if !self.stalls {
             self.stalls = true;
             io.read_deadline.set(Some(Instant::now() + stall));
@@ -120,30 +126,30 @@ impl Reading {
 
     /// Whether nothing of either message is still to come.
     fn is_over(&self) -> bool {
-        self.content.remaining() == Some(0) && self.exchange.is_sent()
+        self.content.remaining() == Some(0) && is_sent(&self.exchange)
     }
 
     /// Reads what nobody wants to its end, if it is not far, and sees the request off.
-    async fn rescue(mut self) {
-        if timeout(DRAIN_TIMEOUT, poll_fn(|cx| self.poll_rest(cx))).await == Ok(true) {
-            self.settle();
+    async fn drain(mut self) {
+        if timeout(DRAIN_TIMEOUT, poll_fn(|cx| self.poll_drain(cx))).await == Ok(true) {
+            self.finish();
         }
     }
 
     /// Ready with whether the connection can be kept.
-    fn poll_rest(&mut self, cx: &mut Context<'_>) -> Poll<bool> {
+    fn poll_drain(&mut self, cx: &mut Context<'_>) -> Poll<bool> {
         loop {
             if self.is_over() {
                 return Poll::Ready(true);
             }
-            if self.exchange.is_unsendable() {
+            if self.exchange.upload.state.is_broken() {
                 return Poll::Ready(false);
             }
             match ready!(self.poll_frame(cx)) {
-                None | Some(Ok(Frame::Trailer(_))) if self.exchange.is_sent() => return Poll::Ready(true),
+                None | Some(Ok(Frame::Trailer(_))) if is_sent(&self.exchange) => return Poll::Ready(true),
                 None | Some(Ok(Frame::Trailer(_))) => return Poll::Pending,
-                Some(Ok(Frame::Data(chunk))) => match self.drains.checked_sub(chunk.len() as u64) {
-                    Some(rest) => self.drains = rest,
+                Some(Ok(Frame::Data(chunk))) => match self.drain_bytes_left.checked_sub(chunk.len() as u64) {
+                    Some(rest) => self.drain_bytes_left = rest,
                     None => return Poll::Ready(false),
                 },
                 Some(Err(_)) => return Poll::Ready(false),
@@ -152,32 +158,32 @@ impl Reading {
     }
 
     /// Whether it is worth trying: the end may be near, and the connection is good.
-    fn may_be_rescued(&self) -> bool {
+    fn is_worth_draining(&self) -> bool {
         let near = self.content.remaining().is_none_or(|left| left <= MAX_DRAIN_BYTES);
-        self.reusable && near && !self.exchange.is_unsendable()
+        self.reusable && near && !self.exchange.upload.state.is_broken()
     }
 
-    fn settle(self) {
-        let now = self.exchange.options.stopwatch.now();
-        self.exchange.settle(self.reusable, now);
+    fn finish(self) {
+        let now = self.exchange.state.stopwatch.now();
+        self.exchange.finish(self.reusable, now);
     }
 }
 
 /// Behind a lock that is never taken: it only makes the exchange `Sync`. Empty once the
 /// connection was given back or given up.
-struct ExchangeBody(Mutex<Option<Box<Reading>>>);
+struct Http1ResponseBody(Mutex<Option<Box<Http1Reading>>>);
 
-impl ExchangeBody {
-    fn new(reading: Reading) -> ExchangeBody {
-        ExchangeBody(Mutex::new(Some(Box::new(reading))))
+impl Http1ResponseBody {
+    fn new(reading: Http1Reading) -> Http1ResponseBody {
+        Http1ResponseBody(Mutex::new(Some(Box::new(reading))))
     }
 
-    fn reading(&mut self) -> &mut Option<Box<Reading>> {
+    fn reading(&mut self) -> &mut Option<Box<Http1Reading>> {
         self.0.get_mut().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-impl Source for ExchangeBody {
+impl Source for Http1ResponseBody {
     fn poll_frame(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Frame>>> {
         let slot = self.reading();
         let Some(reading) = slot else { return Poll::Ready(None) };
@@ -188,12 +194,12 @@ impl Source for ExchangeBody {
         } else if reading.is_over() {
             // At once, with the last byte: who asks again next finds this connection.
             if let Some(reading) = slot.take() {
-                reading.settle();
+                reading.finish();
             }
         } else if whole {
             // Nobody waits here for the rest of the request.
             if let Some(reading) = slot.take() {
-                rescue_later(*reading);
+                drain_later(*reading);
             }
         }
         Poll::Ready(frame)
@@ -205,26 +211,26 @@ impl Source for ExchangeBody {
     }
 }
 
-impl Drop for ExchangeBody {
+impl Drop for Http1ResponseBody {
     fn drop(&mut self) {
         let Some(mut reading) = self.reading().take() else { return };
-        if !reading.may_be_rescued() {
+        if !reading.is_worth_draining() {
             return;
         }
         // What is here already costs nothing.
         let mut cx = Context::from_waker(Waker::noop());
-        match reading.poll_rest(&mut cx) {
-            Poll::Ready(true) => reading.settle(),
+        match reading.poll_drain(&mut cx) {
+            Poll::Ready(true) => reading.finish(),
             Poll::Ready(false) => {}
-            Poll::Pending => rescue_later(*reading),
+            Poll::Pending => drain_later(*reading),
         }
     }
 }
 
 /// In a task that ends itself: it reads no longer than [`DRAIN_TIMEOUT`]. Outside a runtime the
 /// connection is closed instead.
-fn rescue_later(reading: Reading) {
-    if let (true, Ok(runtime)) = (reading.may_be_rescued(), tokio::runtime::Handle::try_current()) {
-        runtime.spawn(reading.rescue());
+fn drain_later(reading: Http1Reading) {
+    if let (true, Ok(runtime)) = (reading.is_worth_draining(), tokio::runtime::Handle::try_current()) {
+        runtime.spawn(reading.drain());
     }
 }

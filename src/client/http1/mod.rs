@@ -7,10 +7,11 @@
 mod body;
 mod connection;
 mod exchange;
+mod round_trip;
 mod upgraded;
 mod upload;
 
 pub use upgraded::Upgraded;
 
 pub(crate) use connection::Http1Conn;
-pub(crate) use exchange::Exchange;
+pub(crate) use round_trip::round_trip;

@@ -5,6 +5,7 @@ use std::task::{Context, Poll, ready};
 use h2::{Reason, RecvStream};
 use tokio::time::Instant;
 
+use super::super::exchange::SendState;
 use super::error::connection_error;
 use super::exchange::Exchange;
 use crate::error::{Error, Phase, Result};
@@ -15,27 +16,23 @@ use crate::net::Deadline;
 
 /// Gives the response its body and its info. Where nothing more is to come, the stream is over
 /// before the response is handed out.
-pub(super) fn attach(mut exchange: Exchange, head: http::Response<RecvStream>, mut response: Response) -> Response {
-    let info = exchange.http2.info();
+pub(super) fn attach(mut exchange: Exchange, content: RecvStream, response: &mut Response) {
+    let info = exchange.conn.info();
     response.tls = info.tls.clone();
-    response.info = Some(info.response_info(&exchange.options.stopwatch, exchange.reused));
-    if exchange.upload.waits() {
-        // The server did not want to see the body first, and still counts on it (Go's rule).
-        exchange.upload.proceed();
-    }
-    let content = head.into_body();
-    if content.is_end_stream() && exchange.is_sent() {
-        return response;
+    response.info = Some(info.response_info(&exchange.state.stopwatch, exchange.reused));
+    // The server did not want to see the body first, and still counts on it (Go's rule).
+    exchange.upload.state.proceed();
+    if content.is_end_stream() && matches!(exchange.upload.state, SendState::Sent) {
+        return;
     }
     let length = response.content_length.filter(|_| allows_content(response.status));
     let received = Received::new(content, length);
-    response.body =
-        Body::from_source(StreamBody(Some(Box::new(Reading { received, exchange, stall: Deadline::default() }))));
-    response
+    let reading = Http2Reading { received, exchange, stall: Deadline::default() };
+    response.body = Body::from_source(Http2ResponseBody(Some(Box::new(reading))));
 }
 
 /// The content of a response while it comes.
-struct Reading {
+struct Http2Reading {
     // Before the exchange: the stream is let go of first.
     received: Received,
     exchange: Exchange,
@@ -43,15 +40,15 @@ struct Reading {
     stall: Deadline,
 }
 
-impl Reading {
+impl Http2Reading {
     fn poll_frame(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Frame>>> {
         // The response may depend on the rest of the request. What the request's body fails with
         // is not this body's error: the server sees it, and says what it thinks of it.
         if self.exchange.poll_upload(cx).is_err() {
             self.exchange.upload.reset(Reason::CANCEL);
         }
-        let Reading { received, exchange, .. } = self;
-        match received.poll_or(cx, |error| connection_error(error, exchange.http2.state().ended(), Phase::Body)) {
+        let Http2Reading { received, exchange, .. } = self;
+        match received.poll_or(cx, |error| connection_error(error, exchange.conn.state().ended(), Phase::Body)) {
             Poll::Ready(frame) => {
                 self.stall.set(None);
                 Poll::Ready(frame.map(|frame| frame.map_err(|error| self.about(error))))
@@ -61,7 +58,7 @@ impl Reading {
     }
 
     fn poll_stall(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Frame>>> {
-        let Some(limit) = self.exchange.options.stall_timeout else { return Poll::Pending };
+        let Some(limit) = self.exchange.state.options.stall_timeout else { return Poll::Pending };
         if !self.stall.is_set() {
             self.stall.set(Some(Instant::now() + limit));
         }
@@ -77,9 +74,9 @@ impl Reading {
 
 /// Empty once the stream is over or given up. Dropped before, it resets the stream
 /// (`RST_STREAM`, CANCEL), and the connection lives on.
-struct StreamBody(Option<Box<Reading>>);
+struct Http2ResponseBody(Option<Box<Http2Reading>>);
 
-impl Source for StreamBody {
+impl Source for Http2ResponseBody {
     fn poll_frame(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Frame>>> {
         let Some(reading) = &mut self.0 else { return Poll::Ready(None) };
         let polled = reading.poll_frame(cx);

@@ -3,7 +3,7 @@
 
 use std::future::{Future, poll_fn};
 use std::pin::Pin;
-use std::sync::{Arc, Weak};
+use std::sync::{Arc, Mutex, Weak};
 use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
@@ -11,24 +11,48 @@ use bytes::Bytes;
 use h2::{Ping, PingPong, client};
 use tokio::time::Instant;
 
-use super::super::connect::KeyNotifier;
-use super::connection::{ConnectionCore, Http2State};
-use super::error::ConnectionEnd;
-use crate::h2::{Meter, MeterLimits, Wire};
+use super::super::connect::{ConnectionInfo, KeyNotifier};
+use super::connection::{ConnectionCore, Http2Conn};
+use super::error::{ConnectionEnd, PING_TIMEOUT, connection_error};
+use super::state::Http2State;
+use crate::error::{Phase, Result};
+use crate::h1::HeadLimits;
+use crate::h2::{Meter, MeterLimits, Wire, client_builder};
 use crate::net::{Deadline, Io, Stream};
 
 /// Silence with streams open, until a PING asks for a sign of life.
 const SILENCE_TIMEOUT: Duration = Duration::from_secs(15);
 /// Without an answer for so long, the connection gets no new streams.
 const DOUBT_TIMEOUT: Duration = Duration::from_secs(1);
-/// Without an answer for so long, it is dead.
-pub(super) const PING_TIMEOUT: Duration = Duration::from_secs(15);
 /// How long a peer may take to take our goodbye.
 const CLOSE_TIMEOUT: Duration = Duration::from_secs(5);
 /// In ten seconds. No server has reason for a fraction of that.
 const FRAME_LIMITS: MeterLimits = MeterLimits { control: 10_000, resets: 10_000 };
 
-pub(super) struct Driver {
+/// How many streams a peer is taken to bear before it has said so, on this connection or another
+/// (Go's number; RFC 9113 §6.5.2 recommends no less).
+const INITIAL_STREAM_COUNT: usize = 100;
+
+/// Begins to speak HTTP/2 on a stream, and starts the connection's task. Waits for nothing but the
+/// stream to take a few bytes.
+pub(in super::super) async fn connect(
+    stream: Box<dyn Stream>,
+    info: Arc<ConnectionInfo>,
+    expires: Option<Instant>,
+    limits: &HeadLimits,
+    notifier: KeyNotifier,
+) -> Result<Http2Conn> {
+    let (wire, meter) = Driver::wire(stream);
+    let max_streams = notifier.capacity().unwrap_or(INITIAL_STREAM_COUNT);
+    let shaken = client_builder(limits).initial_max_send_streams(max_streams).handshake(wire).await;
+    let (requests, connection) = shaken.map_err(|error| connection_error(error, None, Phase::Connect))?;
+    let state = Arc::new(Http2State::new(max_streams, meter));
+    let core = Arc::new(ConnectionCore { requests: Mutex::new(requests), state, info, expires });
+    Driver::start(connection, &core, notifier);
+    Ok(Http2Conn::new(core))
+}
+
+struct Driver {
     connection: client::Connection<Wire, Bytes>,
     /// Not held: the connection closes when nobody has a handle on it.
     core: Weak<ConnectionCore>,
@@ -40,17 +64,13 @@ pub(super) struct Driver {
 
 impl Driver {
     /// Lays the counting of frames over a stream.
-    pub(super) fn wire(stream: Box<dyn Stream>) -> (Wire, Arc<Meter>) {
+    fn wire(stream: Box<dyn Stream>) -> (Wire, Arc<Meter>) {
         let meter = Arc::new(Meter::new(FRAME_LIMITS));
         (Wire::new(Io::boxed(stream), 0, meter.clone(), None, Duration::ZERO), meter)
     }
 
     /// Starts the task.
-    pub(super) fn start(
-        mut connection: client::Connection<Wire, Bytes>,
-        core: &Arc<ConnectionCore>,
-        notifier: KeyNotifier,
-    ) {
+    fn start(mut connection: client::Connection<Wire, Bytes>, core: &Arc<ConnectionCore>, notifier: KeyNotifier) {
         let keep_alive = KeepAlive::new(connection.ping_pong());
         let state = core.state.clone();
         let close_deadline = Deadline::default();

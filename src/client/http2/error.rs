@@ -1,12 +1,16 @@
 //! What went wrong with a stream or a connection, in our words, and what can be done about it.
 
 use std::io;
+use std::time::Duration;
 
 use h2::Reason;
 
 use super::super::exchange::RetryHint;
 use crate::error::{Error, ErrorKind, Phase, Sent};
 use crate::h2::{Meter, in_words};
+
+/// A PING that is not answered for so long finds the connection dead.
+pub(super) const PING_TIMEOUT: Duration = Duration::from_secs(15);
 
 /// Why a connection ended.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -40,10 +44,7 @@ pub(super) fn connection_error(error: h2::Error, ended: Option<&ConnectionEnd>, 
     if let (false, Some(ended)) = (error.is_reset(), ended) {
         match ended {
             ConnectionEnd::Silent => {
-                return new(
-                    ErrorKind::CutOff,
-                    format!("the server did not answer a PING in {:?}", super::driver::PING_TIMEOUT),
-                );
+                return new(ErrorKind::CutOff, format!("the server did not answer a PING in {:?}", PING_TIMEOUT));
             }
             ConnectionEnd::ProtocolError(words) => return new(ErrorKind::Refused, format!("the server sent {words}")),
             ConnectionEnd::Closed | ConnectionEnd::Broken(_) | ConnectionEnd::GoAway(_) => {}

@@ -1,70 +1,54 @@
 //! One exchange: a request handed over and the head of its response waited for, polled together.
 
-use std::future::{Future, poll_fn};
+use std::future::Future;
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 
+use h2::RecvStream;
 use h2::client::ResponseFuture;
-use h2::{Reason, RecvStream};
 use http::StatusCode;
 use http::uri::Scheme as UriScheme;
 use tokio::time::Instant;
 
-use super::super::connect::PoolConnPermit;
-use super::super::connect::Scheme;
-use super::super::exchange;
-use super::super::exchange::{Attempt, ExchangeOptions, FailedAttempt, Interim, RetryHint};
+use super::super::connect::{PoolConnPermit, Scheme};
+use super::super::exchange::{
+    self, Attempt, ExchangeState, FailedAttempt, RetryHint, SendError, SendProgress, SendState, bad_head,
+};
 use super::super::observe::ClientTrace;
-use super::body;
 use super::connection::Http2Conn;
 use super::error::{connection_error, retry_hint};
-use super::upload::{self, Progress, Upload, has_content};
-use crate::error::{Error, ErrorKind, Phase, Refusal, Result, Sent};
-use crate::h1::Outgoing;
+use super::upload::{Upload, has_content};
+use crate::error::{Error, Phase, Refusal, Result, Sent};
+use crate::h1::{HeadLimits, Outgoing};
 use crate::h2::{RequestToSend, field_bytes, fill_response, to_request};
-use crate::message::{Request, Response};
+use crate::message::{Header, Request, Response};
 use crate::net::Deadline;
 
 pub(super) struct Exchange {
     // Dropped in this order: the stream, its seat, the place in the pool's count.
     pub(super) upload: Upload,
-    pub(super) http2: Http2Conn,
+    pub(super) conn: Http2Conn,
     #[expect(dead_code, reason = "given back when this is dropped")]
     permit: PoolConnPermit,
-    pub(super) options: ExchangeOptions,
+    pub(super) state: ExchangeState,
     pub(super) reused: bool,
-    sending: Sending,
-    /// When a body goes without its `100 Continue`.
-    continue_deadline: Deadline,
     response_deadline: Deadline,
     write_deadline: Deadline,
-    /// How much the peer had taken when it began to take nothing.
-    write_stalls_at: Option<u64>,
-    interim: Interim,
 }
-
-enum Sending {
-    Begun,
-    Done,
-    Failed(Error),
-}
-
-/// The head of a response, and its content.
-type Head = http::Response<RecvStream>;
 
 impl Exchange {
     /// Opens the stream and hands the request's head over.
     pub(super) fn begin(
-        http2: Http2Conn,
+        conn: Http2Conn,
         permit: PoolConnPermit,
         attempt: Attempt<'_>,
     ) -> Result<(Exchange, ResponseFuture), FailedAttempt> {
         let request = head_of(&attempt);
-        let mut options = attempt.exchange_options();
+        let mut state = attempt.exchange_state();
         let Attempt { request: Request { trailer, .. }, plan, body, .. } = attempt;
         let opened = request.map_err(|error| (error, RetryHint::None)).and_then(|request| {
-            let opened = http2.requests().send_request(request, !has_content(plan.outgoing));
-            opened.map_err(|error| not_opened(error, &http2))
+            let opened = conn.requests().send_request(request, !has_content(plan.outgoing));
+            opened.map_err(|error| not_opened(error, &conn))
         });
         let (response, stream) = match opened {
             Ok(opened) => opened,
@@ -72,52 +56,35 @@ impl Exchange {
                 return Err(FailedAttempt { error, sent: Sent::No, retry_hint, unread: Some(body) });
             }
         };
-        if !options.keeps {
-            http2.state().set_spent();
+        if !state.options.keep_alive {
+            conn.state().set_spent();
         }
-        options.stopwatch.note_wrote_head();
-        options.tracer.tell(ClientTrace::wrote_headers);
-        let meter = http2.state().meter.clone();
+        state.note_head_written();
+        let meter = conn.state().meter.clone();
         let exchange = Exchange {
             upload: Upload::new(stream, meter, body, plan.outgoing, trailer, plan.waits_for_continue),
-            reused: http2.state().note_served(),
-            http2,
+            reused: conn.state().note_served(),
+            conn,
             permit,
-            options,
-            sending: Sending::Begun,
-            continue_deadline: Deadline::default(),
+            state,
             response_deadline: Deadline::default(),
             write_deadline: Deadline::default(),
-            write_stalls_at: None,
-            interim: Interim::default(),
         };
         Ok((exchange, response))
     }
 
-    /// Sends the request and waits for the final head. The response's body owns the exchange from
-    /// then on. Dropped before, it resets the stream.
-    pub(super) async fn run(mut self, mut waiting: ResponseFuture) -> Result<Response, FailedAttempt> {
-        match poll_fn(|cx| self.poll_head(&mut waiting, cx)).await {
-            Ok((head, response)) => Ok(body::attach(self, head, response)),
-            Err(failed) => {
-                if matches!(failed.error.kind(), ErrorKind::CutOff | ErrorKind::Io) {
-                    return Err(failed);
-                }
-                // The peer need not go on with what nobody waits for.
-                self.upload.reset(Reason::CANCEL);
-                Err(failed)
-            }
-        }
-    }
-
-    fn poll_head(
+    /// Sends the request and waits for the final head, which fills the response; ready with what
+    /// its content comes from.
+    pub(super) fn poll_head(
         &mut self,
         waiting: &mut ResponseFuture,
+        response: &mut Response,
         cx: &mut Context<'_>,
-    ) -> Poll<Result<(Head, Response), FailedAttempt>> {
+    ) -> Poll<Result<RecvStream, FailedAttempt>> {
         loop {
             self.poll_upload(cx).map_err(|error| self.failed(error))?;
-            if let Some(stalled) = self.take_stalled() {
+            // A peer that takes nothing for too long is asked for its response no further.
+            if let Some(stalled) = self.upload.state.take_stall() {
                 return Poll::Ready(Err(self.failed(stalled)));
             }
             match waiting.poll_informational(cx) {
@@ -130,25 +97,24 @@ impl Exchange {
                 Poll::Ready(Some(Err(error))) => return Poll::Ready(Err(self.no_response(error))),
                 Poll::Pending => {
                     ready!(self.response_deadline.poll(cx));
-                    let error = self.too_late();
+                    let error = self.upload.state.take_error().unwrap_or_else(|| self.state.head_too_late());
                     return Poll::Ready(Err(self.failed(error)));
                 }
                 Poll::Ready(None) => {}
             }
             let head = ready!(Pin::new(&mut *waiting).poll(cx)).map_err(|error| self.no_response(error))?;
-            return Poll::Ready(self.take_head(head).map_err(|error| self.failed(error)));
+            return Poll::Ready(self.take_head(head, response).map_err(|error| self.failed(error)));
         }
     }
 
-    fn take_head(&mut self, head: Head) -> Result<(Head, Response)> {
+    fn take_head(&mut self, head: http::Response<RecvStream>, response: &mut Response) -> Result<RecvStream> {
         self.note_first_byte();
-        self.options.stopwatch.note_head();
-        let mut response = Response::new(());
+        self.state.stopwatch.note_head();
         let (parts, content) = head.into_parts();
-        let ExchangeOptions { by, mut head_limits, .. } = self.options;
-        head_limits.max_bytes = head_limits.max_bytes.saturating_sub(self.interim.bytes);
-        fill_response(&mut response, &parts, by, content.is_end_stream(), &head_limits).map_err(in_head)?;
-        Ok((Head::from_parts(parts, content), response))
+        let options = &self.state.options;
+        let limits = HeadLimits { max_bytes: self.state.head_bytes_left(), ..options.head_limits };
+        fill_response(response, &parts, options.kind, content.is_end_stream(), &limits).map_err(bad_head)?;
+        Ok(content)
     }
 
     /// Sends on, as far as it goes. A peer that takes no more is no reason to give up: the response
@@ -157,146 +123,93 @@ impl Exchange {
     /// # Errors
     /// The body's own.
     pub(super) fn poll_upload(&mut self, cx: &mut Context<'_>) -> Result<()> {
-        if !matches!(self.sending, Sending::Begun) {
-            return Ok(());
-        }
-        loop {
+        while self.upload.state.is_open() {
             match self.upload.poll(cx) {
-                Poll::Ready(Ok(Progress::Done)) => self.note_sent(),
-                Poll::Ready(Ok(Progress::Waits)) => {
-                    if self.poll_continue(cx).is_pending() {
+                Poll::Ready(Ok(SendProgress::Sent)) => {
+                    self.state.note_sent();
+                    self.await_response();
+                }
+                Poll::Ready(Ok(SendProgress::AwaitsContinue)) => {
+                    if self.state.poll_continue(cx).is_pending() {
                         return Ok(());
                     }
-                    self.upload.proceed();
-                    continue;
+                    self.upload.state.proceed();
                 }
-                Poll::Ready(Err(upload::Failed::Body(error))) => return Err(error),
-                Poll::Ready(Err(upload::Failed::Write(error))) => self.note_write_failed(error),
-                Poll::Pending => self.poll_write_stall(cx),
+                Poll::Ready(Err(SendError::Body(error))) => {
+                    self.upload.state = SendState::Abandoned;
+                    return Err(error);
+                }
+                Poll::Ready(Err(SendError::Write(error))) => {
+                    self.state.note_not_sent(&error);
+                    self.upload.state = SendState::Failed(Some(error));
+                    self.await_response();
+                }
+                Poll::Pending => {
+                    self.poll_write_stall(cx);
+                    return Ok(());
+                }
             }
-            return Ok(());
         }
-    }
-
-    /// From now on the response is waited for.
-    fn note_sent(&mut self) {
-        self.sending = Sending::Done;
-        self.options.stopwatch.note_wrote_request();
-        self.options.tracer.enter(Phase::Head);
-        self.options.tracer.tell(|trace| trace.wrote_request(&Ok(())));
-        self.await_response();
-    }
-
-    fn note_write_failed(&mut self, error: Error) {
-        if self.options.tracer.is_on() {
-            let told = Err(error.again());
-            self.options.tracer.tell(|trace| trace.wrote_request(&told));
-        }
-        self.sending = Sending::Failed(error);
-        self.await_response();
+        Ok(())
     }
 
     fn await_response(&mut self) {
-        let until = self.options.response_header_timeout.map(|limit| Instant::now() + limit);
+        let until = self.state.options.response_header_timeout.map(|limit| Instant::now() + limit);
         self.response_deadline.set(until);
-    }
-
-    /// Waits for `100 Continue`, no longer than is allowed.
-    fn poll_continue(&mut self, cx: &mut Context<'_>) -> Poll<()> {
-        if !self.continue_deadline.is_set() {
-            self.options.tracer.tell(ClientTrace::wait_100_continue);
-            let limit = self.options.expect_continue_timeout.unwrap_or_default();
-            self.continue_deadline.set(Some(Instant::now() + limit));
-        }
-        self.continue_deadline.poll(cx)
-    }
-
-    /// A peer that takes nothing for too long is asked for its response no further.
-    fn take_stalled(&mut self) -> Option<Error> {
-        match std::mem::replace(&mut self.sending, Sending::Done) {
-            Sending::Failed(error) if error.is_timeout() => Some(error),
-            other => {
-                self.sending = other;
-                None
-            }
-        }
     }
 
     /// A peer that takes nothing for too long is given up like one that has left.
     fn poll_write_stall(&mut self, cx: &mut Context<'_>) {
-        let Some(stall) = self.options.stall_timeout else { return };
-        let stalls_at = self.upload.is_writing().then(|| self.upload.taken());
-        if stalls_at.is_some() && stalls_at != self.write_stalls_at {
-            self.write_deadline.set(Some(Instant::now() + stall));
-        }
-        self.write_stalls_at = stalls_at;
-        if stalls_at.is_some() && self.write_deadline.poll(cx).is_ready() {
-            self.note_write_failed(Error::over_limit(Phase::Write, "stall_timeout", stall));
+        let taken = self.upload.taken_while_writing();
+        if let Poll::Ready(error) = self.state.poll_write_stall(taken, &mut self.write_deadline, cx) {
+            self.state.note_not_sent(&error);
+            self.upload.state = SendState::Stalled(error);
         }
     }
 
     fn note_first_byte(&mut self) {
-        if self.options.stopwatch.timings.first_byte.is_none() {
-            self.options.stopwatch.note_first_byte();
-            self.options.tracer.tell(ClientTrace::got_first_response_byte);
+        if self.state.stopwatch.timings.first_byte.is_none() {
+            self.state.stopwatch.note_first_byte();
+            self.state.tracer.tell(ClientTrace::got_first_response_byte);
         }
     }
 
     /// An informational response: told, and counted unless somebody else does.
     fn note_interim(&mut self, interim: &http::Response<()>) -> Result<()> {
-        self.interim.came = true;
-        if interim.status() == StatusCode::SWITCHING_PROTOCOLS {
+        let status = interim.status();
+        if status == StatusCode::SWITCHING_PROTOCOLS {
+            self.state.interim_came = true;
             // RFC 9113 §8.6: there is no such thing here.
-            return Err(in_head(Refusal::bad("101 over HTTP/2")));
+            return Err(bad_head(Refusal::bad("101 over HTTP/2")));
         }
-        if self.options.tracer.is_on() {
-            let header = interim.headers().iter().map(|(name, value)| (name.as_str(), value.as_bytes())).collect();
-            self.options.tracer.informational(interim.status(), &header)?;
-        } else {
-            self.interim.bytes = self
-                .interim
-                .bytes
-                .saturating_add(INTERIM_OVERHEAD_BYTES)
-                .saturating_add(field_bytes(interim.headers()));
-            if self.interim.bytes > self.options.head_limits.max_bytes {
-                return Err(in_head(Refusal::bad("too many informational responses")));
-            }
+        let mut header = Header::new();
+        if self.state.tracer.is_on() {
+            header = interim.headers().iter().map(|(name, value)| (name.as_str(), value.as_bytes())).collect();
         }
-        if interim.status() == StatusCode::CONTINUE {
-            self.options.tracer.tell(ClientTrace::got_100_continue);
-            self.upload.proceed();
+        let bytes = field_bytes(interim.headers()).saturating_add(INTERIM_OVERHEAD_BYTES);
+        self.state.note_interim(status, &header, bytes)?;
+        if self.state.interim_bytes > self.state.options.head_limits.max_bytes {
+            return Err(bad_head(Refusal::bad("too many informational responses")));
+        }
+        if status == StatusCode::CONTINUE {
+            self.upload.state.proceed();
         }
         Ok(())
     }
 
     /// The stream ended without a response. What went wrong first says most.
     fn no_response(&mut self, error: h2::Error) -> FailedAttempt {
-        let silent = self.reused && !self.interim.came;
+        let silent = self.reused && !self.state.interim_came;
         let (sent, retry_hint) = retry_hint(&error, self.upload.sent(), silent);
-        let error = connection_error(error, self.http2.state().ended(), Phase::Head);
-        match std::mem::replace(&mut self.sending, Sending::Done) {
-            Sending::Failed(first) if retry_hint == RetryHint::None => {
-                FailedAttempt { error: first, sent, retry_hint, unread: None }
-            }
-            _ => FailedAttempt { error, sent, retry_hint, unread: None },
+        let mut error = connection_error(error, self.conn.state().ended(), Phase::Head);
+        if let (RetryHint::None, Some(first)) = (retry_hint, self.upload.state.take_error()) {
+            error = first;
         }
-    }
-
-    fn too_late(&mut self) -> Error {
-        if let Sending::Failed(first) = std::mem::replace(&mut self.sending, Sending::Done) {
-            return first;
-        }
-        let limit = self.options.response_header_timeout.unwrap_or_default();
-        Error::over_limit(Phase::Head, "response_header_timeout", limit)
+        FailedAttempt { error, sent, retry_hint, unread: None }
     }
 
     fn failed(&self, error: Error) -> FailedAttempt {
         FailedAttempt { error, sent: self.upload.sent(), retry_hint: RetryHint::None, unread: None }
-    }
-
-    /// Whether everything was sent.
-    pub(super) fn is_sent(&self) -> bool {
-        matches!(self.sending, Sending::Done)
     }
 }
 
@@ -304,7 +217,7 @@ impl Exchange {
 const INTERIM_OVERHEAD_BYTES: usize = 42;
 
 fn head_of(attempt: &Attempt<'_>) -> Result<http::Request<()>> {
-    let Attempt { request, plan, user_agent, .. } = attempt;
+    let Attempt { request, plan, settings, .. } = attempt;
     to_request(&RequestToSend {
         method: &request.method,
         scheme: if plan.key.scheme == Scheme::Https { UriScheme::HTTPS } else { UriScheme::HTTP },
@@ -317,20 +230,15 @@ fn head_of(attempt: &Attempt<'_>) -> Result<http::Request<()>> {
             _ => None,
         },
         accept_encoding: plan.accept_encoding,
-        user_agent: user_agent.value(),
+        user_agent: settings.user_agent.value(),
     })
 }
 
 /// Why there is no stream, and what may help.
-fn not_opened(error: h2::Error, http2: &Http2Conn) -> (Error, RetryHint) {
+fn not_opened(error: h2::Error, conn: &Http2Conn) -> (Error, RetryHint) {
     if error.is_io() || error.is_go_away() {
-        http2.state().set_spent();
+        conn.state().set_spent();
     }
     let retry_hint = if error.is_go_away() && error.is_remote() { RetryHint::Again } else { RetryHint::None };
-    (connection_error(error, http2.state().ended(), Phase::Write), retry_hint)
-}
-
-fn in_head(refusal: Refusal) -> Error {
-    // The status of a refusal is for a peer that asked; this one answered.
-    Error::new(ErrorKind::Refused, refusal.reason).during(Phase::Head)
+    (connection_error(error, conn.state().ended(), Phase::Write), retry_hint)
 }

@@ -15,9 +15,10 @@ mod connection;
 mod driver;
 mod error;
 mod exchange;
+mod round_trip;
+mod state;
 mod upload;
 
-pub(super) use connection::{Http2Conn, connect};
-
-/// Whether this build speaks it.
-pub(super) const IS_BUILT: bool = true;
+pub(super) use connection::Http2Conn;
+pub(super) use driver::connect;
+pub(super) use round_trip::round_trip;

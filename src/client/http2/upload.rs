@@ -7,6 +7,7 @@ use bytes::Bytes;
 use h2::{Reason, SendStream};
 use http::HeaderMap;
 
+use super::super::exchange::{SendError, SendProgress, SendState, wrong_length};
 use crate::error::{Error, ErrorKind, Phase, Sent};
 use crate::h1::Outgoing;
 use crate::h2::{Meter, append_trailer, poll_room};
@@ -25,32 +26,7 @@ pub(super) struct Upload {
     counted: u64,
     /// How much of it was handed over.
     taken: u64,
-    stage: Stage,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Stage {
-    /// For `100 Continue`.
-    Waiting,
-    Body,
-    Done,
-    Failed,
-}
-
-/// How far an upload has come.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Progress {
-    /// It waits for `100 Continue`.
-    Waits,
-    Done,
-}
-
-/// Why an upload ends before its end.
-pub(super) enum Failed {
-    /// The body could not be had: its own error, or it is not as long as was announced.
-    Body(Error),
-    /// The peer takes no more. A response may have come nevertheless.
-    Write(Error),
+    pub(super) state: SendState,
 }
 
 /// Whether content follows a head.
@@ -59,7 +35,7 @@ pub(super) fn has_content(outgoing: Outgoing) -> bool {
 }
 
 impl Upload {
-    /// With `waits`, the body comes only after [`proceed`](Self::proceed).
+    /// With `waits`, the body comes only after [`SendState::proceed`].
     pub(super) fn new(
         stream: SendStream<Bytes>,
         meter: Arc<Meter>,
@@ -68,39 +44,39 @@ impl Upload {
         trailer: &Header,
         waits: bool,
     ) -> Upload {
-        let stage = match waits {
-            _ if !has_content(outgoing) => Stage::Done,
-            true => Stage::Waiting,
-            false => Stage::Body,
+        let state = match waits {
+            _ if !has_content(outgoing) => SendState::Flushing,
+            true => SendState::AwaitingContinue,
+            false => SendState::Body,
         };
         let trailer = trailer.clone();
-        Upload { stream, meter, body, outgoing, trailer, chunk: Bytes::new(), counted: 0, taken: 0, stage }
+        Upload { stream, meter, body, outgoing, trailer, chunk: Bytes::new(), counted: 0, taken: 0, state }
     }
 
     /// Sends on. Ready when all is handed over, or when nothing more is before a `100 Continue`.
-    pub(super) fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Result<Progress, Failed>> {
+    pub(super) fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Result<SendProgress, SendError>> {
         loop {
-            match self.stage {
-                Stage::Waiting => return Poll::Ready(Ok(Progress::Waits)),
-                Stage::Done => return Poll::Ready(Ok(Progress::Done)),
-                Stage::Failed => return Poll::Pending,
-                Stage::Body => {}
-            }
-            if let Err(failed) = ready!(self.poll_piece(cx)) {
-                self.stage = Stage::Failed;
-                return Poll::Ready(Err(failed));
+            match self.state {
+                SendState::Head | SendState::AwaitingContinue => {
+                    return Poll::Ready(Ok(SendProgress::AwaitsContinue));
+                }
+                SendState::Body => ready!(self.poll_piece(cx))?,
+                // What was handed over is written by the connection's task.
+                SendState::Flushing => self.state = SendState::Sent,
+                SendState::Sent => return Poll::Ready(Ok(SendProgress::Sent)),
+                SendState::Failed(_) | SendState::Stalled(_) | SendState::Abandoned => return Poll::Pending,
             }
         }
     }
 
-    fn poll_piece(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), Failed>> {
+    fn poll_piece(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), SendError>> {
         if self.chunk.is_empty() {
             return match ready!(self.body.poll_chunk(cx)) {
-                Some(chunk) => Poll::Ready(chunk.map_err(Failed::Body).and_then(|chunk| self.take(chunk))),
-                None => Poll::Ready(self.conclude()),
+                Some(chunk) => Poll::Ready(chunk.map_err(SendError::Body).and_then(|chunk| self.take(chunk))),
+                None => Poll::Ready(self.finish()),
             };
         }
-        let room = ready!(poll_room(&mut self.stream, self.chunk.len(), cx)).map_err(Failed::Write)?;
+        let room = ready!(poll_room(&mut self.stream, self.chunk.len(), cx)).map_err(SendError::Write)?;
         let piece = self.chunk.split_to(room);
         self.taken = self.taken.saturating_add(room as u64);
         self.meter.sent_data(room);
@@ -108,12 +84,12 @@ impl Upload {
         let is_last = self.chunk.is_empty() && self.trailer.is_empty() && self.body.remaining() == Some(0);
         if is_last {
             self.check_length()?;
-            self.stage = Stage::Done;
+            self.state = SendState::Sent;
         }
         Poll::Ready(self.stream.send_data(piece, is_last).map_err(closed))
     }
 
-    fn take(&mut self, chunk: Bytes) -> Result<(), Failed> {
+    fn take(&mut self, chunk: Bytes) -> Result<(), SendError> {
         self.counted = self.counted.saturating_add(chunk.len() as u64);
         match self.outgoing {
             Outgoing::Length(length) if self.counted > length => Err(wrong_length(length, "is longer than")),
@@ -124,16 +100,16 @@ impl Upload {
         }
     }
 
-    fn check_length(&self) -> Result<(), Failed> {
+    fn check_length(&self) -> Result<(), SendError> {
         match self.outgoing {
             Outgoing::Length(length) if self.counted < length => Err(wrong_length(length, "is shorter than")),
             _ => Ok(()),
         }
     }
 
-    fn conclude(&mut self) -> Result<(), Failed> {
+    fn finish(&mut self) -> Result<(), SendError> {
         self.check_length()?;
-        self.stage = Stage::Done;
+        self.state = SendState::Sent;
         if self.trailer.is_empty() {
             return self.stream.send_data(Bytes::new(), true).map_err(closed);
         }
@@ -144,47 +120,22 @@ impl Upload {
 
     /// Gives the stream up. What was sent of it arrives first.
     pub(super) fn reset(&mut self, reason: Reason) {
-        self.stage = Stage::Failed;
+        self.state = SendState::Abandoned;
         self.stream.send_reset(reason);
     }
 
-    /// Lets a body go that waits for `100 Continue`.
-    pub(super) fn proceed(&mut self) {
-        if self.stage == Stage::Waiting {
-            self.stage = Stage::Body;
-        }
-    }
-
-    /// Whether the body waits for `100 Continue`.
-    pub(super) fn waits(&self) -> bool {
-        self.stage == Stage::Waiting
-    }
-
-    pub(super) fn is_done(&self) -> bool {
-        self.stage == Stage::Done
-    }
-
-    /// Whether the peer takes no more for now, and not the body that brings no more.
-    pub(super) fn is_writing(&self) -> bool {
-        !self.chunk.is_empty()
-    }
-
-    /// How much content was handed over.
-    pub(super) fn taken(&self) -> u64 {
-        self.taken
+    /// How much content was handed over, where it is the peer that takes no more for now, and not the
+    /// body that brings no more.
+    pub(super) fn taken_while_writing(&self) -> Option<u64> {
+        (!self.chunk.is_empty()).then_some(self.taken)
     }
 
     /// The head is always out of our hands.
     pub(super) fn sent(&self) -> Sent {
-        if self.is_done() { Sent::Fully } else { Sent::Partly }
+        if matches!(self.state, SendState::Sent) { Sent::Fully } else { Sent::Partly }
     }
 }
 
-fn closed(error: h2::Error) -> Failed {
-    Failed::Write(Error::new(ErrorKind::CutOff, "the stream is closed").during(Phase::Write).with_source(error))
-}
-
-fn wrong_length(length: u64, what: &str) -> Failed {
-    let text = format!("the body {what} its Content-Length of {length} bytes");
-    Failed::Body(Error::new(ErrorKind::ContentLength, text).during(Phase::Write))
+fn closed(error: h2::Error) -> SendError {
+    SendError::Write(Error::new(ErrorKind::CutOff, "the stream is closed").during(Phase::Write).with_source(error))
 }

@@ -11,12 +11,12 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 
+use super::blocking::Blocking;
 use super::file_system::{DirEntry, File, FileInfo, FileSystem};
-use super::lookup::Patience;
 #[cfg(not(unix))]
-use portable::{Opened, open_beneath, open_following};
+use portable::{PortableFile as NativeFile, open_beneath, open_following};
 #[cfg(unix)]
-use unix::{Opened, open_beneath, open_following};
+use unix::{UnixFile as NativeFile, open_beneath, open_following};
 
 /// The files below a directory of the disk (Go's `Dir`), and nothing else.
 ///
@@ -67,14 +67,14 @@ impl Dir {
         Dir { root: root.into(), links }
     }
 
-    fn open_file(&self, name: &Path, patience: Patience) -> io::Result<DirFile> {
+    fn open_file(&self, name: &Path, blocking: Blocking) -> io::Result<DirFile> {
         if !name.components().all(|component| matches!(component, Component::Normal(_))) {
             return Err(io::Error::new(io::ErrorKind::NotFound, "a name in a tree has only plain parts"));
         }
         let opened = match self.links {
-            Links::Inside => open_beneath(&self.root, name, patience)?,
-            Links::Anywhere if name.as_os_str().is_empty() => open_following(&self.root, patience)?,
-            Links::Anywhere => open_following(&self.root.join(name), patience)?,
+            Links::Inside => open_beneath(&self.root, name, blocking)?,
+            Links::Anywhere if name.as_os_str().is_empty() => open_following(&self.root, blocking)?,
+            Links::Anywhere => open_following(&self.root.join(name), blocking)?,
         };
         Ok(DirFile { opened, dir: self.clone(), name: name.to_owned() })
     }
@@ -82,16 +82,16 @@ impl Dir {
 
 impl FileSystem for Dir {
     fn open(&self, name: &Path) -> io::Result<Arc<dyn File>> {
-        Ok(Arc::new(self.open_file(name, Patience::Waits)?))
+        Ok(Arc::new(self.open_file(name, Blocking::Allowed)?))
     }
 
     fn try_open(&self, name: &Path) -> io::Result<Arc<dyn File>> {
-        Ok(Arc::new(self.open_file(name, Patience::None)?))
+        Ok(Arc::new(self.open_file(name, Blocking::Never)?))
     }
 }
 
 struct DirFile {
-    opened: Opened,
+    opened: NativeFile,
     /// Where it came from, for what links in it lead to.
     dir: Dir,
     name: PathBuf,
@@ -118,20 +118,11 @@ impl File for DirFile {
         let mut entries = Vec::new();
         for (name, info) in self.opened.entries()? {
             let followed =
-                || self.dir.open_file(&self.name.join(&name), Patience::Waits).and_then(|file| file.info()).ok();
+                || self.dir.open_file(&self.name.join(&name), Blocking::Allowed).and_then(|file| file.info()).ok();
             if let Some(info) = info.or_else(followed) {
                 entries.push(DirEntry { name, info });
             }
         }
         Ok(entries)
     }
-}
-
-/// The root is the program's own setting: what is wrong with it is no absence.
-fn root_fault(error: &io::Error) -> io::Error {
-    io::Error::other(format!("the root of the files cannot be opened: {error}"))
-}
-
-fn outside() -> io::Error {
-    io::Error::new(io::ErrorKind::CrossesDevices, "the name leads out of the root")
 }

@@ -1,7 +1,7 @@
 //! Files opened by their path, where the system offers no more.
 //!
-//! Nothing here is of one system, and its tests run on all of them: what Windows is served by is
-//! tried wherever the crate is.
+//! This is what serves files on Windows. Nothing here needs Windows, and the tests run on every
+//! system.
 
 use std::ffi::OsString;
 use std::fs::{self, File, Metadata};
@@ -12,74 +12,74 @@ use std::time::UNIX_EPOCH;
 
 use bytes::Bytes;
 
-use super::super::file_system::{FileInfo, FileKind};
-use super::{Patience, outside, root_fault};
+use crate::files::blocking::Blocking;
+use crate::files::file_system::{FileInfo, FileKind, outside_of_root, root_fault};
 
-pub(super) enum Opened {
-    /// Open, so that what is swapped for it meanwhile is not read in its place. Reading moves its
-    /// one place, so readers take turns.
+pub(super) enum PortableFile {
+    /// Kept open, so that a file which is put in its place later is not read instead. It has one
+    /// position that reading moves, so the lock lets one reader at it at a time.
     File(Mutex<File>),
-    /// By its path alone: not every system opens directories. So is what is no file, which may
-    /// make its opening wait.
+    /// Known by its path only: not every system can open a directory, and opening a pipe may wait.
     Other(PathBuf),
 }
 
 /// Opens what `name` leads to from `root`, as long as it lies below it.
-pub(super) fn open_beneath(root: &Path, name: &Path, patience: Patience) -> io::Result<Opened> {
-    may_wait(patience)?;
+pub(super) fn open_beneath(root: &Path, name: &Path, blocking: Blocking) -> io::Result<PortableFile> {
+    may_wait(blocking)?;
     let root = fs::canonicalize(root).map_err(|error| root_fault(&error))?;
     if !root.is_dir() {
         return Err(root_fault(&io::ErrorKind::NotADirectory.into()));
     }
-    let place = place_of(&root.join(name))?;
-    if !place.starts_with(&root) {
-        return Err(outside());
+    let path = resolved(&root.join(name))?;
+    if !path.starts_with(&root) {
+        return Err(outside_of_root());
     }
-    let opened = open(&place)?;
+    let opened = open(&path)?;
     // What was swapped for a link before it was opened is seen here, unless it was swapped back.
-    if place_of(&place)? == place { Ok(opened) } else { Err(outside()) }
+    if resolved(&path)? == path { Ok(opened) } else { Err(outside_of_root()) }
 }
 
 /// Opens what the path leads to.
-pub(super) fn open_following(path: &Path, patience: Patience) -> io::Result<Opened> {
-    may_wait(patience)?;
-    open(&place_of(path)?)
+pub(super) fn open_following(path: &Path, blocking: Blocking) -> io::Result<PortableFile> {
+    may_wait(blocking)?;
+    open(&resolved(path)?)
 }
 
-/// There is no way to be told that it would take a while.
-fn may_wait(patience: Patience) -> io::Result<()> {
-    match patience {
-        Patience::None => Err(io::ErrorKind::WouldBlock.into()),
-        Patience::Waits => Ok(()),
+/// The standard library cannot say whether a call would have to wait.
+fn may_wait(blocking: Blocking) -> io::Result<()> {
+    match blocking {
+        Blocking::Never => Err(io::ErrorKind::WouldBlock.into()),
+        Blocking::Allowed => Ok(()),
     }
 }
 
 /// Where a path leads, with no link in it.
-fn place_of(path: &Path) -> io::Result<PathBuf> {
-    fs::canonicalize(path).map_err(absence)
+fn resolved(path: &Path) -> io::Result<PathBuf> {
+    fs::canonicalize(path).map_err(open_error)
 }
 
-fn open(place: &Path) -> io::Result<Opened> {
-    let found = fs::symlink_metadata(place).map_err(absence)?;
+fn open(path: &Path) -> io::Result<PortableFile> {
+    let found = fs::symlink_metadata(path).map_err(open_error)?;
     if !found.is_file() {
-        return Ok(Opened::Other(place.to_owned()));
+        return Ok(PortableFile::Other(path.to_owned()));
     }
-    Ok(Opened::File(Mutex::new(File::open(place).map_err(absence)?)))
+    Ok(PortableFile::File(Mutex::new(File::open(path).map_err(open_error)?)))
 }
 
-/// Whatever but a permission keeps a name from being opened is in the name: too long, a loop of links.
-fn absence(error: io::Error) -> io::Error {
+/// Apart from a missing permission, what keeps a name from being opened lies in the name itself: it is
+/// too long, or it is a loop of links. To the client it is not found.
+fn open_error(error: io::Error) -> io::Error {
     match error.kind() {
         io::ErrorKind::PermissionDenied => error,
         _ => io::Error::new(io::ErrorKind::NotFound, error),
     }
 }
 
-impl Opened {
+impl PortableFile {
     pub(super) fn info(&self) -> io::Result<FileInfo> {
         let metadata = match self {
-            Opened::File(file) => file.lock().unwrap_or_else(PoisonError::into_inner).metadata()?,
-            Opened::Other(place) => fs::symlink_metadata(place)?,
+            PortableFile::File(file) => file.lock().unwrap_or_else(PoisonError::into_inner).metadata()?,
+            PortableFile::Other(path) => fs::symlink_metadata(path)?,
         };
         Ok(info_of(&metadata))
     }
@@ -89,7 +89,7 @@ impl Opened {
     }
 
     pub(super) fn read_at(&self, offset: u64, length: usize) -> io::Result<Bytes> {
-        let Opened::File(file) = self else { return Err(io::ErrorKind::IsADirectory.into()) };
+        let PortableFile::File(file) = self else { return Err(io::ErrorKind::IsADirectory.into()) };
         let mut file = file.lock().unwrap_or_else(PoisonError::into_inner);
         file.seek(SeekFrom::Start(offset))?;
         let mut chunk = Vec::with_capacity(length);
@@ -103,8 +103,8 @@ impl Opened {
 
     /// The names in the directory; each is looked up by itself.
     pub(super) fn entries(&self) -> io::Result<Vec<(OsString, Option<FileInfo>)>> {
-        let Opened::Other(place) = self else { return Err(io::ErrorKind::NotADirectory.into()) };
-        fs::read_dir(place)?.map(|entry| Ok((entry?.file_name(), None))).collect()
+        let PortableFile::Other(path) = self else { return Err(io::ErrorKind::NotADirectory.into()) };
+        fs::read_dir(path)?.map(|entry| Ok((entry?.file_name(), None))).collect()
     }
 }
 
@@ -122,42 +122,24 @@ fn info_of(metadata: &Metadata) -> FileInfo {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::files::temp_tree::TempTree;
 
-    struct Tree(PathBuf);
-
-    impl Tree {
-        fn new(name: &str) -> Tree {
-            let tree = Tree(std::env::temp_dir().join(format!("nethttp-portable-{}-{name}", std::process::id())));
-            fs::create_dir_all(tree.0.join("root/real")).unwrap();
-            fs::write(tree.0.join("root/real/a"), "in").unwrap();
-            fs::write(tree.0.join("a"), "out").unwrap();
-            tree
-        }
-
-        fn root(&self) -> PathBuf {
-            self.0.join("root")
-        }
-
-        fn content(&self, name: &str) -> Result<Bytes, io::ErrorKind> {
-            content(open_beneath(&self.root(), Path::new(name), Patience::Waits))
-        }
+    fn tree() -> TempTree {
+        TempTree::new(&[("root/real/a", "in"), ("a", "out")])
     }
 
-    impl Drop for Tree {
-        fn drop(&mut self) {
-            // Left behind, it only takes place.
-            let _ = fs::remove_dir_all(&self.0);
-        }
+    fn content_in(tree: &TempTree, name: &str) -> Result<Bytes, io::ErrorKind> {
+        content(open_beneath(&tree.root(), Path::new(name), Blocking::Allowed))
     }
 
-    fn content(opened: io::Result<Opened>) -> Result<Bytes, io::ErrorKind> {
+    fn content(opened: io::Result<PortableFile>) -> Result<Bytes, io::ErrorKind> {
         opened.and_then(|opened| opened.read_at(0, 10)).map_err(|error| error.kind())
     }
 
     #[test]
     fn a_file_is_read_from_any_place_and_no_further_than_was_asked_for() {
-        let tree = Tree::new("read");
-        let opened = open_beneath(&tree.root(), Path::new("real/a"), Patience::Waits).unwrap();
+        let tree = tree();
+        let opened = open_beneath(&tree.root(), Path::new("real/a"), Blocking::Allowed).unwrap();
         for (offset, length, read) in [(0, 1, "i"), (1, 100, "n"), (2, 1, ""), (0, 2, "in")] {
             assert_eq!(opened.read_at(offset, length).unwrap(), read);
         }
@@ -168,9 +150,9 @@ mod tests {
 
     #[test]
     fn a_directory_has_its_names_and_no_content() {
-        let tree = Tree::new("directory");
+        let tree = tree();
         for name in ["", "real"] {
-            let opened = open_beneath(&tree.root(), Path::new(name), Patience::Waits).unwrap();
+            let opened = open_beneath(&tree.root(), Path::new(name), Blocking::Allowed).unwrap();
             assert_eq!(opened.info().unwrap().kind, FileKind::Directory);
             let names: Vec<_> = opened.entries().unwrap().into_iter().map(|(name, _)| name).collect();
             assert_eq!(names, [if name.is_empty() { "real" } else { "a" }]);
@@ -180,33 +162,33 @@ mod tests {
 
     #[test]
     fn what_is_not_there_is_not_found_and_a_bad_root_is_a_fault() {
-        let tree = Tree::new("none");
+        let tree = tree();
         let long = "x".repeat(5000);
         for name in ["none", "none/a", "real/a/b", &long] {
-            assert_eq!(tree.content(name), Err(io::ErrorKind::NotFound), "{name:.20}");
+            assert_eq!(content_in(&tree, name), Err(io::ErrorKind::NotFound), "{name:.20}");
         }
         for root in ["none", "a"] {
-            let opened = content(open_beneath(&tree.0.join(root), Path::new("b"), Patience::Waits));
+            let opened = content(open_beneath(&tree.path().join(root), Path::new("b"), Blocking::Allowed));
             assert_eq!(opened, Err(io::ErrorKind::Other), "{root}");
         }
     }
 
     #[test]
     fn whatever_is_asked_for_without_patience_would_block() {
-        let tree = Tree::new("patience");
+        let tree = tree();
         let would_block = Err(io::ErrorKind::WouldBlock);
-        assert_eq!(content(open_beneath(&tree.root(), Path::new("real/a"), Patience::None)), would_block);
-        assert_eq!(content(open_following(&tree.0.join("a"), Patience::None)), would_block);
-        let opened = open_following(&tree.0.join("a"), Patience::Waits).unwrap();
+        assert_eq!(content(open_beneath(&tree.root(), Path::new("real/a"), Blocking::Never)), would_block);
+        assert_eq!(content(open_following(&tree.path().join("a"), Blocking::Never)), would_block);
+        let opened = open_following(&tree.path().join("a"), Blocking::Allowed).unwrap();
         assert_eq!(opened.try_read_at(0, 1).unwrap_err().kind(), io::ErrorKind::WouldBlock);
         assert_eq!(opened.read_at(0, 3).unwrap(), "out");
     }
 
     #[test]
     fn what_is_put_in_the_place_of_an_open_file_is_not_read() {
-        let tree = Tree::new("replaced");
-        let opened = open_beneath(&tree.root(), Path::new("real/a"), Patience::Waits).unwrap();
-        fs::rename(tree.0.join("a"), tree.root().join("real/a")).unwrap();
+        let tree = tree();
+        let opened = open_beneath(&tree.root(), Path::new("real/a"), Blocking::Allowed).unwrap();
+        fs::rename(tree.path().join("a"), tree.root().join("real/a")).unwrap();
         assert_eq!(opened.read_at(0, 10).unwrap(), "in");
         assert_eq!(opened.info().unwrap().length, 2);
     }
@@ -216,7 +198,7 @@ mod tests {
     fn links_are_followed_inside_the_root_alone() {
         use std::os::unix::fs::symlink;
 
-        let tree = Tree::new("links");
+        let tree = tree();
         let links = [
             ("real", "link"),
             ("../root/real/a", "round"),
@@ -240,18 +222,21 @@ mod tests {
             ("dangling", Err(io::ErrorKind::NotFound)),
         ];
         for (name, expected) in cases {
-            assert_eq!(tree.content(name), expected, "{name}");
+            assert_eq!(content_in(&tree, name), expected, "{name}");
         }
-        assert_eq!(content(open_following(&tree.root().join("out"), Patience::Waits)), Ok(Bytes::from_static(b"out")));
+        assert_eq!(
+            content(open_following(&tree.root().join("out"), Blocking::Allowed)),
+            Ok(Bytes::from_static(b"out"))
+        );
     }
 
     #[cfg(unix)]
     #[test]
     fn a_pipe_is_not_waited_for() {
-        let tree = Tree::new("pipe");
+        let tree = tree();
         let made = std::process::Command::new("mkfifo").arg(tree.root().join("pipe")).status();
         assert!(made.is_ok_and(|status| status.success()), "mkfifo is part of POSIX");
-        let opened = open_beneath(&tree.root(), Path::new("pipe"), Patience::Waits).unwrap();
+        let opened = open_beneath(&tree.root(), Path::new("pipe"), Blocking::Allowed).unwrap();
         assert_eq!(opened.info().unwrap().kind, FileKind::Other);
     }
 }

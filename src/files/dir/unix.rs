@@ -13,110 +13,116 @@ use rustix::buffer::spare_capacity;
 use rustix::fs::{AtFlags, FileType, Mode, OFlags, Stat, fstat, open, openat, statat};
 use rustix::io::{Errno, pread};
 
-use super::super::file_system::{FileInfo, FileKind};
-use super::{Patience, outside, root_fault};
+use crate::files::blocking::Blocking;
+use crate::files::file_system::{FileInfo, FileKind, outside_of_root, root_fault};
 
-/// `NONBLOCK`: the opening of a pipe does not wait for a writer.
+/// `NONBLOCK`: opening a pipe does not wait for a writer.
 const READ: OFlags = OFlags::RDONLY.union(OFlags::CLOEXEC).union(OFlags::NONBLOCK).union(OFlags::NOCTTY);
 
-/// To pass through a directory needs no permission to list it, where the system knows that.
+/// For the directories on the way. On Linux, `O_PATH` needs no permission to list them.
 #[cfg(any(target_os = "linux", target_os = "android"))]
 const PASS: OFlags = OFlags::PATH.union(OFlags::DIRECTORY).union(OFlags::CLOEXEC);
 #[cfg(not(any(target_os = "linux", target_os = "android")))]
 const PASS: OFlags = READ.union(OFlags::DIRECTORY);
 
-pub(super) struct Opened(File);
+pub(super) struct UnixFile(File);
 
 /// Opens what `name` leads to from `root`, as long as it lies below it.
-pub(super) fn open_beneath(root: &Path, name: &Path, patience: Patience) -> io::Result<Opened> {
-    let directory = open_patiently(root, PASS, patience)
-        .map_err(|errno| patiently(patience, errno, |errno| root_fault(&errno.into())))?;
+pub(super) fn open_beneath(root: &Path, name: &Path, blocking: Blocking) -> io::Result<UnixFile> {
+    let directory = open_path(root, PASS, blocking)
+        .map_err(|errno| meaning_of(blocking, errno, |errno| root_fault(&errno.into())))?;
     if name.as_os_str().is_empty() {
-        return Ok(opened(openat(&directory, ".", READ, Mode::empty()).map_err(absence)?));
+        return Ok(opened(openat(&directory, ".", READ, Mode::empty()).map_err(open_error)?));
     }
-    match (resolve(&directory, name, patience), patience) {
+    match (resolve(&directory, name, blocking), blocking) {
         (Ok(file), _) => Ok(opened(file)),
-        (Err(Errno::NOSYS | Errno::PERM | Errno::XDEV | Errno::AGAIN | Errno::INVAL), Patience::None) => Err(not_now()),
-        // No such call here, or a sandbox that forbids it; an absolute link, or one that leaves the
-        // root and perhaps comes back; the tree was moved about in the meantime.
-        (Err(Errno::NOSYS | Errno::PERM | Errno::XDEV | Errno::AGAIN), Patience::Waits) => walk(root, directory, name),
-        (Err(errno), _) => Err(absence(errno)),
+        (Err(Errno::NOSYS | Errno::PERM | Errno::XDEV | Errno::AGAIN | Errno::INVAL), Blocking::Never) => {
+            Err(not_now())
+        }
+        // NOSYS and PERM: no such call here, or a sandbox forbids it. XDEV: a link that is absolute, or
+        // leaves the root and perhaps comes back. AGAIN: the tree was changed during the call.
+        (Err(Errno::NOSYS | Errno::PERM | Errno::XDEV | Errno::AGAIN), Blocking::Allowed) => {
+            walk(root, directory, name)
+        }
+        (Err(errno), _) => Err(open_error(errno)),
     }
 }
 
 /// Opens what the path leads to.
-pub(super) fn open_following(path: &Path, patience: Patience) -> io::Result<Opened> {
-    Ok(opened(open_patiently(path, READ, patience).map_err(|errno| patiently(patience, errno, absence))?))
+pub(super) fn open_following(path: &Path, blocking: Blocking) -> io::Result<UnixFile> {
+    Ok(opened(open_path(path, READ, blocking).map_err(|errno| meaning_of(blocking, errno, open_error))?))
 }
 
-fn opened(file: OwnedFd) -> Opened {
-    Opened(File::from(file))
+fn opened(file: OwnedFd) -> UnixFile {
+    UnixFile(File::from(file))
 }
 
 fn not_now() -> io::Error {
     io::ErrorKind::WouldBlock.into()
 }
 
-/// What an error of an opening means. Without patience: that the system has no such call, or one
-/// that does not know how not to wait, is for who has patience to find out.
-fn patiently(patience: Patience, errno: Errno, meaning: fn(Errno) -> io::Error) -> io::Error {
-    match (patience, errno) {
-        (Patience::None, Errno::NOSYS | Errno::PERM | Errno::AGAIN | Errno::INVAL) => not_now(),
+/// What an error of `open` means. A system that has no `openat2`, or one whose `openat2` does not know
+/// `RESOLVE_CACHED`, cannot open without waiting: where blocking is allowed, the open is tried again in
+/// another way.
+fn meaning_of(blocking: Blocking, errno: Errno, meaning: fn(Errno) -> io::Error) -> io::Error {
+    match (blocking, errno) {
+        (Blocking::Never, Errno::NOSYS | Errno::PERM | Errno::AGAIN | Errno::INVAL) => not_now(),
         _ => meaning(errno),
     }
 }
 
 #[cfg(any(target_os = "linux", target_os = "android"))]
-fn open_patiently(path: &Path, flags: OFlags, patience: Patience) -> Result<OwnedFd, Errno> {
+fn open_path(path: &Path, flags: OFlags, blocking: Blocking) -> Result<OwnedFd, Errno> {
     use rustix::fs::{CWD, ResolveFlags, openat2};
-    match patience {
-        Patience::None => openat2(CWD, path, flags, Mode::empty(), ResolveFlags::CACHED),
-        Patience::Waits => open(path, flags, Mode::empty()),
+    match blocking {
+        Blocking::Never => openat2(CWD, path, flags, Mode::empty(), ResolveFlags::CACHED),
+        Blocking::Allowed => open(path, flags, Mode::empty()),
     }
 }
 
 #[cfg(not(any(target_os = "linux", target_os = "android")))]
-fn open_patiently(path: &Path, flags: OFlags, patience: Patience) -> Result<OwnedFd, Errno> {
-    match patience {
-        Patience::None => Err(Errno::AGAIN),
-        Patience::Waits => open(path, flags, Mode::empty()),
+fn open_path(path: &Path, flags: OFlags, blocking: Blocking) -> Result<OwnedFd, Errno> {
+    match blocking {
+        Blocking::Never => Err(Errno::AGAIN),
+        Blocking::Allowed => open(path, flags, Mode::empty()),
     }
 }
 
 #[cfg(any(target_os = "linux", target_os = "android"))]
-fn resolve(directory: &OwnedFd, name: &Path, patience: Patience) -> Result<OwnedFd, Errno> {
+fn resolve(directory: &OwnedFd, name: &Path, blocking: Blocking) -> Result<OwnedFd, Errno> {
     use rustix::fs::{ResolveFlags, openat2};
     let inside = ResolveFlags::BENEATH | ResolveFlags::NO_MAGICLINKS;
-    let how = if patience == Patience::None { inside | ResolveFlags::CACHED } else { inside };
+    let how = if blocking == Blocking::Never { inside | ResolveFlags::CACHED } else { inside };
     openat2(directory, name, READ, Mode::empty(), how)
 }
 
 #[cfg(not(any(target_os = "linux", target_os = "android")))]
-fn resolve(_: &OwnedFd, _: &Path, _: Patience) -> Result<OwnedFd, Errno> {
+fn resolve(_: &OwnedFd, _: &Path, _: Blocking) -> Result<OwnedFd, Errno> {
     Err(Errno::NOSYS)
 }
 
-/// Finds out where the links lead, then goes there without following any: what was swapped for a
-/// link in between is refused.
-pub(super) fn walk(root: &Path, directory: OwnedFd, name: &Path) -> io::Result<Opened> {
+/// Finds out where the links lead, then goes there without following any. A directory that was swapped
+/// for a link in between is refused.
+pub(super) fn walk(root: &Path, directory: OwnedFd, name: &Path) -> io::Result<UnixFile> {
     let root = fs::canonicalize(root).map_err(|error| root_fault(&error))?;
-    let place = fs::canonicalize(root.join(name)).map_err(|error| match Errno::from_io_error(&error) {
-        Some(errno) => absence(errno),
+    let path = fs::canonicalize(root.join(name)).map_err(|error| match Errno::from_io_error(&error) {
+        Some(errno) => open_error(errno),
         None => error,
     })?;
-    let Ok(inside) = place.strip_prefix(&root) else { return Err(outside()) };
+    let Ok(inside) = path.strip_prefix(&root) else { return Err(outside_of_root()) };
     let Some(last) = inside.file_name() else {
-        return Ok(opened(openat(&directory, ".", READ, Mode::empty()).map_err(absence)?));
+        return Ok(opened(openat(&directory, ".", READ, Mode::empty()).map_err(open_error)?));
     };
     let mut at = directory;
     for passed in inside.parent().into_iter().flatten() {
-        at = openat(&at, passed, PASS | OFlags::NOFOLLOW, Mode::empty()).map_err(absence)?;
+        at = openat(&at, passed, PASS | OFlags::NOFOLLOW, Mode::empty()).map_err(open_error)?;
     }
-    Ok(opened(openat(&at, last, READ | OFlags::NOFOLLOW, Mode::empty()).map_err(absence)?))
+    Ok(opened(openat(&at, last, READ | OFlags::NOFOLLOW, Mode::empty()).map_err(open_error)?))
 }
 
-/// What keeps a name from being opened is mostly in the name: too long, a loop of links, a socket.
-fn absence(errno: Errno) -> io::Error {
+/// Most of what keeps a name from being opened lies in the name itself: it is too long, a loop of
+/// links, a socket. To the client it is not found.
+fn open_error(errno: Errno) -> io::Error {
     match errno {
         Errno::NOTDIR | Errno::LOOP | Errno::NAMETOOLONG | Errno::NXIO | Errno::NODEV => {
             io::Error::new(io::ErrorKind::NotFound, errno)
@@ -125,7 +131,7 @@ fn absence(errno: Errno) -> io::Error {
     }
 }
 
-impl Opened {
+impl UnixFile {
     pub(super) fn info(&self) -> io::Result<FileInfo> {
         Ok(stat_info(&fstat(&self.0)?))
     }
@@ -136,7 +142,8 @@ impl Opened {
 
     pub(super) fn read_at(&self, offset: u64, length: usize) -> io::Result<Bytes> {
         let mut chunk = Vec::with_capacity(length);
-        // The capacity may be more than was asked for, and that may be read: it is cut off below.
+        // The spare capacity may be more than was asked for, and all of it may be filled: the rest is
+        // cut off below.
         while chunk.len() < length {
             let at = offset.saturating_add(chunk.len() as u64);
             match pread(&self.0, spare_capacity(&mut chunk), at) {
@@ -149,7 +156,7 @@ impl Opened {
         Ok(chunk.into())
     }
 
-    /// What the system has in memory of it. Rather less than to wait for the rest.
+    /// As much as the system has in memory, which may be less than the length.
     #[cfg(any(target_os = "linux", target_os = "android"))]
     pub(super) fn try_read_at(&self, offset: u64, length: usize) -> io::Result<Bytes> {
         use rustix::io::{ReadWriteFlags, preadv2};
@@ -204,44 +211,24 @@ fn stat_info(stat: &Stat) -> FileInfo {
 #[cfg(test)]
 mod tests {
     use std::os::unix::fs::symlink;
-    use std::path::PathBuf;
     use std::sync::atomic::{AtomicBool, Ordering};
 
     use super::*;
+    use crate::files::temp_tree::TempTree;
 
-    struct Tree(PathBuf);
-
-    impl Tree {
-        fn new(name: &str) -> Tree {
-            let tree = Tree(std::env::temp_dir().join(format!("nethttp-dir-{}-{name}", std::process::id())));
-            fs::create_dir_all(tree.0.join("root/real")).unwrap();
-            fs::create_dir_all(tree.0.join("secret")).unwrap();
-            fs::write(tree.0.join("root/real/a"), "in").unwrap();
-            fs::write(tree.0.join("secret/a"), "out").unwrap();
-            tree
-        }
-
-        fn root(&self) -> PathBuf {
-            self.0.join("root")
-        }
+    fn tree() -> TempTree {
+        TempTree::new(&[("root/real/a", "in"), ("secret/a", "out")])
     }
 
-    impl Drop for Tree {
-        fn drop(&mut self) {
-            // Left behind, it only takes place.
-            let _ = fs::remove_dir_all(&self.0);
-        }
-    }
+    struct SetOnDrop<'a>(&'a AtomicBool);
 
-    struct Ending<'a>(&'a AtomicBool);
-
-    impl Drop for Ending<'_> {
+    impl Drop for SetOnDrop<'_> {
         fn drop(&mut self) {
             self.0.store(true, Ordering::Relaxed);
         }
     }
 
-    fn content(opened: io::Result<Opened>) -> Result<Bytes, io::ErrorKind> {
+    fn content(opened: io::Result<UnixFile>) -> Result<Bytes, io::ErrorKind> {
         opened.and_then(|opened| opened.read_at(0, 10)).map_err(|error| error.kind())
     }
 
@@ -251,7 +238,7 @@ mod tests {
 
     #[test]
     fn both_ways_to_open_agree() {
-        let tree = Tree::new("agree");
+        let tree = tree();
         symlink("real", tree.root().join("link")).unwrap();
         symlink("../secret", tree.root().join("out")).unwrap();
         symlink("../root/real/a", tree.root().join("round")).unwrap();
@@ -267,22 +254,22 @@ mod tests {
         ];
         for (name, expected) in cases {
             let expected = expected.map(|text: &str| Bytes::from(text.to_owned()));
-            assert_eq!(content(open_beneath(&tree.root(), Path::new(name), Patience::Waits)), expected, "{name}");
+            assert_eq!(content(open_beneath(&tree.root(), Path::new(name), Blocking::Allowed)), expected, "{name}");
             assert_eq!(walk_from(&tree.root(), name), expected, "{name} by walking");
-            let at_once = content(open_beneath(&tree.root(), Path::new(name), Patience::None));
+            let at_once = content(open_beneath(&tree.root(), Path::new(name), Blocking::Never));
             assert!(at_once == expected || at_once == Err(io::ErrorKind::WouldBlock), "{name} at once: {at_once:?}");
         }
     }
 
     #[test]
     fn no_swap_of_a_directory_for_a_link_leads_out() {
-        let tree = Tree::new("swap");
+        let tree = tree();
         let (root, done) = (tree.root(), AtomicBool::new(false));
         fs::create_dir(root.join("flip")).unwrap();
         fs::write(root.join("flip/a"), "in").unwrap();
         std::thread::scope(|scope| {
             // Ends when the looking is over, or has failed.
-            let _ending = Ending(&done);
+            let _ending = SetOnDrop(&done);
             scope.spawn(|| {
                 while !done.load(Ordering::Relaxed) {
                     fs::rename(root.join("flip"), root.join("aside")).unwrap();
@@ -293,8 +280,8 @@ mod tests {
             });
             let mut found = 0;
             for _ in 0..5000 {
-                let opened = |patience| content(open_beneath(&root, Path::new("flip/a"), patience));
-                for content in [opened(Patience::Waits), opened(Patience::None), walk_from(&root, "flip/a")] {
+                let opened = |blocking| content(open_beneath(&root, Path::new("flip/a"), blocking));
+                for content in [opened(Blocking::Allowed), opened(Blocking::Never), walk_from(&root, "flip/a")] {
                     found += usize::from(content.is_ok());
                     assert_ne!(content, Ok(Bytes::from_static(b"out")));
                 }
@@ -306,22 +293,22 @@ mod tests {
     #[cfg(target_os = "linux")]
     #[test]
     fn what_is_in_memory_is_had_at_once() {
-        let tree = Tree::new("at-once");
+        let tree = tree();
         // Some file systems tell nothing of what they have in memory.
-        let Ok(opened) = open_beneath(&tree.root(), Path::new("real/a"), Patience::None) else { return };
+        let Ok(opened) = open_beneath(&tree.root(), Path::new("real/a"), Blocking::Never) else { return };
         if let Ok(read) = opened.try_read_at(1, 100) {
             assert_eq!(read, "n");
             assert_eq!(opened.try_read_at(0, 1).unwrap(), "i");
             assert_eq!(opened.try_read_at(2, 1).unwrap(), "");
         }
-        let followed = open_following(&tree.root().join("real/a"), Patience::None).unwrap();
+        let followed = open_following(&tree.root().join("real/a"), Blocking::Never).unwrap();
         assert_eq!(followed.read_at(0, 10).unwrap(), "in");
     }
 
     #[test]
     fn no_more_is_read_than_was_asked_for() {
-        let tree = Tree::new("read");
-        let opened = open_following(&tree.root().join("real/a"), Patience::Waits).unwrap();
+        let tree = tree();
+        let opened = open_following(&tree.root().join("real/a"), Blocking::Allowed).unwrap();
         assert_eq!(opened.read_at(0, 1).unwrap(), "i");
         assert_eq!(opened.read_at(1, 100).unwrap(), "n");
         assert_eq!(opened.read_at(2, 1).unwrap(), "");

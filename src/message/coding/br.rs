@@ -3,7 +3,7 @@
 use brotli::enc::StandardAlloc;
 use brotli::{BrotliDecompressStream, BrotliResult, BrotliState};
 
-use super::{Decode, Fault};
+use super::decode::{Decode, DecodeFault};
 
 /// Content in the coding `br`.
 pub(super) struct Brotli {
@@ -20,7 +20,7 @@ impl Brotli {
 }
 
 impl Decode for Brotli {
-    fn decode(&mut self, input: &[u8], output: &mut Vec<u8>) -> Result<usize, Fault> {
+    fn decode(&mut self, input: &[u8], output: &mut Vec<u8>) -> Result<usize, DecodeFault> {
         if self.is_whole {
             return if input.is_empty() { Ok(0) } else { Err("there is something behind its end") };
         }

@@ -4,21 +4,20 @@
 //! The heads are read here, byte by byte, and not by zlib: one state in one buffer serves all
 //! members. There may be tens of thousands of empty ones in a small message (Go's CVE-2022-30631).
 
-use flate2::Crc;
+use flate2::{Crc, Decompress, FlushDecompress, Status};
 
-use super::deflate::{Inflate, Inflated};
-use super::{Decode, Fault};
+use super::decode::{Decode, DecodeFault};
 
 /// Content in the coding `gzip`.
 pub(super) struct Gzip {
-    state: State,
+    state: GzipState,
     inflate: Inflate,
     /// Of what was decoded in this member.
     crc: Crc,
 }
 
-enum State {
-    Head(Head),
+enum GzipState {
+    Head(MemberHead),
     Content,
     /// What has come of checksum and length.
     End(Vec<u8>),
@@ -27,15 +26,15 @@ enum State {
 }
 
 /// A head, as far as it has come.
-struct Head {
-    field: Field,
+struct MemberHead {
+    field: HeadField,
     flags: u8,
     crc: Crc,
 }
 
 /// What the next byte belongs to.
 #[derive(Clone, Copy)]
-enum Field {
+enum HeadField {
     /// The first ten bytes, by number.
     Fixed(u8),
     ExtraLength(Option<u8>),
@@ -53,52 +52,52 @@ const HAS_NAME: u8 = 1 << 3;
 const HAS_COMMENT: u8 = 1 << 4;
 const RESERVED: u8 = 0b1110_0000;
 
-const NO_HEAD: Fault = "it does not begin as it must";
-const GARBAGE: Fault = "there is something behind its end";
-const BAD_CHECKSUM: Fault = "its checksum is wrong";
+const NO_HEAD: DecodeFault = "it does not begin as it must";
+const GARBAGE: DecodeFault = "there is something behind its end";
+const BAD_CHECKSUM: DecodeFault = "its checksum is wrong";
 
 impl Gzip {
     pub(super) fn new() -> Gzip {
-        Gzip { state: State::Head(Head::new()), inflate: Inflate::bare(), crc: Crc::new() }
+        Gzip { state: GzipState::Head(MemberHead::new()), inflate: Inflate::bare(), crc: Crc::new() }
     }
 
     /// As much as the state allows; the rest of `input` is for the next state.
-    fn step(&mut self, input: &[u8], output: &mut Vec<u8>) -> Result<usize, Fault> {
+    fn step(&mut self, input: &[u8], output: &mut Vec<u8>) -> Result<usize, DecodeFault> {
         match &mut self.state {
-            State::Head(head) => {
+            GzipState::Head(head) => {
                 let taken = head.read(input)?;
-                if matches!(head.field, Field::Over) {
-                    self.state = State::Content;
+                if matches!(head.field, HeadField::Over) {
+                    self.state = GzipState::Content;
                 }
                 Ok(taken)
             }
-            State::Content => {
+            GzipState::Content => {
                 let before = output.len();
                 let (taken, how_far) = self.inflate.inflate(input, output)?;
                 self.crc.update(output.get(before..).unwrap_or_default());
                 if how_far == Inflated::AtEnd {
-                    self.state = State::End(Vec::with_capacity(8));
+                    self.state = GzipState::End(Vec::with_capacity(8));
                 }
                 Ok(taken)
             }
-            State::End(bytes) => {
+            GzipState::End(bytes) => {
                 let taken = input.len().min(8_usize.saturating_sub(bytes.len()));
                 bytes.extend_from_slice(input.get(..taken).unwrap_or_default());
                 if bytes.len() == 8 {
                     let is_right =
                         bytes[..4] == self.crc.sum().to_le_bytes() && bytes[4..] == self.crc.amount().to_le_bytes();
-                    self.state = State::Between;
+                    self.state = GzipState::Between;
                     return if is_right { Ok(taken) } else { Err(BAD_CHECKSUM) };
                 }
                 Ok(taken)
             }
-            State::Between => {
+            GzipState::Between => {
                 if input.first() != Some(&0x1f) {
                     return Err(GARBAGE);
                 }
                 self.inflate.restart();
                 self.crc.reset();
-                self.state = State::Head(Head::new());
+                self.state = GzipState::Head(MemberHead::new());
                 Ok(0)
             }
         }
@@ -106,17 +105,17 @@ impl Gzip {
 }
 
 impl Decode for Gzip {
-    fn decode(&mut self, input: &[u8], output: &mut Vec<u8>) -> Result<usize, Fault> {
+    fn decode(&mut self, input: &[u8], output: &mut Vec<u8>) -> Result<usize, DecodeFault> {
         if input.is_empty() {
-            return if matches!(self.state, State::Content) { self.step(input, output) } else { Ok(0) };
+            return if matches!(self.state, GzipState::Content) { self.step(input, output) } else { Ok(0) };
         }
         let mut rest = input;
         while !rest.is_empty() && output.len() < output.capacity() {
             let before = output.len();
-            let was_content = matches!(self.state, State::Content);
+            let was_content = matches!(self.state, GzipState::Content);
             let taken = self.step(rest, output)?;
             rest = rest.get(taken..).unwrap_or_default();
-            if was_content && taken == 0 && output.len() == before && matches!(self.state, State::Content) {
+            if was_content && taken == 0 && output.len() == before && matches!(self.state, GzipState::Content) {
                 break;
             }
         }
@@ -124,33 +123,33 @@ impl Decode for Gzip {
     }
 
     fn is_whole(&self) -> bool {
-        matches!(self.state, State::Between)
+        matches!(self.state, GzipState::Between)
     }
 }
 
-impl Head {
-    fn new() -> Head {
-        Head { field: Field::Fixed(0), flags: 0, crc: Crc::new() }
+impl MemberHead {
+    fn new() -> MemberHead {
+        MemberHead { field: HeadField::Fixed(0), flags: 0, crc: Crc::new() }
     }
 
     /// Takes bytes until the head is over.
-    fn read(&mut self, input: &[u8]) -> Result<usize, Fault> {
+    fn read(&mut self, input: &[u8]) -> Result<usize, DecodeFault> {
         for (at, &byte) in input.iter().enumerate() {
             let next = self.read_byte(byte)?;
             self.field = self.present(next);
-            if matches!(self.field, Field::Over) {
+            if matches!(self.field, HeadField::Over) {
                 return Ok(at.saturating_add(1));
             }
         }
         Ok(input.len())
     }
 
-    fn read_byte(&mut self, byte: u8) -> Result<Field, Fault> {
-        if !matches!(self.field, Field::Checksum(_)) {
+    fn read_byte(&mut self, byte: u8) -> Result<HeadField, DecodeFault> {
+        if !matches!(self.field, HeadField::Checksum(_)) {
             self.crc.update(&[byte]);
         }
         Ok(match self.field {
-            Field::Fixed(at) => {
+            HeadField::Fixed(at) => {
                 let is_right = match at {
                     0 => byte == 0x1f,
                     1 => byte == 0x8b,
@@ -164,50 +163,140 @@ impl Head {
                 if at == 3 {
                     self.flags = byte;
                 }
-                if at < 9 { Field::Fixed(at.saturating_add(1)) } else { Field::ExtraLength(None) }
+                if at < 9 { HeadField::Fixed(at.saturating_add(1)) } else { HeadField::ExtraLength(None) }
             }
-            Field::ExtraLength(None) => Field::ExtraLength(Some(byte)),
-            Field::ExtraLength(Some(low)) => match u16::from_le_bytes([low, byte]) {
-                0 => Field::Name,
-                length => Field::Extra(length),
+            HeadField::ExtraLength(None) => HeadField::ExtraLength(Some(byte)),
+            HeadField::ExtraLength(Some(low)) => match u16::from_le_bytes([low, byte]) {
+                0 => HeadField::Name,
+                length => HeadField::Extra(length),
             },
-            Field::Extra(length) if length > 1 => Field::Extra(length.saturating_sub(1)),
-            Field::Extra(_) => Field::Name,
-            Field::Name => {
+            HeadField::Extra(length) if length > 1 => HeadField::Extra(length.saturating_sub(1)),
+            HeadField::Extra(_) => HeadField::Name,
+            HeadField::Name => {
                 if byte == 0 {
-                    Field::Comment
+                    HeadField::Comment
                 } else {
-                    Field::Name
+                    HeadField::Name
                 }
             }
-            Field::Comment => {
+            HeadField::Comment => {
                 if byte == 0 {
-                    Field::Checksum(None)
+                    HeadField::Checksum(None)
                 } else {
-                    Field::Comment
+                    HeadField::Comment
                 }
             }
-            Field::Checksum(None) => Field::Checksum(Some(byte)),
-            Field::Checksum(Some(low)) => {
+            HeadField::Checksum(None) => HeadField::Checksum(Some(byte)),
+            HeadField::Checksum(Some(low)) => {
                 let [first, second, ..] = self.crc.sum().to_le_bytes();
                 if [low, byte] != [first, second] {
                     return Err(BAD_CHECKSUM);
                 }
-                Field::Over
+                HeadField::Over
             }
-            Field::Over => Field::Over,
+            HeadField::Over => HeadField::Over,
         })
     }
 
     /// This field, or the first behind it that the flags announce.
-    fn present(&self, field: Field) -> Field {
+    fn present(&self, field: HeadField) -> HeadField {
         let has = |flag: u8| self.flags & flag != 0;
         match field {
-            Field::ExtraLength(None) if !has(HAS_EXTRA) => self.present(Field::Name),
-            Field::Name if !has(HAS_NAME) => self.present(Field::Comment),
-            Field::Comment if !has(HAS_COMMENT) => self.present(Field::Checksum(None)),
-            Field::Checksum(None) if !has(HAS_CHECKSUM) => Field::Over,
+            HeadField::ExtraLength(None) if !has(HAS_EXTRA) => self.present(HeadField::Name),
+            HeadField::Name if !has(HAS_NAME) => self.present(HeadField::Comment),
+            HeadField::Comment if !has(HAS_COMMENT) => self.present(HeadField::Checksum(None)),
+            HeadField::Checksum(None) if !has(HAS_CHECKSUM) => HeadField::Over,
             present => present,
         }
     }
+}
+
+/// Compressed bytes (RFC 1951), with or without what zlib puts around them.
+pub(super) struct Inflate(Decompress);
+
+/// How far the compressed bytes go.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Inflated {
+    On,
+    AtEnd,
+}
+
+impl Inflate {
+    pub(super) fn bare() -> Inflate {
+        Inflate(Decompress::new(false))
+    }
+
+    /// With a head, and a checksum that is compared at the end (RFC 1950).
+    fn with_zlib() -> Inflate {
+        Inflate(Decompress::new(true))
+    }
+
+    /// Begins another one, in the same memory.
+    pub(super) fn restart(&mut self) {
+        self.0.reset(false);
+    }
+
+    pub(super) fn inflate(&mut self, input: &[u8], output: &mut Vec<u8>) -> Result<(usize, Inflated), DecodeFault> {
+        let before = self.0.total_in();
+        let status = self.0.decompress_vec(input, output, FlushDecompress::None).map_err(|_| "it is corrupt")?;
+        let taken = usize::try_from(self.0.total_in().saturating_sub(before)).unwrap_or(usize::MAX);
+        Ok((taken, if status == Status::StreamEnd { Inflated::AtEnd } else { Inflated::On }))
+    }
+}
+
+/// Content in the coding `deflate`. It should be zlib's format, and some send bare compressed bytes:
+/// the first two bytes tell.
+pub(super) struct Deflate {
+    state: DeflateState,
+}
+
+enum DeflateState {
+    Start(Option<u8>),
+    Inflating(Box<Inflate>),
+    Ended,
+}
+
+impl Deflate {
+    pub(super) fn new() -> Deflate {
+        Deflate { state: DeflateState::Start(None) }
+    }
+}
+
+impl Decode for Deflate {
+    fn decode(&mut self, input: &[u8], output: &mut Vec<u8>) -> Result<usize, DecodeFault> {
+        match &mut self.state {
+            DeflateState::Start(None) => {
+                self.state = DeflateState::Start(input.first().copied());
+                Ok(input.len().min(1))
+            }
+            DeflateState::Start(Some(first)) => {
+                let first = *first;
+                let Some(&second) = input.first() else { return Ok(0) };
+                let is_zlib = is_zlib_head(first, second);
+                let mut inflate = Box::new(if is_zlib { Inflate::with_zlib() } else { Inflate::bare() });
+                // One byte has no output yet, in either form.
+                inflate.inflate(&[first], output)?;
+                self.state = DeflateState::Inflating(inflate);
+                self.decode(input, output)
+            }
+            DeflateState::Inflating(inflate) => {
+                let (taken, how_far) = inflate.inflate(input, output)?;
+                if how_far == Inflated::AtEnd {
+                    self.state = DeflateState::Ended;
+                }
+                Ok(taken)
+            }
+            DeflateState::Ended if input.is_empty() => Ok(0),
+            DeflateState::Ended => Err("there is something behind its end"),
+        }
+    }
+
+    fn is_whole(&self) -> bool {
+        matches!(self.state, DeflateState::Ended)
+    }
+}
+
+/// RFC 1950 §2.2: deflate as the method, and a check over both bytes.
+fn is_zlib_head(first: u8, second: u8) -> bool {
+    first & 0x0f == 8 && u16::from_be_bytes([first, second]) % 31 == 0
 }

@@ -11,11 +11,9 @@
 
 use std::sync::LazyLock;
 
-mod body;
 #[cfg(feature = "brotli")]
 mod br;
-#[cfg(feature = "gzip")]
-mod deflate;
+mod decode;
 #[cfg(feature = "gzip")]
 mod gzip;
 // Two lines, so that clippy knows it for tests.
@@ -25,30 +23,9 @@ mod tests;
 #[cfg(feature = "zstd")]
 mod zstandard;
 
-pub(crate) use body::decoded;
+pub(crate) use decode::{Coding, decoded};
 
 use crate::message::header::list_has;
-
-/// A coding that this build decodes.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Coding {
-    /// As `Accept-Encoding` and `Content-Encoding` have it.
-    name: &'static str,
-    make: fn() -> Result<Box<dyn Decode>, Fault>,
-}
-
-/// What is wrong with the content.
-type Fault = &'static str;
-
-/// Takes the coding off content that comes bit by bit.
-trait Decode: Send + Sync {
-    /// Decodes into the free capacity of `output`, and says how much of `input` it took. It goes on
-    /// until one of the two is used up; `input` is empty when output was left to fetch.
-    fn decode(&mut self, input: &[u8], output: &mut Vec<u8>) -> Result<usize, Fault>;
-
-    /// Whether the content may end here.
-    fn is_whole(&self) -> bool;
-}
 
 /// What a client asks for where its user asks for nothing: gzip, then `br`, then `zstd`, as far as
 /// this build decodes them; empty where it decodes none. `deflate` is not asked for: what servers
@@ -86,7 +63,7 @@ fn gzip() -> Option<Coding> {
 
 #[cfg(feature = "gzip")]
 fn deflated() -> Option<Coding> {
-    Some(Coding { name: "deflate", make: || Ok(Box::new(deflate::Deflate::new())) })
+    Some(Coding { name: "deflate", make: || Ok(Box::new(gzip::Deflate::new())) })
 }
 
 #[cfg(not(feature = "gzip"))]

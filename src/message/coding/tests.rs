@@ -17,14 +17,14 @@ use crate::message::body::{Body, Frame, Source};
 
 const ALL: &[u8] = b"gzip, deflate, br, zstd";
 
-/// Chunks, then perhaps a trailer; it counts how often it was asked. `None` is a pause.
-struct Chunks {
+/// CodedChunks, then perhaps a trailer; it counts how often it was asked. `None` is a pause.
+struct CodedChunks {
     chunks: VecDeque<Option<Bytes>>,
     trailer: Option<Header>,
     asked: Arc<AtomicUsize>,
 }
 
-impl Source for Chunks {
+impl Source for CodedChunks {
     fn poll_frame(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Frame>>> {
         self.asked.fetch_add(1, Ordering::Relaxed);
         match self.chunks.pop_front() {
@@ -43,7 +43,7 @@ impl Source for Chunks {
 }
 
 fn body_of(chunks: impl IntoIterator<Item = Option<Bytes>>) -> Body {
-    Body::from_source(Chunks { chunks: chunks.into_iter().collect(), trailer: None, asked: Arc::default() })
+    Body::from_source(CodedChunks { chunks: chunks.into_iter().collect(), trailer: None, asked: Arc::default() })
 }
 
 fn in_pieces(bytes: &[u8], size: usize) -> Body {
@@ -252,7 +252,7 @@ async fn a_bomb_comes_in_chunks_of_64_kib_as_it_is_asked_for() {
     for (coding, bytes) in in_all(&zeros) {
         let asked = Arc::new(AtomicUsize::new(0));
         let pieces = bytes.chunks(1024).map(|piece| Some(Bytes::copy_from_slice(piece))).collect();
-        let source = Chunks { chunks: pieces, trailer: None, asked: asked.clone() };
+        let source = CodedChunks { chunks: pieces, trailer: None, asked: asked.clone() };
         let mut body = decoded(Body::from_source(source), decoder_for(coding.as_bytes(), ALL).unwrap());
         let first = body.chunk().await.unwrap().unwrap();
         assert!(asked.load(Ordering::Relaxed) <= 2, "{coding}: no more is read than is needed");
@@ -272,7 +272,7 @@ async fn the_body_is_read_to_its_end_and_its_trailer_is_handed_on() {
     let asked = Arc::new(AtomicUsize::new(0));
     let trailer: Header = [("X-Sum", "5")].into_iter().collect();
     let chunks = [Some(gzipped(b"hello").into()), None].into_iter().collect();
-    let source = Chunks { chunks, trailer: Some(trailer.clone()), asked: asked.clone() };
+    let source = CodedChunks { chunks, trailer: Some(trailer.clone()), asked: asked.clone() };
     let mut body = decoded(Body::from_source(source), decoder_for(b"gzip", ALL).unwrap());
     assert_eq!(body.remaining(), None);
     assert_eq!(body.bytes(100).await.unwrap(), "hello");

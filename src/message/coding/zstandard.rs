@@ -2,7 +2,7 @@
 
 use zstd::stream::raw::{DParameter, Decoder, InBuffer, Operation, OutBuffer};
 
-use super::{Decode, Fault};
+use super::decode::{Decode, DecodeFault};
 
 /// RFC 9659: in HTTP a window is of 8 MiB at most.
 const MAX_WINDOW_LOG: u32 = 23;
@@ -15,7 +15,7 @@ pub(super) struct Zstandard {
 }
 
 impl Zstandard {
-    pub(super) fn new() -> Result<Zstandard, Fault> {
+    pub(super) fn new() -> Result<Zstandard, DecodeFault> {
         let mut decoder = Decoder::new().map_err(|_| "no memory is left")?;
         decoder.set_parameter(DParameter::WindowLogMax(MAX_WINDOW_LOG)).map_err(|_| "its window cannot be limited")?;
         Ok(Zstandard { decoder, is_whole: false })
@@ -23,7 +23,7 @@ impl Zstandard {
 }
 
 impl Decode for Zstandard {
-    fn decode(&mut self, input: &[u8], output: &mut Vec<u8>) -> Result<usize, Fault> {
+    fn decode(&mut self, input: &[u8], output: &mut Vec<u8>) -> Result<usize, DecodeFault> {
         let before = output.len();
         let mut from = InBuffer::around(input);
         let mut to = OutBuffer::around_pos(output, before);

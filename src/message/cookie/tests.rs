@@ -463,9 +463,9 @@ fn no_error_repeats_what_was_sent() {
 // ---------------------------------------------------------------- laws
 
 /// Numbers without end from a seed (splitmix64).
-struct Dice(u64);
+struct CookieDice(u64);
 
-impl Dice {
+impl CookieDice {
     fn next(&mut self) -> u64 {
         self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
         let mixed = (self.0 ^ (self.0 >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
@@ -525,7 +525,7 @@ fn as_said(cookie: &Cookie) -> Cookie {
 
 #[test]
 fn a_valid_cookie_is_read_back_as_it_was_written() {
-    let mut dice = Dice(6265);
+    let mut dice = CookieDice(6265);
     let mut valid = 0;
     while valid < 20_000 {
         let cookie = dice.cookie();
@@ -563,7 +563,7 @@ fn any_bytes_are_read_or_refused_and_written_without_harm() {
         b"99999999999999999999",
         b".test",
     ];
-    let mut dice = Dice(6266);
+    let mut dice = CookieDice(6266);
     for _ in 0..20_000 {
         let line: Vec<u8> = (0..dice.below(16)).flat_map(|_| *dice.pick(&words)).copied().collect();
         let lenient: Vec<Cookie> = request_with(&[&line]).cookies().collect();

@@ -26,7 +26,7 @@ pub(super) enum Input {
 
 /// What stands next in the bytes.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) enum Found {
+pub(super) enum ScanResult {
     /// So many bytes are content, whatever comes behind them.
     Content(usize),
     /// A part follows. Its delimiter begins at `at`; the CRLF that ends it begins at `line_end`.
@@ -43,7 +43,7 @@ const MAX_BOUNDARY_BYTES: usize = 70;
 
 /// Blanks behind a boundary: mail gateways of old added some. Their number is bounded, because
 /// they are looked at again with every piece of content while the line is not whole.
-const MAX_PADDING: usize = 64;
+const MAX_PADDING_BYTES: usize = 64;
 
 impl Boundary {
     /// `None` where RFC 2046 §5.1.1 does not allow it.
@@ -57,27 +57,27 @@ impl Boundary {
     }
 
     /// Looks for the first delimiter.
-    pub(super) fn find(&self, bytes: &[u8], input: Input) -> Result<Found> {
+    pub(super) fn find(&self, bytes: &[u8], input: Input) -> Result<ScanResult> {
         let found = self.first_delimiter(bytes, input)?;
         #[cfg(test)]
         super::tests::count_scanned(match found {
-            Found::Next { line_end: end, .. } | Found::Last { at: end } => end,
-            Found::Content(_) => bytes.len(),
+            ScanResult::Next { line_end: end, .. } | ScanResult::Last { at: end } => end,
+            ScanResult::Content(_) => bytes.len(),
         });
         Ok(found)
     }
 
-    fn first_delimiter(&self, bytes: &[u8], input: Input) -> Result<Found> {
+    fn first_delimiter(&self, bytes: &[u8], input: Input) -> Result<ScanResult> {
         for at in self.finder.find_iter(bytes) {
             let line_at = at + self.finder.needle().len();
             match rest_of_line(bytes.get(line_at..).unwrap_or_default(), input)? {
-                Line::Next { padding } => return Ok(Found::Next { at, line_end: line_at + padding }),
-                Line::Last => return Ok(Found::Last { at }),
-                Line::Undecided => return Ok(Found::Content(at)),
-                Line::Content => {}
+                DelimiterLine::Next { padding } => return Ok(ScanResult::Next { at, line_end: line_at + padding }),
+                DelimiterLine::Last => return Ok(ScanResult::Last { at }),
+                DelimiterLine::Undecided => return Ok(ScanResult::Content(at)),
+                DelimiterLine::Content => {}
             }
         }
-        Ok(Found::Content(match input {
+        Ok(ScanResult::Content(match input {
             Input::Open => bytes.len() - self.begun(bytes),
             Input::Ended => bytes.len(),
         }))
@@ -94,27 +94,27 @@ impl Boundary {
 }
 
 /// What a line is that begins as a delimiter does.
-enum Line {
+enum DelimiterLine {
     Next { padding: usize },
     Last,
     Content,
     Undecided,
 }
 
-fn rest_of_line(rest: &[u8], input: Input) -> Result<Line> {
+fn rest_of_line(rest: &[u8], input: Input) -> Result<DelimiterLine> {
     let (last, rest) = match rest {
         [b'-', b'-', rest @ ..] => (true, rest),
-        [b'-'] if input == Input::Open => return Ok(Line::Undecided),
+        [b'-'] if input == Input::Open => return Ok(DelimiterLine::Undecided),
         _ => (false, rest),
     };
     let padding = rest.iter().take_while(|&&b| b == b' ' || b == b'\t').count();
-    if padding > MAX_PADDING {
+    if padding > MAX_PADDING_BYTES {
         return Err(malformed("too many blanks behind a multipart boundary"));
     }
     Ok(match (rest.get(padding..).unwrap_or_default(), input) {
-        ([b'\r', b'\n', ..], _) | ([], Input::Ended) if last => Line::Last,
-        ([b'\r', b'\n', ..], _) => Line::Next { padding },
-        ([] | [b'\r'], Input::Open) => Line::Undecided,
-        _ => Line::Content,
+        ([b'\r', b'\n', ..], _) | ([], Input::Ended) if last => DelimiterLine::Last,
+        ([b'\r', b'\n', ..], _) => DelimiterLine::Next { padding },
+        ([] | [b'\r'], Input::Open) => DelimiterLine::Undecided,
+        _ => DelimiterLine::Content,
     })
 }

@@ -14,6 +14,7 @@ mod reader;
 #[cfg(test)]
 mod tests;
 
-pub use reader::{Multipart, MultipartLimits, Part};
+pub use parser::MultipartLimits;
+pub use reader::{Multipart, Part};
 
 pub(super) use boundary::{BAD_BOUNDARY, Boundary};

@@ -4,10 +4,28 @@ use bytes::{Buf, Bytes, BytesMut};
 use http::StatusCode;
 use memchr::memmem;
 
-use super::boundary::{Boundary, Found, Input};
+use super::boundary::{Boundary, Input, ScanResult};
 use super::head::PartHead;
-use super::reader::MultipartLimits;
 use crate::error::{Error, ErrorKind, Phase, Result};
+
+/// How much multipart content may have, beside its content. What is over a limit fails with
+/// [`ErrorKind::BodyTooLarge`], which answers 413.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct MultipartLimits {
+    /// Parts. Default 1,000; 0 allows none.
+    pub max_parts: usize,
+    /// Field lines in the heads of all parts together. Default 10,000; 0 allows none.
+    pub max_header_lines: usize,
+    /// Bytes in the head of one part. Default 10 MiB, at most 1 GiB; 0 allows empty heads only.
+    pub max_head_bytes: usize,
+}
+
+impl Default for MultipartLimits {
+    fn default() -> MultipartLimits {
+        MultipartLimits { max_parts: 1_000, max_header_lines: 10_000, max_head_bytes: 10 << 20 }
+    }
+}
 
 #[derive(Debug)]
 pub(super) struct Parser {
@@ -17,13 +35,13 @@ pub(super) struct Parser {
     /// nothing at all at the start of the content.
     buffer: BytesMut,
     input: Input,
-    state: State,
+    state: ParserState,
     parts: usize,
     header_lines: usize,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum State {
+enum ParserState {
     /// Before the first delimiter. Nothing there is anything.
     Preamble,
     /// In a part's head, which was searched that far for its end.
@@ -39,7 +57,7 @@ enum State {
 
 /// What the content says next.
 #[derive(Debug)]
-pub(super) enum Event {
+pub(super) enum MultipartEvent {
     /// Nothing, before more of it comes.
     NeedMore,
     Part(PartHead),
@@ -61,7 +79,7 @@ impl Parser {
             boundary,
             buffer: BytesMut::from(&b"\r\n"[..]),
             input: Input::Open,
-            state: State::Preamble,
+            state: ParserState::Preamble,
             parts: 0,
             header_lines: 0,
         }
@@ -79,33 +97,33 @@ impl Parser {
 
     /// Whether a part's content is not at its end.
     pub(super) fn is_in_content(&self) -> bool {
-        matches!(self.state, State::ContentStart | State::Content)
+        matches!(self.state, ParserState::ContentStart | ParserState::Content)
     }
 
-    pub(super) fn next(&mut self, limits: &MultipartLimits) -> Result<Event> {
-        if self.state == State::Preamble {
+    pub(super) fn next(&mut self, limits: &MultipartLimits) -> Result<MultipartEvent> {
+        if self.state == ParserState::Preamble {
             self.skip_preamble()?;
         }
         match self.state {
-            State::Preamble => self.need_more(),
-            State::Head { scanned } => self.head(scanned, limits),
-            State::ContentStart | State::Content => self.content(),
-            State::Epilogue => {
+            ParserState::Preamble => self.need_more(),
+            ParserState::Head { scanned } => self.head(scanned, limits),
+            ParserState::ContentStart | ParserState::Content => self.content(),
+            ParserState::Epilogue => {
                 self.buffer = BytesMut::new();
-                Ok(Event::Over)
+                Ok(MultipartEvent::Over)
             }
         }
     }
 
     fn skip_preamble(&mut self) -> Result<()> {
         match self.boundary.find(&self.buffer, self.input)? {
-            Found::Content(len) => self.buffer.advance(len),
+            ScanResult::Content(len) => self.buffer.advance(len),
             found => self.pass(&found),
         }
         Ok(())
     }
 
-    fn head(&mut self, scanned: usize, limits: &MultipartLimits) -> Result<Event> {
+    fn head(&mut self, scanned: usize, limits: &MultipartLimits) -> Result<MultipartEvent> {
         let unseen = self.buffer.get(scanned..).unwrap_or_default();
         let max_bytes = limits.max_head_bytes.min(MAX_HEAD_BYTES);
         let end = memmem::find(unseen, b"\r\n\r\n");
@@ -113,7 +131,7 @@ impl Parser {
         super::tests::count_scanned(end.unwrap_or(unseen.len()));
         let Some(at) = end.map(|end| scanned + end) else {
             // Three bytes of the empty line may be there already.
-            self.state = State::Head { scanned: self.buffer.len().saturating_sub(3) };
+            self.state = ParserState::Head { scanned: self.buffer.len().saturating_sub(3) };
             if self.buffer.len() > max_bytes + 2 * LINE_END {
                 return Err(too_large("the head of a part is too large"));
             }
@@ -134,43 +152,43 @@ impl Parser {
         }
         let head = PartHead::parse(head)?;
         self.buffer.advance(at + LINE_END);
-        self.state = State::ContentStart;
-        Ok(Event::Part(head))
+        self.state = ParserState::ContentStart;
+        Ok(MultipartEvent::Part(head))
     }
 
-    fn content(&mut self) -> Result<Event> {
+    fn content(&mut self) -> Result<MultipartEvent> {
         let found = self.boundary.find(&self.buffer, self.input)?;
-        let (Found::Content(end) | Found::Next { at: end, .. } | Found::Last { at: end }) = found;
+        let (ScanResult::Content(end) | ScanResult::Next { at: end, .. } | ScanResult::Last { at: end }) = found;
         // The line end of the head is not of the content.
-        let start = if self.state == State::ContentStart { LINE_END } else { 0 };
+        let start = if self.state == ParserState::ContentStart { LINE_END } else { 0 };
         if end > start {
             self.buffer.advance(start);
-            self.state = State::Content;
-            return Ok(Event::Data(self.buffer.split_to(end - start).freeze()));
+            self.state = ParserState::Content;
+            return Ok(MultipartEvent::Data(self.buffer.split_to(end - start).freeze()));
         }
-        if let Found::Content(_) = found {
+        if let ScanResult::Content(_) = found {
             return self.need_more();
         }
         self.pass(&found);
-        Ok(Event::PartEnd)
+        Ok(MultipartEvent::PartEnd)
     }
 
     /// Goes behind a delimiter.
-    fn pass(&mut self, delimiter: &Found) {
+    fn pass(&mut self, delimiter: &ScanResult) {
         match delimiter {
-            Found::Next { line_end, .. } => {
+            ScanResult::Next { line_end, .. } => {
                 self.buffer.advance(*line_end);
-                self.state = State::Head { scanned: 0 };
+                self.state = ParserState::Head { scanned: 0 };
             }
-            Found::Last { .. } => self.state = State::Epilogue,
-            Found::Content(_) => {}
+            ScanResult::Last { .. } => self.state = ParserState::Epilogue,
+            ScanResult::Content(_) => {}
         }
     }
 
-    fn need_more(&self) -> Result<Event> {
+    fn need_more(&self) -> Result<MultipartEvent> {
         match (self.input, self.state) {
-            (Input::Open, _) => Ok(Event::NeedMore),
-            (Input::Ended, State::Preamble) => Err(cut_off("the content has no multipart boundary")),
+            (Input::Open, _) => Ok(MultipartEvent::NeedMore),
+            (Input::Ended, ParserState::Preamble) => Err(cut_off("the content has no multipart boundary")),
             (Input::Ended, _) => Err(cut_off("the content ends before its last multipart boundary")),
         }
     }

@@ -9,7 +9,7 @@ use http::StatusCode;
 
 use super::boundary::{BAD_BOUNDARY, Boundary};
 use super::head::PartHead;
-use super::parser::{Event, Parser};
+use super::parser::{MultipartEvent, MultipartLimits, Parser};
 use crate::error::{Error, ErrorKind, Result};
 use crate::message::body::{Body, DEFAULT_MAX_TEXT_BYTES};
 use crate::message::form::malformed;
@@ -33,25 +33,6 @@ pub struct Multipart {
     body: Body,
     parser: Parser,
     failed: Option<Error>,
-}
-
-/// How much multipart content may have, beside its content. What is over a limit fails with
-/// [`ErrorKind::BodyTooLarge`], which answers 413.
-#[derive(Clone, Debug, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct MultipartLimits {
-    /// Parts. Default 1,000; 0 allows none.
-    pub max_parts: usize,
-    /// Field lines in the heads of all parts together. Default 10,000; 0 allows none.
-    pub max_header_lines: usize,
-    /// Bytes in the head of one part. Default 10 MiB, at most 1 GiB; 0 allows empty heads only.
-    pub max_head_bytes: usize,
-}
-
-impl Default for MultipartLimits {
-    fn default() -> MultipartLimits {
-        MultipartLimits { max_parts: 1_000, max_header_lines: 10_000, max_head_bytes: 10 << 20 }
-    }
 }
 
 impl Multipart {
@@ -107,14 +88,14 @@ impl Multipart {
     fn poll_part(&mut self, cx: &mut Context<'_>) -> Poll<Result<Option<PartHead>>> {
         loop {
             match ready!(self.poll_event(cx))? {
-                Event::Part(head) => return Poll::Ready(Ok(Some(head))),
-                Event::Over => return Poll::Ready(Ok(None)),
-                Event::Data(_) | Event::PartEnd | Event::NeedMore => {}
+                MultipartEvent::Part(head) => return Poll::Ready(Ok(Some(head))),
+                MultipartEvent::Over => return Poll::Ready(Ok(None)),
+                MultipartEvent::Data(_) | MultipartEvent::PartEnd | MultipartEvent::NeedMore => {}
             }
         }
     }
 
-    fn poll_event(&mut self, cx: &mut Context<'_>) -> Poll<Result<Event>> {
+    fn poll_event(&mut self, cx: &mut Context<'_>) -> Poll<Result<MultipartEvent>> {
         if let Some(error) = &self.failed {
             return Poll::Ready(Err(error.again()));
         }
@@ -125,10 +106,10 @@ impl Multipart {
         Poll::Ready(polled)
     }
 
-    fn poll_parser(&mut self, cx: &mut Context<'_>) -> Poll<Result<Event>> {
+    fn poll_parser(&mut self, cx: &mut Context<'_>) -> Poll<Result<MultipartEvent>> {
         loop {
             match self.parser.next(&self.limits)? {
-                Event::NeedMore => match ready!(self.body.poll_chunk(cx)).transpose()? {
+                MultipartEvent::NeedMore => match ready!(self.body.poll_chunk(cx)).transpose()? {
                     Some(chunk) => self.parser.feed(&chunk),
                     None => self.parser.end(),
                 },
@@ -211,7 +192,7 @@ impl Part<'_> {
             return Poll::Ready(None);
         }
         Poll::Ready(match ready!(self.multipart.poll_event(cx)) {
-            Ok(Event::Data(chunk)) => Some(Ok(chunk)),
+            Ok(MultipartEvent::Data(chunk)) => Some(Ok(chunk)),
             Ok(_) => None,
             Err(error) => Some(Err(error)),
         })

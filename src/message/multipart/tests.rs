@@ -12,7 +12,8 @@ use futures_core::Stream;
 use http::StatusCode;
 
 use super::boundary::Boundary;
-use super::reader::{Multipart, MultipartLimits};
+use super::parser::MultipartLimits;
+use super::reader::Multipart;
 use crate::error::{Error, ErrorKind};
 use crate::message::body::Body;
 
@@ -288,7 +289,7 @@ async fn what_is_looked_at_grows_with_the_content_and_not_with_its_square() {
 
 #[tokio::test]
 async fn random_parts_come_back_as_they_were_written() {
-    let mut random = Random(0x9e37_79b9_7f4a_7c15);
+    let mut random = RandomCuts(0x9e37_79b9_7f4a_7c15);
     for round in 0..200 {
         let boundary = random.boundary();
         // Pieces of delimiters, so that content comes close to them.
@@ -317,9 +318,9 @@ async fn random_parts_come_back_as_they_were_written() {
 }
 
 /// Xorshift: the same numbers each time.
-struct Random(u64);
+struct RandomCuts(u64);
 
-impl Random {
+impl RandomCuts {
     fn below(&mut self, bound: usize) -> usize {
         self.0 ^= self.0 << 13;
         self.0 ^= self.0 >> 7;

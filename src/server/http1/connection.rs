@@ -131,15 +131,15 @@ pub(crate) fn serve(
         let reason = {
             let mut serving = pin!(connection.serve());
             poll_fn(|cx| {
-                entry.wake_by(cx.waker());
-                if entry.commanded() == Command::Stop {
+                entry.set_waker(cx.waker());
+                if entry.command() == Command::Stop {
                     return Poll::Ready(CloseReason::Cut);
                 }
                 cached_now::for_one_poll(|| serving.as_mut().poll(cx))
             })
             .await
         };
-        connection.registration.ends(reason);
+        connection.registration.set_close_reason(reason);
     }
 }
 
@@ -338,7 +338,7 @@ impl Connection {
     /// Why a connection with nothing under way closes now, if it does.
     fn closes_idle(&self) -> Option<CloseReason> {
         let state = &self.shared.settings.state;
-        match self.registration.entry.commanded().closes_idle() {
+        match self.registration.entry.command().close_reason() {
             None if self.is_idle() && state.registry.wants_room() => Some(CloseReason::Evicted),
             None if self.is_idle() && !state.keep_alives() => Some(CloseReason::KeepAlivesOff),
             reason => reason,
@@ -361,7 +361,7 @@ impl Connection {
             state.write_until = settings.write_timeout.map(|limit| Instant::now() + limit);
             let scratch = self.scratch.get_or_insert_with(|| scratch::acquire_for(&self.conn_io, &mut state));
             drop(state);
-            scratch.writer.begin(RequestTraits::refused());
+            scratch.writer.begin(RequestTraits::default(), Some(CloseReason::Refused), 0);
             exchange::write_error(&mut scratch.writer, refusal.status, Some(refusal.reason));
             scratch.writer.finish();
         }
@@ -371,7 +371,7 @@ impl Connection {
     /// Sends what was collected, and gives the peer the time to read it before the connection is gone.
     async fn close(&mut self, reason: CloseReason) -> CloseReason {
         if reason == CloseReason::Hijacked {
-            self.registration.hijacked();
+            self.registration.set_hijacked();
             return reason;
         }
         if reason.wants_flush() && self.conn_io.flush().await.is_err() {

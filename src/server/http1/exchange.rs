@@ -1,6 +1,7 @@
 //! An exchange on an HTTP/1 connection: one request and its response, from the parsed head on.
 
 use std::sync::Arc;
+use std::task::Poll;
 
 use tokio::time::{Instant, timeout};
 
@@ -63,10 +64,9 @@ impl Http1Exchange<'_> {
             }
         }
         self.set_limits();
-        let mut traits = RequestTraits::by(request, self.number);
-        traits.drain_bytes = self.shared.settings.drain_bytes;
-        traits.close = close_known_beforehand(request, head);
-        scratch.writer.begin(traits);
+        let close = close_known_beforehand(request, head);
+        let traits = RequestTraits::of(request, self.number);
+        scratch.writer.begin(traits, close, self.shared.settings.drain_bytes);
     }
 
     /// Sets the absolute limits of this exchange, in place of those of the one before.
@@ -90,12 +90,12 @@ impl Http1Exchange<'_> {
         let mut peer_left = false;
         exchange::run_handler(&shared.settings, scratch, |cx| {
             if conn_io.is_hijacked() {
-                registration.hijacked();
+                registration.set_hijacked();
                 return;
             }
             let mut state = conn_io.lock();
             state.keep_watcher(cx.waker());
-            let failed = matches!(state.poll_flush_beside(cx), std::task::Poll::Ready(Err(_)));
+            let failed = matches!(state.poll_flush_beside(cx), Poll::Ready(Err(_)));
             if !peer_left && (failed || state.poll_peer_left(cx).is_ready()) {
                 peer_left = true;
                 // The lock goes first: cancelling wakes tasks that may want it.

@@ -69,7 +69,7 @@ async fn shake_hands(
         if let Poll::Ready(done) = handshake.as_mut().poll(cx) {
             return Poll::Ready(done.map_err(|error| why_ended(settings, registration, meter, &error)));
         }
-        if let Some(reason) = registration.entry.commanded().closes_idle() {
+        if let Some(reason) = registration.entry.command().close_reason() {
             return Poll::Ready(Err(reason));
         }
         ready!(deadline.poll(cx));
@@ -183,7 +183,7 @@ impl<'a> Http2<'a> {
     fn obey(&mut self) {
         let state = &self.shared.conn.settings.state;
         let idle = self.registration.is_idle();
-        let reason = match self.registration.entry.commanded().closes_idle() {
+        let reason = match self.registration.entry.command().close_reason() {
             // To make room is asked of connections that are idle.
             Some(CloseReason::Evicted) if !idle => None,
             None if idle && state.registry.wants_room() => Some(CloseReason::Evicted),

@@ -71,7 +71,7 @@ impl PendingExchange {
         let awaits_continue = matches!(&filled, Ok(facts) if facts.expect == Expectation::Continue);
         stream_io.begin(awaits_continue, std::mem::take(&mut scratch.memory));
         scratch.writer.attach(Some(ResponseSink::Http2(stream_io.clone())));
-        scratch.writer.begin(RequestTraits::by(&scratch.request, stream_io.exchange));
+        scratch.writer.begin(RequestTraits::of(&scratch.request, stream_io.exchange), None, 0);
         if matches!(&filled, Ok(facts) if facts.has_content) {
             scratch.request.body = Body::from_source(StreamRequestBody(stream_io.clone()));
         }

@@ -1,5 +1,5 @@
-//! What a response is, decided from the request, the handler's fields and the state of the
-//! connection: pure functions, one decision each.
+//! The decisions about a response, from what the request says, the fields that the handler has set and
+//! the content that it has left unread: pure functions, one decision each.
 
 use http::{Method, StatusCode, Version};
 
@@ -7,56 +7,34 @@ use crate::h1::{ConnectionField, Outgoing, OutgoingResponse};
 use crate::message::{Header, Known, Request, decimal, detect_content_type, list_has};
 use crate::server::close_reason::CloseReason;
 
-/// What the request and the server say about the response.
-#[derive(Debug, Clone)]
+/// What a request says about the response to it. It stays the same while the response is written.
+#[derive(Debug, Clone, Copy, Default)]
 pub(crate) struct RequestTraits {
     pub(crate) head_request: bool,
     pub(crate) connect_request: bool,
     pub(crate) http10: bool,
-    /// Why the connection closes after this response, as far as is known before it.
-    pub(crate) close: Option<CloseReason>,
-    /// Content that is left unread up to this length is read and thrown away.
-    pub(crate) drain_bytes: u64,
+    /// The number of the exchange; 0 before the first.
     pub(crate) exchange: u64,
 }
 
 impl RequestTraits {
-    /// Before any request.
-    pub(crate) const fn nothing() -> RequestTraits {
-        RequestTraits {
-            head_request: false,
-            connect_request: false,
-            http10: false,
-            close: None,
-            drain_bytes: 0,
-            exchange: 0,
-        }
-    }
-
-    /// The response to what is no request: it closes.
-    pub(crate) fn refused() -> RequestTraits {
-        RequestTraits { close: Some(CloseReason::Refused), ..RequestTraits::nothing() }
-    }
-
-    /// What this request says about its response.
-    pub(crate) fn by(request: &Request, exchange: u64) -> RequestTraits {
+    pub(crate) fn of(request: &Request, exchange: u64) -> RequestTraits {
         RequestTraits {
             head_request: request.method == Method::HEAD,
             connect_request: request.method == Method::CONNECT,
             http10: request.proto == Version::HTTP_10,
             exchange,
-            ..RequestTraits::nothing()
         }
     }
 
-    /// Whether content is sent at all: not in answer to HEAD, and not with every status.
-    pub(crate) fn has_content(&self, outgoing: Outgoing) -> bool {
+    /// Whether content is sent at all: not in response to HEAD, and not with every status.
+    pub(super) fn has_content(&self, outgoing: Outgoing) -> bool {
         !self.head_request && !matches!(outgoing, Outgoing::None | Outgoing::HeadUnknown)
     }
 
-    /// What the framing of this response depends on. `whole` is the length of all content, where it
-    /// is known.
-    pub(crate) fn facts(
+    /// What the framing of the response depends on. `whole` is the length of all content, where it is
+    /// known.
+    pub(super) fn outgoing_response(
         &self,
         status: StatusCode,
         fields: &HandlerFields,
@@ -75,39 +53,32 @@ impl RequestTraits {
         }
     }
 
-    /// Why the connection closes behind this response, as far as its head can say (RFC 9112 §9.6).
-    pub(crate) fn close_behind(
+    /// Why the response itself makes the connection close behind it (RFC 9112 §9.6).
+    pub(super) fn close_reason(
         &self,
         status: StatusCode,
         fields: &HandlerFields,
         outgoing: Outgoing,
-        unread: &Unread,
     ) -> Option<CloseReason> {
         if fields.close {
             return Some(CloseReason::HandlerAsked);
         }
+        // What follows such a response is not HTTP. If the handler had hijacked the connection, the
+        // reason would not be asked for.
         if self.connect_request || status == StatusCode::SWITCHING_PROTOCOLS {
             return Some(CloseReason::Tunnel);
         }
-        if outgoing == Outgoing::UntilClose {
-            return Some(CloseReason::FramingByClose);
-        }
-        match unread {
-            Unread::Broken => Some(CloseReason::BodyBroken),
-            // The client was not told to send its content; whether it still will is not known.
-            Unread::Some { awaits_continue: true, .. } => Some(CloseReason::BodyUnread),
-            Unread::Some { known: Some(known), .. } if *known > self.drain_bytes => Some(CloseReason::BodyUnread),
-            Unread::Nothing | Unread::Some { .. } => None,
-        }
+        (outgoing == Outgoing::UntilClose).then_some(CloseReason::FramingByClose)
     }
 
-    /// What the response says of its connection.
-    pub(crate) fn connection_field(&self, status: StatusCode) -> ConnectionField {
+    /// What the response says of its connection, which closes behind it for this reason, if for any.
+    pub(super) fn connection_field(&self, status: StatusCode, close: Option<CloseReason>) -> ConnectionField {
         if status == StatusCode::SWITCHING_PROTOCOLS {
             return ConnectionField::Upgrade;
         }
-        match self.close {
-            // RFC 9110 §9.3.6: behind a 2xx to CONNECT there is no connection to speak of.
+        match close {
+            // RFC 9110 §9.3.6: after a 2xx to CONNECT the connection is a tunnel, and no option of HTTP
+            // applies to it.
             Some(_) if self.connect_request && status.is_success() => ConnectionField::Nothing,
             Some(_) => ConnectionField::Close,
             None if self.http10 => ConnectionField::KeepAlive,
@@ -116,47 +87,63 @@ impl RequestTraits {
     }
 }
 
-/// What is left of a request's content when its handler is done.
+/// What is left of a request's content, when the response's head is decided or its handler is done.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum Unread {
     Nothing,
-    /// So many bytes at least; the client may wait for a `100 Continue` before it sends them.
     Some {
+        /// How many bytes, if that is known: chunked content may go on for ever.
         known: Option<u64>,
+        /// The client may wait for a `100 Continue` before it sends them.
         awaits_continue: bool,
     },
-    /// The next message's start is in doubt.
+    /// Where the next message starts is not known.
     Broken,
 }
 
-/// What the server would write and the handler does without.
+impl Unread {
+    /// Why this much unread content closes the connection. Up to `max_drain_bytes` of it is read and
+    /// thrown away instead.
+    pub(super) fn close_reason(&self, max_drain_bytes: u64) -> Option<CloseReason> {
+        match self {
+            Unread::Broken => Some(CloseReason::BodyBroken),
+            // A client that waited for a 100 and gets a final status may send its content all the same,
+            // or leave it out (RFC 9110 §10.1.1): whether content or a request comes next is unknown.
+            Unread::Some { awaits_continue: true, .. } => Some(CloseReason::BodyUnread),
+            Unread::Some { known: Some(known), .. } if *known > max_drain_bytes => Some(CloseReason::BodyUnread),
+            Unread::Nothing | Unread::Some { .. } => None,
+        }
+    }
+}
+
+/// The fields that the server would write and the handler has switched off.
 #[derive(Debug, Clone, Copy, Default)]
-pub(crate) struct Omitted {
+pub(super) struct Omitted {
     pub(crate) date: bool,
     pub(crate) content_type: bool,
     pub(crate) content_length: bool,
 }
 
-/// What the handler's fields say to the server, read in one pass.
+/// What the handler's fields mean for the server, read in one pass over them.
 #[derive(Debug, Default)]
-pub(crate) struct HandlerFields {
-    /// The length that was declared. What is no length is no declaration.
+pub(super) struct HandlerFields {
+    /// The `Content-Length` that was set; one that is not a number counts as not set.
     pub(crate) length: Option<u64>,
     pub(crate) close: bool,
     pub(crate) content_type: bool,
-    /// The content is in a coding, so its bytes do not show its type.
+    /// The content is compressed or otherwise encoded, so its bytes do not show its type.
     pub(crate) coded: bool,
-    /// `Transfer-Encoding: identity`: the content is to end with the connection (Go's rule).
+    /// `Transfer-Encoding: identity` was set: the end of the connection ends the content (Go's rule).
     pub(crate) identity: bool,
     pub(crate) trailer: bool,
 }
 
 impl HandlerFields {
-    pub(crate) fn of(header: &Header) -> HandlerFields {
+    pub(super) fn of(header: &Header) -> HandlerFields {
         let mut fields = HandlerFields::default();
         for (known, _, value) in header.iter_known() {
             match known {
-                Known::ContentLength => fields.length = fields.length.or_else(|| length_of(value)),
+                Known::ContentLength => fields.length = fields.length.or_else(|| declared_length(value)),
                 Known::Connection => fields.close |= list_has(value, "close"),
                 Known::ContentType => fields.content_type = true,
                 Known::ContentEncoding => fields.coded |= !value.is_empty(),
@@ -173,23 +160,24 @@ impl HandlerFields {
 }
 
 /// A declared length: digits, perhaps with blanks around them.
-pub(crate) fn length_of(value: &[u8]) -> Option<u64> {
+pub(super) fn declared_length(value: &[u8]) -> Option<u64> {
     decimal(value.trim_ascii())
 }
 
-/// The type of content by its looks; `None` where there is none to look at.
-pub(crate) fn sniffed(waiting: &[u8], next: &[u8]) -> Option<&'static str> {
-    const LOOKED_AT: usize = 512;
-    if waiting.is_empty() && next.is_empty() {
+/// The type of content, found from its first bytes: those that were held back, then the next. `None`
+/// without any.
+pub(super) fn sniffed_content_type(pending: &[u8], next: &[u8]) -> Option<&'static str> {
+    const SNIFF_BYTES: usize = 512;
+    if pending.is_empty() && next.is_empty() {
         return None;
     }
-    if waiting.is_empty() {
+    if pending.is_empty() {
         return Some(detect_content_type(next));
     }
-    if next.is_empty() || waiting.len() >= LOOKED_AT {
-        return Some(detect_content_type(waiting));
+    if next.is_empty() || pending.len() >= SNIFF_BYTES {
+        return Some(detect_content_type(pending));
     }
-    let start: Vec<u8> = waiting.iter().chain(next).take(LOOKED_AT).copied().collect();
+    let start: Vec<u8> = pending.iter().chain(next).take(SNIFF_BYTES).copied().collect();
     Some(detect_content_type(&start))
 }
 
@@ -218,8 +206,7 @@ mod tests {
 
     #[test]
     fn content_that_was_not_asked_for_closes() {
-        let traits = RequestTraits { drain_bytes: 10, ..RequestTraits::nothing() };
-        let behind = |unread| traits.close_behind(StatusCode::OK, &fields(&[]), Outgoing::Length(1), &unread);
+        let behind = |unread: Unread| unread.close_reason(10);
         assert_eq!(behind(Unread::Nothing), None);
         assert_eq!(behind(Unread::Some { known: Some(10), awaits_continue: false }), None);
         assert_eq!(behind(Unread::Some { known: None, awaits_continue: false }), None);
@@ -230,16 +217,16 @@ mod tests {
 
     #[test]
     fn a_tunnel_says_nothing_of_its_connection() {
-        let traits =
-            RequestTraits { connect_request: true, close: Some(CloseReason::Tunnel), ..RequestTraits::nothing() };
-        assert_eq!(traits.connection_field(StatusCode::OK), ConnectionField::Nothing);
-        assert_eq!(traits.connection_field(StatusCode::FORBIDDEN), ConnectionField::Close);
+        let traits = RequestTraits { connect_request: true, ..RequestTraits::default() };
+        let close = Some(CloseReason::Tunnel);
+        assert_eq!(traits.connection_field(StatusCode::OK, close), ConnectionField::Nothing);
+        assert_eq!(traits.connection_field(StatusCode::FORBIDDEN, close), ConnectionField::Close);
     }
 
     #[test]
     fn the_type_is_found_over_the_seam_of_two_writes() {
-        assert_eq!(sniffed(b"<!DOC", b"TYPE HTML>"), Some("text/html; charset=utf-8"));
-        assert_eq!(sniffed(b"", b"\x89PNG\r\n\x1a\n"), Some("image/png"));
-        assert_eq!(sniffed(b"", b""), None);
+        assert_eq!(sniffed_content_type(b"<!DOC", b"TYPE HTML>"), Some("text/html; charset=utf-8"));
+        assert_eq!(sniffed_content_type(b"", b"\x89PNG\r\n\x1a\n"), Some("image/png"));
+        assert_eq!(sniffed_content_type(b"", b""), None);
     }
 }

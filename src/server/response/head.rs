@@ -1,18 +1,85 @@
-//! How the head of a response goes out: as bytes on a line, as fields on a stream.
+//! The head of a response: decided once, then encoded as bytes (HTTP/1) or as fields (HTTP/2).
 
 use http::{StatusCode, Version};
 
-use super::decide::{HandlerFields, sniffed};
-use super::writer::{Extent, ResponseWriter};
+use super::decide::{HandlerFields, sniffed_content_type};
+use super::sink::ResponseSink;
+use super::writer::{ResponseWriter, Stage};
 use crate::h1::{self, Outgoing, ResponseToSend, allows_content};
 use crate::server::cached_now;
 use crate::server::http1::conn_io::ConnIo;
 use crate::server::http2::{StreamHead, StreamIo};
 
+/// What is known of the content when the head is decided, beside what was held back.
+#[derive(Clone, Copy)]
+pub(super) enum Extent<'a> {
+    /// It goes on with these bytes, and then perhaps with more.
+    Start(&'a [u8]),
+    /// This is all of it.
+    Whole(&'a [u8]),
+}
+
+impl<'a> Extent<'a> {
+    fn next(self) -> &'a [u8] {
+        match self {
+            Extent::Start(next) | Extent::Whole(next) => next,
+        }
+    }
+
+    fn is_whole(self) -> bool {
+        matches!(self, Extent::Whole(_))
+    }
+}
+
 impl ResponseWriter {
-    /// Encodes the head, and content that is whole behind it, where it is sent as it is. Says
-    /// whether it did.
-    pub(super) fn encode_head(
+    /// Decides the head and encodes it; a second time does nothing. Content that is whole is encoded
+    /// right behind it, except in chunks. Says whether it was.
+    pub(super) fn commit(&mut self, content: Extent<'_>) -> bool {
+        if !matches!(self.stage, Stage::Open) {
+            return false;
+        }
+        let whole = match content {
+            Extent::Start(_) => None,
+            Extent::Whole(content) => Some(content.len() as u64),
+        };
+        let status = *self.status.get_or_insert(StatusCode::OK);
+        // Before the fields are read: hooks may change them.
+        while let Some(hook) = self.hooks.pop() {
+            hook.run(status, &mut self.header);
+        }
+        let fields = HandlerFields::of(&self.header);
+        // `check_length` saw each write, but a length that was set after more content than that, or by
+        // a hook, has passed it by. The peer would take the response to end in the middle.
+        let fields = HandlerFields { length: fields.length.filter(|&length| length >= self.written), ..fields };
+        let response = self.traits.outgoing_response(
+            status,
+            &fields,
+            whole.filter(|_| !self.omitted.content_length),
+            &self.trailer,
+        );
+        let outgoing = h1::outgoing_response(&response);
+        if response.trailers && outgoing == Outgoing::Chunked && !fields.trailer {
+            let names: Vec<&str> = self.trailer.iter().map(|(name, _)| name).collect();
+            self.header.set("Trailer", names.join(", "));
+        }
+        let declared = fields.length;
+        // Taken out for the calls, which need the rest of `self`: a clone would count references.
+        let sink = self.sink.take();
+        let (outgoing, with_content) = match &sink {
+            Some(ResponseSink::Http1(conn_io)) => {
+                (outgoing, self.encode_head(conn_io, status, outgoing, &fields, content))
+            }
+            Some(ResponseSink::Http2(stream)) => self.send_head(stream, status, outgoing, &fields, content),
+            None => return false,
+        };
+        self.sink = sink;
+        self.stage = Stage::Sent { outgoing, declared };
+        with_content
+    }
+
+    /// Encodes the head for HTTP/1, and decides with it whether the connection closes. Whole content
+    /// is encoded behind the head, except in chunks. Says whether it was.
+    fn encode_head(
         &mut self,
         conn_io: &ConnIo,
         status: StatusCode,
@@ -22,29 +89,32 @@ impl ResponseWriter {
     ) -> bool {
         let mut state = conn_io.lock();
         let unread = state.final_status();
-        let close = self.traits.close.or_else(|| conn_io.server.closes_all());
-        self.traits.close = close.or_else(|| self.traits.close_behind(status, fields, outgoing, &unread));
+        self.close = self
+            .close
+            .or_else(|| conn_io.server.closes_all())
+            .or_else(|| self.traits.close_reason(status, fields, outgoing))
+            .or_else(|| unread.close_reason(self.max_drain_bytes));
         let head = ResponseToSend {
             version: if self.traits.http10 { Version::HTTP_10 } else { Version::HTTP_11 },
             status,
             header: &self.header,
             outgoing,
-            connection: self.traits.connection_field(status),
-            content_type: self.guessed_type(status, fields, content),
+            connection: self.traits.connection_field(status, self.close),
+            content_type: self.guessed_content_type(status, fields, content),
             date: (!self.omitted.date).then(|| cached_now::now().into_std()),
         };
         let out = state.write_buffer.bytes();
         h1::encode_response_head(out, &head);
-        let at_once = content.is_whole() && outgoing != Outgoing::Chunked;
-        if at_once && self.traits.has_content(outgoing) {
+        let with_content = content.is_whole() && outgoing != Outgoing::Chunked;
+        if with_content && self.traits.has_content(outgoing) {
             out.extend_from_slice(content.next());
         }
-        at_once
+        with_content
     }
 
-    /// Sends the head, and takes content that is whole behind it. Says in which form content
-    /// follows, and whether it was taken.
-    pub(super) fn send_head(
+    /// Sends the head on an HTTP/2 stream, and whole content behind it. Says in which form content
+    /// follows, and whether it was whole.
+    fn send_head(
         &mut self,
         stream: &StreamIo,
         status: StatusCode,
@@ -52,24 +122,26 @@ impl ResponseWriter {
         fields: &HandlerFields,
         content: Extent<'_>,
     ) -> (Outgoing, bool) {
+        // `Chunked` stands here for content of unknown length: HTTP/2 has frames of its own.
         let outgoing = match outgoing {
-            // RFC 9113 §8.5: behind a 2xx to CONNECT the stream is the tunnel. And there is no
-            // connection whose end could be that of the content.
+            // RFC 9113 §8.5: after a 2xx to CONNECT the stream is the tunnel.
             Outgoing::None if allows_content(status) => Outgoing::Chunked,
+            // The end of the connection cannot end the content: other streams run on it.
             Outgoing::UntilClose => Outgoing::Chunked,
             outgoing => outgoing,
         };
         let has_content = self.traits.has_content(outgoing);
-        let ends = !has_content || (content.is_whole() && content.next().is_empty() && self.trailer.is_empty());
-        // What is declared and not there must not look like the whole.
-        let ends = ends && (!has_content || matches!(outgoing, Outgoing::Chunked | Outgoing::Length(0)));
+        let is_empty = content.is_whole() && content.next().is_empty() && self.trailer.is_empty();
+        // A length that was declared and not written stays open, and is reset: a stream that ends in
+        // order would pass for a complete response.
+        let may_end_empty = matches!(outgoing, Outgoing::Chunked | Outgoing::Length(0));
         let head = StreamHead {
             status,
             header: &self.header,
             outgoing,
-            content_type: self.guessed_type(status, fields, content),
+            content_type: self.guessed_content_type(status, fields, content),
             date: !self.omitted.date,
-            ends,
+            ends: !has_content || (is_empty && may_end_empty),
             trailer: !self.trailer.is_empty(),
         };
         stream.send_head(&head, if content.is_whole() && has_content { content.next() } else { &[] });
@@ -80,20 +152,15 @@ impl ResponseWriter {
     }
 
     #[inline]
-    fn guessed_type(&self, status: StatusCode, fields: &HandlerFields, content: Extent<'_>) -> Option<&'static str> {
-        let silent = self.omitted.content_type || fields.content_type || fields.coded || !allows_content(status);
-        if silent { None } else { sniffed(&self.pending, content.next()) }
-    }
-}
-
-impl<'a> Extent<'a> {
-    pub(super) fn next(self) -> &'a [u8] {
-        match self {
-            Extent::Start(next) | Extent::Whole(next) => next,
+    fn guessed_content_type(
+        &self,
+        status: StatusCode,
+        fields: &HandlerFields,
+        content: Extent<'_>,
+    ) -> Option<&'static str> {
+        if self.omitted.content_type || fields.content_type || fields.coded || !allows_content(status) {
+            return None;
         }
-    }
-
-    pub(super) fn is_whole(self) -> bool {
-        matches!(self, Extent::Whole(_))
+        sniffed_content_type(&self.pending, content.next())
     }
 }

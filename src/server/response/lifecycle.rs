@@ -1,19 +1,21 @@
-//! What the connection does with a writer, before and after the handler has it.
+//! The life of a writer around its handler: it is made for a connection, begins a response for each
+//! request, and finishes it. Until the head is sent, a response can be rolled back or replaced.
 
 use std::panic::Location;
 
 use http::StatusCode;
+use tokio::time::Instant;
 
-use super::decide::Omitted;
-use super::decide::RequestTraits;
+use super::decide::{Omitted, RequestTraits};
+use super::head::Extent;
 use super::sink::ResponseSink;
-use super::writer::{Extent, ResponseWriter, Stage};
+use super::writer::{ResponseWriter, Stage};
 use crate::h1::{self, Outgoing};
 use crate::message::Header;
 use crate::server::close_reason::CloseReason;
 
-/// What is left of a writer's memory between exchanges.
-const KEPT: usize = 16 * 1024;
+/// How much memory for held-back content a writer keeps between two exchanges.
+const MAX_KEPT_PENDING_BYTES: usize = 16 * 1024;
 
 impl ResponseWriter {
     pub(crate) fn new() -> ResponseWriter {
@@ -26,64 +28,57 @@ impl ResponseWriter {
             written: 0,
             omitted: Omitted::default(),
             hooks: Vec::new(),
-            ignored: None,
-            traits: RequestTraits::nothing(),
+            ignored_status: None,
+            traits: RequestTraits::default(),
+            close: None,
+            max_drain_bytes: 0,
             sink: None,
         }
     }
 
-    /// Answers there from now on, or nowhere.
+    /// Sets where responses go from now on; `None` is nowhere.
     pub(crate) fn attach(&mut self, sink: Option<ResponseSink>) {
         self.sink = sink;
     }
 
-    /// Whether the response has its connection for itself.
-    pub(crate) fn owns_connection(&self) -> bool {
-        !matches!(self.sink, Some(ResponseSink::Http2(_)))
-    }
-
-    /// Whether it may be 101: HTTP/2 has none (RFC 9113 §8.6), and HTTP/1.0 knows no informational
-    /// answers (RFC 9110 §15.2).
-    pub(crate) fn may_switch(&self) -> bool {
-        self.owns_connection() && !self.traits.http10
-    }
-
-    /// Begins the response to a request.
-    pub(crate) fn begin(&mut self, traits: RequestTraits) {
+    /// Begins the response to a request. `close` says why the connection closes behind it, if that is
+    /// known already; `max_drain_bytes` how much unread content of the request the connection is worth.
+    pub(crate) fn begin(&mut self, traits: RequestTraits, close: Option<CloseReason>, max_drain_bytes: u64) {
         self.reset();
         self.traits = traits;
+        self.close = close;
+        self.max_drain_bytes = max_drain_bytes;
     }
 
-    /// Forgets all of a response that was not sent.
+    /// Forgets what was set and written.
     pub(crate) fn reset(&mut self) {
         self.header.clear();
         self.trailer.clear();
         self.status = None;
         self.stage = Stage::Open;
         self.pending.clear();
-        self.pending.shrink_to(KEPT);
+        self.pending.shrink_to(MAX_KEPT_PENDING_BYTES);
         self.written = 0;
         self.omitted = Omitted::default();
         self.hooks.clear();
-        self.ignored = None;
+        self.ignored_status = None;
     }
 
-    /// Starts over, for another response in place of one that was not sent. The hooks stay: what
-    /// is added to every response is added to this one too.
+    /// Begins another response in place of one that was not sent. The hooks stay: middleware that adds
+    /// fields to every response adds them to errors too.
     pub(crate) fn restart(&mut self) {
-        let traits = self.traits.clone();
         let hooks = std::mem::take(&mut self.hooks);
-        self.begin(traits);
+        self.reset();
         self.hooks = hooks;
     }
 
-    /// The response goes without what others wanted to add to it.
+    /// Drops the hooks: one of them has panicked.
     pub(crate) fn forget_hooks(&mut self) {
         self.hooks.clear();
-        self.ignored = None;
+        self.ignored_status = None;
     }
 
-    /// A whole response with this content, in place of what a handler may write.
+    /// Sets status and content of a response that the server writes in place of a handler.
     pub(crate) fn write_whole(&mut self, status: StatusCode, content: &[u8]) {
         self.status = Some(status);
         self.pending.clear();
@@ -93,31 +88,23 @@ impl ResponseWriter {
         self.written = self.pending.len() as u64;
     }
 
-    /// The status that was set in vain, and where, if one was.
-    pub(crate) fn ignored_status(&self) -> Option<(StatusCode, &'static Location<'static>)> {
-        self.ignored
-    }
-
-    /// The status, if a response was sent.
-    pub(crate) fn sent_status(&self) -> Option<StatusCode> {
-        self.status.filter(|_| !matches!(self.stage, Stage::Open))
-    }
-
-    /// Completes the response: what waits is encoded, not yet sent. Says why the connection must
-    /// close behind it, if it must.
+    /// Encodes what was held back and the end of the content; nothing is sent yet. Says why the
+    /// connection must close behind this response, if it must.
     pub(crate) fn finish(&mut self) -> Option<CloseReason> {
         match self.stage {
             Stage::Hijacked => return Some(CloseReason::Hijacked),
             Stage::Failed => return Some(CloseReason::WriteFailed),
             Stage::Open | Stage::Sent { .. } | Stage::Over => {}
         }
+        // Taken out while `commit` reads them, and put back for their memory.
         let pending = std::mem::take(&mut self.pending);
-        let sent_whole = self.commit(Extent::Whole(&pending));
+        let with_content = self.commit(Extent::Whole(&pending));
         self.pending = pending;
-        let Stage::Sent { outgoing, .. } = self.stage else { return self.traits.close };
+        let Stage::Sent { outgoing, .. } = self.stage else { return self.close };
+        // The response to HEAD declares the length of content that is never written.
         let promised = !self.traits.head_request;
         let short = promised && matches!(outgoing, Outgoing::Length(length) if self.written < length);
-        if !sent_whole {
+        if !with_content {
             self.collect(&[]);
         }
         match &self.sink {
@@ -128,15 +115,90 @@ impl ResponseWriter {
             _ => {}
         }
         self.stage = Stage::Over;
-        if short { Some(CloseReason::ContentShort) } else { self.traits.close }
+        if short { Some(CloseReason::ContentShort) } else { self.close }
+    }
+}
+
+/// What the server asks a writer about its response.
+impl ResponseWriter {
+    /// Whether the response has its connection for itself, as in HTTP/1.
+    pub(crate) fn owns_connection(&self) -> bool {
+        !matches!(self.sink, Some(ResponseSink::Http2(_)))
     }
 
-    /// Whether nothing of a response was sent, so that another one can take its place.
+    /// Whether the status may be 101: HTTP/2 has none (RFC 9113 §8.6), and HTTP/1.0 has no
+    /// informational responses (RFC 9110 §15.2).
+    pub(crate) fn may_switch(&self) -> bool {
+        self.owns_connection() && !self.traits.http10
+    }
+
+    /// Whether nothing of the response was sent, so that another one can take its place.
     pub(crate) fn is_open(&self) -> bool {
         matches!(self.stage, Stage::Open)
     }
 
     pub(crate) fn is_hijacked(&self) -> bool {
         matches!(self.stage, Stage::Hijacked)
+    }
+
+    /// The status, if a response was sent.
+    pub(crate) fn sent_status(&self) -> Option<StatusCode> {
+        self.status.filter(|_| !matches!(self.stage, Stage::Open))
+    }
+
+    /// The first status that could not be set, and where the handler tried to.
+    pub(crate) fn ignored_status(&self) -> Option<(StatusCode, &'static Location<'static>)> {
+        self.ignored_status
+    }
+}
+
+/// A response as it was when [`ResponseWriter::checkpoint`] was called.
+pub(crate) struct Checkpoint {
+    header: Header,
+    trailer: Header,
+    status: Option<StatusCode>,
+    pending_bytes: usize,
+    written: u64,
+    omitted: Omitted,
+    hook_count: usize,
+    read_until: Option<Instant>,
+    write_until: Option<Instant>,
+}
+
+impl ResponseWriter {
+    /// The response as it is now, for [`rollback`](Self::rollback). Costs no allocation while no field
+    /// is set.
+    pub(crate) fn checkpoint(&self) -> Checkpoint {
+        let (read_until, write_until) = self.sink.as_ref().map(ResponseSink::deadlines).unwrap_or_default();
+        Checkpoint {
+            header: self.header.clone(),
+            trailer: self.trailer.clone(),
+            status: self.status,
+            pending_bytes: self.pending.len(),
+            written: self.written,
+            omitted: self.omitted,
+            hook_count: self.hooks.len(),
+            read_until,
+            write_until,
+        }
+    }
+
+    /// Undoes what was set and written since the checkpoint. Says whether that was possible: what was
+    /// sent cannot be undone.
+    pub(crate) fn rollback(&mut self, checkpoint: Checkpoint) -> bool {
+        if !self.is_open() {
+            return false;
+        }
+        self.header = checkpoint.header;
+        self.trailer = checkpoint.trailer;
+        self.status = checkpoint.status;
+        // Nothing was sent, so what was pending then still lies at the front, and so do the hooks.
+        self.pending.truncate(checkpoint.pending_bytes);
+        self.written = checkpoint.written;
+        self.omitted = checkpoint.omitted;
+        self.hooks.truncate(checkpoint.hook_count);
+        self.set_read_deadline(checkpoint.read_until);
+        self.set_write_deadline(checkpoint.write_until);
+        true
     }
 }

@@ -1,13 +1,17 @@
-//! Responses: what one is, how it looks in bytes, and when these leave.
+//! Responses: what a handler writes, how that is decided and encoded, and when the bytes leave.
+//!
+//! ```text
+//!  handler ──▶ writer ─┬─▶ head ─▶ decide ─┐
+//!                      └─▶ content ────────┴─▶ sink ─┬─▶ HTTP/1: write_buffer ─▶ the socket
+//!  server ───▶ lifecycle                             └─▶ HTTP/2: write_buffer ─▶ DATA frames
+//! ```
 
-pub(super) mod async_write;
-pub(super) mod checkpoint;
+mod content;
 pub(super) mod decide;
-pub(super) mod head;
-pub(super) mod lifecycle;
-pub(super) mod send_file;
+mod head;
+mod lifecycle;
 pub(super) mod sink;
 pub(super) mod write_buffer;
-pub(super) mod writer;
+mod writer;
 
 pub use writer::{AutoField, ResponseWriter};

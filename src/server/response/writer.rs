@@ -1,7 +1,16 @@
-//! The response to a request, as a handler writes it.
+//! What a handler writes its response with.
 //!
-//! The writer decides what a response is (its status, its length, whether it has content), the
-//! codec how that looks in bytes, and the wire when the bytes leave.
+//! ```text
+//!         the first flush, more than 2 KiB of content, or the end
+//!  Open ───────────────────────────────────────────────────────────▶ Sent ──── the handler ends ───▶ Over
+//!   │ nothing was sent,                       the head is decided      │
+//!   │ all can change                          and encoded              │ a write fails, or is dropped half-way
+//!   │                                                                  ▼
+//!   └── hijack ──▶ Hijacked  ◀───────────────── hijack ───────────── Failed: later writes fail too
+//! ```
+//!
+//! The handler's calls are in this file; `head` decides and encodes the head, `content` says which
+//! bytes are copied and which are sent at once, `lifecycle` is what the server does with a writer.
 
 use std::future::poll_fn;
 use std::panic::Location;
@@ -10,30 +19,30 @@ use bytes::Bytes;
 use http::StatusCode;
 use tokio::time::Instant;
 
-use super::decide::{HandlerFields, Omitted, RequestTraits, length_of};
+use super::decide::{Omitted, RequestTraits};
+use super::head::Extent;
 use super::sink::ResponseSink;
-use super::write_buffer::{DirectWrite, MIN_DIRECT_WRITE_BYTES};
 use crate::error::{Error, ErrorKind, Result};
 use crate::h1::{self, Outgoing};
 use crate::message::Header;
+use crate::server::close_reason::CloseReason;
 use crate::server::hijack::Hijacked;
 
 /// Writes the response to one request (Go's `ResponseWriter`).
 ///
-/// The first write sends status and header; without [`write_header`](Self::write_header) the
-/// status is 200. Content of up to 2 KiB waits until the handler returns and then leaves in one
-/// piece with its `Content-Length`; more is sent in chunks as it is written, or as it is where
-/// the handler has set `Content-Length`. [`flush`](Self::flush) sends what waits at once.
+/// Without [`write_header`](Self::write_header) the status is 200. Content of up to 2 KiB is held back
+/// until the handler returns, and then sent in one piece with its `Content-Length`. More is sent while
+/// it is written: in chunks, or without them where the handler has set `Content-Length`.
+/// [`flush`](Self::flush) sends what was held back.
 ///
 /// Written by the server itself, unless the handler sets them: `Date`, and a `Content-Type` found
 /// by looking at the content. Written by the server alone, whatever the header says:
-/// `Content-Length` (a length that is set is held to), `Transfer-Encoding`, and `Connection` (with
-/// `close` in it the connection closes after the response).
+/// `Content-Length` (writing more than a length that was set fails), `Transfer-Encoding`, and
+/// `Connection` (with `close` in it the connection closes after the response).
 ///
-/// Writes wait until the peer takes them; a peer that takes nothing for
-/// [`stall_timeout`](crate::Server::stall_timeout) ends them with an error. A write that was
-/// dropped before it was done leaves the response incomplete: later writes fail, and the connection
-/// is closed.
+/// Writes wait until the peer takes them; if it takes nothing for
+/// [`stall_timeout`](crate::Server::stall_timeout) they fail. A write that is dropped before it is done
+/// leaves the response incomplete: later writes fail, and the connection is closed.
 ///
 /// It is also an [`AsyncWrite`](tokio::io::AsyncWrite): `tokio::io::copy(&mut file, w)`.
 #[derive(Debug)]
@@ -42,30 +51,34 @@ pub struct ResponseWriter {
     pub(super) trailer: Header,
     pub(super) status: Option<StatusCode>,
     pub(super) stage: Stage,
-    /// Content that waits: for the head to be decided, or to make a chunk that is worth it.
+    /// Content that is held back: until the head is decided, or until it makes a chunk of some size.
     pub(super) pending: Vec<u8>,
     /// How much content was written so far.
     pub(super) written: u64,
     pub(super) omitted: Omitted,
     pub(super) hooks: Vec<HeadHook>,
-    /// The first status that was set in vain, and where.
-    pub(super) ignored: Option<(StatusCode, &'static Location<'static>)>,
+    /// The first status that could not be set, and where the handler tried to.
+    pub(super) ignored_status: Option<(StatusCode, &'static Location<'static>)>,
     pub(super) traits: RequestTraits,
+    /// Why the connection closes behind this response, as far as is known.
+    pub(super) close: Option<CloseReason>,
+    /// Unread content of the request up to this length is read and thrown away.
+    pub(super) max_drain_bytes: u64,
     pub(super) sink: Option<ResponseSink>,
 }
 
+/// How far a response is; the drawing is at the top of this file.
 #[derive(Debug)]
 pub(super) enum Stage {
-    /// Nothing was sent; all may still change.
     Open,
-    /// The head is sent, or on its way; content follows in this form.
+    /// The head is encoded, perhaps not sent yet.
     Sent {
+        /// How the content is delimited.
         outgoing: Outgoing,
+        /// The length that the handler has declared, which is checked at each write.
         declared: Option<u64>,
     },
-    /// A write has failed, and so will all that follow.
     Failed,
-    /// The response is whole.
     Over,
     Hijacked,
 }
@@ -84,14 +97,17 @@ pub enum AutoField {
 
 pub(super) struct HeadHook(Box<dyn FnOnce(StatusCode, &mut Header) + Send>);
 
+impl HeadHook {
+    pub(super) fn run(self, status: StatusCode, header: &mut Header) {
+        (self.0)(status, header);
+    }
+}
+
 impl std::fmt::Debug for HeadHook {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str("HeadHook")
     }
 }
-
-/// Content waits up to this size (Go's number): a response that is whole within it has a length.
-const PENDING: usize = 2048;
 
 impl ResponseWriter {
     /// The fields of the response, to be changed until the head is sent: by the first
@@ -100,19 +116,19 @@ impl ResponseWriter {
         &mut self.header
     }
 
-    /// Fields that follow the content (RFC 9110 §6.5). They can be set until the handler
-    /// returns; they are sent where the content is chunked, which a name set here before the head
-    /// is sent, or listed in the `Trailer` field, brings about. HTTP/1.0 has no trailers.
+    /// Fields that follow the content (RFC 9110 §6.5). They can be set until the handler returns, and
+    /// are sent if the content is chunked. It is chunked where a field was set here before the head is
+    /// sent, or is named in the `Trailer` field. HTTP/1.0 has no trailers.
     ///
     /// Fields that decide framing, routing or credentials are left out (Go's rule).
     pub fn trailer(&mut self) -> &mut Header {
         &mut self.trailer
     }
 
-    /// Sets the status, once. A second call changes nothing, nor does an informational status, which
-    /// goes through [`send_informational`](Self::send_informational), but for 101 in HTTP/1.1: both
-    /// are reported as [`ServerEvent::StatusIgnored`](crate::ServerEvent::StatusIgnored), with the
-    /// place of the call.
+    /// Sets the status, once. A second call changes nothing. Nor does an informational status, for
+    /// which there is [`send_informational`](Self::send_informational); only 101 can be set, in
+    /// HTTP/1.1. What changes nothing is reported as
+    /// [`ServerEvent::StatusIgnored`](crate::ServerEvent::StatusIgnored), with the place of the call.
     #[track_caller]
     pub fn write_header(&mut self, status: StatusCode) {
         let switches = status == StatusCode::SWITCHING_PROTOCOLS && self.may_switch();
@@ -120,7 +136,7 @@ impl ResponseWriter {
         if self.status.is_none() && !informational && matches!(self.stage, Stage::Open) {
             self.status = Some(status);
         } else {
-            self.ignored.get_or_insert((status, Location::caller()));
+            self.ignored_status.get_or_insert((status, Location::caller()));
         }
     }
 
@@ -139,7 +155,7 @@ impl ResponseWriter {
         self.written
     }
 
-    /// Does without a field that the server would write by itself.
+    /// Leaves out a field that the server would write by itself.
     pub fn omit(&mut self, field: AutoField) {
         match field {
             AutoField::Date => self.omitted.date = true,
@@ -148,8 +164,8 @@ impl ResponseWriter {
         }
     }
 
-    /// Runs a function when the head is about to be sent, with the status and the header to be
-    /// sent: how middleware adds to every response. Of several the last one added runs first.
+    /// Calls a function just before the head is sent, with the status and the header: how middleware
+    /// adds fields to every response. Of several functions the one that was added last runs first.
     pub fn before_head(&mut self, hook: impl FnOnce(StatusCode, &mut Header) + Send + 'static) {
         self.hooks.push(HeadHook(Box::new(hook)));
     }
@@ -166,7 +182,7 @@ impl ResponseWriter {
         if self.try_buffer(content)? { Ok(()) } else { self.write_through(content, None).await }
     }
 
-    /// Writes content that lies in memory anyway: however large, it is not copied.
+    /// Writes content that lies in memory anyway. Large content is not copied.
     ///
     /// # Errors
     /// As [`write`](Self::write).
@@ -174,7 +190,8 @@ impl ResponseWriter {
         if self.try_buffer(&content)? { Ok(()) } else { self.write_through(&content, Some(&content)).await }
     }
 
-    /// Sends head and content written so far. The length is then no longer found by counting.
+    /// Sends the head and the content written so far. The server can then no longer count the content
+    /// for a `Content-Length`.
     ///
     /// # Errors
     /// As [`write`](Self::write).
@@ -187,9 +204,9 @@ impl ResponseWriter {
 
     /// Sends an informational response (1xx) with the present header, ahead of the final one: 103
     /// with `Link` fields, for example. The header stays for the final response. HTTP/1.0 knows no
-    /// such answers: there nothing is sent.
+    /// such responses: there nothing is sent.
     ///
-    /// A 100 of the handler's own takes the place of the server's.
+    /// A handler that sends 100 itself does so in place of the server.
     ///
     /// # Errors
     /// [`ErrorKind::Invalid`] when the status is not 1xx or is 101, or the head is sent already;
@@ -208,6 +225,7 @@ impl ResponseWriter {
         match &self.sink {
             Some(ResponseSink::Http1(conn_io)) => {
                 let mut state = conn_io.lock();
+                // One 100 is enough: the client sends its content after the first.
                 if status == StatusCode::CONTINUE {
                     state.forgo_continue();
                 }
@@ -219,9 +237,10 @@ impl ResponseWriter {
         self.flush_sink().await
     }
 
-    /// Takes the connection over: the raw stream, with all that was already read of it, content
-    /// of this request included. The server never touches it again; a head that was set by
-    /// [`write_header`](Self::write_header) is sent first. Nothing more can be written here.
+    /// Takes the connection from the server: the raw stream, with all bytes that were already read from
+    /// it, content of this request included. A response that was begun with
+    /// [`write_header`](Self::write_header) is sent first. After that the server does not touch the
+    /// connection any more, and nothing can be written here.
     ///
     /// # Errors
     /// [`ErrorKind::Unsupported`] on HTTP/2, where a connection carries other requests too;
@@ -262,14 +281,14 @@ impl ResponseWriter {
         self.hijack().await
     }
 
-    /// Until when the request's content must be read; `None` takes the limit away. Once passed it
-    /// stays passed: the read in question has failed, and with it the body.
+    /// Sets until when the request's content must be read; `None` is no limit. A read that is waiting
+    /// when that moment comes fails, and the body with it: a later deadline does not bring it back.
     pub fn set_read_deadline(&mut self, at: Option<Instant>) {
         self.with_sink(|sink| sink.set_read_until(at));
     }
 
-    /// Until when the response must be written; `None` takes the limit away. Once a write has
-    /// failed for it, later ones fail too.
+    /// Sets until when the response must be written; `None` is no limit. After a write has failed for
+    /// it, later ones fail too.
     pub fn set_write_deadline(&mut self, at: Option<Instant>) {
         self.with_sink(|sink| sink.set_write_until(at));
     }
@@ -282,6 +301,7 @@ impl ResponseWriter {
         }
     }
 
+    /// Fails if nothing can be written (any more).
     pub(super) fn check_writable(&self) -> Result<()> {
         match self.stage {
             Stage::Open | Stage::Sent { .. } => Ok(()),
@@ -291,135 +311,11 @@ impl ResponseWriter {
         }
     }
 
-    /// Takes content if it can simply wait. Says whether it did.
-    pub(super) fn try_buffer(&mut self, content: &[u8]) -> Result<bool> {
-        self.check_writable()?;
-        self.check_length(content.len() as u64)?;
-        self.status.get_or_insert(StatusCode::OK);
-        if self.pending.len() + content.len() > PENDING {
-            return Ok(false);
-        }
-        self.pending.extend_from_slice(content);
-        self.written += content.len() as u64;
-        Ok(true)
-    }
-
-    /// Whether this much more content may be written at all.
-    #[inline]
-    pub(super) fn check_length(&self, more: u64) -> Result<()> {
-        let status = self.status.unwrap_or(StatusCode::OK);
-        if more > 0 && !h1::allows_content(status) {
-            return Err(Error::new(ErrorKind::BodyNotAllowed, format!("{status} allows no content")));
-        }
-        let declared = match &self.stage {
-            Stage::Sent { declared, .. } => *declared,
-            _ => self.header.get_bytes("Content-Length").and_then(length_of),
-        };
-        match declared {
-            Some(declared) if self.written.saturating_add(more) > declared => {
-                Err(Error::new(ErrorKind::ContentLength, format!("more content than the Content-Length of {declared}")))
-            }
-            _ => Ok(()),
-        }
-    }
-
-    /// Writes content that cannot wait. `kept` is the same content, where it can be kept.
-    fn write_through<'a>(
-        &'a mut self,
-        content: &'a [u8],
-        kept: Option<&'a Bytes>,
-    ) -> impl Future<Output = Result<()>> + 'a {
-        self.written += content.len() as u64;
-        self.commit(Extent::Start(content));
-        self.send_pending(content, kept)
-    }
-
-    /// Sends what waits and this content behind it: at once when it is large, else when enough
-    /// has been collected.
-    async fn send_pending(&mut self, content: &[u8], kept: Option<&Bytes>) -> Result<()> {
-        if self.waits_for_more(content) {
-            self.collect(content);
-            return poll_fn(|cx| self.poll_make_room(cx)).await;
-        }
-        let (&Stage::Sent { outgoing, .. }, Some(sink)) = (&self.stage, &self.sink) else { return Ok(()) };
-        let mut direct = DirectWrite::new(&self.pending, content, kept);
-        // Until it is done, the response counts as failed; when this is dropped, that is what it stays.
-        let sent_stage = std::mem::replace(&mut self.stage, Stage::Failed);
-        let sent = match sink.begin_direct(outgoing, &mut direct) {
-            Ok(()) => poll_fn(|cx| sink.poll_send_direct(cx, &mut direct)).await,
-            Err(error) => Err(error),
-        };
-        self.pending.clear();
-        self.stage = sent_stage;
-        self.fail_on_error(sent)
-    }
-
-    /// Whether what waits and this content are to be collected rather than sent.
-    fn waits_for_more(&self, content: &[u8]) -> bool {
-        let Stage::Sent { outgoing, .. } = self.stage else { return false };
-        self.pending.len() + content.len() < MIN_DIRECT_WRITE_BYTES || !self.traits.has_content(outgoing)
-    }
-
     async fn flush_sink(&mut self) -> Result<()> {
         let Some(sink) = &self.sink else { return Ok(()) };
         let flushed = poll_fn(|cx| sink.poll_flush(cx)).await;
         self.fail_on_error(flushed)
     }
-
-    /// A write that failed means that nobody waits for the response any more.
-    pub(super) fn fail_on_error(&mut self, result: Result<()>) -> Result<()> {
-        if result.is_err() {
-            self.stage = Stage::Failed;
-            self.with_sink(|sink| sink.cancel(self.traits.exchange));
-        }
-        result
-    }
-
-    /// Decides and encodes the head, once. Content that is whole goes with it, where it is sent as
-    /// it is; says whether it did.
-    pub(super) fn commit(&mut self, content: Extent<'_>) -> bool {
-        if !matches!(self.stage, Stage::Open) {
-            return false;
-        }
-        let whole = match content {
-            Extent::Start(_) => None,
-            Extent::Whole(content) => Some(content.len() as u64),
-        };
-        let status = *self.status.get_or_insert(StatusCode::OK);
-        while let Some(HeadHook(hook)) = self.hooks.pop() {
-            hook(status, &mut self.header);
-        }
-        let fields = HandlerFields::of(&self.header);
-        // Set behind content that is longer, or by a hook: it would end the response within it.
-        let fields = HandlerFields { length: fields.length.filter(|&length| length >= self.written), ..fields };
-        let facts = self.traits.facts(status, &fields, whole.filter(|_| !self.omitted.content_length), &self.trailer);
-        let outgoing = h1::outgoing_response(&facts);
-        if facts.trailers && outgoing == Outgoing::Chunked && !fields.trailer {
-            let names: Vec<&str> = self.trailer.iter().map(|(name, _)| name).collect();
-            self.header.set("Trailer", names.join(", "));
-        }
-        let declared = fields.length;
-        let sink = self.sink.take();
-        let (outgoing, at_once) = match &sink {
-            Some(ResponseSink::Http1(conn_io)) => {
-                (outgoing, self.encode_head(conn_io, status, outgoing, &fields, content))
-            }
-            Some(ResponseSink::Http2(stream)) => self.send_head(stream, status, outgoing, &fields, content),
-            None => return false,
-        };
-        self.sink = sink;
-        self.stage = Stage::Sent { outgoing, declared };
-        at_once
-    }
-}
-
-/// What is known of the content when the head is decided, beside what waits.
-#[derive(Clone, Copy)]
-pub(super) enum Extent<'a> {
-    /// It goes on like this, and then perhaps further.
-    Start(&'a [u8]),
-    /// This is all of it.
-    Whole(&'a [u8]),
 }
 
 #[cfg(test)]
@@ -429,7 +325,7 @@ mod tests {
     #[test]
     fn a_write_takes_little_room_in_the_future_of_its_handler() {
         let mut writer = ResponseWriter::new();
-        // It is copied into a box for each request, whether the write has to wait or not.
+        // The handler's future, which has this one in it, is moved into a box for each request.
         assert!(size_of_val(&writer.write("hello")) <= 256);
         assert!(size_of_val(&writer.write_bytes(Bytes::new())) <= 256);
     }

@@ -1,12 +1,32 @@
-//! A body behind a decoder.
+//! A body behind a decoder, and what a decoder is.
 
 use std::task::{Context, Poll, ready};
 
 use bytes::{Buf, Bytes};
 
-use super::{Coding, Decode, Fault};
 use crate::error::{Error, ErrorKind, Phase, Result};
 use crate::message::body::{Body, Frame, Source};
+
+/// A coding that this build decodes.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Coding {
+    /// As `Accept-Encoding` and `Content-Encoding` have it.
+    pub(super) name: &'static str,
+    pub(super) make: fn() -> Result<Box<dyn Decode>, DecodeFault>,
+}
+
+/// What is wrong with the content.
+pub(super) type DecodeFault = &'static str;
+
+/// Takes the coding off content that comes bit by bit.
+pub(super) trait Decode: Send + Sync {
+    /// Decodes into the free capacity of `output`, and says how much of `input` it took. It goes on
+    /// until one of the two is used up; `input` is empty when output was left to fetch.
+    fn decode(&mut self, input: &[u8], output: &mut Vec<u8>) -> Result<usize, DecodeFault>;
+
+    /// Whether the content may end here.
+    fn is_whole(&self) -> bool;
+}
 
 /// The largest chunk that is made at once.
 const MAX_CHUNK_BYTES: usize = 64 * 1024;
@@ -14,7 +34,7 @@ const MAX_CHUNK_BYTES: usize = 64 * 1024;
 const MIN_CHUNK_BYTES: usize = 1024;
 
 /// How many chunks without a byte in them are taken before others get their turn.
-const MAX_EMPTY_ROUNDS: usize = 32;
+const MAX_EMPTY_ROUND_COUNT: usize = 32;
 
 /// The content of `body` without its coding. Its trailer is handed on.
 ///
@@ -22,7 +42,7 @@ const MAX_EMPTY_ROUNDS: usize = 32;
 /// coding to take off (Go's rule), and is empty. One that ends too early, has something behind its
 /// end, or does not add up is an error of [`ErrorKind::Decode`] in [`Phase::Decode`].
 pub(crate) fn decoded(body: Body, coding: Coding) -> Body {
-    Body::from_source(Decoded { body, coding, decoder: None, input: Bytes::new(), left: Left::Nothing })
+    Body::from_source(Decoded { body, coding, decoder: None, input: Bytes::new(), more: MoreOutput::No })
 }
 
 struct Decoded {
@@ -31,19 +51,19 @@ struct Decoded {
     /// Made when there is something to decode.
     decoder: Option<Box<dyn Decode>>,
     input: Bytes,
-    left: Left,
+    more: MoreOutput,
 }
 
 /// Whether the decoder may have more output without more input.
 #[derive(Clone, Copy, PartialEq, Eq)]
-enum Left {
-    Nothing,
-    Perhaps,
+enum MoreOutput {
+    No,
+    Maybe,
 }
 
 impl Source for Decoded {
     fn poll_frame(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Frame>>> {
-        for _ in 0..MAX_EMPTY_ROUNDS {
+        for _ in 0..MAX_EMPTY_ROUND_COUNT {
             match self.decode() {
                 Ok(output) if !output.is_empty() => return Poll::Ready(Some(Ok(Frame::Data(output)))),
                 Ok(_) => {}
@@ -66,8 +86,8 @@ impl Source for Decoded {
 
 impl Decoded {
     /// The next chunk; an empty one when there is nothing more to decode yet.
-    fn decode(&mut self) -> std::result::Result<Bytes, Fault> {
-        if self.input.is_empty() && self.left == Left::Nothing {
+    fn decode(&mut self) -> std::result::Result<Bytes, DecodeFault> {
+        if self.input.is_empty() && self.more == MoreOutput::No {
             return Ok(Bytes::new());
         }
         let room = self.room();
@@ -87,15 +107,15 @@ impl Decoded {
                 return Err("it cannot be decoded");
             }
         }
-        self.left = if output.len() < room { Left::Nothing } else { Left::Perhaps };
+        self.more = if output.len() < room { MoreOutput::No } else { MoreOutput::Maybe };
         Ok(output.into())
     }
 
     /// Four times what came, which text often is: content that drips in is not kept in large chunks.
     fn room(&self) -> usize {
-        match self.left {
-            Left::Perhaps => MAX_CHUNK_BYTES,
-            Left::Nothing => self.input.len().saturating_mul(4).clamp(MIN_CHUNK_BYTES, MAX_CHUNK_BYTES),
+        match self.more {
+            MoreOutput::Maybe => MAX_CHUNK_BYTES,
+            MoreOutput::No => self.input.len().saturating_mul(4).clamp(MIN_CHUNK_BYTES, MAX_CHUNK_BYTES),
         }
     }
 
@@ -106,7 +126,7 @@ impl Decoded {
         self.body.trailer().map(|trailer| Ok(Frame::Trailer(trailer.clone())))
     }
 
-    fn fault(&self, fault: Fault) -> Error {
+    fn fault(&self, fault: DecodeFault) -> Error {
         let message = format!("the content is not the {} that it is said to be: {fault}", self.coding.name);
         Error::new(ErrorKind::Decode, message).during(Phase::Decode)
     }

@@ -1,4 +1,5 @@
-//! Parts become values and files, within a budget of memory.
+//! What a request offers of the form that it brings, and how the parts become values and files within
+//! a budget of memory.
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -7,10 +8,100 @@ use bytes::Bytes;
 use http::StatusCode;
 use tokio::task::spawn_blocking;
 
-use super::form::{Content, FormFile, MultipartForm};
+use super::form::{FileContent, FormFile, MultipartForm};
 use super::temp_file::TempFile;
 use crate::error::{Error, ErrorKind, Result};
-use crate::message::{Header, Multipart, Part, Values};
+use crate::message::{Header, Multipart, Part, Request, Values};
+
+/// What the files of a form may take of memory where nothing else is said: 32 MiB.
+pub const DEFAULT_MAX_FORM_MEMORY: u64 = 32 << 20;
+
+impl Request {
+    /// Reads a whole `multipart/form-data` content (Go's `ParseMultipartForm`).
+    ///
+    /// Files are held in memory as long as they are of `max_memory` bytes together, with 0 none
+    /// is; the others go to one temporary file. Values, names and fields may take 10 MiB beside
+    /// that, where each value counts for 200 bytes more than it has and each field line for 50.
+    /// Parts without a name are passed over. There may be 1,000 parts, 10,000 field lines in all
+    /// of them, and 10 MiB of these in one.
+    ///
+    /// How much goes to disk is not limited here: limit the whole content with
+    /// [`Body::limit`](crate::Body::limit) or [`max_bytes_handler`](crate::max_bytes_handler). The
+    /// temporary file lies in [`std::env::temp_dir`]. On Unix it has no name from the start;
+    /// everywhere it is gone with the last clone of the form and its files, one of which the
+    /// request holds until its handler is done.
+    ///
+    /// Asked again, this answers the same form. Its values are then in
+    /// [`form`](Request::form) and [`post_form`](Request::post_form) too. Where it is dropped or
+    /// fails before it is done, what was read is lost, and asking again is an error.
+    ///
+    /// ```
+    /// # use nethttp::{Request, ResponseWriter, Result};
+    /// async fn upload(w: &mut ResponseWriter, r: &mut Request) -> Result<()> {
+    ///     let form = r.multipart_form(1 << 20).await?;
+    ///     let title = form.values().get("title").unwrap_or("untitled");
+    ///     let photo = form.file("photo")?;
+    ///     w.write(format!("{title}: {} bytes\n", photo.size)).await
+    /// }
+    /// ```
+    ///
+    /// # Errors
+    /// As [`multipart`](Request::multipart), but `multipart/mixed` is no form, and as
+    /// [`Multipart::next_part`](crate::Multipart::next_part);
+    /// [`ErrorKind::BodyTooLarge`](crate::ErrorKind::BodyTooLarge), which answers 413, for more
+    /// values than memory is allowed for; [`ErrorKind::Malformed`](crate::ErrorKind::Malformed),
+    /// which answers 400, for a value that is no UTF-8;
+    /// [`ErrorKind::Io`](crate::ErrorKind::Io) where the disk fails.
+    pub async fn multipart_form(&mut self, max_memory: u64) -> Result<MultipartForm> {
+        if let Some(form) = self.extensions.get::<MultipartForm>() {
+            return Ok(form.clone());
+        }
+        let multipart = self.take_parts(&["multipart/form-data"])?;
+        let form = collect(multipart, max_memory, std::env::temp_dir()).await?;
+        self.keep_values(form.shared_values());
+        self.extensions.insert(form.clone());
+        Ok(form)
+    }
+
+    /// The first value of this name in an urlencoded content, in the query, or in a multipart
+    /// form, which are looked at in this order (Go's `FormValue`).
+    ///
+    /// A multipart form is read with [`DEFAULT_MAX_FORM_MEMORY`]. Errors are passed over, as in
+    /// Go: what is malformed, too large or cut off has no value. Where that matters ask
+    /// [`form`](Request::form) or [`multipart_form`](Request::multipart_form).
+    pub async fn form_value(&mut self, name: &str) -> Option<String> {
+        let mut form = self.content_form().await.unwrap_or_default();
+        form.append(self.query_form());
+        match form.values.get(name) {
+            Some(value) => Some(value.to_owned()),
+            None => self.multipart_value(name).await,
+        }
+    }
+
+    /// As [`form_value`](Request::form_value), without the query (Go's `PostFormValue`).
+    pub async fn post_form_value(&mut self, name: &str) -> Option<String> {
+        let form = self.content_form().await.unwrap_or_default();
+        match form.values.get(name) {
+            Some(value) => Some(value.to_owned()),
+            None => self.multipart_value(name).await,
+        }
+    }
+
+    /// The first file of this name in a multipart form, which is read with
+    /// [`DEFAULT_MAX_FORM_MEMORY`] (Go's `FormFile`).
+    ///
+    /// # Errors
+    /// As [`multipart_form`](Request::multipart_form);
+    /// [`ErrorKind::MissingFile`](crate::ErrorKind::MissingFile), which answers 400.
+    pub async fn form_file(&mut self, name: &str) -> Result<FormFile> {
+        self.multipart_form(DEFAULT_MAX_FORM_MEMORY).await?.file(name).cloned()
+    }
+
+    async fn multipart_value(&mut self, name: &str) -> Option<String> {
+        let form = self.multipart_form(DEFAULT_MAX_FORM_MEMORY).await.ok()?;
+        form.values().get(name).map(str::to_owned)
+    }
+}
 
 /// Reads all parts. Files that are too large for `max_memory` go to a file in this directory.
 pub(super) async fn collect(mut multipart: Multipart, max_memory: u64, directory: PathBuf) -> Result<MultipartForm> {
@@ -23,7 +114,7 @@ pub(super) async fn collect(mut multipart: Multipart, max_memory: u64, directory
         if name.is_empty() {
             continue;
         }
-        memory.charge(ENTRY_OVERHEAD + name.len() as u64)?;
+        memory.charge(ENTRY_OVERHEAD_BYTES + name.len() as u64)?;
         match part.file_name().map(str::to_owned) {
             None => values.add(name, read_value(&mut part, &mut memory).await?),
             Some(file_name) => {
@@ -46,15 +137,15 @@ struct Memory {
 }
 
 /// Beside the memory for files: for values, names and fields (Go's amount).
-const VALUES_MEMORY: u64 = 10 << 20;
+const VALUES_MEMORY_BYTES: u64 = 10 << 20;
 
 /// What an entry costs beside its bytes, roughly: a form of many empty values is not free.
-const ENTRY_OVERHEAD: u64 = 200;
-const FIELD_OVERHEAD: u64 = 50;
+const ENTRY_OVERHEAD_BYTES: u64 = 200;
+const FIELD_OVERHEAD_BYTES: u64 = 50;
 
 impl Memory {
     fn new(for_files: u64) -> Memory {
-        Memory { left: for_files.saturating_add(VALUES_MEMORY), left_for_files: for_files }
+        Memory { left: for_files.saturating_add(VALUES_MEMORY_BYTES), left_for_files: for_files }
     }
 
     fn charge(&mut self, bytes: u64) -> Result<()> {
@@ -76,7 +167,7 @@ impl Memory {
 }
 
 fn held_by(header: &Header) -> u64 {
-    header.iter().map(|(name, value)| FIELD_OVERHEAD + name.len() as u64 + value.len() as u64).sum()
+    header.iter().map(|(name, value)| FIELD_OVERHEAD_BYTES + name.len() as u64 + value.len() as u64).sum()
 }
 
 async fn read_value(part: &mut Part<'_>, memory: &mut Memory) -> Result<String> {
@@ -92,7 +183,7 @@ async fn read_value(part: &mut Part<'_>, memory: &mut Memory) -> Result<String> 
 
 /// The content of a file and its length. It is collected in memory as long as there is room;
 /// from then on it goes to disk.
-async fn read_file(part: &mut Part<'_>, memory: &mut Memory, disk: &mut Disk) -> Result<(Content, u64)> {
+async fn read_file(part: &mut Part<'_>, memory: &mut Memory, disk: &mut Disk) -> Result<(FileContent, u64)> {
     let begin = disk.length;
     let mut collected = Vec::new();
     let mut goes_to_disk = false;
@@ -106,10 +197,10 @@ async fn read_file(part: &mut Part<'_>, memory: &mut Memory, disk: &mut Disk) ->
     if !goes_to_disk {
         memory.charge_file(collected.len())?;
         let size = collected.len() as u64;
-        return Ok((Content::Memory(Bytes::from(collected)), size));
+        return Ok((FileContent::Memory(Bytes::from(collected)), size));
     }
     let file = disk.append(collected).await?;
-    Ok((Content::Disk(file, begin), disk.length - begin))
+    Ok((FileContent::Disk(file, begin), disk.length - begin))
 }
 
 /// The one temporary file of a form, for all its files: a thousand small ones must not take a
@@ -145,9 +236,9 @@ impl Disk {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
     use std::fs;
 
+    use super::*;
     use crate::message::Body;
 
     /// A directory of this test's own, taken away at its end.
@@ -193,7 +284,7 @@ mod tests {
     }
 
     fn is_on_disk(file: &FormFile) -> bool {
-        matches!(file.content, Content::Disk(..))
+        matches!(file.content, FileContent::Disk(..))
     }
 
     #[tokio::test]
@@ -311,12 +402,12 @@ mod tests {
     #[tokio::test]
     async fn values_may_take_ten_mib_beside_the_memory_for_files() {
         let directory = Directory::new("values");
-        let taking = |bytes: u64| value("v", &"x".repeat((bytes - ENTRY_OVERHEAD - 1) as usize));
-        assert!(read(&[taking(VALUES_MEMORY)], 0, &directory).await.is_ok());
-        let error = read(&[taking(VALUES_MEMORY + 1)], 0, &directory).await.unwrap_err();
+        let taking = |bytes: u64| value("v", &"x".repeat((bytes - ENTRY_OVERHEAD_BYTES - 1) as usize));
+        assert!(read(&[taking(VALUES_MEMORY_BYTES)], 0, &directory).await.is_ok());
+        let error = read(&[taking(VALUES_MEMORY_BYTES + 1)], 0, &directory).await.unwrap_err();
         assert_eq!((error.kind(), error.status().unwrap().as_u16()), (ErrorKind::BodyTooLarge, 413));
-        assert!(read(&[taking(VALUES_MEMORY + 1)], 1, &directory).await.is_ok());
-        assert!(read(&[taking(VALUES_MEMORY + 1)], u64::MAX, &directory).await.is_ok(), "no overflow");
+        assert!(read(&[taking(VALUES_MEMORY_BYTES + 1)], 1, &directory).await.is_ok());
+        assert!(read(&[taking(VALUES_MEMORY_BYTES + 1)], u64::MAX, &directory).await.is_ok(), "no overflow");
     }
 
     #[tokio::test]

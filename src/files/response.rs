@@ -1,39 +1,20 @@
 //! The answer about content that is there: its head, and its bytes chunk by chunk.
 
 use std::borrow::Cow;
-use std::fs::File;
 use std::time::SystemTime;
 
-use bytes::Bytes;
 use http::StatusCode;
 
-use super::condition::{Asked, Selection, Validators};
+use super::condition::{MethodKind, Selection, Validators};
 use super::gzip::OnTheFly;
-use super::parts::{Parts, boundary, content_range};
-use super::range::ByteRange;
+use super::range::{ByteRange, Parts, boundary, content_range};
+use super::source::{CHUNK_BYTES, ContentSource};
 use crate::error::Result;
 use crate::message::format_time;
 use crate::server::ResponseWriter;
 
-/// The most that is read in one go, and so held while the client takes it. Small enough to be still
-/// in the processor's cache when it is sent.
-pub(super) const CHUNK_BYTES: u64 = 64 * 1024;
-/// What is longer than a chunk begins with less, where its reading tells whether it can be read.
-const BEGINNING_BYTES: u64 = 4 * 1024;
 /// The most that the system is asked to send at a time.
 const WINDOW_BYTES: u64 = 1024 * 1024;
-
-/// Where the content comes from.
-pub(super) trait Source: Send {
-    /// Reads from the beginning of this range, which is not empty: all of it, or at least a byte.
-    fn read(&mut self, range: ByteRange) -> impl Future<Output = Result<Bytes>> + Send;
-
-    /// The file of the system that this range is part of, if the system has it in memory.
-    fn in_memory(&self, range: ByteRange) -> Option<&File> {
-        let _ = range;
-        None
-    }
-}
 
 /// What the head says of the content.
 pub(super) struct Representation {
@@ -49,12 +30,12 @@ pub(super) struct Representation {
 }
 
 /// Answers with what was selected of the content.
-pub(super) async fn answer(
+pub(super) async fn respond(
     w: &mut ResponseWriter,
-    asked: Asked,
+    method: MethodKind,
     representation: &Representation,
     selection: &Selection,
-    source: &mut impl Source,
+    source: &mut impl ContentSource,
 ) -> Result<()> {
     let whole = ByteRange { start: 0, length: representation.size };
     set_validators(w, &representation.validators);
@@ -74,7 +55,7 @@ pub(super) async fn answer(
         _ => representation.status,
     };
     if let Some(on_the_fly) = on_the_fly.filter(|_| *selection == Selection::Whole) {
-        return send_encoded(w, asked, representation, on_the_fly, source).await;
+        return send_encoded(w, method, representation, on_the_fly, source).await;
     }
     // Whoever has set a coding may be about to encode what is written here: its length is theirs
     // to tell (Go's rule). A part is one of what is stored.
@@ -83,7 +64,7 @@ pub(super) async fn answer(
     }
     set_content(w, representation);
     w.write_header(status);
-    if asked == Asked::Head { Ok(()) } else { send(w, &parts, source).await }
+    if method == MethodKind::Head { Ok(()) } else { send(w, &parts, source).await }
 }
 
 /// Sets `ETag` and `Last-Modified`, where they are known.
@@ -171,7 +152,7 @@ fn select_parts(w: &mut ResponseWriter, representation: &Representation, ranges:
 /// Writes the parts. One chunk is held at most, however long the content and however slow the
 /// client: the next one is read when the socket has taken it, and what the socket holds keeps the
 /// client busy meanwhile.
-async fn send(w: &mut ResponseWriter, parts: &Parts, source: &mut impl Source) -> Result<()> {
+async fn send(w: &mut ResponseWriter, parts: &Parts, source: &mut impl ContentSource) -> Result<()> {
     for piece in &parts.pieces {
         if !piece.before.is_empty() {
             w.write_bytes(piece.before.clone()).await?;
@@ -242,20 +223,15 @@ fn weaken_tag(w: &mut ResponseWriter) {
 /// Sends all of the content, encoded. How long that is, nobody knows before.
 async fn send_encoded(
     w: &mut ResponseWriter,
-    asked: Asked,
+    method: MethodKind,
     representation: &Representation,
     on_the_fly: OnTheFly,
-    source: &mut impl Source,
+    source: &mut impl ContentSource,
 ) -> Result<()> {
     set_content(w, representation);
     w.header().del("Accept-Ranges");
     w.header().del("Content-Length");
     w.header().set("Content-Encoding", on_the_fly.name());
     w.write_header(representation.status);
-    if asked == Asked::Head { Ok(()) } else { on_the_fly.send(w, representation.size, source).await }
-}
-
-/// The beginning of the range, as it is read before anything is sent.
-pub(super) fn first_chunk(range: ByteRange) -> ByteRange {
-    if range.length <= CHUNK_BYTES { range } else { range.first(BEGINNING_BYTES) }
+    if method == MethodKind::Head { Ok(()) } else { on_the_fly.send(w, representation.size, source).await }
 }

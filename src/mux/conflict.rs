@@ -1,13 +1,21 @@
-//! Which of two patterns is more specific, and how to tell people when neither is.
+//! Which of two patterns is more specific, what to say when neither is, and which of the registered
+//! patterns a new one has to be compared with.
 //!
-//! A pattern stands for a set of requests. The smaller set wins where one holds the other; two
-//! sets that share a request while each has one of its own are refused at registration, so that
-//! no request ever has to be guessed at and the order of registration never matters.
+//! A pattern stands for a set of requests. Where one set contains the other, the smaller one wins.
+//! Two sets that share a request, while each has others as well, are refused at registration: so no
+//! request is ever ambiguous, and the order of registration does not matter.
+//!
+//! Two patterns share a path only if, wherever one has a name, the other has the same name or a
+//! wildcard. So it is enough to look at one name of a new pattern, the one that the fewest others
+//! share, and to compare with those: registering many routes does not compare each with each.
+
+use std::collections::HashMap;
 
 use percent_encoding::percent_encode;
 
-use super::clean::NOT_IN_A_PATH;
+use super::path::NOT_IN_A_PATH;
 use super::pattern::{Pattern, Segment};
+use super::tree::RouteId;
 use crate::error::{Error, ErrorKind};
 
 /// How what the left one matches lies to what the right one matches.
@@ -184,11 +192,64 @@ fn push(path: &mut String, segment: &Segment) {
 
 const NOT_IN_A_SEGMENT: percent_encoding::AsciiSet = NOT_IN_A_PATH.add(b'/').add(b'%');
 
+/// The patterns of one host, by what they have at each position.
+#[derive(Default)]
+pub(super) struct Index {
+    all: Vec<RouteId>,
+    /// Those with this at this position.
+    at: HashMap<(usize, SegmentKey), Vec<RouteId>>,
+}
+
+#[derive(Clone, PartialEq, Eq, Hash)]
+enum SegmentKey {
+    Literal(Box<[u8]>),
+    Slash,
+    Single,
+    Rest,
+}
+
+impl Index {
+    /// Puts a pattern in.
+    pub(super) fn add(&mut self, pattern: &Pattern, route: RouteId) {
+        self.all.push(route);
+        for (position, segment) in pattern.segments.iter().enumerate() {
+            self.at.entry((position, key(segment))).or_default().push(route);
+        }
+    }
+
+    /// All that may share a path with the pattern, and perhaps some that do not.
+    pub(super) fn candidates(&self, pattern: &Pattern) -> impl Iterator<Item = RouteId> {
+        let names = pattern.segments.iter().enumerate().filter_map(|(position, segment)| match segment {
+            Segment::Literal(_) | Segment::Slash => Some(self.sharing(position, key(segment))),
+            Segment::Single(_) | Segment::Rest(_) => None,
+        });
+        let fewest = names.min_by_key(|lists| lists.iter().map(|list| list.len()).sum::<usize>());
+        fewest.unwrap_or_else(|| vec![&self.all]).into_iter().flatten().copied()
+    }
+
+    /// Those that have the same at this position, or a wildcard that stands for it: a rest may
+    /// have begun earlier.
+    fn sharing(&self, position: usize, key: SegmentKey) -> Vec<&[RouteId]> {
+        let rests = (0..=position).map(|earlier| (earlier, SegmentKey::Rest));
+        let keys = rests.chain([(position, SegmentKey::Single), (position, key)]);
+        keys.filter_map(|key| self.at.get(&key)).map(Vec::as_slice).collect()
+    }
+}
+
+fn key(segment: &Segment) -> SegmentKey {
+    match segment {
+        Segment::Literal(name) => SegmentKey::Literal(name.clone()),
+        Segment::Single(_) => SegmentKey::Single,
+        Segment::Rest(_) => SegmentKey::Rest,
+        Segment::Slash => SegmentKey::Slash,
+    }
+}
+
 #[cfg(test)]
 pub(super) mod tests {
     use std::panic::Location;
 
-    use super::super::segment::{Step, decode, step};
+    use super::super::path::{PathStep, decode, step};
     use super::*;
 
     pub(in super::super) fn pattern(text: &str) -> Pattern {
@@ -200,13 +261,15 @@ pub(super) mod tests {
         let mut rest = path;
         for segment in &pattern.segments {
             match (segment, step(rest)) {
-                (Segment::Rest(_), Step::Slash | Step::Segment(..)) | (Segment::Slash, Step::Slash) => return true,
-                (Segment::Single(_), Step::Segment(_, further)) => rest = further,
-                (Segment::Literal(name), Step::Segment(sent, further)) if **name == *decode(sent) => rest = further,
+                (Segment::Rest(_), PathStep::Slash | PathStep::Segment(..)) | (Segment::Slash, PathStep::Slash) => {
+                    return true;
+                }
+                (Segment::Single(_), PathStep::Segment(_, further)) => rest = further,
+                (Segment::Literal(name), PathStep::Segment(sent, further)) if **name == *decode(sent) => rest = further,
                 _ => return false,
             }
         }
-        step(rest) == Step::End
+        step(rest) == PathStep::End
     }
 
     fn mirrored(relation: Relation) -> Relation {
@@ -322,5 +385,44 @@ pub(super) mod tests {
                 right.text
             );
         }
+    }
+
+    #[test]
+    fn every_pattern_that_shares_a_path_is_a_candidate() {
+        let pieces = ["/a", "/b", "/{x}", "/{$}", "/"];
+        let mut texts = Vec::new();
+        for first in pieces {
+            texts.push(first.to_owned());
+            for second in pieces.iter().filter(|_| !matches!(first, "/{$}" | "/")) {
+                texts.push(format!("{first}{}", second.replace('x', "y")));
+                for third in pieces.iter().filter(|_| !matches!(*second, "/{$}" | "/")) {
+                    texts.push(format!("{first}{}{}", second.replace('x', "y"), third.replace('x', "z")));
+                }
+            }
+        }
+        let patterns: Vec<_> = texts.iter().map(|text| pattern(text)).collect();
+        let mut index = Index::default();
+        for (n, pattern) in patterns.iter().enumerate() {
+            index.add(pattern, RouteId(n));
+        }
+        for new in &patterns {
+            let candidates: Vec<_> = index.candidates(new).map(|route| route.0).collect();
+            for (n, old) in patterns.iter().enumerate() {
+                let shares = methods_and_paths(new, old) != Relation::Disjoint;
+                assert!(!shares || candidates.contains(&n), "{} {}", new.text, old.text);
+            }
+        }
+    }
+
+    #[test]
+    fn a_name_that_nobody_shares_leaves_no_candidates() {
+        let mut index = Index::default();
+        for n in 0..1_000 {
+            let new = pattern(&format!("/api/item{n}/{{id}}/"));
+            assert_eq!(index.candidates(&new).count(), 0);
+            index.add(&new, RouteId(n));
+        }
+        assert_eq!(index.candidates(&pattern("/api/item7/{id}/edit")).count(), 1);
+        assert_eq!(index.candidates(&pattern("/{x}")).count(), 1_000);
     }
 }

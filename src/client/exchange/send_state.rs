@@ -1,0 +1,246 @@
+//! How far the request of an exchange has been sent, and what both protocols note on the way.
+//!
+//! The two uploads differ in what they write to: one to a connection of its own, the other to one of
+//! many streams. They agree in their states, and in what follows from each:
+//!
+//! ```text
+//!  Head ──► AwaitingContinue ──► Body ──► Flushing ──► Sent
+//!    └────────── 100 Continue, or its limit ─▲   │
+//!         (no `Expect`: Body or Flushing is the first state)
+//!
+//!  from any of them:  the connection takes no more      ─► Failed
+//!                     it takes nothing for too long     ─► Stalled
+//!                     the body fails, or is not needed  ─► Abandoned
+//! ```
+
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use http::StatusCode;
+use tokio::time::Instant;
+
+use super::super::observe::{ClientTrace, Stopwatch, Tracer};
+use crate::error::{Error, ErrorKind, Phase, Refusal, Result};
+use crate::h1::{HeadLimits, RequestKind};
+use crate::message::Header;
+use crate::net::Deadline;
+
+/// How far a request has been sent.
+#[derive(Debug)]
+#[allow(dead_code, reason = "over HTTP/2, a head is written by the connection's task")]
+pub(crate) enum SendState {
+    /// The head is on its way, and the body is to wait for `100 Continue` behind it.
+    Head,
+    /// The head was sent; the body waits for `100 Continue`.
+    AwaitingContinue,
+    /// The body is asked for content, which leaves behind the head.
+    Body,
+    /// All content was handed on, and is on its way.
+    Flushing,
+    Sent,
+    /// The connection took no more. The response may be here already, or come nevertheless, and say
+    /// why. Without the error once the exchange has failed with it.
+    Failed(Option<Error>),
+    /// The peer took nothing for too long. What is here of a response counts, and no more is
+    /// waited for.
+    Stalled(Error),
+    /// The rest is not sent: the body failed, or the server does not want it.
+    Abandoned,
+}
+
+/// What stops an upload that has not failed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum SendProgress {
+    /// It waits for `100 Continue`.
+    AwaitsContinue,
+    Sent,
+}
+
+/// Why an upload ends before its end.
+pub(crate) enum SendError {
+    /// The body could not be had: its own error, or it is not as long as was announced.
+    Body(Error),
+    /// The peer takes no more. A response may have come nevertheless.
+    Write(Error),
+}
+
+impl SendState {
+    /// Whether there is something to send, or to wait for before it is sent.
+    pub(crate) fn is_open(&self) -> bool {
+        matches!(self, SendState::Head | SendState::AwaitingContinue | SendState::Body | SendState::Flushing)
+    }
+
+    /// Whether the request cannot be completed any more.
+    pub(crate) fn is_broken(&self) -> bool {
+        matches!(self, SendState::Failed(_) | SendState::Stalled(_) | SendState::Abandoned)
+    }
+
+    /// Whether there may be content that was not handed on.
+    pub(crate) fn has_more(&self) -> bool {
+        !matches!(self, SendState::Flushing | SendState::Sent)
+    }
+
+    /// Lets a body go that waits for `100 Continue`.
+    pub(crate) fn proceed(&mut self) {
+        if matches!(self, SendState::Head | SendState::AwaitingContinue) {
+            *self = SendState::Body;
+        }
+    }
+
+    /// What sending failed with. A second call finds nothing.
+    pub(crate) fn take_error(&mut self) -> Option<Error> {
+        match self {
+            SendState::Failed(error) => error.take(),
+            SendState::Stalled(_) => self.take_stall(),
+            _ => None,
+        }
+    }
+
+    /// The error of a peer that takes nothing.
+    pub(crate) fn take_stall(&mut self) -> Option<Error> {
+        if !matches!(self, SendState::Stalled(_)) {
+            return None;
+        }
+        match std::mem::replace(self, SendState::Failed(None)) {
+            SendState::Stalled(error) => Some(error),
+            _ => None,
+        }
+    }
+}
+
+/// The length that the head has announced is not the body's.
+pub(crate) fn wrong_length(length: u64, what: &str) -> SendError {
+    let text = format!("the body {what} its Content-Length of {length} bytes");
+    SendError::Body(Error::new(ErrorKind::ContentLength, text).during(Phase::Write))
+}
+
+/// What an exchange must know beside its bytes.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct ExchangeOptions {
+    pub(crate) kind: RequestKind,
+    pub(crate) head_limits: HeadLimits,
+    pub(crate) response_header_timeout: Option<Duration>,
+    pub(crate) expect_continue_timeout: Option<Duration>,
+    pub(crate) stall_timeout: Option<Duration>,
+    /// Whether the connection may serve another exchange afterwards.
+    pub(crate) keep_alive: bool,
+}
+
+/// What an exchange notes while its request is sent and the head of its response is waited for.
+pub(crate) struct ExchangeState {
+    pub(crate) options: ExchangeOptions,
+    pub(crate) tracer: Tracer,
+    pub(crate) stopwatch: Stopwatch,
+    /// Whether an informational response came.
+    pub(crate) interim_came: bool,
+    /// What informational responses have used up of the head's limit.
+    pub(crate) interim_bytes: usize,
+    /// When a body goes without its `100 Continue`.
+    continue_deadline: Deadline,
+    /// How much the peer had taken when it began to take nothing.
+    stalled_at: Option<u64>,
+}
+
+impl ExchangeState {
+    pub(crate) fn new(options: ExchangeOptions, tracer: Tracer, stopwatch: Stopwatch) -> ExchangeState {
+        ExchangeState {
+            options,
+            tracer,
+            stopwatch,
+            interim_came: false,
+            interim_bytes: 0,
+            continue_deadline: Deadline::default(),
+            stalled_at: None,
+        }
+    }
+
+    /// The head was written, which is told once.
+    pub(crate) fn note_head_written(&mut self) {
+        if self.stopwatch.timings.wrote_head.is_none() {
+            self.stopwatch.note_wrote_head();
+            self.tracer.tell(ClientTrace::wrote_headers);
+        }
+    }
+
+    /// The request was written: from now on the response is waited for.
+    pub(crate) fn note_sent(&mut self) {
+        let is_head_told = self.stopwatch.timings.wrote_head.is_some();
+        // One look at the clock for both: a small request leaves in one piece.
+        self.stopwatch.note_wrote_request();
+        if !is_head_told {
+            self.tracer.tell(ClientTrace::wrote_headers);
+        }
+        self.tracer.enter(Phase::Head);
+        self.tracer.tell(|trace| trace.wrote_request(&Ok(())));
+    }
+
+    pub(crate) fn note_not_sent(&self, error: &Error) {
+        if self.tracer.is_on() {
+            let told = Err(error.again());
+            self.tracer.tell(|trace| trace.wrote_request(&told));
+        }
+    }
+
+    /// Waits for `100 Continue`, no longer than is allowed.
+    pub(crate) fn poll_continue(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        if !self.continue_deadline.is_set() {
+            self.tracer.tell(ClientTrace::wait_100_continue);
+            let limit = self.options.expect_continue_timeout.unwrap_or_default();
+            self.continue_deadline.set(Some(Instant::now() + limit));
+        }
+        self.continue_deadline.poll(cx)
+    }
+
+    /// Ready when the peer has taken nothing for too long. `taken` is how much it has taken while
+    /// there is something for it to take.
+    pub(crate) fn poll_write_stall(
+        &mut self,
+        taken: Option<u64>,
+        deadline: &mut Deadline,
+        cx: &mut Context<'_>,
+    ) -> Poll<Error> {
+        let Some(limit) = self.options.stall_timeout else { return Poll::Pending };
+        if taken.is_some() && taken != self.stalled_at {
+            deadline.set(Some(Instant::now() + limit));
+        }
+        self.stalled_at = taken;
+        if taken.is_none() {
+            return Poll::Pending;
+        }
+        deadline.poll(cx).map(|()| Error::over_limit(Phase::Write, "stall_timeout", limit))
+    }
+
+    /// How long the head of a response may still be.
+    pub(crate) fn head_bytes_left(&self) -> usize {
+        self.options.head_limits.max_bytes.saturating_sub(self.interim_bytes)
+    }
+
+    /// An informational response of this size, which is told to the trace. Without one, all of them
+    /// share the limit of the final head: a peer could send them for ever.
+    ///
+    /// # Errors
+    /// The trace's.
+    pub(crate) fn note_interim(&mut self, status: StatusCode, header: &Header, bytes: usize) -> Result<()> {
+        self.interim_came = true;
+        if !self.tracer.is_on() {
+            self.interim_bytes = self.interim_bytes.saturating_add(bytes);
+        }
+        self.tracer.informational(status, header)?;
+        if status == StatusCode::CONTINUE {
+            self.tracer.tell(ClientTrace::got_100_continue);
+        }
+        Ok(())
+    }
+
+    /// The head of the response did not come in time.
+    pub(crate) fn head_too_late(&self) -> Error {
+        let limit = self.options.response_header_timeout.unwrap_or_default();
+        Error::over_limit(Phase::Head, "response_header_timeout", limit)
+    }
+}
+
+/// A head that breaks the rules.
+pub(crate) fn bad_head(refusal: Refusal) -> Error {
+    // The status of a refusal is for a peer that asked; this one answered.
+    Error::new(ErrorKind::Refused, refusal.reason).during(Phase::Head)
+}
