@@ -95,8 +95,8 @@ fn set_limits(connection: &mut Connection) {
     let now = Instant::now();
     let began = connection.head_began.take().unwrap_or(now);
     let mut state = connection.conn_io.lock();
-    state.read_until = settings.read_timeout.map(|limit| began + limit);
-    state.write_until = settings.write_timeout.map(|limit| now + limit);
+    state.read_limit.set_until(settings.read_timeout.map(|limit| began + limit));
+    state.write_limit.set_until(settings.write_timeout.map(|limit| now + limit));
 }
 
 /// RFC 9112 §9.3: what the request's head already says.

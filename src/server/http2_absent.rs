@@ -7,11 +7,11 @@ use tokio::time::Instant;
 
 use super::close_reason::CloseReason;
 use super::http1::connection::Connection;
-use super::response::sink::Deadlines;
 use super::response::write_buffer::{DirectWrite, WriteBuffer};
 use crate::error::Result;
 use crate::h1::Outgoing;
 use crate::message::Header;
+use crate::net::TransferDeadlines;
 
 /// What the first bytes of a connection are.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -82,7 +82,7 @@ impl StreamIo {
         match *self {}
     }
 
-    pub(crate) fn deadlines(&self) -> Deadlines {
+    pub(crate) fn deadlines(&self) -> TransferDeadlines {
         match *self {}
     }
 

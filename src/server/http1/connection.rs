@@ -242,7 +242,7 @@ impl Connection {
             reason: refusal.reason,
         });
         // The limit of the exchange before is not this response's.
-        self.conn_io.lock().write_until = self.settings.write_timeout.map(|limit| Instant::now() + limit);
+        self.conn_io.lock().write_limit.set_until(self.settings.write_timeout.map(|limit| Instant::now() + limit));
         let Some(scratch) = &mut self.scratch else { return };
         scratch.writer.begin(RequestTraits::default(), Some(CloseReason::Refused), 0);
         exchange::write_error(&mut scratch.writer, refusal.status, Some(refusal.reason));
