@@ -85,9 +85,9 @@ pub(crate) struct TransferLimit {
 }
 
 impl TransferLimit {
-    /// With a limit on the time without progress alone.
-    pub(crate) fn new(stall: Option<Duration>) -> TransferLimit {
-        TransferLimit { stall, until: None, waiting_since: None }
+    /// With these limits: on the time without progress, and on the whole.
+    pub(crate) fn new(stall: Option<Duration>, until: Option<Instant>) -> TransferLimit {
+        TransferLimit { stall, until, waiting_since: None }
     }
 
     /// Another transfer begins, which must be done at this moment.
@@ -225,8 +225,8 @@ mod tests {
             (None, Some(5), Some(5)),
             (None, None, None),
         ] {
-            let mut limit = TransferLimit::new(stall);
-            limit.set_until(until.map(|secs| Instant::now() + Duration::from_secs(secs)));
+            let until = until.map(|secs| Instant::now() + Duration::from_secs(secs));
+            let mut limit = TransferLimit::new(stall, until);
             let mut timer = Deadline::default();
             let waited = tokio::time::timeout(long, waits(&mut limit, &mut timer)).await.ok();
             assert_eq!(waited, expected.map(Duration::from_secs), "{stall:?} {until:?}");
@@ -235,7 +235,7 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn progress_gives_the_stall_limit_anew_and_the_moment_stays() {
-        let mut limit = TransferLimit::new(Some(Duration::from_secs(3)));
+        let mut limit = TransferLimit::new(Some(Duration::from_secs(3)), None);
         limit.restart(Some(Instant::now() + Duration::from_secs(5)));
         let mut timer = Deadline::default();
         for expected in [false, true] {
@@ -255,7 +255,7 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn a_moment_that_comes_nearer_is_seen_by_who_waits_already() {
-        let mut limit = TransferLimit::new(Some(Duration::from_secs(30)));
+        let mut limit = TransferLimit::new(Some(Duration::from_secs(30)), None);
         let mut timer = Deadline::default();
         assert!(poll_fn(|cx| Poll::Ready(limit.poll(&mut timer, cx).is_pending())).await);
         limit.set_until(Some(Instant::now() + Duration::from_secs(1)));

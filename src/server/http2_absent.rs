@@ -8,12 +8,11 @@ use tokio::time::Instant;
 use super::close_reason::CloseReason;
 use super::exchange::ConnShared;
 use super::registration::Registration;
-use super::response::sink::Deadlines;
 use super::response::write_buffer::{DirectWrite, WriteBuffer};
 use crate::error::Result;
 use crate::h1::Outgoing;
 use crate::message::{ConnContext, Header};
-use crate::net::Io;
+use crate::net::{Io, TransferDeadlines};
 
 /// What the first bytes of a connection are.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -84,7 +83,7 @@ impl StreamIo {
         match *self {}
     }
 
-    pub(crate) fn deadlines(&self) -> Deadlines {
+    pub(crate) fn deadlines(&self) -> TransferDeadlines {
         match *self {}
     }
 

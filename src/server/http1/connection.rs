@@ -358,7 +358,7 @@ impl Connection {
         {
             let mut state = self.conn_io.lock();
             // In place of the limit of the exchange before.
-            state.write_until = settings.write_timeout.map(|limit| Instant::now() + limit);
+            state.write_limit.set_until(settings.write_timeout.map(|limit| Instant::now() + limit));
             let scratch = self.scratch.get_or_insert_with(|| scratch::acquire_for(&self.conn_io, &mut state));
             drop(state);
             scratch.writer.begin(RequestTraits::default(), Some(CloseReason::Refused), 0);

@@ -79,8 +79,8 @@ impl Http1Exchange<'_> {
         let now = Instant::now();
         let began = self.head_began.unwrap_or(now);
         let mut state = self.conn_io.lock();
-        state.read_until = settings.read_timeout.map(|limit| began + limit);
-        state.write_until = settings.write_timeout.map(|limit| now + limit);
+        state.read_limit.set_until(settings.read_timeout.map(|limit| began + limit));
+        state.write_limit.set_until(settings.write_timeout.map(|limit| now + limit));
     }
 
     /// Runs the handler. While it waits, what was collected is sent (responses to earlier requests of a

@@ -22,8 +22,7 @@ use super::stream_state::{Content, Sending, StreamState};
 use crate::error::{Error, ErrorKind, Phase, Result};
 use crate::h2::{Meter, Received, stream_error};
 use crate::message::{ConnContext, Frame, Header, Source};
-use crate::net::Deadline;
-use crate::server::response::sink::Deadlines;
+use crate::net::{Deadline, TransferDeadlines, TransferLimit};
 use crate::server::response::write_buffer::{DirectWrite, WriteBuffer};
 use crate::server::settings::Settings;
 
@@ -64,11 +63,8 @@ impl StreamIo {
             awaits_continue: false,
             sending: Sending::Head(respond),
             write_buffer: WriteBuffer::default(),
-            stall: settings.stall_timeout,
-            read_until: from_now(settings.read_timeout),
-            write_until: from_now(settings.write_timeout),
-            read_waits_since: None,
-            write_waits_since: None,
+            read_limit: TransferLimit::new(settings.stall_timeout, from_now(settings.read_timeout)),
+            write_limit: TransferLimit::new(settings.stall_timeout, from_now(settings.write_timeout)),
             read_deadline: Deadline::default(),
             write_deadline: Deadline::default(),
             reader: None,
@@ -86,10 +82,8 @@ impl StreamIo {
         state.awaits_continue = false;
         state.sending = Sending::Head(respond);
         state.write_buffer = WriteBuffer::default();
-        state.read_until = from_now(settings.read_timeout);
-        state.write_until = from_now(settings.write_timeout);
-        state.read_waits_since = None;
-        state.write_waits_since = None;
+        state.read_limit.restart(from_now(settings.read_timeout));
+        state.write_limit.restart(from_now(settings.write_timeout));
         state.reader = None;
         state.writer = None;
     }
@@ -210,7 +204,7 @@ impl StreamIo {
             Ok(mut stream) => {
                 // A whole response that fits goes at once, and nothing is left to do at its end. With a
                 // deadline it goes there, where that is looked at.
-                if head.is_whole(content) && state.write_until.is_none() && send_at_once(&mut stream, content) {
+                if head.is_whole(content) && state.write_limit.until().is_none() && send_at_once(&mut stream, content) {
                     state.sending = Sending::Over;
                     self.signals.meter.sent_data(content.len());
                     self.signals.meter.answered();
@@ -248,22 +242,20 @@ impl StreamIo {
         self.context.exchanges.announce(self.exchange);
     }
 
-    pub(crate) fn deadlines(&self) -> Deadlines {
+    pub(crate) fn deadlines(&self) -> TransferDeadlines {
         let state = self.lock();
-        (state.read_until, state.write_until)
+        TransferDeadlines { read: state.read_limit.until(), write: state.write_limit.until() }
     }
 
     /// Moves the limit, for a read that waits already too: the body may be read by another task.
     pub(crate) fn set_read_until(&self, at: Option<Instant>) {
-        let mut state = self.lock();
-        state.read_until = at;
-        if let (Some(at), Some(_)) = (at, state.read_waits_since) {
-            state.read_deadline.wake_at(at);
-        }
+        let state = &mut *self.lock();
+        state.read_limit.set_until(at);
+        state.read_limit.wake(&mut state.read_deadline);
     }
 
     pub(crate) fn set_write_until(&self, at: Option<Instant>) {
-        self.lock().write_until = at;
+        self.lock().write_limit.set_until(at);
     }
 }
 

@@ -1,19 +1,17 @@
 //! What a stream's line does under its lock: polls of content in and content out.
 
 use std::task::{Context, Poll, Waker, ready};
-use std::time::Duration;
 
 use bytes::Bytes;
 use h2::server::SendResponse;
 use h2::{Reason, SendStream};
 use http::header::HeaderMap;
 use http::{StatusCode, Version};
-use tokio::time::Instant;
 
 use crate::error::{Error, ErrorKind, Phase, Result};
 use crate::h2::{self as ours, Meter, Received, stream_error};
 use crate::message::{Frame, Header};
-use crate::net::Deadline;
+use crate::net::{Deadline, TransferLimit};
 use crate::server::response::write_buffer::WriteBuffer;
 
 pub(super) struct StreamState {
@@ -22,11 +20,8 @@ pub(super) struct StreamState {
     pub(super) awaits_continue: bool,
     pub(super) sending: Sending,
     pub(super) write_buffer: WriteBuffer,
-    pub(super) stall: Option<Duration>,
-    pub(super) read_until: Option<Instant>,
-    pub(super) write_until: Option<Instant>,
-    pub(super) read_waits_since: Option<Instant>,
-    pub(super) write_waits_since: Option<Instant>,
+    pub(super) read_limit: TransferLimit,
+    pub(super) write_limit: TransferLimit,
     pub(super) read_deadline: Deadline,
     pub(super) write_deadline: Deadline,
     /// Who waits for content: perhaps another task, which nothing would wake at the exchange's end.
@@ -113,9 +108,9 @@ impl StreamState {
         Poll::Ready(sent.map(|()| room).map_err(|error| stream_error(error, Phase::Write)))
     }
 
-    /// Waits for room, under the stall limit and `write_until`.
+    /// Waits for room, under the limits on writing.
     pub(super) fn poll_room(&mut self, cx: &mut Context<'_>, want: usize) -> Poll<Result<usize>> {
-        if self.write_until.is_some_and(|until| until <= Instant::now()) {
+        if self.write_limit.has_passed() {
             return Poll::Ready(Err(Error::timed_out(Phase::Write)));
         }
         let (Sending::Content(stream) | Sending::Ending(stream, _)) = &mut self.sending else {
@@ -123,12 +118,10 @@ impl StreamState {
         };
         let room = ours::poll_room(stream, want, cx);
         if room.is_ready() {
-            self.write_waits_since = None;
+            self.write_limit.progressed();
             return room;
         }
-        let since = *self.write_waits_since.get_or_insert_with(Instant::now);
-        self.write_deadline.set(earlier(self.stall.map(|stall| since + stall), self.write_until));
-        ready!(self.write_deadline.poll(cx));
+        ready!(self.write_limit.poll(&mut self.write_deadline, cx));
         Poll::Ready(Err(Error::timed_out(Phase::Write)))
     }
 
@@ -222,17 +215,15 @@ impl StreamState {
     // ---------------------------------------------------------------- in
 
     /// The next piece of content. The stall limit runs while this waits and starts anew with each
-    /// piece; `read_until` does not.
+    /// piece; the moment by which all must be read does not move.
     pub(super) fn poll_content(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Frame>>> {
         let step = match self.poll_content_step(cx) {
             Poll::Pending => {
-                let since = *self.read_waits_since.get_or_insert_with(Instant::now);
-                self.read_deadline.set(earlier(self.stall.map(|stall| since + stall), self.read_until));
-                ready!(self.read_deadline.poll(cx));
+                ready!(self.read_limit.poll(&mut self.read_deadline, cx));
                 Poll::Ready(Some(Err(Error::timed_out(Phase::Body))))
             }
             ready => {
-                self.read_waits_since = None;
+                self.read_limit.progressed();
                 ready
             }
         };
@@ -245,7 +236,7 @@ impl StreamState {
     }
 
     pub(super) fn poll_content_step(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Frame>>> {
-        if self.read_until.is_some_and(|until| until <= Instant::now()) {
+        if self.read_limit.has_passed() {
             return Poll::Ready(Some(Err(Error::timed_out(Phase::Body))));
         }
         let piece = match &mut self.received {
@@ -268,11 +259,4 @@ fn over() -> Error {
 
 fn copy_of(bytes: &[u8], len: usize) -> Bytes {
     bytes.get(..len).map(Bytes::copy_from_slice).unwrap_or_default()
-}
-
-fn earlier(one: Option<Instant>, other: Option<Instant>) -> Option<Instant> {
-    match (one, other) {
-        (Some(one), Some(other)) => Some(one.min(other)),
-        (one, other) => one.or(other),
-    }
 }

@@ -4,7 +4,6 @@
 use std::panic::Location;
 
 use http::StatusCode;
-use tokio::time::Instant;
 
 use super::decide::{Omitted, RequestTraits};
 use super::head::Extent;
@@ -12,6 +11,7 @@ use super::sink::ResponseSink;
 use super::writer::{ResponseWriter, Stage};
 use crate::h1::{self, Outgoing};
 use crate::message::Header;
+use crate::net::TransferDeadlines;
 use crate::server::close_reason::CloseReason;
 
 /// How much memory for held-back content a writer keeps between two exchanges.
@@ -161,15 +161,13 @@ pub(crate) struct Checkpoint {
     written: u64,
     omitted: Omitted,
     hook_count: usize,
-    read_until: Option<Instant>,
-    write_until: Option<Instant>,
+    deadlines: TransferDeadlines,
 }
 
 impl ResponseWriter {
     /// The response as it is now, for [`rollback`](Self::rollback). Costs no allocation while no field
     /// is set.
     pub(crate) fn checkpoint(&self) -> Checkpoint {
-        let (read_until, write_until) = self.sink.as_ref().map(ResponseSink::deadlines).unwrap_or_default();
         Checkpoint {
             header: self.header.clone(),
             trailer: self.trailer.clone(),
@@ -178,8 +176,7 @@ impl ResponseWriter {
             written: self.written,
             omitted: self.omitted,
             hook_count: self.hooks.len(),
-            read_until,
-            write_until,
+            deadlines: self.sink.as_ref().map(ResponseSink::deadlines).unwrap_or_default(),
         }
     }
 
@@ -197,8 +194,8 @@ impl ResponseWriter {
         self.written = checkpoint.written;
         self.omitted = checkpoint.omitted;
         self.hooks.truncate(checkpoint.hook_count);
-        self.set_read_deadline(checkpoint.read_until);
-        self.set_write_deadline(checkpoint.write_until);
+        self.set_read_deadline(checkpoint.deadlines.read);
+        self.set_write_deadline(checkpoint.deadlines.write);
         true
     }
 }

@@ -10,6 +10,7 @@ use tokio::time::Instant;
 use super::write_buffer::{DirectWrite, WriteBuffer};
 use crate::error::Result;
 use crate::h1::Outgoing;
+use crate::net::TransferDeadlines;
 use crate::server::http1::conn_io::ConnIo;
 use crate::server::http2::StreamIo;
 
@@ -18,9 +19,6 @@ pub(crate) enum ResponseSink {
     Http1(Arc<ConnIo>),
     Http2(Arc<StreamIo>),
 }
-
-/// Until when an exchange must read and write.
-pub(crate) type Deadlines = (Option<Instant>, Option<Instant>);
 
 impl ResponseSink {
     /// Why nothing can be sent any more, if nothing can.
@@ -75,11 +73,11 @@ impl ResponseSink {
         }
     }
 
-    pub(crate) fn deadlines(&self) -> Deadlines {
+    pub(crate) fn deadlines(&self) -> TransferDeadlines {
         match self {
             ResponseSink::Http1(conn_io) => {
                 let state = conn_io.lock();
-                (state.read_until, state.write_until)
+                TransferDeadlines { read: state.read_limit.until(), write: state.write_limit.until() }
             }
             ResponseSink::Http2(stream) => stream.deadlines(),
         }

@@ -23,7 +23,7 @@ use tokio::time::Instant;
 use crate::error::{Error, ErrorKind, Result};
 use crate::h1::Framing;
 use crate::message::ConnContext;
-use crate::net::{ContentReader, Io};
+use crate::net::{ContentReader, Io, TransferLimit};
 use crate::server::hijack::Hijacked;
 use crate::server::response::decide::Unread;
 use crate::server::response::write_buffer::WriteBuffer;
@@ -49,13 +49,9 @@ pub(crate) struct ConnIoState {
     /// it is to be sent when the content is first read.
     awaits_continue: bool,
     pub(crate) write_buffer: WriteBuffer,
-    /// How long the peer may make no progress, and until when it must be done at all.
-    pub(crate) stall: Option<Duration>,
-    pub(crate) read_until: Option<Instant>,
-    pub(crate) write_until: Option<Instant>,
-    /// Since when the peer makes no progress, while something waits for it to.
-    read_waits_since: Option<Instant>,
-    write_waits_since: Option<Instant>,
+    /// On reading content, and on writing.
+    pub(crate) read_limit: TransferLimit,
+    pub(crate) write_limit: TransferLimit,
     /// Who waits for content. It may be another task than the connection's, which nothing else
     /// would wake at the end of the exchange.
     reader: Option<Waker>,
@@ -75,11 +71,8 @@ impl ConnIo {
             content: ContentReader::Over,
             awaits_continue: false,
             write_buffer: WriteBuffer::default(),
-            stall,
-            read_until: None,
-            write_until: None,
-            read_waits_since: None,
-            write_waits_since: None,
+            read_limit: TransferLimit::new(stall, None),
+            write_limit: TransferLimit::new(stall, None),
             reader: None,
             watcher: None,
         };
@@ -148,7 +141,7 @@ impl ConnIo {
     /// Sets the limit on the writing of this exchange.
     pub(crate) fn set_write_until(&self, at: Option<Instant>) {
         self.limited.store(true, Ordering::Relaxed);
-        self.lock().write_until = at;
+        self.lock().write_limit.set_until(at);
     }
 
     /// The exchange is over for its peer: cancels the request's context.
@@ -198,7 +191,7 @@ impl ConnIoState {
         self.exchange = exchange;
         self.content = ContentReader::framed(framing);
         self.awaits_continue = awaits_continue;
-        self.read_waits_since = None;
+        self.read_limit.progressed();
     }
 
     /// Ends the exchange: its body reads as an error.
@@ -276,20 +269,13 @@ impl ConnIoState {
     /// Moves the limit on the reading of this exchange, for a read that waits already too: the body
     /// may be read by another task.
     fn set_read_until(&mut self, at: Option<Instant>) {
-        self.read_until = at;
-        if let (Some(io), Some(at), Some(_)) = (&mut self.io, at, self.read_waits_since) {
-            io.read_deadline.wake_at(at);
+        self.read_limit.set_until(at);
+        if let Some(io) = &mut self.io {
+            self.read_limit.wake(&mut io.read_deadline);
         }
     }
 }
 
 fn hijacked() -> Error {
     Error::new(ErrorKind::Hijacked, "the connection was taken over")
-}
-
-fn earlier(one: Option<Instant>, other: Option<Instant>) -> Option<Instant> {
-    match (one, other) {
-        (Some(one), Some(other)) => Some(one.min(other)),
-        (one, other) => one.or(other),
-    }
 }

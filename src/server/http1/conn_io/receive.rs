@@ -2,9 +2,7 @@
 
 use std::task::{Context, Poll, ready};
 
-use tokio::time::Instant;
-
-use super::{ConnIoState, earlier, hijacked};
+use super::{ConnIoState, hijacked};
 use crate::error::{Error, Phase, Result};
 use crate::message::Frame;
 use crate::net::ContentReader;
@@ -13,7 +11,7 @@ const CONTINUE: &[u8] = b"HTTP/1.1 100 Continue\r\n\r\n";
 
 impl ConnIoState {
     /// The next piece of content. The stall limit runs while this waits and starts anew with
-    /// each piece; `read_until` does not.
+    /// each piece; the moment by which all must be read does not move.
     pub(crate) fn poll_content(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Frame>>> {
         let step = match self.poll_content_step(cx) {
             Poll::Pending => {
@@ -21,7 +19,7 @@ impl ConnIoState {
                 Poll::Ready(Some(Err(Error::timed_out(Phase::Body))))
             }
             ready => {
-                self.read_waits_since = None;
+                self.read_limit.progressed();
                 ready
             }
         };
@@ -35,7 +33,7 @@ impl ConnIoState {
     }
 
     fn poll_content_step(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Frame>>> {
-        if self.read_until.is_some_and(|until| until <= Instant::now()) {
+        if self.read_limit.has_passed() {
             return Poll::Ready(Some(Err(Error::timed_out(Phase::Body))));
         }
         self.queue_continue();
@@ -66,9 +64,7 @@ impl ConnIoState {
 
     fn poll_read_deadline(&mut self, cx: &mut Context<'_>) -> Poll<()> {
         let Some(io) = &mut self.io else { return Poll::Pending };
-        let since = *self.read_waits_since.get_or_insert_with(Instant::now);
-        io.read_deadline.set(earlier(self.stall.map(|stall| since + stall), self.read_until));
-        io.read_deadline.poll(cx)
+        self.read_limit.poll(&mut io.read_deadline, cx)
     }
 
     /// Notices, while a handler runs, that the peer has left. Reads nothing as long as content

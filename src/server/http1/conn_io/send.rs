@@ -5,9 +5,7 @@ use std::future::poll_fn;
 use std::io::{self, IoSlice};
 use std::task::{Context, Poll, ready};
 
-use tokio::time::Instant;
-
-use super::{ConnIo, ConnIoState, earlier};
+use super::{ConnIo, ConnIoState};
 use crate::error::{Error, Phase, Result};
 use crate::h1::{self, Outgoing};
 use crate::net::Io;
@@ -111,7 +109,7 @@ impl ConnIoState {
         self.under_write_deadline(cx, flushed)
     }
 
-    /// Writes some of these bytes, under the stall limit and `write_until`.
+    /// Writes some of these bytes, under the limits on writing.
     fn poll_write(&mut self, cx: &mut Context<'_>, parts: &[IoSlice<'_>]) -> Poll<Result<usize>> {
         self.write_in_time()?;
         let written = self.io()?.poll_write(cx, parts);
@@ -130,14 +128,13 @@ impl ConnIoState {
     }
 
     fn write_in_time(&self) -> Result<()> {
-        let is_over = self.write_until.is_some_and(|until| until <= Instant::now());
-        if is_over { Err(Error::timed_out(Phase::Write)) } else { Ok(()) }
+        if self.write_limit.has_passed() { Err(Error::timed_out(Phase::Write)) } else { Ok(()) }
     }
 
     fn under_write_deadline<T>(&mut self, cx: &mut Context<'_>, step: Poll<io::Result<T>>) -> Poll<Result<T>> {
         match step {
             Poll::Ready(done) => {
-                self.write_waits_since = None;
+                self.write_limit.progressed();
                 Poll::Ready(done.map_err(Error::from))
             }
             Poll::Pending => {
@@ -150,9 +147,7 @@ impl ConnIoState {
 
     fn poll_write_deadline(&mut self, cx: &mut Context<'_>) -> Poll<()> {
         let Some(io) = &mut self.io else { return Poll::Pending };
-        let since = *self.write_waits_since.get_or_insert_with(Instant::now);
-        io.write_deadline.set(earlier(self.stall.map(|stall| since + stall), self.write_until));
-        io.write_deadline.poll(cx)
+        self.write_limit.poll(&mut io.write_deadline, cx)
     }
 
     /// The peer takes nothing: it may be one that reads only when all its content is sent. So some
