@@ -1,14 +1,14 @@
 //! One look at the clock for all that happens within one poll of a connection's task.
 //!
-//! A request that is answered at once asks twice: for `Date`, and for the deadline of the wait that
-//! follows. What lies between two polls is
-//! never taken for one moment, so no deadline is off by more than a handler computes without a pause.
+//! A request whose handler does not wait needs the time twice: for `Date`, and for the deadline of the
+//! wait that follows. The time is never kept from one poll to the next, so a deadline is off by at most
+//! the time that a handler computes without waiting.
 
 use std::cell::Cell;
 
 use tokio::time::Instant;
 
-/// The last look at the clock on this thread.
+/// What this thread knows of the time.
 #[derive(Clone, Copy)]
 enum Look {
     /// No connection is polled.
@@ -30,7 +30,7 @@ pub(crate) fn for_one_poll<T>(poll: impl FnOnce() -> T) -> T {
     polled
 }
 
-/// When it is: within a poll, always the same.
+/// The present time: within a poll, always the same.
 pub(crate) fn now() -> Instant {
     let look = LOOK.get();
     if let Look::At(now) = look {

@@ -57,8 +57,7 @@ pub enum CloseReason {
 }
 
 impl CloseReason {
-    /// Whether the peer may still be sending: then the close lingers, so that what was answered
-    /// reaches the peer.
+    /// Whether the peer may still be sending: then the close lingers, so that the response reaches it.
     pub(crate) fn wants_linger(self) -> bool {
         use CloseReason::{BodyBroken, BodyUnread, HandshakeFailed, Refused};
         matches!(self, BodyUnread | BodyBroken | HandshakeFailed | Refused)
@@ -70,10 +69,9 @@ impl CloseReason {
         !matches!(self, WriteFailed | Hijacked | Cut)
     }
 
-    /// Whether the peer may not be told that all was said: a response is cut, and where the end of
-    /// the connection is its end, a TLS session that ends in order would pass it off as whole
-    /// (RFC 9112 §9.8).
-    pub(crate) fn cuts_answer(self) -> bool {
+    /// Whether a response is cut short. Where the end of the connection is its end, a TLS session that
+    /// ends in order would make it look whole (RFC 9112 §9.8), so that must not happen.
+    pub(crate) fn cuts_response(self) -> bool {
         use CloseReason::{ContentShort, Cut, HandlerFailed, Panicked, WriteFailed};
         matches!(self, ContentShort | HandlerFailed | Panicked | WriteFailed | Cut)
     }

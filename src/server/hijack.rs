@@ -16,13 +16,13 @@ use crate::net::{Io, Rewind, delegate_read, delegate_write};
 /// there were.
 pub struct Hijacked {
     stream: Rewind,
-    _counted: Counted,
+    _open_count: OpenCount,
 }
 
 /// Counts a hijacked connection for as long as it is open.
-struct Counted(Arc<AtomicUsize>);
+struct OpenCount(Arc<AtomicUsize>);
 
-impl Drop for Counted {
+impl Drop for OpenCount {
     fn drop(&mut self) {
         self.0.fetch_sub(1, Ordering::SeqCst);
     }
@@ -32,7 +32,7 @@ impl Hijacked {
     /// `open` counts the connections that were taken over and are still open.
     pub(crate) fn new(io: Io, open: Arc<AtomicUsize>) -> Hijacked {
         open.fetch_add(1, Ordering::SeqCst);
-        Hijacked { stream: io.into_rewind(), _counted: Counted(open) }
+        Hijacked { stream: io.into_rewind(), _open_count: OpenCount(open) }
     }
 
     /// The bytes that were read already and are still to be read here.

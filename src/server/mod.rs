@@ -1,12 +1,18 @@
-//! The server: listeners in, answers out.
+//! The server: from a listener to the responses on its connections.
 //!
 //! ```text
-//!  accept ── a task for each connection ──▶ opening: TLS, which protocol ─┐
-//!                                                                        ▼
-//!                                           connection: idle ▶ head ▶ turn ▶ verdict ─┐
-//!                                               ▲                                     │
-//!                                               └────────────── Reuse ────────────────┘
-//!  turn: handler ▶ writer (what the response is) ▶ write buffer (when bytes leave) ▶ line (the socket)
+//!  accept ── a task for each connection ──▶ http1/connection ── preface of HTTP/2 ──▶ http2/connection
+//!                                             │          ▲                            │
+//!                         handshake (TLS) ◀───┤          │ kept                       │ a stream each
+//!                                             ▼          │                            ▼
+//!                                            http1/exchange                     http2/exchange
+//!                                             │                                       │
+//!                                             └──▶ exchange: handler, errors ◀────────┘
+//!                                                     │
+//!                                  response: writer ─▶ decide ─▶ sink ─▶ http1/conn_io or http2/stream_io
+//!
+//!  beside them: registry (which connections there are, and commands to them), scratch (memory for an
+//!  exchange, reused), state (what changes while a server serves), settings (what does not)
 //! ```
 
 mod accept;

@@ -1,7 +1,8 @@
-//! What an exchange works with: a request, a writer and a parser, with the memory they have grown.
+//! What an exchange works with (a request, a response writer and a parser) with the memory they have
+//! grown, so that the next exchange allocates nothing.
 //!
-//! A connection that waits has none. It borrows one when a head's first bytes are there and
-//! gives it back when it waits again; each thread keeps a few.
+//! An idle connection has none: it acquires one when the first bytes of a head are there, and releases it
+//! before it waits without any. Each thread keeps a few that are free.
 
 use std::cell::RefCell;
 use std::sync::Arc;
@@ -19,23 +20,23 @@ pub(crate) struct Scratch {
     pub(crate) request: Request,
     pub(crate) writer: ResponseWriter,
     pub(crate) parser: RequestParser,
-    /// Memory for what the connection is to send.
+    /// Memory for the write buffer, while no connection uses it.
     pub(crate) memory: Vec<u8>,
 }
 
-/// How many scratches a thread keeps. More are simply freed.
-const KEPT: usize = 32;
-/// A scratch that holds more memory than this is freed rather than kept: one peer's large head must
-/// not cost it for good.
-const KEPT_BYTES: usize = 32 * 1024;
+/// How many free ones a thread keeps.
+const MAX_FREE_COUNT: usize = 32;
+/// One that has grown larger than this is not kept: a peer's large head must not cost the memory for
+/// good.
+const MAX_FREE_BYTES: usize = 32 * 1024;
 
 thread_local! {
     // Boxed, because what moves between connections is the pointer.
     #[expect(clippy::vec_box, reason = "large, and handed on as its box")]
-    static SCRATCHES: RefCell<Vec<Box<Scratch>>> = const { RefCell::new(Vec::new()) };
+    static FREE: RefCell<Vec<Box<Scratch>>> = const { RefCell::new(Vec::new()) };
 }
 
-/// A clear scratch for this connection.
+/// A cleared one, to write responses to this connection.
 pub(crate) fn acquire_for(conn_io: &Arc<ConnIo>, state: &mut ConnIoState) -> Box<Scratch> {
     let mut scratch = acquire();
     scratch.writer.attach(Some(ResponseSink::Http1(conn_io.clone())));
@@ -43,10 +44,10 @@ pub(crate) fn acquire_for(conn_io: &Arc<ConnIo>, state: &mut ConnIoState) -> Box
     scratch
 }
 
-/// A clear scratch, for nobody yet.
+/// A cleared one, whose writer is not attached yet.
 #[inline]
 pub(crate) fn acquire() -> Box<Scratch> {
-    SCRATCHES.with_borrow_mut(Vec::pop).unwrap_or_else(|| {
+    FREE.with_borrow_mut(Vec::pop).unwrap_or_else(|| {
         Box::new(Scratch {
             request: Request::new(Method::GET, Uri::default(), Body::empty()),
             writer: ResponseWriter::new(),
@@ -56,14 +57,14 @@ pub(crate) fn acquire() -> Box<Scratch> {
     })
 }
 
-/// Takes a scratch back, which has no exchange's things on it any more, and clears it of all else that
-/// belonged to a peer.
+/// Clears one of all that is left of its peer, and keeps it for the next exchange on this thread. What
+/// belongs to an exchange is gone already: see [`Scratch::clear_exchange`].
 pub(crate) fn release_from(mut scratch: Box<Scratch>, state: &mut ConnIoState) {
     scratch.memory = state.write_buffer.take_memory();
     release(scratch);
 }
 
-/// The same for a scratch that has its memory already.
+/// The same for one that has its `memory` already.
 #[inline]
 pub(crate) fn release(mut scratch: Box<Scratch>) {
     scratch.request.context = Context::background();
@@ -72,20 +73,20 @@ pub(crate) fn release(mut scratch: Box<Scratch>) {
     scratch.writer.attach(None);
     scratch.parser.reset();
     scratch.request.header.clear();
-    if scratch.held() > KEPT_BYTES {
+    if scratch.held() > MAX_FREE_BYTES {
         return;
     }
-    // A thread that ends has no place for scratches any more: a runtime may be the last thing it drops.
-    let _ = SCRATCHES.try_with(|kept| {
-        let mut kept = kept.borrow_mut();
-        if kept.len() < KEPT {
-            kept.push(scratch);
+    // `try_with`: a thread that ends may drop its runtime, and connections with it, behind this list.
+    let _ = FREE.try_with(|free| {
+        let mut free = free.borrow_mut();
+        if free.len() < MAX_FREE_COUNT {
+            free.push(scratch);
         }
     });
 }
 
 impl Scratch {
-    /// Lets go of what an exchange has left here.
+    /// Drops what belongs to one exchange; the memory of its fields stays.
     pub(crate) fn clear_exchange(&mut self) {
         let request = &mut self.request;
         request.body = Body::empty();
@@ -115,7 +116,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_desk_that_came_back_is_borrowed_again_unless_it_has_grown_large() {
+    async fn what_was_released_is_acquired_again_unless_it_has_grown_large() {
         let conn_io = conn_io();
         let state = &mut conn_io.lock();
         for (size, kept) in [(1_000, true), (100_000, false)] {

@@ -1,5 +1,4 @@
-//! What a server's listeners and connections share: the settings as they were when serving began,
-//! and the state that changes.
+//! The settings of a server as they were when serving began: its listeners and connections share them.
 
 use std::any::Any;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -44,7 +43,7 @@ pub(crate) struct Settings {
 }
 
 impl Settings {
-    /// Tells the sink, else the log. A sink that panics is told no further.
+    /// Reports an event to the user's sink, else to the log. A sink that panics is not called about that.
     pub(crate) fn report(&self, event: &ServerEvent) {
         match &self.on_event {
             Some(sink) => _ = catch(|| sink(event)),
@@ -52,8 +51,8 @@ impl Settings {
         }
     }
 
-    /// Calls a hook of the user's. Its panic must not end what called it: an accept loop, a
-    /// connection that is being struck off the registry.
+    /// Calls a hook of the user's. Its panic must not end what called it: an accept loop, or a connection
+    /// that is being removed from the registry.
     pub(crate) fn call<T>(&self, hook: &'static str, act: impl FnOnce() -> T) -> Option<T> {
         match catch(act) {
             Ok(value) => Some(value),

@@ -378,7 +378,7 @@ impl Connection {
             return CloseReason::WriteFailed;
         }
         // A response that was cut short may not look whole: the session gets no orderly end.
-        if self.shared.tls.is_some() && reason.cuts_answer() {
+        if self.shared.tls.is_some() && reason.cuts_response() {
             return reason;
         }
         if reason.wants_flush() && (reason.wants_linger() || self.has_unread()) {

@@ -8,7 +8,7 @@ use super::conn_io::ConnIo;
 use crate::error::{Error, ErrorKind, Result};
 use crate::message::{Frame, Source};
 
-/// A request's body on an HTTP/1 connection: a ticket for its exchange.
+/// A request's body on an HTTP/1 connection. It reads as an error once its exchange is over.
 pub(crate) struct RequestBody {
     conn_io: Arc<ConnIo>,
     exchange: u64,
@@ -36,8 +36,7 @@ impl Source for RequestBody {
     }
 }
 
-/// Reads on and throws away, until the end of the content or until this many bytes were read.
-/// Says whether the end was reached.
+/// Reads content and throws it away, up to so many bytes. Says whether its end was reached.
 pub(crate) async fn drain(conn_io: &ConnIo, most: u64) -> bool {
     let mut left = most;
     loop {
@@ -52,7 +51,7 @@ pub(crate) async fn drain(conn_io: &ConnIo, most: u64) -> bool {
     }
 }
 
-/// Says that nothing more comes.
+/// Ends the server's half of the stream.
 pub(crate) async fn shut_down(conn_io: &ConnIo) -> io::Result<()> {
     std::future::poll_fn(|cx| match conn_io.lock().io() {
         Ok(io) => io.poll_shutdown(cx),
@@ -61,8 +60,8 @@ pub(crate) async fn shut_down(conn_io: &ConnIo) -> io::Result<()> {
     .await
 }
 
-/// Says that nothing more comes, and reads what the peer still sends until it closes too: a
-/// close with unread bytes would reset the connection, and the response on its way with it.
+/// Ends the server's half, and reads what the peer still sends until it closes too. A close with unread
+/// bytes resets the connection: the response that is on its way would be lost.
 pub(crate) async fn linger(conn_io: &ConnIo) -> io::Result<()> {
     shut_down(conn_io).await?;
     std::future::poll_fn(|cx| {

@@ -1,4 +1,32 @@
-//! An HTTP/2 connection, from its preface to its last frame.
+//! An HTTP/2 connection of the server, from its preface to its last frame.
+//!
+//! # Theory of operation
+//!
+//! ```text
+//!  preface, SETTINGS ─▶ Active ◀──────▶ Idle ──idle_timeout, shutdown, eviction──▶ ending ─▶ closed
+//!  (head_timeout)         │  no stream is open, no handler runs     (GOAWAY)         ▲
+//!                         └── fault: the peer broke a rule or a cap ── GOAWAY, reset ─┘
+//! ```
+//!
+//! One task owns the crate's connection, and with it the socket. Only its polls move bytes: an exchange
+//! hands content to the crate, which wakes this task. Each poll does, in this order:
+//!
+//! 1. obey the registry's command and the server's switches;
+//! 2. remove the exchanges that have ended;
+//! 3. read frames and accept requests, no more at a time than handlers may run, and start their exchanges;
+//!    what those write leaves in the same poll;
+//! 4. look whether the [`Meter`] has found a fault;
+//! 5. poll the deadlines: of a head, of the keep-alive ping, of idleness, of the end.
+//!
+//! Ending is graceful: after GOAWAY the streams that the peer has opened are served to their end, and the
+//! connection closes when none is left and the peer has closed, or after `linger_timeout`. A fault ends all
+//! streams at once. `ending` keeps the first reason, except that a fault replaces it.
+//!
+//! Locks: each stream has one (`StreamIo`), held for one poll; the crate has one of its own, which is only
+//! taken under that of a stream, never the other way round. The meter is atomic.
+//!
+//! The connection's future ends only when no handler runs any more: a handler whose peer has left runs on,
+//! as on HTTP/1, with its request's context cancelled.
 
 use std::future::{Future, poll_fn};
 use std::pin::pin;
@@ -179,7 +207,7 @@ impl<'a> Http2<'a> {
         self.poll_clocks(cx)
     }
 
-    /// Does what the registry say, and what the server's switches do.
+    /// Obeys the registry's command, and the server's switches.
     fn obey(&mut self) {
         let state = &self.shared.conn.settings.state;
         let idle = self.registration.is_idle();
@@ -207,7 +235,7 @@ impl<'a> Http2<'a> {
                 return Poll::Ready(reason);
             }
             if self.exchanges.any_wait() {
-                // Other connections have their turn between.
+                // Let other connections run before the rest begins.
                 cx.waker().wake_by_ref();
                 break;
             }

@@ -36,7 +36,7 @@ pub(super) struct StreamsShared {
     pub(super) spare: Mutex<Option<Arc<StreamIo>>>,
 }
 
-/// A request that came in. Many may wait to begin, so it has no scratch yet.
+/// A request whose handler has not begun. Many may wait, so none has a scratch yet.
 pub(super) struct PendingExchange {
     shared: Arc<StreamsShared>,
     stream_io: Arc<StreamIo>,
@@ -44,7 +44,7 @@ pub(super) struct PendingExchange {
     ends: bool,
 }
 
-/// One that has begun: laid out on a scratch, which is one that another has just left. Small.
+/// One whose handler runs or is about to.
 pub(super) struct StartedExchange {
     shared: Arc<StreamsShared>,
     stream_io: Arc<StreamIo>,
@@ -122,7 +122,8 @@ impl StreamsShared {
         Arc::new(StreamIo::new(respond, received, context, &self.conn.settings, &self.signals))
     }
 
-    /// A handler may have given its request's body away: then the line stays that body's.
+    /// Keeps a `StreamIo` for the next exchange, unless a body that the handler has moved elsewhere still
+    /// holds it.
     fn keep(&self, stream_io: Arc<StreamIo>) {
         if Arc::strong_count(&stream_io) == 1 {
             self.spare.lock().unwrap_or_else(PoisonError::into_inner).get_or_insert(stream_io);
@@ -130,11 +131,12 @@ impl StreamsShared {
     }
 }
 
-/// What the handler left of the request's content: a little is read and thrown away, so that the
-/// peer is done with the stream by itself. Else it is told to send no more (RFC 9113 §8.1), and by
-/// then it has had time to read the response: some give it up when they are told. Of more than is worth
-/// reading it is told at once, behind the response, as nginx does: curl (7.88) looks for
-/// nothing behind that, and would wait for ever for room to send.
+/// Reads and throws away what the handler has left of the request's content, if that is little, so that
+/// the peer ends the stream by itself. If it does not in time, dropping `unread` resets the stream with
+/// NO_ERROR (RFC 9113 §8.1). By then the peer has had the time to read the response, which some peers give
+/// up when they are reset. If more content was announced than is worth reading, the reset follows the
+/// response at once, as nginx does: curl (7.88) reads nothing else while it waits for room to send, and
+/// would wait for ever.
 async fn drain(mut unread: Received, settings: &Settings) {
     let mut left = settings.drain_bytes;
     if unread.remaining().is_some_and(|announced| announced > left) {
@@ -151,7 +153,7 @@ async fn drain(mut unread: Received, settings: &Settings) {
     let _ = timeout(settings.drain_timeout, draining).await;
 }
 
-/// Answers what is no acceptable request. Its stream is one of many: the connection lives.
+/// Sends the error to what is no acceptable request. Only its stream ends: the connection stays open.
 fn refuse(shared: &StreamsShared, scratch: &mut Scratch, refusal: Refusal) -> HandlerOutcome {
     shared.conn.settings.report(&ServerEvent::Refused {
         remote_addr: shared.conn.remote_addr.clone(),
@@ -162,7 +164,7 @@ fn refuse(shared: &StreamsShared, scratch: &mut Scratch, refusal: Refusal) -> Ha
     HandlerOutcome::Done
 }
 
-/// Runs the handler. While it waits, what it has written is sent and the peer is started.
+/// Runs the handler. While it waits, what it has written is sent and the peer is watched.
 async fn run_handler(settings: &Settings, stream_io: &StreamIo, scratch: &mut Scratch) -> HandlerOutcome {
     let mut peer_left = false;
     exchange::run_handler(settings, scratch, |cx| {
@@ -178,9 +180,10 @@ async fn run_handler(settings: &Settings, stream_io: &StreamIo, scratch: &mut Sc
 async fn send_rest(stream_io: &StreamIo, close: Option<CloseReason>) {
     use CloseReason::{ContentShort, HandlerFailed, WriteFailed};
     match close {
-        // Of a handler that panicked: what was answered in its place is whole.
+        // Not `Panicked`: the error that was sent in place of that response is whole.
         Some(ContentShort | HandlerFailed | WriteFailed) => {
-            // A reset takes back what still waits: what was flushed gets the chance to leave before.
+            // A reset discards what the crate has not sent yet. Yielding lets the connection's task send
+            // what the handler has flushed.
             tokio::task::yield_now().await;
             stream_io.reset(Reason::INTERNAL_ERROR);
         }

@@ -1,4 +1,4 @@
-//! The exchanges of a connection that are under way.
+//! The exchanges of a connection that are under way, and the tasks they run on.
 //!
 //! Most handlers are done when they are polled for the first time. Where the runtime has one thread,
 //! the connection's task does that itself, request by request as they came, and only an exchange that
@@ -35,7 +35,7 @@ enum Begin {
 }
 
 /// So many exchanges begin in a row before bytes are moved, and other connections are looked at.
-const IN_A_ROW: usize = 64;
+const MAX_BEGUN_IN_A_ROW_COUNT: usize = 64;
 
 impl Exchanges {
     /// For a connection whose task is the present one.
@@ -72,7 +72,7 @@ impl Exchanges {
     /// Begins some of the exchanges that wait. Says whether there were any.
     pub(super) fn run_some(&mut self, shared: &Arc<StreamsShared>, cx: &mut Context<'_>) -> bool {
         let mut began = false;
-        for _ in 0..IN_A_ROW {
+        for _ in 0..MAX_BEGUN_IN_A_ROW_COUNT {
             let Some(arrival) = self.waiting.pop_front() else { break };
             began = true;
             let mut exchange = Box::pin(PendingExchange::new(shared, arrival).begin().run());
@@ -87,7 +87,7 @@ impl Exchanges {
     /// Forgets the tasks that have ended, and is woken when the next one does.
     pub(super) fn reap(&mut self, cx: &mut Context<'_>) {
         while let Poll::Ready(Some(ended)) = self.tasks.poll_join_next(cx) {
-            // An exchange catches what a handler throws. What else panics is a fault of ours, and shows.
+            // An exchange catches what a handler throws: another panic is a bug of this crate, and is shown.
             if let Err(Ok(payload)) = ended.map_err(JoinError::try_into_panic) {
                 resume_unwind(payload);
             }

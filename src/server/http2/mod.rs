@@ -1,11 +1,11 @@
-//! HTTP/2 on a server's connection, under the same handlers, limits and books as HTTP/1.
+//! HTTP/2 on a server's connection, with the same handlers, limits and registry as HTTP/1.
 //!
 //! ```text
 //!  connection (one task): h2 ▶ exchanges (a task for each that waits) ▶ handler ▶ writer ▶ StreamIo ▶ h2
 //! ```
 //!
 //! The connection's task moves the bytes and takes requests in; it takes no more than
-//! `max_concurrent_streams` handlers run. A stream's turn is a task of its own, so that handlers of
+//! `max_concurrent_streams` handlers run. A stream's exchange is a task of its own, so that handlers of
 //! one connection run beside each other; where there is one thread, only those that wait for
 //! something are. They end with the connection's task, which holds them.
 

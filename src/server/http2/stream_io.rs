@@ -1,9 +1,11 @@
-//! The line to a peer on one stream: what [`ConnIo`](crate::server::line::ConnIo) is for a connection.
+//! One stream, shared by those that read and write it: what [`ConnIo`] is for a connection of HTTP/1.
 //!
 //! The exchange's task watches and sends, its writer collects, and the request's body reads: each
-//! locks the line for one poll. Small content collects here and is handed to the crate when
+//! locks the stream for one poll. Small content collects here and is handed to the crate when
 //! something waits or when it is much; large content is handed over as it comes. Either waits until
 //! the windows and the buffer have room, so that a peer that does not read holds its handler.
+//!
+//! [`ConnIo`]: crate::server::http1::conn_io::ConnIo
 
 use std::future::poll_fn;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -38,7 +40,7 @@ pub(crate) struct StreamIo {
     state: Mutex<StreamState>,
     /// The stream's own: announces the end of its exchange.
     pub(super) context: Arc<ConnContext>,
-    /// The number of the present exchange: streams may have this line one after the other.
+    /// The number of the present exchange: streams may use this one after the other.
     pub(super) exchange: u64,
     signals: Arc<ConnSignals>,
 }
@@ -50,7 +52,7 @@ impl ConnSignals {
 }
 
 impl StreamIo {
-    /// The line of a stream whose content is `received`, where it has some.
+    /// For a stream whose content is `received`, where it has some.
     pub(super) fn new(
         respond: SendResponse<Bytes>,
         received: Option<Received>,
@@ -73,8 +75,8 @@ impl StreamIo {
         StreamIo { state: Mutex::new(state), context, exchange: 1, signals: signals.clone() }
     }
 
-    /// Becomes the line of another stream of the same connection. The exchange before is over, and its
-    /// context says so for good.
+    /// Serves another stream of the same connection. The exchange before is over; its context says so for
+    /// good, as the new exchange has another number.
     pub(super) fn serve_next(&mut self, respond: SendResponse<Bytes>, received: Option<Received>, settings: &Settings) {
         self.exchange += 1;
         let state = self.state.get_mut().unwrap_or_else(PoisonError::into_inner);
@@ -88,7 +90,7 @@ impl StreamIo {
         state.writer = None;
     }
 
-    /// Nothing that panics runs under the lock, so a poisoned one is as good as any.
+    /// A poisoned lock is taken as it is: no code that panics half-way through a change runs under it.
     fn lock(&self) -> MutexGuard<'_, StreamState> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -160,7 +162,7 @@ impl StreamIo {
     }
 
     /// Begins large content, behind what was collected. Until it is [sent](Self::poll_send_direct)
-    /// whole, the line sends nothing else.
+    /// whole, the stream sends nothing else.
     pub(crate) fn begin_direct(&self) -> Result<()> {
         let mut state = self.lock();
         state.write_buffer.check()?;
@@ -190,7 +192,7 @@ impl StreamIo {
         state.send_informational(status, header)
     }
 
-    /// Sends the head, and collects content behind it. What fails is told by the next write.
+    /// Sends the head, and collects content behind it. If that fails, the next write returns the error.
     pub(crate) fn send_head(&self, head: &StreamHead<'_>, content: &[u8]) {
         let response = response_of(head);
         let mut state = self.lock();
@@ -275,7 +277,7 @@ impl std::fmt::Debug for StreamIo {
     }
 }
 
-/// A request's body on a stream: a ticket for its exchange.
+/// A request's body on a stream. It reads as an error once its exchange is over.
 pub(super) struct StreamRequestBody(pub(super) Arc<StreamIo>);
 
 impl Source for StreamRequestBody {

@@ -1,4 +1,4 @@
-//! What a stream's line does under its lock: polls of content in and content out.
+//! What a `StreamIo` does under its lock: polls of content in and content out.
 
 use std::task::{Context, Poll, Waker, ready};
 
@@ -49,8 +49,8 @@ pub(super) enum Sending {
     Over,
 }
 
-/// What is handed to the crate at once.
-const AT_ONCE: usize = 64 << 10;
+/// The most that is handed to the crate at once.
+const MAX_DATA_BYTES: usize = 64 << 10;
 
 impl StreamState {
     // ---------------------------------------------------------------- out
@@ -102,7 +102,7 @@ impl StreamState {
         len: usize,
         take: &mut dyn FnMut(usize) -> Bytes,
     ) -> Poll<Result<usize>> {
-        let room = ready!(self.poll_room(cx, len.min(AT_ONCE)))?;
+        let room = ready!(self.poll_room(cx, len.min(MAX_DATA_BYTES)))?;
         let Sending::Content(stream) = &mut self.sending else { return Poll::Ready(Err(over())) };
         let sent = stream.send_data(take(room), false);
         Poll::Ready(sent.map(|()| room).map_err(|error| stream_error(error, Phase::Write)))

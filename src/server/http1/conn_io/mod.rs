@@ -1,14 +1,43 @@
-//! The line to a peer: one connection's bytes, shared by the three that need them.
+//! The stream of an HTTP/1 connection, shared by those that read and write it.
 //!
-//! The connection's task reads heads and watches for the peer's leaving, the exchange's writer sends,
-//! and the request's body reads: each locks the line for one poll, never across an await. They
-//! are polled by the same task unless a handler sends the body elsewhere, so the lock is free.
+//! # Theory of operation
 //!
-//! Whoever waits here sends what was collected first: a response that is ready never waits for
-//! the next one, nor a `100 Continue` for anything.
+//! Three sides use one [`ConnIo`], each through an `Arc` of its own:
 //!
-//! A body is a ticket for one exchange. When the exchange is over the number on the ticket is too old
-//! and the body reads as an error, wherever it was moved to.
+//! ```text
+//!  connection's task ── reads heads; while a handler runs: sends, and notices that the peer left ─┐
+//!  ResponseWriter ───── collects in the write buffer, sends ──────────────────────────────────────┼─▶ Mutex<ConnIoState>
+//!  RequestBody ──────── reads content; a handler may have moved it to another task ───────────────┘
+//! ```
+//!
+//! The lock is held for one poll and never across an await. As long as the body stays with its handler all
+//! three are polled by one task, and the lock is free. No user code runs under it, and wakers are woken
+//! under it only for a task that has to look again.
+//!
+//! Who is woken by what:
+//!
+//! - The socket keeps one waker for each direction: that of the last poll. While a handler runs, both the
+//!   handler's own reads and writes and the connection's task poll it, and all of them are the same task.
+//! - `reader` is the waker of a body that waits for content. The end of the exchange and a hijack wake it:
+//!   on another task nothing else would, and it would wait for ever.
+//! - `watcher` is the waker of the connection's task while content is still to be read. When a body on
+//!   another task has read the last content, the watcher is woken, for only then may it read itself to
+//!   notice that the peer left. When that body finds the socket full, the watcher is woken too, for the
+//!   socket has just kept the body's waker in place of the writer's.
+//! - Nothing is woken that is the acting task itself: it looks again anyway.
+//!
+//! Invariants:
+//!
+//! - Bytes leave in the order in which they were collected. While a [direct write] is under way nothing
+//!   else is sent; one that was dropped half-way fails everything behind it.
+//! - Whoever is about to wait for the peer sends what was collected first. So a response that is ready
+//!   never waits for the next request, and a client that waits for `100 Continue` gets it.
+//! - While a write waits, some content is read ahead: a client may send all before it reads anything.
+//! - A body knows the number of its exchange. When `exchange` is another number, it reads as an error,
+//!   wherever it was moved to; the next request's content is never given to it.
+//! - `io` is `None` after a hijack and after the end: then reads and writes fail, and do not panic.
+//!
+//! [direct write]: crate::server::response::write_buffer
 
 mod receive;
 mod send;
@@ -31,7 +60,7 @@ use crate::server::state::State;
 
 pub(crate) struct ConnIo {
     state: Mutex<ConnIoState>,
-    /// What the requests of this connection share; announces the end of each exchange.
+    /// What the requests of this connection share. It also tells them that their exchange is over.
     pub(crate) context: Arc<ConnContext>,
     hijacked: AtomicBool,
     /// Whether an exchange has set limits that the next one must not inherit.
@@ -40,9 +69,9 @@ pub(crate) struct ConnIo {
 }
 
 pub(crate) struct ConnIoState {
-    /// Gone once the connection was hijacked.
+    /// `None` once the connection was hijacked, or is over.
     io: Option<Io>,
-    /// The exchange whose content may be read.
+    /// The number of the exchange whose content may be read.
     exchange: u64,
     content: ContentReader,
     /// The client may wait for a `100 Continue` before it sends its content (RFC 9110 §10.1.1):
@@ -52,15 +81,13 @@ pub(crate) struct ConnIoState {
     /// On reading content, and on writing.
     pub(crate) read_limit: TransferLimit,
     pub(crate) write_limit: TransferLimit,
-    /// Who waits for content. It may be another task than the connection's, which nothing else
-    /// would wake at the end of the exchange.
+    /// Waits for content, perhaps on another task than the connection's.
     reader: Option<Waker>,
-    /// The connection's task while content is to be read: it sends, and sees the peer leave. What
-    /// another task does here would go unnoticed by it.
+    /// The connection's task while content is to be read. It must learn what a body on another task does.
     watcher: Option<Waker>,
 }
 
-/// The number of no exchange: they count from 1.
+/// No exchange has this number: they count from 1.
 const NO_EXCHANGE: u64 = 0;
 
 impl ConnIo {
@@ -85,12 +112,12 @@ impl ConnIo {
         }
     }
 
-    /// Nothing that panics runs under the lock, so a poisoned one is as good as any.
+    /// A poisoned lock is taken as it is: no code that panics half-way through a change runs under it.
     pub(crate) fn lock(&self) -> MutexGuard<'_, ConnIoState> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Gives the bytes away for good.
+    /// Takes the stream away from the server for good.
     pub(crate) fn hijack(&self) -> Result<Hijacked> {
         let mut state = self.lock();
         let mut io = state.io.take().ok_or_else(hijacked)?;
@@ -102,7 +129,7 @@ impl ConnIo {
         Ok(Hijacked::new(io, self.server.registry.hijacked.clone()))
     }
 
-    /// Gives the bytes to another protocol of the server's.
+    /// Takes the stream away for HTTP/2, which has deadlines of its own.
     pub(crate) fn take_io(&self) -> Option<Io> {
         let mut io = self.lock().io.take()?;
         io.read_deadline.set(None);
@@ -110,13 +137,13 @@ impl ConnIo {
         Some(io)
     }
 
-    /// Whether the bytes are no longer the server's.
+    /// Whether a handler has taken the stream.
     pub(crate) fn is_hijacked(&self) -> bool {
         self.hijacked.load(Ordering::SeqCst)
     }
 
-    /// The connection is over: lets its bytes go, whoever still keeps a body, and cancels the
-    /// request that was under way.
+    /// The connection is over: closes the stream, also where a body is still kept somewhere, and cancels
+    /// the request that was under way.
     pub(crate) fn hang_up(&self) {
         let io = {
             let mut state = self.lock();
@@ -127,7 +154,7 @@ impl ConnIo {
         self.context.exchanges.announce(u64::MAX);
     }
 
-    /// Whether an earlier turn has set limits that this one must not inherit.
+    /// Whether an earlier exchange has set limits that this one must not inherit.
     pub(crate) fn has_limits(&self) -> bool {
         self.limited.load(Ordering::Relaxed)
     }
@@ -149,8 +176,8 @@ impl ConnIo {
         self.context.exchanges.announce(exchange);
     }
 
-    /// The exchange is over. Nobody need be told when nobody has kept its context: then the line has
-    /// one of its own, the request has the other, and it is theirs alone.
+    /// The exchange is over. Announcing that takes a lock, so it is done only if somebody may listen: with
+    /// two references, one here and one in the request, nobody has kept the context.
     pub(crate) fn end_exchange(&self, exchange: u64) {
         if Arc::strong_count(&self.context) > 2 {
             self.cancel(exchange);
@@ -167,12 +194,12 @@ impl std::fmt::Debug for ConnIo {
 }
 
 impl ConnIoState {
-    /// The bytes, as long as they are the server's.
+    /// The stream, as long as it is the server's.
     pub(crate) fn io(&mut self) -> Result<&mut Io> {
         self.io.as_mut().ok_or_else(hijacked)
     }
 
-    /// Takes the bytes out for a while, or for good.
+    /// Takes the stream out, for a TLS handshake.
     pub(crate) fn take_io(&mut self) -> Option<Io> {
         self.io.take()
     }
@@ -186,7 +213,7 @@ impl ConnIoState {
         self.io.as_ref().is_some_and(|io| !io.input.is_empty())
     }
 
-    /// From here on, content of this framing is to be read by the body of this exchange.
+    /// Content in this framing follows, to be read by the body of this exchange.
     pub(crate) fn begin_content(&mut self, exchange: u64, framing: &Framing, awaits_continue: bool) {
         self.exchange = exchange;
         self.content = ContentReader::framed(framing);
@@ -201,7 +228,7 @@ impl ConnIoState {
         self.wake_reader();
     }
 
-    /// Notes who waits for content, if anybody does.
+    /// Sets who waits for content, if a body does.
     pub(crate) fn keep_reader(&mut self, waker: Option<&Waker>) {
         self.reader = waker.cloned();
     }
@@ -212,26 +239,26 @@ impl ConnIoState {
         }
     }
 
-    /// Notes the connection's task, as long as another one may read content.
+    /// Sets the connection's task, as long as another one may read content.
     pub(crate) fn keep_watcher(&mut self, waker: &Waker) {
         if !self.content_is_over() && !self.watcher.as_ref().is_some_and(|kept| kept.will_wake(waker)) {
             self.watcher = Some(waker.clone());
         }
     }
 
-    /// Has the connection's task look again, unless it is the one that acts here.
+    /// Has the connection's task look again, unless it is the acting task itself.
     fn wake_watcher(&self, acting: &Waker) {
         if let Some(watcher) = self.watcher.as_ref().filter(|watcher| !watcher.will_wake(acting)) {
             watcher.wake_by_ref();
         }
     }
 
-    /// Whether content of this exchange is still to be read.
+    /// Whether all content of this exchange was read.
     pub(crate) fn content_is_over(&self) -> bool {
         matches!(self.content, ContentReader::Over)
     }
 
-    /// What the peer has announced and nobody has read.
+    /// What is left of the content that the peer has announced.
     pub(crate) fn unread(&self) -> Unread {
         let known = match &self.content {
             ContentReader::Over => return Unread::Nothing,

@@ -1,4 +1,4 @@
-//! What comes in on a line beside heads: content for a body, and the peer's leaving.
+//! What is read beside heads: content for a body, and the end of the peer's stream.
 
 use std::task::{Context, Poll, ready};
 
@@ -40,19 +40,20 @@ impl ConnIoState {
         let Some(io) = &mut self.io else { return Poll::Ready(Some(Err(hijacked()))) };
         let piece = self.content.poll(io, cx);
         if piece.is_pending() {
-            // A peer that waits for what was collected would send nothing.
+            // The peer may wait for what was collected before it sends more.
             match self.poll_flush_beside(cx) {
                 Poll::Ready(Ok(())) => {}
                 Poll::Ready(Err(error)) => return Poll::Ready(Some(Err(error))),
-                // A line wakes one task when it takes bytes again: that has to be the writer's.
+                // The socket has kept this task's waker now, in place of that of the task that writes.
                 Poll::Pending => self.wake_watcher(cx.waker()),
             }
         }
         piece
     }
 
-    /// A client that has sent content already does not wait for a 100, and none waits for ever
-    /// (RFC 9110 §10.1.1): within another response it would be worse than none.
+    /// Collects the `100 Continue`, unless it is not needed or would do harm: a client that has sent
+    /// content already does not wait for it, and within another response it would corrupt that. No client
+    /// waits for ever (RFC 9110 §10.1.1).
     fn queue_continue(&mut self) {
         if std::mem::take(&mut self.awaits_continue) {
             let sends_already = self.io.as_ref().is_some_and(|io| !io.input.is_empty());
@@ -67,8 +68,8 @@ impl ConnIoState {
         self.read_limit.poll(&mut io.read_deadline, cx)
     }
 
-    /// Notices, while a handler runs, that the peer has left. Reads nothing as long as content
-    /// or a next request is there to be read: that is no leaving.
+    /// Notices, while a handler runs, that the peer has left. Reads only when neither content nor another
+    /// request is to be read: those bytes belong to others, and a peer that sends has not left.
     pub(crate) fn poll_peer_left(&mut self, cx: &mut Context<'_>) -> Poll<()> {
         let is_over = self.content_is_over();
         let Some(io) = &mut self.io else { return Poll::Pending };
@@ -79,6 +80,7 @@ impl ConnIoState {
             return Poll::Pending;
         }
         match ready!(io.poll_fill(cx)) {
+            // A pipelined request: it waits in `input`, and reading on would only buffer more.
             Ok(1..) => Poll::Pending,
             Ok(0) | Err(_) => Poll::Ready(()),
         }

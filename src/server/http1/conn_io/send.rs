@@ -1,4 +1,4 @@
-//! What goes out on a line: the write buffer, and large content behind it.
+//! What is written: the write buffer, large content behind it, and files.
 
 use std::fs::File;
 use std::future::poll_fn;
@@ -11,8 +11,8 @@ use crate::h1::{self, Outgoing};
 use crate::net::Io;
 use crate::server::response::write_buffer::DirectWrite;
 
-/// How much content is taken in while a response waits for its peer (Go's number).
-const READ_AHEAD: usize = 256 << 10;
+/// How much content is read ahead while a response waits for its peer (Go's number).
+const READ_AHEAD_BYTES: usize = 256 << 10;
 
 impl ConnIo {
     /// Sends all that was collected. Cancel safe.
@@ -66,7 +66,7 @@ impl ConnIo {
 }
 
 impl ConnIoState {
-    /// Sends all that was collected. What is left when this waits is sent by whoever asks next.
+    /// Sends all that was collected. What is left when this waits is sent by the next poll, whoever does it.
     pub(crate) fn poll_flush(&mut self, cx: &mut Context<'_>) -> Poll<Result<()>> {
         if self.write_buffer.is_empty() {
             return Poll::Ready(Ok(()));
@@ -75,8 +75,8 @@ impl ConnIoState {
         self.poll_send(cx, &mut DirectWrite::new(&[], &[], None))
     }
 
-    /// The same for who waits for something else: a large write that is under way sends by itself
-    /// what was collected before it.
+    /// The same for a task that waits for something else. During a direct write there is nothing to do:
+    /// that sends what was collected before it.
     pub(crate) fn poll_flush_beside(&mut self, cx: &mut Context<'_>) -> Poll<Result<()>> {
         if self.write_buffer.is_sending_direct() { Poll::Ready(Ok(())) } else { self.poll_flush(cx) }
     }
@@ -119,7 +119,7 @@ impl ConnIoState {
     /// Sends some of a file, under the same limits.
     fn poll_send_file(&mut self, cx: &mut Context<'_>, file: &File, at: u64, most: u64) -> Poll<Result<u64>> {
         let sent = match self.write_in_time().and_then(|()| Ok(self.io()?.poll_send_file(cx, file, at, most))) {
-            // The peer has no part in a file that ended before its time.
+            // The file is shorter than it was: the peer has nothing to do with that.
             Ok(Poll::Ready(Err(error))) if error.kind() == io::ErrorKind::UnexpectedEof => Err(error.into()),
             Ok(sent) => ready!(self.under_write_deadline(cx, sent)).map_err(|error| error.during(Phase::Write)),
             Err(error) => Err(error.during(Phase::Write)),
@@ -150,8 +150,9 @@ impl ConnIoState {
         self.write_limit.poll(&mut io.write_deadline, cx)
     }
 
-    /// The peer takes nothing: it may be one that reads only when all its content is sent. So some
-    /// of that is taken in, unless another task reads it anyway.
+    /// The peer takes nothing. It may be one that reads only when it has sent all its content, so some of
+    /// that is read ahead; else both sides would wait until a limit passes. Not needed if the body is read
+    /// by another task.
     fn read_ahead(&mut self, cx: &mut Context<'_>) {
         let read_elsewhere = self.reader.as_ref().is_some_and(|reader| !reader.will_wake(cx.waker()));
         if self.content_is_over() || read_elsewhere {
@@ -159,7 +160,7 @@ impl ConnIoState {
         }
         let Some(io) = &mut self.io else { return };
         let mut came = false;
-        while io.input.len() < READ_AHEAD && !io.ended && matches!(io.poll_fill(cx), Poll::Ready(Ok(1..))) {
+        while io.input.len() < READ_AHEAD_BYTES && !io.ended && matches!(io.poll_fill(cx), Poll::Ready(Ok(1..))) {
             came = true;
         }
         if came {
