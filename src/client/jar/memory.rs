@@ -1,4 +1,4 @@
-//! The jar as users have it: the store behind a lock, and the time.
+//! The public jar: the store behind a lock, with the time of the system's clock.
 
 use std::fmt;
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -6,10 +6,10 @@ use std::time::SystemTime;
 
 use http::Uri;
 
-use super::CookieJar;
+use super::cookie_jar::CookieJar;
 use super::netscape::{self, SessionCookies};
-use super::rules::Place;
-use super::store::{Store, StoredCookie};
+use super::rules::CookieUrl;
+use super::store::{CookieStore, StoredCookie};
 use crate::error::{Error, ErrorKind, Result};
 use crate::message::{Cookie, Header};
 
@@ -44,7 +44,7 @@ use crate::message::{Cookie, Header};
 /// assert_eq!(jar.cookies(&Uri::from_static("http://other.a.test/")), None);
 /// ```
 #[derive(Default)]
-pub struct Jar(Mutex<Store>);
+pub struct Jar(Mutex<CookieStore>);
 
 impl Jar {
     /// A jar without cookies.
@@ -60,8 +60,8 @@ impl Jar {
     pub fn add(&self, url: &Uri, cookie: &Cookie) -> Result<()> {
         cookie.validate()?;
         let invalid = |reason: &'static str| Error::new(ErrorKind::Invalid, reason);
-        let place = Place::of(url).ok_or_else(|| invalid("cookies are for http and https"))?;
-        self.store().set(&place, cookie.to_string().as_bytes(), SystemTime::now()).map_err(invalid)
+        let url = CookieUrl::of(url).ok_or_else(|| invalid("cookies are for http and https"))?;
+        self.store().set(&url, cookie.to_string().as_bytes(), SystemTime::now()).map_err(invalid)
     }
 
     /// All cookies that have not ended, in the order in which they were first set: a copy.
@@ -117,8 +117,8 @@ impl Jar {
         Ok(Jar(Mutex::new(netscape::read(text, SystemTime::now())?)))
     }
 
-    /// What happens under the lock leaves whole cookies behind, whoever panics.
-    fn store(&self) -> MutexGuard<'_, Store> {
+    /// The lock ignores poison: a panic in the caller's `keep` leaves whole cookies behind.
+    fn store(&self) -> MutexGuard<'_, CookieStore> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -128,18 +128,18 @@ impl CookieJar for Jar {
         if !header.contains("Set-Cookie") {
             return;
         }
-        let Some(place) = Place::of(url) else { return };
+        let Some(url) = CookieUrl::of(url) else { return };
         let now = SystemTime::now();
         let mut store = self.store();
         for line in header.values_bytes("Set-Cookie") {
             // A line that is not kept is no reason to lose the others.
-            let _ = store.set(&place, line, now);
+            let _ = store.set(&url, line, now);
         }
     }
 
     fn cookies(&self, url: &Uri) -> Option<String> {
-        let place = Place::of(url)?;
-        self.store().cookies(&place, SystemTime::now())
+        let url = CookieUrl::of(url)?;
+        self.store().cookies(&url, SystemTime::now())
     }
 }
 

@@ -3,9 +3,9 @@
 use std::fmt::Write as _;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use super::line::{Lifetime, Line, until};
 use super::rules::canonical_host;
-use super::store::{Store, StoredCookie};
+use super::set_cookie::{Lifetime, SetCookie, until};
+use super::store::{CookieStore, StoredCookie};
 use crate::error::{Error, ErrorKind, Result};
 
 /// Whether cookies of the session are among those that are saved.
@@ -47,8 +47,8 @@ fn seconds(time: SystemTime) -> u64 {
     since.as_secs().saturating_add(u64::from(since.subsec_nanos() > 0)).max(1)
 }
 
-pub(super) fn read(text: &str, now: SystemTime) -> Result<Store> {
-    let mut store = Store::default();
+pub(super) fn read(text: &str, now: SystemTime) -> Result<CookieStore> {
+    let mut store = CookieStore::default();
     for (at, line) in text.lines().enumerate() {
         let (line, http_only) = line.strip_prefix(HTTP_ONLY).map_or((line, false), |line| (line, true));
         if line.trim().is_empty() || (line.starts_with('#') && !http_only) {
@@ -66,7 +66,7 @@ fn malformed(line: usize) -> Error {
     Error::new(ErrorKind::Malformed, format!("line {line} is no cookie of a cookies.txt"))
 }
 
-fn cookie_of(line: &str, now: SystemTime) -> Option<(Line, bool)> {
+fn cookie_of(line: &str, now: SystemTime) -> Option<(SetCookie, bool)> {
     let mut columns = line.split('\t');
     let domain = columns.next()?;
     let host_only = !columns.next()?.eq_ignore_ascii_case("TRUE");
@@ -81,7 +81,7 @@ fn cookie_of(line: &str, now: SystemTime) -> Option<(Line, bool)> {
         return None;
     }
     let (name, value, path) = (name.to_owned(), value.to_owned(), path.to_owned());
-    Some((Line { name, value, domain, path, lifetime, secure, ..Line::default() }, host_only))
+    Some((SetCookie { name, value, domain, path, lifetime, secure, ..SetCookie::default() }, host_only))
 }
 
 /// Seconds from 1970 on, a fraction passed over; 0 is the session.

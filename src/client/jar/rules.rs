@@ -4,50 +4,42 @@ use std::net::{IpAddr, Ipv6Addr};
 
 use http::Uri;
 
-use super::line::Line;
+use super::set_cookie::SetCookie;
 
-/// Who sets cookies, or asks for them: the parts of a URL that cookies know.
+/// The parts of a URL that decide which cookies it may set, and which it is sent.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Place {
+pub(super) struct CookieUrl {
     /// In lower case and in its ASCII form, without a dot at the end, an IPv6 address without
     /// brackets.
     pub(super) host: String,
     pub(super) path: String,
-    pub(super) transport: Transport,
-}
-
-/// Whether others can read along.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Transport {
-    /// https, and http to this very machine.
-    Secure,
-    Open,
+    /// https, and http to this very machine: others cannot read along.
+    pub(super) is_secure: bool,
 }
 
 /// Which hosts get a cookie.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) enum Scope {
+pub(super) enum CookieScope {
     /// This one alone.
     Host(String),
     /// This one and all below it.
     Domain(String),
 }
 
-impl Place {
+impl CookieUrl {
     /// `None` for a URL that cookies are not for: another scheme, or no host.
-    pub(super) fn of(url: &Uri) -> Option<Place> {
+    pub(super) fn of(url: &Uri) -> Option<CookieUrl> {
         let host = canonical_host(url.host()?);
         if host.is_empty() {
             return None;
         }
-        let transport = match url.scheme_str()? {
-            "https" => Transport::Secure,
+        let is_secure = match url.scheme_str()? {
+            "https" => true,
             // Browsers trust the way to the own machine, and so does Go.
-            "http" if is_this_machine(&host) => Transport::Secure,
-            "http" => Transport::Open,
+            "http" => is_this_machine(&host),
             _ => return None,
         };
-        Some(Place { host, path: url.path().to_owned(), transport })
+        Some(CookieUrl { host, path: url.path().to_owned(), is_secure })
     }
 
     /// The folder of the path (RFC 6265bis §5.1.4).
@@ -76,9 +68,9 @@ pub(super) fn is_address(host: &str) -> bool {
 }
 
 /// Which hosts a cookie is for that this host sets (RFC 6265bis §5.7, steps 8 to 10).
-pub(super) fn scope(host: &str, domain: &str) -> Result<Scope, &'static str> {
+pub(super) fn scope(host: &str, domain: &str) -> Result<CookieScope, &'static str> {
     if domain.is_empty() || (domain == host && (is_address(host) || is_public_suffix(host))) {
-        return Ok(Scope::Host(host.to_owned()));
+        return Ok(CookieScope::Host(host.to_owned()));
     }
     if is_address(host) || !domain_matches(host, domain) {
         return Err("a cookie is for another domain than its sender's");
@@ -86,7 +78,7 @@ pub(super) fn scope(host: &str, domain: &str) -> Result<Scope, &'static str> {
     if holds_public_suffix(host, domain) {
         return Err("a cookie is for a public suffix");
     }
-    Ok(Scope::Domain(domain.to_owned()))
+    Ok(CookieScope::Domain(domain.to_owned()))
 }
 
 /// Whether the cookie's domain is the host or lies above it (RFC 6265bis §5.1.3).
@@ -122,7 +114,7 @@ fn holds_public_suffix(host: &str, domain: &str) -> bool {
 
 /// What a name promises (RFC 6265bis §5.7, steps 19 to 21), read without regard to case: servers
 /// do so, or could.
-pub(super) fn check_prefix(line: &Line, scope: &Scope) -> Result<(), &'static str> {
+pub(super) fn check_prefix(line: &SetCookie, scope: &CookieScope) -> Result<(), &'static str> {
     let name = if line.name.is_empty() { &line.value } else { &line.name };
     let has = |prefix: &str| name.get(..prefix.len()).is_some_and(|start| start.eq_ignore_ascii_case(prefix));
     let (is_secure_only, is_host_only) = (has("__Secure-"), has("__Host-"));
@@ -132,7 +124,7 @@ pub(super) fn check_prefix(line: &Line, scope: &Scope) -> Result<(), &'static st
     if is_secure_only && !line.secure {
         return Err("a cookie named __Secure- is not secure");
     }
-    let is_bound = line.secure && line.path == "/" && matches!(scope, Scope::Host(_));
+    let is_bound = line.secure && line.path == "/" && matches!(scope, CookieScope::Host(_));
     if is_host_only && !is_bound {
         return Err("a cookie named __Host- is not secure, or not for all of one host");
     }

@@ -1,29 +1,30 @@
-//! A connection at rest: since when, where, and for how long at most.
+//! Since when a connection is idle, on which runtime, and for how long at most.
 
 use std::time::{Duration, SystemTime};
 
 use tokio::runtime::{Handle, Id};
 use tokio::time::Instant;
 
-use super::state::Global;
-use super::{Limits, Pooled};
+use super::contract::{Limits, Pooled};
 
-/// A connection's being idle.
 #[derive(Clone, Copy)]
 pub(super) struct IdleInfo {
+    /// Its number in the order in which connections became idle.
     pub(super) stamp: u64,
     pub(super) runtime: RuntimeId,
     pub(super) since: Timestamp,
-    /// When it is over, by the steady clock.
+    timeout: Option<Duration>,
+    /// When it has to be closed, by the steady clock.
     pub(super) until: Option<Instant>,
 }
 
 /// The runtime that a connection belongs to, whose reactor wakes it: it is of no use on others,
-/// which may outlive that one. Outside of any runtime is a home too.
+/// which may outlive that one. `None` is outside of any runtime.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(super) struct RuntimeId(Option<Id>);
 
-/// Now, by the clock that stops while the machine sleeps, and by the one that does not.
+/// Now, by the clock that stops while the machine sleeps, and by the one that does not: a laptop
+/// that wakes up must not use connections that the server closed hours ago.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Timestamp {
     pub(crate) steady: Instant,
@@ -31,22 +32,30 @@ pub(crate) struct Timestamp {
 }
 
 impl IdleInfo {
-    pub(super) fn new<C: Pooled>(connection: &C, runtime: RuntimeId, now: Timestamp, global: &mut Global) -> IdleInfo {
-        let timeout = global.limits.idle_timeout.and_then(|timeout| now.steady.checked_add(timeout));
-        let until = timeout.into_iter().chain(connection.expires()).min();
-        IdleInfo { stamp: global.stamp(), runtime, since: now, until }
+    pub(super) fn new<C: Pooled>(
+        connection: &C,
+        runtime: RuntimeId,
+        now: Timestamp,
+        stamp: u64,
+        limits: &Limits,
+    ) -> IdleInfo {
+        let timeout = limits.idle_timeout;
+        let timeout_at = timeout.and_then(|timeout| now.steady.checked_add(timeout));
+        let until = timeout_at.into_iter().chain(connection.expires()).min();
+        IdleInfo { stamp, runtime, since: now, timeout, until }
     }
 
-    /// Whether it went on too long.
-    pub(super) fn is_over(&self, now: Timestamp, limits: &Limits) -> bool {
-        self.lasted(now, limits).is_none()
+    /// Whether it was idle too long.
+    pub(super) fn is_over(&self, now: Timestamp) -> bool {
+        self.lasted(now).is_none()
     }
 
-    /// How long it has gone on, unless that is too long.
-    pub(super) fn lasted(&self, now: Timestamp, limits: &Limits) -> Option<Duration> {
+    /// How long it was idle, unless that is too long.
+    pub(super) fn lasted(&self, now: Timestamp) -> Option<Duration> {
         let idle_for = now.since(self.since);
+        // `until` is by the steady clock alone; `idle_for` may be longer, by the wall clock.
         let is_over = self.until.is_some_and(|until| until <= now.steady)
-            || limits.idle_timeout.is_some_and(|timeout| idle_for >= timeout);
+            || self.timeout.is_some_and(|timeout| idle_for >= timeout);
         (!is_over).then_some(idle_for)
     }
 }
@@ -66,7 +75,7 @@ impl Timestamp {
         Timestamp { steady: Instant::now(), wall: SystemTime::now() }
     }
 
-    /// So much later by the clock that stops, if the machine does not sleep meanwhile.
+    /// So much later by the steady clock, if the machine does not sleep meanwhile.
     pub(crate) fn later(self, by: Duration) -> Timestamp {
         Timestamp { steady: self.steady + by, wall: self.wall.checked_add(by).unwrap_or(self.wall) }
     }

@@ -1,142 +1,150 @@
-//! Connections that carry many exchanges at a time, of one key.
+//! The multiplexed connections of one key: each carries many exchanges at a time.
 
 use std::time::Duration;
 
-use super::idle::{IdleInfo, RuntimeId, Timestamp};
-use super::per_key::{Checkout, Origin, PerKey, Served, extract};
-use super::state::{Actions, Global, OnReturn};
-use super::{Health, PoolKey, Pooled};
+use super::checkout::{Checkout, Origin};
+use super::contract::{Health, Pooled};
+use super::global::{OnReturn, PoolContext, extract};
+use super::idle::{IdleInfo, RuntimeId};
 
-/// A connection that carries many exchanges. It is one place, however many there are.
-pub(super) struct Multiplexed<C> {
+/// In the order in which they were made. Each counts once, however many exchanges it carries.
+pub(super) struct Multiplexed<C>(Vec<MultiplexedConn<C>>);
+
+struct MultiplexedConn<C> {
     id: u64,
-    pub(super) connection: C,
-    exchanges: usize,
-    standing: Drain,
-    /// Since when no exchange is open; of the past while one is.
-    pub(super) info: IdleInfo,
-}
-
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Drain {
-    Open,
-    /// It takes no more exchanges, and is closed with the last.
-    Leaving,
+    connection: C,
+    exchange_count: usize,
+    /// It takes no more exchanges, and is closed with the last one.
+    is_draining: bool,
+    /// Since when no exchange is open; out of date while one is.
+    info: IdleInfo,
 }
 
 impl<C: Pooled> Multiplexed<C> {
-    /// One that was just made, with its first exchange.
-    pub(super) fn new(connection: C, runtime: RuntimeId, now: Timestamp, global: &mut Global) -> Multiplexed<C> {
-        let info = IdleInfo::new(&connection, runtime, now, global);
-        Multiplexed { id: info.stamp, connection, exchanges: 1, standing: Drain::Open, info }
+    pub(super) fn new() -> Multiplexed<C> {
+        Multiplexed(Vec::new())
     }
 
-    pub(super) fn id(&self) -> u64 {
-        self.id
-    }
-
-    pub(super) fn is_idle(&self) -> bool {
-        self.exchanges == 0
-    }
-
-    /// Whether it will take an exchange, now or when another ends.
-    pub(super) fn takes_more(&self) -> bool {
-        self.standing == Drain::Open && self.connection.health() == Health::Good
-    }
-
-    fn is_old(&self, now: Timestamp) -> bool {
-        self.connection.expires().is_some_and(|expires| expires <= now.steady)
-    }
-}
-
-impl<K: PoolKey, C: Pooled> PerKey<K, C> {
-    /// Serves the line with shares, as long as there are any.
-    pub(super) fn serve_shares(&mut self, now: Timestamp, global: &mut Global, actions: &mut Actions<C>) {
-        let homes: Vec<RuntimeId> = self.shared.iter().map(|shared| shared.info.runtime).collect();
-        for runtime in homes {
-            while let Some(waiter) = self.first(runtime) {
-                let Some(share) = self.lend(runtime, now, global, actions) else { break };
-                self.serve(waiter, Served::Connection(share), actions);
-            }
-        }
-    }
-
-    /// A share of the first connection that takes another exchange. One that is dead or too old
-    /// goes: at once, or with its last exchange.
-    pub(super) fn lend(
+    /// Adds a connection that was just made, and whose first exchange is this handle.
+    pub(super) fn add(
         &mut self,
+        connection: C,
+        first_exchange: C,
         runtime: RuntimeId,
-        now: Timestamp,
-        global: &mut Global,
-        actions: &mut Actions<C>,
-    ) -> Option<Checkout<C>> {
+        cx: &mut PoolContext<'_, C>,
+    ) -> Checkout<C> {
+        let info = cx.idle_info(&connection, runtime);
+        let id = info.stamp;
+        self.0.push(MultiplexedConn { id, connection, exchange_count: 1, is_draining: false, info });
+        Checkout { connection: first_exchange, origin: Origin::Multiplexed(id), idle_for: None }
+    }
+
+    /// An exchange on the first connection of the runtime that takes one. A connection that is dead
+    /// or too old goes on the way: at once if it is idle, else with its last exchange.
+    pub(super) fn checkout(&mut self, runtime: RuntimeId, cx: &mut PoolContext<'_, C>) -> Option<Checkout<C>> {
         let mut at = 0;
-        while let Some(shared) = self.shared.get_mut(at) {
+        while let Some(it) = self.0.get_mut(at) {
             at += 1;
-            if shared.standing == Drain::Leaving || shared.info.runtime != runtime {
+            if it.is_draining || it.info.runtime != runtime {
                 continue;
             }
-            let is_idle = shared.is_idle();
-            let is_old = shared.is_old(now) || (is_idle && shared.info.is_over(now, &global.limits));
-            let share = if is_old { None } else { shared.connection.share() };
+            let is_idle = it.is_idle();
+            let is_old = cx.is_expired(&it.connection) || (is_idle && it.info.is_over(cx.now));
+            let share = if is_old { None } else { it.connection.share() };
             if let Some(connection) = share {
-                global.idle -= usize::from(is_idle);
-                shared.exchanges += 1;
-                let idle_for = if is_idle { now.since(shared.info.since) } else { Duration::ZERO };
-                return Some(Checkout { connection, origin: Origin::Share(shared.id), idle_for: Some(idle_for) });
+                cx.global.idle_count -= usize::from(is_idle);
+                it.exchange_count += 1;
+                let idle_for = if is_idle { cx.now.since(it.info.since) } else { Duration::ZERO };
+                return Some(Checkout { connection, origin: Origin::Multiplexed(it.id), idle_for: Some(idle_for) });
             }
             if is_idle {
-                global.idle -= 1;
+                // Idle and still unwilling to share: it never will be again.
+                cx.global.idle_count -= 1;
                 at -= 1;
-                let dead = self.shared.remove(at);
-                self.close(dead.connection, actions);
+                cx.close(self.0.remove(at).connection);
             } else if is_old {
-                shared.standing = Drain::Leaving;
+                it.is_draining = true;
             }
+            // Otherwise it is full, and takes another exchange when one ends.
         }
         None
     }
 
-    pub(super) fn end_exchange(&mut self, id: u64, now: Timestamp, global: &mut Global, actions: &mut Actions<C>) {
-        let Some(at) = self.shared.iter().position(|shared| shared.id == id) else { return };
-        let waits = self.first(self.shared[at].info.runtime).is_some();
-        let shared = &mut self.shared[at];
-        shared.exchanges -= 1;
-        if shared.exchanges > 0 {
+    /// An exchange is over. With the last one, the connection becomes idle or is closed; one that
+    /// a waiter is there for is kept in any case.
+    pub(super) fn end_exchange(&mut self, id: u64, has_waiter: bool, cx: &mut PoolContext<'_, C>) {
+        let Some(at) = self.0.iter().position(|it| it.id == id) else { return };
+        let it = &mut self.0[at];
+        it.exchange_count -= 1;
+        if it.exchange_count > 0 {
             return;
         }
-        let is_kept = global.on_return == OnReturn::Kept && global.limits.max_idle_per_key > 0;
-        let is_spent = shared.standing == Drain::Leaving || shared.connection.health() == Health::Spent;
-        if is_spent || shared.is_old(now) || !(is_kept || waits) {
-            let gone = self.shared.remove(at);
-            return self.close(gone.connection, actions);
+        let is_kept = cx.global.on_return == OnReturn::Keep && cx.global.limits.max_idle_per_key > 0;
+        let is_spent = it.is_draining || it.connection.health() == Health::Spent;
+        if is_spent || cx.is_expired(&it.connection) || !(is_kept || has_waiter) {
+            return cx.close(self.0.remove(at).connection);
         }
-        shared.info = IdleInfo::new(&shared.connection, shared.info.runtime, now, global);
-        global.note_idle(&shared.info, actions);
+        it.info = cx.idle_info(&it.connection, it.info.runtime);
+        cx.note_idle(&it.info);
     }
 
-    pub(super) fn capacity(&self) -> Option<usize> {
-        self.shared.iter().rev().find(|shared| shared.takes_more())?.connection.capacity()
+    /// Reacts to what the connections say of themselves: one that is spent is closed, at once or
+    /// with its last exchange.
+    pub(super) fn close_spent(&mut self, cx: &mut PoolContext<'_, C>) {
+        for it in self.0.iter_mut().filter(|it| it.connection.health() == Health::Spent) {
+            it.is_draining = true;
+        }
+        for it in extract(&mut self.0, |it| it.is_idle() && it.is_draining) {
+            cx.global.idle_count -= 1;
+            cx.close(it.connection);
+        }
     }
 
-    /// Takes notice of what has become of the shared connections: those that are spent go, at once or
-    /// with their last exchange, and what others take now goes to who waits.
-    pub(super) fn look(&mut self, now: Timestamp, global: &mut Global, actions: &mut Actions<C>) {
-        for shared in self.shared.iter_mut().filter(|shared| shared.connection.health() == Health::Spent) {
-            shared.standing = Drain::Leaving;
-        }
-        let is_over = |shared: &Multiplexed<C>| shared.is_idle() && shared.standing == Drain::Leaving;
-        for over in extract(&mut self.shared, is_over) {
-            global.idle -= 1;
-            self.close(over.connection, actions);
-        }
-        self.serve_waiters(now, global, actions);
-    }
-
-    /// A shared connection takes no more exchanges. Somebody has one open on it.
+    /// This connection takes no more exchanges. The caller has one open on it.
     pub(super) fn retire(&mut self, id: u64) {
-        if let Some(shared) = self.shared.iter_mut().find(|shared| shared.id == id) {
-            shared.standing = Drain::Leaving;
+        if let Some(it) = self.0.iter_mut().find(|it| it.id == id) {
+            it.is_draining = true;
         }
+    }
+
+    /// Takes out the idle connections that are to go. The caller counts and closes them.
+    pub(super) fn remove_idle(&mut self, goes: impl Fn(&IdleInfo) -> bool) -> impl ExactSizeIterator<Item = C> {
+        extract(&mut self.0, |it| it.is_idle() && goes(&it.info)).into_iter().map(|it| it.connection)
+    }
+
+    /// How many exchanges at a time the latest connection takes.
+    pub(super) fn capacity(&self) -> Option<usize> {
+        self.0.iter().rev().find(|it| it.is_of_use())?.connection.capacity()
+    }
+
+    /// Whether a connection of the runtime takes an exchange, now or when another ends.
+    pub(super) fn is_of_use_on(&self, runtime: RuntimeId) -> bool {
+        self.0.iter().any(|it| it.info.runtime == runtime && it.is_of_use())
+    }
+
+    pub(super) fn len(&self) -> usize {
+        self.0.len()
+    }
+
+    pub(super) fn runtimes(&self) -> impl Iterator<Item = RuntimeId> + '_ {
+        self.0.iter().map(|it| it.info.runtime)
+    }
+
+    pub(super) fn runtime_of(&self, id: u64) -> Option<RuntimeId> {
+        self.0.iter().find(|it| it.id == id).map(|it| it.info.runtime)
+    }
+
+    pub(super) fn idle_infos(&self) -> impl Iterator<Item = &IdleInfo> {
+        self.0.iter().filter(|it| it.is_idle()).map(|it| &it.info)
+    }
+}
+
+impl<C: Pooled> MultiplexedConn<C> {
+    fn is_idle(&self) -> bool {
+        self.exchange_count == 0
+    }
+
+    fn is_of_use(&self) -> bool {
+        !self.is_draining && self.connection.health() == Health::Good
     }
 }

@@ -1,50 +1,46 @@
-//! One key: its connections, idle and shared, its dials, and the line of those who wait.
+//! One key: its connections, its dials, and the queue of its waiters.
 //!
-//! Nobody of a runtime waits while a connection of that runtime is idle, and nobody is without a
-//! dial while there is room for one. Every decision ends in [`PerKey::serve_waiters`], which makes that so.
+//! After every decision this holds, by [`PerKey::serve_waiters`]: no waiter of a runtime waits while
+//! a connection of that runtime can take an exchange, and none is without a dial while there is room
+//! for one.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 use std::task::{Poll, Waker};
-use std::time::Duration;
 
 use tokio::time::Instant;
 
-use crate::error::{Error, ErrorKind, Phase};
-
-use super::idle::{IdleInfo, RuntimeId, Timestamp};
+use super::checkout::{AcquireStep, Checkout, Origin, Served, WaiterId};
+use super::contract::{Health, PoolKey, PoolStats, Pooled, WhenFull};
+use super::global::{OnReturn, PoolContext, extract};
+use super::idle::{IdleInfo, RuntimeId};
 use super::multiplexed::Multiplexed;
-use super::state::{Actions, Global, OnReturn, Step};
-use super::{Health, PoolKey, PoolStats, Pooled, WhenFull};
-
-/// A place in line: the lower, the sooner served.
-pub(super) type WaiterId = u64;
+use crate::error::{Error, ErrorKind, Phase};
 
 pub(super) struct PerKey<K, C> {
     pub(super) key: Arc<K>,
     multiplexing: Multiplexing,
-    /// Connections that are being made, in use or idle.
-    places: usize,
-    /// Those of them that are being made.
+    /// Connections that are being made, and dials that were offered.
     dialing: usize,
-    /// The one used last is the last.
+    /// Exclusive connections that were handed out.
+    in_use: usize,
+    /// Exclusive connections that are idle: the last is the one used last.
     idle: Vec<Idle<C>>,
-    pub(super) shared: Vec<Multiplexed<C>>,
-    waiting: BTreeMap<WaiterId, Waiter>,
-    /// Those who wait and have no dial.
+    multiplexed: Multiplexed<C>,
+    waiters: BTreeMap<WaiterId, Waiter>,
+    /// The waiters that have no dial.
     without_dial: BTreeSet<WaiterId>,
-    /// What was given to who has not come for it yet.
+    /// What waiters were given and did not come for yet.
     served: HashMap<WaiterId, Served<C>>,
 }
 
-/// What the connections of a key are like, as far as the last one showed.
+/// What the connections of a key are like, as far as the latest showed.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Multiplexing {
     Unknown,
     /// One exchange at a time.
-    Exclusive,
-    /// Many at a time.
-    Multiplexed,
+    No,
+    Yes,
 }
 
 struct Idle<C> {
@@ -54,108 +50,75 @@ struct Idle<C> {
 
 struct Waiter {
     runtime: RuntimeId,
-    dial: Dial,
+    dial: WaiterDial,
     waker: Option<Waker>,
 }
 
-/// The dial of one who waits.
 #[derive(Clone, Copy, PartialEq, Eq)]
-enum Dial {
+enum WaiterDial {
     None,
-    /// It may dial, and does not know yet.
+    /// It may dial, and was not polled since.
     Offered,
     Running,
 }
 
-pub(super) enum Served<C> {
-    Connection(Checkout<C>),
-    Failed(Error),
-}
-
-/// A connection on its way to who uses it.
-pub(super) struct Checkout<C> {
-    pub(super) connection: C,
-    pub(super) origin: Origin,
-    pub(super) idle_for: Option<Duration>,
-}
-
-/// What a connection in use is.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(super) enum Origin {
-    /// Its user's alone; it belongs to this runtime.
-    Own(RuntimeId),
-    /// A share of the connection with this number.
-    Share(u64),
-}
-
 impl<K: PoolKey, C: Pooled> PerKey<K, C> {
     pub(super) fn new(key: Arc<K>) -> PerKey<K, C> {
-        let multiplexing = if key.may_share() { Multiplexing::Unknown } else { Multiplexing::Exclusive };
+        let multiplexing = if key.may_share() { Multiplexing::Unknown } else { Multiplexing::No };
         PerKey {
             key,
             multiplexing,
-            places: 0,
             dialing: 0,
+            in_use: 0,
             idle: Vec::new(),
-            shared: Vec::new(),
-            waiting: BTreeMap::new(),
+            multiplexed: Multiplexed::new(),
+            waiters: BTreeMap::new(),
             without_dial: BTreeSet::new(),
             served: HashMap::new(),
         }
     }
 
-    /// The connection that was used last, or a share of one that takes another exchange. What is
-    /// too old on the way there is closed.
-    pub(super) fn take(
-        &mut self,
-        runtime: RuntimeId,
-        now: Timestamp,
-        global: &mut Global,
-        actions: &mut Actions<C>,
-    ) -> Option<Checkout<C>> {
-        if let Some(share) = self.lend(runtime, now, global, actions) {
-            return Some(share);
+    /// An exchange on a multiplexed connection, or the exclusive connection that was used last. What
+    /// is too old is closed on the way.
+    pub(super) fn checkout(&mut self, runtime: RuntimeId, cx: &mut PoolContext<'_, C>) -> Option<Checkout<C>> {
+        if let Some(checkout) = self.multiplexed.checkout(runtime, cx) {
+            return Some(checkout);
         }
         while let Some(at) = self.idle.iter().rposition(|idle| idle.info.runtime == runtime) {
             let Idle { connection, info } = self.idle.remove(at);
-            global.idle -= 1;
-            if let Some(idle_for) = info.lasted(now, &global.limits) {
-                return Some(Checkout { connection, origin: Origin::Own(runtime), idle_for: Some(idle_for) });
+            cx.global.idle_count -= 1;
+            if let Some(idle_for) = info.lasted(cx.now) {
+                self.in_use += 1;
+                return Some(Checkout { connection, origin: Origin::Exclusive(runtime), idle_for: Some(idle_for) });
             }
-            self.close(connection, actions);
+            cx.close(connection);
         }
         None
     }
 
-    /// Puts a want in line.
-    pub(super) fn enqueue(
-        &mut self,
-        waiter: WaiterId,
-        runtime: RuntimeId,
-        now: Timestamp,
-        global: &mut Global,
-        actions: &mut Actions<C>,
-    ) {
-        self.waiting.insert(waiter, Waiter { runtime, dial: Dial::None, waker: None });
+    /// Puts a waiter into the queue: a new one at the end, one that comes back at its old place.
+    pub(super) fn enqueue(&mut self, waiter: WaiterId, runtime: RuntimeId, cx: &mut PoolContext<'_, C>) {
+        self.waiters.insert(waiter, Waiter { runtime, dial: WaiterDial::None, waker: None });
         self.without_dial.insert(waiter);
-        self.serve_waiters(now, global, actions);
+        self.serve_waiters(cx);
     }
 
-    /// What there is for who is in line.
-    pub(super) fn poll(&mut self, waiter: WaiterId, waker: &Waker) -> Poll<Step<C>> {
+    /// What there is for a waiter in the queue.
+    pub(super) fn poll(&mut self, waiter: WaiterId, waker: &Waker) -> Poll<AcquireStep<C>> {
         match self.served.remove(&waiter) {
-            Some(Served::Failed(error)) => return Poll::Ready(Step::Failed(error)),
-            // It was alive when it was given; a shared one may have died of another's exchange.
-            Some(Served::Connection(it)) if matches!(it.origin, Origin::Own(_)) => {
-                return Poll::Ready(Step::Connection(it));
+            Some(Served::Failed(error)) => return Poll::Ready(AcquireStep::Fail(error)),
+            // It came from a dial or from another caller a moment ago, and was alive then.
+            Some(Served::Connection(it)) if matches!(it.origin, Origin::Exclusive(_)) => {
+                return Poll::Ready(AcquireStep::Use(it));
             }
-            Some(Served::Connection(it)) => return Poll::Ready(Step::Candidate(it)),
+            // Another exchange may have ended a multiplexed connection since.
+            Some(Served::Connection(it)) => return Poll::Ready(AcquireStep::Probe(it)),
             None => {}
         }
-        let waiting = self.waiting.get_mut(&waiter).expect("who is in line waits or is served");
-        if waiting.dial == Dial::Offered {
-            waiting.dial = Dial::Running;
-            return Poll::Ready(Step::Dial(waiter));
+        let waiting = self.waiters.get_mut(&waiter).expect("a queued waiter waits or was served");
+        if waiting.dial == WaiterDial::Offered {
+            waiting.dial = WaiterDial::Running;
+            return Poll::Ready(AcquireStep::Dial(waiter));
         }
         match &mut waiting.waker {
             Some(known) => known.clone_from(waker),
@@ -164,161 +127,122 @@ impl<K: PoolKey, C: Pooled> PerKey<K, C> {
         Poll::Pending
     }
 
-    /// Takes a want out of the line. What it was given and did not come for is returned.
-    pub(super) fn leave(
-        &mut self,
-        waiter: WaiterId,
-        now: Timestamp,
-        global: &mut Global,
-        actions: &mut Actions<C>,
-    ) -> Option<Served<C>> {
+    /// Takes a waiter out for good. What it was given and did not come for is returned, so that the
+    /// caller can give it back.
+    pub(super) fn leave(&mut self, waiter: WaiterId, cx: &mut PoolContext<'_, C>) -> Option<Served<C>> {
         self.dequeue(waiter);
-        self.serve_waiters(now, global, actions);
+        self.serve_waiters(cx);
         self.served.remove(&waiter)
     }
 
-    /// A dial made a connection. A share of it that nobody waits for is returned.
+    /// A dial made a connection. The exchange on a multiplexed one that no waiter is there for is
+    /// returned.
     pub(super) fn established(
         &mut self,
         waiter: WaiterId,
         connection: C,
         runtime: RuntimeId,
-        now: Timestamp,
-        global: &mut Global,
-        actions: &mut Actions<C>,
+        cx: &mut PoolContext<'_, C>,
     ) -> Option<Checkout<C>> {
-        self.dialing -= 1;
-        let Some(share) = connection.share() else {
-            if connection.health() == Health::Spent {
-                actions.closing.push(connection);
-                let error =
-                    Error::new(ErrorKind::CutOff, "the server ended the connection at once").during(Phase::Connect);
-                // Nobody's error is nobody's.
-                let _untold = self.fail(waiter, error, now, global, actions);
-                return None;
+        if let Some(first_exchange) = connection.share() {
+            self.dialing -= 1;
+            self.multiplexing = Multiplexing::Yes;
+            let mut checkout = Some(self.multiplexed.add(connection, first_exchange, runtime, cx));
+            if let Some(next) = self.own_or_first(Some(waiter), runtime) {
+                self.serve(next, Served::Connection(checkout.take()?), cx);
             }
-            self.multiplexing = Multiplexing::Exclusive;
-            self.put(connection, runtime, Some(waiter), now, global, actions);
+            self.serve_waiters(cx);
+            return checkout;
+        }
+        if connection.health() == Health::Spent {
+            cx.close(connection);
+            let error = Error::new(ErrorKind::CutOff, "the server ended the connection at once").during(Phase::Connect);
+            // If the waiter has left, nobody is told.
+            let _untold = self.failed(waiter, error, cx);
             return None;
-        };
-        self.multiplexing = Multiplexing::Multiplexed;
-        let shared = Multiplexed::new(connection, runtime, now, global);
-        let mut share = Some(Checkout { connection: share, origin: Origin::Share(shared.id()), idle_for: None });
-        self.shared.push(shared);
-        if let Some(next) = self.own_or_first(Some(waiter), runtime) {
-            self.serve(next, Served::Connection(share.take()?), actions);
         }
-        self.serve_waiters(now, global, actions);
-        share
-    }
-
-    /// A dial failed. The error is returned if its want waits no more.
-    pub(super) fn failed(
-        &mut self,
-        waiter: WaiterId,
-        error: Error,
-        now: Timestamp,
-        global: &mut Global,
-        actions: &mut Actions<C>,
-    ) -> Option<Error> {
         self.dialing -= 1;
-        self.fail(waiter, error, now, global, actions)
+        self.multiplexing = Multiplexing::No;
+        // Its age is not looked at: its waiter has no other dial, and would wait forever.
+        self.hand_on(connection, runtime, Some(waiter), cx);
+        self.serve_waiters(cx);
+        None
     }
 
-    fn fail(
-        &mut self,
-        waiter: WaiterId,
-        error: Error,
-        now: Timestamp,
-        global: &mut Global,
-        actions: &mut Actions<C>,
-    ) -> Option<Error> {
-        self.places -= 1;
+    /// A dial failed. The error is returned if its waiter has left.
+    pub(super) fn failed(&mut self, waiter: WaiterId, error: Error, cx: &mut PoolContext<'_, C>) -> Option<Error> {
+        self.dialing -= 1;
         let mut untold = Some(error);
-        if self.waiting.contains_key(&waiter) {
-            self.serve(waiter, Served::Failed(untold.take()?), actions);
+        if self.waiters.contains_key(&waiter) {
+            self.serve(waiter, Served::Failed(untold.take()?), cx);
         }
-        self.serve_waiters(now, global, actions);
+        self.serve_waiters(cx);
         untold
     }
 
-    /// A connection that can carry an exchange: for its own want, whatever runtime that is on, for
-    /// the next in line, or to be kept.
-    pub(super) fn put(
-        &mut self,
-        connection: C,
-        runtime: RuntimeId,
-        own: Option<WaiterId>,
-        now: Timestamp,
-        global: &mut Global,
-        actions: &mut Actions<C>,
-    ) {
-        // One that is fresh is taken as it is: its want has no other dial.
-        let is_old = own.is_none() && connection.expires().is_some_and(|expires| expires <= now.steady);
-        match self.own_or_first(own, runtime) {
-            _ if is_old => self.close(connection, actions),
-            Some(next) => {
-                let checkout = Checkout { connection, origin: Origin::Own(runtime), idle_for: None };
-                self.serve(next, Served::Connection(checkout), actions);
-            }
-            None if global.on_return == OnReturn::Closed || self.idle.len() >= global.limits.max_idle_per_key => {
-                self.close(connection, actions);
-            }
-            None => {
-                let info = IdleInfo::new(&connection, runtime, now, global);
-                self.idle.push(Idle { connection, info });
-                global.note_idle(&info, actions);
-            }
+    /// An exclusive connection comes back and can carry another exchange.
+    pub(super) fn give_back(&mut self, connection: C, runtime: RuntimeId, cx: &mut PoolContext<'_, C>) {
+        self.in_use -= 1;
+        if cx.is_expired(&connection) {
+            cx.close(connection);
+        } else {
+            self.hand_on(connection, runtime, None, cx);
         }
-        self.serve_waiters(now, global, actions);
+        self.serve_waiters(cx);
     }
 
-    /// A connection was closed by who used it, or an exchange on a shared one is over.
-    pub(super) fn release(&mut self, origin: Origin, now: Timestamp, global: &mut Global, actions: &mut Actions<C>) {
+    /// An exclusive connection was closed by its user, or an exchange on a multiplexed one is over.
+    pub(super) fn release(&mut self, origin: Origin, cx: &mut PoolContext<'_, C>) {
         match origin {
-            Origin::Own(_) => self.places -= 1,
-            Origin::Share(id) => self.end_exchange(id, now, global, actions),
+            Origin::Exclusive(_) => self.in_use -= 1,
+            Origin::Multiplexed(id) => {
+                let runtime = self.multiplexed.runtime_of(id);
+                let has_waiter = runtime.is_some_and(|runtime| self.first_waiter(runtime).is_some());
+                self.multiplexed.end_exchange(id, has_waiter, cx);
+            }
         }
-        self.serve_waiters(now, global, actions);
+        self.serve_waiters(cx);
+    }
+
+    /// This multiplexed connection takes no more exchanges.
+    pub(super) fn retire(&mut self, id: u64) {
+        self.multiplexed.retire(id);
+    }
+
+    /// A multiplexed connection takes more exchanges than before, or none any more.
+    pub(super) fn refresh(&mut self, cx: &mut PoolContext<'_, C>) {
+        self.multiplexed.close_spent(cx);
+        self.serve_waiters(cx);
     }
 
     /// Closes the idle connections that are to go.
-    pub(super) fn close_idle(
-        &mut self,
-        goes: impl Fn(&IdleInfo) -> bool,
-        now: Timestamp,
-        global: &mut Global,
-        actions: &mut Actions<C>,
-    ) {
-        let before = self.idle_count();
-        let idle = extract(&mut self.idle, |idle| goes(&idle.info));
-        actions.closing.extend(idle.into_iter().map(|idle| idle.connection));
-        let shared = extract(&mut self.shared, |shared| shared.is_idle() && goes(&shared.info));
-        actions.closing.extend(shared.into_iter().map(|shared| shared.connection));
-        let closed = before - self.idle_count();
-        if closed > 0 {
-            global.idle -= closed;
-            self.places -= closed;
-            self.serve_waiters(now, global, actions);
+    pub(super) fn close_idle(&mut self, goes: impl Fn(&IdleInfo) -> bool, cx: &mut PoolContext<'_, C>) {
+        if self.remove_idle(goes, cx) > 0 {
+            // There is room for other dials now.
+            self.serve_waiters(cx);
         }
     }
 
-    pub(super) fn is_wanted(&self) -> bool {
-        !self.waiting.is_empty()
+    pub(super) fn has_waiters(&self) -> bool {
+        !self.waiters.is_empty()
     }
 
-    /// Whether nothing is left of it, and nobody has a handle on it.
+    /// Whether it can be forgotten: it has no connection, and nobody has a handle on it.
     pub(super) fn is_bare(&self) -> bool {
-        self.places == 0 && self.waiting.is_empty() && self.served.is_empty()
+        self.conn_count() == 0 && self.waiters.is_empty() && self.served.is_empty()
     }
 
     pub(super) fn stats(&self) -> PoolStats {
-        let idle = self.idle_count();
-        let in_use = self.places - self.dialing - idle;
-        PoolStats { idle, in_use, dialing: self.dialing, waiting: self.waiting.len() }
+        let idle = self.idle_infos().count();
+        let in_use = self.conn_count() - self.dialing - idle;
+        PoolStats { idle, in_use, dialing: self.dialing, waiting: self.waiters.len() }
     }
 
-    /// The stamp of what was idle longest.
+    pub(super) fn capacity(&self) -> Option<usize> {
+        self.multiplexed.capacity()
+    }
+
+    /// The stamp of the connection that was idle longest.
     pub(super) fn oldest(&self) -> Option<u64> {
         self.idle_infos().map(|info| info.stamp).min()
     }
@@ -328,101 +252,114 @@ impl<K: PoolKey, C: Pooled> PerKey<K, C> {
     }
 
     fn idle_infos(&self) -> impl Iterator<Item = &IdleInfo> {
-        let shared = self.shared.iter().filter(|shared| shared.is_idle());
-        self.idle.iter().map(|idle| &idle.info).chain(shared.map(|shared| &shared.info))
+        self.idle.iter().map(|idle| &idle.info).chain(self.multiplexed.idle_infos())
     }
 
-    fn idle_count(&self) -> usize {
-        self.idle.len() + self.shared.iter().filter(|shared| shared.is_idle()).count()
+    /// Connections that are being made, in use or idle.
+    fn conn_count(&self) -> usize {
+        self.dialing + self.in_use + self.idle.len() + self.multiplexed.len()
     }
 
-    /// Serves who can be served, and lets dial who may.
-    pub(super) fn serve_waiters(&mut self, now: Timestamp, global: &mut Global, actions: &mut Actions<C>) {
-        if self.waiting.is_empty() {
+    /// A connection that can carry an exchange: for the waiter that dialed it, whatever runtime that
+    /// is on, else for the next waiter of its own runtime, else to be kept or closed.
+    fn hand_on(&mut self, connection: C, runtime: RuntimeId, own: Option<WaiterId>, cx: &mut PoolContext<'_, C>) {
+        if let Some(next) = self.own_or_first(own, runtime) {
+            self.in_use += 1;
+            let checkout = Checkout { connection, origin: Origin::Exclusive(runtime), idle_for: None };
+            self.serve(next, Served::Connection(checkout), cx);
+        } else if cx.global.on_return == OnReturn::Close || self.idle.len() >= cx.global.limits.max_idle_per_key {
+            cx.close(connection);
+        } else {
+            let info = cx.idle_info(&connection, runtime);
+            self.idle.push(Idle { connection, info });
+            cx.note_idle(&info);
+        }
+    }
+
+    /// Serves the waiters that can be served, and offers dials while there is room.
+    fn serve_waiters(&mut self, cx: &mut PoolContext<'_, C>) {
+        if self.waiters.is_empty() {
             return;
         }
-        self.serve_shares(now, global, actions);
+        self.serve_from_multiplexed(cx);
         while let Some(&waiter) = self.without_dial.first() {
-            // What a connection will be like is found out by one dial, not by many.
-            let finds_out = self.multiplexing != Multiplexing::Exclusive;
-            if (finds_out && self.dialing > 0)
-                || self.waits_for_share(waiter, global)
-                || !self.has_room(global, actions)
-            {
+            // One dial finds out whether the key's connections are multiplexed: if they are, more
+            // dials would be wasted.
+            let may_dial = self.multiplexing == Multiplexing::No || self.dialing == 0;
+            if !may_dial || self.waits_for_multiplexed(waiter, cx) || !self.make_room(cx) {
                 return;
             }
             self.without_dial.remove(&waiter);
-            self.places += 1;
             self.dialing += 1;
-            if let Some(waiting) = self.waiting.get_mut(&waiter) {
-                waiting.dial = Dial::Offered;
-                actions.waking.extend(waiting.waker.take());
+            if let Some(waiting) = self.waiters.get_mut(&waiter) {
+                waiting.dial = WaiterDial::Offered;
+                cx.actions.wake.extend(waiting.waker.take());
             }
         }
     }
 
-    /// Whether a want is to wait for a share of what is there already.
-    fn waits_for_share(&self, waiter: WaiterId, global: &Global) -> bool {
-        let runtime = self.waiting.get(&waiter).map(|waiter| waiter.runtime);
-        global.limits.when_full == WhenFull::Waits
-            && self.shared.iter().any(|shared| Some(shared.info.runtime) == runtime && shared.takes_more())
+    fn serve_from_multiplexed(&mut self, cx: &mut PoolContext<'_, C>) {
+        let runtimes: Vec<RuntimeId> = self.multiplexed.runtimes().collect();
+        for runtime in runtimes {
+            while let Some(waiter) = self.first_waiter(runtime) {
+                let Some(checkout) = self.multiplexed.checkout(runtime, cx) else { break };
+                self.serve(waiter, Served::Connection(checkout), cx);
+            }
+        }
     }
 
-    /// Whether there is room for one more. An idle connection that is there while somebody waits is
-    /// another runtime's, and makes room.
-    fn has_room(&mut self, global: &mut Global, actions: &mut Actions<C>) -> bool {
-        let most = global.limits.max_per_key;
-        if most == 0 || self.places < most {
+    /// Whether a waiter is to wait for an exchange on a multiplexed connection that is there, rather
+    /// than to dial.
+    fn waits_for_multiplexed(&self, waiter: WaiterId, cx: &PoolContext<'_, C>) -> bool {
+        let runtime = self.waiters.get(&waiter).map(|waiting| waiting.runtime);
+        cx.global.limits.when_full == WhenFull::Waits
+            && runtime.is_some_and(|runtime| self.multiplexed.is_of_use_on(runtime))
+    }
+
+    /// Whether there is room for one more connection. An idle connection that is there while somebody
+    /// waits belongs to another runtime, and is closed to make room.
+    fn make_room(&mut self, cx: &mut PoolContext<'_, C>) -> bool {
+        let most = cx.global.limits.max_per_key;
+        if most == 0 || self.conn_count() < most {
             return true;
         }
-        let Some(oldest) = self.oldest() else { return false };
-        let idle = extract(&mut self.idle, |idle| idle.info.stamp == oldest).pop().map(|idle| idle.connection);
-        let is_oldest = |shared: &Multiplexed<C>| shared.is_idle() && shared.info.stamp == oldest;
-        let shared = extract(&mut self.shared, is_oldest).pop().map(|shared| shared.connection);
-        actions.closing.extend(idle.or(shared));
-        global.idle -= 1;
-        self.places -= 1;
-        true
+        let oldest = self.oldest();
+        oldest.is_some_and(|oldest| self.remove_idle(|info| info.stamp == oldest, cx) > 0)
     }
 
-    /// The want that asked for a dial, if it waits; else the next in line, on this runtime.
+    /// How many went.
+    fn remove_idle(&mut self, goes: impl Fn(&IdleInfo) -> bool, cx: &mut PoolContext<'_, C>) -> usize {
+        let exclusive = extract(&mut self.idle, |idle| goes(&idle.info));
+        let multiplexed = self.multiplexed.remove_idle(goes);
+        let count = exclusive.len() + multiplexed.len();
+        cx.global.idle_count -= count;
+        cx.actions.close.extend(exclusive.into_iter().map(|idle| idle.connection).chain(multiplexed));
+        count
+    }
+
+    /// The waiter that asked for a dial, if it still waits; else the first one on this runtime.
     fn own_or_first(&self, own: Option<WaiterId>, runtime: RuntimeId) -> Option<WaiterId> {
-        own.filter(|own| self.waiting.contains_key(own)).or_else(|| self.first(runtime))
+        own.filter(|own| self.waiters.contains_key(own)).or_else(|| self.first_waiter(runtime))
     }
 
-    pub(super) fn first(&self, runtime: RuntimeId) -> Option<WaiterId> {
-        self.waiting.iter().find(|(_, waiter)| waiter.runtime == runtime).map(|(waiter, _)| *waiter)
+    fn first_waiter(&self, runtime: RuntimeId) -> Option<WaiterId> {
+        self.waiters.iter().find(|(_, waiting)| waiting.runtime == runtime).map(|(waiter, _)| *waiter)
     }
 
-    /// Puts down for a want what it is to come for.
-    pub(super) fn serve(&mut self, waiter: WaiterId, served: Served<C>, actions: &mut Actions<C>) {
-        actions.waking.extend(self.dequeue(waiter));
+    /// Puts something aside for a waiter, and wakes it.
+    fn serve(&mut self, waiter: WaiterId, served: Served<C>, cx: &mut PoolContext<'_, C>) {
+        cx.actions.wake.extend(self.dequeue(waiter));
         self.served.insert(waiter, served);
     }
 
-    /// Takes a want out of those who wait. A dial that it did not start is another's. Its waker.
+    /// Takes a waiter out of the queue, and returns its waker. A dial that was offered to it and has
+    /// not begun is withdrawn; one that runs goes on.
     fn dequeue(&mut self, waiter: WaiterId) -> Option<Waker> {
-        let waiting = self.waiting.remove(&waiter)?;
+        let waiting = self.waiters.remove(&waiter)?;
         self.without_dial.remove(&waiter);
-        if waiting.dial == Dial::Offered {
+        if waiting.dial == WaiterDial::Offered {
             self.dialing -= 1;
-            self.places -= 1;
         }
         waiting.waker
     }
-
-    pub(super) fn close(&mut self, connection: C, actions: &mut Actions<C>) {
-        self.places -= 1;
-        actions.closing.push(connection);
-    }
-}
-
-/// Takes out of a list what is to go; what stays keeps its order.
-pub(super) fn extract<T>(list: &mut Vec<T>, goes: impl Fn(&T) -> bool) -> Vec<T> {
-    if !list.iter().any(&goes) {
-        return Vec::new();
-    }
-    let (gone, stays) = std::mem::take(list).into_iter().partition(goes);
-    *list = stays;
-    gone
 }

@@ -1,7 +1,7 @@
-//! The pool's books: every key's connections, and what is decided over all of them.
+//! The pool's state: every key's connections, and what is decided over all of them.
 //!
-//! A decision takes all it needs, the time included, and what it cannot do itself, it leaves in an
-//! [`Actions`]: nothing is closed and nobody woken under the lock.
+//! A decision takes all it needs as arguments, the time included. What must not happen under the
+//! lock, it leaves in [`Actions`]: no connection is closed and no task woken here.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -9,94 +9,34 @@ use std::task::{Poll, Waker};
 
 use tokio::time::Instant;
 
+use super::checkout::{AcquireStep, Checkout, Origin, Served, WaiterId, WaiterState};
+use super::contract::{Limits, PoolKey, PoolStats, Pooled};
+use super::global::{Actions, Global, OnReturn, PoolContext};
+use super::idle::{RuntimeId, Timestamp};
+use super::per_key::PerKey;
 use crate::error::Error;
 
-use super::idle::{IdleInfo, RuntimeId, Timestamp};
-use super::per_key::{Checkout, Origin, PerKey, Served, WaiterId};
-use super::{Limits, PoolKey, PoolStats, Pooled};
-
 pub(super) struct PoolState<K, C> {
-    /// In order: most clients know a few keys, which are compared sooner than hashed.
+    /// A tree, not a hash table: most clients know a few keys, which are compared sooner than hashed.
     keys: BTreeMap<Arc<K>, PerKey<K, C>>,
-    global: Global,
+    pub(super) global: Global,
+    /// What the decision that is being made leaves to do: mostly nothing.
+    pub(super) actions: Actions<C>,
     last_waiter: WaiterId,
-}
-
-/// What the keys share.
-pub(super) struct Global {
-    pub(super) limits: Limits,
-    pub(super) on_return: OnReturn,
-    /// Idle connections over all keys.
-    pub(super) idle: usize,
-    /// Counts the connections that became idle: the lower, the longer ago.
-    pub(super) last_stamp: u64,
-    reapers: Vec<RuntimeId>,
-    /// When the janitors come next, as far as they know.
-    next_round: Option<Instant>,
-}
-
-/// What happens to a connection that nobody waits for.
-#[derive(Clone, Copy, PartialEq, Eq)]
-pub(super) enum OnReturn {
-    Kept,
-    /// Idle ones were closed, and nobody wanted a connection since.
-    Closed,
-}
-
-/// What is left to do when the lock is free again.
-pub(super) struct Actions<C> {
-    pub(super) closing: Vec<C>,
-    pub(super) waking: Vec<Waker>,
-    pub(super) watch: Watch,
-}
-
-/// What the janitors must know.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) enum Watch {
-    Nothing,
-    /// Something expires sooner than they think.
-    Sooner,
-    /// There is none on the runtime of what became idle.
-    Start,
-}
-
-/// Where a want stands.
-pub(super) enum WaiterState {
-    Outside,
-    InLine(WaiterId),
-    /// It was served with something that turned out to be dead: it may go back to its place.
-    Stepped(WaiterId),
-}
-
-/// What a want is to do.
-pub(super) enum Step<C> {
-    /// To look whether this is alive, and to come again if not.
-    Candidate(Checkout<C>),
-    Connection(Checkout<C>),
-    Dial(WaiterId),
-    Failed(Error),
 }
 
 impl<K: PoolKey, C: Pooled> PoolState<K, C> {
     pub(super) fn new(limits: Limits) -> PoolState<K, C> {
-        let global =
-            Global { limits, on_return: OnReturn::Kept, idle: 0, last_stamp: 0, reapers: Vec::new(), next_round: None };
-        PoolState { keys: BTreeMap::new(), global, last_waiter: 0 }
+        PoolState { keys: BTreeMap::new(), global: Global::new(limits), actions: Actions::default(), last_waiter: 0 }
     }
 
-    /// The idle connection of the key that was used last, or a share of one in use.
-    pub(super) fn take(
-        &mut self,
-        key: &K,
-        runtime: RuntimeId,
-        now: Timestamp,
-        actions: &mut Actions<C>,
-    ) -> Option<(Arc<K>, Checkout<C>)> {
-        self.global.on_return = OnReturn::Kept;
-        self.at(key, |per_key, global| Some((per_key.key.clone(), per_key.take(runtime, now, global, actions)?)))?
+    /// An exchange on a multiplexed connection of the key, or the idle connection used last.
+    pub(super) fn checkout(&mut self, key: &K, runtime: RuntimeId, now: Timestamp) -> Option<(Arc<K>, Checkout<C>)> {
+        self.global.on_return = OnReturn::Keep;
+        self.at(key, now, |per_key, cx| Some((per_key.key.clone(), per_key.checkout(runtime, cx)?)))?
     }
 
-    /// What there is for a want. One that is new gets what is idle, or a place in line.
+    /// What there is for an `Acquire`. A new one gets what is idle, or a place in the queue.
     pub(super) fn poll(
         &mut self,
         key: &mut Arc<K>,
@@ -104,54 +44,44 @@ impl<K: PoolKey, C: Pooled> PoolState<K, C> {
         runtime: RuntimeId,
         now: Timestamp,
         waker: &Waker,
-        actions: &mut Actions<C>,
-    ) -> Poll<Step<C>> {
-        if let WaiterState::InLine(waiter) = *waiter_state {
-            let step = self.at(key, |per_key, _| per_key.poll(waiter, waker));
-            let step = step.expect("who is in line has a per_key, and is waiting there or served");
-            if !matches!(step, Poll::Pending | Poll::Ready(Step::Dial(_))) {
-                *waiter_state = WaiterState::Stepped(waiter);
+    ) -> Poll<AcquireStep<C>> {
+        if let WaiterState::Queued(waiter) = *waiter_state {
+            let step = self.at(key, now, |per_key, _| per_key.poll(waiter, waker));
+            let step = step.expect("a key with a queued waiter is not forgotten");
+            if !matches!(step, Poll::Pending | Poll::Ready(AcquireStep::Dial(_))) {
+                *waiter_state = WaiterState::Probing(waiter);
             }
             return step;
         }
-        if let Some((_, checkout)) = self.take(key, runtime, now, actions) {
-            return Poll::Ready(Step::Candidate(checkout));
+        if let Some((_, checkout)) = self.checkout(key, runtime, now) {
+            return Poll::Ready(AcquireStep::Probe(checkout));
         }
         self.last_waiter += 1;
-        *waiter_state = WaiterState::InLine(self.last_waiter);
+        let waiter = self.last_waiter;
+        *waiter_state = WaiterState::Queued(waiter);
         let per_key = self.keys.entry(key.clone()).or_insert_with(|| PerKey::new(key.clone()));
+        // One allocation of the key for all handles.
         key.clone_from(&per_key.key);
-        per_key.enqueue(self.last_waiter, runtime, now, &mut self.global, actions);
-        per_key.poll(self.last_waiter, waker)
+        let mut cx = PoolContext { now, global: &mut self.global, actions: &mut self.actions };
+        per_key.enqueue(waiter, runtime, &mut cx);
+        per_key.poll(waiter, waker)
     }
 
-    /// A want goes back to its place in line, with what it was served still in its hands.
-    pub(super) fn requeue(
-        &mut self,
-        key: &K,
-        waiter_state: &mut WaiterState,
-        runtime: RuntimeId,
-        now: Timestamp,
-        actions: &mut Actions<C>,
-    ) {
-        if let WaiterState::Stepped(waiter) = *waiter_state {
-            *waiter_state = WaiterState::InLine(waiter);
-            self.at(key, |per_key, global| per_key.enqueue(waiter, runtime, now, global, actions));
+    /// What a waiter was served is dead: it goes back to its old place, with the dead connection
+    /// still in its hands, so that it is first to get the room that becomes free.
+    pub(super) fn requeue(&mut self, key: &K, waiter_state: &mut WaiterState, runtime: RuntimeId, now: Timestamp) {
+        if let WaiterState::Probing(waiter) = *waiter_state {
+            *waiter_state = WaiterState::Queued(waiter);
+            self.at(key, now, |per_key, cx| per_key.enqueue(waiter, runtime, cx));
         }
     }
 
-    /// A want goes. What it was given and did not come for is returned: a connection counts on.
-    pub(super) fn leave(
-        &mut self,
-        key: &K,
-        waiter: WaiterId,
-        now: Timestamp,
-        actions: &mut Actions<C>,
-    ) -> Option<Served<C>> {
-        self.at(key, |per_key, global| per_key.leave(waiter, now, global, actions))?
+    /// A waiter goes. What it was given and did not come for is returned, and counts on.
+    pub(super) fn leave(&mut self, key: &K, waiter: WaiterId, now: Timestamp) -> Option<Served<C>> {
+        self.at(key, now, |per_key, cx| per_key.leave(waiter, cx))?
     }
 
-    /// A dial made a connection. A share of it that nobody waits for is returned.
+    /// A dial made a connection. An exchange on it that nobody waits for is returned.
     pub(super) fn established(
         &mut self,
         key: &K,
@@ -159,181 +89,107 @@ impl<K: PoolKey, C: Pooled> PoolState<K, C> {
         connection: C,
         runtime: RuntimeId,
         now: Timestamp,
-        actions: &mut Actions<C>,
     ) -> Option<Checkout<C>> {
-        let share =
-            self.at(key, |per_key, global| per_key.established(waiter, connection, runtime, now, global, actions));
-        self.evict(now, actions);
-        share?
+        let unused = self.at(key, now, |per_key, cx| per_key.established(waiter, connection, runtime, cx));
+        self.evict(now);
+        unused?
     }
 
-    /// The error, if it is nobody's.
-    pub(super) fn failed(
-        &mut self,
-        key: &K,
-        waiter: WaiterId,
-        error: Error,
-        now: Timestamp,
-        actions: &mut Actions<C>,
-    ) -> Option<Error> {
-        self.at(key, |per_key, global| per_key.failed(waiter, error, now, global, actions))?
+    /// A dial failed. The error is returned if its waiter has left.
+    pub(super) fn failed(&mut self, key: &K, waiter: WaiterId, error: Error, now: Timestamp) -> Option<Error> {
+        self.at(key, now, |per_key, cx| per_key.failed(waiter, error, cx))?
     }
 
-    pub(super) fn give_back(
-        &mut self,
-        key: &K,
-        connection: C,
-        runtime: RuntimeId,
-        now: Timestamp,
-        actions: &mut Actions<C>,
-    ) {
-        self.at(key, |per_key, global| per_key.put(connection, runtime, None, now, global, actions));
-        self.evict(now, actions);
+    /// An exclusive connection comes back and can carry another exchange.
+    pub(super) fn give_back(&mut self, key: &K, connection: C, runtime: RuntimeId, now: Timestamp) {
+        self.at(key, now, |per_key, cx| per_key.give_back(connection, runtime, cx));
+        self.evict(now);
     }
 
-    /// A connection was closed by its holder, or an exchange on a shared one is over.
-    pub(super) fn release(&mut self, key: &K, origin: Origin, now: Timestamp, actions: &mut Actions<C>) {
-        self.at(key, |per_key, global| per_key.release(origin, now, global, actions));
-        self.evict(now, actions);
+    /// An exclusive connection was closed by its user, or an exchange on a multiplexed one is over.
+    pub(super) fn release(&mut self, key: &K, origin: Origin, now: Timestamp) {
+        self.at(key, now, |per_key, cx| per_key.release(origin, cx));
+        self.evict(now);
     }
 
-    /// A shared connection takes no more exchanges.
-    pub(super) fn retire(&mut self, key: &K, id: u64) {
-        self.at(key, |per_key, _| per_key.retire(id));
+    /// A multiplexed connection takes no more exchanges.
+    pub(super) fn retire(&mut self, key: &K, id: u64, now: Timestamp) {
+        self.at(key, now, |per_key, _| per_key.retire(id));
     }
 
-    /// The shared connections of a key are not as they were.
-    pub(super) fn look(&mut self, key: &K, now: Timestamp, actions: &mut Actions<C>) {
-        self.at(key, |per_key, global| per_key.look(now, global, actions));
+    /// A multiplexed connection of the key takes more exchanges than before, or none any more.
+    pub(super) fn refresh(&mut self, key: &K, now: Timestamp) {
+        self.at(key, now, |per_key, cx| per_key.refresh(cx));
     }
 
     pub(super) fn capacity(&self, key: &K) -> Option<usize> {
         self.keys.get(key).and_then(PerKey::capacity)
     }
 
+    /// Whether a dial for the key is of no use to anybody.
     pub(super) fn is_abandoned(&self, key: &K) -> bool {
-        self.global.on_return == OnReturn::Closed && !self.keys.get(key).is_some_and(PerKey::is_wanted)
+        self.global.on_return == OnReturn::Close && !self.keys.get(key).is_some_and(PerKey::has_waiters)
     }
 
-    pub(super) fn close_idle(&mut self, now: Timestamp, actions: &mut Actions<C>) {
-        self.global.on_return = OnReturn::Closed;
-        self.everywhere(|per_key, global| per_key.close_idle(|_| true, now, global, actions));
+    pub(super) fn close_idle(&mut self, now: Timestamp) {
+        self.global.on_return = OnReturn::Close;
+        self.everywhere(now, |per_key, cx| per_key.close_idle(|_| true, cx));
     }
 
-    /// The same for one key, and without consequences for what comes later.
-    pub(super) fn close_idle_of(&mut self, key: &K, now: Timestamp, actions: &mut Actions<C>) {
-        self.at(key, |per_key, global| per_key.close_idle(|_| true, now, global, actions));
+    /// The same for one key, and without consequences for what becomes idle later.
+    pub(super) fn close_idle_of(&mut self, key: &K, now: Timestamp) {
+        self.at(key, now, |per_key, cx| per_key.close_idle(|_| true, cx));
     }
 
     pub(super) fn stats(&self) -> Vec<(K, PoolStats)> {
         self.keys.values().map(|per_key| (K::clone(&per_key.key), per_key.stats())).collect()
     }
 
-    /// What is idle over all keys, as it is counted.
-    #[cfg(test)]
-    pub(super) fn idle(&self) -> usize {
-        self.global.idle
-    }
-
-    /// A janitor for the runtime, unless it has one.
-    pub(super) fn register_reaper(&mut self, runtime: RuntimeId) -> bool {
-        let is_needed = !self.global.reapers.contains(&runtime);
-        if is_needed {
-            self.global.reapers.push(runtime);
-        }
-        is_needed
-    }
-
-    pub(super) fn remove_reaper(&mut self, runtime: RuntimeId) {
-        self.global.reapers.retain(|other| *other != runtime);
-    }
-
-    /// Closes what is idle too long. When that will next be so for anything; when it never will,
-    /// the janitor who asks goes.
-    pub(super) fn clean(&mut self, runtime: RuntimeId, now: Timestamp, actions: &mut Actions<C>) -> Option<Instant> {
-        let limits = self.global.limits;
-        self.everywhere(|per_key, global| per_key.close_idle(|info| info.is_over(now, &limits), now, global, actions));
+    /// Closes what was idle too long. Returns when the next connection will be so; if none ever
+    /// will, the reaper that asks is removed and ends.
+    pub(super) fn reap(&mut self, runtime: RuntimeId, now: Timestamp) -> Option<Instant> {
+        self.everywhere(now, |per_key, cx| per_key.close_idle(|info| info.is_over(now), cx));
         let next = self.keys.values().filter_map(PerKey::next_expiry).min();
-        self.global.next_round = next;
+        self.global.plan_reaping(next);
         if next.is_none() {
-            self.remove_reaper(runtime);
+            self.global.remove_reaper(runtime);
         }
         next
     }
 
-    /// Closes what was idle longest while there is too much. With many keys this looks at each;
-    /// it happens only when one more became idle than is kept.
-    fn evict(&mut self, now: Timestamp, actions: &mut Actions<C>) {
+    /// Closes what was idle longest while there is too much. This looks at every key, but only when
+    /// one more connection became idle than is kept.
+    fn evict(&mut self, now: Timestamp) {
         let most = self.global.limits.max_idle;
-        while most > 0 && self.global.idle > most {
+        while most > 0 && self.global.idle_count > most {
             let oldest =
                 self.keys.values().filter_map(|per_key| Some((per_key.oldest()?, &per_key.key))).min_by_key(|it| it.0);
             let Some((stamp, key)) = oldest else { return };
             let key = key.clone();
-            self.at(&key, |per_key, global| per_key.close_idle(|info| info.stamp == stamp, now, global, actions));
+            self.at(&key, now, |per_key, cx| per_key.close_idle(|info| info.stamp == stamp, cx));
         }
     }
 
     /// Decides about one key, and forgets it if nothing is left of it.
-    fn at<R>(&mut self, key: &K, decision: impl FnOnce(&mut PerKey<K, C>, &mut Global) -> R) -> Option<R> {
+    fn at<R>(
+        &mut self,
+        key: &K,
+        now: Timestamp,
+        decision: impl FnOnce(&mut PerKey<K, C>, &mut PoolContext<'_, C>) -> R,
+    ) -> Option<R> {
         let per_key = self.keys.get_mut(key)?;
-        let result = decision(per_key, &mut self.global);
+        let result = decision(per_key, &mut PoolContext { now, global: &mut self.global, actions: &mut self.actions });
         if per_key.is_bare() {
             self.keys.remove(key);
         }
         Some(result)
     }
 
-    fn everywhere(&mut self, mut decision: impl FnMut(&mut PerKey<K, C>, &mut Global)) {
-        let global = &mut self.global;
+    fn everywhere(&mut self, now: Timestamp, decision: impl Fn(&mut PerKey<K, C>, &mut PoolContext<'_, C>)) {
+        let mut cx = PoolContext { now, global: &mut self.global, actions: &mut self.actions };
         self.keys.retain(|_, per_key| {
-            decision(per_key, global);
+            decision(per_key, &mut cx);
             !per_key.is_bare()
         });
-    }
-}
-
-impl Global {
-    /// A stamp for a connection that becomes idle.
-    pub(super) fn stamp(&mut self) -> u64 {
-        self.last_stamp += 1;
-        self.last_stamp
-    }
-
-    /// Counts a connection that became idle, and sees to it that a janitor comes in time.
-    pub(super) fn note_idle<C>(&mut self, info: &IdleInfo, actions: &mut Actions<C>) {
-        self.idle += 1;
-        actions.watch = actions.watch.max(self.watch(info));
-    }
-
-    fn watch(&mut self, info: &IdleInfo) -> Watch {
-        let Some(until) = info.until else { return Watch::Nothing };
-        if !self.reapers.contains(&info.runtime) {
-            return Watch::Start;
-        }
-        if self.next_round.is_some_and(|next| next <= until) {
-            return Watch::Nothing;
-        }
-        self.next_round = Some(until);
-        Watch::Sooner
-    }
-}
-
-impl<C> Actions<C> {
-    /// What is to be done now, if anything is.
-    pub(super) fn take(&mut self) -> Option<Actions<C>> {
-        let is_nothing = self.closing.is_empty() && self.waking.is_empty() && self.watch == Watch::Nothing;
-        (!is_nothing).then(|| std::mem::take(self))
-    }
-
-    pub(super) fn close_and_wake(self) {
-        drop(self.closing);
-        self.waking.into_iter().for_each(Waker::wake);
-    }
-}
-
-impl<C> Default for Actions<C> {
-    fn default() -> Actions<C> {
-        Actions { closing: Vec::new(), waking: Vec::new(), watch: Watch::Nothing }
     }
 }

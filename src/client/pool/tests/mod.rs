@@ -16,6 +16,8 @@ use tokio::time::{Instant, advance};
 
 use crate::error::{Error, ErrorKind};
 
+use super::acquire::Acquire;
+use super::idle::RuntimeId;
 use super::*;
 
 /// A key: `may_share` where its name says https.
@@ -200,7 +202,7 @@ fn stats(pool: &Pool<Key, Conn>, key: Key) -> PoolStats {
 
 fn assert_idle_is_counted(pool: &Pool<Key, Conn>) {
     let of_keys: usize = pool.stats().iter().map(|(_, stats)| stats.idle).sum();
-    assert_eq!(pool.decide(|state, _| state.idle()), of_keys, "over all keys, and of each");
+    assert_eq!(pool.decide(|state| state.global.idle_count), of_keys, "over all keys, and of each");
 }
 
 fn counts(idle: usize, in_use: usize, dialing: usize, waiting: usize) -> PoolStats {
@@ -337,7 +339,7 @@ fn a_machine_that_slept_does_not_use_what_was_idle_too_long_meanwhile() {
     connected(&pool, "a", ledger.connect(1)).give_back();
     let mut woken = Timestamp::now();
     woken.wall += 91 * SECOND;
-    let taken = pool.decide(|state, actions| state.take(&"a", RuntimeId::current(), woken, actions).is_some());
+    let taken = pool.decide(|state| state.checkout(&"a", RuntimeId::current(), woken).is_some());
     assert!(!taken && !ledger.is_open(1));
 }
 
@@ -408,7 +410,7 @@ fn a_dial_that_fails_when_its_want_was_served_tells_nobody() {
 }
 
 #[test]
-fn wants_are_served_in_order_and_those_that_left_are_passed_over() {
+fn waiters_are_served_in_order_and_those_that_left_are_passed_over() {
     let (pool, ledger) = pool(Limits { max_per_key: 1, ..NO_LIMITS });
     let mut used = connected(&pool, "a", ledger.connect(1));
     let mut acquires = [1, 2, 3, 4].map(|_| pool.acquire("a"));
@@ -423,7 +425,7 @@ fn wants_are_served_in_order_and_those_that_left_are_passed_over() {
 }
 
 #[test]
-fn what_was_meant_for_a_want_that_is_dropped_goes_to_the_next() {
+fn what_was_meant_for_a_waiter_that_is_dropped_goes_to_the_next() {
     let (pool, ledger) = pool(Limits { max_per_key: 1, ..NO_LIMITS });
     let used = connected(&pool, "a", ledger.connect(1));
     let mut acquires = [1, 2, 3].map(|_| pool.acquire("a"));
@@ -445,7 +447,7 @@ fn what_was_meant_for_a_want_that_is_dropped_goes_to_the_next() {
 }
 
 #[test]
-fn what_was_meant_for_the_last_want_is_kept() {
+fn what_was_meant_for_the_last_waiter_is_kept() {
     let (pool, ledger) = pool(Limits { max_per_key: 1, ..NO_LIMITS });
     let used = connected(&pool, "a", ledger.connect(1));
     let mut acquire = pool.acquire("a");
@@ -556,7 +558,7 @@ async fn what_is_idle_too_long_is_closed_without_traffic() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn the_janitor_comes_sooner_for_what_expires_sooner() {
+async fn the_reaper_comes_sooner_for_what_expires_sooner() {
     let (pool, ledger) = pool(Limits { idle_timeout: Some(90 * SECOND), ..NO_LIMITS });
     connected(&pool, "a", ledger.connect(1)).give_back();
     settled().await;
@@ -569,7 +571,7 @@ async fn the_janitor_comes_sooner_for_what_expires_sooner() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn the_last_handle_closes_what_is_idle_and_ends_the_janitor() {
+async fn the_last_handle_closes_what_is_idle_and_ends_the_reaper() {
     let (pool, ledger) = pool(Limits { idle_timeout: Some(90 * SECOND), ..NO_LIMITS });
     let [one, two] = [1, 2].map(|id| connected(&pool, "a", ledger.connect(id)));
     one.give_back();
@@ -584,7 +586,7 @@ async fn the_last_handle_closes_what_is_idle_and_ends_the_janitor() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn what_may_be_idle_forever_needs_no_janitor() {
+async fn what_may_be_idle_forever_needs_no_reaper() {
     let (pool, ledger) = pool(NO_LIMITS);
     connected(&pool, "a", ledger.connect(1)).give_back();
     assert_eq!(running_tasks(), 0);
@@ -814,7 +816,7 @@ fn a_connection_is_used_on_the_runtime_it_was_made_on_and_makes_room_for_others(
 }
 
 #[test]
-fn each_runtime_has_a_janitor_and_the_next_one_does_not_rely_on_one_that_is_gone() {
+fn each_runtime_has_a_reaper_and_the_next_one_does_not_rely_on_one_that_is_gone() {
     let runtime = || tokio::runtime::Builder::new_current_thread().enable_time().start_paused(true).build().unwrap();
     let (pool, ledger) = pool(Limits { idle_timeout: Some(90 * SECOND), ..NO_LIMITS });
     for id in [1, 2] {

@@ -8,9 +8,9 @@ use std::time::{Duration, SystemTime};
 
 use crate::message::{SameSite, read_cookie_date};
 
-/// What a line says, before anyone asked whether its sender may say so.
+/// What a line says. Whether its sender may say so is decided later, by `rules`.
 #[derive(Debug, Default)]
-pub(super) struct Line {
+pub(super) struct SetCookie {
     pub(super) name: String,
     pub(super) value: String,
     /// Without its leading dot, in lower case; empty where none is said.
@@ -44,7 +44,7 @@ const MAX_ATTRIBUTE_BYTES: usize = 1024;
 pub(super) const MAX_AGE: Duration = Duration::from_secs(400 * 24 * 3600);
 
 /// Reads a line; the error says why it is passed over.
-pub(super) fn read(line: &[u8], now: SystemTime) -> Result<Line, &'static str> {
+pub(super) fn read(line: &[u8], now: SystemTime) -> Result<SetCookie, &'static str> {
     let text = std::str::from_utf8(line).map_err(|_| "a cookie is no text")?;
     let mut parts = text.split(';').map(trimmed);
     let pair = parts.next().unwrap_or_default();
@@ -55,7 +55,7 @@ pub(super) fn read(line: &[u8], now: SystemTime) -> Result<Line, &'static str> {
     if text.chars().any(|c| c.is_ascii_control() && c != '\t') {
         return Err("a cookie has a control character");
     }
-    let mut read = Line { name: name.into(), value: value.into(), ..Line::default() };
+    let mut read = SetCookie { name: name.into(), value: value.into(), ..SetCookie::default() };
     let mut ages = Ages::default();
     for attribute in parts {
         read_attribute(&mut read, &mut ages, attribute, now);
@@ -88,7 +88,7 @@ struct Ages {
     expires: Option<Lifetime>,
 }
 
-fn read_attribute(line: &mut Line, ages: &mut Ages, attribute: &str, now: SystemTime) {
+fn read_attribute(line: &mut SetCookie, ages: &mut Ages, attribute: &str, now: SystemTime) {
     let (name, value) = attribute.split_once('=').unwrap_or((attribute, ""));
     let (name, value) = (trimmed(name), trimmed(value));
     if value.len() > MAX_ATTRIBUTE_BYTES {

@@ -16,26 +16,26 @@ fn after(seconds: u64) -> SystemTime {
     start() + Duration::from_secs(seconds)
 }
 
-fn place(url: &str) -> Place {
-    Place::of(&url.parse().unwrap()).unwrap_or_else(|| panic!("{url} is a place"))
+fn url_of(url: &str) -> CookieUrl {
+    CookieUrl::of(&url.parse().unwrap()).unwrap_or_else(|| panic!("{url} is for cookies"))
 }
 
 /// Cookies set from these URLs, a second apart.
-fn store_of(lines: &[(&str, &str)]) -> Store {
-    let mut store = Store::default();
+fn store_of(lines: &[(&str, &str)]) -> CookieStore {
+    let mut store = CookieStore::default();
     for (at, (url, line)) in lines.iter().enumerate() {
-        let _ = store.set(&place(url), line.as_bytes(), after(at as u64));
+        let _ = store.set(&url_of(url), line.as_bytes(), after(at as u64));
     }
     store
 }
 
-fn sent(store: &mut Store, url: &str) -> String {
-    store.cookies(&place(url), after(100)).unwrap_or_default()
+fn sent(store: &mut CookieStore, url: &str) -> String {
+    store.cookies(&url_of(url), after(100)).unwrap_or_default()
 }
 
 /// What a host answers when this line came from there and nothing else.
 fn refusal(url: &str, line: &str) -> Option<&'static str> {
-    Store::default().set(&place(url), line.as_bytes(), start()).err()
+    CookieStore::default().set(&url_of(url), line.as_bytes(), start()).err()
 }
 
 const FOREIGN: &str = "a cookie is for another domain than its sender's";
@@ -43,8 +43,8 @@ const SUFFIX: &str = "a cookie is for a public suffix";
 
 #[test]
 fn a_cookie_is_for_its_host_alone_or_for_a_domain_that_holds_it() {
-    let host = |name: &str| Ok(Scope::Host(name.into()));
-    let domain = |name: &str| Ok(Scope::Domain(name.into()));
+    let host = |name: &str| Ok(CookieScope::Host(name.into()));
+    let domain = |name: &str| Ok(CookieScope::Domain(name.into()));
     for (sender, said, expected) in [
         ("www.example.com", "", host("www.example.com")),
         ("www.example.com", "example.com", domain("example.com")),
@@ -92,10 +92,10 @@ fn hosts_are_one_whatever_their_letters_and_last_dot() {
         ("http://[2001:DB8::1]:80/", "2001:db8::1"),
         ("https://127.0.0.1/", "127.0.0.1"),
     ] {
-        assert_eq!(place(url).host, host);
+        assert_eq!(url_of(url).host, host);
     }
     for url in ["ftp://a.test/", "ws://a.test/", "/x", "http://./"] {
-        assert_eq!(url.parse().ok().and_then(|url| Place::of(&url)), None, "{url}");
+        assert_eq!(url.parse().ok().and_then(|url| CookieUrl::of(&url)), None, "{url}");
     }
 }
 
@@ -111,9 +111,9 @@ fn the_default_path_is_the_folder() {
         ("/x//y", "/x/"),
         ("/x?y/z", "/"),
     ] {
-        assert_eq!(place(&format!("http://a.test{path}")).default_path(), folder, "{path}");
+        assert_eq!(url_of(&format!("http://a.test{path}")).default_path(), folder, "{path}");
     }
-    assert_eq!(place("http://a.test").default_path(), "/");
+    assert_eq!(url_of("http://a.test").default_path(), "/");
 }
 
 #[test]
@@ -186,7 +186,7 @@ fn what_is_no_cookie_is_passed_over() {
     ] {
         assert_eq!(refusal("http://a.test/", line), Some(reason), "{line:?}");
     }
-    assert_eq!(Store::default().set(&place("http://a.test/"), b"a=\xff", start()), Err("a cookie is no text"));
+    assert_eq!(CookieStore::default().set(&url_of("http://a.test/"), b"a=\xff", start()), Err("a cookie is no text"));
 }
 
 #[test]
@@ -229,7 +229,7 @@ fn http_leaves_secure_cookies_alone() {
         ("https://www.a.test/", "a=1; Path=/x", true),
     ] {
         let mut store = store_of(&[SECURE]);
-        assert_eq!(store.set(&place(url), line.as_bytes(), after(1)).is_ok(), is_taken, "{url} {line}");
+        assert_eq!(store.set(&url_of(url), line.as_bytes(), after(1)).is_ok(), is_taken, "{url} {line}");
         assert!(sent(&mut store, "https://www.a.test/x").contains("a=secure"));
     }
 }
@@ -324,7 +324,7 @@ fn a_cookie_whose_end_has_passed_is_deleted_and_one_that_ends_is_no_longer_sent(
         assert_eq!((sent(&mut empty, "http://a.test/").as_str(), empty.count, empty.sites.len()), ("", 0, 0));
     }
     let mut store = store_of(&[("http://a.test/", "a=1; Max-Age=10"), ("http://a.test/", "b=1; Max-Age=20")]);
-    let here = place("http://a.test/");
+    let here = url_of("http://a.test/");
     for (second, cookies) in [(9, Some("a=1; b=1")), (10, Some("b=1")), (20, Some("b=1")), (21, None)] {
         assert_eq!(store.cookies(&here, after(second)).as_deref(), cookies, "after {second} s");
     }
@@ -333,21 +333,21 @@ fn a_cookie_whose_end_has_passed_is_deleted_and_one_that_ends_is_no_longer_sent(
 
 #[test]
 fn a_site_has_180_cookies_and_those_that_are_not_secure_go_first() {
-    let mut store = Store::default();
-    let here = place("https://www.a.test/");
+    let mut store = CookieStore::default();
+    let here = url_of("https://www.a.test/");
     store.set(&here, b"old-secure=1; Secure", start()).unwrap();
     store.set(&here, b"used=1; Domain=a.test", start()).unwrap();
     for n in 0..300_u64 {
         // Hosts below one domain are one site.
-        let below = place(&format!("https://h{n}.a.test/"));
+        let below = url_of(&format!("https://h{n}.a.test/"));
         store.set(&below, format!("n{n}=1").as_bytes(), after(n)).unwrap();
         assert_eq!(store.cookies(&here, after(n)).as_deref(), Some("old-secure=1; used=1"), "{n}");
     }
-    assert_eq!(store.count, MAX_OF_SITE);
+    assert_eq!(store.count, MAX_SITE_COUNT);
     let names: Vec<_> = store.all(after(300)).into_iter().map(|cookie| cookie.name).collect();
     assert!(names.contains(&"n299".into()) && !names.contains(&"n0".into()), "the oldest go: {names:?}");
 
-    let mut ended = Store::default();
+    let mut ended = CookieStore::default();
     ended.set(&here, b"keep=1", start()).unwrap();
     for n in 0..179 {
         ended.set(&here, format!("n{n}=1; Max-Age=5").as_bytes(), after(1)).unwrap();
@@ -358,26 +358,26 @@ fn a_site_has_180_cookies_and_those_that_are_not_secure_go_first() {
 
 #[test]
 fn all_sites_have_3000_cookies_and_the_one_not_used_for_longest_goes() {
-    let mut store = Store::default();
-    for n in 0..MAX_OF_ALL as u64 {
-        store.set(&place(&format!("http://s{n}.test/")), b"a=1; Max-Age=1000000", after(n)).unwrap();
+    let mut store = CookieStore::default();
+    for n in 0..MAX_TOTAL_COUNT as u64 {
+        store.set(&url_of(&format!("http://s{n}.test/")), b"a=1; Max-Age=1000000", after(n)).unwrap();
     }
     assert_eq!(sent_at(&mut store, "http://s0.test/", 4000), "a=1");
     for n in 0..5 {
-        store.set(&place(&format!("http://new{n}.test/")), b"a=1", after(5000)).unwrap();
-        assert_eq!(store.count, MAX_OF_ALL);
+        store.set(&url_of(&format!("http://new{n}.test/")), b"a=1", after(5000)).unwrap();
+        assert_eq!(store.count, MAX_TOTAL_COUNT);
     }
     for (url, cookies) in
         [("http://s0.test/", "a=1"), ("http://s1.test/", ""), ("http://s5.test/", ""), ("http://s6.test/", "a=1")]
     {
         assert_eq!(sent_at(&mut store, url, 5000), cookies, "{url}");
     }
-    store.set(&place("http://new.test/"), b"a=1", after(2_000_000)).unwrap();
+    store.set(&url_of("http://new.test/"), b"a=1", after(2_000_000)).unwrap();
     assert_eq!(store.count, 6, "what has ended goes first");
 }
 
-fn sent_at(store: &mut Store, url: &str, second: u64) -> String {
-    store.cookies(&place(url), after(second)).unwrap_or_default()
+fn sent_at(store: &mut CookieStore, url: &str, second: u64) -> String {
+    store.cookies(&url_of(url), after(second)).unwrap_or_default()
 }
 
 #[test]
@@ -398,7 +398,7 @@ fn cookies_go_through_a_cookies_txt_and_back() {
     for text in [text.clone(), text.replace('\n', "\r\n"), text.replace("address\t\n", "address\n")] {
         let back = netscape::read(&text, after(50)).unwrap();
         assert_eq!(netscape::write(&back.all(start()), SessionCookies::Kept), lines);
-        let facts = |store: &Store| -> Vec<_> {
+        let facts = |store: &CookieStore| -> Vec<_> {
             let fact =
                 |c: StoredCookie| (c.name, c.value, c.domain, c.host_only, c.path, c.secure, c.http_only, c.expires);
             store.all(start()).into_iter().map(fact).collect()

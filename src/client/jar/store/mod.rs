@@ -1,21 +1,22 @@
-//! The cookies of a jar: set, sent, outlived and pushed out (RFC 6265bis §5.7 and §5.8).
+//! The cookies of a jar: how they are set, sent, dropped at their end, and dropped to make room
+//! (RFC 6265bis §5.7 and §5.8).
 //!
-//! Nothing here asks what time it is: that is said with each call.
+//! There is no clock here: the time is an argument of each call.
 
 use std::collections::HashMap;
 use std::time::SystemTime;
 
-use super::line::{Lifetime, Line, check_pair, read};
 use super::rules::{
-    Place, Scope, Transport, check_prefix, domain_matches, is_address, is_public_suffix, path_matches, scope, site,
+    CookieScope, CookieUrl, check_prefix, domain_matches, is_address, is_public_suffix, path_matches, scope, site,
 };
+use super::set_cookie::{Lifetime, SetCookie, check_pair, read};
 use crate::message::SameSite;
 
 /// The most cookies of one site: a registrable domain with all below it (what browsers keep).
-const MAX_OF_SITE: usize = 180;
+const MAX_SITE_COUNT: usize = 180;
 
 /// The most cookies of all (RFC 6265bis §6.1).
-const MAX_OF_ALL: usize = 3000;
+const MAX_TOTAL_COUNT: usize = 3000;
 
 /// A cookie in a [`Jar`](crate::Jar), with all that is known of it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -47,35 +48,35 @@ pub struct StoredCookie {
 }
 
 #[derive(Debug, Default)]
-pub(super) struct Store {
+pub(super) struct CookieStore {
     /// By site, so that a request looks at few of them.
-    sites: HashMap<String, Vec<Entry>>,
+    sites: HashMap<String, Vec<StoreEntry>>,
     count: usize,
-    /// How many were ever made.
-    made: u64,
+    /// How many cookies were ever made.
+    made_count: u64,
 }
 
 #[derive(Debug)]
-struct Entry {
+struct StoreEntry {
     cookie: StoredCookie,
-    /// The place in the order in which cookies were made: clocks stand still and jump.
+    /// Its number in the order in which cookies were made: a clock can stand still or jump.
     made: u64,
 }
 
-impl Store {
+impl CookieStore {
     /// Takes one `Set-Cookie` line; the error says why it is passed over.
-    pub(super) fn set(&mut self, place: &Place, line: &[u8], now: SystemTime) -> Result<(), &'static str> {
+    pub(super) fn set(&mut self, url: &CookieUrl, line: &[u8], now: SystemTime) -> Result<(), &'static str> {
         let mut line = read(line, now)?;
-        let scope = scope(&place.host, &line.domain)?;
-        if line.secure && place.transport == Transport::Open {
+        let scope = scope(&url.host, &line.domain)?;
+        if line.secure && !url.is_secure {
             return Err("a secure cookie came over a connection that is not");
         }
         // Before the path is filled in: the prefix wants it said.
         check_prefix(&line, &scope)?;
         if line.path.is_empty() {
-            place.default_path().clone_into(&mut line.path);
+            url.default_path().clone_into(&mut line.path);
         }
-        if place.transport == Transport::Open && self.would_cover_secure(&line, &scope) {
+        if !url.is_secure && self.would_cover_secure(&line, &scope) {
             return Err("a secure cookie of that name is there");
         }
         self.put(line, scope, now);
@@ -83,13 +84,14 @@ impl Store {
     }
 
     /// Takes a cookie that was saved; the error says why it is passed over.
-    pub(super) fn restore(&mut self, line: Line, host_only: bool, now: SystemTime) -> Result<(), &'static str> {
+    pub(super) fn restore(&mut self, line: SetCookie, host_only: bool, now: SystemTime) -> Result<(), &'static str> {
         check_pair(&line.name, &line.value)?;
         let is_for_all = !host_only && !is_address(&line.domain);
         if is_for_all && is_public_suffix(&line.domain) {
             return Err("a cookie is for a public suffix");
         }
-        let scope = if is_for_all { Scope::Domain(line.domain.clone()) } else { Scope::Host(line.domain.clone()) };
+        let scope =
+            if is_for_all { CookieScope::Domain(line.domain.clone()) } else { CookieScope::Host(line.domain.clone()) };
         check_prefix(&line, &scope)?;
         self.put(line, scope, now);
         Ok(())
@@ -97,14 +99,14 @@ impl Store {
 
     /// The cookies for a request, those with the longest path first, and of these the oldest
     /// (RFC 6265bis §5.8.3).
-    pub(super) fn cookies(&mut self, place: &Place, now: SystemTime) -> Option<String> {
+    pub(super) fn cookies(&mut self, url: &CookieUrl, now: SystemTime) -> Option<String> {
         if self.sites.is_empty() {
             return None;
         }
-        let site = site(&place.host);
+        let site = site(&url.host);
         self.drop_expired_of(site, now);
         let entries = self.sites.get_mut(site)?;
-        let mut found: Vec<&mut Entry> = entries.iter_mut().filter(|entry| entry.is_for(place)).collect();
+        let mut found: Vec<&mut StoreEntry> = entries.iter_mut().filter(|entry| entry.is_for(url)).collect();
         found.sort_by(|a, b| b.cookie.path.len().cmp(&a.cookie.path.len()).then(a.made.cmp(&b.made)));
         let mut text = String::new();
         for entry in found {
@@ -123,7 +125,7 @@ impl Store {
 
     /// All that have not ended, in the order in which they were made.
     pub(super) fn all(&self, now: SystemTime) -> Vec<StoredCookie> {
-        let mut all: Vec<&Entry> = self.sites.values().flatten().filter(|entry| !entry.is_over(now)).collect();
+        let mut all: Vec<&StoreEntry> = self.sites.values().flatten().filter(|entry| !entry.is_over(now)).collect();
         all.sort_by_key(|entry| entry.made);
         all.into_iter().map(|entry| entry.cookie.clone()).collect()
     }
@@ -138,7 +140,7 @@ impl Store {
 
     /// RFC 6265bis §5.7, step 16: what is not secure must not hide a secure cookie, or be mistaken
     /// for it.
-    fn would_cover_secure(&self, line: &Line, scope: &Scope) -> bool {
+    fn would_cover_secure(&self, line: &SetCookie, scope: &CookieScope) -> bool {
         let domain = scope.domain();
         let entries = self.sites.get(site(domain)).into_iter().flatten();
         entries.map(|entry| &entry.cookie).any(|secure| {
@@ -149,15 +151,15 @@ impl Store {
         })
     }
 
-    fn put(&mut self, line: Line, scope: Scope, now: SystemTime) {
+    fn put(&mut self, line: SetCookie, scope: CookieScope, now: SystemTime) {
         let key = site(scope.domain()).to_owned();
         let entries = self.sites.entry(key.clone()).or_default();
         let (domain, host_only) = scope.into_parts();
-        let is_same = |entry: &Entry| {
+        let is_same = |entry: &StoreEntry| {
             let old = &entry.cookie;
             old.name == line.name && old.domain == domain && old.host_only == host_only && old.path == line.path
         };
-        // One that is over is taken away by its end like any: it is there for this line only.
+        // One that has ended may still be here: it is replaced too, but does not count as the same cookie below.
         let old = entries.iter().position(is_same).map(|at| entries.swap_remove(at));
         self.count = self.count.saturating_sub(usize::from(old.is_some()));
         let expires = match line.lifetime {
@@ -165,10 +167,10 @@ impl Store {
             Lifetime::Session => None,
             Lifetime::Until(time) => Some(time),
         };
-        self.made = self.made.saturating_add(1);
+        self.made_count = self.made_count.saturating_add(1);
         let old = old.filter(|old| !old.is_over(now));
-        let (created, made) = old.map_or((now, self.made), |old| (old.cookie.created, old.made));
-        let Line { name, value, path, secure, http_only, same_site, .. } = line;
+        let (created, made) = old.map_or((now, self.made_count), |old| (old.cookie.created, old.made));
+        let SetCookie { name, value, path, secure, http_only, same_site, .. } = line;
         let cookie = StoredCookie {
             name,
             value,
@@ -182,7 +184,7 @@ impl Store {
             created,
             last_access: now,
         };
-        entries.push(Entry { cookie, made });
+        entries.push(StoreEntry { cookie, made });
         self.count = self.count.saturating_add(1);
         self.make_room(&key, now);
     }
@@ -191,20 +193,20 @@ impl Store {
     /// cookies that are not secure, then any of it, and at last any of all; of each kind the one
     /// that was not used for longest.
     fn make_room(&mut self, key: &str, now: SystemTime) {
-        if self.sites.get(key).is_some_and(|entries| entries.len() > MAX_OF_SITE) {
+        if self.sites.get(key).is_some_and(|entries| entries.len() > MAX_SITE_COUNT) {
             self.drop_expired_of(key, now);
         }
-        while let Some(entries) = self.sites.get_mut(key).filter(|entries| entries.len() > MAX_OF_SITE) {
-            let rank = |entry: &Entry| (entry.cookie.secure, entry.cookie.last_access, entry.made);
+        while let Some(entries) = self.sites.get_mut(key).filter(|entries| entries.len() > MAX_SITE_COUNT) {
+            let rank = |entry: &StoreEntry| (entry.cookie.secure, entry.cookie.last_access, entry.made);
             let Some(at) = (0..entries.len()).min_by_key(|&at| entries.get(at).map(rank)) else { break };
             entries.swap_remove(at);
             self.count = self.count.saturating_sub(1);
         }
-        if self.count > MAX_OF_ALL {
+        if self.count > MAX_TOTAL_COUNT {
             self.retain_entries(|entry| !entry.is_over(now));
         }
-        while self.count > MAX_OF_ALL {
-            let rank = |entry: &Entry| (entry.cookie.last_access, entry.made);
+        while self.count > MAX_TOTAL_COUNT {
+            let rank = |entry: &StoreEntry| (entry.cookie.last_access, entry.made);
             let Some((_, oldest)) = self.sites.values().flatten().map(rank).min() else { break };
             self.retain_entries(|entry| entry.made != oldest);
         }
@@ -224,7 +226,7 @@ impl Store {
         }
     }
 
-    fn retain_entries(&mut self, keep: impl Fn(&Entry) -> bool) {
+    fn retain_entries(&mut self, keep: impl Fn(&StoreEntry) -> bool) {
         self.sites.retain(|_, entries| {
             entries.retain(&keep);
             !entries.is_empty()
@@ -233,35 +235,34 @@ impl Store {
     }
 }
 
-impl Entry {
+impl StoreEntry {
     fn is_over(&self, now: SystemTime) -> bool {
         self.cookie.expires.is_some_and(|expires| expires <= now)
     }
 
-    fn is_for(&self, place: &Place) -> bool {
+    fn is_for(&self, url: &CookieUrl) -> bool {
         let cookie = &self.cookie;
         let is_host =
-            if cookie.host_only { cookie.domain == place.host } else { domain_matches(&place.host, &cookie.domain) };
-        is_host && path_matches(&place.path, &cookie.path) && (!cookie.secure || place.transport == Transport::Secure)
+            if cookie.host_only { cookie.domain == url.host } else { domain_matches(&url.host, &cookie.domain) };
+        is_host && path_matches(&url.path, &cookie.path) && (!cookie.secure || url.is_secure)
     }
 }
 
-impl Scope {
+impl CookieScope {
     fn domain(&self) -> &str {
         match self {
-            Scope::Host(name) | Scope::Domain(name) => name,
+            CookieScope::Host(name) | CookieScope::Domain(name) => name,
         }
     }
 
     /// The domain, and whether hosts below it are left out.
     fn into_parts(self) -> (String, bool) {
         match self {
-            Scope::Host(host) => (host, true),
-            Scope::Domain(domain) => (domain, false),
+            CookieScope::Host(host) => (host, true),
+            CookieScope::Domain(domain) => (domain, false),
         }
     }
 }
 
 #[cfg(test)]
-#[path = "tests.rs"]
 mod tests;
