@@ -1,6 +1,6 @@
-//! The TLS handshake of a new connection, under its deadline.
+//! How a connection begins: the TLS handshake, and the protocol that the first bytes speak.
 //!
-//! It counts against the deadline of the first head, from accept on: a peer that stalls here is as
+//! The handshake counts against the deadline of the first head, from accept on: a peer that stalls here is as
 //! silent as one that never sends a head, and shutdowns and evictions treat it so.
 
 use std::future::{Future, poll_fn};
@@ -11,9 +11,10 @@ use std::task::Poll;
 use tokio::time::{Instant, sleep_until};
 
 use super::close_reason::CloseReason;
+use super::http2::{self, Preface};
 use super::registry::Entry;
 use crate::error::Error;
-use crate::message::TlsInfo;
+use crate::message::{Protocols, TlsInfo};
 use crate::net::{Io, NoSession, Secured, TlsAccept, Unsecured};
 
 /// How a handshake ended. Where the stream is still there it comes back, also without a session, so
@@ -64,4 +65,25 @@ async fn within_limits<T>(
         }
     })
     .await
+}
+
+/// Which protocol the first bytes of a connection speak.
+pub(crate) enum Detected {
+    /// It may still be one or the other.
+    Undecided,
+    Http1,
+    Http2,
+    Neither,
+}
+
+/// RFC 9113 §3.2 and §3.3: over TLS both sides have agreed; in the clear the preface tells.
+pub(crate) fn detect_protocol(protocols: Protocols, tls: Option<&TlsInfo>, input: &[u8]) -> Detected {
+    let Protocols { http1, unencrypted_http2, .. } = protocols;
+    let agreed = tls.map(|tls| tls.alpn.as_deref() == Some(b"h2"));
+    match (agreed.unwrap_or(unencrypted_http2), http2::preface(input)) {
+        (true, Preface::Whole) => Detected::Http2,
+        (true, Preface::Partial) => Detected::Undecided,
+        _ if http1 && agreed != Some(true) => Detected::Http1,
+        _ => Detected::Neither,
+    }
 }

@@ -52,14 +52,13 @@ use super::exchange::Http1Exchange;
 use super::request_body;
 use crate::error::{Error, Phase, Refusal};
 use crate::h1::ParsedRequest;
-use crate::message::{Protocols, TlsInfo};
 use crate::net::{Io, TlsAccept};
 use crate::server::cached_now;
 use crate::server::close_reason::CloseReason;
 use crate::server::event::{ConnState, ServerEvent};
 use crate::server::exchange::{self, ConnShared};
-use crate::server::handshake::{Handshake, handshake};
-use crate::server::http2::{self, Preface};
+use crate::server::handshake::{Detected, Handshake, detect_protocol, handshake};
+use crate::server::http2;
 use crate::server::registration::Registration;
 use crate::server::registry::Command;
 use crate::server::response::decide::{RequestTraits, Unread};
@@ -107,6 +106,8 @@ enum Next {
     /// The connection closes without another response.
     Close(CloseReason),
 }
+
+const NOT_SERVED: Refusal = Refusal::with(StatusCode::HTTP_VERSION_NOT_SUPPORTED, "this protocol is not served here");
 
 /// Serves a connection until it closes, or until the registry says that it must stop. Not an `async fn`:
 /// its future would have room for the arguments twice.
@@ -439,28 +440,5 @@ impl ReadPhase {
 
     fn limit(self, settings: &Settings) -> Option<Duration> {
         if self == ReadPhase::Idle { settings.idle_timeout } else { settings.head_timeout }
-    }
-}
-
-/// Which protocol the first bytes of a connection speak.
-enum Detected {
-    /// It may still be one or the other.
-    Undecided,
-    Http1,
-    Http2,
-    Neither,
-}
-
-const NOT_SERVED: Refusal = Refusal::with(StatusCode::HTTP_VERSION_NOT_SUPPORTED, "this protocol is not served here");
-
-/// RFC 9113 §3.2 and §3.3: over TLS both sides have agreed; in the clear the preface tells.
-fn detect_protocol(protocols: Protocols, tls: Option<&TlsInfo>, input: &[u8]) -> Detected {
-    let Protocols { http1, unencrypted_http2, .. } = protocols;
-    let agreed = tls.map(|tls| tls.alpn.as_deref() == Some(b"h2"));
-    match (agreed.unwrap_or(unencrypted_http2), http2::preface(input)) {
-        (true, Preface::Whole) => Detected::Http2,
-        (true, Preface::Partial) => Detected::Undecided,
-        _ if http1 && agreed != Some(true) => Detected::Http1,
-        _ => Detected::Neither,
     }
 }

@@ -320,18 +320,17 @@ impl<'a> Http2<'a> {
         self.poll_linger(cx, is_idle)
     }
 
-    /// A connection that was told to end closes when its peer has answered that, or soon after its
-    /// last stream.
+    /// A connection that is ending closes when its peer closes, or `linger_timeout` after its last stream.
     fn poll_linger(&mut self, cx: &mut Context<'_>, is_idle: bool) -> Poll<CloseReason> {
         let Some(reason) = self.ending else { return Poll::Pending };
         if !is_idle && self.meter.fault().is_none() {
-            // What was on its way when the peer was told is answered.
+            // The peer may open streams until it has read GOAWAY: those are served.
             self.lingers = false;
             return Poll::Pending;
         }
         if is_idle && !self.lingers {
             self.let_linger();
-            // What was told to the crate in this round is not sent yet.
+            // Poll again, so that the crate sends GOAWAY.
             cx.waker().wake_by_ref();
             return Poll::Pending;
         }
@@ -352,7 +351,7 @@ impl<'a> Http2<'a> {
     }
 }
 
-/// Why the crate ended a connection; what the peer did wrong is told.
+/// Why the crate ended a connection. What the peer did wrong is reported.
 fn why_ended(settings: &Settings, registration: &Registration, meter: &Meter, error: &h2::Error) -> CloseReason {
     if !error.is_library() {
         let stalled = error.get_io().is_some_and(|io| io.kind() == std::io::ErrorKind::TimedOut);

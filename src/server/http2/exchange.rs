@@ -3,6 +3,7 @@
 use std::future::poll_fn;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Poll, ready};
+use std::time::Duration;
 
 use bytes::Bytes;
 use h2::server::SendResponse;
@@ -15,6 +16,7 @@ use crate::error::{Error, Refusal};
 use crate::h1::Expectation;
 use crate::h2::{Received, content_length, fill_request};
 use crate::message::{Body, ConnContext, Frame};
+use crate::net::TransferDeadlines;
 use crate::server::close_reason::CloseReason;
 use crate::server::event::ServerEvent;
 use crate::server::exchange::{self, ConnShared, HandlerOutcome};
@@ -110,16 +112,20 @@ impl StartedExchange {
 
 impl StreamsShared {
     fn stream_io(&self, respond: SendResponse<Bytes>, received: Option<Received>) -> Arc<StreamIo> {
+        let settings = &self.conn.settings;
+        let from_now = |limit: Option<Duration>| limit.map(|limit| Instant::now() + limit);
+        let deadlines =
+            TransferDeadlines { read: from_now(settings.read_timeout), write: from_now(settings.write_timeout) };
         let spare = self.spare.lock().unwrap_or_else(PoisonError::into_inner).take();
         if let Some(mut stream_io) = spare {
             if let Some(only) = Arc::get_mut(&mut stream_io) {
-                only.serve_next(respond, received, &self.conn.settings);
+                only.serve_next(respond, received, deadlines);
                 return stream_io;
             }
         }
         let ConnContext { local_addr, values, draining, .. } = &*self.context;
         let context = Arc::new(ConnContext::new(local_addr.clone(), values.clone(), draining.clone()));
-        Arc::new(StreamIo::new(respond, received, context, &self.conn.settings, &self.signals))
+        Arc::new(StreamIo::new(respond, received, context, settings.stall_timeout, deadlines, &self.signals))
     }
 
     /// Keeps a `StreamIo` for the next exchange, unless a body that the handler has moved elsewhere still

@@ -26,7 +26,6 @@ use crate::h2::{Meter, Received, stream_error};
 use crate::message::{ConnContext, Frame, Header, Source};
 use crate::net::{Deadline, TransferDeadlines, TransferLimit};
 use crate::server::response::write_buffer::{DirectWrite, WriteBuffer};
-use crate::server::settings::Settings;
 
 /// What all streams of a connection share.
 #[derive(Debug)]
@@ -57,7 +56,8 @@ impl StreamIo {
         respond: SendResponse<Bytes>,
         received: Option<Received>,
         context: Arc<ConnContext>,
-        settings: &Settings,
+        stall_timeout: Option<Duration>,
+        deadlines: TransferDeadlines,
         signals: &Arc<ConnSignals>,
     ) -> StreamIo {
         let state = StreamState {
@@ -65,8 +65,8 @@ impl StreamIo {
             awaits_continue: false,
             sending: Sending::Head(respond),
             write_buffer: WriteBuffer::default(),
-            read_limit: TransferLimit::new(settings.stall_timeout, from_now(settings.read_timeout)),
-            write_limit: TransferLimit::new(settings.stall_timeout, from_now(settings.write_timeout)),
+            read_limit: TransferLimit::new(stall_timeout, deadlines.read),
+            write_limit: TransferLimit::new(stall_timeout, deadlines.write),
             read_deadline: Deadline::default(),
             write_deadline: Deadline::default(),
             reader: None,
@@ -77,15 +77,20 @@ impl StreamIo {
 
     /// Serves another stream of the same connection. The exchange before is over; its context says so for
     /// good, as the new exchange has another number.
-    pub(super) fn serve_next(&mut self, respond: SendResponse<Bytes>, received: Option<Received>, settings: &Settings) {
+    pub(super) fn serve_next(
+        &mut self,
+        respond: SendResponse<Bytes>,
+        received: Option<Received>,
+        deadlines: TransferDeadlines,
+    ) {
         self.exchange += 1;
         let state = self.state.get_mut().unwrap_or_else(PoisonError::into_inner);
         state.received = received.map_or(Content::Over, Content::Coming);
         state.awaits_continue = false;
         state.sending = Sending::Head(respond);
         state.write_buffer = WriteBuffer::default();
-        state.read_limit.restart(from_now(settings.read_timeout));
-        state.write_limit.restart(from_now(settings.write_timeout));
+        state.read_limit.restart(deadlines.read);
+        state.write_limit.restart(deadlines.write);
         state.reader = None;
         state.writer = None;
     }
@@ -265,10 +270,6 @@ impl StreamIo {
 fn send_at_once(stream: &mut SendStream<Bytes>, content: &[u8]) -> bool {
     stream.reserve_capacity(content.len());
     stream.capacity() >= content.len() && stream.send_data(Bytes::copy_from_slice(content), true).is_ok()
-}
-
-fn from_now(limit: Option<Duration>) -> Option<Instant> {
-    limit.map(|limit| Instant::now() + limit)
 }
 
 impl std::fmt::Debug for StreamIo {

@@ -1,6 +1,6 @@
-//! Where a writer's answer goes: the line of an HTTP/1 connection, or a stream of an HTTP/2 one.
+//! Where a writer's response goes: to an HTTP/1 connection, or to a stream of an HTTP/2 one.
 //!
-//! An enum and no trait object: the writer asks it for each piece of content.
+//! An enum and not a trait object, because it is called for each piece of content.
 
 use std::sync::Arc;
 use std::task::{Context, Poll};
@@ -47,9 +47,9 @@ impl ResponseSink {
         }
     }
 
-    /// Begins large content in this form, behind what was collected. Until it is
-    /// [sent](Self::poll_send_direct) whole, nothing else can be: who gives up half-way leaves an
-    /// sink that sends nothing more.
+    /// Begins a direct write of content in this form, behind what was collected. Until it is
+    /// [sent](Self::poll_send_direct) whole nothing else can be: after one that is dropped half-way the
+    /// sink sends nothing more.
     pub(crate) fn begin_direct(&self, outgoing: Outgoing, direct: &mut DirectWrite<'_>) -> Result<()> {
         match self {
             ResponseSink::Http1(conn_io) => conn_io.begin_direct(outgoing, direct),

@@ -1,8 +1,9 @@
-//! What is to be sent on a connection: encoded bytes on their way to the socket.
+//! What is to be sent on a connection or a stream.
 //!
-//! Heads and small content collect here, so that a response leaves in one write and the responses
-//! of a pipeline leave together. DirectWrite content goes past the collection, straight from the
-//! caller's memory, in one vectored write with what was collected before it.
+//! Heads and small content are encoded and collected here, so that a response leaves in one write, and the
+//! responses to a pipeline leave together. Large content is not copied: a direct write sends it from the
+//! caller's memory, in one vectored write with what was collected before it. While one is under way nothing
+//! else is sent; one that was dropped half-way fails all that follows, as the peer has a part of it.
 
 use std::task::Poll;
 
@@ -10,7 +11,7 @@ use bytes::Bytes;
 
 use crate::error::{Error, ErrorKind, Phase, Result};
 
-/// Collected bytes past this are sent before more is collected.
+/// When so many bytes are collected, they are sent before more is.
 pub(crate) const WRITE_BUFFER_FULL_BYTES: usize = 16 * 1024;
 /// Content of at least this size is not worth a copy.
 pub(crate) const MIN_DIRECT_WRITE_BYTES: usize = 4 * 1024;
@@ -18,18 +19,18 @@ pub(crate) const MIN_DIRECT_WRITE_BYTES: usize = 4 * 1024;
 #[derive(Debug, Default)]
 pub(crate) struct WriteBuffer {
     bytes: Vec<u8>,
-    /// How much of `bytes` the stream has taken. All of them stay until it was flushed: a stream such
-    /// as TLS may keep what it has taken, and passes it on only when it is asked again.
+    /// How many of `bytes` the stream has taken. They stay here until the stream is flushed: TLS buffers what
+    /// it has taken, and sends it only when it is polled again.
     sent: usize,
     health: WriteHealth,
 }
 
-/// DirectWrite content under way, in parts; what was sent of it is cut off.
+/// Large content that is being sent, in parts; what was sent is cut off.
 #[derive(Debug)]
 pub(crate) struct DirectWrite<'a> {
-    /// What had waited, what was written, and what ends them.
+    /// What the writer had kept back, what was written now, and the end of a chunk.
     pub(crate) parts: [&'a [u8]; 3],
-    /// What was written as it can be kept, if it can.
+    /// The middle part as `Bytes`, if the caller had them: then HTTP/2 need not copy it.
     kept: Option<&'a Bytes>,
 }
 
@@ -37,7 +38,7 @@ pub(crate) struct DirectWrite<'a> {
 enum WriteHealth {
     #[default]
     Good,
-    /// A large write is under way. Found so by the next one, it was abandoned half-way.
+    /// A direct write is under way. If the next write finds this, it was abandoned half-way.
     Writing,
     Failed(Error),
 }
@@ -48,7 +49,7 @@ impl WriteBuffer {
         &mut self.bytes
     }
 
-    /// Whether all that was collected is sent, and left the stream.
+    /// Whether all that was collected is sent, and the stream flushed.
     pub(crate) fn is_empty(&self) -> bool {
         self.bytes.is_empty()
     }
@@ -58,7 +59,7 @@ impl WriteBuffer {
         self.bytes.len() >= WRITE_BUFFER_FULL_BYTES
     }
 
-    /// Whether the peer has a part of something, so that nothing else may go out before the rest.
+    /// Whether the peer has a part of a message, so that nothing else may be sent before the rest.
     pub(crate) fn is_half_sent(&self) -> bool {
         (0 < self.sent && self.sent < self.bytes.len()) || !matches!(self.health, WriteHealth::Good)
     }
@@ -81,17 +82,17 @@ impl WriteBuffer {
         error
     }
 
-    /// A large write begins: until it [ends](Self::end_direct), it counts as abandoned.
+    /// A direct write begins. Until it [ends](Self::end_direct) it counts as abandoned.
     pub(crate) fn begin_direct(&mut self) {
         self.health = WriteHealth::Writing;
     }
 
-    /// A large write is done.
+    /// A direct write is done.
     pub(crate) fn end_direct(&mut self) {
         self.health = WriteHealth::Good;
     }
 
-    /// Whether a large write is under way, or was abandoned.
+    /// Whether a direct write is under way, or was abandoned.
     pub(crate) fn is_sending_direct(&self) -> bool {
         matches!(self.health, WriteHealth::Writing)
     }
@@ -102,8 +103,8 @@ impl WriteBuffer {
         (std::mem::take(&mut self.bytes), self.sent)
     }
 
-    /// Takes them back. So many of them the stream has taken, and this is how the sending stands: until
-    /// it is over, a layer beneath may hold them back.
+    /// Takes them back, of which `sent` were sent. They are kept until `sending` is ready, for a layer
+    /// beneath may not have sent them yet.
     pub(crate) fn after_send(
         &mut self,
         mut bytes: Vec<u8>,
@@ -119,7 +120,7 @@ impl WriteBuffer {
         sending.map_err(|error| self.fail(error))
     }
 
-    /// Lends the memory of an write buffer that is at rest to another connection.
+    /// Takes the memory out, for another connection. All was sent.
     pub(crate) fn take_memory(&mut self) -> Vec<u8> {
         let mut memory = std::mem::take(&mut self.bytes);
         memory.clear();
@@ -135,17 +136,17 @@ impl WriteBuffer {
 }
 
 impl<'a> DirectWrite<'a> {
-    /// Content of which a part has waited. `kept` is what was written, where it can be kept.
+    /// `kept` is the same content as `written`, where the caller has it as `Bytes`.
     pub(crate) fn new(waited: &'a [u8], written: &'a [u8], kept: Option<&'a Bytes>) -> DirectWrite<'a> {
         DirectWrite { parts: [waited, written, &[]], kept }
     }
 
-    /// How much of it is in one piece.
+    /// The length of the part that is sent next; 0 when all was sent.
     pub(crate) fn len_of_piece(&self) -> usize {
         self.parts.iter().map(|part| part.len()).find(|&len| len > 0).unwrap_or_default()
     }
 
-    /// So much of that piece, for who keeps it: copied only where it must be.
+    /// The first `len` bytes of that part as `Bytes`: copied unless the caller had them so.
     pub(crate) fn piece(&self, len: usize) -> Bytes {
         let cut = |part: &'a [u8]| part.get(..len).unwrap_or_default();
         match (self.parts, self.kept) {
@@ -156,7 +157,7 @@ impl<'a> DirectWrite<'a> {
         }
     }
 
-    /// So many bytes were sent.
+    /// Cuts off so many bytes, which were sent.
     pub(crate) fn advance(&mut self, mut sent: usize) {
         for part in &mut self.parts {
             let of_part = sent.min(part.len());

@@ -47,8 +47,8 @@ impl ConnIo {
         self.lock().io.as_ref().is_some_and(Io::sends_files)
     }
 
-    /// Sends so much of a file from here on. All that was collected must be sent. Dropped before it
-    /// is done, it leaves an write buffer that sends nothing more.
+    /// Sends `length` bytes of a file. All that was collected must be sent before. Dropped half-way, it
+    /// leaves a write buffer that sends nothing more.
     pub(crate) async fn send_file(&self, file: &File, offset: u64, length: u64) -> Result<()> {
         {
             let mut state = self.lock();
