@@ -14,15 +14,15 @@ use super::key::Key;
 
 /// The right to make a connection.
 pub(crate) type PoolDialPermit = pool::DialPermit<Key, HttpConnection>;
-/// What a connection counts for.
+/// What a connection counts for in the limits of the pool.
 pub(crate) type PoolConnPermit = pool::ConnPermit<Key, HttpConnection>;
-/// What a shared connection tells the pool with.
+/// With this a shared connection tells the pool that its state has changed.
 pub(crate) type KeyNotifier = pool::PoolNotifier<Key, HttpConnection>;
 
 pub(crate) enum HttpConnection {
-    /// HTTP/1.1: whoever has it has it alone.
+    /// One exchange at a time: its holder has it alone.
     Http1(Box<Http1Conn>),
-    /// A handle; others have their own.
+    /// One of many handles.
     Http2(Http2Conn),
 }
 
@@ -34,7 +34,7 @@ impl HttpConnection {
             HttpConnection::Http1(http1) => http1.served > 0,
             HttpConnection::Http2(http2) => http2.has_served(),
         };
-        // What others use at this moment was not idle.
+        // A connection that others use at this moment was not idle.
         let idle = idle.filter(|idle| matches!(self, HttpConnection::Http1(_)) || !idle.is_zero());
         GotConn { remote_addr: info.remote_addr.clone(), local_addr: info.local_addr.clone(), reused, idle }
     }

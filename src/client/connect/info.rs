@@ -13,7 +13,7 @@ pub(crate) struct ConnectionInfo {
     pub(crate) local_addr: Addr,
     pub(crate) remote_addr: Addr,
     pub(crate) tls: Option<Arc<TlsInfo>>,
-    pub(crate) steps: DialTimings,
+    pub(crate) timings: DialTimings,
 }
 
 /// When each step of the dial was done.
@@ -25,18 +25,19 @@ pub(crate) struct DialTimings {
 }
 
 impl ConnectionInfo {
-    /// What a response tells of its connection. What was done to make it took no time of an
-    /// exchange that found it made.
+    /// What a response tells of its connection. An exchange that found it made (`reused`) spent no
+    /// time on resolving, connecting and TLS.
     pub(crate) fn response_info(&self, stopwatch: &Stopwatch, reused: bool) -> Box<ResponseInfo> {
         let mut info = Box::<ResponseInfo>::default();
         let timings = &mut info.timings;
         *timings = stopwatch.timings;
         if !reused {
-            // Another request may have begun the dial: what was done before this one took none of its time.
-            let since = |step: Option<Instant>| step.map(|at| at.saturating_duration_since(stopwatch.started().steady));
-            timings.resolved = since(self.steps.resolved);
-            timings.connected = since(self.steps.connected);
-            timings.secured = since(self.steps.secured);
+            // Another request may have begun the dial, before this one began: such steps took no time of
+            // this one, which is zero here.
+            let since = |done: Option<Instant>| done.map(|at| at.saturating_duration_since(stopwatch.started().steady));
+            timings.resolved = since(self.timings.resolved);
+            timings.connected = since(self.timings.connected);
+            timings.secured = since(self.timings.secured);
         }
         info.local_addr = Some(self.local_addr.clone());
         info.remote_addr = Some(self.remote_addr.clone());

@@ -1,4 +1,4 @@
-//! What connections are kept by: requests of one key can share them.
+//! The key of a connection: requests of one key can share connections.
 
 use std::cmp::Ordering;
 use std::fmt;
@@ -91,8 +91,8 @@ pub(crate) fn authority_of(uri: &Uri, scheme: Scheme) -> Result<Authority> {
 }
 
 impl Key {
-    /// What is compared, and first what tells most keys apart. That of [`Authority`] goes from letter to
-    /// letter, as they may differ in case: here they do not.
+    /// What is compared; first what tells most keys apart. The authority is compared as bytes:
+    /// `Authority` itself compares letter by letter, ignoring case, and here all are in lower case.
     fn parts(&self) -> impl Ord {
         let proxy = self.proxy.as_deref().map(ProxyUrl::parts);
         (self.authority.as_ref().map(Authority::as_str), self.scheme, self.offer, proxy)
@@ -101,7 +101,8 @@ impl Key {
 
 impl Ord for Key {
     fn cmp(&self, other: &Key) -> Ordering {
-        // Who gives a connection back asks with the very key that the pool has.
+        // A connection that is given back has a reference to the very key that the pool has: most
+        // comparisons end here.
         if ptr::eq(self, other) { Ordering::Equal } else { self.parts().cmp(&other.parts()) }
     }
 }

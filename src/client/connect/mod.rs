@@ -1,8 +1,8 @@
 //! How a connection is made: to the server or its proxy, through the proxy, with TLS over it.
 //!
-//! A dial runs in a task of its own. It belongs to the request that began it only in whom it tells
-//! of a failure: when that request is served otherwise, or given up, the connection is of use to
-//! the next one.
+//! A dial runs in a task of its own, which outlives the request that began it: that may get another
+//! connection first, or be dropped, and then the next request of the key has use for this one. Only
+//! a failure is told to the request that began the dial, and to no other.
 
 mod connection;
 mod info;
@@ -52,7 +52,7 @@ pub(crate) struct Connector {
     pub(crate) settings: TransportSettings,
 }
 
-/// A connection that a request wants.
+/// What a request asks of the connection that is made for it.
 pub(crate) struct ConnectRequest {
     pub(crate) key: Key,
     pub(crate) tracer: Tracer,
@@ -60,7 +60,7 @@ pub(crate) struct ConnectRequest {
     pub(crate) tls_handshake_timeout: Option<Duration>,
 }
 
-/// A stream as far as it has come, and between whom it is.
+/// A connection that is being made: its stream so far, and its two ends.
 struct HalfOpen {
     stream: Box<dyn Stream>,
     local_addr: Addr,
@@ -71,11 +71,11 @@ struct HalfOpen {
 impl Connector {
     /// Dials in the background. The task ends with its time limits, or when nobody wants the
     /// connection any more and idle ones are being closed.
-    pub(crate) fn start(self: &Arc<Connector>, wanted: ConnectRequest, permit: PoolDialPermit) {
+    pub(crate) fn start(self: &Arc<Connector>, request: ConnectRequest, permit: PoolDialPermit) {
         let connector = self.clone();
         tokio::spawn(async move {
             let outcome = {
-                let mut connecting = pin!(connector.connect(&wanted, permit.notifier()));
+                let mut connecting = pin!(connector.connect(&request, permit.notifier()));
                 let mut abandoned = pin!(permit.abandoned());
                 poll_fn(|cx| match connecting.as_mut().poll(cx) {
                     Poll::Ready(outcome) => Poll::Ready(Some(outcome)),
@@ -91,64 +91,66 @@ impl Connector {
         });
     }
 
-    async fn connect(&self, wanted: &ConnectRequest, notifier: KeyNotifier) -> Result<HttpConnection> {
-        let watch = DialObserver::new(wanted.tracer.clone());
-        let key = &wanted.key;
-        let reaching = self.reach(wanted, &watch);
-        let mut reached = within(wanted.connect_timeout, "connect_timeout", &watch, reaching).await?;
+    /// `connect_timeout` is for everything but TLS, and counts anew behind it: a slow handshake is not
+    /// taken for a server that cannot be reached.
+    async fn connect(&self, request: &ConnectRequest, notifier: KeyNotifier) -> Result<HttpConnection> {
+        let observer = DialObserver::new(request.tracer.clone());
+        let key = &request.key;
+        let opening = self.open(request, &observer);
+        let mut half_open = within(request.connect_timeout, "connect_timeout", &observer, opening).await?;
         if let (Scheme::Https, Some(authority)) = (key.scheme, &key.authority) {
-            reached = self.handshake(wanted, &watch, reached, authority.host(), key.offer).await?;
+            half_open = self.handshake(request, &observer, half_open, authority.host(), key.offer).await?;
         }
-        let completing = self.complete(reached, &watch, key.offer, notifier);
-        within(wanted.connect_timeout, "connect_timeout", &watch, completing).await
+        let completing = self.complete(half_open, &observer, key.offer, notifier);
+        within(request.connect_timeout, "connect_timeout", &observer, completing).await
     }
 
-    /// As far as TLS to the server: to the server itself, or through the proxy.
-    async fn reach(&self, wanted: &ConnectRequest, watch: &DialObserver) -> Result<HalfOpen> {
-        let key = &wanted.key;
+    /// A stream to the server, directly or through the proxy, before any TLS to the server.
+    async fn open(&self, request: &ConnectRequest, observer: &DialObserver) -> Result<HalfOpen> {
+        let key = &request.key;
         let Some(proxy) = &key.proxy else {
             let authority = key.authority.as_ref().ok_or_else(no_target)?;
             let port = authority.port_u16().unwrap_or(key.scheme.port());
-            return self.dial(authority.host(), port, watch).await;
+            return self.dial(authority.host(), port, observer).await;
         };
-        let mut reached = self.dial(proxy.host(), proxy.port(), watch).await?;
+        let mut half_open = self.dial(proxy.host(), proxy.port(), observer).await?;
         if proxy.scheme() == ProxyScheme::Https {
-            reached = self.handshake(wanted, watch, reached, proxy.host(), Offer::Http1).await?;
-            // It is the server's session that responses tell of.
-            reached.tls = None;
+            half_open = self.handshake(request, observer, half_open, proxy.host(), Offer::Http1).await?;
+            // Responses tell of the session with the server; this one is with the proxy.
+            half_open.tls = None;
         }
-        watch.enter(Phase::Proxy);
-        reached.stream = self.tunnel(proxy, reached.stream, key).await?;
-        Ok(reached)
+        observer.enter(Phase::Proxy);
+        half_open.stream = self.tunnel(proxy, half_open.stream, key).await?;
+        Ok(half_open)
     }
 
-    async fn dial(&self, host: &str, port: u16, watch: &DialObserver) -> Result<HalfOpen> {
-        let connection = net::dial(&*self.dialer, &DialTarget::new(host, port).with_watch(watch)).await?;
-        watch.note_connected();
+    async fn dial(&self, host: &str, port: u16, observer: &DialObserver) -> Result<HalfOpen> {
+        let connection = net::dial(&*self.dialer, &DialTarget::new(host, port).with_watch(observer)).await?;
+        observer.note_connected();
         let (stream, local_addr, remote_addr) = connection.into_parts();
         Ok(HalfOpen { stream, local_addr, remote_addr, tls: None })
     }
 
-    /// Lays TLS over the stream, within its own limit.
+    /// TLS over the stream. It has a time limit of its own: see [`Connector::connect`].
     async fn handshake(
         &self,
-        wanted: &ConnectRequest,
-        watch: &DialObserver,
-        reached: HalfOpen,
+        request: &ConnectRequest,
+        observer: &DialObserver,
+        half_open: HalfOpen,
         host: &str,
         offer: Offer,
     ) -> Result<HalfOpen> {
-        watch.enter(Phase::Tls);
-        wanted.tracer.tell(ClientTrace::tls_handshake_start);
-        let securing = self.secure.secure(reached.stream, host, offer);
-        let secured = within(wanted.tls_handshake_timeout, "tls_handshake_timeout", watch, securing).await;
-        if wanted.tracer.is_on() {
+        observer.enter(Phase::Tls);
+        request.tracer.tell(ClientTrace::tls_handshake_start);
+        let securing = self.secure.secure(half_open.stream, host, offer);
+        let secured = within(request.tls_handshake_timeout, "tls_handshake_timeout", observer, securing).await;
+        if request.tracer.is_on() {
             let told = secured.as_ref().map(|(_, info)| info.clone()).map_err(Error::again);
-            wanted.tracer.tell(|trace| trace.tls_handshake_done(&told));
+            request.tracer.tell(|trace| trace.tls_handshake_done(&told));
         }
         let (stream, info) = secured?;
-        watch.note_secured();
-        Ok(HalfOpen { stream, tls: Some(info), ..reached })
+        observer.note_secured();
+        Ok(HalfOpen { stream, tls: Some(info), ..half_open })
     }
 
     /// A way through the proxy to the target.
@@ -172,29 +174,29 @@ impl Connector {
         proxy::tunnel(&mut io, &connect, &self.settings.head_limits, hook).await?;
         match io.into_parts() {
             (stream, ahead) if ahead.is_empty() => Ok(stream),
-            // Whose bytes they are is in doubt: the target has not been spoken to.
+            // Nothing was sent to the target yet, so these bytes are not its answer.
             _ => Err(Error::new(ErrorKind::Proxy, "the proxy sent more than its answer").during(Phase::Proxy)),
         }
     }
 
-    /// Speaks what was agreed on.
+    /// Begins with the protocol that TLS has negotiated, or that was set.
     async fn complete(
         &self,
-        reached: HalfOpen,
-        watch: &DialObserver,
+        half_open: HalfOpen,
+        observer: &DialObserver,
         offer: Offer,
         notifier: KeyNotifier,
     ) -> Result<HttpConnection> {
-        let HalfOpen { stream, local_addr, remote_addr, tls } = reached;
+        let HalfOpen { stream, local_addr, remote_addr, tls } = half_open;
         let negotiated = tls.as_ref().is_some_and(|tls| tls.alpn.as_deref() == Some(b"h2"));
-        let info = Arc::new(ConnectionInfo { local_addr, remote_addr, tls, steps: watch.steps() });
+        let info = Arc::new(ConnectionInfo { local_addr, remote_addr, tls, timings: observer.timings() });
         let expires = self.lifetime.map(|lifetime| Instant::now() + with_jitter(lifetime));
         if negotiated || (offer == Offer::Http2 && info.tls.is_none()) {
             let http2 = http2::connect(stream, info, expires, &self.settings.head_limits, notifier).await?;
             return Ok(HttpConnection::Http2(http2));
         }
         if offer == Offer::Http2 {
-            let error = Error::new(ErrorKind::Tls, "the server does not speak HTTP/2, and nothing else is wanted");
+            let error = Error::new(ErrorKind::Tls, "the server does not speak HTTP/2, and nothing else is request");
             return Err(error.during(Phase::Tls));
         }
         Ok(HttpConnection::Http1(Box::new(Http1Conn::new(Io::boxed(stream), info, expires))))
@@ -205,22 +207,22 @@ fn no_target() -> Error {
     Error::new(ErrorKind::Invalid, "there is nowhere to connect to")
 }
 
-/// Waits no longer than that; the error says for what.
+/// Waits no longer than that; the error names the phase that took too long.
 async fn within<T>(
     limit: Option<Duration>,
     name: &'static str,
-    watch: &DialObserver,
+    observer: &DialObserver,
     doing: impl Future<Output = Result<T>>,
 ) -> Result<T> {
     let Some(limit) = limit else { return doing.await };
     match timeout(limit, doing).await {
         Ok(done) => done,
-        Err(_) => Err(Error::over_limit(watch.phase(), name, limit)),
+        Err(_) => Err(Error::over_limit(observer.phase(), name, limit)),
     }
 }
 
-/// Up to a tenth less, so that connections made together do not end together. Chance enough is in
-/// the clock.
+/// Up to a tenth less, so that connections made together do not end together. The microseconds of
+/// the clock are random enough for that.
 fn with_jitter(lifetime: Duration) -> Duration {
     let nanos = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.subsec_nanos());
     lifetime.saturating_sub(lifetime / 10 * (nanos / 1_000 % 1_000) / 1_000)

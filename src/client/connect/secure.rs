@@ -1,7 +1,5 @@
-//! TLS as the client sees it: something that may be there, or not.
-//!
-//! Features choose whole items, so the transport has no field that comes and goes. It has this,
-//! which without TLS makes no session and says so.
+//! TLS as the client sees it. A feature may not add a field to `Transport`, so it has this trait
+//! object in every build; without TLS its handshake is an error that says so.
 
 use std::future::Future;
 use std::pin::Pin;

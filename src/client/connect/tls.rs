@@ -6,7 +6,7 @@ use super::key::Offer;
 use super::secure::{SecureFuture, SecureTransport};
 use crate::net::{AlpnOffer, Stream, TlsConfig, TlsConnector};
 
-/// TLS as it is where nobody has said how.
+/// TLS with the default settings.
 pub(crate) fn default_secure() -> Arc<dyn SecureTransport> {
     Arc::new(TlsConnector::new(TlsConfig::new()))
 }

@@ -11,16 +11,19 @@ use super::super::connect::ConnectionInfo;
 use super::super::pool::Health;
 use super::state::{Http2State, StreamPermit};
 
-/// A handle on a connection: the pool's, or that of one exchange. With the last one, and the last
-/// stream, the connection says goodbye and closes.
+/// A handle on a connection: the pool's, or that of one exchange. Without the last handle and the
+/// last stream, the connection sends GOAWAY and closes.
 pub(crate) struct Http2Conn {
     core: Arc<ConnectionCore>,
+    /// The pool's own handle has none: it opens no stream.
     #[expect(dead_code, reason = "free again when this is dropped")]
     permit: Option<StreamPermit>,
 }
 
+/// What the handles of a connection share.
 pub(super) struct ConnectionCore {
-    /// Each exchange takes a copy: one that waits for the peer's limit must not hold up another.
+    /// Each exchange takes a copy, so that one that waits for the peer's limit does not hold up the
+    /// others. The lock is held for as long as it takes to copy this, or to ask it something.
     pub(super) requests: Mutex<SendRequest<Bytes>>,
     pub(super) state: Arc<Http2State>,
     pub(super) info: Arc<ConnectionInfo>,
@@ -35,7 +38,7 @@ impl Http2Conn {
         Http2Conn { core, permit: None }
     }
 
-    /// A handle with a seat, if there is one free.
+    /// A handle with the right to one stream, if there is one free.
     pub(in super::super) fn share(&self) -> Option<Http2Conn> {
         let permit = self.core.state.acquire_stream()?;
         Some(Http2Conn { core: self.core.clone(), permit: Some(permit) })
@@ -71,7 +74,6 @@ impl Http2Conn {
 }
 
 impl ConnectionCore {
-    /// For as long as it takes to ask or to copy it.
     pub(super) fn requests_locked(&self) -> MutexGuard<'_, SendRequest<Bytes>> {
         self.requests.lock().unwrap_or_else(PoisonError::into_inner)
     }

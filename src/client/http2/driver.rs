@@ -1,5 +1,5 @@
-//! The task of a connection: it reads and writes all frames, asks a silent peer for a sign of life,
-//! and tells the pool what has changed.
+//! The task of a connection: it reads and writes all frames, sends a PING to a silent peer, and tells
+//! the pool what has changed.
 
 use std::future::{Future, poll_fn};
 use std::pin::Pin;
@@ -20,17 +20,18 @@ use crate::h1::HeadLimits;
 use crate::h2::{Meter, MeterLimits, Wire, client_builder};
 use crate::net::{Deadline, Io, Stream};
 
-/// Silence with streams open, until a PING asks for a sign of life.
+/// How long the peer may be silent while streams are open, until it is sent a PING.
 const SILENCE_TIMEOUT: Duration = Duration::from_secs(15);
-/// Without an answer for so long, the connection gets no new streams.
+/// How long a PING may go unanswered before the connection gets no new streams.
 const DOUBT_TIMEOUT: Duration = Duration::from_secs(1);
-/// How long a peer may take to take our goodbye.
+/// How long a peer may take to read the GOAWAY and what was sent before it.
 const CLOSE_TIMEOUT: Duration = Duration::from_secs(5);
-/// In ten seconds. No server has reason for a fraction of that.
+/// The most frames in ten seconds that carry no data: a peer that sends more wastes this side's time
+/// (CVE-2019-9512 and its like). No server has reason for a fraction of that.
 const FRAME_LIMITS: MeterLimits = MeterLimits { control: 10_000, resets: 10_000 };
 
-/// How many streams a peer is taken to bear before it has said so, on this connection or another
-/// (Go's number; RFC 9113 §6.5.2 recommends no less).
+/// How many streams are opened before the SETTINGS of a peer have come, on this connection or another
+/// of its key (Go's number; RFC 9113 §6.5.2 recommends no less).
 const INITIAL_STREAM_COUNT: usize = 100;
 
 /// Begins to speak HTTP/2 on a stream, and starts the connection's task. Waits for nothing but the
@@ -54,7 +55,7 @@ pub(in super::super) async fn connect(
 
 struct Driver {
     connection: client::Connection<Wire, Bytes>,
-    /// Not held: the connection closes when nobody has a handle on it.
+    /// Weak, as the connection is to close when nobody has a handle on it.
     core: Weak<ConnectionCore>,
     state: Arc<Http2State>,
     notifier: KeyNotifier,
@@ -63,7 +64,7 @@ struct Driver {
 }
 
 impl Driver {
-    /// Lays the counting of frames over a stream.
+    /// The stream with a meter that counts its frames.
     fn wire(stream: Box<dyn Stream>) -> (Wire, Arc<Meter>) {
         let meter = Arc::new(Meter::new(FRAME_LIMITS));
         (Wire::new(Io::boxed(stream), 0, meter.clone(), None, Duration::ZERO), meter)
@@ -76,13 +77,14 @@ impl Driver {
         let close_deadline = Deadline::default();
         let mut driver = Driver { connection, core: Arc::downgrade(core), state, notifier, keep_alive, close_deadline };
         // Ends with the connection: when the peer closes it, breaks its rules or is found dead, and
-        // when nobody has a handle on it or a stream of it, after a goodbye of limited length.
+        // when nobody has a handle on it or a stream of it, CLOSE_TIMEOUT later at most.
         tokio::spawn(async move {
             let ended = poll_fn(|cx| driver.poll(cx)).await;
             let Driver { connection, state, notifier, .. } = driver;
             state.set_ended(ended);
             state.set_spent();
-            // Streams that are still open hear of it now, and find the reason.
+            // Wakes the exchanges of streams that are still open. They ask for the reason, so it is set
+            // first.
             drop(connection);
             notifier.notify();
         });
@@ -110,7 +112,7 @@ impl Driver {
         Poll::Pending
     }
 
-    /// What the peer says of further streams. Whether the pool must know.
+    /// Reads what the peer says of further streams. Returns whether the pool must know.
     fn check_streams(&mut self) -> bool {
         let Some(core) = self.core.upgrade() else { return false };
         let (max_streams, is_open) = core.room();
@@ -118,7 +120,8 @@ impl Driver {
         has_more | (!is_open && self.state.set_spent())
     }
 
-    /// Without a handle the crate closes the connection, as far as the peer takes what is sent.
+    /// Without a handle `h2` closes the connection once all was sent. A peer that reads nothing would
+    /// keep it open for ever.
     fn poll_close(&mut self, cx: &mut Context<'_>) -> Poll<()> {
         if self.core.strong_count() > 0 || self.state.has_streams() {
             return Poll::Pending;
@@ -130,21 +133,21 @@ impl Driver {
     }
 }
 
-/// What is heard of the peer.
+/// What a KeepAlive knows of the peer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum PeerState {
-    /// It was heard of lately, or nothing is expected of it.
+    /// It has sent something lately, or need not: no stream is open.
     Alive,
-    /// It was asked for a sign of life, and gave none yet.
+    /// It has not answered a PING yet.
     Doubtful,
     Dead,
 }
 
-/// Asks a peer that is silent while streams are open whether it lives. Whatever comes is a sign of
-/// life.
+/// Sends a PING to a peer that is silent while streams are open. Whatever the peer sends then shows
+/// that it lives.
 struct KeepAlive {
     pings: Option<PingPong>,
-    /// How many reads there had been when it was last heard of.
+    /// How many reads had brought something when the silence began.
     reads: u64,
     deadline: Deadline,
     stage: KeepAliveStage,
@@ -177,7 +180,8 @@ impl KeepAlive {
             match self.stage {
                 KeepAliveStage::Idle | KeepAliveStage::Listening => {
                     if let Some(pings) = &mut self.pings {
-                        // Fails where one is on its way, or the connection has ended.
+                        // An error says that one is under way, or that the connection has ended: both
+                        // are seen elsewhere.
                         let _ = pings.send_ping(Ping::opaque());
                     }
                     self.enter(KeepAliveStage::Pinged, Some(DOUBT_TIMEOUT));
@@ -190,7 +194,8 @@ impl KeepAlive {
         if self.stage == KeepAliveStage::Unanswered { PeerState::Doubtful } else { PeerState::Alive }
     }
 
-    /// The answer was read like all else; this makes room for the next PING.
+    /// Takes the answer to a PING, of which `h2` has one under way at a time. That something came was
+    /// noticed by the number of reads.
     fn take_pong(&mut self, cx: &mut Context<'_>) {
         if let (Some(pings), true) =
             (&mut self.pings, matches!(self.stage, KeepAliveStage::Pinged | KeepAliveStage::Unanswered))
@@ -206,7 +211,7 @@ impl KeepAlive {
 }
 
 impl ConnectionCore {
-    /// How many streams the peer bears, and whether it takes any.
+    /// The most streams that the peer takes at a time, and whether it takes any.
     fn room(&self) -> (usize, bool) {
         let mut requests = self.requests_locked();
         let ready = requests.poll_ready(&mut Context::from_waker(Waker::noop()));

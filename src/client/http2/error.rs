@@ -1,29 +1,28 @@
-//! What went wrong with a stream or a connection, in our words, and what can be done about it.
+//! What the `h2` crate reports of a stream or a connection, as an error of this crate.
 
 use std::io;
 use std::time::Duration;
 
 use h2::Reason;
 
-use super::super::exchange::RetryHint;
-use crate::error::{Error, ErrorKind, Phase, Sent};
+use crate::error::{Error, ErrorKind, Phase};
 use crate::h2::{Meter, in_words};
 
-/// A PING that is not answered for so long finds the connection dead.
+/// How long a PING may go unanswered before the connection counts as dead.
 pub(super) const PING_TIMEOUT: Duration = Duration::from_secs(15);
 
 /// Why a connection ended.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum ConnectionEnd {
-    /// By agreement, or because nobody needed it.
+    /// With a GOAWAY, or because no handle and no stream was left.
     Closed,
-    /// The peer closed it without a word, or it broke.
+    /// The peer closed it without a GOAWAY, or reading or writing failed.
     Broken(io::ErrorKind),
     /// It did not answer a PING.
     Silent,
     /// The peer broke its rules.
     ProtocolError(&'static str),
-    /// The peer says that we did, or that it is in error.
+    /// The peer says in a GOAWAY that this side broke them, or that it cannot go on.
     GoAway(Reason),
 }
 
@@ -38,13 +37,14 @@ impl ConnectionEnd {
     }
 }
 
-/// An error of a stream. What is known of the connection's end says more than the stream's own.
+/// The error of a stream or a connection. Why the connection ended is known better by its task
+/// (`ended`) than by the stream, which only hears that it did.
 pub(super) fn connection_error(error: h2::Error, ended: Option<&ConnectionEnd>, phase: Phase) -> Error {
     let new = |kind, text: String| Error::new(kind, text).during(phase);
     if let (false, Some(ended)) = (error.is_reset(), ended) {
         match ended {
             ConnectionEnd::Silent => {
-                return new(ErrorKind::CutOff, format!("the server did not answer a PING in {:?}", PING_TIMEOUT));
+                return new(ErrorKind::CutOff, format!("the server did not answer a PING in {PING_TIMEOUT:?}"));
             }
             ConnectionEnd::ProtocolError(words) => return new(ErrorKind::Refused, format!("the server sent {words}")),
             ConnectionEnd::Closed | ConnectionEnd::Broken(_) | ConnectionEnd::GoAway(_) => {}
@@ -69,25 +69,12 @@ pub(super) fn connection_error(error: h2::Error, ended: Option<&ConnectionEnd>, 
 
 fn broken(error: h2::Error, phase: Phase) -> Error {
     match error.into_io() {
-        // TLS: the end was not agreed on. The crate keeps an error's kind and its words.
+        // TLS ended without `close_notify`. The `h2` crate keeps the kind and the text of an error.
         Some(error) if error.kind() == io::ErrorKind::UnexpectedEof => {
             Error::new(ErrorKind::CutOff, error.to_string()).during(phase)
         }
-        // The crate's own, for a connection that was closed.
+        // `h2` reports a connection that the peer closed as `BrokenPipe`, with a text of its own.
         Some(error) if error.kind() != io::ErrorKind::BrokenPipe => Error::from(error).during(phase),
         _ => Error::new(ErrorKind::CutOff, "the server closed the connection").during(phase),
-    }
-}
-
-/// How much of the request the server has acted on, and how it may be sent again. `sent` is what
-/// was handed over; `silent` says that nothing came back on a connection that had served before.
-pub(super) fn retry_hint(error: &h2::Error, sent: Sent, silent: bool) -> (Sent, RetryHint) {
-    match error.reason() {
-        // RFC 9113 §8.7: neither was looked at.
-        Some(Reason::REFUSED_STREAM) if error.is_remote() => (Sent::No, RetryHint::Again),
-        Some(_) if error.is_remote() && error.is_go_away() => (Sent::No, RetryHint::Again),
-        Some(Reason::HTTP_1_1_REQUIRED) if error.is_remote() => (sent, RetryHint::Http1),
-        None if error.is_io() && silent => (sent, RetryHint::NewConnection),
-        _ => (sent, RetryHint::None),
     }
 }

@@ -1,11 +1,12 @@
-//! One exchange: a request handed over and the head of its response waited for, polled together.
+//! One exchange on a stream: the request is handed over and the head of its response is waited for,
+//! polled together. See [`exchange`](super::super::exchange) for what both protocols share.
 
 use std::future::Future;
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 
-use h2::RecvStream;
 use h2::client::ResponseFuture;
+use h2::{Reason, RecvStream};
 use http::StatusCode;
 use http::uri::Scheme as UriScheme;
 use tokio::time::Instant;
@@ -16,7 +17,7 @@ use super::super::exchange::{
 };
 use super::super::observe::ClientTrace;
 use super::connection::Http2Conn;
-use super::error::{connection_error, retry_hint};
+use super::error::connection_error;
 use super::upload::{Upload, has_content};
 use crate::error::{Error, Phase, Refusal, Result, Sent};
 use crate::h1::{HeadLimits, Outgoing};
@@ -25,7 +26,8 @@ use crate::message::{Header, Request, Response};
 use crate::net::Deadline;
 
 pub(super) struct Exchange {
-    // Dropped in this order: the stream, its seat, the place in the pool's count.
+    // The order matters when this is dropped: first the stream ends, then its permit is free, then
+    // the pool hears of it.
     pub(super) upload: Upload,
     pub(super) conn: Http2Conn,
     #[expect(dead_code, reason = "given back when this is dropped")]
@@ -174,12 +176,12 @@ impl Exchange {
         }
     }
 
-    /// An informational response: told, and counted unless somebody else does.
+    /// An informational response. Only a trace looks at its fields.
     fn note_interim(&mut self, interim: &http::Response<()>) -> Result<()> {
         let status = interim.status();
         if status == StatusCode::SWITCHING_PROTOCOLS {
             self.state.interim_came = true;
-            // RFC 9113 §8.6: there is no such thing here.
+            // RFC 9113 §8.6: HTTP/2 has no upgrades.
             return Err(bad_head(Refusal::bad("101 over HTTP/2")));
         }
         let mut header = Header::new();
@@ -213,7 +215,8 @@ impl Exchange {
     }
 }
 
-/// What an informational response counts for beside its fields: its status (RFC 9113 §10.5.1).
+/// What an informational response counts for beside its fields: `:status` with its value and the 32
+/// bytes that each field is taken to need (RFC 9113 §10.5.1).
 const INTERIM_OVERHEAD_BYTES: usize = 42;
 
 fn head_of(attempt: &Attempt<'_>) -> Result<http::Request<()>> {
@@ -234,11 +237,24 @@ fn head_of(attempt: &Attempt<'_>) -> Result<http::Request<()>> {
     })
 }
 
-/// Why there is no stream, and what may help.
+/// Why there is no stream, and whether another connection may have one.
 fn not_opened(error: h2::Error, conn: &Http2Conn) -> (Error, RetryHint) {
     if error.is_io() || error.is_go_away() {
         conn.state().set_spent();
     }
     let retry_hint = if error.is_go_away() && error.is_remote() { RetryHint::Again } else { RetryHint::None };
     (connection_error(error, conn.state().ended(), Phase::Write), retry_hint)
+}
+
+/// How much of the request the server has acted on, and whether it may be sent again. `sent` is what
+/// was handed over; `silent` says that nothing came back on a connection that had served before.
+fn retry_hint(error: &h2::Error, sent: Sent, silent: bool) -> (Sent, RetryHint) {
+    match error.reason() {
+        // RFC 9113 §8.7: the server promises that it did not act on the request.
+        Some(Reason::REFUSED_STREAM) if error.is_remote() => (Sent::No, RetryHint::Again),
+        Some(_) if error.is_remote() && error.is_go_away() => (Sent::No, RetryHint::Again),
+        Some(Reason::HTTP_1_1_REQUIRED) if error.is_remote() => (sent, RetryHint::Http1),
+        None if error.is_io() && silent => (sent, RetryHint::NewConnection),
+        _ => (sent, RetryHint::None),
+    }
 }

@@ -1,14 +1,35 @@
 //! HTTP/2 as a client speaks it: many exchanges on one connection.
 //!
-//! A connection has one task, its driver, which does all reading and writing. The future of who
-//! asks hands over the request and waits for the response's head; then the response's body owns
-//! the stream, and with it a seat on the connection and the exchange's place in the pool.
+//! # Theory of operation
 //!
 //! ```text
-//!  pool ── Http2Conn (no seat) ─────────┐
-//!  Exchange ── Http2Conn + StreamPermit ──► ConnectionCore ──► h2 ◄── Driver (task): frames, PING, what the pool is told
-//!     │ body, upload: one stream
+//!  pool ────── Http2Conn ─────────────────┐
+//!  Exchange ── Http2Conn + StreamPermit ──┴► ConnectionCore ──► h2 ◄── Driver, a task: frames, PING
+//!     │                                         │                        │
+//!     └─ Upload: SendStream                     └────► Http2State ◄──────┘─── KeyNotifier ──► pool
 //! ```
+//!
+//! A connection has one task, its [driver](driver), which does all reading and writing. An exchange
+//! runs in the future of its caller: it hands the request's head to `h2` and waits for the head of
+//! the response. From then on the response's body owns the exchange, and with it the stream, a
+//! permit for it and a permit of the pool. All are given back when it ends or is dropped; a stream
+//! that is not over is reset (`RST_STREAM`, CANCEL), and the connection lives on.
+//!
+//! **What keeps it open.** The handles ([`Http2Conn`]): one in the pool, one in each exchange. The
+//! driver has a weak one. When the pool drops its handle and the last exchange ends, `h2` sends
+//! GOAWAY; the driver gives a peer that does not read it `CLOSE_TIMEOUT`.
+//!
+//! **Locks.** `ConnectionCore::requests` alone, and never across a wait: each exchange copies the
+//! sender under it. All else is atomic, in `Http2State`.
+//!
+//! **Who wakes whom.** `h2` wakes the exchange whose stream has something, and the driver when a
+//! frame is to be written. The driver tells the pool of what changes for requests that wait: the
+//! peer takes more streams, the connection takes none any more, the peer does not answer.
+//!
+//! **Health.** `Good` ◄─► `Doubtful` (a PING has no answer yet: no new streams, the old ones go on)
+//! ─► `Spent` (GOAWAY, an error, or a request with `Connection: close`: no new streams, ever). When it
+//! ends, the driver sets the reason before it drops the connection, which wakes the exchanges: they
+//! find there why their streams have ended.
 
 mod body;
 mod connection;

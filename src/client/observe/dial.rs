@@ -14,45 +14,45 @@ use crate::net::{DialWatch, Resolved};
 
 pub(crate) struct DialObserver {
     tracer: Tracer,
-    seen: Mutex<Seen>,
+    state: Mutex<DialState>,
 }
 
 #[derive(Clone, Copy, Debug)]
-struct Seen {
+struct DialState {
     phase: Phase,
-    steps: DialTimings,
+    timings: DialTimings,
 }
 
 impl DialObserver {
     pub(crate) fn new(tracer: Tracer) -> DialObserver {
-        let seen = Seen { phase: Phase::Connect, steps: DialTimings::default() };
-        DialObserver { tracer, seen: Mutex::new(seen) }
+        let state = DialState { phase: Phase::Connect, timings: DialTimings::default() };
+        DialObserver { tracer, state: Mutex::new(state) }
     }
 
     /// What is being waited for.
     pub(crate) fn phase(&self) -> Phase {
-        self.seen().phase
+        self.state().phase
     }
 
     pub(crate) fn enter(&self, phase: Phase) {
-        self.seen().phase = phase;
+        self.state().phase = phase;
         self.tracer.enter_in_dial(phase);
     }
 
     pub(crate) fn note_connected(&self) {
-        self.seen().steps.connected = Some(Instant::now());
+        self.state().timings.connected = Some(Instant::now());
     }
 
     pub(crate) fn note_secured(&self) {
-        self.seen().steps.secured = Some(Instant::now());
+        self.state().timings.secured = Some(Instant::now());
     }
 
-    pub(crate) fn steps(&self) -> DialTimings {
-        self.seen().steps
+    pub(crate) fn timings(&self) -> DialTimings {
+        self.state().timings
     }
 
-    fn seen(&self) -> MutexGuard<'_, Seen> {
-        self.seen.lock().unwrap_or_else(PoisonError::into_inner)
+    fn state(&self) -> MutexGuard<'_, DialState> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -63,11 +63,12 @@ impl DialWatch for DialObserver {
     }
 
     fn dns_done(&self, host: &str, result: Result<&Resolved, &io::Error>) {
-        // A lookup that was given up ends here too: then it is still what was waited for.
+        // A lookup that was given up by a time limit ends here too. The phase stays: it is what the
+        // error must name.
         if result.is_ok() {
             self.enter(Phase::Connect);
         }
-        self.seen().steps.resolved = result.is_ok().then(Instant::now);
+        self.state().timings.resolved = result.is_ok().then(Instant::now);
         self.tracer.tell(|trace| trace.dns_done(host, result));
     }
 
