@@ -340,7 +340,7 @@ impl Trail {
     /// The request is of no more use.
     fn end(self, request: &mut Request, response: &mut Response) {
         let info = response.info.get_or_insert_default();
-        info.asked = Some((std::mem::take(&mut request.method), std::mem::take(&mut request.uri)));
+        info.request = Some((std::mem::take(&mut request.method), std::mem::take(&mut request.uri)));
         info.history = self.history;
     }
 }
