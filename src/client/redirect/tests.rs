@@ -105,8 +105,7 @@ fn the_first_three_become_get_and_head_stays_head() {
 fn the_other_two_repeat_method_and_content() {
     for status in [307, 308] {
         for content in [RequestContent::None, RequestContent::Replayable] {
-            let mut case =
-                redirect(status, "http://a.test/", "/x").method("PUT").with("Content-Type", "text/plain");
+            let mut case = redirect(status, "http://a.test/", "/x").method("PUT").with("Content-Type", "text/plain");
             case.content = content;
             let next = case.next();
             assert_eq!((next.method.as_str(), next.content), ("PUT", NextContent::Kept));
