@@ -15,9 +15,9 @@ type BoxError = Box<dyn StdError + Send + Sync>;
 
 /// What failed, while what was waited for, and what a peer should be told.
 ///
-/// One pointer wide. [`kind`](Error::kind) is for programs to match on, `Display` is one line
-/// for people with the whole cause in it. A handler that returns an error answers with its
-/// [`status`](Error::status) when nothing was written yet; see [`Error::answer`].
+/// One pointer wide. [`kind`](Error::kind) is for programs to match on; `Display` is one line for
+/// people, with the whole cause in it. When a handler returns an error and nothing was written yet,
+/// the response has the error's [`status`](Error::status); see [`Error::answer`].
 ///
 /// ```
 /// use nethttp::{Error, ErrorKind, StatusCode};
@@ -62,14 +62,14 @@ pub enum Sent {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum ErrorKind {
-    /// The peer's bytes are no message that may be answered (RFC 9112): the connection closes.
+    /// The peer's bytes are not a valid message (RFC 9112): the connection closes.
     Refused,
     /// A body went on after its limit ([`Body::limit`](crate::Body::limit)).
     BodyTooLarge,
     /// The content, or the query, is not what it is said to be: a malformed escape in a form, a
     /// part of a multipart message without an end.
     Malformed,
-    /// Parts were asked for, and the content is of another type.
+    /// The content was to be read as parts, and is of another type.
     NotMultipart,
     /// The content is multipart, and its type does not say what its boundary is.
     MissingBoundary,
@@ -95,7 +95,7 @@ pub enum ErrorKind {
     Unsupported,
     /// An argument is wrong: an address, a pattern, a status, a length.
     Invalid,
-    /// A handler wants this status answered; see [`Error::answer`].
+    /// A handler wants a response of this status; see [`Error::answer`].
     Answer,
     /// A name has no address.
     Resolve,
@@ -174,8 +174,8 @@ impl Error {
         Error(Box::new(ErrorInner { kind, phase: None, status: None, message, source: None, details: None }))
     }
 
-    /// An error that a handler returns to have `status` and `message` answered as plain text,
-    /// when nothing was written before it. The message is shown to the peer.
+    /// An error that a handler returns to have a response of this status sent, with the message as
+    /// plain text, when nothing was written before. The peer sees the message.
     pub fn answer(status: StatusCode, message: impl Into<Cow<'static, str>>) -> Error {
         Error::new(ErrorKind::Answer, message).with_status(status)
     }
@@ -196,8 +196,8 @@ impl Error {
         self.0.phase
     }
 
-    /// The status to answer with when this error ends a request and nothing was written yet;
-    /// `None` stands for 500.
+    /// The status of the response when this error ends a request and nothing was written yet; `None`
+    /// stands for 500.
     pub fn status(&self) -> Option<StatusCode> {
         self.0.status
     }
@@ -212,7 +212,7 @@ impl Error {
         self.0.details.as_ref()?.sent
     }
 
-    /// The URL that was asked for, without user and password; `None` where no client asked.
+    /// The URL of the request, without user and password; `None` where no client sent one.
     pub fn url(&self) -> Option<&str> {
         let (_, url) = self.0.details.as_ref()?.request.as_ref()?;
         Some(url)
@@ -250,8 +250,8 @@ impl Error {
         self
     }
 
-    /// What a client's failure makes of a server that asked on behalf of another (RFC 9110 §15.6.3
-    /// and §15.6.5): the fault is not its own peer's.
+    /// A client's failure, as a gateway reports it to its own peer (RFC 9110 §15.6.3 and §15.6.5):
+    /// with 502 or 504, because the fault is not that peer's.
     pub(crate) fn of_gateway(self) -> Error {
         match self.kind() {
             ErrorKind::Invalid | ErrorKind::Status | ErrorKind::BodyTooLarge => self,
@@ -298,7 +298,7 @@ impl Error {
         text
     }
 
-    /// An error like this one that can be reported again: sticky errors are asked for twice.
+    /// A copy of this error: one that stays (a broken body) is reported at each call.
     pub(crate) fn again(&self) -> Error {
         let inner = &self.0;
         let text = if inner.source.is_some() { self.cause().into() } else { inner.message.clone() };
@@ -408,7 +408,7 @@ impl From<Box<dyn StdError + Send + Sync>> for Error {
 /// connection: where the next message would start is in doubt.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Refusal {
-    /// The status that answers it.
+    /// The status of the response that tells the peer.
     pub(crate) status: StatusCode,
     /// What is wrong, in fixed words: input is never echoed.
     pub(crate) reason: &'static str,

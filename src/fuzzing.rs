@@ -1,5 +1,6 @@
-//! The codec without a connection around it, in words that the fuzz targets may name. It exists
-//! only with `--cfg fuzzing`, which `cargo fuzz` sets, and is no part of the interface.
+//! The codec without a connection around it, in types that the fuzz targets may name. It exists only
+//! with `--cfg fuzzing`, which `cargo fuzz` sets, and is not part of the public interface. The types
+//! begin with `Fuzz`, because the crate has its own of the same names.
 #![allow(missing_docs, reason = "nobody but fuzz/ sees it, and each item says what it passes on")]
 
 use http::Uri;
@@ -53,7 +54,7 @@ impl FuzzLimits {
     }
 }
 
-/// The status that answers a refused message, and why it was refused.
+/// The status of the response to a refused message, and why it was refused.
 pub type Refused = (u16, &'static str);
 
 fn refused(refusal: Refusal) -> Refused {
@@ -81,7 +82,7 @@ impl RequestHeads {
     }
 }
 
-/// What a response answers, as far as its framing goes.
+/// What kind of request a response belongs to, as far as its framing goes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum FuzzRequestKind {
     Head,

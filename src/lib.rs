@@ -26,21 +26,21 @@
 //! # Where to look
 //! To serve:
 //! - [`Server`]: settings with their defaults, serving, graceful shutdown, a runtime for each core.
-//! - [`ServeMux`]: patterns, which one wins, what the mux answers itself.
-//! - [`Handler`]: the forms of a handler; [`handle_with`] for a state, [`respond`] for answers as
+//! - [`ServeMux`]: patterns, which one wins, the responses that the mux makes itself.
+//! - [`Handler`]: the forms of a handler; [`handle_with`] for a state, [`respond`] for responses as
 //!   values, [`middleware`](strip_prefix) as functions around handlers: [`strip_prefix`],
 //!   [`timeout_handler`], [`max_bytes_handler`], [`redirect`], [`error()`].
-//! - [`Request`] and [`ResponseWriter`]: what was asked and what is answered; [`Body`] and
-//!   [`Header`] in both.
+//! - [`Request`] and [`ResponseWriter`]: what came and what is sent; [`Body`] and [`Header`] in
+//!   both.
 //! - [`Request::form`], [`Request::multipart_form`] and [`Request::multipart`]: forms, and files that
 //!   are sent with them; [`Values`].
-//! - [`file_server`] and [`FileServer`], [`serve_file`], [`serve_content`]: files and what is like
-//!   one, in ranges and on conditions.
+//! - [`file_server`] and [`FileServer`], [`serve_file`], [`serve_content`]: files, and content that
+//!   is served like one: ranges, conditional requests.
 //! - [`TlsServerConfig`]: certificates, renewed while the server runs, and those of clients.
-//! - [`testing`]: a server in memory, with time that tests wind.
+//! - [`testing`]: a server in memory, under a clock that tests control.
 //!
-//! To ask:
-//! - [`get`], [`post`] and the like, for a program that asks now and then.
+//! To send requests:
+//! - [`get`], [`post`] and the like, for a program that sends one now and then.
 //! - [`Client`]: redirects, cookies ([`Jar`]), one limit on how long all of it takes.
 //! - [`Transport`]: connections and their pool, every other limit, protocols; [`RoundTripper`] to put
 //!   something of your own in its place.
@@ -50,24 +50,24 @@
 //!
 //! Both:
 //! - [`Cookie`]: to read with [`Request::cookies`], to send with [`set_cookie`].
-//! - [`Error`]: what went wrong, while what was waited for, how much of a request had left, what a peer
-//!   is told.
+//! - [`Error`]: what went wrong, what was being waited for, how much of a request had been sent, and
+//!   what a peer is told.
 //!
 //! # Cancel safety
-//! Reads ([`Body::chunk`], [`Listener::accept`]) may be dropped at any await and asked again.
-//! A write that is dropped half-way leaves an answer that cannot be completed: later writes fail
+//! Reads ([`Body::chunk`], [`Listener::accept`]) may be dropped at any await and called again.
+//! A write that is dropped half-way leaves a response that cannot be completed: later writes fail
 //! and the connection is closed, so that no peer takes it for whole. Each method says where it
 //! differs.
 //!
 //! # Panics
-//! No byte of a peer makes this crate panic. A handler's panic is caught, reported, and answered
-//! with 500 where nothing was sent.
+//! No byte of a peer makes this crate panic. A handler's panic is caught and reported, and the
+//! response is 500 where nothing was sent.
 //!
 //! # Features
 //! | | default | |
 //! |---|---|---|
 //! | `server` | yes | all that serves |
-//! | `client` | yes | all that asks |
+//! | `client` | yes | all that sends requests |
 //! | `http2` | yes | HTTP/2 on both sides, beside HTTP/1.1 on the same port |
 //! | `tls` | yes | TLS on both sides, with aws-lc-rs and the platform's roots |
 //! | `gzip` | yes | decoded by the client, made by [`FileServer`] where it is told to |

@@ -35,7 +35,7 @@ use crate::message::{Body, Header, Redirected, Request, Response, host_and_port,
 /// let text = client.get("https://example.com/").await?.text().await?;
 ///
 /// let mut request = Request::post("https://example.com/things", "a thing")?;
-/// request.header.set("RequestContent-Type", "text/plain");
+/// request.header.set("Content-Type", "text/plain");
 /// let response = client.send(request).await?.error_for_status()?;
 /// println!("{} {}", response.status, response.header.get("Location").unwrap_or_default());
 /// # Ok(())
@@ -133,7 +133,7 @@ impl Client {
     /// As [`get`](Self::get).
     pub async fn post(&self, url: impl IntoUrl, content_type: &str, body: impl Into<Body>) -> Result<Response> {
         let mut request = Request::post(url, body)?;
-        request.header.set("RequestContent-Type", content_type);
+        request.header.set("Content-Type", content_type);
         self.send_in_time(&mut request).await
     }
 
@@ -340,7 +340,7 @@ impl Trail {
     /// The request is of no more use.
     fn end(self, request: &mut Request, response: &mut Response) {
         let info = response.info.get_or_insert_default();
-        info.asked = Some((std::mem::take(&mut request.method), std::mem::take(&mut request.uri)));
+        info.request = Some((std::mem::take(&mut request.method), std::mem::take(&mut request.uri)));
         info.history = self.history;
     }
 }

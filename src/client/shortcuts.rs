@@ -135,8 +135,8 @@ mod tests {
     #[test]
     fn a_location_is_seen_from_what_was_asked() {
         let asked = || {
-            let asked = Some((Method::GET, Uri::from_static("http://a.test/x/y")));
-            Response { info: Some(Box::new(ResponseInfo { asked, ..ResponseInfo::default() })), ..by_hand() }
+            let request = Some((Method::GET, Uri::from_static("http://a.test/x/y")));
+            Response { info: Some(Box::new(ResponseInfo { request, ..ResponseInfo::default() })), ..by_hand() }
         };
         let leads = |response: Response, location: &str| response.with_header("Location", location).location();
         assert_eq!(asked().location().unwrap(), None);

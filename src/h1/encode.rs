@@ -1,8 +1,8 @@
 //! Heads, chunks and trailers as they are sent.
 //!
-//! The framing fields are written from what the codec knows, never from the handler's header:
-//! one fact has one place. No value can end a line: what a handler copies from a request into
-//! an answer must not become a second answer. Heads of requests are in `encode_request.rs`.
+//! The framing fields are written from what the codec knows, never from the handler's header: one
+//! fact has one place. No value can end a line: what a handler copies from a request into its
+//! response must not become a second response. Heads of requests are in `encode_request.rs`.
 
 use std::time::Instant;
 
@@ -12,7 +12,7 @@ use super::field_lines::may_be_trailer;
 use super::framing::Outgoing;
 use crate::message::{Header, Known, append_date_line, has_control, is_token};
 
-/// The head of an answer.
+/// The head of a response.
 #[derive(Debug)]
 pub(crate) struct ResponseToSend<'a> {
     pub(crate) version: Version,
@@ -51,7 +51,7 @@ pub(crate) fn encode_response_head(out: &mut Vec<u8>, head: &ResponseToSend<'_>)
     out.extend_from_slice(b"\r\n");
 }
 
-/// Appends a 1xx answer: it has no content, and the connection stays what it is.
+/// Appends a 1xx response: it has no content, and says nothing about the connection.
 pub(crate) fn encode_informational(out: &mut Vec<u8>, status: StatusCode, header: &Header) {
     append_status_line(out, Version::HTTP_11, status);
     append_fields(out, header, status);
@@ -101,7 +101,7 @@ fn append_status_line(out: &mut Vec<u8>, version: Version, status: StatusCode) {
     out.extend_from_slice(b"\r\n");
 }
 
-/// Which fields the handler set itself.
+/// Which of the fields that the codec can add are set by the handler.
 #[derive(Default)]
 struct SeenResponseFields {
     content_type: bool,

@@ -1,8 +1,8 @@
 //! The head of a request as it is sent, and what is refused before a byte of it is.
 //!
-//! What a caller puts into a URL, a host or a field may come from somebody else. Two guards stand
-//! here: the check refuses what would not arrive as it was meant, and the encoder, which is total,
-//! lets nothing end a line or say how long the content is.
+//! What a caller puts into a URL, a host or a field may come from an attacker. Two guards stand here:
+//! the check refuses what would not arrive as it was meant, and the encoder, which cannot fail, lets
+//! no value end a line or say how long the content is.
 
 use http::uri::Authority;
 use http::{Method, Uri};

@@ -34,15 +34,16 @@ pub(crate) struct FieldLines {
 /// What ends a line (RFC 9112 §2.2).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 enum LineEnds {
-    /// CR and LF, in all that a server reads and within content: what two readers split at two
-    /// places hides a request.
+    /// CR and LF, in all that a server reads and within content. A server often stands behind a
+    /// proxy, and a line that the two end at different places can hide a second request.
     #[default]
     Crlf,
-    /// LF alone too: nobody stands behind the client whom that could mislead.
+    /// LF alone too. A client may take it: it forwards nothing to another reader that could see the
+    /// lines end elsewhere.
     CrlfOrLf,
 }
 
-/// An idle connection keeps room for the ends of so many lines.
+/// An idle connection keeps room for the ends of this many lines.
 const MAX_KEPT_LINE_COUNT: usize = 64;
 
 /// Why a scan stopped.
@@ -65,7 +66,7 @@ impl FieldLines {
         FieldLines { line_ends: LineEnds::CrlfOrLf, ..FieldLines::default() }
     }
 
-    /// Looks for the empty line that ends the section, and answers the section's length with it.
+    /// Looks for the empty line that ends the section. Returns the section's length, with that line.
     ///
     /// Bad line ends, control characters and what is over the limits are refused as soon as they
     /// are seen, and always the first of them: how the bytes were cut changes nothing.
@@ -134,7 +135,7 @@ impl FieldLines {
         self.bare = 0;
     }
 
-    /// Notes the ends of lines. Answers how far the window was seen and why not further.
+    /// Notes the ends of lines. Returns how far the window was scanned, and why not further.
     fn find_lines(&mut self, window: &[u8], max_values: usize) -> (usize, Stop) {
         let mut line_start = self.ends.last().map_or(0, |&end| end as usize + 1);
         for offset in memchr::memchr_iter(b'\n', unseen(window, self.scanned)) {
@@ -162,9 +163,10 @@ impl FieldLines {
         (window.len(), Stop::OutOfBytes)
     }
 
-    /// Each line end found is two control characters, but for bare ones, and a CR may still wait for its LF. One
-    /// more than that is a control character where none may be; counting them over the whole
-    /// section costs far less than searching each value.
+    /// Refuses control characters in fields, by counting. Each line end is two of them (CR and LF),
+    /// or one where it is a bare LF; a CR at the end of what came may be half a line end. Any more
+    /// than that stand where none may be. One count over the whole section costs far less than a
+    /// search of each value.
     fn check_controls(&mut self, window: &[u8], seen: usize, stop: &Stop) -> Result<(), Refusal> {
         let fresh = window.get(self.scanned..seen).unwrap_or_default();
         self.controls += count_controls(fresh);
@@ -207,8 +209,8 @@ impl<'a> FieldLine<'a> {
     }
 }
 
-/// What follows the token that the text starts with. Four bytes are asked about at once: a third
-/// of a head's bytes pass through here.
+/// What follows the token that the text starts with. Four bytes are looked up at once, because a
+/// third of a head's bytes pass through here.
 fn skip_token(mut text: &[u8]) -> &[u8] {
     while let [a, b, c, d, rest @ ..] = text {
         if !(is_token_byte(*a) & is_token_byte(*b) & is_token_byte(*c) & is_token_byte(*d)) {

@@ -43,9 +43,11 @@ pub(super) fn incoming_request(
             None | Some(0) => Framing::Empty,
             Some(length) => Framing::Length(length),
         }),
-        // §6.1: HTTP/1.0 has no Transfer-Encoding; who forwards one has framed it by something else.
+        // §6.1: HTTP/1.0 has no Transfer-Encoding: a proxy that forwards one has framed the content
+        // by another rule, and may have seen another end.
         (_, Some(_)) if version == Version::HTTP_10 => Err(Refusal::bad("Transfer-Encoding in HTTP/1.0")),
-        // §6.3 (3): both is how requests are smuggled. We refuse rather than choose.
+        // §6.3 (3): with both, two readers may choose differently, which is how requests are smuggled.
+        // We refuse rather than choose.
         (Some(_), Some(_)) => Err(Refusal::bad("Transfer-Encoding beside Content-Length")),
         (None, Some(_)) => transfer_encoding(codings),
     }
@@ -95,8 +97,8 @@ pub(super) fn incoming_response(
     if request == RequestKind::Connect && status.is_success() {
         return Ok((Framing::Empty, None));
     }
-    // §6.3 (1): these end with their head. What they announce is for HEAD alone to be seen, but it
-    // has to be a length.
+    // §6.3 (1): a response to HEAD and a status without content end with their head. What they
+    // announce is shown for HEAD alone, but it has to be a length in either case.
     let announced = announced(lengths)?;
     if request == RequestKind::Head {
         return Ok((Framing::Empty, announced));
@@ -111,8 +113,8 @@ pub(super) fn incoming_response(
     })
 }
 
-/// Whether a response that has no content speaks of one (RFC 9110 §8.6, RFC 9112 §6.1: a 204 must
-/// not): who believes that has content behind it.
+/// Whether the fields of a response announce content (RFC 9110 §8.6, RFC 9112 §6.1: those of a 204
+/// must not).
 pub(super) fn speaks_of_content(lengths: &FieldValues<'_>, codings: &FieldValues<'_>) -> bool {
     !codings.is_empty() || !matches!(announced(lengths), Ok(None | Some(0)))
 }
@@ -171,7 +173,7 @@ impl<'a> FieldValues<'a> {
 /// three.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Outgoing {
-    /// No content, and no length: the status allows none, or nobody expects one of the method.
+    /// No content, and no length: the status allows none, or the method is not expected to have one.
     None,
     /// `Content-Length`.
     Length(u64),
@@ -260,7 +262,7 @@ pub(crate) fn outgoing_request(
     }
 }
 
-/// RFC 9110 §8.6: the methods whose content is waited for are told that there is none.
+/// RFC 9110 §8.6: for methods that usually have content, `Content-Length: 0` says that there is none.
 fn expects_content(method: &Method) -> bool {
     matches!(*method, Method::POST | Method::PUT | Method::PATCH)
 }

@@ -41,8 +41,8 @@ impl HeadScanner {
         self.fields_at
     }
 
-    /// The first line of a head whose [field lines](Self::fields_at) have a start: it was found
-    /// before, and ends there with CR and LF.
+    /// The first line again, once it was found: it ends with CR and LF where the
+    /// [field lines](Self::fields_at) start.
     pub(super) fn known_line<'a>(&self, input: &'a [u8]) -> &'a [u8] {
         let end = self.fields_at.unwrap_or_default().saturating_sub(2);
         input.get(self.start..end).unwrap_or_default()

@@ -107,7 +107,7 @@ impl ResponseParser {
             return Err(Refusal::bad("what came does not start as an HTTP/1 response does"));
         }
         match self.scanner.find_first_line(input, MAX_STATUS_LINE_BYTES, limits) {
-            // With or without a CR: nobody stands behind the client whom a line feed alone misleads.
+            // With or without a CR: see LineEnds::CrlfOrLf.
             FirstLine::Whole { line, .. } => {
                 self.line = Some(StatusLine::parse(line)?);
                 Ok(self.line)
@@ -152,7 +152,8 @@ fn switch(request: RequestKind, status: StatusCode, response: &Response) -> Resu
     }
 }
 
-/// RFC 9112 §9.3. Content may follow a 204 that speaks of some: nothing else is asked behind it.
+/// RFC 9112 §9.3. A 204 with a length or a coding is not followed by another request: its sender may
+/// believe that there is content, and that content would be read as the next response.
 fn allows_another(line: StatusLine, facts: &FieldFacts<'_>) -> bool {
     let is_kept = !facts.close && (line.version == Version::HTTP_11 || facts.keep_alive);
     is_kept && !(line.status == StatusCode::NO_CONTENT && speaks_of_content(&facts.lengths, &facts.codings))

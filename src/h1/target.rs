@@ -74,12 +74,12 @@ pub(crate) fn check_path_target(method: &[u8], text: &str) -> Result<(), Refusal
     Target::parse(method, text.as_bytes()).map(drop)
 }
 
-/// Whether this is a path that no rule below has a word on, as nearly all are.
+/// Whether this is a path that needs no further check, as nearly all are: no fragment, no escape.
 fn is_plain_path(text: &[u8]) -> bool {
     text.first() == Some(&b'/') && !has(text, |b| !b.is_ascii_graphic() | (b == b'#') | (b == b'%'))
 }
 
-/// RFC 9112 §3.2.2: `http://authority/path?query`. Answers the authority.
+/// RFC 9112 §3.2.2: `http://authority/path?query`. Returns the authority.
 fn check_absolute(text: &str) -> Result<&str, Refusal> {
     let rest = ["http://", "https://"].iter().find_map(|scheme| strip_prefix_of_any_case(text, scheme));
     let Some(rest) = rest else { return Err(Refusal::bad("the request target is neither a path nor an http URI")) };
@@ -92,7 +92,7 @@ fn check_absolute(text: &str) -> Result<&str, Refusal> {
     check_path(path).map(|()| authority)
 }
 
-/// The query may hold any percent sign: it is read by many rules.
+/// A query may have a percent sign anywhere: there is more than one way to read a query.
 fn check_path(path_and_query: &str) -> Result<(), Refusal> {
     let bytes = path_and_query.as_bytes();
     let path = bytes.get(..memchr::memchr(b'?', bytes).unwrap_or(bytes.len())).unwrap_or(bytes);

@@ -32,17 +32,17 @@ pub(crate) struct RequestToSend<'a> {
 
 /// How far ahead of its reader a body may come: what a body that nobody reads holds at most. Go's
 /// number; on a path of 100 ms it lets through more than 300 Mbit/s.
-const STREAM_WINDOW: u32 = 4 << 20;
+const STREAM_WINDOW_BYTES: u32 = 4 << 20;
 /// Go's number, too: with less, a few bodies that are held and not read would stop all others.
-const CONNECTION_WINDOW: u32 = 1 << 30;
+const CONNECTION_WINDOW_BYTES: u32 = 1 << 30;
 
 /// The crate's settings for a client's connection.
 pub(crate) fn client_builder(limits: &HeadLimits) -> h2::client::Builder {
     let mut builder = h2::client::Builder::new();
     builder
         .enable_push(false)
-        .initial_window_size(STREAM_WINDOW)
-        .initial_connection_window_size(CONNECTION_WINDOW)
+        .initial_window_size(STREAM_WINDOW_BYTES)
+        .initial_connection_window_size(CONNECTION_WINDOW_BYTES)
         .max_header_list_size(u32::try_from(limits.max_bytes).unwrap_or(u32::MAX));
     builder
 }
@@ -74,7 +74,7 @@ pub(crate) fn to_request(head: &RequestToSend<'_>) -> Result<http::Request<()>> 
 pub(crate) fn fill_response(
     response: &mut Response,
     parts: &Parts,
-    asked: RequestKind,
+    kind: RequestKind,
     ends: bool,
     limits: &HeadLimits,
 ) -> Result<(), Refusal> {
@@ -89,7 +89,7 @@ pub(crate) fn fill_response(
         response.header.add(name, value.as_bytes().trim_ascii());
     }
     let announced = || parts.headers.get(CONTENT_LENGTH)?.to_str().ok()?.trim().parse().ok();
-    response.content_length = match asked {
+    response.content_length = match kind {
         RequestKind::Head => announced(),
         _ if ends || !allows_content(parts.status) => Some(0),
         RequestKind::Connect if parts.status.is_success() => None,
@@ -270,14 +270,14 @@ mod tests {
         assert_eq!(without.headers().get(TRAILER), None);
     }
 
-    fn received(asked: RequestKind, status: u16, length: Option<&str>, ends: bool) -> Option<u64> {
+    fn received(kind: RequestKind, status: u16, length: Option<&str>, ends: bool) -> Option<u64> {
         let mut builder = http::Response::builder().status(status);
         if let Some(length) = length {
             builder = builder.header("content-length", length);
         }
         let (parts, ()) = builder.body(()).unwrap().into_parts();
         let mut response = Response::new(());
-        fill_response(&mut response, &parts, asked, ends, &HeadLimits { max_bytes: 100, max_values: 2 }).unwrap();
+        fill_response(&mut response, &parts, kind, ends, &HeadLimits { max_bytes: 100, max_values: 2 }).unwrap();
         response.content_length
     }
 

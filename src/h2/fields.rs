@@ -14,7 +14,7 @@ pub(crate) struct Seen {
 }
 
 /// A trailer section holds so many fields; of more, the first ones are taken.
-const MAX_TRAILER_FIELDS: usize = 500;
+const MAX_TRAILER_FIELD_COUNT: usize = 500;
 
 /// Appends fields for a message to be sent: without those that speak of a connection, which
 /// HTTP/2 forbids (RFC 9113 §8.2.2), and without `Content-Length`, which is written from what the
@@ -56,7 +56,7 @@ pub(crate) fn append_trailer(map: &mut HeaderMap, trailer: &Header) {
 /// A trailer that came. Fields that may be none are left out.
 pub(crate) fn to_trailer(fields: &HeaderMap) -> Header {
     let mut trailer = Header::new();
-    for (name, value) in fields.iter().take(MAX_TRAILER_FIELDS) {
+    for (name, value) in fields.iter().take(MAX_TRAILER_FIELD_COUNT) {
         if may_be_trailer(name.as_str()) {
             trailer.add(name, value.as_bytes().trim_ascii());
         }

@@ -25,7 +25,7 @@ const WINDOW: Duration = Duration::from_secs(10);
 /// that measure the line.
 const PER_DATA_FRAME: u64 = 10;
 /// The size of a DATA frame as peers take them unless they ask for more.
-const DATA_FRAME: u64 = 16 << 10;
+const DATA_FRAME_BYTES: u64 = 16 << 10;
 
 /// Why a connection must end.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -126,7 +126,7 @@ impl Meter {
 
     /// So much content was sent.
     pub(crate) fn sent_data(&self, len: usize) {
-        let frames = len as u64 / DATA_FRAME + 1;
+        let frames = len as u64 / DATA_FRAME_BYTES + 1;
         make_up(&self.control, i64::try_from(frames * PER_DATA_FRAME).unwrap_or(i64::MAX));
     }
 

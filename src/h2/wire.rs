@@ -27,11 +27,11 @@ pub(crate) struct Wire {
     deadline: Deadline,
     closing: Closing,
     /// The end of what was written last.
-    tail: [u8; TAIL],
+    tail: [u8; TAIL_BYTES],
 }
 
 /// What the crate says at the end of a GOAWAY frame is no longer.
-const TAIL: usize = 32;
+const TAIL_BYTES: usize = 32;
 
 /// How far the closing of a stream is.
 enum Closing {
@@ -57,7 +57,7 @@ impl Wire {
             waits_since: None,
             deadline,
             closing: Closing::No(linger),
-            tail: [0; TAIL],
+            tail: [0; TAIL_BYTES],
         }
     }
 
@@ -77,8 +77,8 @@ impl Wire {
 
     /// Keeps the end of what is written: a GOAWAY frame is the last of all.
     fn keep_tail(&mut self, bytes: &[u8]) {
-        let len = bytes.len().min(TAIL);
-        let (from, to) = (bytes.get(bytes.len() - len..), self.tail.get_mut(TAIL - len..));
+        let len = bytes.len().min(TAIL_BYTES);
+        let (from, to) = (bytes.get(bytes.len() - len..), self.tail.get_mut(TAIL_BYTES - len..));
         if let (Some(from), Some(to)) = (from, to) {
             to.copy_from_slice(from);
         }

@@ -190,7 +190,7 @@ impl Body {
         self.allowed = Some(Allowed { limit: left, left });
     }
 
-    /// Whether somebody has set a limit.
+    /// Whether a limit was set.
     pub(crate) fn is_limited(&self) -> bool {
         self.allowed.is_some()
     }

@@ -1,4 +1,5 @@
-//! What surrounds a request: who serves it, where it came in, and whether anybody still waits.
+//! What surrounds a request: the server and the connection that it came in on, and whether its peer
+//! still waits.
 
 use std::fmt;
 use std::future::poll_fn;
@@ -8,7 +9,7 @@ use std::task::Poll;
 
 use http::Extensions;
 
-use super::addr::Addr;
+use super::connection::Addr;
 use super::signal::Signal;
 
 /// The surroundings of one request: cheap to clone, and free to be sent to other tasks.
@@ -88,8 +89,8 @@ impl Context {
         iter::once((&self.connection().exchanges, self.exchange)).chain(scopes.map(|scope| (&scope.over, 0)))
     }
 
-    /// Completes once nobody waits for the answer any more. Cancel safe; may be awaited any
-    /// number of times, in any task.
+    /// Completes once the peer no longer waits for the response. Cancel safe; may be awaited any number
+    /// of times, in any task.
     pub async fn cancelled(&self) {
         let mut waiters = Vec::from_iter(self.signals().map(|(signal, round)| (signal.waiter(), round)));
         poll_fn(|cx| {
@@ -104,8 +105,8 @@ impl Context {
         self.signals().any(|(signal, round)| signal.is_over(round))
     }
 
-    /// Completes once the server has begun to shut down: an answer that streams without end
-    /// should then end itself, for the grace is bounded. Cancel safe.
+    /// Completes once the server has begun to shut down: a response that streams without end should
+    /// then end itself, because the time for a shutdown is limited. Cancel safe.
     pub async fn draining(&self) {
         self.connection().draining.wait(0).await;
     }

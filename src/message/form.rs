@@ -27,7 +27,7 @@ use crate::error::{Error, ErrorKind, Result};
 pub struct Values(Vec<(String, String)>);
 
 /// Go's bound on the pairs of a form or a query.
-const MAX_PAIRS: usize = 10_000;
+const MAX_PAIR_COUNT: usize = 10_000;
 
 impl Values {
     /// No values.
@@ -163,7 +163,7 @@ impl Parsed {
     /// Go's rules: what is wrong with one pair leaves the others, too many leave none.
     pub(crate) fn read(text: &[u8]) -> Parsed {
         // Before anything is kept: pairs cost more than their bytes.
-        if memchr::memchr_iter(b'&', text).count() >= MAX_PAIRS {
+        if memchr::memchr_iter(b'&', text).count() >= MAX_PAIR_COUNT {
             return Parsed { values: Values::new(), fault: Some(FormFault::TooMany) };
         }
         let mut parsed = Parsed::default();
@@ -321,8 +321,8 @@ mod tests {
 
     #[test]
     fn ten_thousand_pairs_are_read_and_one_more_is_reported() {
-        let just = vec!["a=1"; MAX_PAIRS].join("&");
-        assert_eq!(Values::parse(&just).unwrap().len(), MAX_PAIRS);
+        let just = vec!["a=1"; MAX_PAIR_COUNT].join("&");
+        assert_eq!(Values::parse(&just).unwrap().len(), MAX_PAIR_COUNT);
         let error = Values::parse(&format!("{just}&")).unwrap_err();
         assert_eq!((error.kind(), error.status()), (ErrorKind::Malformed, Some(StatusCode::BAD_REQUEST)));
         assert_eq!(parsed(&format!("{just}&a=1")), []);

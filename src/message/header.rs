@@ -59,7 +59,7 @@ struct Span {
 }
 
 /// Waste below this is never worth a compaction.
-const WASTE_ALLOWED: usize = 1024;
+const MAX_WASTE_BYTES: usize = 1024;
 
 impl Header {
     /// No fields. Does not allocate.
@@ -199,7 +199,7 @@ impl Header {
     }
 
     fn compact_if_worth_it(&mut self) {
-        if self.waste <= WASTE_ALLOWED || self.waste <= self.text.len() / 2 {
+        if self.waste <= MAX_WASTE_BYTES || self.waste <= self.text.len() / 2 {
             return;
         }
         let mut fresh = Header { text: Vec::with_capacity(self.text.len() - self.waste), ..Header::new() };

@@ -2,10 +2,10 @@
 //!
 //! No runtime, no clock that is waited for, no bytes of any protocol.
 
-mod addr;
 mod body;
 #[cfg(feature = "client")]
 pub(crate) mod coding;
+mod connection;
 mod context;
 mod cookie;
 mod date;
@@ -15,31 +15,27 @@ mod known;
 mod multipart;
 mod octets;
 mod parameters;
-mod protocols;
 mod request;
 mod response;
 mod response_info;
 mod signal;
 mod sniff;
 mod timeouts;
-mod tls;
 mod uri;
 
-pub use addr::Addr;
 pub use body::{Body, DEFAULT_MAX_TEXT_BYTES};
+pub use connection::{Addr, Protocols, TlsInfo, TlsVersion};
 pub use context::Context;
 pub use cookie::{Cookie, SameSite, parse_cookie, parse_set_cookie, set_cookie};
 pub use date::{format_time, parse_time};
 pub use form::Values;
 pub use header::{Header, canonical_header_key};
 pub use multipart::{Multipart, MultipartLimits, Part};
-pub use protocols::Protocols;
 pub use request::Request;
 pub use response::{DEFAULT_MAX_CLIENT_BYTES, Response};
 pub use response_info::{Redirected, Timings};
 pub use sniff::detect_content_type;
 pub use timeouts::Timeouts;
-pub use tls::{TlsInfo, TlsVersion};
 
 pub(crate) use body::{Frame, Source};
 pub(crate) use context::ConnContext;

@@ -40,18 +40,18 @@ const fn is_control(byte: u8) -> bool {
 }
 
 /// So many bytes the compiler looks at with one instruction, if their number is known.
-const BLOCK: usize = 16;
+const BLOCK_BYTES: usize = 16;
 
 /// Whether one of the bytes is such a one. They are looked at in blocks, the last of which shares
 /// bytes with the one before: nothing is left to be looked at one by one, but in the shortest texts.
 pub(crate) fn has(text: &[u8], is_such: impl Fn(u8) -> bool + Copy) -> bool {
-    const SMALL: usize = BLOCK / 2;
-    if let (Some(first), Some(last)) = (text.first_chunk::<BLOCK>(), text.last_chunk::<BLOCK>()) {
-        let blocks = text.chunks_exact(BLOCK).skip(1).filter_map(<[u8]>::first_chunk);
+    const SMALL_BLOCK_BYTES: usize = BLOCK_BYTES / 2;
+    if let (Some(first), Some(last)) = (text.first_chunk::<BLOCK_BYTES>(), text.last_chunk::<BLOCK_BYTES>()) {
+        let blocks = text.chunks_exact(BLOCK_BYTES).skip(1).filter_map(<[u8]>::first_chunk);
         return in_block(first, is_such) | in_block(last, is_such)
-            || blocks.fold(false, |found, block| found | in_block::<BLOCK>(block, is_such));
+            || blocks.fold(false, |found, block| found | in_block::<BLOCK_BYTES>(block, is_such));
     }
-    match (text.first_chunk::<SMALL>(), text.last_chunk::<SMALL>()) {
+    match (text.first_chunk::<SMALL_BLOCK_BYTES>(), text.last_chunk::<SMALL_BLOCK_BYTES>()) {
         (Some(first), Some(last)) => in_block(first, is_such) | in_block(last, is_such),
         _ => text.iter().any(|&b| is_such(b)),
     }

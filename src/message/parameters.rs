@@ -12,7 +12,7 @@ pub(super) struct Parameterized {
 }
 
 /// More than anyone sends; few enough to look for duplicates one by one.
-const MAX_PARAMETERS: usize = 32;
+const MAX_PARAMETER_COUNT: usize = 32;
 
 impl Parameterized {
     /// `None` where it is malformed. A name that comes twice is: which one counts would be the
@@ -25,7 +25,7 @@ impl Parameterized {
         let (value, mut rest) = text.split_at_checked(end)?;
         let mut parsed = Parameterized { value: lower_case_value(trim(value))?, parameters: Vec::new() };
         while let Some(parameter) = next_parameter(&mut rest)? {
-            if parsed.parameters.len() == MAX_PARAMETERS || parsed.get(&parameter.0).is_some() {
+            if parsed.parameters.len() == MAX_PARAMETER_COUNT || parsed.get(&parameter.0).is_some() {
                 return None;
             }
             parsed.parameters.push(parameter);

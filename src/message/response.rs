@@ -5,12 +5,12 @@ use std::sync::Arc;
 use bytes::Bytes;
 use http::{StatusCode, Uri, Version};
 
-use super::addr::Addr;
 use super::body::Body;
+use super::connection::Addr;
+use super::connection::TlsInfo;
 use super::cookie::{self, Cookie};
 use super::header::Header;
 use super::response_info::{Redirected, ResponseInfo, Timings};
-use super::tls::TlsInfo;
 use super::uri::without_credentials;
 use crate::error::{Error, ErrorKind, Result};
 
@@ -98,7 +98,7 @@ impl Response {
     /// As [`Body::chunk`]; [`ErrorKind::BodyTooLarge`] when there is more.
     pub async fn bytes(&mut self) -> Result<Bytes> {
         self.body.bytes(DEFAULT_MAX_CLIENT_BYTES).await.map_err(|error| match error.kind() {
-            // A handler that asked on behalf of its own client must not tell that one 413.
+            // A gateway must not send 413 to its own client: that one's request was not too large.
             ErrorKind::BodyTooLarge => self.about(Error::new(ErrorKind::BodyTooLarge, error.message().to_owned())),
             _ => self.about(error),
         })
@@ -129,9 +129,9 @@ impl Response {
         })
     }
 
-    /// Says what was asked for, where a client asked.
+    /// Names method and URL of the request, where a client sent one.
     fn about(&self, error: Error) -> Error {
-        match self.info.as_ref().and_then(|info| info.asked.as_ref()) {
+        match self.info.as_ref().and_then(|info| info.request.as_ref()) {
             Some((method, url)) => error.with_request(method, || without_credentials(url)),
             None => error,
         }
@@ -148,7 +148,7 @@ impl Response {
     /// ```
     ///
     /// # Errors
-    /// [`ErrorKind::Status`] with the status, and with the URL in its message where one was asked.
+    /// [`ErrorKind::Status`] with the status, and with the URL in its message where a client sent the request.
     pub fn error_for_status(self) -> Result<Response> {
         if self.status.as_u16() < 400 {
             return Ok(self);
@@ -159,10 +159,10 @@ impl Response {
         Err(Error::new(ErrorKind::Status, message).with_status(self.status))
     }
 
-    /// What was asked for to get it, after all redirects; `None` where no client asked. User and
-    /// password are in it where they were in what was asked.
+    /// The URL that it came from, after all redirects; `None` where no client sent the request. User
+    /// and password are in it where they were in the request's.
     pub fn url(&self) -> Option<&Uri> {
-        self.info.as_ref()?.asked.as_ref().map(|(_, url)| url)
+        self.info.as_ref()?.request.as_ref().map(|(_, url)| url)
     }
 
     /// The other end of the connection that it came over: the proxy's where there is one.
@@ -181,7 +181,7 @@ impl Response {
     }
 
     /// When the steps to it were done, those of the last request where there were redirects. None
-    /// was done where no client asked.
+    /// was done where no client sent the request.
     pub fn timings(&self) -> Timings {
         self.info.as_ref().map(|info| info.timings).unwrap_or_default()
     }
@@ -220,9 +220,9 @@ mod tests {
 
     use super::*;
 
-    fn asked(url: &'static str) -> Response {
-        let asked = Some((Method::GET, Uri::from_static(url)));
-        Response { info: Some(Box::new(ResponseInfo { asked, ..ResponseInfo::default() })), ..Response::new("") }
+    fn response_to(url: &'static str) -> Response {
+        let request = Some((Method::GET, Uri::from_static(url)));
+        Response { info: Some(Box::new(ResponseInfo { request, ..ResponseInfo::default() })), ..Response::new("") }
     }
 
     #[tokio::test]
@@ -257,7 +257,7 @@ mod tests {
             let response = Response::new("").with_status(StatusCode::from_u16(status).unwrap());
             assert_eq!(response.error_for_status().is_err(), is_error, "{status}");
         }
-        let unavailable = asked("http://u:secret@a.test/x?y").with_status(StatusCode::SERVICE_UNAVAILABLE);
+        let unavailable = response_to("http://u:secret@a.test/x?y").with_status(StatusCode::SERVICE_UNAVAILABLE);
         let text = "the status of http://a.test/x?y is 503 Service Unavailable";
         assert_eq!(unavailable.error_for_status().unwrap_err().to_string(), text);
         let unknown = Response::new("").with_status(StatusCode::from_u16(599).unwrap());
@@ -272,7 +272,7 @@ mod tests {
 
         let address = |port: u16| Addr::Tcp(([127, 0, 0, 1], port).into());
         let info = ResponseInfo {
-            asked: Some((Method::GET, Uri::from_static("http://a.test/"))),
+            request: Some((Method::GET, Uri::from_static("http://a.test/"))),
             local_addr: Some(address(1)),
             remote_addr: Some(address(2)),
             reused: true,

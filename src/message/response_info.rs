@@ -6,14 +6,14 @@ use std::time::Duration;
 
 use http::{Method, StatusCode, Uri};
 
-use super::addr::Addr;
+use super::connection::Addr;
 use super::header::Header;
 
 /// Beside a response: which connection it came over, when, and after which redirects.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct ResponseInfo {
-    /// What the last request asked for, and how.
-    pub(crate) asked: Option<(Method, Uri)>,
+    /// Method and URL of the last request.
+    pub(crate) request: Option<(Method, Uri)>,
     pub(crate) local_addr: Option<Addr>,
     pub(crate) remote_addr: Option<Addr>,
     pub(crate) reused: bool,
@@ -50,11 +50,11 @@ pub struct Timings {
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct Redirected {
-    /// What was asked for.
+    /// The URL of its request.
     pub url: Uri,
-    /// What was answered.
+    /// The status of the response.
     pub status: StatusCode,
-    /// The answer's fields; `Location` is among them.
+    /// The fields of the response; `Location` is among them.
     pub header: Header,
 }
 

@@ -5,7 +5,7 @@
 //! than a look at its first 512 bytes.
 
 /// How much of the content is looked at.
-const LOOKED_AT: usize = 512;
+const SNIFFED_BYTES: usize = 512;
 
 /// The media type of content that begins with `data`, of which 512 bytes are looked at (Go's
 /// `DetectContentType`).
@@ -28,7 +28,7 @@ const LOOKED_AT: usize = 512;
 /// assert_eq!(detect_content_type(b"\0\x01\x02\x03"), "application/octet-stream");
 /// ```
 pub fn detect_content_type(data: &[u8]) -> &'static str {
-    let data = data.get(..LOOKED_AT).unwrap_or(data);
+    let data = data.get(..SNIFFED_BYTES).unwrap_or(data);
     markup(data.trim_ascii_start())
         .or_else(|| find(DOCUMENTS, data))
         .or_else(|| find(IMAGES, data))

@@ -1,7 +1,7 @@
 //! Read buffers, borrowed only while bytes are there.
 //!
-//! A connection that waits holds none: it borrows one for the length of a read, and gives it
-//! back when nothing came or all of it was used. Each thread keeps a few.
+//! A connection that waits holds none: it borrows one for a read, and gives it back when nothing came
+//! or all of it was used. So ten thousand idle connections cost no buffer. Each thread keeps a few.
 
 use std::cell::{Cell, RefCell};
 
@@ -10,14 +10,14 @@ use bytes::BytesMut;
 /// What one read asks for: a head, and the content of most requests behind it in the same read.
 const BUFFER_BYTES: usize = 32 * 1024;
 /// How many buffers a thread keeps. More are simply freed.
-const KEPT: usize = 16;
+const MAX_KEPT_COUNT: usize = 16;
 
-/// What memory for content holds. It is lent by the thread, from one read to the next: whoever takes
-/// content as it comes has let go of the last piece by then, and so one piece of memory, which the
-/// processor has at hand, serves all large bodies of a thread.
+/// The size of the memory that large content is read into. The thread lends it from one read to the
+/// next. A reader that takes content as it comes has dropped the last piece by then, so the same
+/// memory, still in the processor's cache, serves all large bodies of a thread.
 const CONTENT_BYTES: usize = 256 * 1024;
 /// Less room than this is not worth a read of a large body.
-pub(crate) const LARGE_READ: usize = 64 * 1024;
+pub(crate) const MIN_LARGE_READ_BYTES: usize = 64 * 1024;
 
 thread_local! {
     static CONTENT: Cell<Option<BytesMut>> = const { Cell::new(None) };
@@ -41,32 +41,34 @@ pub(crate) fn give_back(mut buffer: BytesMut) {
     if !reclaim(&mut buffer) {
         return;
     }
-    // A thread that ends has no place for buffers any more: a runtime may be the last thing it drops.
+    // Fails on a thread that is ending, when its thread-locals are gone already: a runtime may be the
+    // last thing that it drops.
     let _ = BUFFERS.try_with(|kept| {
         let mut kept = kept.borrow_mut();
-        if kept.len() < KEPT {
+        if kept.len() < MAX_KEPT_COUNT {
             kept.push(buffer);
         }
     });
 }
 
-/// Whether this has the room of a buffer once it is empty: its memory may have gone into a body.
+/// Empties it. Whether it has the room of a buffer then: a body may have taken the memory with it.
 fn reclaim(buffer: &mut BytesMut) -> bool {
     buffer.clear();
     buffer.capacity() <= 2 * BUFFER_BYTES && buffer.try_reclaim(BUFFER_BYTES)
 }
 
-/// Memory for a piece of a large body, with room for [`LARGE_READ`] bytes and perhaps more.
+/// Memory for a piece of a large body, with room for [`MIN_LARGE_READ_BYTES`] bytes and perhaps more.
 pub(crate) fn borrow_for_content() -> BytesMut {
     let kept = CONTENT.try_with(Cell::take).ok().flatten();
-    let is_free = |memory: &mut BytesMut| memory.capacity() >= LARGE_READ || memory.try_reclaim(CONTENT_BYTES);
+    let is_free =
+        |memory: &mut BytesMut| memory.capacity() >= MIN_LARGE_READ_BYTES || memory.try_reclaim(CONTENT_BYTES);
     kept.and_then(|mut memory| is_free(&mut memory).then_some(memory))
         .unwrap_or_else(|| BytesMut::with_capacity(CONTENT_BYTES))
 }
 
 /// Takes back what is left of it, without content.
 pub(crate) fn keep_for_content(rest: BytesMut) {
-    // See above of threads that end.
+    // Fails on a thread that is ending, see give_back.
     let _ = CONTENT.try_with(|kept| kept.set(Some(rest)));
 }
 
@@ -89,14 +91,14 @@ mod tests {
         let mut places = Vec::new();
         for _ in 0..10 {
             let mut memory = borrow_for_content();
-            memory.extend_from_slice(&[b'x'; LARGE_READ]);
+            memory.extend_from_slice(&[b'x'; MIN_LARGE_READ_BYTES]);
             let content = memory.split().freeze();
             places.push(content.as_ptr());
             keep_for_content(memory);
         }
         places.sort();
         places.dedup();
-        assert_eq!(places.len(), CONTENT_BYTES / LARGE_READ);
+        assert_eq!(places.len(), CONTENT_BYTES / MIN_LARGE_READ_BYTES);
     }
 
     #[test]
@@ -104,7 +106,7 @@ mod tests {
         let held: Vec<_> = (0..20u8)
             .map(|number| {
                 let mut memory = borrow_for_content();
-                memory.extend_from_slice(&[number; LARGE_READ]);
+                memory.extend_from_slice(&[number; MIN_LARGE_READ_BYTES]);
                 let content = memory.split().freeze();
                 keep_for_content(memory);
                 content

@@ -16,19 +16,19 @@ pub(crate) enum ContentReader {
     Chunked(Box<ChunkedReader>),
     /// All that comes, until the peer closes.
     UntilClose,
-    /// It cannot be read further: the peer broke its framing, left, or was too slow.
+    /// It cannot be read further: the peer broke the framing, closed, or was too slow.
     Broken,
 }
 
 /// The most that one read of a large body asks for.
-const BODY_READ: u64 = 256 * 1024;
-/// Content up to this size is copied out of the read buffer, so that the buffer can be kept.
-const SMALL_CONTENT: usize = 2048;
-/// What is taken at once, and is held in memory whether it is read or not.
-const MOST_AT_ONCE: u64 = 64 * 1024;
+const MAX_BODY_READ_BYTES: u64 = 256 * 1024;
+/// Content up to this size is copied out of the read buffer, so that the buffer can be used again.
+const MAX_COPIED_BYTES: usize = 2048;
+/// Content up to this size is taken in one piece, and held in memory whether it is read or not.
+const MAX_AT_ONCE_BYTES: u64 = 64 * 1024;
 /// A trailer section may be this long and hold so many values.
 const MAX_TRAILER_BYTES: usize = 16 * 1024;
-const MAX_TRAILER_VALUES: usize = 500;
+const MAX_TRAILER_VALUE_COUNT: usize = 500;
 
 impl ContentReader {
     pub(crate) fn framed(framing: &Framing) -> ContentReader {
@@ -36,7 +36,7 @@ impl ContentReader {
             Framing::Empty | Framing::Length(0) => ContentReader::Over,
             Framing::Length(length) => ContentReader::Length(*length),
             Framing::Chunked => {
-                ContentReader::Chunked(Box::new(ChunkedReader::new(MAX_TRAILER_BYTES, MAX_TRAILER_VALUES)))
+                ContentReader::Chunked(Box::new(ChunkedReader::new(MAX_TRAILER_BYTES, MAX_TRAILER_VALUE_COUNT)))
             }
             Framing::UntilClose => ContentReader::UntilClose,
         }
@@ -54,7 +54,7 @@ impl ContentReader {
     /// All of the content in one piece and without waiting, where its length is known, it is small
     /// and lies in the input already. It is over then.
     pub(crate) fn over_at_once(&mut self, io: &mut Io) -> Option<Bytes> {
-        let left = self.remaining().filter(|left| *left <= MOST_AT_ONCE)?;
+        let left = self.remaining().filter(|left| *left <= MAX_AT_ONCE_BYTES)?;
         let len = usize::try_from(left).ok().filter(|len| *len <= io.input.len())?;
         *self = ContentReader::Over;
         Some(take(io, len))
@@ -98,8 +98,8 @@ impl ContentReader {
 /// Content without framing of its own: what was read already, else a read of its own. Empty is the
 /// end of the stream.
 fn poll_some(io: &mut Io, cx: &mut Context<'_>, left: u64) -> Poll<Result<Bytes>> {
-    if io.input.is_empty() && left > SMALL_CONTENT as u64 {
-        let most = usize::try_from(left.min(BODY_READ)).unwrap_or(usize::MAX);
+    if io.input.is_empty() && left > MAX_COPIED_BYTES as u64 {
+        let most = usize::try_from(left.min(MAX_BODY_READ_BYTES)).unwrap_or(usize::MAX);
         return io.poll_read(cx, most).map_err(broken);
     }
     if io.input.is_empty() && ready!(io.poll_fill(cx)).map_err(broken)? == 0 {
@@ -116,8 +116,8 @@ enum Piece {
 
 fn poll_chunked(reader: &mut ChunkedReader, io: &mut Io, cx: &mut Context<'_>) -> Poll<Result<Piece>> {
     loop {
-        if io.input.is_empty() && reader.chunk_left() > SMALL_CONTENT as u64 {
-            let most = usize::try_from(reader.chunk_left().min(BODY_READ)).unwrap_or(usize::MAX);
+        if io.input.is_empty() && reader.chunk_left() > MAX_COPIED_BYTES as u64 {
+            let most = usize::try_from(reader.chunk_left().min(MAX_BODY_READ_BYTES)).unwrap_or(usize::MAX);
             let chunk = not_empty(ready!(io.poll_read(cx, most)).map_err(broken)?)?;
             reader.took(chunk.len() as u64);
             return Poll::Ready(Ok(Piece::Data(chunk)));
@@ -145,7 +145,7 @@ fn poll_chunked(reader: &mut ChunkedReader, io: &mut Io, cx: &mut Context<'_>) -
 /// The first bytes of the input: copied when they are few, so that the buffer's memory stays its
 /// own, else cut off.
 fn take(io: &mut Io, len: usize) -> Bytes {
-    if len > SMALL_CONTENT {
+    if len > MAX_COPIED_BYTES {
         return io.input.split_to(len).freeze();
     }
     let copy = io.input.get(..len).map(Bytes::copy_from_slice).unwrap_or_default();

@@ -18,7 +18,7 @@ use tokio::time::{Instant, Sleep, sleep_until};
 pub(crate) struct Deadline {
     at: Option<Instant>,
     timer: Option<Pin<Box<Sleep>>>,
-    /// Whom the timer wakes.
+    /// The task that the timer wakes.
     waiting: Option<Waker>,
 }
 
@@ -56,7 +56,8 @@ impl Deadline {
             return Poll::Pending;
         }
         loop {
-            // A task whose budget is used up is sent away before the timer has seen its waker.
+            // tokio makes a task yield whose budget is used up, before the timer has registered the
+            // waker: it must not be remembered as one that the timer wakes.
             let is_heard = has_budget_remaining();
             if timer.as_mut().poll(cx).is_pending() {
                 self.waiting = is_heard.then(|| cx.waker().clone());

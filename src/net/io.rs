@@ -1,7 +1,7 @@
 //! One connection's bytes: the stream, what was read ahead of use, and two deadlines.
 //!
-//! The hand-written polls of the crate live here and in the bodies' sources. Nothing here knows
-//! what the bytes mean.
+//! Nothing here knows what the bytes mean, or waits by itself: each poll does one step, and who polls
+//! decides under which deadline.
 
 use std::future::Future;
 use std::io::{self, IoSlice};
@@ -25,7 +25,7 @@ pub(crate) struct Io {
     pub(crate) write_deadline: Deadline,
 }
 
-/// Less than this is not worth a smaller buffer.
+/// A buffer of fewer bytes than this saves nothing worth the copy.
 const MIN_BUFFER_BYTES: usize = 512;
 
 impl Io {
@@ -60,8 +60,8 @@ impl Io {
         read
     }
 
-    /// Whether the peer has said nothing, and is still there. Looks at what is there and waits for
-    /// nothing; where it is not, a byte may be lost.
+    /// Whether the peer has sent nothing and has not closed. Does not wait. When it returns `false` a
+    /// byte may have been read and lost, so the connection is of no more use.
     #[cfg(feature = "client")]
     pub(crate) fn is_quiet(&mut self) -> bool {
         let mut byte = [0];
@@ -70,8 +70,8 @@ impl Io {
         !self.ended && self.input.is_empty() && says().is_pending()
     }
 
-    /// What has to wait for more waits in a buffer of about its size: a peer that sends a few bytes
-    /// and then nothing does not hold a large one.
+    /// Moves input that has to wait for more into a buffer of about its size: a peer that sends a few
+    /// bytes and then nothing must not hold a large one.
     fn hold_little(&mut self) {
         let len = self.input.len();
         if len == 0 {
@@ -85,7 +85,7 @@ impl Io {
     /// Reads once, past the input (which must be empty), into memory of its own: how large
     /// bodies come in without a copy. Empty is the end of the stream.
     pub(crate) fn poll_read(&mut self, cx: &mut Context<'_>, most: usize) -> Poll<io::Result<Bytes>> {
-        if most >= buffers::LARGE_READ {
+        if most >= buffers::MIN_LARGE_READ_BYTES {
             return self.poll_read_large(cx, most);
         }
         let mut chunk = BytesMut::with_capacity(most);
@@ -97,7 +97,7 @@ impl Io {
     fn poll_read_large(&mut self, cx: &mut Context<'_>, most: usize) -> Poll<io::Result<Bytes>> {
         let mut memory = buffers::borrow_for_content();
         let read = self.poll_read_into(&mut memory, cx, most);
-        let chunk = if is_little(&memory, buffers::LARGE_READ) {
+        let chunk = if is_little(&memory, buffers::MIN_LARGE_READ_BYTES) {
             let copy = Bytes::copy_from_slice(&memory);
             memory.clear();
             copy
@@ -125,7 +125,7 @@ impl Io {
         Poll::Ready(if written == 0 { Err(io::ErrorKind::WriteZero.into()) } else { Ok(written) })
     }
 
-    /// Passes on what a layer beneath (TLS) still holds.
+    /// Passes on what a layer below (TLS) still holds.
     pub(crate) fn poll_flush(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         Pin::new(&mut self.stream).poll_flush(cx)
     }
@@ -161,7 +161,8 @@ impl std::fmt::Debug for Io {
     }
 }
 
-/// Little of what there was room for: whoever keeps it must not keep the room for the rest.
+/// Whether this is little of what there was room for. It is copied then: whoever keeps it must not
+/// keep all of the memory.
 fn is_little(chunk: &[u8], room: usize) -> bool {
     chunk.len() < room / 4
 }

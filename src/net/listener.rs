@@ -76,7 +76,7 @@ impl Listener for TcpListener {
 /// the system are spared for each.
 const INHERITED: bool = cfg!(target_os = "linux");
 
-/// Answers are written whole, so there is nothing to wait for (Nagle); a peer that is gone without
+/// Responses are written whole, so there is nothing to wait for (Nagle); a peer that is gone without
 /// a word is found out by the system (Go's 15 s). Neither is worth a connection when it fails.
 fn set_options(socket: &SockRef<'_>) {
     let _ = socket.set_tcp_nodelay(true);
@@ -132,11 +132,11 @@ pub(crate) fn bind_reuse_port(addr: SocketAddr) -> io::Result<std::net::TcpListe
     socket.set_reuse_port(true)?;
     socket.set_nonblocking(true)?;
     socket.bind(&addr.into())?;
-    socket.listen(BACKLOG)?;
+    socket.listen(BACKLOG_COUNT)?;
     Ok(socket.into())
 }
 
-const BACKLOG: i32 = 1024;
+const BACKLOG_COUNT: i32 = 1024;
 
 /// A listener of the standard library's on the present runtime.
 pub(crate) fn from_std(listener: std::net::TcpListener) -> io::Result<TcpListener> {

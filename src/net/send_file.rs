@@ -42,8 +42,8 @@ impl Io {
             let tried = stream.try_io(Interest::WRITABLE, || {
                 let mut at = offset;
                 sent = sendfile(stream, file, Some(&mut at), most)?;
-                // Less than there is: the socket is full. It is waited for until there is room worth
-                // the while. Asked again at once, it would take each segment that leaves by itself.
+                // Less than there is: the socket's buffer is full. We wait until it has reasonable room;
+                // another call now would send one small segment at a time.
                 let is_full = sent > 0 && sent < most && has_more(file, at);
                 if is_full { Err(io::ErrorKind::WouldBlock.into()) } else { Ok(()) }
             });

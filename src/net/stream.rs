@@ -14,7 +14,7 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use crate::error::Error;
 use crate::message::TlsInfo;
 
-/// Has a type read through this field of it.
+/// Implements `AsyncRead` for a type by the stream in this field of it.
 #[allow(unused_macros, reason = "TLS by itself, without server and client, only writes so")]
 macro_rules! delegate_read {
     ($stream:ty, $field:ident) => {
@@ -30,7 +30,7 @@ macro_rules! delegate_read {
     };
 }
 
-/// Has a type write through this field of it.
+/// Implements `AsyncWrite` for a type by the stream in this field of it.
 macro_rules! delegate_write {
     ($stream:ty, $field:ident) => {
         impl ::tokio::io::AsyncWrite for $stream {
@@ -85,7 +85,7 @@ impl<T: AsyncRead + AsyncWrite + Send + Unpin + 'static> Stream for T {
     }
 }
 
-/// A stream of which something was read ahead: that is read first.
+/// A stream of which some bytes were read too early: those are read again first.
 pub(crate) struct Rewind {
     stream: Box<dyn Stream>,
     pub(crate) ahead: BytesMut,
@@ -120,13 +120,14 @@ pub(crate) trait TlsAccept: Send + Sync + 'static {
 
 pub(crate) type Securing<'a> = Pin<Box<dyn Future<Output = Result<Secured, Unsecured>> + Send + 'a>>;
 
-/// A stream whose bytes are plain on this side only.
+/// A stream after its handshake: plain bytes on this side, TLS records on the network.
 pub(crate) struct Secured {
     pub(crate) stream: Box<dyn Stream>,
     pub(crate) info: Arc<TlsInfo>,
 }
 
-/// A stream that could not be secured, so that it can be closed as the peer needs it, and why.
+/// A stream whose handshake failed, and why. It comes back so that it can be closed in the way that
+/// its peer understands.
 pub(crate) struct Unsecured {
     pub(crate) stream: Box<dyn Stream>,
     pub(crate) reason: NoSession,
@@ -134,7 +135,7 @@ pub(crate) struct Unsecured {
 
 #[allow(dead_code, reason = "without TLS there is nothing that secures, and nothing that fails to")]
 pub(crate) enum NoSession {
-    /// The peer has begun a request in the clear.
+    /// The peer has begun a request without TLS.
     PlainHttp,
     Failed(Error),
 }

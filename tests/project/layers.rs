@@ -5,8 +5,12 @@
 //! something wrong, so that a rule that finds nothing any more is found out.
 
 use std::fs;
-use std::ops::Range;
 use std::path::Path;
+
+use crate::rust::{
+    Finding, assert_nothing_found, code_of, find_words, group_end, is_test_file, is_word, line_of, lines,
+    product_code_of, test_items, words,
+};
 
 /// The modules from the bottom up. Each may name itself and those of the rows before its own:
 /// modules of one row are strangers. `lib.rs` stands above all and may name all.
@@ -40,10 +44,6 @@ const MAY_SPAWN: [&str; 8] = [
 const MAX_LINES: usize = 450;
 
 const REASON: &str = "// Longer than 450 lines because ";
-
-/// One thing that is wrong: the line, and what it is.
-#[derive(Debug, PartialEq, Eq)]
-struct Finding(usize, String);
 
 // ------------------------------------------------------------ the rules on the crate itself
 
@@ -79,35 +79,6 @@ fn nothing_is_unsafe() {
 #[test]
 fn long_files_have_a_reason() {
     assert_nothing_found(length);
-}
-
-fn assert_nothing_found(rule: fn(&str, &str) -> Vec<Finding>) {
-    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
-    let mut paths = Vec::new();
-    collect_sources(&root.join("src"), &mut paths);
-    assert!(paths.len() > 10, "only {} files under src: were they all found?", paths.len());
-
-    let mut report = String::new();
-    for path in paths {
-        let text = fs::read_to_string(root.join(&path)).expect("a source file is readable text");
-        for Finding(line, what) in rule(&path, &text) {
-            report += &format!("\n{path}:{line}: {what}");
-        }
-    }
-    assert!(report.is_empty(), "{report}");
-}
-
-/// Collects the paths of all `.rs` files, from the crate's root on, with `/` between the parts.
-fn collect_sources(folder: &Path, paths: &mut Vec<String>) {
-    for entry in fs::read_dir(folder).expect("a folder of sources is readable") {
-        let path = entry.expect("an entry of a folder is readable").path();
-        if path.is_dir() {
-            collect_sources(&path, paths);
-        } else if path.extension().is_some_and(|extension| extension == "rs") {
-            let path = path.strip_prefix(env!("CARGO_MANIFEST_DIR")).expect("it lies in the crate");
-            paths.push(path.to_str().expect("names of sources are text").replace('\\', "/"));
-        }
-    }
 }
 
 // ------------------------------------------------------------ the rules
@@ -213,11 +184,6 @@ fn row_of(module: &str) -> Option<usize> {
     LAYERS.iter().position(|row| row.contains(&module))
 }
 
-/// Whether the whole file is one of tests: `tests.rs`, or anything in a folder `tests`.
-fn is_test_file(path: &str) -> bool {
-    path.ends_with("/tests.rs") || path.contains("/tests/")
-}
-
 /// Where each path begins that starts at the crate's root, and its text behind that root.
 fn paths_from_root<'a>(path: &str, code: &'a str) -> Vec<(usize, &'a str)> {
     let climbed = |at: usize, word: &str| {
@@ -286,161 +252,7 @@ fn is_whole_item(code: &str) -> bool {
     matches!(item, Some("mod" | "use" | "fn" | "impl"))
 }
 
-// ------------------------------------------------------------ reading Rust, as far as needed
-
-/// The code of a file without its tests.
-fn product_code_of(path: &str, text: &str) -> String {
-    if is_test_file(path) {
-        return String::new();
-    }
-    let mut code = code_of(text);
-    for item in test_items(&code) {
-        let blank = blanked(&code[item.clone()]);
-        code.replace_range(item, &blank);
-    }
-    code
-}
-
-/// The text with every comment, string and character made blank; lines stay where they are.
-fn code_of(text: &str) -> String {
-    let mut code = String::with_capacity(text.len());
-    let mut rest = text;
-    while let Some(first) = rest.chars().next() {
-        let skipped = comment_or_literal(rest);
-        let (piece, after) = rest.split_at(skipped.unwrap_or(first.len_utf8()));
-        match skipped {
-            Some(_) => code += &blanked(piece),
-            None => code += piece,
-        }
-        rest = after;
-    }
-    code
-}
-
-/// Blanks in place of everything but the ends of lines, byte for byte.
-fn blanked(piece: &str) -> String {
-    piece.bytes().map(|b| if b == b'\n' { '\n' } else { ' ' }).collect()
-}
-
-/// The length of the comment or literal that the text begins with.
-fn comment_or_literal(text: &str) -> Option<usize> {
-    let whole = text.len();
-    if text.starts_with("//") {
-        return Some(text.find('\n').unwrap_or(whole));
-    }
-    if text.starts_with("/*") {
-        return Some(block_comment_end(text));
-    }
-    if let Some(quoted) = text.strip_prefix('r') {
-        let hashes = quoted.len() - quoted.trim_start_matches('#').len();
-        let close = format!("\"{}", &quoted[..hashes]);
-        let body = quoted[hashes..].strip_prefix('"')?;
-        return Some(body.find(&close).map_or(whole, |end| 2 + hashes + end + close.len()));
-    }
-    if let Some(body) = text.strip_prefix('"') {
-        let mut escaped = false;
-        let end = body.find(|c| {
-            let ends = c == '"' && !escaped;
-            escaped = c == '\\' && !escaped;
-            ends
-        });
-        return Some(end.map_or(whole, |end| end + 2));
-    }
-    let body = text.strip_prefix('\'')?;
-    if body.starts_with('\\') {
-        return body.get(2..)?.find('\'').map(|end| end + 4);
-    }
-    // A lifetime has no quote behind its first letter.
-    let one = body.chars().next()?.len_utf8();
-    body[one..].starts_with('\'').then_some(one + 2)
-}
-
-fn block_comment_end(text: &str) -> usize {
-    let mut depth = 0_usize;
-    let mut at = 0;
-    while let Some(found) = text[at..].find("*/").map(|end| at + end) {
-        depth += text[at..found].matches("/*").count();
-        at = found + 2;
-        depth -= 1;
-        if depth == 0 {
-            return at;
-        }
-    }
-    text.len()
-}
-
-/// Where the items marked `#[cfg(test)]` lie.
-fn test_items(code: &str) -> Vec<Range<usize>> {
-    const MARK: &str = "#[cfg(test)]";
-    let mut items: Vec<Range<usize>> = Vec::new();
-    for (at, _) in code.match_indices(MARK) {
-        if items.last().is_none_or(|item| item.end <= at) {
-            items.push(at..at + MARK.len() + item_end(&code[at + MARK.len()..]));
-        }
-    }
-    items
-}
-
-/// An item ends with its block, or with a semicolon outside of all brackets.
-fn item_end(code: &str) -> usize {
-    let end = depths(code).find(|&(_, c, depth)| depth <= 0 && matches!(c, '}' | ';'));
-    end.map_or(code.len(), |(at, ..)| at + 1)
-}
-
-/// The length of the bracketed group that the code begins with; 0 without one.
-fn group_end(code: &str) -> usize {
-    match depths(code).find(|&(_, _, depth)| depth == 0) {
-        Some((0, ..)) => 0,
-        Some((at, ..)) => at + 1,
-        None => code.len(),
-    }
-}
-
-/// Each character, and how deep in brackets the code is behind it.
-fn depths(code: &str) -> impl Iterator<Item = (usize, char, i32)> {
-    code.char_indices().scan(0, |depth, (at, c)| {
-        match c {
-            '(' | '[' | '{' => *depth += 1,
-            ')' | ']' | '}' => *depth -= 1,
-            _ => {}
-        }
-        Some((at, c, *depth))
-    })
-}
-
-/// Every word, and where it begins.
-fn words(code: &str) -> impl Iterator<Item = (usize, &str)> {
-    let mut at = 0;
-    code.split_inclusive(|c| !is_word(c)).filter_map(move |piece| {
-        let start = at;
-        at += piece.len();
-        let word = piece.trim_end_matches(|c| !is_word(c));
-        (!word.is_empty()).then_some((start, word))
-    })
-}
-
-fn is_word(c: char) -> bool {
-    c.is_alphanumeric() || c == '_'
-}
-
-/// A finding for each word that is meant, given what follows it and the word itself.
-fn find_words(code: &str, is_meant: impl Fn(&str, &str) -> bool, what: &str) -> Vec<Finding> {
-    words(code)
-        .filter(|&(at, word)| is_meant(&code[at + word.len()..], word))
-        .map(|(at, _)| Finding(line_of(code, at), what.to_owned()))
-        .collect()
-}
-
-fn line_of(code: &str, at: usize) -> usize {
-    code[..at].matches('\n').count() + 1
-}
-
 // ------------------------------------------------------------ the rules find what they are for
-
-/// The lines in which a rule finds something.
-fn lines(rule: fn(&str, &str) -> Vec<Finding>, path: &str, text: &str) -> Vec<usize> {
-    rule(path, text).into_iter().map(|Finding(line, _)| line).collect()
-}
 
 #[test]
 fn an_arrow_upwards_or_sideways_is_found() {

@@ -1,4 +1,7 @@
 //! What is held of the project itself: the shape of the crate, and the word of its documents.
 
+mod circles;
 mod layers;
+mod names;
 mod parity;
+mod rust;

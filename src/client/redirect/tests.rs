@@ -105,12 +105,11 @@ fn the_first_three_become_get_and_head_stays_head() {
 fn the_other_two_repeat_method_and_content() {
     for status in [307, 308] {
         for content in [RequestContent::None, RequestContent::Replayable] {
-            let mut case =
-                redirect(status, "http://a.test/", "/x").method("PUT").with("RequestContent-Type", "text/plain");
+            let mut case = redirect(status, "http://a.test/", "/x").method("PUT").with("Content-Type", "text/plain");
             case.content = content;
             let next = case.next();
             assert_eq!((next.method.as_str(), next.content), ("PUT", NextContent::Kept));
-            assert_eq!(next.header.get("RequestContent-Type"), Some("text/plain"));
+            assert_eq!(next.header.get("Content-Type"), Some("text/plain"));
         }
     }
 }
@@ -249,12 +248,12 @@ fn credentials_of_the_url_stay_with_its_host() {
 #[test]
 fn fields_that_speak_of_content_go_with_it() {
     let fields = [
-        ("RequestContent-Type", "a/b"),
+        ("Content-Type", "a/b"),
         ("content-length", "3"),
-        ("RequestContent-Encoding", "gzip"),
-        ("RequestContent-Language", "de"),
+        ("Content-Encoding", "gzip"),
+        ("Content-Language", "de"),
         ("CONTENT-LOCATION", "/"),
-        ("RequestContent-Digest", "x"),
+        ("Content-Digest", "x"),
         ("Transfer-Encoding", "chunked"),
         ("Trailer", "X"),
         ("Expect", "100-continue"),

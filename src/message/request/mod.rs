@@ -5,8 +5,9 @@ use std::sync::Arc;
 use base64::Engine as _;
 use http::{Extensions, Method, StatusCode, Uri, Version};
 
-use super::addr::Addr;
 use super::body::{Body, DEFAULT_MAX_TEXT_BYTES};
+use super::connection::Addr;
+use super::connection::TlsInfo;
 use super::context::Context;
 use super::cookie::{self, Cookie};
 use super::form::{Parsed, ReadAs, Values, malformed, query_pairs, query_value};
@@ -14,7 +15,6 @@ use super::header::Header;
 use super::multipart::{BAD_BOUNDARY, Boundary, Multipart};
 use super::parameters::Parameterized;
 use super::timeouts::Timeouts;
-use super::tls::TlsInfo;
 use super::uri::host_and_port;
 use crate::error::{Error, ErrorKind, Result};
 
@@ -40,7 +40,7 @@ pub struct Request {
     pub header: Header,
     /// The content; always there, perhaps empty.
     pub body: Body,
-    /// The host that is asked for: the target's authority if it has one, else the `Host` field.
+    /// The host that the request is for: the target's authority if it has one, else the `Host` field.
     /// With the port, if one was given; empty when there was none.
     pub host: String,
     /// The length of the content as announced; `None` when it is not known beforehand.

@@ -170,7 +170,7 @@ impl Lookups {
         running.insert(host.into(), lookup.clone());
         drop(running);
         let entry = CacheEntry { lookups: this.clone(), host: host.into(), sender };
-        // Ends by itself when the system has answered. Nobody calls it off: the system cannot.
+        // Ends by itself when the system has answered. It cannot be cancelled: the system call cannot.
         drop(tokio::task::spawn_blocking(move || entry.answer()));
         (lookup, true)
     }
@@ -187,7 +187,7 @@ struct CacheEntry {
 impl CacheEntry {
     fn answer(self) {
         let answer = (self.lookups.look_up)(&self.host).map_err(Arc::new);
-        // Off the list first: who asks from now on wants a fresh answer.
+        // Off the list first: a lookup that begins from now on needs a fresh answer.
         self.strike();
         self.sender.send_replace(Some(answer));
     }

@@ -21,7 +21,7 @@ use crate::message::Addr;
 /// RFC 8305 §8.
 const ATTEMPT_DELAY: Duration = Duration::from_millis(250);
 /// Go's.
-const KEEP_ALIVE: Duration = Duration::from_secs(15);
+const KEEP_ALIVE_PERIOD: Duration = Duration::from_secs(15);
 
 /// Dials TCP (Go's `net.Dialer`).
 ///
@@ -52,7 +52,7 @@ impl TcpDialer {
         TcpDialer {
             resolver: Arc::new(SystemResolver::new()),
             attempt_delay: Some(ATTEMPT_DELAY),
-            keep_alive: Some(KEEP_ALIVE),
+            keep_alive: Some(KEEP_ALIVE_PERIOD),
             no_delay: true,
             local_address: None,
             address_check: None,
@@ -141,7 +141,7 @@ impl TcpDialer {
         if let Some(check) = &self.address_check {
             check(addr)?;
         }
-        for _ in 0..ATTEMPTS_TO_REACH_ANOTHER {
+        for _ in 0..MIN_ATTEMPT_COUNT {
             let stream = self.socket(addr)?.connect(addr).await?;
             let local = stream.local_addr()?;
             if local != addr {
@@ -169,7 +169,7 @@ impl TcpDialer {
 /// Where nobody listens on a port of this machine, the system may pick that very port for our end
 /// and connect us to ourselves. Then another port is tried, and at last it is what it should have
 /// been from the start: refused (Go's rule).
-const ATTEMPTS_TO_REACH_ANOTHER: usize = 3;
+const MIN_ATTEMPT_COUNT: usize = 3;
 
 impl Default for TcpDialer {
     fn default() -> TcpDialer {
@@ -379,7 +379,7 @@ mod tests {
         let socket = dialer.socket(open).unwrap();
         assert!(socket.nodelay().unwrap() && socket.keepalive().unwrap());
         #[cfg(target_os = "linux")]
-        assert_eq!(SockRef::from(&socket).tcp_keepalive_time().unwrap(), KEEP_ALIVE);
+        assert_eq!(SockRef::from(&socket).tcp_keepalive_time().unwrap(), KEEP_ALIVE_PERIOD);
         let plain = TcpDialer::new().with_keep_alive(Duration::ZERO).with_no_delay(false).socket(open).unwrap();
         assert!(!plain.nodelay().unwrap() && !plain.keepalive().unwrap());
     }

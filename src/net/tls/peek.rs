@@ -1,7 +1,7 @@
 //! The stream below a session, which looks at the first bytes that come.
 //!
-//! A peer that does not speak TLS gets no alert from rustls: to it, that would be noise in place of
-//! an answer. Its first bytes are kept, so that one can see what it speaks instead.
+//! A peer that does not speak TLS must get no alert from rustls: it could not read it. Its first bytes
+//! are kept, so that one can see what it speaks instead, and respond in that.
 
 use std::future::poll_fn;
 use std::io;

@@ -1,4 +1,4 @@
-//! Whom a client trusts: the system's roots, Mozilla's, those that were added.
+//! Which root certificates a client trusts: the system's, Mozilla's, those that were added.
 
 use std::sync::Arc;
 
@@ -21,7 +21,7 @@ pub enum TlsRoots {
     Platform,
     /// Mozilla's, compiled in with the feature `webpki-roots`. They age with the program.
     Mozilla,
-    /// Nobody's.
+    /// None: only those that were added.
     None,
 }
 
