@@ -1,8 +1,13 @@
-//! What is to be sent on a connection: encoded bytes on their way to the socket.
+//! Encoded bytes on their way to the socket.
 //!
-//! Heads and small content collect here, so that a response leaves in one write and the responses
-//! of a pipeline leave together. DirectWrite content goes past the collection, straight from the
-//! caller's memory, in one vectored write with what was collected before it.
+//! Heads and small content are collected in the write buffer, so that a response is sent in one write
+//! and the responses of a pipeline together. Large content is not copied into it but sent from the
+//! caller's memory, in one vectored write with what was collected before: a direct write.
+//!
+//! A direct write can be abandoned, when the future that writes is dropped. The peer then has a part of
+//! something, and nothing that is sent after it would be understood. So the buffer is marked as
+//! [`Writing`](WriteHealth::Writing) before the first byte and unmarked after the last, and whoever finds
+//! the mark later makes it a failure.
 
 use std::task::Poll;
 
@@ -10,34 +15,35 @@ use bytes::Bytes;
 
 use crate::error::{Error, ErrorKind, Phase, Result};
 
-/// Collected bytes past this are sent before more is collected.
+/// With this many bytes collected, they are sent before more is.
 pub(crate) const WRITE_BUFFER_FULL_BYTES: usize = 16 * 1024;
-/// Content of at least this size is not worth a copy.
+/// From this size on, a write of its own costs less than copying content into the write buffer.
 pub(crate) const MIN_DIRECT_WRITE_BYTES: usize = 4 * 1024;
 
 #[derive(Debug, Default)]
 pub(crate) struct WriteBuffer {
     bytes: Vec<u8>,
-    /// How much of `bytes` the stream has taken. All of them stay until it was flushed: a stream such
-    /// as TLS may keep what it has taken, and passes it on only when it is asked again.
+    /// How much of `bytes` the stream has taken. They are shared until the stream was flushed: a TLS
+    /// stream may hold back what it has taken, and sends it only when it is polled again. An empty
+    /// buffer would never be polled.
     sent: usize,
     health: WriteHealth,
 }
 
-/// DirectWrite content under way, in parts; what was sent of it is cut off.
+/// Content that is sent from the caller's memory, in parts; what was sent of it is cut off.
 #[derive(Debug)]
 pub(crate) struct DirectWrite<'a> {
-    /// What had waited, what was written, and what ends them.
+    /// What was held back, what the handler writes now, and the end of their chunk.
     pub(crate) parts: [&'a [u8]; 3],
-    /// What was written as it can be kept, if it can.
-    kept: Option<&'a Bytes>,
+    /// What the handler writes now, if it is in memory that can be shared.
+    shared: Option<&'a Bytes>,
 }
 
 #[derive(Debug, Default)]
 enum WriteHealth {
     #[default]
     Good,
-    /// A large write is under way. Found so by the next one, it was abandoned half-way.
+    /// A direct write has begun. If the next write finds this, the one before was abandoned half-way.
     Writing,
     Failed(Error),
 }
@@ -58,7 +64,7 @@ impl WriteBuffer {
         self.bytes.len() >= WRITE_BUFFER_FULL_BYTES
     }
 
-    /// Whether the peer has a part of something, so that nothing else may go out before the rest.
+    /// Whether the peer has a part of something, so that nothing else may be sent before the rest.
     pub(crate) fn is_half_sent(&self) -> bool {
         (0 < self.sent && self.sent < self.bytes.len()) || !matches!(self.health, WriteHealth::Good)
     }
@@ -81,29 +87,30 @@ impl WriteBuffer {
         error
     }
 
-    /// A large write begins: until it [ends](Self::end_direct), it counts as abandoned.
+    /// A direct write begins: until it [ends](Self::end_direct), it counts as abandoned.
     pub(crate) fn begin_direct(&mut self) {
         self.health = WriteHealth::Writing;
     }
 
-    /// A large write is done.
+    /// The direct write is complete.
     pub(crate) fn end_direct(&mut self) {
         self.health = WriteHealth::Good;
     }
 
-    /// Whether a large write is under way, or was abandoned.
+    /// Whether a direct write is under way, or was abandoned.
     pub(crate) fn is_sending_direct(&self) -> bool {
         matches!(self.health, WriteHealth::Writing)
     }
 
-    /// Takes the bytes out, to be written from, and says how many of them were sent before. They
-    /// come back with [(Self::after_send).
+    /// Takes the bytes out, so that the rest of the connection's state can be borrowed while they are
+    /// written, and says how many of them the stream has taken before. [`after_send`](Self::after_send)
+    /// puts them back.
     pub(crate) fn take(&mut self) -> (Vec<u8>, usize) {
         (std::mem::take(&mut self.bytes), self.sent)
     }
 
-    /// Takes them back. So many of them the stream has taken, and this is how the sending stands: until
-    /// it is over, a layer beneath may hold them back.
+    /// Puts the bytes back. `sent` says how many of them the stream has taken. They are dropped only
+    /// when sending is ready, which it is after a flush: before that, TLS may hold them back.
     pub(crate) fn after_send(
         &mut self,
         mut bytes: Vec<u8>,
@@ -119,7 +126,8 @@ impl WriteBuffer {
         sending.map_err(|error| self.fail(error))
     }
 
-    /// Lends the memory of an write buffer that is at rest to another connection.
+    /// Takes the memory of an empty buffer, for another connection to use. A buffer that grew beyond its
+    /// limit, with one large head, gives the excess back to the system.
     pub(crate) fn take_memory(&mut self) -> Vec<u8> {
         let mut memory = std::mem::take(&mut self.bytes);
         memory.clear();
@@ -127,6 +135,7 @@ impl WriteBuffer {
         memory
     }
 
+    /// Gives the buffer memory, unless it has some.
     pub(crate) fn give_memory(&mut self, memory: Vec<u8>) {
         if self.bytes.capacity() == 0 {
             self.bytes = memory;
@@ -135,28 +144,29 @@ impl WriteBuffer {
 }
 
 impl<'a> DirectWrite<'a> {
-    /// Content of which a part has waited. `kept` is what was written, where it can be kept.
-    pub(crate) fn new(waited: &'a [u8], written: &'a [u8], kept: Option<&'a Bytes>) -> DirectWrite<'a> {
-        DirectWrite { parts: [waited, written, &[]], kept }
+    /// Content that was held back and content that is written now. `shared` is the latter, if it is in
+    /// memory that can be shared.
+    pub(crate) fn new(pending: &'a [u8], written: &'a [u8], shared: Option<&'a Bytes>) -> DirectWrite<'a> {
+        DirectWrite { parts: [pending, written, &[]], shared }
     }
 
-    /// How much of it is in one piece.
+    /// The length of the next piece that lies in one part.
     pub(crate) fn len_of_piece(&self) -> usize {
         self.parts.iter().map(|part| part.len()).find(|&len| len > 0).unwrap_or_default()
     }
 
-    /// So much of that piece, for who keeps it: copied only where it must be.
+    /// So many bytes of that piece, to be kept: copied only where the memory cannot be shared.
     pub(crate) fn piece(&self, len: usize) -> Bytes {
         let cut = |part: &'a [u8]| part.get(..len).unwrap_or_default();
-        match (self.parts, self.kept) {
+        match (self.parts, self.shared) {
             ([[], [], end], _) => Bytes::copy_from_slice(cut(end)),
-            ([[], written, _], Some(kept)) => kept.slice_ref(cut(written)),
+            ([[], written, _], Some(shared)) => shared.slice_ref(cut(written)),
             ([[], written, _], None) => Bytes::copy_from_slice(cut(written)),
-            ([waited, ..], _) => Bytes::copy_from_slice(cut(waited)),
+            ([pending, ..], _) => Bytes::copy_from_slice(cut(pending)),
         }
     }
 
-    /// So many bytes were sent.
+    /// Cuts off what was sent.
     pub(crate) fn advance(&mut self, mut sent: usize) {
         for part in &mut self.parts {
             let of_part = sent.min(part.len());
