@@ -21,7 +21,7 @@ const LAYERS: [&[&str]; 8] = [
     &["net"],
     &["h2"],
     &["server", "client"],
-    &["mux", "files", "forms", "reverse_proxy", "middleware", "testing"],
+    &["mux", "files", "forms", "middleware", "testing"],
     &["fuzzing"],
 ];
 

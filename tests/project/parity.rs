@@ -1,4 +1,4 @@
-//! `docs/parity.md` keeps its word: every row names a test, every test that it names is there, and
+//! The pages of `docs/parity` keep their word: every row names a test, every test that it names is there, and
 //! what has none is listed as such.
 //!
 //! The rules are functions of the page and of the files that it names, so that the second half of
@@ -12,9 +12,9 @@ use std::path::Path;
 const UNPROVEN: &str = "-";
 
 /// The heading of an area's list of rows without a proof.
-const NOT_YET: &str = "### Not yet";
+const NOT_YET: &str = "## Not yet";
 
-/// The page read: areas in their order.
+/// A page read: one area, or several in their order.
 #[derive(Debug, Default)]
 struct Area {
     name: String,
@@ -35,11 +35,10 @@ struct Row {
 #[test]
 fn every_row_has_a_test_that_is_there_or_is_listed_without_one() {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
-    let page = fs::read_to_string(root.join("docs/parity.md")).expect("the page is there");
-    let areas = read(&page);
+    let areas: Vec<Area> = pages(&root.join("docs/parity")).iter().flat_map(|page| read(page)).collect();
     assert!(areas.len() > 10 && areas.iter().map(|area| area.rows.len()).sum::<usize>() > 350);
     let found = faults(&areas, &|path| fs::read_to_string(root.join(path)).ok());
-    assert!(found.is_empty(), "{} faults in docs/parity.md\n{}", found.len(), found.join("\n"));
+    assert!(found.is_empty(), "{} faults in docs/parity\n{}", found.len(), found.join("\n"));
 }
 
 #[test]
@@ -53,10 +52,18 @@ fn every_test_that_stands_for_a_promise_of_security_is_there() {
     assert!(found.is_empty(), "SECURITY.md: {found:?}");
 }
 
+/// The text of the page of each area.
+fn pages(folder: &Path) -> Vec<String> {
+    let entries = fs::read_dir(folder).expect("the folder is there");
+    let paths = entries.map(|entry| entry.expect("it can be read").path());
+    let areas = paths.filter(|path| !path.ends_with("README.md"));
+    areas.map(|path| fs::read_to_string(path).expect("a page is text")).collect()
+}
+
 fn read(page: &str) -> Vec<Area> {
     let (mut areas, mut lists) = (Vec::<Area>::new(), false);
     for line in page.lines() {
-        if let Some(heading) = line.strip_prefix("## ") {
+        if let Some(heading) = line.strip_prefix("# ") {
             let (name, count) = heading.rsplit_once(" (").unwrap_or((heading, ""));
             let announced = count.trim_end_matches(')').parse().unwrap_or(0);
             areas.push(Area { name: name.to_owned(), announced, ..Area::default() });
@@ -192,9 +199,7 @@ fn found_in(page: &str) -> Vec<String> {
 }
 
 fn page_of(proof: &str) -> String {
-    format!(
-        "# Title\n\n## one (1)\n\n| identifier | what holds | proven by |\n|---|---|---|\n| `X` | a rule | {proof} |\n"
-    )
+    format!("# one (1)\n\n| identifier | what holds | proven by |\n|---|---|---|\n| `X` | a rule | {proof} |\n")
 }
 
 #[test]
@@ -224,7 +229,7 @@ fn a_proof_that_is_none_is_found() {
 
 #[test]
 fn a_list_of_what_is_not_yet_there_is_held_to_its_word() {
-    let with = |proof: &str, list: &str| found_in(&format!("{}\n### Not yet\n\n{list}\n", page_of(proof)));
+    let with = |proof: &str, list: &str| found_in(&format!("{}\n## Not yet\n\n{list}\n", page_of(proof)));
     assert_eq!(with("-", "- **`X`**: not built"), Vec::<String>::new());
     assert_eq!(with("`a.rs::plain`", "- **`X`**: not built"), ["one: `X` is listed and has a test"]);
     let other = ["one: `X` has no test and is not listed", "one: `Y` is listed and is no row"];

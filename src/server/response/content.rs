@@ -18,8 +18,7 @@ use bytes::Bytes;
 use http::StatusCode;
 use tokio::io::AsyncWrite;
 
-use super::decide::declared_length;
-use super::head::Extent;
+use super::decide::{Extent, declared_length};
 use super::sink::ResponseSink;
 use super::write_buffer::{DirectWrite, MIN_DIRECT_WRITE_BYTES};
 use super::writer::{ResponseWriter, Stage};

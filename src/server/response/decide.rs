@@ -116,6 +116,27 @@ impl Unread {
     }
 }
 
+/// What is known of the content when the head is decided, beside what was held back.
+#[derive(Clone, Copy)]
+pub(super) enum Extent<'a> {
+    /// It goes on with these bytes, and then perhaps with more.
+    Start(&'a [u8]),
+    /// This is all of it.
+    Whole(&'a [u8]),
+}
+
+impl<'a> Extent<'a> {
+    pub(super) fn next(self) -> &'a [u8] {
+        match self {
+            Extent::Start(next) | Extent::Whole(next) => next,
+        }
+    }
+
+    pub(super) fn is_whole(self) -> bool {
+        matches!(self, Extent::Whole(_))
+    }
+}
+
 /// The fields that the server would write and the handler has switched off.
 #[derive(Debug, Clone, Copy, Default)]
 pub(super) struct Omitted {

@@ -2,34 +2,13 @@
 
 use http::{StatusCode, Version};
 
-use super::decide::{HandlerFields, sniffed_content_type};
+use super::decide::{Extent, HandlerFields, sniffed_content_type};
 use super::sink::ResponseSink;
 use super::writer::{ResponseWriter, Stage};
 use crate::h1::{self, Outgoing, ResponseToSend, allows_content};
 use crate::server::cached_now;
 use crate::server::http1::conn_io::ConnIo;
 use crate::server::http2::{StreamHead, StreamIo};
-
-/// What is known of the content when the head is decided, beside what was held back.
-#[derive(Clone, Copy)]
-pub(super) enum Extent<'a> {
-    /// It goes on with these bytes, and then perhaps with more.
-    Start(&'a [u8]),
-    /// This is all of it.
-    Whole(&'a [u8]),
-}
-
-impl<'a> Extent<'a> {
-    fn next(self) -> &'a [u8] {
-        match self {
-            Extent::Start(next) | Extent::Whole(next) => next,
-        }
-    }
-
-    fn is_whole(self) -> bool {
-        matches!(self, Extent::Whole(_))
-    }
-}
 
 impl ResponseWriter {
     /// Decides the head and encodes it; a second time does nothing. Content that is whole is encoded

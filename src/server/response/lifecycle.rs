@@ -5,8 +5,7 @@ use std::panic::Location;
 
 use http::StatusCode;
 
-use super::decide::{Omitted, RequestTraits};
-use super::head::Extent;
+use super::decide::{Extent, Omitted, RequestTraits};
 use super::sink::ResponseSink;
 use super::writer::{ResponseWriter, Stage};
 use crate::h1::{self, Outgoing};

@@ -1,6 +1,6 @@
-//! Where a writer's response goes: to an HTTP/1 connection, or to a stream of an HTTP/2 one.
+//! Where a writer's bytes go: to an HTTP/1 connection, or to a stream of an HTTP/2 connection.
 //!
-//! An enum and not a trait object, because it is called for each piece of content.
+//! An enum rather than a trait object: it is called for each piece of content.
 
 use std::sync::Arc;
 use std::task::{Context, Poll};
@@ -31,7 +31,7 @@ impl ResponseSink {
         self.with_write_buffer(|write_buffer| write_buffer.is_full())
     }
 
-    /// Looks at what is collected, under the lock.
+    /// Calls a function with the write buffer, under the lock.
     pub(crate) fn with_write_buffer<T>(&self, act: impl FnOnce(&mut WriteBuffer) -> T) -> T {
         match self {
             ResponseSink::Http1(conn_io) => act(&mut conn_io.lock().write_buffer),
@@ -47,9 +47,9 @@ impl ResponseSink {
         }
     }
 
-    /// Begins a direct write of content in this form, behind what was collected. Until it is
-    /// [sent](Self::poll_send_direct) whole nothing else can be: after one that is dropped half-way the
-    /// sink sends nothing more.
+    /// Begins a direct write of content that is delimited like this, after what was collected. Until
+    /// [`poll_send_direct`](Self::poll_send_direct) has sent all of it, nothing else can be sent, and if
+    /// it never does, nothing ever: the peer has a part of something.
     pub(crate) fn begin_direct(&self, outgoing: Outgoing, direct: &mut DirectWrite<'_>) -> Result<()> {
         match self {
             ResponseSink::Http1(conn_io) => conn_io.begin_direct(outgoing, direct),
@@ -57,7 +57,7 @@ impl ResponseSink {
         }
     }
 
-    /// Sends what is left of it.
+    /// Sends what is left of the direct write.
     pub(crate) fn poll_send_direct(&self, cx: &mut Context<'_>, direct: &mut DirectWrite<'_>) -> Poll<Result<()>> {
         match self {
             ResponseSink::Http1(conn_io) => conn_io.poll_send_direct(cx, direct),
@@ -65,7 +65,7 @@ impl ResponseSink {
         }
     }
 
-    /// The exchange is over for its peer.
+    /// Cancels the context of the exchange: its peer has left, or takes nothing any more.
     pub(crate) fn cancel(&self, exchange: u64) {
         match self {
             ResponseSink::Http1(conn_io) => conn_io.cancel(exchange),

@@ -1,9 +1,13 @@
-//! What is to be sent on a connection or a stream.
+//! Encoded bytes on their way to the socket.
 //!
-//! Heads and small content are encoded and collected here, so that a response leaves in one write, and the
-//! responses to a pipeline leave together. Large content is not copied: a direct write sends it from the
-//! caller's memory, in one vectored write with what was collected before it. While one is under way nothing
-//! else is sent; one that was dropped half-way fails all that follows, as the peer has a part of it.
+//! Heads and small content are collected in the write buffer, so that a response is sent in one write
+//! and the responses of a pipeline together. Large content is not copied into it but sent from the
+//! caller's memory, in one vectored write with what was collected before: a direct write.
+//!
+//! A direct write can be abandoned, when the future that writes is dropped. The peer then has a part of
+//! something, and nothing that is sent after it would be understood. So the buffer is marked as
+//! [`Writing`](WriteHealth::Writing) before the first byte and unmarked after the last, and whoever finds
+//! the mark later makes it a failure.
 
 use std::task::Poll;
 
@@ -11,34 +15,35 @@ use bytes::Bytes;
 
 use crate::error::{Error, ErrorKind, Phase, Result};
 
-/// When so many bytes are collected, they are sent before more is.
+/// With this many bytes collected, they are sent before more is.
 pub(crate) const WRITE_BUFFER_FULL_BYTES: usize = 16 * 1024;
-/// Content of at least this size is not worth a copy.
+/// From this size on, a write of its own costs less than copying content into the write buffer.
 pub(crate) const MIN_DIRECT_WRITE_BYTES: usize = 4 * 1024;
 
 #[derive(Debug, Default)]
 pub(crate) struct WriteBuffer {
     bytes: Vec<u8>,
-    /// How many of `bytes` the stream has taken. They stay here until the stream is flushed: TLS buffers what
-    /// it has taken, and sends it only when it is polled again.
+    /// How much of `bytes` the stream has taken. They are shared until the stream was flushed: a TLS
+    /// stream may hold back what it has taken, and sends it only when it is polled again. An empty
+    /// buffer would never be polled.
     sent: usize,
     health: WriteHealth,
 }
 
-/// Large content that is being sent, in parts; what was sent is cut off.
+/// Content that is sent from the caller's memory, in parts; what was sent of it is cut off.
 #[derive(Debug)]
 pub(crate) struct DirectWrite<'a> {
-    /// What the writer had kept back, what was written now, and the end of a chunk.
+    /// What was held back, what the handler writes now, and the end of their chunk.
     pub(crate) parts: [&'a [u8]; 3],
-    /// The middle part as `Bytes`, if the caller had them: then HTTP/2 need not copy it.
-    kept: Option<&'a Bytes>,
+    /// What the handler writes now, if it is in memory that can be shared.
+    shared: Option<&'a Bytes>,
 }
 
 #[derive(Debug, Default)]
 enum WriteHealth {
     #[default]
     Good,
-    /// A direct write is under way. If the next write finds this, it was abandoned half-way.
+    /// A direct write has begun. If the next write finds this, the one before was abandoned half-way.
     Writing,
     Failed(Error),
 }
@@ -49,7 +54,7 @@ impl WriteBuffer {
         &mut self.bytes
     }
 
-    /// Whether all that was collected is sent, and the stream flushed.
+    /// Whether all that was collected is sent, and left the stream.
     pub(crate) fn is_empty(&self) -> bool {
         self.bytes.is_empty()
     }
@@ -59,7 +64,7 @@ impl WriteBuffer {
         self.bytes.len() >= WRITE_BUFFER_FULL_BYTES
     }
 
-    /// Whether the peer has a part of a message, so that nothing else may be sent before the rest.
+    /// Whether the peer has a part of something, so that nothing else may be sent before the rest.
     pub(crate) fn is_half_sent(&self) -> bool {
         (0 < self.sent && self.sent < self.bytes.len()) || !matches!(self.health, WriteHealth::Good)
     }
@@ -82,12 +87,12 @@ impl WriteBuffer {
         error
     }
 
-    /// A direct write begins. Until it [ends](Self::end_direct) it counts as abandoned.
+    /// A direct write begins: until it [ends](Self::end_direct), it counts as abandoned.
     pub(crate) fn begin_direct(&mut self) {
         self.health = WriteHealth::Writing;
     }
 
-    /// A direct write is done.
+    /// The direct write is complete.
     pub(crate) fn end_direct(&mut self) {
         self.health = WriteHealth::Good;
     }
@@ -97,14 +102,15 @@ impl WriteBuffer {
         matches!(self.health, WriteHealth::Writing)
     }
 
-    /// Takes the bytes out, to be written from, and says how many of them were sent before. They
-    /// come back with [(Self::after_send).
+    /// Takes the bytes out, so that the rest of the connection's state can be borrowed while they are
+    /// written, and says how many of them the stream has taken before. [`after_send`](Self::after_send)
+    /// puts them back.
     pub(crate) fn take(&mut self) -> (Vec<u8>, usize) {
         (std::mem::take(&mut self.bytes), self.sent)
     }
 
-    /// Takes them back, of which `sent` were sent. They are kept until `sending` is ready, for a layer
-    /// beneath may not have sent them yet.
+    /// Puts the bytes back. `sent` says how many of them the stream has taken. They are dropped only
+    /// when sending is ready, which it is after a flush: before that, TLS may hold them back.
     pub(crate) fn after_send(
         &mut self,
         mut bytes: Vec<u8>,
@@ -120,7 +126,8 @@ impl WriteBuffer {
         sending.map_err(|error| self.fail(error))
     }
 
-    /// Takes the memory out, for another connection. All was sent.
+    /// Takes the memory of an empty buffer, for another connection to use. A buffer that grew beyond its
+    /// limit, with one large head, gives the excess back to the system.
     pub(crate) fn take_memory(&mut self) -> Vec<u8> {
         let mut memory = std::mem::take(&mut self.bytes);
         memory.clear();
@@ -128,6 +135,7 @@ impl WriteBuffer {
         memory
     }
 
+    /// Gives the buffer memory, unless it has some.
     pub(crate) fn give_memory(&mut self, memory: Vec<u8>) {
         if self.bytes.capacity() == 0 {
             self.bytes = memory;
@@ -136,28 +144,29 @@ impl WriteBuffer {
 }
 
 impl<'a> DirectWrite<'a> {
-    /// `kept` is the same content as `written`, where the caller has it as `Bytes`.
-    pub(crate) fn new(waited: &'a [u8], written: &'a [u8], kept: Option<&'a Bytes>) -> DirectWrite<'a> {
-        DirectWrite { parts: [waited, written, &[]], kept }
+    /// Content that was held back and content that is written now. `shared` is the latter, if it is in
+    /// memory that can be shared.
+    pub(crate) fn new(pending: &'a [u8], written: &'a [u8], shared: Option<&'a Bytes>) -> DirectWrite<'a> {
+        DirectWrite { parts: [pending, written, &[]], shared }
     }
 
-    /// The length of the part that is sent next; 0 when all was sent.
+    /// The length of the next piece that lies in one part.
     pub(crate) fn len_of_piece(&self) -> usize {
         self.parts.iter().map(|part| part.len()).find(|&len| len > 0).unwrap_or_default()
     }
 
-    /// The first `len` bytes of that part as `Bytes`: copied unless the caller had them so.
+    /// So many bytes of that piece, to be kept: copied only where the memory cannot be shared.
     pub(crate) fn piece(&self, len: usize) -> Bytes {
         let cut = |part: &'a [u8]| part.get(..len).unwrap_or_default();
-        match (self.parts, self.kept) {
+        match (self.parts, self.shared) {
             ([[], [], end], _) => Bytes::copy_from_slice(cut(end)),
-            ([[], written, _], Some(kept)) => kept.slice_ref(cut(written)),
+            ([[], written, _], Some(shared)) => shared.slice_ref(cut(written)),
             ([[], written, _], None) => Bytes::copy_from_slice(cut(written)),
-            ([waited, ..], _) => Bytes::copy_from_slice(cut(waited)),
+            ([pending, ..], _) => Bytes::copy_from_slice(cut(pending)),
         }
     }
 
-    /// Cuts off so many bytes, which were sent.
+    /// Cuts off what was sent.
     pub(crate) fn advance(&mut self, mut sent: usize) {
         for part in &mut self.parts {
             let of_part = sent.min(part.len());

@@ -19,8 +19,7 @@ use bytes::Bytes;
 use http::StatusCode;
 use tokio::time::Instant;
 
-use super::decide::{Omitted, RequestTraits};
-use super::head::Extent;
+use super::decide::{Extent, Omitted, RequestTraits};
 use super::sink::ResponseSink;
 use crate::error::{Error, ErrorKind, Result};
 use crate::h1::{self, Outgoing};
