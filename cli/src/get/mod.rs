@@ -1,22 +1,31 @@
 //! `nethttp get`: URLs to standard output or into files.
 //!
 //! ```text
-//! options ─► jobs: which URL goes where ─► transfer: try, and try again ─► sink
-//!       └──► request: one client, the form of each request    │              └─ partial: NAME.part
-//!                    └─ observe: -v, --trace                  └─ retry: whether, and when
+//! options ─► job: which URL goes where ─► transfer: try, and try again ─► sink: standard output, files
+//!       ├──► request: what is sent              ├─ failure: what is said,      └─ partial: NAME.part
+//!       │         └─ upload: content            │           whether to retry
+//!       └──► network: one client for all        └─ pace: not too slow, not too fast
+//!                 └─ observe, waterfall: -v, --trace
 //! ```
 
-mod exit;
+mod cookies;
+mod dialer;
+mod failure;
 mod job;
 mod name;
+mod netrc;
+mod network;
 mod observe;
 mod options;
+mod pace;
 mod partial;
+mod range;
 mod request;
-mod retry;
 mod screen;
 mod sink;
 mod transfer;
+mod upload;
+mod values;
 mod waterfall;
 
 use std::process::ExitCode;
@@ -26,8 +35,10 @@ use tokio::runtime::Runtime;
 use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
 
-use self::exit::{Exit, Failure};
+use self::cookies::Cookies;
+use self::failure::{Exit, Failure};
 use self::job::{Job, Target};
+use self::netrc::Netrc;
 pub(crate) use self::options::Arguments;
 use self::request::Form;
 use self::screen::{Screen, Shown};
@@ -35,13 +46,8 @@ use self::transfer::Transfers;
 
 /// Gets everything, and says in its exit code what the first URL that failed failed of.
 pub(crate) fn run(arguments: Arguments) -> ExitCode {
-    let failed = match prepare(arguments) {
-        Ok((runtime, transfers, jobs)) => {
-            let failed = runtime.block_on(all(&Arc::new(transfers), jobs));
-            // A lookup of a name cannot be called off, and may outlast every time limit.
-            runtime.shutdown_background();
-            failed
-        }
+    let failed = match Prepared::new(arguments) {
+        Ok(prepared) => prepared.carry_out(),
         Err(failure) => {
             say(&Screen::new(Shown { files: 0, silent: false }), &failure);
             Some(failure.exit)
@@ -50,21 +56,45 @@ pub(crate) fn run(arguments: Arguments) -> ExitCode {
     failed.map_or(ExitCode::SUCCESS, |exit| ExitCode::from(exit as u8))
 }
 
-fn prepare(arguments: Arguments) -> Result<(Runtime, Transfers, Vec<Job>), Failure> {
-    let arguments = Arc::new(arguments);
-    let jobs = job::jobs(&arguments)?;
-    let files = jobs.iter().filter(|job| matches!(job.target, Target::File(_))).count();
-    let screen = Arc::new(Screen::new(Shown { files, silent: arguments.silent }));
-    let client = request::client(&arguments, &screen)?;
-    let form = Form::new(arguments.clone())?;
-    let runtime = Runtime::new().map_err(|error| Failure::local("no threads could be started", &error))?;
-    Ok((runtime, Transfers { arguments, client, form, screen }, jobs))
+/// All that is made of the command line before anything is sent.
+struct Prepared {
+    runtime: Runtime,
+    transfers: Arc<Transfers>,
+    jobs: Vec<Job>,
+    cookies: Cookies,
+}
+
+impl Prepared {
+    fn new(arguments: Arguments) -> Result<Prepared, Failure> {
+        let arguments = Arc::new(arguments);
+        let jobs = job::jobs(&arguments)?;
+        let is_file = |job: &&Job| matches!(job.target, Target::File(_) | Target::Announced { .. });
+        let files = jobs.iter().filter(is_file).count();
+        let screen = Arc::new(Screen::new(Shown { files, silent: arguments.silent }));
+        let cookies = Cookies::new(&arguments)?;
+        let netrc = Arc::new(Netrc::of(&arguments)?);
+        let mut client = network::client(&arguments, &screen)?;
+        client.jar = cookies.jar();
+        client.check_redirect = Some(request::redirect_hook(&arguments, &netrc));
+        let form = Form::new(arguments.clone(), &cookies, netrc)?;
+        let runtime = Runtime::new().map_err(|error| Failure::local("no threads could be started", &error))?;
+        Ok(Prepared { runtime, transfers: Arc::new(Transfers { arguments, client, form, screen }), jobs, cookies })
+    }
+
+    fn carry_out(self) -> Option<Exit> {
+        let failed = self.runtime.block_on(all(&self.transfers, self.jobs));
+        // A lookup of a name cannot be called off, and may outlast every time limit.
+        self.runtime.shutdown_background();
+        let Err(failure) = self.cookies.save() else { return failed };
+        say(&self.transfers.screen, &failure);
+        failed.or(Some(failure.exit))
+    }
 }
 
 /// Files side by side, and what goes to standard output in order. Answers with the end of the first
 /// job that failed, in the order of the URLs.
 async fn all(transfers: &Arc<Transfers>, jobs: Vec<Job>) -> Option<Exit> {
-    let turns = Arc::new(Semaphore::new(transfers.arguments.parallel_max));
+    let permits = Arc::new(Semaphore::new(transfers.arguments.parallel_max));
     let mut running = JoinSet::new();
     let mut in_order = Vec::new();
     for (number, job) in jobs.into_iter().enumerate() {
@@ -72,16 +102,16 @@ async fn all(transfers: &Arc<Transfers>, jobs: Vec<Job>) -> Option<Exit> {
             in_order.push((number, job));
             continue;
         }
-        let (transfers, turns) = (transfers.clone(), turns.clone());
+        let (transfers, permits) = (transfers.clone(), permits.clone());
         // Ends with its transfer, and is waited for below.
         running.spawn(async move {
-            let _turn = turns.acquire().await;
-            (number, one(&transfers, &job).await)
+            let _permit = permits.acquire().await;
+            (number, one(&transfers, job).await)
         });
     }
     let mut ends = Vec::new();
     for (number, job) in in_order {
-        let end = one(transfers, &job).await;
+        let end = one(transfers, job).await;
         ends.push((number, end));
         if end == Some(Exit::ReaderGone) {
             break;
@@ -96,7 +126,7 @@ async fn all(transfers: &Arc<Transfers>, jobs: Vec<Job>) -> Option<Exit> {
     ends.into_iter().find_map(|(_, end)| end)
 }
 
-async fn one(transfers: &Transfers, job: &Job) -> Option<Exit> {
+async fn one(transfers: &Transfers, job: Job) -> Option<Exit> {
     let failure = transfers.carry_out(job).await.err()?;
     say(&transfers.screen, &failure);
     Some(failure.exit)

@@ -84,7 +84,7 @@ fn lines<'a>(text: &mut String, mark: char, fields: impl IntoIterator<Item = (&'
 }
 
 fn is_password(name: &str) -> bool {
-    name.eq_ignore_ascii_case("Authorization") || name.eq_ignore_ascii_case("Proxy-Authorization")
+    ["Authorization", "Proxy-Authorization"].iter().any(|secret| name.eq_ignore_ascii_case(secret))
 }
 
 /// The scheme, and nothing behind it.

@@ -53,6 +53,54 @@ fn a_url_cannot_name_a_file_elsewhere() {
 }
 
 #[test]
+fn a_server_may_propose_the_name_and_never_a_place_nor_a_file_that_is_there() {
+    let folder = Folder::new();
+    folder.write("there.txt", "old");
+    let site = Site::answering(|asked| {
+        let response = Response::new("content");
+        match asked.target.as_str() {
+            "/named" => response.with_header("Content-Disposition", "attachment; filename=\"a b.txt\""),
+            "/hostile" => response.with_header("Content-Disposition", "attachment; filename=\"../.-x\\\"y.txt\""),
+            "/there" => response.with_header("Content-Disposition", "attachment; filename=there.txt"),
+            "/nothing" => response.with_header("Content-Disposition", "attachment; filename=\"../..\""),
+            _ => response,
+        }
+    });
+    folder
+        .get(&["-OJ", &site.url("/named"), &site.url("/hostile"), &site.url("/nothing"), &site.url("/plain")])
+        .says("");
+    assert_eq!(folder.names(), ["a b.txt", "nothing", "plain", "there.txt", "x\"y.txt"]);
+    let ended = folder.get(&["-OJ", &site.url("/there")]);
+    assert!(ended.is(1).stderr().contains("there.txt: it is there already"), "{}", ended.stderr());
+    assert_eq!((folder.names().len(), folder.read("there.txt")), (5, b"old".to_vec()));
+    assert!(folder.get(&["-OJ", &site.url("/")]).is(2).stderr().contains("use -o"));
+    folder.get(&["-J", &site.url("/named")]).is(2);
+}
+
+#[test]
+fn a_range_is_what_was_asked_for_or_an_error() {
+    let (files, folder) = (Folder::new(), Folder::new());
+    files.write("file", "0123456789");
+    let site = Site::start(nethttp::file_server(&files.0));
+    for (range, expected) in [("0-3", "0123"), ("7-", "789"), ("-2", "89"), ("8-99", "89")] {
+        get(&["-r", range, &site.url("/file")]).says(expected);
+        folder.get(&["-r", range, "-o", "part", &site.url("/file")]).says("");
+        assert_eq!((folder.names(), folder.read("part")), (vec!["part".to_owned()], expected.as_bytes().to_vec()));
+    }
+    assert_eq!(get(&["-f", "-r", "99-", &site.url("/file")]).is(5).stdout(), "");
+    let whole = Site::answering(|_| Response::new("0123456789"));
+    assert!(get(&["-r", "0-3", &whole.url("/")]).is(7).stderr().contains("sends no ranges"));
+    let other = "HTTP/1.1 206 Partial Content\r\nContent-Range: bytes 1-4/10\r\nContent-Length: 4\r\n\r\n1234";
+    let short = "HTTP/1.1 206 Partial Content\r\nContent-Range: bytes 0-3/10\r\nConnection: close\r\n\r\n012";
+    for wrong in [other, short] {
+        let (address, server) = bytes(vec![wrong.as_bytes().to_vec()]);
+        folder.get(&["-r", "0-3", "-o", "wrong", &format!("http://{address}/")]).is(7);
+        server.join().unwrap();
+        assert_eq!(folder.names(), ["part"]);
+    }
+}
+
+#[test]
 fn two_urls_do_not_write_to_one_file() {
     let (site, folder) = (echo(), Folder::new());
     for arguments in [["-O", "/x/a", "/y/a"], ["-O", "/a", "/a.part"]] {

@@ -108,6 +108,130 @@ fn a_rest_that_does_not_fit_is_not_taken_for_the_rest() {
     }
 }
 
+/// The digits of v1 up to 4 are there; this response is not their rest.
+fn is_no_rest(wrong: &str, validator: &str, length: Option<usize>) {
+    let folder = Folder::new();
+    let whole = b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\nConnection: close\r\n\r\nwhole".to_vec();
+    let (address, server) = bytes(vec![format!("HTTP/1.1 206 Partial Content\r\n{wrong}").into_bytes(), whole]);
+    let url = half(&folder, address, "0123", validator, 10);
+    if length.is_none() {
+        folder.write("file.part.json", serde_json::json!({ "url": url, "validator": validator }).to_string());
+    }
+    folder.get(&["-o", "file", &url]).says("");
+    assert_eq!((folder.names(), folder.read("file")), (vec!["file".to_owned()], b"whole".to_vec()), "{wrong}");
+    assert!(!server.join().unwrap()[1].contains("Range"), "{wrong}");
+}
+
+#[test]
+fn a_rest_of_another_date_is_not_taken_for_the_rest() {
+    let (early, late) = ("Sun, 06 Nov 1994 08:49:37 GMT", "Sun, 06 Nov 1994 08:49:38 GMT");
+    let wrong = format!("Last-Modified: {late}\r\nContent-Range: bytes 4-9/10\r\nContent-Length: 6\r\n\r\n456789");
+    is_no_rest(&wrong, early, Some(10));
+}
+
+#[test]
+fn a_rest_that_is_not_as_long_as_it_says_is_not_taken_for_the_rest() {
+    let lengths = [
+        // Shorter and longer, by its own length and by what comes.
+        "Content-Range: bytes 4-9/10\r\nContent-Length: 5\r\n\r\n45678",
+        "Content-Range: bytes 4-9/10\r\nContent-Length: 7\r\n\r\n4567890",
+        "Content-Range: bytes 4-9/10\r\nTransfer-Encoding: chunked\r\n\r\n5\r\n45678\r\n0\r\n\r\n",
+        "Content-Range: bytes 4-9/10\r\nTransfer-Encoding: chunked\r\n\r\n7\r\n4567890\r\n0\r\n\r\n",
+        "Content-Range: bytes 4-9/10\r\nConnection: close\r\n\r\n45678",
+        // To the end, it seems; but the whole has ten.
+        "Content-Range: bytes 4-8/*\r\nContent-Length: 5\r\n\r\n45678",
+    ];
+    for wrong in lengths {
+        is_no_rest(wrong, "\"v1\"", Some(10));
+    }
+    // Nobody has said how long the whole is.
+    is_no_rest("Content-Range: bytes 4-9/*\r\nContent-Length: 6\r\n\r\n456789", "\"v1\"", None);
+}
+
+#[test]
+fn what_came_with_a_wrong_rest_is_not_kept() {
+    let folder = Folder::new();
+    let wrong = b"HTTP/1.1 206 Partial Content\r\nContent-Range: bytes 4-9/10\r\nTransfer-Encoding: chunked\r\n\r\n\
+                  3\r\nxyz\r\n0\r\n\r\n";
+    let (address, server) = bytes(vec![wrong.to_vec(), b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\n".to_vec()]);
+    let url = half(&folder, address, "0123", "\"v1\"", 10);
+    folder.get(&["-o", "file", &url]).is(7);
+    server.join().unwrap();
+    assert_eq!(folder.names(), [""; 0]);
+}
+
+#[test]
+fn a_part_that_nobody_asked_for_is_not_the_whole() {
+    for range in ["Content-Range: bytes 0-3/10\r\n", "Content-Range: bytes 0-3/4\r\n", ""] {
+        let part = format!("HTTP/1.1 206 Partial Content\r\n{range}Content-Length: 4\r\n\r\n0123").into_bytes();
+        let folder = Folder::new();
+        folder.write("file", "old");
+        let (address, server) = bytes(vec![part.clone(), part]);
+        let url = format!("http://{address}/");
+        let ended = folder.get(&["-o", "file", &url]);
+        assert!(ended.is(7).stderr().contains("a part where the whole was asked for"), "{}", ended.stderr());
+        assert_eq!((folder.names(), folder.read("file")), (vec!["file".to_owned()], b"old".to_vec()), "{range}");
+        assert_eq!(folder.get(&[&url]).is(7).stdout(), "");
+        server.join().unwrap();
+    }
+}
+
+#[test]
+fn a_file_that_is_not_modified_is_left_as_it_is() {
+    let (site, folder) = (Site::answering(|_| Response::new("").with_status(StatusCode::NOT_MODIFIED)), Folder::new());
+    folder.write("file", "old");
+    folder.get(&["-s", "-H", "If-None-Match: \"v1\"", "-o", "file", &site.url("/")]).says("");
+    assert_eq!((folder.names(), folder.read("file")), (vec!["file".to_owned()], b"old".to_vec()));
+}
+
+#[test]
+fn what_is_as_long_as_the_server_has_it_is_complete_where_that_is_asked_for() {
+    let (files, folder) = (Folder::new(), Folder::new());
+    files.write("file", "0123456789");
+    let site = Site::start(file_server(&files.0));
+    let (url, complete) = (site.url("/file"), ["-C", "-", "-s", "-o", "file"]);
+    // As long, and something else: it is left alone.
+    folder.write("file", "abcdefghij");
+    let ended = folder.get(&["-C", "-", "-o", "file", &url]);
+    assert_eq!(ended.is(0).stderr(), "nethttp: file is complete already\n");
+    assert_eq!((folder.names(), folder.read("file")), (vec!["file".to_owned()], b"abcdefghij".to_vec()));
+    // Shorter, longer, empty and missing: it is fetched. Nothing says that a shorter one is its beginning.
+    for there in ["abcd", "abcdefghijkl", ""] {
+        folder.write("file", there);
+        folder.get(&[&complete[..], &["--fail", &url]].concat()).says("");
+        assert_eq!((folder.names(), folder.read("file")), (vec!["file".to_owned()], b"0123456789".to_vec()), "{there}");
+    }
+    std::fs::remove_file(folder.path("file")).unwrap();
+    folder.get(&[&complete[..], &[&url]].concat()).says("");
+    assert_eq!(folder.read("file"), b"0123456789");
+    // A server without ranges says how long it is all the same.
+    let plain = Site::answering(|_| Response::new("9876543210"));
+    folder.get(&[&complete[..], &[&plain.url("/")]].concat()).says("");
+    assert_eq!(folder.read("file"), b"0123456789");
+    assert_eq!(folder.get(&["-C", "100", &url]).is(2).stdout(), "");
+}
+
+#[test]
+fn what_is_not_newer_is_left_and_files_get_the_time_of_the_server_where_that_is_asked_for() {
+    let (files, folder) = (Folder::new(), Folder::new());
+    files.write("file", "new");
+    let time = std::time::UNIX_EPOCH + std::time::Duration::from_secs(784_111_777);
+    std::fs::File::options().write(true).open(files.path("file")).unwrap().set_modified(time).unwrap();
+    let site = Site::start(file_server(&files.0));
+    let modified = || std::fs::metadata(folder.path("file")).unwrap().modified().unwrap();
+    folder.get(&["-o", "file", &site.url("/file")]).says("");
+    assert_ne!(modified(), time);
+    folder.get(&["-R", "-o", "file", &site.url("/file")]).says("");
+    assert_eq!(modified(), time);
+    folder.write("file", "mine");
+    folder.get(&["-s", "--timestamping", "-o", "file", &site.url("/file")]).says("");
+    assert_eq!(folder.read("file"), b"mine", "it is newer than the server's");
+    let older = time - std::time::Duration::from_secs(1);
+    std::fs::File::options().write(true).open(folder.path("file")).unwrap().set_modified(older).unwrap();
+    folder.get(&["-s", "--timestamping", "-o", "file", &site.url("/file")]).says("");
+    assert_eq!((folder.names(), folder.read("file"), modified()), (vec!["file".to_owned()], b"new".to_vec(), time));
+}
+
 #[test]
 fn an_error_does_not_cost_what_is_there() {
     let folder = Folder::new();

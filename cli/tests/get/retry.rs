@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use nethttp::{Response, StatusCode};
 
-use crate::support::{Folder, Site, bytes, get};
+use crate::support::{Folder, Site, bytes, get, silent_after};
 
 /// Answers with this so many times, then with "at last".
 fn failing(times: u32, failure: impl Fn() -> Response + Send + Sync + 'static) -> (Site, Arc<AtomicU32>) {
@@ -89,4 +89,63 @@ fn a_file_without_a_validator_begins_anew() {
     folder.get(&["-s", "--retry", "1", "--retry-delay", "0", "-o", "file", &format!("http://{address}/")]).says("");
     assert_eq!((folder.names(), folder.read("file")), (vec!["file".to_owned()], b"new".to_vec()));
     assert!(!server.join().unwrap()[1].contains("Range"));
+}
+
+#[test]
+fn a_head_is_written_once_however_often_it_came() {
+    let empty = b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\n".to_vec();
+    let whole = b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\nX-Last: 1\r\n\r\nhello".to_vec();
+    let (address, server) = bytes(vec![empty.clone(), empty.clone(), whole]);
+    let url = format!("http://{address}/");
+    let ended = get(&["-i", "-s", "--retry", "2", "--retry-delay", "0", &url]);
+    let expected = "HTTP/1.1 200 OK\r\nContent-Length: 5\r\nX-Last: 1\r\n\r\nhello";
+    assert_eq!(ended.is(0).stdout(), expected);
+    server.join().unwrap();
+    // The last try writes what came.
+    let (address, server) = bytes(vec![empty.clone(), empty]);
+    let ended = get(&["-i", "-s", "--retry", "1", "--retry-delay", "0", &format!("http://{address}/")]);
+    assert_eq!(ended.is(7).stdout(), "HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\n");
+    server.join().unwrap();
+}
+
+#[test]
+fn tries_are_counted_anew_after_progress() {
+    let (folder, digits) = (Folder::new(), "0123456789");
+    let mut answers = vec![b"HTTP/1.1 200 OK\r\nETag: \"v1\"\r\nContent-Length: 10\r\n\r\n01".to_vec()];
+    for from in [2, 4, 6] {
+        let head = format!("HTTP/1.1 206 Partial Content\r\nETag: \"v1\"\r\nContent-Range: bytes {from}-9/10\r\n");
+        let two = &digits[from..from + 2];
+        answers.push(format!("{head}Content-Length: {}\r\n\r\n{two}", 10 - from).into_bytes());
+    }
+    answers
+        .push(b"HTTP/1.1 206 Partial Content\r\nContent-Range: bytes 8-9/10\r\nContent-Length: 2\r\n\r\n89".to_vec());
+    let (address, server) = bytes(answers);
+    folder.get(&["-s", "--retry", "1", "--retry-delay", "0", "-o", "file", &format!("http://{address}/")]).says("");
+    assert_eq!(folder.read("file"), digits.as_bytes());
+    server.join().unwrap();
+    // Twice in a row nothing comes of it.
+    let none = || b"HTTP/1.1 206 Partial Content\r\nContent-Range: bytes 2-9/10\r\nContent-Length: 8\r\n\r\n".to_vec();
+    let half = b"HTTP/1.1 200 OK\r\nETag: \"v1\"\r\nContent-Length: 10\r\n\r\n01".to_vec();
+    let (address, server) = bytes(vec![half, none()]);
+    folder.get(&["-s", "--retry", "1", "--retry-delay", "0", "-o", "other", &format!("http://{address}/")]).is(7);
+    server.join().unwrap();
+}
+
+#[test]
+fn a_server_that_falls_silent_is_given_up_and_the_rest_is_asked_for_by_the_next_try() {
+    // Before it answers, and within the content.
+    for answer in [&b""[..], b"HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\n0123"] {
+        let (address, server, end) = silent_after(answer);
+        let ended = get(&["--speed-time", "0.1", &format!("http://{address}/")]);
+        assert!(ended.is(4).stderr().contains("100ms"), "{}", ended.stderr());
+        drop(end);
+        server.join().unwrap();
+    }
+    let (address, server, end) = silent_after(b"HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\n0123");
+    // More than that comes, and not enough.
+    let ended = get(&["-y", "0.1", "-Y", "1K", &format!("http://{address}/")]);
+    assert!(ended.is(4).stderr().contains("only 4 bytes came in 100ms"), "{}", ended.stderr());
+    drop(end);
+    server.join().unwrap();
+    assert!(get(&["--help"]).stdout().contains("--speed-time <SECONDS>"));
 }

@@ -205,6 +205,25 @@ pub(crate) fn command(arguments: &[&str]) -> Command {
     command
 }
 
+/// The first answer, then silence: for as long as the other end is kept.
+pub(crate) fn silent_after(answer: &'static [u8]) -> (SocketAddr, JoinHandle<()>, mpsc::Sender<()>) {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = listener.local_addr().unwrap();
+    let (end, ended) = mpsc::channel();
+    let thread = std::thread::spawn(move || {
+        let (mut stream, _) = listener.accept().unwrap();
+        let mut head = Vec::new();
+        let mut byte = [0];
+        while !head.ends_with(b"\r\n\r\n") && stream.read(&mut byte).unwrap_or(0) > 0 {
+            head.push(byte[0]);
+        }
+        stream.write_all(answer).unwrap();
+        // The test has dropped its end: that is the signal.
+        let _ = ended.recv();
+    });
+    (address, thread, end)
+}
+
 pub(crate) fn get(arguments: &[&str]) -> Ended {
     Ended(command(arguments).output().unwrap())
 }
@@ -235,6 +254,10 @@ impl Ended {
     pub(crate) fn says(&self, text: &str) {
         self.is(0);
         assert_eq!((self.stdout(), self.stderr()), (text, ""));
+    }
+
+    pub(crate) fn code(&self) -> i32 {
+        self.0.status.code().unwrap()
     }
 
     pub(crate) fn stdout(&self) -> &str {

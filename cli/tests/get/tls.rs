@@ -11,6 +11,10 @@ use crate::support::{Folder, Site, get};
 
 /// A server with a certificate for a.test, and the PEM of who signed it.
 fn secure() -> (Site, String) {
+    secure_with(|config, _| config)
+}
+
+fn secure_with(change: impl FnOnce(TlsServerConfig, &str) -> TlsServerConfig) -> (Site, String) {
     let mut params = CertificateParams::default();
     params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
     params.key_usages = vec![KeyUsagePurpose::KeyCertSign];
@@ -18,6 +22,7 @@ fn secure() -> (Site, String) {
     let key = KeyPair::generate().unwrap();
     let certificate = CertificateParams::new(["a.test".to_owned()]).unwrap().signed_by(&key, &authority).unwrap();
     let config = TlsServerConfig::from_pem(certificate.pem(), key.serialize_pem()).unwrap();
+    let config = change(config, &authority.pem());
     (Site::start_with(respond(async |_: &mut Request| "secret"), Some(config)), authority.pem())
 }
 
@@ -86,6 +91,27 @@ fn tls_goes_through_a_proxy_end_to_end() {
     let head = proxy.join().unwrap();
     assert!(head.starts_with("CONNECT a.test:443 HTTP/1.1\r\n"), "{head}");
     assert!(head.contains("\r\nProxy-Authorization: Basic bWU6c2VjcmV0\r\n"), "{head}");
+}
+
+#[test]
+fn a_certificate_is_shown_to_a_server_that_asks_for_one() {
+    let mut params = CertificateParams::default();
+    params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+    let authority = CertifiedIssuer::self_signed(params, KeyPair::generate().unwrap()).unwrap();
+    let key = KeyPair::generate().unwrap();
+    let certificate = CertificateParams::new(["client.test".to_owned()]).unwrap().signed_by(&key, &authority).unwrap();
+    let (site, _) = secure_with(|config, _| {
+        config.client_auth(nethttp::ClientAuth::Required).client_roots_pem(authority.pem()).unwrap()
+    });
+    let (folder, url) = (Folder::new(), format!("https://127.0.0.1:{}/", site.address.port()));
+    folder.write("c.pem", certificate.pem());
+    folder.write("c.key", key.serialize_pem());
+    folder.write("both.pem", certificate.pem() + &key.serialize_pem());
+    folder.get(&["-k", "--cert", "c.pem", "--key", "c.key", &url]).says("secret");
+    folder.get(&["-k", "-E", "both.pem", &url]).says("secret");
+    assert_ne!(folder.get(&["-k", &url]).code(), 0);
+    assert!(folder.get(&["-k", "--cert", "c.pem", &url]).is(1).stderr().contains("--cert: "));
+    folder.get(&["-k", "--key", "c.key", &url]).is(2);
 }
 
 #[test]

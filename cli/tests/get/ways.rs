@@ -2,7 +2,7 @@
 
 use nethttp::{Response, StatusCode};
 
-use crate::support::{Site, bytes, command, get, noting};
+use crate::support::{Folder, Site, bytes, command, get, noting};
 
 #[test]
 fn a_proxy_is_asked_for_the_whole_url() {
@@ -32,6 +32,85 @@ fn a_host_is_where_the_command_line_says() {
     let port = site.address.port();
     get(&["--resolve", &format!("A.test:{port}:127.0.0.1"), &format!("http://a.test:{port}/")]).says("ok");
     assert_eq!(log.only().host, format!("a.test:{port}"));
+}
+
+#[test]
+fn a_family_of_addresses_is_the_only_one_where_that_is_said() {
+    let (site, _) = noting();
+    let port = site.address.port();
+    let (url, both) = (format!("http://a.test:{port}/"), format!("a.test:{port}:::1,127.0.0.1"));
+    get(&["-4", "--resolve", &both, &url]).says("ok");
+    get(&["-4", &site.url("/")]).says("ok");
+    get(&["-6", "--resolve", &format!("a.test:{port}:127.0.0.1"), &url]).is(3);
+    assert!(get(&["-6", &site.url("/")]).is(3).stderr().contains("it is no IPv6 address"));
+    get(&["-4", "-6", &url]).is(2);
+}
+
+#[test]
+fn connections_come_from_the_address_that_is_said() {
+    let site = Site::start(nethttp::respond(async |r: &mut nethttp::Request| r.remote_addr.ip().unwrap().to_string()));
+    if cfg!(target_os = "linux") {
+        // All of 127/8 is this machine's there.
+        get(&["--interface", "127.0.0.2", &site.url("/")]).says("127.0.0.2");
+    }
+    get(&["--interface", "127.0.0.1", &site.url("/")]).says("127.0.0.1");
+    get(&["--interface", "::1", &site.url("/")]).is(3);
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn connections_go_by_way_of_the_interface_that_is_said() {
+    use std::io::Write as _;
+
+    let (site, _) = noting();
+    let ended = get(&["--interface", "no-such-one", &site.url("/")]);
+    assert!(ended.is(3).stderr().contains("by way of no-such-one: "), "{}", ended.stderr());
+    let ended = get(&["--trace", "--interface", "lo", &site.url("/")]);
+    if ended.stderr().contains("not permitted") {
+        // Not `eprintln`: that is kept back where a test passes.
+        let _ = writeln!(std::io::stderr(), "LEFT OUT: this system binds no sockets to devices");
+        return;
+    }
+    assert_eq!(ended.is(0).stdout(), "ok");
+    assert!(ended.stderr().contains("\n  connect "), "{}", ended.stderr());
+}
+
+#[cfg(unix)]
+#[test]
+fn a_unix_socket_is_asked_whatever_the_host_is() {
+    use std::io::{Read as _, Write as _};
+
+    let folder = Folder::new();
+    let listener = std::os::unix::net::UnixListener::bind(folder.0.join("socket")).unwrap();
+    let server = std::thread::spawn(move || {
+        let (mut stream, _) = listener.accept().unwrap();
+        let (mut head, mut byte) = (Vec::new(), [0]);
+        while !head.ends_with(b"\r\n\r\n") && stream.read(&mut byte).unwrap() > 0 {
+            head.push(byte[0]);
+        }
+        stream.write_all(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok").unwrap();
+        String::from_utf8(head).unwrap()
+    });
+    let mut command = command(&["--unix-socket", "socket", "http://docker.test/info"]);
+    let ended = command.current_dir(&folder.0).env("HTTP_PROXY", "http://127.0.0.1:1").output().unwrap();
+    assert_eq!(ended.stdout, b"ok", "{ended:?}");
+    let head = server.join().unwrap();
+    assert!(head.starts_with("GET /info HTTP/1.1\r\nHost: docker.test\r\n"), "{head}");
+    folder.get(&["--unix-socket", "missing", "http://docker.test/"]).is(3);
+}
+
+#[test]
+fn content_goes_no_faster_than_allowed_in_both_directions() {
+    let (site, folder) = (Site::answering(|_| Response::new("x".repeat(2000))), Folder::new());
+    folder.write("data", "x".repeat(2000));
+    for arguments in [&["-o", "file"][..], &["-d", "@data", "-o", "file"]] {
+        let begun = std::time::Instant::now();
+        folder.get(&[arguments, &["--limit-rate", "10000", &site.url("/")]].concat()).says("");
+        let expected = std::time::Duration::from_millis(200 * if arguments.len() > 2 { 2 } else { 1 });
+        assert!(begun.elapsed() >= expected, "{arguments:?}: {:?}", begun.elapsed());
+        assert_eq!(folder.read("file").len(), 2000);
+    }
+    get(&["--limit-rate", "0", &site.url("/")]).is(2);
 }
 
 #[test]

@@ -23,7 +23,7 @@ use super::super::observe::{ClientTrace, Stopwatch, Tracer};
 use crate::error::{Error, ErrorKind, Phase, Refusal, Result};
 use crate::h1::{HeadLimits, RequestKind};
 use crate::message::Header;
-use crate::net::Deadline;
+use crate::net::{Deadline, TransferLimit};
 
 /// How far a request has been sent.
 #[derive(Debug)]
@@ -137,20 +137,23 @@ pub(crate) struct ExchangeState {
     pub(crate) interim_bytes: usize,
     /// When a body goes without its `100 Continue`.
     continue_deadline: Deadline,
-    /// How much the peer had taken when it began to take nothing.
-    stalled_at: Option<u64>,
+    /// How long the peer may take nothing of what is to be written.
+    write_limit: TransferLimit,
+    /// How much the peer had taken at the last look.
+    taken_before: Option<u64>,
 }
 
 impl ExchangeState {
     pub(crate) fn new(options: ExchangeOptions, tracer: Tracer, stopwatch: Stopwatch) -> ExchangeState {
         ExchangeState {
-            options,
             tracer,
             stopwatch,
             interim_came: false,
             interim_bytes: 0,
             continue_deadline: Deadline::default(),
-            stalled_at: None,
+            write_limit: TransferLimit::new(options.stall_timeout, None),
+            taken_before: None,
+            options,
         }
     }
 
@@ -191,23 +194,23 @@ impl ExchangeState {
         self.continue_deadline.poll(cx)
     }
 
-    /// Ready when the peer has taken nothing for too long. `taken` is how much it has taken while
-    /// there is something for it to take.
+    /// Ready when the peer has taken nothing for too long. `taken` is how much it has taken so far,
+    /// where something waits for it to take more, and not for the body to bring more.
     pub(crate) fn poll_write_stall(
         &mut self,
         taken: Option<u64>,
-        deadline: &mut Deadline,
+        timer: &mut Deadline,
         cx: &mut Context<'_>,
     ) -> Poll<Error> {
         let Some(limit) = self.options.stall_timeout else { return Poll::Pending };
-        if taken.is_some() && taken != self.stalled_at {
-            deadline.set(Some(Instant::now() + limit));
+        if taken.is_none() || taken != self.taken_before {
+            self.write_limit.progressed();
         }
-        self.stalled_at = taken;
+        self.taken_before = taken;
         if taken.is_none() {
             return Poll::Pending;
         }
-        deadline.poll(cx).map(|()| Error::over_limit(Phase::Write, "stall_timeout", limit))
+        self.write_limit.poll(timer, cx).map(|()| Error::over_limit(Phase::Write, "stall_timeout", limit))
     }
 
     /// How long the head of a response may still be.

@@ -5,7 +5,7 @@ use std::sync::{Mutex, PoisonError};
 use std::task::{Context, Poll, Waker, ready};
 use std::time::Duration;
 
-use tokio::time::{Instant, timeout};
+use tokio::time::timeout;
 
 use super::super::exchange::SendState;
 use super::connection::Http1Conn;
@@ -14,15 +14,15 @@ use super::upgraded::{Switched, SwitchedBody};
 use crate::error::{Error, Phase, Result};
 use crate::h1::{Framing, ParsedResponse, Switch};
 use crate::message::{Body, Frame, Response, ResponseInfo, Source};
-use crate::net::ContentReader;
+use crate::net::{ContentReader, TransferLimit};
 
 /// A body that is dropped early is read on to its end, up to this many bytes and for this long,
 /// so that its connection can be kept (Go's numbers).
 const MAX_DRAIN_BYTES: u64 = 256 * 1024;
 const DRAIN_TIMEOUT: Duration = Duration::from_millis(50);
 
-/// Gives the response its body and its info. Where all of it is here already, the connection is
-/// given back before the response is handed out.
+/// Gives the response its body and its info. A body that is here as a whole is handed out as bytes,
+/// and the connection is given back before the caller sees the response.
 pub(super) fn attach(mut exchange: Box<Exchange>, head: &ParsedResponse, response: &mut Response) {
     response.tls = exchange.conn.info.tls.clone();
     response.info = Some(info_of(&exchange));
@@ -46,8 +46,9 @@ pub(super) fn attach(mut exchange: Box<Exchange>, head: &ParsedResponse, respons
             return;
         }
     }
-    let reading =
-        Http1Reading { exchange, content, reusable, stalls: false, unsent: None, drain_bytes_left: MAX_DRAIN_BYTES };
+    let read_limit = TransferLimit::new(exchange.state.options.stall_timeout, None);
+    let drain_bytes_left = MAX_DRAIN_BYTES;
+    let reading = Http1Reading { exchange, content, reusable, read_limit, upload_error: None, drain_bytes_left };
     response.body = Body::from_source(Http1ResponseBody::new(reading));
 }
 
@@ -61,8 +62,8 @@ fn is_sent(exchange: &Exchange) -> bool {
     matches!(exchange.upload.state, SendState::Sent)
 }
 
-/// 101, and 2xx to CONNECT: the bytes are no longer HTTP. They are read as the body, or taken
-/// over with [`Response::upgrade`].
+/// 101, and 2xx to CONNECT: what follows is no longer HTTP. It is read as the body, or the connection
+/// is taken over with [`Response::upgrade`].
 fn switched(exchange: Box<Exchange>, response: &mut Response) {
     let stream = Switched::new(exchange);
     if let Some(info) = &mut response.info {
@@ -78,48 +79,46 @@ struct Http1Reading {
     content: ContentReader,
     /// Whether the connection may be kept, as far as the two heads say.
     reusable: bool,
-    /// Since when the peer sends nothing, while somebody waits for it.
-    stalls: bool,
+    /// How long the peer may send nothing while somebody waits for it.
+    read_limit: TransferLimit,
     /// What the request's body failed with.
-    unsent: Option<Error>,
-    /// How much is still read of what nobody wants.
+    upload_error: Option<Error>,
+    /// How much may still be read after the body was dropped.
     drain_bytes_left: u64,
 }
 
 impl Http1Reading {
     fn poll_frame(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Frame>>> {
-        // The response may depend on the rest of the request.
+        // A server may send the response as it reads the request: both must go on.
         if let Err(error) = self.exchange.poll_upload(cx) {
             self.reusable = false;
-            self.unsent = Some(error);
+            self.upload_error = Some(error);
         }
         let io = &mut self.exchange.conn.io;
         match self.content.poll(io, cx) {
-            // What comes now may wait for a request that will never be whole.
-            Poll::Pending => match self.unsent.take() {
+            // Content that is here is handed out first. The rest may never come: the server waits for
+            // a request that will never be whole.
+            Poll::Pending => match self.upload_error.take() {
                 Some(error) => Poll::Ready(Some(Err(error.with_sent(self.exchange.upload.sent())))),
                 None => self.poll_stall(cx),
             },
             Poll::Ready(Some(Err(error))) => Poll::Ready(Some(Err(self.about(error)))),
             frame => {
-                self.stalls = false;
+                self.read_limit.progressed();
                 frame
             }
         }
     }
 
     fn poll_stall(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Frame>>> {
-        let Some(stall) = self.exchange.state.options.stall_timeout else { return Poll::Pending };
-        let io = &mut self.exchange.conn.io;
-        if !self.stalls {
-            self.stalls = true;
-            io.read_deadline.set(Some(Instant::now() + stall));
-        }
-        ready!(io.read_deadline.poll(cx));
-        Poll::Ready(Some(Err(self.about(Error::over_limit(Phase::Body, "stall_timeout", stall)))))
+        // Without a limit the clock is not looked at.
+        let Some(limit) = self.exchange.state.options.stall_timeout else { return Poll::Pending };
+        ready!(self.read_limit.poll(&mut self.exchange.conn.io.read_deadline, cx));
+        Poll::Ready(Some(Err(self.about(Error::over_limit(Phase::Body, "stall_timeout", limit)))))
     }
 
-    /// What the content failed with is a server's doing to whoever asks on behalf of another.
+    /// The server is to blame for what the content failed with: whoever forwards requests as a
+    /// gateway answers 502 or 504.
     fn about(&self, error: Error) -> Error {
         error.of_gateway().with_sent(self.exchange.upload.sent())
     }
@@ -129,7 +128,7 @@ impl Http1Reading {
         self.content.remaining() == Some(0) && is_sent(&self.exchange)
     }
 
-    /// Reads what nobody wants to its end, if it is not far, and sees the request off.
+    /// Reads the rest of a body that was dropped, if it is short, and sends the rest of the request.
     async fn drain(mut self) {
         if timeout(DRAIN_TIMEOUT, poll_fn(|cx| self.poll_drain(cx))).await == Ok(true) {
             self.finish();
@@ -157,7 +156,7 @@ impl Http1Reading {
         }
     }
 
-    /// Whether it is worth trying: the end may be near, and the connection is good.
+    /// Whether the connection may be kept, and the rest of the body may be short.
     fn is_worth_draining(&self) -> bool {
         let near = self.content.remaining().is_none_or(|left| left <= MAX_DRAIN_BYTES);
         self.reusable && near && !self.exchange.upload.state.is_broken()
@@ -169,8 +168,8 @@ impl Http1Reading {
     }
 }
 
-/// Behind a lock that is never taken: it only makes the exchange `Sync`. Empty once the
-/// connection was given back or given up.
+/// The lock is there because a body must be `Sync`; nobody ever waits for it. Empty once the
+/// connection was given back or closed.
 struct Http1ResponseBody(Mutex<Option<Box<Http1Reading>>>);
 
 impl Http1ResponseBody {
@@ -192,12 +191,13 @@ impl Source for Http1ResponseBody {
         if matches!(frame, Some(Err(_))) {
             *slot = None;
         } else if reading.is_over() {
-            // At once, with the last byte: who asks again next finds this connection.
+            // With the last byte and not at the next poll, which many callers never make: the next
+            // request then finds this connection.
             if let Some(reading) = slot.take() {
                 reading.finish();
             }
         } else if whole {
-            // Nobody waits here for the rest of the request.
+            // The response is whole and the request is not: its rest is sent without the caller.
             if let Some(reading) = slot.take() {
                 drain_later(*reading);
             }
@@ -217,7 +217,7 @@ impl Drop for Http1ResponseBody {
         if !reading.is_worth_draining() {
             return;
         }
-        // What is here already costs nothing.
+        // Most often the rest is in the buffer already, and needs no task.
         let mut cx = Context::from_waker(Waker::noop());
         match reading.poll_drain(&mut cx) {
             Poll::Ready(true) => reading.finish(),
@@ -227,8 +227,8 @@ impl Drop for Http1ResponseBody {
     }
 }
 
-/// In a task that ends itself: it reads no longer than [`DRAIN_TIMEOUT`]. Outside a runtime the
-/// connection is closed instead.
+/// Drains in a task, which ends after [`DRAIN_TIMEOUT`] at the latest. Outside a runtime the connection
+/// is closed instead.
 fn drain_later(reading: Http1Reading) {
     if let (true, Ok(runtime)) = (reading.is_worth_draining(), tokio::runtime::Handle::try_current()) {
         runtime.spawn(reading.drain());

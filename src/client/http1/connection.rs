@@ -25,8 +25,8 @@ impl Http1Conn {
         Http1Conn { io, parser: ResponseParser::default(), memory: Vec::new(), info, served: 0, expires }
     }
 
-    /// Whether the connection is as an idle one must be: open, and without a byte that nobody
-    /// asked for. One that is not is of no more use.
+    /// Whether the connection is open and has sent nothing since its last response. Bytes that answer
+    /// no request are a response too many, or the end of the connection: it cannot be used again.
     pub(crate) fn is_quiet(&mut self) -> bool {
         self.io.is_quiet()
     }

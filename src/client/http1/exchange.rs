@@ -1,4 +1,5 @@
-//! One exchange: a request written and the head of its response read, polled together.
+//! One exchange: the request is written and the head of its response read, polled together. See
+//! [`exchange`](super::super::exchange) for what each failure means.
 
 use std::task::{Context, Poll, ready};
 
@@ -20,7 +21,7 @@ use crate::message::Response;
 
 pub(super) struct Exchange {
     pub(super) conn: Box<Http1Conn>,
-    /// What the connection counts for in the pool: free again after it.
+    /// What the connection counts for in the pool. Free again when the exchange ends.
     permit: PoolConnPermit,
     pub(super) upload: Upload,
     pub(super) state: ExchangeState,
@@ -60,12 +61,13 @@ impl Exchange {
                     if response.status == StatusCode::CONTINUE {
                         self.upload.state.proceed();
                     }
-                    // What waited for it may go out now.
+                    // A body that waited for `100 Continue` is sent on at once.
                     self.poll_upload(cx)?;
                     continue;
                 }
                 if head.switch != Switch::No && self.upload.state.has_more() {
-                    // RFC 9110 §7.8: the rest of the request would be taken for the other protocol's.
+                    // RFC 9110 §7.8: the server would take the rest of the request for bytes of the other
+                    // protocol.
                     return Poll::Ready(Err(bad_head(Refusal::bad("another protocol before the whole request"))));
                 }
                 self.awaits = Awaits::Content;
@@ -161,10 +163,10 @@ impl Exchange {
             }
             Poll::Ready(Ok(0)) => Poll::Ready(Err(self.no_response(None))),
             Poll::Ready(Err(error)) => Poll::Ready(Err(self.no_response(Some(error)))),
-            // The limit on the head begins when the request is sent: a large one may take its time.
+            // The limit on the head begins when the request is sent: an upload may take long.
             Poll::Pending if self.upload.state.is_open() => Poll::Pending,
             Poll::Pending => {
-                // What was here has been read, and was no head.
+                // All that was here has been read, and had no head in it.
                 if let Some(error) = self.upload.state.take_stall() {
                     return Poll::Ready(Err(error));
                 }
@@ -174,7 +176,7 @@ impl Exchange {
         }
     }
 
-    /// The connection ended without a response. What went wrong first says most.
+    /// The connection ended without a response. Where writing had failed before, that is the cause.
     fn no_response(&mut self, error: Option<std::io::Error>) -> Error {
         match (self.upload.state.take_error(), error) {
             (Some(error), _) => error,
@@ -195,17 +197,17 @@ impl Exchange {
         self.state.interim_came || !self.conn.io.input.is_empty()
     }
 
-    /// It failed before its response: whether the connection is to blame, and what is left of the body.
+    /// What is known for another attempt when there is no response.
     pub(super) fn fail(mut self: Box<Self>, error: Error) -> FailedAttempt {
         let is_reused = self.conn.served > 1;
         let is_bodys = matches!(self.upload.state, SendState::Abandoned);
-        // An idle connection that the server has closed is found out only by using it.
+        // Whether the server has closed an idle connection shows only when it is used.
         let was_dead = is_reused && !self.has_heard() && !is_bodys && !error.is_timeout();
         let retry_hint = if was_dead { RetryHint::NewConnection } else { RetryHint::None };
         FailedAttempt { sent: self.upload.sent(), retry_hint, unread: self.upload.take_unread(), error }
     }
 
-    /// Ends it: the connection is given back where that can be, and closed where not.
+    /// Both messages are over: the connection is given back, or closed where it cannot be used again.
     pub(super) fn finish(mut self: Box<Self>, reusable: bool, now: Timestamp) {
         let Exchange { conn, upload, state, .. } = &mut *self;
         let keeps = reusable && conn.io.input.is_empty() && !conn.io.ended;
@@ -228,10 +230,10 @@ impl Exchange {
     }
 }
 
-/// RFC 9110 §15.2: another response follows, except behind a switch of protocols.
+/// RFC 9110 §15.2: another response follows. 101 is the last one: the protocol changes behind it.
 fn is_interim(status: StatusCode) -> bool {
     status.is_informational() && status != StatusCode::SWITCHING_PROTOCOLS
 }
 
-/// An idle connection holds the memory of a head that is no longer than this.
+/// The largest buffer for heads that an idle connection keeps.
 const MAX_KEPT_HEAD_BYTES: usize = 1024;

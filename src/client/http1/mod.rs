@@ -1,8 +1,7 @@
 //! HTTP/1.1 as a client speaks it: one exchange after the other on a connection.
 //!
-//! No task of its own reads or writes. The future of who asks writes the request and reads the
-//! response's head, both polled together; then the response's body owns the connection and gives
-//! it back to the pool when it ends.
+//! It has no task. The caller's future writes the request and reads the response's head, both polled
+//! together; then the response's body owns the connection and gives it back to the pool at its end.
 
 mod body;
 mod connection;

@@ -15,7 +15,7 @@ use crate::net::Io;
 pub(super) struct Upload {
     /// Encoded bytes: the head, the size of a chunk, the trailer.
     out: Vec<u8>,
-    /// Content that leaves behind them, straight from its owner's memory.
+    /// Content that follows them, in the memory where the body has it.
     content: Bytes,
     /// The end of a chunk, behind its content.
     chunk_end: &'static [u8],
@@ -24,21 +24,22 @@ pub(super) struct Upload {
     body: Body,
     outgoing: Outgoing,
     trailer: Header,
-    /// How much content was handed on.
+    /// How much content the body has given.
     counted: u64,
     pub(super) state: SendState,
     /// How many bytes the socket took in all.
     sent: u64,
     wrote_head: bool,
-    /// The socket has no room for what a layer above it, as TLS, has taken.
+    /// TLS has taken everything, and the socket has no room for it yet.
     is_flushing: bool,
 }
 
-/// Content that leaves with the head in one copy rather than in a vectored write.
+/// Content up to this length is copied behind the head: cheaper than a vectored write.
 const MAX_COPIED_CONTENT_BYTES: usize = 4 * 1024;
 
 impl Upload {
-    /// Of an encoded head, and what follows it. It is to [`begin`](Self::begin) where it lies.
+    /// Of an encoded head and a body. [`begin`](Self::begin) follows once this lies where it stays, so
+    /// that no content is moved about.
     pub(super) fn new(head: Vec<u8>, body: Body, outgoing: Outgoing, trailer: &Header) -> Upload {
         Upload {
             out: head,

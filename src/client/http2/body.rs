@@ -3,7 +3,6 @@
 use std::task::{Context, Poll, ready};
 
 use h2::{Reason, RecvStream};
-use tokio::time::Instant;
 
 use super::super::exchange::SendState;
 use super::error::connection_error;
@@ -12,7 +11,7 @@ use crate::error::{Error, Phase, Result};
 use crate::h1::allows_content;
 use crate::h2::Received;
 use crate::message::{Body, Frame, Response, Source};
-use crate::net::Deadline;
+use crate::net::{Deadline, TransferLimit};
 
 /// Gives the response its body and its info. Where nothing more is to come, the stream is over
 /// before the response is handed out.
@@ -27,30 +26,33 @@ pub(super) fn attach(mut exchange: Exchange, content: RecvStream, response: &mut
     }
     let length = response.content_length.filter(|_| allows_content(response.status));
     let received = Received::new(content, length);
-    let reading = Http2Reading { received, exchange, stall: Deadline::default() };
+    let read_limit = TransferLimit::new(exchange.state.options.stall_timeout, None);
+    let reading = Http2Reading { received, exchange, read_limit, read_timer: Deadline::default() };
     response.body = Body::from_source(Http2ResponseBody(Some(Box::new(reading))));
 }
 
 /// The content of a response while it comes.
 struct Http2Reading {
-    // Before the exchange: the stream is let go of first.
+    // Dropped before the exchange: its half of the stream goes first.
     received: Received,
     exchange: Exchange,
-    /// How long the peer may send nothing, while somebody waits for it.
-    stall: Deadline,
+    /// How long the peer may send nothing while somebody waits for it.
+    read_limit: TransferLimit,
+    read_timer: Deadline,
 }
 
 impl Http2Reading {
     fn poll_frame(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Frame>>> {
-        // The response may depend on the rest of the request. What the request's body fails with
-        // is not this body's error: the server sees it, and says what it thinks of it.
+        // A server may send the response as it reads the request: both must go on. What the request's
+        // body fails with is no error of this one: the server sees the reset, and ends the response as
+        // it likes.
         if self.exchange.poll_upload(cx).is_err() {
             self.exchange.upload.reset(Reason::CANCEL);
         }
         let Http2Reading { received, exchange, .. } = self;
         match received.poll_or(cx, |error| connection_error(error, exchange.conn.state().ended(), Phase::Body)) {
             Poll::Ready(frame) => {
-                self.stall.set(None);
+                self.read_limit.progressed();
                 Poll::Ready(frame.map(|frame| frame.map_err(|error| self.about(error))))
             }
             Poll::Pending => self.poll_stall(cx),
@@ -59,14 +61,12 @@ impl Http2Reading {
 
     fn poll_stall(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Frame>>> {
         let Some(limit) = self.exchange.state.options.stall_timeout else { return Poll::Pending };
-        if !self.stall.is_set() {
-            self.stall.set(Some(Instant::now() + limit));
-        }
-        ready!(self.stall.poll(cx));
+        ready!(self.read_limit.poll(&mut self.read_timer, cx));
         Poll::Ready(Some(Err(self.about(Error::over_limit(Phase::Body, "stall_timeout", limit)))))
     }
 
-    /// What the content failed with is a server's doing to whoever asks on behalf of another.
+    /// The server is to blame for what the content failed with: whoever forwards requests as a
+    /// gateway answers 502 or 504.
     fn about(&self, error: Error) -> Error {
         error.of_gateway().with_sent(self.exchange.upload.sent())
     }
@@ -80,8 +80,8 @@ impl Source for Http2ResponseBody {
     fn poll_frame(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Frame>>> {
         let Some(reading) = &mut self.0 else { return Poll::Ready(None) };
         let polled = reading.poll_frame(cx);
-        // At the end of the response nobody waits for the rest of the request: it is reset, where
-        // there is any (RFC 9113 §8.1).
+        // A response that is whole before the request makes the rest of the request useless: the
+        // stream is reset (RFC 9113 §8.1).
         if !matches!(polled, Poll::Pending | Poll::Ready(Some(Ok(Frame::Data(_))))) {
             self.0 = None;
         }
