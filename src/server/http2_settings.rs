@@ -64,7 +64,7 @@ impl Default for Http2Settings {
     fn default() -> Http2Settings {
         Http2Settings {
             max_concurrent_streams: 250,
-            max_read_frame_size: MIN_FRAME_SIZE,
+            max_read_frame_size: MIN_FRAME_BYTES,
             max_receive_buffer_per_connection: 1 << 20,
             max_receive_buffer_per_stream: 256 << 10,
             max_send_buffer_per_stream: 64 << 10,
@@ -81,12 +81,12 @@ impl Default for Http2Settings {
 }
 
 /// RFC 9113 §6.5.2: what SETTINGS_MAX_FRAME_SIZE may be.
-const MIN_FRAME_SIZE: u32 = 16 << 10;
-const MAX_FRAME_SIZE: u32 = (1 << 24) - 1;
+const MIN_FRAME_BYTES: u32 = 16 << 10;
+const MAX_FRAME_BYTES: u32 = (1 << 24) - 1;
 /// RFC 9113 §6.9.1.
-const MAX_WINDOW: u32 = (1 << 31) - 1;
+const MAX_WINDOW_BYTES: u32 = (1 << 31) - 1;
 /// Go's: a table of 4 MiB or more is a mistake.
-const MAX_TABLE: u32 = 4 << 20;
+const MAX_TABLE_BYTES: u32 = 4 << 20;
 
 impl Http2Settings {
     /// The same with the default in place of each number that is 0 or out of its range.
@@ -98,25 +98,25 @@ impl Http2Settings {
         let any = |number, default| within(number, 1, u32::MAX, default);
         Http2Settings {
             max_concurrent_streams: any(self.max_concurrent_streams, default.max_concurrent_streams),
-            max_read_frame_size: within(self.max_read_frame_size, MIN_FRAME_SIZE, MAX_FRAME_SIZE, MIN_FRAME_SIZE),
+            max_read_frame_size: within(self.max_read_frame_size, MIN_FRAME_BYTES, MAX_FRAME_BYTES, MIN_FRAME_BYTES),
             // RFC 9113 §6.9.2: a connection's window cannot be smaller than it is at first.
             max_receive_buffer_per_connection: within(
                 self.max_receive_buffer_per_connection,
                 65_535,
-                MAX_WINDOW,
+                MAX_WINDOW_BYTES,
                 default.max_receive_buffer_per_connection,
             ),
             max_receive_buffer_per_stream: within(
                 self.max_receive_buffer_per_stream,
                 1,
-                MAX_WINDOW,
+                MAX_WINDOW_BYTES,
                 default.max_receive_buffer_per_stream,
             ),
             max_send_buffer_per_stream: any(self.max_send_buffer_per_stream, default.max_send_buffer_per_stream),
             max_decoder_header_table_size: within(
                 self.max_decoder_header_table_size,
                 1,
-                MAX_TABLE - 1,
+                MAX_TABLE_BYTES - 1,
                 default.max_decoder_header_table_size,
             ),
             send_ping_timeout: self.send_ping_timeout,

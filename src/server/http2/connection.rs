@@ -146,12 +146,12 @@ struct Http2<'a> {
     exchanges: Exchanges,
     has_served: bool,
     ending: Option<CloseReason>,
-    head: HeadWatch,
+    head: HeadDeadline,
     idle: Deadline,
     /// How long a connection that is ending may take without a stream.
     linger: Deadline,
     lingers: bool,
-    pulse: Option<Pulse>,
+    keep_alive: Option<KeepAlive>,
 }
 
 impl<'a> Http2<'a> {
@@ -162,7 +162,7 @@ impl<'a> Http2<'a> {
         registration: &'a mut Registration,
         until: Option<Instant>,
     ) -> Http2<'a> {
-        let pulse = Pulse::new(&shared.conn.settings.http2, &mut h2);
+        let keep_alive = KeepAlive::new(&shared.conn.settings.http2, &mut h2);
         Http2 {
             h2: Some(h2),
             meter,
@@ -171,11 +171,11 @@ impl<'a> Http2<'a> {
             exchanges: Exchanges::new(),
             has_served: false,
             ending: None,
-            head: HeadWatch { since: None, deadline: Deadline::default(), preface_until: until },
+            head: HeadDeadline { since: None, deadline: Deadline::default(), preface_until: until },
             idle: Deadline::default(),
             linger: Deadline::default(),
             lingers: false,
-            pulse,
+            keep_alive,
         }
     }
 
@@ -301,8 +301,8 @@ impl<'a> Http2<'a> {
         if self.head.poll(cx, &self.meter, settings.head_timeout).is_ready() {
             return Poll::Ready(CloseReason::HeadTimeout);
         }
-        if let Some(pulse) = &mut self.pulse {
-            if pulse.poll(cx, &self.meter).is_ready() {
+        if let Some(keep_alive) = &mut self.keep_alive {
+            if keep_alive.poll(cx, &self.meter).is_ready() {
                 return Poll::Ready(CloseReason::PingTimeout);
             }
         }
@@ -369,14 +369,14 @@ fn report(settings: &Settings, registration: &Registration, code: u32, reason: &
 
 /// The deadline of a head: until SETTINGS have come, and for each header block from its first
 /// byte to its last. A drip of bytes does not move it.
-struct HeadWatch {
+struct HeadDeadline {
     since: Option<Instant>,
     deadline: Deadline,
     /// The deadline of the preface, which counts from accept.
     preface_until: Option<Instant>,
 }
 
-impl HeadWatch {
+impl HeadDeadline {
     fn poll(&mut self, cx: &mut Context<'_>, meter: &Meter, limit: Option<Duration>) -> Poll<()> {
         let Some(limit) = limit else { return Poll::Pending };
         if !meter.has_begun() {
@@ -393,48 +393,48 @@ impl HeadWatch {
     }
 }
 
-/// Asks a peer that is silent whether it lives.
-struct Pulse {
+/// Sends PING to a peer that has been silent for a while, and waits for the answer.
+struct KeepAlive {
     pings: PingPong,
-    after: Duration,
-    patience: Duration,
+    silence_timeout: Duration,
+    ping_timeout: Duration,
     deadline: Deadline,
-    /// What had been read when the silence began.
+    /// The meter's count of reads when the silence began.
     reads: Option<u64>,
-    asked: bool,
+    awaits_pong: bool,
 }
 
-impl Pulse {
-    fn new(settings: &Http2Settings, h2: &mut Handshaken) -> Option<Pulse> {
+impl KeepAlive {
+    fn new(settings: &Http2Settings, h2: &mut Handshaken) -> Option<KeepAlive> {
         if settings.send_ping_timeout.is_zero() {
             return None;
         }
-        Some(Pulse {
+        Some(KeepAlive {
             pings: h2.ping_pong()?,
-            after: settings.send_ping_timeout,
-            patience: settings.ping_timeout,
+            silence_timeout: settings.send_ping_timeout,
+            ping_timeout: settings.ping_timeout,
             deadline: Deadline::default(),
             reads: None,
-            asked: false,
+            awaits_pong: false,
         })
     }
 
     /// Ready when the peer did not answer in time.
     fn poll(&mut self, cx: &mut Context<'_>, meter: &Meter) -> Poll<()> {
-        // Anything that comes is a sign of life, but only the response allows another question.
-        let answered = self.asked && self.pings.poll_pong(cx).is_ready();
+        // Any frame is a sign of life, but the next PING is sent only when this one was answered.
+        let answered = self.awaits_pong && self.pings.poll_pong(cx).is_ready();
         if answered || self.reads != Some(meter.reads()) {
             self.reads = Some(meter.reads());
-            self.asked &= !answered;
-            self.deadline.set(Some(Instant::now() + self.after));
+            self.awaits_pong &= !answered;
+            self.deadline.set(Some(Instant::now() + self.silence_timeout));
         }
         loop {
             ready!(self.deadline.poll(cx));
-            if self.asked {
+            if self.awaits_pong {
                 return Poll::Ready(());
             }
-            self.asked = self.pings.send_ping(Ping::opaque()).is_ok();
-            self.deadline.set(Some(Instant::now() + self.patience));
+            self.awaits_pong = self.pings.send_ping(Ping::opaque()).is_ok();
+            self.deadline.set(Some(Instant::now() + self.ping_timeout));
         }
     }
 }
