@@ -15,7 +15,7 @@ const PAIRS: [(&str, &str); 2] = [
 ];
 
 /// Names that two types still have. One that has become single leaves the list, and none is added.
-const STILL_USED_TWICE: &[&str] = &["Lookup", "Upload"];
+const STILL_USED_TWICE: &[&str] = &["Upload"];
 
 /// Words that name no part of HTTP, of Go's library or of tokio's, and say nothing to a newcomer.
 const HOUSEHOLD: &str = "house book books booked bookkeeping shelf shelves desk desks home homes janitor seat seats \
