@@ -6,7 +6,7 @@ use super::field_lines::{BARE_LF, HeadLimits};
 use super::framing::{Framing, incoming_request};
 use super::head_scanner::{FieldFacts, FirstLine, HeadScanner};
 use super::host::{Port, is_host};
-use super::target::{MAX_TARGET_BYTES, Target};
+use super::target::{MAX_TARGET_BYTES, RequestTarget};
 use crate::error::Refusal;
 use crate::message::{Known, Request, has_control_or_tab, is_token};
 
@@ -203,7 +203,7 @@ fn expectation_of(facts: &FieldFacts<'_>, version: Version, framing: Framing) ->
 #[derive(Clone, Copy, Debug)]
 struct RequestLine<'a> {
     method: &'a [u8],
-    target: Target<'a>,
+    target: RequestTarget<'a>,
     version: Version,
 }
 
@@ -225,7 +225,7 @@ impl<'a> RequestLine<'a> {
         }
         // Before the target: `PRI * HTTP/2.0` is of another version, not of a wrong form.
         let version = parse_version(version)?;
-        Ok(RequestLine { method, target: Target::parse(method, target)?, version })
+        Ok(RequestLine { method, target: RequestTarget::parse(method, target)?, version })
     }
 }
 

@@ -9,7 +9,7 @@ use crate::message::has;
 
 /// A target that is of a form its method allows.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Target<'a> {
+pub(super) struct RequestTarget<'a> {
     /// As received: no blanks, no control characters.
     pub(super) text: &'a str,
     /// The authority that the target itself names; it overrides `Host` (RFC 9112 §3.2.2).
@@ -30,9 +30,9 @@ const RAW: AsciiSet = CONTROLS.add(b'"').add(b'<').add(b'>').add(b'{').add(b'}')
 const NO_URI: Refusal = Refusal::bad("the request target is no URI");
 const TOO_LONG: Refusal = Refusal::with(StatusCode::URI_TOO_LONG, "the request target is too long");
 
-impl<'a> Target<'a> {
+impl<'a> RequestTarget<'a> {
     /// The target of a request line.
-    pub(super) fn parse(method: &[u8], text: &'a [u8]) -> Result<Target<'a>, Refusal> {
+    pub(super) fn parse(method: &[u8], text: &'a [u8]) -> Result<RequestTarget<'a>, Refusal> {
         if text.len() > MAX_TARGET_BYTES {
             return Err(TOO_LONG);
         }
@@ -40,7 +40,7 @@ impl<'a> Target<'a> {
         let is_visible = is_plain || !has(text, |b| (b <= b' ') | (b == 0x7f));
         let text = std::str::from_utf8(text).ok().filter(|_| is_visible).ok_or(NO_URI)?;
         if is_plain {
-            return Ok(Target { text, authority: None, has_raw: false });
+            return Ok(RequestTarget { text, authority: None, has_raw: false });
         }
         if memchr::memchr(b'#', text.as_bytes()).is_some() {
             return Err(Refusal::bad("a fragment in the request target"));
@@ -57,7 +57,7 @@ impl<'a> Target<'a> {
             _ => Some(check_absolute(text)?),
         };
         // A host has none of them, so they stand in path and query.
-        Ok(Target { text, authority, has_raw: has(text.as_bytes(), is_raw) })
+        Ok(RequestTarget { text, authority, has_raw: has(text.as_bytes(), is_raw) })
     }
 
     /// The target as a URI, in which raw characters are escaped.
@@ -91,7 +91,7 @@ pub(crate) fn check_path_target(method: &[u8], text: &str) -> Result<Option<Uri>
     if !(text.starts_with('/') || text == "*") || method == b"CONNECT" {
         return Err(NO_URI);
     }
-    let target = Target::parse(method, text.as_bytes())?;
+    let target = RequestTarget::parse(method, text.as_bytes())?;
     if target.has_raw { target.uri().map(Some) } else { Ok(None) }
 }
 

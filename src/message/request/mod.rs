@@ -30,7 +30,9 @@ pub struct Request {
     /// The method, as sent: methods are case-sensitive.
     pub method: Method,
     /// The request target. On a server usually just path and query; see
-    /// [`request_uri`](Request::request_uri) for the bytes as they came.
+    /// [`request_uri`](Request::request_uri) for the bytes as they came. Characters that stand in no
+    /// URI (``"<>{}|^` `` and all that is not ASCII) are percent-encoded in it. It is no longer than
+    /// 65,534 bytes: longer targets are answered 414.
     pub uri: Uri,
     /// The request target as received, unchanged (Go's `RequestURI`). Empty on a client.
     pub request_uri: String,
