@@ -6,6 +6,7 @@ use std::io;
 use std::path::Path;
 use std::time::{SystemTime, UNIX_EPOCH};
 
+use super::condition::time_of_change;
 use super::file_system::{DirEntry, File, FileKind};
 use super::path::{Hidden, encode_name, is_servable};
 
@@ -14,7 +15,8 @@ pub(super) struct Listing {
     /// Directories first, then by name.
     pub(super) entries: Vec<ListedEntry>,
     /// The last change of the directory or of anything that the page shows: a file that grows
-    /// does not touch its directory, yet its size is on the page.
+    /// does not touch its directory, yet its size is on the page. `None` as soon as one of them has a
+    /// time that tells no change: it could change without making this one later.
     pub(super) modified: Option<SystemTime>,
 }
 
@@ -34,11 +36,12 @@ enum EntryKind {
 
 /// Reads a directory. What would not be served is left out. May block.
 pub(super) fn read(directory: &dyn File, hidden: Hidden) -> io::Result<Listing> {
-    let mut last = directory.info()?.modified;
+    let now = SystemTime::now();
+    let mut last = time_of_change(directory.info()?.modified, now);
     let mut entries = Vec::new();
     for found in directory.read_dir()? {
         if let Some(entry) = servable(found, hidden) {
-            last = last.max(entry.modified);
+            last = last.zip(time_of_change(entry.modified, now)).map(|(last, time)| last.max(time));
             entries.push(entry);
         }
     }

@@ -6,13 +6,13 @@ use std::ffi::{OsStr, OsString};
 use std::io;
 use std::path::Path;
 use std::sync::Arc;
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::time::SystemTime;
 
 use bytes::Bytes;
 use http::StatusCode;
 
 use super::blocking::Blocking;
-use super::condition::{Conditions, MethodKind, Selection, Validators, tag_of};
+use super::condition::{Conditions, MethodKind, Selection, Validators, tag_of, time_of_change};
 use super::encoding::Encoding;
 use super::file_system::{File, FileInfo, FileKind, FileSystem};
 use super::gzip::OnTheFly;
@@ -232,9 +232,10 @@ fn open_file(
         (None, Some(plain)) => Some(sniff(&*plain, blocking)?),
         (by_name, _) => by_name,
     };
-    let modified = info.modified.filter(|time| *time > UNIX_EPOCH);
+    let now = SystemTime::now();
+    let modified = time_of_change(info.modified, now);
     let variant = encoding.map_or("", |encoding| encoding.variant);
-    let own = || tag_of(info.length, modified, SystemTime::now(), variant).map(String::into_bytes);
+    let own = || tag_of(info.length, modified, now, variant).map(String::into_bytes);
     let representation = Representation {
         status: StatusCode::OK,
         size: info.length,
@@ -330,7 +331,7 @@ fn moved(relative: &Path, before: &str, after: &str) -> Result<Resource, NotServ
 #[cfg(test)]
 mod tests {
     use std::fs;
-    use std::time::Duration;
+    use std::time::{Duration, UNIX_EPOCH};
 
     use super::super::dir::Dir;
     use super::super::path::requested_path;
@@ -450,6 +451,33 @@ mod tests {
         };
         assert_eq!(selected(1_000_000), (Selection::NotModified, false));
         assert_eq!(selected(999_999), (Selection::Whole, true));
+    }
+
+    fn set_modified(tree: &TempTree, name: &str, time: SystemTime) {
+        // As `touch` does it: a directory can be opened for reading only.
+        fs::File::open(tree.path().join(name)).unwrap().set_modified(time).unwrap();
+    }
+
+    #[test]
+    fn two_versions_with_the_time_of_a_reproducible_build_are_both_sent() {
+        for seconds in [1, 315_532_800, 499_162_500] {
+            let time = UNIX_EPOCH + Duration::from_secs(seconds);
+            let tree = TempTree::new(&[("root/a.txt", "old")]);
+            for content in ["old", "new"] {
+                fs::write(tree.root().join("a.txt"), content).unwrap();
+                set_modified(&tree, "root/a.txt", time);
+                set_modified(&tree, "root", time);
+                let conditions = since(http::Method::GET, time);
+                let query = FileQuery { conditions, ..query(&tree, "/a.txt") };
+                let Ok(Resource::File(found)) = look_up(&query, Blocking::Allowed) else { panic!("not found") };
+                assert_eq!(found.selection, Selection::Whole, "{content} of {seconds}");
+                let validators = found.representation.validators;
+                assert_eq!((validators.etag, validators.modified), (None, None), "{content} of {seconds}");
+            }
+            let conditions = since(http::Method::GET, time);
+            let listing = look_up(&FileQuery { conditions, ..query(&tree, "/") }, Blocking::Allowed);
+            assert!(matches!(listing, Ok(Resource::Listing { modified: None, .. })), "a listing of {seconds}");
+        }
     }
 
     #[test]
