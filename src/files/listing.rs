@@ -8,7 +8,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use super::condition::time_of_change;
 use super::file_system::{DirEntry, File, FileKind};
-use super::path::{Hidden, encode_name, is_servable};
+use super::path::{NameRules, encode_name, is_servable};
 
 /// What of a directory can be served.
 pub(super) struct Listing {
@@ -35,12 +35,12 @@ enum EntryKind {
 }
 
 /// Reads a directory. What would not be served is left out. May block.
-pub(super) fn read(directory: &dyn File, hidden: Hidden) -> io::Result<Listing> {
+pub(super) fn read(directory: &dyn File, rules: NameRules) -> io::Result<Listing> {
     let now = SystemTime::now();
     let mut last = time_of_change(directory.info()?.modified, now);
     let mut entries = Vec::new();
     for found in directory.read_dir()? {
-        if let Some(entry) = servable(found, hidden) {
+        if let Some(entry) = servable(found, rules) {
             last = last.zip(time_of_change(entry.modified, now)).map(|(last, time)| last.max(time));
             entries.push(entry);
         }
@@ -49,13 +49,13 @@ pub(super) fn read(directory: &dyn File, hidden: Hidden) -> io::Result<Listing> 
     Ok(Listing { entries, modified: last })
 }
 
-fn servable(found: DirEntry, hidden: Hidden) -> Option<ListedEntry> {
+fn servable(found: DirEntry, rules: NameRules) -> Option<ListedEntry> {
     let kind = match found.info.kind {
         FileKind::Directory => EntryKind::Directory,
         FileKind::File => EntryKind::File { length: found.info.length },
         FileKind::Other => return None,
     };
-    let is_servable = is_servable(&found.name, hidden);
+    let is_servable = is_servable(&found.name, rules);
     is_servable.then_some(ListedEntry { name: found.name, kind, modified: found.info.modified })
 }
 
