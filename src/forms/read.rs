@@ -22,7 +22,8 @@ impl Request {
     /// Files are held in memory as long as they are of `max_memory` bytes together, with 0 none
     /// is; the others go to one temporary file. Values, names and fields may take 10 MiB beside
     /// that, where each value counts for 200 bytes more than it has and each field line for 50.
-    /// Parts without a name are passed over. There may be 1,000 parts, 10,000 field lines in all
+    /// Parts without a name are passed over; so is one whose `Content-Disposition` is malformed
+    /// ([`Part::name`](crate::Part::name)), and the others are read. There may be 1,000 parts, 10,000 field lines in all
     /// of them, and 10 MiB of these in one.
     ///
     /// How much goes to disk is not limited here: limit the whole content with
@@ -301,6 +302,18 @@ mod tests {
         assert_eq!(form.file("f").unwrap().bytes(2).await.unwrap_err().kind(), ErrorKind::BodyTooLarge);
         let error = form.file("a").unwrap_err();
         assert_eq!((error.kind(), error.status()), (ErrorKind::MissingFile, Some(StatusCode::BAD_REQUEST)));
+    }
+
+    #[tokio::test]
+    async fn a_part_with_a_bad_disposition_is_passed_over_and_the_others_are_read() {
+        let directory = Directory::new("skipped");
+        let bad = "--b\r\nContent-Disposition: form-data; name=\"c\r\n\r\n2\r\n".to_owned();
+        let twice =
+            "--b\r\nContent-Disposition: form-data; name=d\r\nContent-Disposition: form-data; name=e\r\n\r\n3\r\n";
+        let parts = [value("a", "1"), bad, twice.to_owned(), file("f", "one"), value("z", "4")];
+        let form = read(&parts, 100, &directory).await.unwrap();
+        assert_eq!(form.values().encode(), "a=1&z=4");
+        assert_eq!(form.all_files().map(|(name, _)| name).collect::<Vec<_>>(), ["f"]);
     }
 
     #[tokio::test]
