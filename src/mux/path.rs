@@ -129,13 +129,12 @@ pub(super) fn decode(segment: &str) -> Cow<'_, [u8]> {
     percent_decode_str(segment).into()
 }
 
-/// The same as text, with U+FFFD for what is none.
+/// The same as text; empty where it is no UTF-8. With a replacement character, `%FF` and `%FE` would be
+/// the same value.
 pub(super) fn decode_text(segment: &str) -> String {
     match decode(segment) {
         Cow::Borrowed(_) => segment.to_owned(),
-        Cow::Owned(bytes) => {
-            String::from_utf8(bytes).unwrap_or_else(|error| String::from_utf8_lossy(error.as_bytes()).into_owned())
-        }
+        Cow::Owned(bytes) => String::from_utf8(bytes).unwrap_or_default(),
     }
 }
 

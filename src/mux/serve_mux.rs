@@ -50,7 +50,7 @@ use crate::server::{AnyHandler, Handler, HandlerFuture, ResponseWriter};
 /// # What a handler gets
 /// [`Request::pattern`] is the pattern's text and [`Request::path_value`] has the value of each
 /// wildcard, unescaped: it may hold a slash, be `..`, or be empty for a rest, and where it is no
-/// UTF-8 it has U+FFFD ([`Request::path`] has the bytes as sent). Values that were set before stay
+/// UTF-8 it is empty ([`Request::path`] has it as sent). Values that were set before stay
 /// when no wildcard has their name, so the values of an outer mux are there for an inner one.
 ///
 /// # What the mux answers itself
