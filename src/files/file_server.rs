@@ -53,10 +53,10 @@ pub fn file_server_fs(file_system: impl FileSystem) -> FileServer {
 /// - `Last-Modified` and `ETag` are sent, and conditions and ranges answered as
 ///   [`serve_content`](crate::serve_content) does. The tag is made of length and time of change,
 ///   and weak for the first two seconds after a change, in which another one might not show. A tag
-///   that a handler around this one has set takes its place. Neither is sent for a time before 1990
-///   or in the future: reproducible builds give all files the same time (1 s after the epoch, 1980,
-///   1985), so that two versions of a page may differ in nothing that the server could look at. Such
-///   files are sent each time; set `ETag` in a handler around this one to have them kept.
+///   that a handler around this one has set takes its place. Neither is sent for a time before 1990:
+///   reproducible builds give all files the same time (1 s after the epoch, 1980, 1985), so that two
+///   versions of a page may differ in nothing that the server could look at. Such files are sent
+///   each time; set `ETag` in a handler around this one to have them kept.
 /// - Names that begin with a dot are neither served nor listed
 ///   ([`hidden_files`](Self::hidden_files)). Nor are those with a slash or a NUL in them, however
 ///   escaped. On Windows, nor are names with a backslash or a colon (another directory, another

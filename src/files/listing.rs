@@ -36,12 +36,11 @@ enum EntryKind {
 
 /// Reads a directory. What would not be served is left out. May block.
 pub(super) fn read(directory: &dyn File, rules: NameRules) -> io::Result<Listing> {
-    let now = SystemTime::now();
-    let mut last = time_of_change(directory.info()?.modified, now);
+    let mut last = time_of_change(directory.info()?.modified);
     let mut entries = Vec::new();
     for found in directory.read_dir()? {
         if let Some(entry) = servable(found, rules) {
-            last = last.zip(time_of_change(entry.modified, now)).map(|(last, time)| last.max(time));
+            last = last.zip(time_of_change(entry.modified)).map(|(last, time)| last.max(time));
             entries.push(entry);
         }
     }

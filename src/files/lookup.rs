@@ -233,10 +233,9 @@ fn open_file(
         (None, Some(plain)) => Some(sniff(&*plain, blocking)?),
         (by_name, _) => by_name,
     };
-    let now = SystemTime::now();
-    let modified = time_of_change(info.modified, now);
+    let modified = time_of_change(info.modified);
     let variant = encoding.map_or("", |encoding| encoding.variant);
-    let own = || tag_of(info.length, modified, now, variant).map(String::into_bytes);
+    let own = || tag_of(info.length, modified, SystemTime::now(), variant).map(String::into_bytes);
     let representation = Representation {
         status: StatusCode::OK,
         size: info.length,

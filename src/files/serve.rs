@@ -28,9 +28,9 @@ use crate::server::ResponseWriter;
 /// - `Content-Type` is what was set before, else what the extension of `name` tells, else what the
 ///   content looks like ([`detect_content_type`](crate::detect_content_type)). `name` serves for
 ///   nothing else and may be empty.
-/// - `modified` is sent as `Last-Modified`, unless it is `None`, lies before 1990 or in the future:
-///   such times are set by builds, for every version the same, and tell no change. To have an entity
-///   tag as well, set `ETag` before.
+/// - `modified` is sent as `Last-Modified`, unless it is `None` or lies before 1990: such times
+///   are set by builds, for every version the same, and tell no change. To have an entity tag as
+///   well, set `ETag` before.
 /// - `If-Match`, `If-Unmodified-Since`, `If-None-Match`, `If-Modified-Since` and `If-Range` are
 ///   held against those two, in the order of RFC 9110 §13.2.2: 304 where the client's copy is
 ///   still good, 412 where what it wants to act on has changed.
@@ -78,10 +78,8 @@ pub async fn serve_content(
             Some(detect_content_type(&beginning))
         }
     };
-    let validators = Validators {
-        etag: w.header().get_bytes("ETag").map(<[u8]>::to_vec),
-        modified: time_of_change(modified, SystemTime::now()),
-    };
+    let validators =
+        Validators { etag: w.header().get_bytes("ETag").map(<[u8]>::to_vec), modified: time_of_change(modified) };
     let conditions = Conditions::of(r);
     let selection = conditions.select(&validators, size);
     let content_type = content_type.map(Into::into);
