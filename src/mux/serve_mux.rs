@@ -34,7 +34,7 @@ use crate::server::{AnyHandler, Handler, HandlerFuture, ResponseWriter};
 /// | `/a/{name}` | one segment, whatever it is |
 /// | `/a/{name...}` | `/a/` and everything below it; the value is what comes after `/a/`, perhaps nothing |
 /// | `GET /a` | GET and HEAD; every other method matches only itself |
-/// | `a.test/` | this host, without regard to its port and to ASCII case |
+/// | `a.test/` | this host, without regard to its port, to ASCII case, and to a dot at its end |
 ///
 /// A wildcard is all of a segment, and its name is an identifier that is there once. Segments are
 /// compared unescaped, one by one: `%2F` is part of a name. A literal brace is `%7B` or `%7D`, a
