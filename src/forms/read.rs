@@ -137,10 +137,11 @@ struct Memory {
     left_for_files: u64,
 }
 
-/// Beside the memory for files: for values, names and fields (Go's amount).
+/// For values, names and fields, in addition to the memory for files (Go's amount).
 const VALUES_MEMORY_BYTES: u64 = 10 << 20;
 
-/// What an entry costs beside its bytes, roughly: a form of many empty values is not free.
+/// What an entry and a field cost in addition to their bytes, roughly. Without this, a form of a million
+/// empty values would count for nothing.
 const ENTRY_OVERHEAD_BYTES: u64 = 200;
 const FIELD_OVERHEAD_BYTES: u64 = 50;
 
@@ -216,14 +217,15 @@ struct Disk {
 const WRITE_BYTES: usize = 256 * 1024;
 
 impl Disk {
-    /// Dropped half-way, this leaves no trace: the file goes with the last that holds it.
+    /// Appends. If this future is dropped half-way nothing stays on disk: the file is removed when the
+    /// last handle to it is dropped.
     async fn append(&mut self, bytes: Vec<u8>) -> Result<Arc<TempFile>> {
         let (file, directory, length) = (self.file.clone(), self.directory.clone(), bytes.len() as u64);
         let write = move || {
             let file = file.map_or_else(|| TempFile::create(&directory).map(Arc::new), Ok);
             let written = file.and_then(|file| file.append(&bytes).map(|()| file));
             written.map_err(|error| {
-                // The file has no name: where it lies is what helps when a disk is full.
+                // The file has no name. Its directory tells which disk is full.
                 let message = format!("a temporary file in {} could not be written", directory.display());
                 Error::new(ErrorKind::Io, message).with_source(error)
             })
