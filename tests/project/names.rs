@@ -22,7 +22,7 @@ const HOUSEHOLD: &str = "house book books booked bookkeeping shelf shelves desk 
                          bell bells goodbye outlet outbox turn turns verdict preset errand";
 
 /// Words of the household that are still there. One that has gone leaves the list, and none is added.
-const STILL_SPOKEN: &[&str] = &["verdict"];
+const STILL_SPOKEN: &[&str] = &[];
 
 /// Functions that still have too many parameters. One that has few leaves the list, and none is added.
 const STILL_LONG: &[&str] = &[];
