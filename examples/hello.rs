@@ -10,6 +10,7 @@ async fn hello(w: &mut ResponseWriter, r: &mut Request) -> Result<()> {
 
 #[tokio::main]
 async fn main() -> Result<()> {
+    let addr = std::env::args().nth(1).unwrap_or_else(|| "127.0.0.1:8000".to_owned());
     handle("/hello", hello);
-    listen_and_serve("127.0.0.1:8000", None).await
+    listen_and_serve(addr, None).await
 }

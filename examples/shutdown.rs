@@ -21,10 +21,11 @@ async fn clock(w: &mut ResponseWriter, r: &mut Request) -> Result<()> {
 
 #[tokio::main]
 async fn main() -> Result<()> {
+    let addr = std::env::args().nth(1).unwrap_or_else(|| "127.0.0.1:8000".to_owned());
     let mux = ServeMux::new();
     mux.handle("GET /clock", clock);
     let mut server = Server::new(mux);
-    server.addr = "127.0.0.1:8000".into();
+    server.addr = addr;
 
     let ender = server.clone();
     let ending = tokio::spawn(async move {

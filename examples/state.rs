@@ -41,11 +41,12 @@ impl Handler for Visits {
 
 #[tokio::main]
 async fn main() -> Result<()> {
+    let addr = std::env::args().nth(1).unwrap_or_else(|| "127.0.0.1:8000".to_owned());
     let notes = Arc::new(Notes::default());
     let mux = ServeMux::new();
     mux.handle("PUT /notes/{name}", handle_with(notes.clone(), put));
     mux.handle("GET /notes/{name}", handle_with(notes.clone(), get));
     mux.handle("GET /notes", handle_with(notes, list));
     mux.handle("GET /visits", Visits(AtomicU64::new(0)));
-    listen_and_serve("127.0.0.1:8000", mux).await
+    listen_and_serve(addr, mux).await
 }

@@ -26,7 +26,8 @@ async fn shout(w: &mut ResponseWriter, r: &mut Request) -> Result<()> {
 
 #[tokio::main]
 async fn main() -> Result<()> {
+    let addr = std::env::args().nth(1).unwrap_or_else(|| "127.0.0.1:8000".to_owned());
     let mux = ServeMux::new();
     mux.handle("GET /shout", shout);
-    listen_and_serve("127.0.0.1:8000", mux).await
+    listen_and_serve(addr, mux).await
 }

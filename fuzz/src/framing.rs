@@ -1,6 +1,6 @@
 //! Where a message ends is what the slow reference says, and no order of its field lines and no spelling changes that.
 
-use nethttp::fuzzing::{FuzzRequestKind, FuzzContent};
+use nethttp::fuzzing::{FuzzContent, FuzzRequestKind};
 
 use crate::heads::{self, LIMITS};
 use crate::reference::{request, response};
@@ -12,7 +12,12 @@ pub fn check(data: &[u8]) {
     for version in ["1.1", "1.0"] {
         let asked = of_request(version, &lines);
         assert_eq!(of_request(version, &backwards), asked, "in another order");
-        for (status, method) in [(200, FuzzRequestKind::Other), (204, FuzzRequestKind::Other), (304, FuzzRequestKind::Head), (200, FuzzRequestKind::Connect)] {
+        for (status, method) in [
+            (200, FuzzRequestKind::Other),
+            (204, FuzzRequestKind::Other),
+            (304, FuzzRequestKind::Head),
+            (200, FuzzRequestKind::Connect),
+        ] {
             of_response(version, status, method, &lines);
         }
         // What both sides may send means the same in both directions.

@@ -1,6 +1,8 @@
 //! Heads and chunks given to the library in pieces, and turned into what the reference makes of them.
 
-use nethttp::fuzzing::{FuzzRequestKind, FuzzChunks, FuzzHead, FuzzLimits, FuzzPiece, Refused, RequestHeads, ResponseHeads};
+use nethttp::fuzzing::{
+    FuzzChunks, FuzzHead, FuzzLimits, FuzzPiece, FuzzRequestKind, Refused, RequestHeads, ResponseHeads,
+};
 use nethttp::{Body, Header, Method, Request, Response, Uri, Version};
 
 use crate::reference::chunked::Whole;

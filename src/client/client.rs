@@ -192,13 +192,13 @@ impl Client {
         }
     }
 
-    /// From hop to hop, to the response that is the caller's.
+    /// Sends the request and follows redirects to the response that is the caller's.
     async fn follow(&self, request: &mut Request) -> Result<Response> {
         let mut trail = Trail::begin(request)?;
         loop {
             let asked = content_of(request);
             let before = self.add_secrets(request);
-            // It is looked at where it is, and moved once: to the caller.
+            // Looked at in place: a response is large, and is moved once, to the caller.
             let mut result = self.transport.round_trip(request).await;
             let Ok(response) = &mut result else { return result.map_err(|error| about(error, request)) };
             if let Some(jar) = &self.jar {
@@ -215,14 +215,14 @@ impl Client {
                     trail.end(request, response);
                     return result;
                 }
-                // What is left of the body is read on if it is little, so that its connection is kept.
+                // A dropped body is read to its end if that is near, so that its connection is kept.
                 RedirectChoice::Follow => drop(result),
             }
         }
     }
 
-    /// Gives the request the cookies and the credentials that it gets here and nowhere else. Answers
-    /// with the fields that it had before, if it got some.
+    /// Adds the cookies of the jar and the credentials of the URL, which are for this hop alone. Returns
+    /// the fields without them, if there were any: what a redirect makes the next request of.
     fn add_secrets(&self, request: &mut Request) -> Option<Header> {
         let cookies = self.jar.as_ref().and_then(|jar| jar.cookies(&jar_url(request)));
         let credentials = credentials_of(request).filter(|_| !request.header.contains("Authorization"));
@@ -230,7 +230,7 @@ impl Client {
         if let Some(cookies) = cookies {
             let own = request.header.values_bytes("Cookie").filter(|pairs| !pairs.is_empty());
             let all: Vec<&[u8]> = own.chain([cookies.as_bytes()]).collect();
-            // One field (RFC 6265 §5.4).
+            // RFC 6265 §5.4: one field for all cookies.
             let all = all.join(&b"; "[..]);
             request.header.set("Cookie", all);
         }
@@ -287,7 +287,7 @@ impl Client {
             (request.uri, request.method) = asked;
             trail.history.pop();
         } else {
-            // The hook may have set another one, and then asks another host, unless it set that too.
+            // A hook that has set another URL asks another host, unless it has set a host as well.
             normalise(&mut request.uri)?;
             if request.uri != proposed && request.host == host_field(&proposed) {
                 host_field(&request.uri).clone_into(&mut request.host);
@@ -308,11 +308,12 @@ struct Trail {
 impl Trail {
     fn begin(request: &mut Request) -> Result<Trail> {
         let authority = request.uri.authority().map_or("", Authority::as_str);
-        // Mostly the URL has no user, and the host is all of it.
+        // Most URLs have no user: the first comparison is enough for them.
         let is_from_url = request.host == authority || request.host == host_and_port(authority);
         let host = if is_from_url { String::new() } else { request.host.clone() };
         normalise(&mut request.uri).map_err(|error| about(error, request))?;
-        // The URL is normal and has no port that `Host` would go without. Most often it is that already.
+        // A normal URL has no default port: what stands behind the user is the value of `Host`. Most
+        // requests have it already.
         let authority = request.uri.authority().map_or("", Authority::as_str);
         if host.is_empty() && request.host != authority {
             request.host = host_and_port(authority).to_owned();
@@ -337,7 +338,7 @@ impl Trail {
         Ok(())
     }
 
-    /// The request is of no more use.
+    /// The response gets what is left of the request, which nobody needs any more.
     fn end(self, request: &mut Request, response: &mut Response) {
         let info = response.info.get_or_insert_default();
         info.request = Some((std::mem::take(&mut request.method), std::mem::take(&mut request.uri)));
@@ -345,7 +346,8 @@ impl Trail {
     }
 }
 
-/// User and password of the URL. A host has none: mostly it is all of the authority, which takes no search.
+/// User and password of the URL. Where the host is all of the authority, as it mostly is, there are
+/// none, and nothing is searched for them.
 fn credentials_of(request: &Request) -> Option<(String, String)> {
     let authority = request.uri.authority()?;
     if request.host == authority.as_str() { None } else { credentials(&request.uri) }
@@ -360,15 +362,16 @@ fn content_of(request: &Request) -> RequestContent {
     }
 }
 
-/// An error with a status of its own is not the server's doing: it came with the request's body. A
-/// proxy's status is for its client.
+/// Adds the request to an error. The server is to blame, and a gateway answers 502 or 504, unless the
+/// error has a status of its own, which only the request's body can have set. The status of a proxy
+/// is none of that kind: it is for this client.
 fn about(error: Error, request: &Request) -> Error {
     let is_own = error.status().is_some() && error.kind() != ErrorKind::Proxy;
     let error = if is_own { error } else { error.of_gateway() };
     error.with_request(&request.method, || without_credentials(&request.uri))
 }
 
-/// Cookies are for the host that is asked for, not for the one that is connected to (Go 1.26).
+/// Cookies belong to the host of the `Host` field, not to the one that is connected to (Go 1.26).
 fn jar_url(request: &Request) -> Uri {
     if request.host == host_field(&request.uri) {
         return request.uri.clone();

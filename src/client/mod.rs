@@ -6,7 +6,7 @@
 //!   ▲           │
 //!   │           ├─► pool: an idle connection, or `connect` in a task of its own
 //!   │           │         (dial, proxy, TLS), whichever comes first
-//!   │           └─► http1::Exchange: request written, head read, polled together
+//!   │           └─► http1::round_trip: request written, head read, polled together
 //!   │                 (or http2: the same on one of a connection's streams)
 //!   │                     │
 //!   └─ redirect? ◄─ Response ─► its body owns the exchange ─► end ─► back into the pool

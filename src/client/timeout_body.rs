@@ -11,7 +11,7 @@ use crate::message::{Body, Frame, Source};
 
 /// The same content, until the limit of this length passes.
 pub(super) fn timeout_body(body: Body, until: Instant, length: Duration) -> Body {
-    // What is here already needs no time.
+    // Content that is here already cannot be late.
     if body.is_in_memory() {
         return body;
     }

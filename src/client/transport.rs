@@ -104,7 +104,7 @@ pub struct Transport {
     state: OnceLock<TransportState>,
 }
 
-/// What is made of the settings at the first request.
+/// What the settings become at the first request.
 struct TransportState {
     pool: Pool<Key, HttpConnection>,
     connector: Arc<Connector>,
@@ -240,16 +240,16 @@ impl Transport {
         loop {
             let (connection, got_connection) = match self.idle_connection(&plan, retry.freshness, &tracer, start) {
                 Some(idle) => (idle, Duration::ZERO),
-                // In a box of its own: those that need not wait are moved about without it.
+                // Boxed, so that the future of a request that need not wait is small.
                 None => Box::pin(self.await_connection(&plan, &tracer, start)).await?,
             };
             let settings = &self.state().connector.settings;
             let attempt = Attempt { request, plan: &plan, body, settings, tracer: &tracer, start, got_connection };
             let failed = {
-                // Filled where it lies: a response is large to be moved about.
+                // Filled in place: a response is large, and each move of it costs.
                 let mut response = Response::new(());
                 let (connection, permit) = connection.into_inner();
-                // An attempt is not kept while it is waited for: the connection has what it needs of it.
+                // Both take of the attempt what they need at once, so that it is not kept while they wait.
                 let sent = match connection {
                     HttpConnection::Http1(conn) => http1::round_trip(conn, permit, attempt, &mut response).await,
                     HttpConnection::Http2(conn) => {
@@ -269,7 +269,7 @@ impl Transport {
         }
     }
 
-    /// An idle connection, where one may do and there is one: at once.
+    /// An idle connection, if there is one and the request may have one.
     fn idle_connection(
         &self,
         plan: &Plan,
@@ -289,8 +289,8 @@ impl Transport {
         Some(conn)
     }
 
-    /// The first that comes, of one that is freed and one that is dialled, and how long after the start
-    /// it was there.
+    /// A connection that is freed or one that is dialled, whichever comes first, and how long after the
+    /// start it came.
     async fn await_connection(
         &self,
         plan: &Plan,
@@ -309,7 +309,7 @@ impl Transport {
                 Acquired::Failed(error) => return Err(error.with_sent(Sent::No)),
                 Acquired::Dial(permit) => {
                     tracer.enter(Phase::Connect);
-                    connector.start(plan.wanted(tracer), permit);
+                    connector.start(plan.connect_request(tracer), permit);
                 }
             }
         }

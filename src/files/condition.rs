@@ -237,21 +237,43 @@ fn is_tag_byte(byte: u8) -> bool {
     matches!(byte, 0x21 | 0x23..=0x7e | 0x80..)
 }
 
-/// A change within so short a time of another may leave the time of the file as it was: file
-/// systems count in ticks, some in two seconds.
-const SETTLED: Duration = Duration::from_secs(2);
-
-/// The tag of a file: its length and the time of its last change, to the nanosecond.
+/// When the content changed last, if the time of the file can tell that. `None` for a time that says
+/// nothing: then neither `Last-Modified` nor a tag is sent, and the content goes out each time.
 ///
-/// Weak as long as that change is so fresh that another one could leave both as they are, and
-/// strong from then on, since any later change has a later time. A program that sets the time of a
-/// file back after it has changed it, and keeps its length, deceives this tag as it deceives
-/// `Last-Modified`. `variant` tells apart what is made of the same file.
+/// Builds that are to be reproducible give every file the same time: 0 (no time at all, for some file
+/// systems), 1 (Nix and Guix), 1980-01-01 or 1980-02-01 (archives of zip), 1985-10-26 (npm). Two
+/// versions of a page then differ in nothing that is seen from outside when they have the same length,
+/// and 304 would be wrong for ever. All of these lie before the first web server, which is where the
+/// line is drawn.
+///
+/// The inode and the time of its change would tell versions apart on one machine. They differ between
+/// machines that serve the same tree, and a tree need not be a disk, so they are no part of the tag.
+pub(super) fn time_of_change(modified: Option<SystemTime>) -> Option<SystemTime> {
+    modified.filter(|time| *time >= UNIX_EPOCH + FIRST_WEB_YEAR)
+}
+
+/// From 1970 to 1990.
+const FIRST_WEB_YEAR: Duration = Duration::from_secs(631_152_000);
+
+/// Two changes within this time may leave the file with the same time: some file systems count in steps
+/// of two seconds.
+const MAX_TICK: Duration = Duration::from_secs(2);
+
+/// The tag of a file: its length and the [time of its last change](time_of_change), to the nanosecond.
+///
+/// Weak for a change so fresh that another one could leave both as they are, and strong from then on,
+/// since any later change has a later time. A program that changes a file, keeps its length and sets
+/// its time back deceives this tag as it deceives `Last-Modified`. `variant` tells apart what is made
+/// of the same file.
+///
+/// There is no tag for a time in the future, which a program or a wrong clock has set: the next change
+/// may get the same one. (As `Last-Modified` such a time does no harm. The response's own date is sent in
+/// its place, and the file is newer than that whenever a client asks with it.)
 pub(super) fn tag_of(length: u64, modified: Option<SystemTime>, now: SystemTime, variant: &str) -> Option<String> {
     let modified = modified?;
     let since_epoch = modified.duration_since(UNIX_EPOCH).ok()?.as_nanos();
-    let settled = now.duration_since(modified).is_ok_and(|age| age >= SETTLED);
-    let prefix = if settled { "" } else { "W/" };
+    let age = now.duration_since(modified).ok()?;
+    let prefix = if age >= MAX_TICK { "" } else { "W/" };
     Some(format!("{prefix}\"{since_epoch:x}-{length:x}{variant}\""))
 }
 
@@ -473,11 +495,7 @@ mod tests {
         let after = |millis| tag_of(255, Some(modified), modified + Duration::from_millis(millis), "");
         assert_eq!(after(2000).as_deref(), Some("\"3b9aca001-ff\""));
         assert_eq!(after(1999).as_deref(), Some("W/\"3b9aca001-ff\""));
-        assert_eq!(
-            tag_of(255, Some(modified), UNIX_EPOCH, "").as_deref(),
-            Some("W/\"3b9aca001-ff\""),
-            "from the future"
-        );
+        assert_eq!(tag_of(255, Some(modified), UNIX_EPOCH, ""), None, "from the future");
         assert_eq!(tag_of(255, None, modified, ""), None);
     }
 
@@ -492,5 +510,19 @@ mod tests {
         for other in [at(6, 5, ""), at(5, 6, ""), at(5, 5, "-br")] {
             assert_ne!(tag, other);
         }
+    }
+
+    #[test]
+    fn a_time_that_every_build_sets_tells_no_change() {
+        let told = |seconds| time_of_change(Some(UNIX_EPOCH + Duration::from_secs(seconds))).is_some();
+        // None, Nix, zip, Gradle, npm, and the last second before the web.
+        for constant in [0, 1, 315_532_800, 318_211_200, 499_162_500, 631_151_999] {
+            assert!(!told(constant), "{constant}");
+        }
+        for real in [631_152_000, 784_111_777, 1_800_000_000] {
+            assert!(told(real), "{real}");
+        }
+        assert_eq!(time_of_change(None), None);
+        assert_eq!(time_of_change(Some(UNIX_EPOCH - Duration::from_secs(1))), None);
     }
 }

@@ -10,7 +10,7 @@ use super::encoding::accepted;
 use super::file_system::FileSystem;
 use super::gzip::OnTheFly;
 use super::lookup::{FileQuery, INDEX_NAME, Listings, NamedBy, NotServed, Resource, look_up_page, unless_blocked};
-use super::path::{Hidden, RequestedPath, Spelling, requested_path};
+use super::path::{Hidden, NameRules, Names, RequestedPath, Spelling, requested_path};
 use super::serve::{find, redirect, refuse, send, send_file, with_request};
 use crate::error::Result;
 use crate::message::Request;
@@ -53,13 +53,18 @@ pub fn file_server_fs(file_system: impl FileSystem) -> FileServer {
 /// - `Last-Modified` and `ETag` are sent, and conditions and ranges answered as
 ///   [`serve_content`](crate::serve_content) does. The tag is made of length and time of change,
 ///   and weak for the first two seconds after a change, in which another one might not show. A tag
-///   that a handler around this one has set takes its place.
+///   that a handler around this one has set takes its place. Neither is sent for a time before 1990:
+///   reproducible builds give all files the same time (1 s after the epoch, 1980, 1985), so that two
+///   versions of a page may differ in nothing that the server could look at. Such files are sent
+///   each time; set `ETag` in a handler around this one to have them kept.
 /// - Names that begin with a dot are neither served nor listed
-///   ([`hidden_files`](Self::hidden_files)). Nor are those with a slash, a backslash, a colon or a
-///   NUL in them, however escaped. On Windows, nor are names of devices (`CON`, `nul.txt`), those
-///   that end with a dot or a space, that look like short names (`GIT~1`), that have `<>"|?*` or
-///   control characters in them, or that are no Unicode; on Apple's systems, nor are hidden names
-///   behind letters that do not count, and `..namedfork`.
+///   ([`hidden_files`](Self::hidden_files)). Nor are those with a slash or a NUL in them, however
+///   escaped. On Windows, nor are names with a backslash or a colon (another directory, another
+///   drive, a stream of a file), names of devices (`CON`, `nul.txt`), those that end with a dot or a
+///   space, that look like short names (`GIT~1`), that have `<>"|?*` or control characters in them,
+///   or that are no Unicode; on Apple's systems, nor are hidden names behind letters that do not
+///   count, and `..namedfork`. [`portable_names`](Self::portable_names) has all of these rules
+///   everywhere.
 /// - What links may lead to is for the tree to say; see [`Dir`].
 /// - Only regular files are served: pipes, sockets and devices are not found.
 ///
@@ -76,7 +81,7 @@ pub fn file_server_fs(file_system: impl FileSystem) -> FileServer {
 #[derive(Clone)]
 pub struct FileServer {
     file_system: Arc<dyn FileSystem>,
-    hidden: Hidden,
+    rules: NameRules,
     listings: Listings,
     index: Arc<str>,
     precompressed: bool,
@@ -90,7 +95,7 @@ impl FileServer {
     pub fn new(file_system: impl FileSystem) -> FileServer {
         FileServer {
             file_system: Arc::new(file_system),
-            hidden: Hidden::Refused,
+            rules: NameRules::DEFAULT,
             listings: Listings::Shown,
             index: INDEX_NAME.into(),
             precompressed: false,
@@ -103,7 +108,15 @@ impl FileServer {
     /// Whether names that begin with a dot are served and listed. They are not from the start:
     /// `.git` and `.env` lie in many a directory by accident.
     pub fn hidden_files(mut self, served: bool) -> FileServer {
-        self.hidden = if served { Hidden::Served } else { Hidden::Refused };
+        self.rules.hidden = if served { Hidden::Served } else { Hidden::Refused };
+        self
+    }
+
+    /// Whether only names that every system can have are served and listed. It is off from the start:
+    /// what the system has names for is served, and a file `12:30.log` is one on Unix and none on
+    /// Windows. With it the same names are served everywhere, those of Windows.
+    pub fn portable_names(mut self, only: bool) -> FileServer {
+        self.rules.names = if only { Names::Portable } else { Names::OfTheSystem };
         self
     }
 
@@ -170,7 +183,7 @@ fn from_root(name: &Path) -> Arc<Path> {
 impl std::fmt::Debug for FileServer {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("FileServer")
-            .field("hidden", &self.hidden)
+            .field("rules", &self.rules)
             .field("listings", &self.listings)
             .field("index", &self.index)
             .field("precompressed", &self.precompressed)
@@ -184,7 +197,7 @@ impl std::fmt::Debug for FileServer {
 impl Handler for FileServer {
     async fn serve_http(&self, w: &mut ResponseWriter, r: &mut Request) -> Result<()> {
         w.header().set("X-Content-Type-Options", "nosniff");
-        let Some(path) = requested_path(r.path(), self.hidden) else {
+        let Some(path) = requested_path(r.path(), self.rules) else {
             return self.refuse(w, r, NotServed::NotFound).await;
         };
         if path.spelling == Spelling::Name && path.relative.file_name().is_some_and(|name| *name == *self.index) {
@@ -211,7 +224,7 @@ impl FileServer {
             }
         }
         let plainly = FileQuery::new(self.file_system.clone(), path, self.index.clone());
-        with_request(w, r, FileQuery { encodings, on_the_fly, hidden: self.hidden, listings: self.listings, ..plainly })
+        with_request(w, r, FileQuery { encodings, on_the_fly, rules: self.rules, listings: self.listings, ..plainly })
     }
 
     fn negotiates(&self) -> bool {

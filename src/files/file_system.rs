@@ -18,7 +18,7 @@ pub trait FileSystem: Send + Sync + 'static {
     /// Opens a file or a directory for reading.
     ///
     /// The name is relative and has only plain parts, none of them `.` or `..`; the empty one is
-    /// the root of the tree.
+    /// the root of the tree. On Unix a part may have a backslash or a colon in it.
     ///
     /// # Errors
     /// [`NotFound`](io::ErrorKind::NotFound) and [`NotADirectory`](io::ErrorKind::NotADirectory)

@@ -6,15 +6,17 @@ use std::io;
 use std::path::Path;
 use std::time::{SystemTime, UNIX_EPOCH};
 
+use super::condition::time_of_change;
 use super::file_system::{DirEntry, File, FileKind};
-use super::path::{Hidden, encode_name, is_servable};
+use super::path::{NameRules, encode_name, is_servable};
 
 /// What of a directory can be served.
 pub(super) struct Listing {
     /// Directories first, then by name.
     pub(super) entries: Vec<ListedEntry>,
     /// The last change of the directory or of anything that the page shows: a file that grows
-    /// does not touch its directory, yet its size is on the page.
+    /// does not touch its directory, yet its size is on the page. `None` as soon as one of them has a
+    /// time that tells no change: it could change without making this one later.
     pub(super) modified: Option<SystemTime>,
 }
 
@@ -33,12 +35,12 @@ enum EntryKind {
 }
 
 /// Reads a directory. What would not be served is left out. May block.
-pub(super) fn read(directory: &dyn File, hidden: Hidden) -> io::Result<Listing> {
-    let mut last = directory.info()?.modified;
+pub(super) fn read(directory: &dyn File, rules: NameRules) -> io::Result<Listing> {
+    let mut last = time_of_change(directory.info()?.modified);
     let mut entries = Vec::new();
     for found in directory.read_dir()? {
-        if let Some(entry) = servable(found, hidden) {
-            last = last.max(entry.modified);
+        if let Some(entry) = servable(found, rules) {
+            last = last.zip(time_of_change(entry.modified)).map(|(last, time)| last.max(time));
             entries.push(entry);
         }
     }
@@ -46,13 +48,13 @@ pub(super) fn read(directory: &dyn File, hidden: Hidden) -> io::Result<Listing> 
     Ok(Listing { entries, modified: last })
 }
 
-fn servable(found: DirEntry, hidden: Hidden) -> Option<ListedEntry> {
+fn servable(found: DirEntry, rules: NameRules) -> Option<ListedEntry> {
     let kind = match found.info.kind {
         FileKind::Directory => EntryKind::Directory,
         FileKind::File => EntryKind::File { length: found.info.length },
         FileKind::Other => return None,
     };
-    let is_servable = is_servable(&found.name, hidden);
+    let is_servable = is_servable(&found.name, rules);
     is_servable.then_some(ListedEntry { name: found.name, kind, modified: found.info.modified })
 }
 

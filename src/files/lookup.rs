@@ -6,19 +6,19 @@ use std::ffi::{OsStr, OsString};
 use std::io;
 use std::path::Path;
 use std::sync::Arc;
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::time::SystemTime;
 
 use bytes::Bytes;
 use http::StatusCode;
 
 use super::blocking::Blocking;
-use super::condition::{Conditions, MethodKind, Selection, Validators, tag_of};
+use super::condition::{Conditions, MethodKind, Selection, Validators, tag_of, time_of_change};
 use super::encoding::Encoding;
 use super::file_system::{File, FileInfo, FileKind, FileSystem};
 use super::gzip::OnTheFly;
 use super::listing;
 use super::mime::type_by_extension;
-use super::path::{Hidden, RequestedPath, Spelling, encode_name};
+use super::path::{NameRules, RequestedPath, Spelling, encode_name};
 use super::range::ByteRange;
 use super::response::Representation;
 use super::source::{CHUNK_BYTES, SNIFFED_BYTES, first_chunk};
@@ -39,7 +39,8 @@ pub(super) struct FileQuery {
     pub(super) encodings: Vec<Encoding>,
     /// How to encode what has no such sibling and is worth it.
     pub(super) on_the_fly: Option<OnTheFly>,
-    pub(super) hidden: Hidden,
+    /// Which entries of a directory are listed.
+    pub(super) rules: NameRules,
     pub(super) listings: Listings,
     /// The file that is served for the directory it lies in; empty for none.
     pub(super) index: Arc<str>,
@@ -63,7 +64,7 @@ impl FileQuery {
             etag: None,
             encodings: Vec::new(),
             on_the_fly: None,
-            hidden: Hidden::Refused,
+            rules: NameRules::DEFAULT,
             listings: Listings::Shown,
             index,
         }
@@ -205,7 +206,7 @@ fn open_directory(query: &FileQuery, blocking: Blocking, directory: &dyn File) -
     if blocking == Blocking::Never {
         return Err(NotServed::Fault(io::ErrorKind::WouldBlock.into()));
     }
-    let listing = listing::read(directory, query.hidden)?;
+    let listing = listing::read(directory, query.rules)?;
     let modified = listing.modified;
     match query.conditions.precondition(&Validators { etag: None, modified }) {
         Some(selection) => Ok(Resource::ListingNotSent { selection, modified }),
@@ -232,7 +233,7 @@ fn open_file(
         (None, Some(plain)) => Some(sniff(&*plain, blocking)?),
         (by_name, _) => by_name,
     };
-    let modified = info.modified.filter(|time| *time > UNIX_EPOCH);
+    let modified = time_of_change(info.modified);
     let variant = encoding.map_or("", |encoding| encoding.variant);
     let own = || tag_of(info.length, modified, SystemTime::now(), variant).map(String::into_bytes);
     let representation = Representation {
@@ -330,16 +331,16 @@ fn moved(relative: &Path, before: &str, after: &str) -> Result<Resource, NotServ
 #[cfg(test)]
 mod tests {
     use std::fs;
-    use std::time::Duration;
+    use std::time::{Duration, UNIX_EPOCH};
 
     use super::super::dir::Dir;
-    use super::super::path::requested_path;
+    use super::super::path::{Names, requested_path};
     use super::super::temp_tree::TempTree;
     use super::*;
     use crate::message::{Request, format_time};
 
     fn query_in(dir: Dir, path: &str) -> FileQuery {
-        FileQuery::new(Arc::new(dir), requested_path(path, Hidden::Refused).unwrap(), INDEX_NAME.into())
+        FileQuery::new(Arc::new(dir), requested_path(path, NameRules::DEFAULT).unwrap(), INDEX_NAME.into())
     }
 
     fn query(tree: &TempTree, path: &str) -> FileQuery {
@@ -439,7 +440,7 @@ mod tests {
     #[test]
     fn a_copy_as_new_as_the_file_is_not_read_again() {
         let tree = TempTree::new(&[("root/a.txt", "old")]);
-        let time = UNIX_EPOCH + Duration::from_millis(1_000_000_500);
+        let time = UNIX_EPOCH + Duration::from_millis(1_000_000_000_500);
         fs::File::options().write(true).open(tree.path().join("root/a.txt")).unwrap().set_modified(time).unwrap();
         let selected = |seconds| {
             let conditions = since(http::Method::GET, UNIX_EPOCH + Duration::from_secs(seconds));
@@ -448,19 +449,52 @@ mod tests {
                 _ => panic!("not found"),
             }
         };
-        assert_eq!(selected(1_000_000), (Selection::NotModified, false));
-        assert_eq!(selected(999_999), (Selection::Whole, true));
+        assert_eq!(selected(1_000_000_000), (Selection::NotModified, false));
+        assert_eq!(selected(999_999_999), (Selection::Whole, true));
     }
 
+    #[cfg(unix)]
+    fn set_modified(tree: &TempTree, name: &str, time: SystemTime) {
+        // A directory can be opened on Unix alone, and only for reading.
+        fs::File::open(tree.path().join(name)).unwrap().set_modified(time).unwrap();
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn two_versions_with_the_time_of_a_reproducible_build_are_both_sent() {
+        for seconds in [1, 315_532_800, 499_162_500] {
+            let time = UNIX_EPOCH + Duration::from_secs(seconds);
+            let tree = TempTree::new(&[("root/a.txt", "old")]);
+            for content in ["old", "new"] {
+                fs::write(tree.root().join("a.txt"), content).unwrap();
+                set_modified(&tree, "root/a.txt", time);
+                set_modified(&tree, "root", time);
+                let conditions = since(http::Method::GET, time);
+                let query = FileQuery { conditions, ..query(&tree, "/a.txt") };
+                let Ok(Resource::File(found)) = look_up(&query, Blocking::Allowed) else { panic!("not found") };
+                assert_eq!(found.selection, Selection::Whole, "{content} of {seconds}");
+                let validators = found.representation.validators;
+                assert_eq!((validators.etag, validators.modified), (None, None), "{content} of {seconds}");
+            }
+            let conditions = since(http::Method::GET, time);
+            let listing = look_up(&FileQuery { conditions, ..query(&tree, "/") }, Blocking::Allowed);
+            assert!(matches!(listing, Ok(Resource::Listing { modified: None, .. })), "a listing of {seconds}");
+        }
+    }
+
+    #[cfg(unix)]
     #[test]
     fn a_file_that_grows_makes_the_listing_new() {
         let tree = TempTree::new(&[("root/a.txt", "old")]);
-        let Ok(Resource::Listing { modified: Some(before), .. }) = look_up_in(&tree, "/") else { panic!("no listing") };
+        let before = UNIX_EPOCH + Duration::from_secs(1_000_000_000);
         let later = before + Duration::from_secs(100);
+        for name in ["root/a.txt", "root"] {
+            set_modified(&tree, name, before);
+        }
         let conditions = || since(http::Method::GET, before);
         let found = look_up(&FileQuery { conditions: conditions(), ..query(&tree, "/") }, Blocking::Allowed);
         assert!(matches!(found, Ok(Resource::ListingNotSent { selection: Selection::NotModified, .. })));
-        fs::File::options().write(true).open(tree.path().join("root/a.txt")).unwrap().set_modified(later).unwrap();
+        set_modified(&tree, "root/a.txt", later);
         let found = look_up(&FileQuery { conditions: conditions(), ..query(&tree, "/") }, Blocking::Allowed);
         assert!(matches!(found, Ok(Resource::Listing { modified: Some(after), .. }) if after == later));
     }
@@ -521,6 +555,22 @@ mod tests {
                 let found = look_up(&query_in(Dir::new(&root), "/a.txt"), Blocking::Allowed);
                 assert!(matches!(found, Ok(Resource::File(found)) if self::content(&*found.file) == content));
             }
+        }
+
+        #[test]
+        fn names_with_a_colon_or_a_backslash_are_served_and_listed() {
+            let tree = TempTree::new(&[("root/12:30.log", "noon"), ("root/a\\b.txt", "ab"), ("root/c:/d.txt", "cd")]);
+            assert_eq!(at(&tree, "/12:30.log"), "text/plain; charset=utf-8 noon");
+            assert_eq!(at(&tree, "/a%5Cb.txt"), "text/plain; charset=utf-8 ab");
+            assert_eq!(at(&tree, "/c%3A/d.txt"), "text/plain; charset=utf-8 cd");
+            assert_eq!(at(&tree, "/c:"), "moved c%3A/", "a reference that has no scheme");
+            let page = at(&tree, "/");
+            for link in ["href=\"12%3A30.log\"", "href=\"a%5Cb.txt\"", "href=\"c%3A/\""] {
+                assert!(page.contains(link), "{link}: {page}");
+            }
+            let rules = NameRules { names: Names::Portable, ..NameRules::DEFAULT };
+            let listing = look_up(&FileQuery { rules, ..query(&tree, "/") }, Blocking::Allowed);
+            assert!(matches!(listing, Ok(Resource::Listing { page, .. }) if page.contains("Empty")));
         }
 
         #[test]

@@ -1,9 +1,10 @@
 //! From the path of a request to a path below the root: one pure rule.
 //!
 //! Names are decoded once and judged afterwards, so that no escape can hide what it stands for.
-//! Which names may be served depends on the system that they are looked up on, and that is a value
-//! here: all of its rules can be tried anywhere. What would lead to another place on any of them
-//! (`C:`, `a\b`, `file::$DATA`) is refused on all: whoever moves a site finds the same names served.
+//! Which names may be served depends on the system that they are looked up on. That system is a value
+//! here, so that the rules of all systems are tested on each of them. A colon and a backslash are
+//! ordinary letters on Unix, and are served there; on Windows they lead elsewhere (`C:`, `a\b`,
+//! `file::$DATA`) and are refused. [`Names::Portable`] has the strictest rules everywhere.
 
 use std::ffi::{OsStr, OsString};
 use std::fmt::Display;
@@ -36,10 +37,31 @@ pub(super) enum Hidden {
     Served,
 }
 
+/// Which names are served at all.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Names {
+    /// Those that the system can have.
+    OfTheSystem,
+    /// Those that every system can have.
+    Portable,
+}
+
+/// What a tree of files serves by its names.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct NameRules {
+    pub(super) hidden: Hidden,
+    pub(super) names: Names,
+}
+
+impl NameRules {
+    /// What is served unless a program says otherwise.
+    pub(super) const DEFAULT: NameRules = NameRules { hidden: Hidden::Refused, names: Names::OfTheSystem };
+}
+
 /// Whose names they are.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum System {
-    /// Every byte but the slash is a letter.
+    /// Every byte but the slash and NUL is a letter.
     Unix,
     /// Some letters do not count.
     Apple,
@@ -48,20 +70,22 @@ enum System {
 }
 
 impl System {
-    /// The one that this was built for.
-    const OWN: System = if cfg!(windows) {
-        System::Windows
-    } else if cfg!(target_vendor = "apple") {
+    const ALL: [System; 3] = [System::Unix, System::Apple, System::Windows];
+
+    /// The one that this was built for. What is no Unix gets the strictest rules.
+    const OWN: System = if cfg!(target_vendor = "apple") {
         System::Apple
-    } else {
+    } else if cfg!(unix) {
         System::Unix
+    } else {
+        System::Windows
     };
 }
 
 /// Reads the path of a request target as sent, escapes and all. `None` when it cannot name
 /// anything that is served. Repeated slashes count as one.
-pub(super) fn requested_path(path: &str, hidden: Hidden) -> Option<RequestedPath> {
-    let (names, spelling) = requested_names(path, hidden, System::OWN)?;
+pub(super) fn requested_path(path: &str, rules: NameRules) -> Option<RequestedPath> {
+    let (names, spelling) = requested_names(path, |name| has_servable_bytes(name, rules))?;
     let mut relative = PathBuf::new();
     for name in names {
         relative.push(os_name(name)?);
@@ -70,16 +94,23 @@ pub(super) fn requested_path(path: &str, hidden: Hidden) -> Option<RequestedPath
 }
 
 /// Whether a name of a file may be served here, and so be listed.
-pub(super) fn is_servable(name: &OsStr, hidden: Hidden) -> bool {
-    is_servable_on(System::OWN, name.as_encoded_bytes(), hidden)
+pub(super) fn is_servable(name: &OsStr, rules: NameRules) -> bool {
+    has_servable_bytes(name.as_encoded_bytes(), rules)
+}
+
+fn has_servable_bytes(name: &[u8], rules: NameRules) -> bool {
+    match rules.names {
+        Names::OfTheSystem => is_servable_on(System::OWN, name, rules.hidden),
+        Names::Portable => System::ALL.into_iter().all(|system| is_servable_on(system, name, rules.hidden)),
+    }
 }
 
 /// The names on the way from the root on.
-fn requested_names(path: &str, hidden: Hidden, system: System) -> Option<(Vec<Vec<u8>>, Spelling)> {
+fn requested_names(path: &str, is_servable: impl Fn(&[u8]) -> bool) -> Option<(Vec<Vec<u8>>, Spelling)> {
     let mut names = Vec::new();
     for segment in path.split('/').filter(|segment| !segment.is_empty()) {
         let name = decode(segment)?;
-        if !is_servable_on(system, &name, hidden) {
+        if !is_servable(&name) {
             return None;
         }
         names.push(name);
@@ -88,8 +119,8 @@ fn requested_names(path: &str, hidden: Hidden, system: System) -> Option<(Vec<Ve
     Some((names, spelling))
 }
 
-/// `.` and `..` may not be served, nor may names with a byte that any system takes for more than a
-/// letter.
+/// `.` and `..` may not be served, nor may names with a byte that the system takes for more than a
+/// letter. A slash in a name was escaped (`%2F`): it would be a path of its own.
 fn is_servable_on(system: System, name: &[u8], hidden: Hidden) -> bool {
     let (read, is_another) = match system {
         System::Unix => (name, false),
@@ -101,7 +132,7 @@ fn is_servable_on(system: System, name: &[u8], hidden: Hidden) -> bool {
         [b'.', ..] => hidden == Hidden::Served,
         _ => true,
     };
-    begins_well && !is_another && !name.iter().any(|byte| b"/\\:\0".contains(byte))
+    begins_well && !is_another && !name.iter().any(|byte| matches!(byte, b'/' | b'\0'))
 }
 
 /// HFS+ finds `.git` by a name with any of these before it.
@@ -115,13 +146,14 @@ fn without_ignored(mut name: &[u8]) -> &[u8] {
     name
 }
 
-/// Whether Windows finds something else by this name, or what has another name: a device, a file
-/// without the dots and spaces at the end, one by its short name, anything by a pattern. Names are
-/// Unicode there.
+/// Whether Windows finds something else by this name, or what has another name: another drive or
+/// directory, a stream of a file (`a.txt::$DATA` is what `a.txt` has, whatever is served for `.txt`), a
+/// device, a file without the dots and spaces at the end, one by its short name, anything by a pattern.
+/// Names are Unicode there.
 fn is_another_on_windows(name: &[u8]) -> bool {
     name.ends_with(b".")
         || name.ends_with(b" ")
-        || name.iter().any(|byte| *byte < b' ' || b"<>\"|?*".contains(byte))
+        || name.iter().any(|byte| *byte < b' ' || b"\\:<>\"|?*".contains(byte))
         || std::str::from_utf8(name).is_err()
         || is_device(name)
         || is_short(name)
@@ -194,7 +226,7 @@ mod tests {
     use super::*;
 
     fn requested_path(path: &str) -> Option<RequestedPath> {
-        super::requested_path(path, Hidden::Refused)
+        super::requested_path(path, NameRules::DEFAULT)
     }
 
     #[test]
@@ -241,19 +273,9 @@ mod tests {
             "/a%2Fb",
             "/%2f",
             "/..%2f..%2fetc%2fpasswd",
-            "/a%5cb",
-            "/a%5Cb",
-            "/a\\b",
-            "/..\\..\\windows",
-            "/%5c%5cserver%5cshare",
             "/a%00",
             "/a%00.txt",
             "/%00",
-            "/C:",
-            "/c:/windows",
-            "/c%3a/windows",
-            "/a.txt::$DATA",
-            "/a.txt%3A%3A$DATA",
         ];
         for path in cases {
             assert_eq!(requested_path(path), None, "{path}");
@@ -289,7 +311,8 @@ mod tests {
             let encoded = encode_name(OsStr::new(name)).to_string();
             let inert = |byte: u8| byte.is_ascii_alphanumeric() || b"-._~%".contains(&byte);
             assert!(encoded.bytes().all(inert), "{encoded}");
-            let read = requested_names(&format!("/{encoded}"), Hidden::Refused, System::Unix);
+            let read =
+                requested_names(&format!("/{encoded}"), |name| is_servable_on(System::Unix, name, Hidden::Refused));
             assert_eq!(read, Some((vec![name.as_bytes().to_vec()], Spelling::Name)));
         }
     }
@@ -297,10 +320,17 @@ mod tests {
     #[test]
     fn hidden_names_are_served_where_that_is_wanted_and_no_way_up_is() {
         for path in ["/.git/config", "/.env", "/...", "/..a"] {
-            assert!(super::requested_path(path, Hidden::Served).is_some(), "{path}");
+            assert!(
+                super::requested_path(path, NameRules { hidden: Hidden::Served, ..NameRules::DEFAULT }).is_some(),
+                "{path}"
+            );
         }
-        for path in ["/..", "/.", "/a/../b", "/%2e%2e/a", "/.a%2fb", "/.a:b"] {
-            assert_eq!(super::requested_path(path, Hidden::Served), None, "{path}");
+        for path in ["/..", "/.", "/a/../b", "/%2e%2e/a", "/.a%2fb"] {
+            assert_eq!(
+                super::requested_path(path, NameRules { hidden: Hidden::Served, ..NameRules::DEFAULT }),
+                None,
+                "{path}"
+            );
         }
     }
 
@@ -318,11 +348,11 @@ mod tests {
         (".git", [false, false, false]),
         ("...", [false, false, false]),
         ("a/b", [false, false, false]),
-        ("a\\b", [false, false, false]),
+        ("a\\b", [true, true, false]),
         ("..\\..", [false, false, false]),
-        ("\\\\server\\share", [false, false, false]),
-        ("C:", [false, false, false]),
-        ("a.txt::$DATA", [false, false, false]),
+        ("\\\\server\\share", [true, true, false]),
+        ("C:", [true, true, false]),
+        ("a.txt::$DATA", [true, true, false]),
         (".git::$INDEX_ALLOCATION", [false, false, false]),
         ("a\0", [false, false, false]),
         // Dots and spaces at the end.
@@ -385,13 +415,46 @@ mod tests {
     }
 
     #[test]
+    fn a_portable_name_is_one_that_every_system_has() {
+        let portable = NameRules { names: Names::Portable, ..NameRules::DEFAULT };
+        for (name, expected) in ON_EACH {
+            assert_eq!(has_servable_bytes(name.as_bytes(), portable), expected == [true; 3], "{name:?}");
+        }
+        for path in
+            ["/a%5cb", "/a\\b", "/..\\..\\windows", "/%5c%5cserver%5cshare", "/C:", "/c%3a/windows", "/a%3A%3A$DATA"]
+        {
+            assert_eq!(super::requested_path(path, portable), None, "{path}");
+        }
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn a_colon_and_a_backslash_are_letters_on_unix_and_lead_nowhere() {
+        for (path, relative) in [
+            ("/a%5cb", "a\\b"),
+            ("/a\\b", "a\\b"),
+            ("/%5c%5cserver%5cshare", "\\\\server\\share"),
+            ("/C:", "C:"),
+            ("/c%3a/windows", "c:/windows"),
+            ("/12:30.log", "12:30.log"),
+            ("/a.txt%3A%3A$DATA", "a.txt::$DATA"),
+        ] {
+            let requested = requested_path(path).expect(path);
+            assert_eq!(requested.relative, PathBuf::from(relative), "{path}");
+            let are_plain = requested.relative.components().all(|part| matches!(part, std::path::Component::Normal(_)));
+            assert!(are_plain, "{path}");
+        }
+        assert_eq!(requested_path("/..\\..\\windows"), None, "as any name that begins with a dot");
+    }
+
+    #[test]
     fn what_is_refused_as_a_name_is_refused_in_every_place_and_spelling() {
         for system in [System::Unix, System::Apple, System::Windows] {
             for (name, _) in ON_EACH {
                 let escaped: String = name.bytes().map(|byte| format!("%{byte:02x}")).collect();
                 let is_served = is_servable_on(system, name.as_bytes(), Hidden::Refused);
                 for path in [format!("/{escaped}"), format!("/{escaped}/a"), format!("/a/{escaped}/"), escaped] {
-                    let names = requested_names(&path, Hidden::Refused, system);
+                    let names = requested_names(&path, |name| is_servable_on(system, name, Hidden::Refused));
                     assert_eq!(names.is_some(), is_served, "{name:?} as {path} on {system:?}");
                 }
             }

@@ -1,4 +1,4 @@
-//! The answer about content that is there: its head, and its bytes chunk by chunk.
+//! The response with content that is there: its head, and its bytes chunk by chunk.
 
 use std::borrow::Cow;
 use std::time::SystemTime;
@@ -16,20 +16,20 @@ use crate::server::ResponseWriter;
 /// The most that the system is asked to send at a time.
 const WINDOW_BYTES: u64 = 1024 * 1024;
 
-/// What the head says of the content.
+/// What the head of the response says of the content.
 pub(super) struct Representation {
     pub(super) status: StatusCode,
     pub(super) size: u64,
     pub(super) validators: Validators,
-    /// What it is, unless a handler around this one has said so.
+    /// The content type, unless a handler around this one has set one.
     pub(super) content_type: Option<Cow<'static, str>>,
     /// The coding that it is stored in.
     pub(super) encoding: Option<&'static str>,
-    /// The coding to make of it while it is sent, where it is worth it.
+    /// How to encode it while it is sent, if that is worth it.
     pub(super) on_the_fly: Option<OnTheFly>,
 }
 
-/// Answers with what was selected of the content.
+/// Sends what was selected of the content.
 pub(super) async fn respond(
     w: &mut ResponseWriter,
     method: MethodKind,
@@ -57,8 +57,8 @@ pub(super) async fn respond(
     if let Some(on_the_fly) = on_the_fly.filter(|_| *selection == Selection::Whole) {
         return send_encoded(w, method, representation, on_the_fly, source).await;
     }
-    // Whoever has set a coding may be about to encode what is written here: its length is theirs
-    // to tell (Go's rule). A part is one of what is stored.
+    // A handler around this one that has set `Content-Encoding` may be encoding what is written here: it
+    // alone knows the length (Go's rule). Parts are cut out of what is stored, so their length is known.
     if status == StatusCode::PARTIAL_CONTENT || !w.header().contains("Content-Encoding") {
         w.header().set("Content-Length", parts.length.to_string());
     }
@@ -73,7 +73,7 @@ pub(super) fn set_validators(w: &mut ResponseWriter, validators: &Validators) {
         w.header().set("ETag", etag);
     }
     if let Some(modified) = validators.modified {
-        // RFC 9110 §8.8.2.1: not later than the answer, whatever the file says.
+        // RFC 9110 §8.8.2.1: not later than the response, whatever the file says.
         w.header().set("Last-Modified", format_time(modified.min(SystemTime::now())));
     }
 }
@@ -94,7 +94,8 @@ fn set_content(w: &mut ResponseWriter, representation: &Representation) {
 }
 
 pub(super) fn not_modified(w: &mut ResponseWriter) -> Result<()> {
-    // RFC 9110 §15.4.5: what describes the content stays away, and the time where the tag says more.
+    // RFC 9110 §15.4.5: no fields that describe the content, and no time where there is a tag, which is
+    // the better validator.
     for name in ["Content-Type", "Content-Length", "Content-Encoding"] {
         w.header().del(name);
     }
@@ -115,15 +116,15 @@ pub(super) fn precondition_failed(w: &mut ResponseWriter) -> Result<()> {
 }
 
 async fn unsatisfiable(w: &mut ResponseWriter, size: u64, reason: &str) -> Result<()> {
-    // RFC 9110 §14.4: the size lets the client ask for what there is.
+    // RFC 9110 §14.4: with the size, the client can ask again for a range that there is.
     w.header().set("Content-Range", format!("bytes */{size}"));
     refuse_with(w, StatusCode::RANGE_NOT_SATISFIABLE, reason).await
 }
 
 /// Answers with a line of text that says what is wrong.
 pub(super) async fn refuse_with(w: &mut ResponseWriter, status: StatusCode, text: &str) -> Result<()> {
-    // Set by handlers around this one for content that is not sent; a cache would keep the
-    // refusal on their word.
+    // Handlers around this one have set these for the content that is not sent: with them, a cache would
+    // keep the error.
     for name in ["Cache-Control", "Content-Encoding", "ETag", "Last-Modified"] {
         w.header().del(name);
     }
@@ -149,9 +150,8 @@ fn select_parts(w: &mut ResponseWriter, representation: &Representation, ranges:
     parts
 }
 
-/// Writes the parts. One chunk is held at most, however long the content and however slow the
-/// client: the next one is read when the socket has taken it, and what the socket holds keeps the
-/// client busy meanwhile.
+/// Writes the parts. At most one chunk is held, however long the content and however slow the client:
+/// the next one is read when the socket has taken the last.
 async fn send(w: &mut ResponseWriter, parts: &Parts, source: &mut impl ContentSource) -> Result<()> {
     for piece in &parts.pieces {
         if !piece.before.is_empty() {
@@ -180,8 +180,8 @@ async fn send(w: &mut ResponseWriter, parts: &Parts, source: &mut impl ContentSo
     if parts.end.is_empty() { Ok(()) } else { w.write_bytes(parts.end.clone()).await }
 }
 
-/// Whether what was selected goes out encoded, or would if it did: what says that a copy is still
-/// good names the copy.
+/// How to encode what was selected, if at all. Also for 304, which is about a copy that was encoded when
+/// it was sent: its tag has to be the same.
 fn worth_encoding(w: &mut ResponseWriter, representation: &Representation, selection: &Selection) -> Option<OnTheFly> {
     let set = w.header().get("Content-Type").map(ToOwned::to_owned);
     let content_type = set.as_deref().or(representation.content_type.as_deref());
@@ -189,20 +189,20 @@ fn worth_encoding(w: &mut ResponseWriter, representation: &Representation, selec
         Selection::Whole | Selection::NotModified => representation.size >= WORTH_ENCODING_BYTES,
         _ => false,
     };
-    // Of a copy that is still good nobody has looked at the content.
+    // For 304 the content was not read, so its type may be unknown: it was text when it was sent.
     let shrinks = content_type.map_or(*selection == Selection::NotModified, shrinks);
     representation.on_the_fly.filter(|_| is_worth_it && shrinks)
 }
 
-/// Below this, the head is most of the answer.
+/// Below this, the head is most of the response, and encoding saves nothing.
 const WORTH_ENCODING_BYTES: u64 = 1024;
 
-/// Whether content of this type is text, or as good as that.
+/// Whether content of this type becomes much smaller: text, and what is like text.
 fn shrinks(content_type: &str) -> bool {
     let essence = content_type.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
     let (kind, subtype) = essence.split_once('/').unwrap_or_default();
     match (kind, subtype) {
-        // RFC 9110 §8.4 has nothing against it, but streams of events must not wait in an encoder.
+        // Events have to arrive at once, and an encoder would hold them back.
         ("text", subtype) => subtype != "event-stream",
         (_, "json" | "javascript" | "xml" | "wasm" | "rtf" | "sql" | "toml" | "yaml" | "x-ndjson")
         | ("image", "bmp" | "vnd.microsoft.icon")
@@ -212,7 +212,8 @@ fn shrinks(content_type: &str) -> bool {
     }
 }
 
-/// RFC 9110 §8.8.3.3: other bytes need another tag, unless it is one that promises less.
+/// RFC 9110 §8.8.3.3: encoded content has other bytes and so needs another strong tag. A weak one says
+/// only that it means the same.
 fn weaken_tag(w: &mut ResponseWriter) {
     if let Some(tag) = w.header().get_bytes("ETag").filter(|tag| !tag.starts_with(b"W/")) {
         let weak = [b"W/", tag].concat();
@@ -220,7 +221,7 @@ fn weaken_tag(w: &mut ResponseWriter) {
     }
 }
 
-/// Sends all of the content, encoded. How long that is, nobody knows before.
+/// Sends all of the content, encoded. Its length is not known before.
 async fn send_encoded(
     w: &mut ResponseWriter,
     method: MethodKind,

@@ -3,13 +3,13 @@
 use std::io::SeekFrom;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::time::SystemTime;
 
 use http::StatusCode;
 use tokio::io::{AsyncRead, AsyncSeek, AsyncSeekExt as _};
 
 use super::blocking::{Blocking, run_blocking};
-use super::condition::{Conditions, MethodKind, Selection, Validators};
+use super::condition::{Conditions, MethodKind, Selection, Validators, time_of_change};
 use super::dir::Dir;
 use super::listing;
 use super::lookup::{FileQuery, INDEX_NAME, NamedBy, NotServed, OpenedFile, Resource, look_up, unless_blocked};
@@ -28,8 +28,9 @@ use crate::server::ResponseWriter;
 /// - `Content-Type` is what was set before, else what the extension of `name` tells, else what the
 ///   content looks like ([`detect_content_type`](crate::detect_content_type)). `name` serves for
 ///   nothing else and may be empty.
-/// - `modified` is sent as `Last-Modified`; `None` and the Unix epoch stand for not known. To have
-///   an entity tag as well, set `ETag` before.
+/// - `modified` is sent as `Last-Modified`, unless it is `None` or lies before 1990: such times
+///   are set by builds, for every version the same, and tell no change. To have an entity tag as
+///   well, set `ETag` before.
 /// - `If-Match`, `If-Unmodified-Since`, `If-None-Match`, `If-Modified-Since` and `If-Range` are
 ///   held against those two, in the order of RFC 9110 §13.2.2: 304 where the client's copy is
 ///   still good, 412 where what it wants to act on has changed.
@@ -77,10 +78,8 @@ pub async fn serve_content(
             Some(detect_content_type(&beginning))
         }
     };
-    let validators = Validators {
-        etag: w.header().get_bytes("ETag").map(<[u8]>::to_vec),
-        modified: modified.filter(|time| *time > UNIX_EPOCH),
-    };
+    let validators =
+        Validators { etag: w.header().get_bytes("ETag").map(<[u8]>::to_vec), modified: time_of_change(modified) };
     let conditions = Conditions::of(r);
     let selection = conditions.select(&validators, size);
     let content_type = content_type.map(Into::into);

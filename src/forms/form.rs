@@ -115,7 +115,7 @@ struct OnDisk {
     reading: Option<JoinHandle<std::io::Result<Bytes>>>,
 }
 
-/// How much one hop to a blocking thread reads.
+/// How much is read for each hop to a blocking thread.
 const READ_BYTES: u64 = 64 * 1024;
 
 impl Source for OnDisk {

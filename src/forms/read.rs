@@ -22,7 +22,8 @@ impl Request {
     /// Files are held in memory as long as they are of `max_memory` bytes together, with 0 none
     /// is; the others go to one temporary file. Values, names and fields may take 10 MiB beside
     /// that, where each value counts for 200 bytes more than it has and each field line for 50.
-    /// Parts without a name are passed over. There may be 1,000 parts, 10,000 field lines in all
+    /// Parts without a name are passed over; so is one whose `Content-Disposition` is malformed
+    /// ([`Part::name`](crate::Part::name)), and the others are read. There may be 1,000 parts, 10,000 field lines in all
     /// of them, and 10 MiB of these in one.
     ///
     /// How much goes to disk is not limited here: limit the whole content with
@@ -136,10 +137,11 @@ struct Memory {
     left_for_files: u64,
 }
 
-/// Beside the memory for files: for values, names and fields (Go's amount).
+/// For values, names and fields, in addition to the memory for files (Go's amount).
 const VALUES_MEMORY_BYTES: u64 = 10 << 20;
 
-/// What an entry costs beside its bytes, roughly: a form of many empty values is not free.
+/// What an entry and a field cost in addition to their bytes, roughly. Without this, a form of a million
+/// empty values would count for nothing.
 const ENTRY_OVERHEAD_BYTES: u64 = 200;
 const FIELD_OVERHEAD_BYTES: u64 = 50;
 
@@ -215,14 +217,15 @@ struct Disk {
 const WRITE_BYTES: usize = 256 * 1024;
 
 impl Disk {
-    /// Dropped half-way, this leaves no trace: the file goes with the last that holds it.
+    /// Appends. If this future is dropped half-way nothing stays on disk: the file is removed when the
+    /// last handle to it is dropped.
     async fn append(&mut self, bytes: Vec<u8>) -> Result<Arc<TempFile>> {
         let (file, directory, length) = (self.file.clone(), self.directory.clone(), bytes.len() as u64);
         let write = move || {
             let file = file.map_or_else(|| TempFile::create(&directory).map(Arc::new), Ok);
             let written = file.and_then(|file| file.append(&bytes).map(|()| file));
             written.map_err(|error| {
-                // The file has no name: where it lies is what helps when a disk is full.
+                // The file has no name. Its directory tells which disk is full.
                 let message = format!("a temporary file in {} could not be written", directory.display());
                 Error::new(ErrorKind::Io, message).with_source(error)
             })
@@ -301,6 +304,18 @@ mod tests {
         assert_eq!(form.file("f").unwrap().bytes(2).await.unwrap_err().kind(), ErrorKind::BodyTooLarge);
         let error = form.file("a").unwrap_err();
         assert_eq!((error.kind(), error.status()), (ErrorKind::MissingFile, Some(StatusCode::BAD_REQUEST)));
+    }
+
+    #[tokio::test]
+    async fn a_part_with_a_bad_disposition_is_passed_over_and_the_others_are_read() {
+        let directory = Directory::new("skipped");
+        let bad = "--b\r\nContent-Disposition: form-data; name=\"c\r\n\r\n2\r\n".to_owned();
+        let twice =
+            "--b\r\nContent-Disposition: form-data; name=d\r\nContent-Disposition: form-data; name=e\r\n\r\n3\r\n";
+        let parts = [value("a", "1"), bad, twice.to_owned(), file("f", "one"), value("z", "4")];
+        let form = read(&parts, 100, &directory).await.unwrap();
+        assert_eq!(form.values().encode(), "a=1&z=4");
+        assert_eq!(form.all_files().map(|(name, _)| name).collect::<Vec<_>>(), ["f"]);
     }
 
     #[tokio::test]

@@ -11,21 +11,20 @@ use bytes::Bytes;
 
 #[derive(Debug)]
 pub(super) struct TempFile {
-    /// Behind a lock, for it has one position.
+    /// Behind a lock, because it has one position that reads and writes move.
     file: Mutex<File>,
     /// Its name, where it still has one.
     name: Option<PathBuf>,
 }
 
-/// How many names are tried. Another one of the same name is improbable, unless somebody has put
-/// it there to be in the way.
-const ATTEMPTS: usize = 8;
+/// How many names are tried. A random name is taken only if somebody guessed it to get in the way.
+const MAX_ATTEMPT_COUNT: usize = 8;
 
 impl TempFile {
     /// A new and empty file in this directory.
     pub(super) fn create(directory: &Path) -> io::Result<TempFile> {
         let mut last = io::Error::from(io::ErrorKind::AlreadyExists);
-        for _ in 0..ATTEMPTS {
+        for _ in 0..MAX_ATTEMPT_COUNT {
             let path = directory.join(format!("nethttp-{:016x}{:016x}", random(), random()));
             match open_new(&path) {
                 Ok(file) => {
@@ -62,7 +61,7 @@ impl TempFile {
 impl Drop for TempFile {
     fn drop(&mut self) {
         if let Some(name) = &self.name {
-            // Nobody is there to hear that it failed, and nothing else can be tried.
+            // A destructor cannot report an error, and nothing else can be tried.
             let _ = fs::remove_file(name);
         }
     }

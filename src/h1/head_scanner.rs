@@ -25,9 +25,9 @@ pub(super) struct HeadScanner {
 pub(super) enum FirstLine<'a> {
     /// The whole of it, without its line end.
     Whole { line: &'a [u8], has_cr: bool },
-    /// It goes on. These are its bytes that were not shown before, without a CR at their end, which
-    /// may be half a line end.
-    Begun { new: &'a [u8], is_too_long: bool },
+    /// It goes on. `new` are its bytes that were not shown before, `line` is all that came; both are
+    /// without a CR at their end, which may be half a line end.
+    Begun { new: &'a [u8], line: &'a [u8], is_too_long: bool },
 }
 
 impl HeadScanner {
@@ -82,7 +82,11 @@ impl HeadScanner {
             }
             None => {
                 self.scanned = text_end;
-                FirstLine::Begun { new: text, is_too_long: input.len() >= longest }
+                FirstLine::Begun {
+                    new: text,
+                    line: window.get(self.start..text_end).unwrap_or_default(),
+                    is_too_long: input.len() >= longest,
+                }
             }
         }
     }

@@ -6,9 +6,9 @@ use super::field_lines::{BARE_LF, HeadLimits};
 use super::framing::{Framing, incoming_request};
 use super::head_scanner::{FieldFacts, FirstLine, HeadScanner};
 use super::host::{Port, is_host};
-use super::target::{MAX_TARGET_BYTES, Target};
+use super::target::{MAX_TARGET_BYTES, RequestTarget};
 use crate::error::Refusal;
-use crate::message::{Known, Request, is_printable_ascii, is_token};
+use crate::message::{Known, Request, has_control_or_tab, is_token};
 
 /// Reads the heads of one connection, one after the other.
 #[derive(Debug, Default)]
@@ -97,14 +97,14 @@ impl RequestParser {
         self.scanner.reset();
     }
 
-    /// The request line without its line end, once it is there. Until then a byte that stands in no
-    /// request line is refused at once: a peer that speaks TLS here would wait for a response for ever.
+    /// The request line without its line end, once it is there. Until then a byte that can stand in
+    /// none is refused at once: a peer that speaks TLS here would wait for a response for ever.
     fn find_request_line<'a>(&mut self, input: &'a [u8], limits: &HeadLimits) -> Result<Option<&'a [u8]>, Refusal> {
         self.scanner.skip_empty_lines(input, MAX_EMPTY_LINES_BYTES);
         match self.scanner.find_first_line(input, MAX_REQUEST_LINE_BYTES, limits) {
             FirstLine::Whole { line, has_cr: true } => Ok(Some(line)),
             FirstLine::Whole { line, has_cr: false } => Err(first_fault(line, BARE_LF)),
-            FirstLine::Begun { new, .. } if !is_printable_ascii(new) => Err(NOT_PRINTABLE),
+            FirstLine::Begun { new, line, .. } if has_bad_byte(new, line) => Err(BAD_BYTE),
             FirstLine::Begun { is_too_long: true, .. } => {
                 Err(Refusal::with(StatusCode::URI_TOO_LONG, "the request line is too long"))
             }
@@ -113,12 +113,22 @@ impl RequestParser {
     }
 }
 
-const NOT_PRINTABLE: Refusal = Refusal::bad("a byte that may not stand in a request line");
+const BAD_BYTE: Refusal = Refusal::bad("a byte that may not stand in a request line");
 
 /// Why a request line is refused that came whole, and so was not looked at byte by byte: as if it had
 /// come byte by byte, for how a head is cut must not change what is said about it.
 fn first_fault(line: &[u8], refusal: Refusal) -> Refusal {
-    if is_printable_ascii(line) { refusal } else { NOT_PRINTABLE }
+    if has_bad_byte(line, line) { BAD_BYTE } else { refusal }
+}
+
+/// Whether one of the new bytes of a request line that has come so far can stand in none: a control
+/// character anywhere, or a byte that is not ASCII before the target. The target may have some.
+fn has_bad_byte(new: &[u8], line: &[u8]) -> bool {
+    let in_method = || {
+        let end = memchr::memchr(b' ', line).unwrap_or(line.len());
+        line.get(..end).is_some_and(|method| !method.is_ascii())
+    };
+    has_control_or_tab(new) || (!new.is_ascii() && in_method())
 }
 
 /// Fills the request, whose header is filled already. `consumed` is left to the caller.
@@ -193,12 +203,12 @@ fn expectation_of(facts: &FieldFacts<'_>, version: Version, framing: Framing) ->
 #[derive(Clone, Copy, Debug)]
 struct RequestLine<'a> {
     method: &'a [u8],
-    target: Target<'a>,
+    target: RequestTarget<'a>,
     version: Version,
 }
 
 impl<'a> RequestLine<'a> {
-    /// A line without its line end. One that is taken is of visible ASCII and spaces.
+    /// A line without its line end. One that is taken has no control character.
     ///
     /// Single spaces only: a target that was sent with a space in it must not be repaired
     /// (RFC 9112 §3.2), nor must two readers find two targets in four words.
@@ -215,7 +225,7 @@ impl<'a> RequestLine<'a> {
         }
         // Before the target: `PRI * HTTP/2.0` is of another version, not of a wrong form.
         let version = parse_version(version)?;
-        Ok(RequestLine { method, target: Target::parse(method, target)?, version })
+        Ok(RequestLine { method, target: RequestTarget::parse(method, target)?, version })
     }
 }
 
@@ -655,12 +665,49 @@ mod tests {
     }
 
     #[test]
+    fn characters_that_no_uri_has_are_taken_raw_in_path_and_query_and_escaped_in_the_uri() {
+        for (raw, escaped) in [
+            ("\"", "%22"),
+            ("<", "%3C"),
+            (">", "%3E"),
+            ("{", "%7B"),
+            ("}", "%7D"),
+            ("|", "%7C"),
+            ("^", "%5E"),
+            ("`", "%60"),
+            ("{\"a\":[1]}", "%7B%22a%22:[1]%7D"),
+            ("\u{e9}", "%C3%A9"),
+            ("\u{65e5}\u{672c}", "%E6%97%A5%E6%9C%AC"),
+        ] {
+            for (before, after) in [("/", ""), ("/a/", "/b"), ("/?", ""), ("/a?b=", "&c"), ("http://b.test/", "?")] {
+                let target = format!("{before}{raw}{after}");
+                let (_, request) = parse(format!("GET {target} HTTP/1.1\r\nHost: h\r\n\r\n"));
+                assert_eq!(request.request_uri, target);
+                assert_eq!(request.uri.to_string(), format!("{before}{escaped}{after}"));
+            }
+        }
+        // What is escaped already stays as it is, beside what is not.
+        let (_, request) = parse("GET /%7b{?%zz|%41 HTTP/1.1\r\nHost: h\r\n\r\n");
+        assert_eq!(request.uri, "/%7b%7B?%zz%7C%41");
+        for target in ["/a b", "/#", "/a#{", "/{%", "/\t", "/\u{7f}", "{", "\u{e9}", "/?a b"] {
+            refused(format!("GET {target} HTTP/1.1\r\nHost: h\r\n\r\n"));
+        }
+        for bytes in [&b"\xff"[..], b"\xc3", b"\xed\xa0\x80"] {
+            refused([b"GET /", bytes, b" HTTP/1.1\r\nHost: h\r\n\r\n"].concat());
+        }
+    }
+
+    #[test]
     fn what_stands_in_no_request_line_is_told_first_wherever_it_stands() {
-        for line in
-            ["G\0T / HTTP/1.1", "GET /\u{e9} HTTP/1.1", "GET / HTTP/1.\t", "GET\t/ HTTP/1.1", "GET / HTTP/1.1 \x7f\n"]
-        {
+        for line in [
+            "G\0T / HTTP/1.1",
+            "GET /\u{e9}\x01 HTTP/1.1",
+            "GET / HTTP/1.\t",
+            "GET\t/ HTTP/1.1",
+            "GET / HTTP/1.1 \x7f\n",
+        ] {
             let refusal = parse_within(format!("{line}\r\nHost: a.test\r\n\r\n").as_bytes(), &LIMITS).unwrap_err();
-            assert_eq!(refusal.reason, NOT_PRINTABLE.reason, "{line:?}");
+            assert_eq!(refusal.reason, BAD_BYTE.reason, "{line:?}");
         }
     }
 

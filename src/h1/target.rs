@@ -1,36 +1,46 @@
 //! The request target in its four forms (RFC 9112 §3.2), and its `http::Uri`.
 
 use http::{StatusCode, Uri};
+use percent_encoding::{AsciiSet, CONTROLS, utf8_percent_encode};
 
 use super::host::{Port, escapes_are_whole, is_host};
 use crate::error::Refusal;
-use crate::message::{has, is_printable_ascii};
+use crate::message::has;
 
 /// A target that is of a form its method allows.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Target<'a> {
-    /// As received: visible ASCII.
+pub(super) struct RequestTarget<'a> {
+    /// As received: no blanks, no control characters.
     pub(super) text: &'a str,
     /// The authority that the target itself names; it overrides `Host` (RFC 9112 §3.2.2).
     pub(super) authority: Option<&'a str>,
+    /// Whether characters stand in it that no URI has.
+    has_raw: bool,
 }
 
-/// What an `http::Uri` holds.
+/// What an `http::Uri` holds: it counts its bytes in 16 bits. A longer target is 414, whatever the
+/// limit on heads is.
 pub(super) const MAX_TARGET_BYTES: usize = 65_534;
 
-const NO_URI: Refusal = Refusal::bad("the request target is no URI");
+/// Characters that no URI has (RFC 3986 §2), and that clients send unescaped all the same: JSON in a
+/// query, templates, links with letters of other languages. In path and query they are taken as nginx
+/// and Node.js take them. All that is not ASCII belongs to them.
+const RAW: AsciiSet = CONTROLS.add(b'"').add(b'<').add(b'>').add(b'{').add(b'}').add(b'|').add(b'^').add(b'`');
 
-impl<'a> Target<'a> {
-    /// The target of a request line, without spaces.
-    pub(super) fn parse(method: &[u8], text: &'a [u8]) -> Result<Target<'a>, Refusal> {
+const NO_URI: Refusal = Refusal::bad("the request target is no URI");
+const TOO_LONG: Refusal = Refusal::with(StatusCode::URI_TOO_LONG, "the request target is too long");
+
+impl<'a> RequestTarget<'a> {
+    /// The target of a request line.
+    pub(super) fn parse(method: &[u8], text: &'a [u8]) -> Result<RequestTarget<'a>, Refusal> {
         if text.len() > MAX_TARGET_BYTES {
-            return Err(Refusal::with(StatusCode::URI_TOO_LONG, "the request target is too long"));
+            return Err(TOO_LONG);
         }
         let is_plain = method != b"CONNECT" && is_plain_path(text);
-        let printable = is_plain || is_printable_ascii(text);
-        let text = std::str::from_utf8(text).ok().filter(|_| printable).ok_or(NO_URI)?;
+        let is_visible = is_plain || !has(text, |b| (b <= b' ') | (b == 0x7f));
+        let text = std::str::from_utf8(text).ok().filter(|_| is_visible).ok_or(NO_URI)?;
         if is_plain {
-            return Ok(Target { text, authority: None });
+            return Ok(RequestTarget { text, authority: None, has_raw: false });
         }
         if memchr::memchr(b'#', text.as_bytes()).is_some() {
             return Err(Refusal::bad("a fragment in the request target"));
@@ -46,9 +56,12 @@ impl<'a> Target<'a> {
             (_, b"*") => return Err(Refusal::bad("the target * is for OPTIONS only")),
             _ => Some(check_absolute(text)?),
         };
-        Ok(Target { text, authority })
+        // A host has none of them, so they stand in path and query.
+        Ok(RequestTarget { text, authority, has_raw: has(text.as_bytes(), is_raw) })
     }
 
+    /// The target as a URI, in which raw characters are escaped.
+    ///
     /// # Errors
     /// What the `http` crate does not take for a URI.
     pub(super) fn uri(&self) -> Result<Uri, Refusal> {
@@ -56,27 +69,42 @@ impl<'a> Target<'a> {
             // No allocation for the commonest of all targets.
             "/" => Ok(Uri::default()),
             "*" => Ok(Uri::from_static("*")),
+            text if self.has_raw => {
+                let escaped = utf8_percent_encode(text, &RAW).to_string();
+                if escaped.len() > MAX_TARGET_BYTES {
+                    return Err(TOO_LONG);
+                }
+                Uri::try_from(escaped).map_err(|_| NO_URI)
+            }
             text => Uri::try_from(text).map_err(|_| NO_URI),
         }
     }
 }
 
 /// Whether this is a target that a request may have beside its host (RFC 9113 §8.3.1): a path, or
-/// `*` for OPTIONS.
+/// `*` for OPTIONS. Returns its URI where raw characters have to be escaped in it, and nothing
+/// where it is one as it stands.
 ///
 /// # Errors
 /// The refusal of what is neither.
-pub(crate) fn check_path_target(method: &[u8], text: &str) -> Result<(), Refusal> {
-    let visible = text.bytes().all(|b| b.is_ascii_graphic());
-    if !visible || !(text.starts_with('/') || text == "*") || method == b"CONNECT" {
+pub(crate) fn check_path_target(method: &[u8], text: &str) -> Result<Option<Uri>, Refusal> {
+    if !(text.starts_with('/') || text == "*") || method == b"CONNECT" {
         return Err(NO_URI);
     }
-    Target::parse(method, text.as_bytes()).map(drop)
+    let target = RequestTarget::parse(method, text.as_bytes())?;
+    if target.has_raw { target.uri().map(Some) } else { Ok(None) }
 }
 
-/// Whether this is a path that needs no further check, as nearly all are: no fragment, no escape.
+/// Whether this is a path that needs no further check, as nearly all are: no fragment, no escape,
+/// nothing raw. The conditions are written so that the compiler looks at many bytes at once.
 fn is_plain_path(text: &[u8]) -> bool {
-    text.first() == Some(&b'/') && !has(text, |b| !b.is_ascii_graphic() | (b == b'#') | (b == b'%'))
+    text.first() == Some(&b'/') && !has(text, |b| (b <= b' ') | (b == b'#') | (b == b'%') | is_raw(b))
+}
+
+/// Whether a byte belongs to a character of [`RAW`], or is DEL.
+fn is_raw(b: u8) -> bool {
+    // `{`, `|`, `}` and all from DEL on; `<` and `>` differ in one bit.
+    ((b >= b'{') & (b != b'~')) | ((b | 2) == b'>') | (b == b'"') | (b == b'^') | (b == b'`')
 }
 
 /// RFC 9112 §3.2.2: `http://authority/path?query`. Returns the authority.

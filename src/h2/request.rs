@@ -67,8 +67,8 @@ fn fill_target(request: &mut Request, uri: Uri) -> Result<(), Refusal> {
     // The crate lets a request without `:path` through as far as `http` does.
     let path = parts.path_and_query.ok_or(Refusal::bad("no path"))?;
     request.request_uri.push_str(path.as_str());
-    check_path_target(request.method.as_str().as_bytes(), path.as_str())?;
-    request.uri = Uri::from(path);
+    let escaped = check_path_target(request.method.as_str().as_bytes(), path.as_str())?;
+    request.uri = escaped.unwrap_or_else(|| Uri::from(path));
     Ok(())
 }
 
@@ -185,6 +185,13 @@ mod tests {
         assert_eq!((request.uri.path(), request.uri.host()), ("/a%20b", None));
         assert_eq!((request.proto, request.content_length), (Version::HTTP_2, Some(0)));
         assert_eq!(request.header.get("X"), Some("1"));
+    }
+
+    #[test]
+    fn characters_that_no_uri_has_are_taken_raw_and_escaped_in_the_uri() {
+        let (request, _) = fill(get("http://h/a{b}?c|{d}^"), true).unwrap();
+        assert_eq!(request.request_uri, "/a{b}?c|{d}^");
+        assert_eq!(request.uri, "/a%7Bb%7D?c%7C%7Bd%7D%5E");
     }
 
     #[test]

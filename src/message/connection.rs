@@ -26,6 +26,18 @@ impl Addr {
         Addr::Unix(None)
     }
 
+    /// The end of a socket. A listener on `[::]` names a peer that came over IPv4 by an address of
+    /// IPv6 that stands for it (RFC 4291 §2.5.5.2): here it has its own, as in Go, so that logs and
+    /// lists of addresses need to know one form alone.
+    pub(crate) fn of_socket(addr: SocketAddr) -> Addr {
+        Addr::Tcp(SocketAddr::new(addr.ip().to_canonical(), addr.port()))
+    }
+
+    /// Whether this is the address of a listener on all interfaces, which no connection has.
+    pub(crate) fn is_wildcard(&self) -> bool {
+        self.ip().is_some_and(|ip| ip.is_unspecified())
+    }
+
     /// The IP address, where there is one.
     pub fn ip(&self) -> Option<IpAddr> {
         match self {

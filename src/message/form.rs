@@ -38,12 +38,12 @@ impl Values {
     /// Reads `application/x-www-form-urlencoded`: pairs between ampersands, a plus sign for a
     /// space, `%` and two hexadecimal digits for any byte.
     ///
-    /// A pair without an equals sign has an empty value, an empty pair is none. Bytes that are no
-    /// UTF-8 once they are unescaped become U+FFFD, as the URL standard says.
+    /// A pair without an equals sign has an empty value, an empty pair is none.
     ///
     /// # Errors
     /// [`ErrorKind::Malformed`], which answers 400, for a `%` without two hexadecimal digits; for
-    /// a semicolon that is not escaped, which others may take for a separator; and for more than
+    /// bytes that are no UTF-8 once they are unescaped (the URL standard replaces them, and then `%FF`
+    /// and `%FE` would be the same value); for a semicolon that is not escaped, which others may take for a separator; and for more than
     /// 10,000 pairs.
     pub fn parse(text: &str) -> Result<Values> {
         Parsed::read(text.as_bytes()).whole()
@@ -155,6 +155,7 @@ pub(crate) struct Parsed {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum FormFault {
     Escape,
+    NotUtf8,
     Semicolon,
     TooMany,
 }
@@ -201,6 +202,7 @@ impl From<FormFault> for Error {
     fn from(fault: FormFault) -> Error {
         malformed(match fault {
             FormFault::Escape => "a percent sign in a form or a query without two hexadecimal digits behind it",
+            FormFault::NotUtf8 => "a name or a value in a form or a query that is no UTF-8",
             FormFault::Semicolon => "a semicolon in a form or a query that is not escaped",
             FormFault::TooMany => "more than 10,000 pairs in a form or a query",
         })
@@ -219,9 +221,9 @@ pub(super) fn query_pairs(query: &str) -> impl Iterator<Item = (String, String)>
 
 /// The first value of this name in a query among its well-formed pairs.
 pub(super) fn query_value(query: &str, name: &str) -> Option<String> {
-    let is_named = |pair: &RawPair<'_>| unescape(pair.name).is_some_and(|n| n == name);
+    let is_named = |pair: &RawPair<'_>| unescape(pair.name).is_ok_and(|n| n == name);
     let mut named = raw_pairs(query.as_bytes()).flatten().filter(is_named);
-    named.find_map(|pair| unescape(pair.value)).map(Cow::into_owned)
+    named.find_map(|pair| unescape(pair.value).ok()).map(Cow::into_owned)
 }
 
 struct RawPair<'a> {
@@ -231,8 +233,8 @@ struct RawPair<'a> {
 
 impl RawPair<'_> {
     fn unescaped(&self) -> Result<(String, String), FormFault> {
-        let name = unescape(self.name).ok_or(FormFault::Escape)?;
-        let value = unescape(self.value).ok_or(FormFault::Escape)?;
+        let name = unescape(self.name)?;
+        let value = unescape(self.value)?;
         Ok((name.into_owned(), value.into_owned()))
     }
 }
@@ -250,17 +252,19 @@ fn raw_pairs(text: &[u8]) -> impl Iterator<Item = Result<RawPair<'_>, FormFault>
     })
 }
 
-/// `None` where an escape is malformed.
-fn unescape(text: &[u8]) -> Option<Cow<'_, str>> {
+fn unescape(text: &[u8]) -> Result<Cow<'_, str>, FormFault> {
     if memchr::memchr2(b'%', b'+', text).is_none() {
-        return Some(String::from_utf8_lossy(text));
+        return std::str::from_utf8(text).map(Cow::Borrowed).map_err(|_| FormFault::NotUtf8);
     }
     let mut bytes = Vec::with_capacity(text.len());
     let mut rest = text;
     loop {
         let (byte, after) = match rest {
-            [b'%', high, low, after @ ..] => (hex_digit(*high)? << 4 | hex_digit(*low)?, after),
-            [b'%', ..] => return None,
+            [b'%', high, low, after @ ..] => match (hex_digit(*high), hex_digit(*low)) {
+                (Some(high), Some(low)) => (high << 4 | low, after),
+                _ => return Err(FormFault::Escape),
+            },
+            [b'%', ..] => return Err(FormFault::Escape),
             [b'+', after @ ..] => (b' ', after),
             [byte, after @ ..] => (*byte, after),
             [] => break,
@@ -268,7 +272,7 @@ fn unescape(text: &[u8]) -> Option<Cow<'_, str>> {
         bytes.push(byte);
         rest = after;
     }
-    Some(Cow::Owned(String::from_utf8(bytes).unwrap_or_else(|error| String::from_utf8_lossy(error.as_bytes()).into())))
+    String::from_utf8(bytes).map(Cow::Owned).map_err(|_| FormFault::NotUtf8)
 }
 
 fn hex_digit(byte: u8) -> Option<u8> {
@@ -299,7 +303,7 @@ mod tests {
             ("a=1&&b=2&a=3", &[("a", "1"), ("b", "2"), ("a", "3")]),
             ("a+b=c%20d%2B", &[("a b", "c d+")]),
             ("%61%3d=%3B%26", &[("a=", ";&")]),
-            ("a=%ffb&\u{e9}=%C3%A9", &[("a", "\u{fffd}b"), ("\u{e9}", "\u{e9}")]),
+            ("a=b&\u{e9}=%C3%A9", &[("a", "b"), ("\u{e9}", "\u{e9}")]),
         ];
         for (text, expected) in cases {
             let expected: Vec<_> = expected.iter().map(|(n, v)| (n.to_string(), v.to_string())).collect();
@@ -317,6 +321,18 @@ mod tests {
         assert_eq!(fault("a=1&b=2;c=3&d=4"), Some(FormFault::Semicolon));
         assert_eq!(parsed("a=1&b=2;c=3&d=4"), parsed("a=1&d=4"));
         assert_eq!(fault("a=%zz&b=2;c"), Some(FormFault::Escape), "the first is told");
+    }
+
+    #[test]
+    fn what_is_no_utf_8_is_reported_and_never_replaced() {
+        for text in [&b"a=1&b=%ff&c=3"[..], b"a=1&%fe=2&c=3", b"a=1&b=\xff&c=3", b"a=1&b=%C3&c=3"] {
+            let parsed = Parsed::read(text);
+            assert_eq!(parsed.fault, Some(FormFault::NotUtf8), "{}", text.escape_ascii());
+            assert_eq!(parsed.values.encode(), "a=1&c=3", "{}", text.escape_ascii());
+        }
+        assert_eq!(query_value("a=%ff&a=%C3%A9", "a").as_deref(), Some("\u{e9}"));
+        assert_eq!(query_value("%ff=1", "\u{fffd}"), None);
+        assert_eq!(query_pairs("a=%ff&b=1").collect::<Vec<_>>(), [("b".to_owned(), "1".to_owned())]);
     }
 
     #[test]

@@ -46,7 +46,7 @@ pub(crate) use date::append_date;
 pub(crate) use date::append_date_line;
 pub(crate) use header::list_has;
 pub(crate) use known::Known;
-pub(crate) use octets::{count_controls, decimal, has, has_control, is_printable_ascii, is_token, is_token_byte};
+pub(crate) use octets::{count_controls, decimal, has, has_control, has_control_or_tab, is_token, is_token_byte};
 pub(crate) use response_info::ResponseInfo;
 pub(crate) use signal::Signal;
 #[cfg(feature = "client")]

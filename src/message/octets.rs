@@ -16,9 +16,9 @@ pub(crate) fn has_control(value: &[u8]) -> bool {
     has(value, is_control)
 }
 
-/// Whether all of this is visible ASCII or spaces.
-pub(crate) fn is_printable_ascii(text: &[u8]) -> bool {
-    !has(text, |b| !(b' '..=b'~').contains(&b))
+/// Whether a line has a control character, tabs included.
+pub(crate) fn has_control_or_tab(line: &[u8]) -> bool {
+    has(line, |b| (b < b' ') | (b == 0x7f))
 }
 
 /// The number that digits alone make, if there are some and it is not too large.
@@ -94,10 +94,10 @@ mod tests {
     fn one_byte_is_found_wherever_it_is_and_counted_once() {
         for len in 0..300 {
             let mut text = vec![b'x'; len];
-            assert!(!has_control(&text) && is_printable_ascii(&text) && count_controls(&text) == 0, "{len}");
+            assert!(!has_control(&text) && !has_control_or_tab(&text) && count_controls(&text) == 0, "{len}");
             for at in 0..len {
                 text[at] = b'\n';
-                assert!(has_control(&text) && !is_printable_ascii(&text), "{at} of {len}");
+                assert!(has_control(&text) && has_control_or_tab(&text), "{at} of {len}");
                 assert_eq!(count_controls(&text), 1, "{at} of {len}");
                 text[at] = b'x';
             }
@@ -122,7 +122,7 @@ mod tests {
             let control = byte.is_ascii_control() && byte != b'\t';
             assert_eq!(has_control(&[byte]), control, "{byte}");
             assert_eq!(count_controls(&[byte; 20]), if control { 20 } else { 0 }, "{byte}");
-            assert_eq!(is_printable_ascii(&[byte; 20]), byte.is_ascii_graphic() || byte == b' ', "{byte}");
+            assert_eq!(has_control_or_tab(&[byte; 20]), byte.is_ascii_control(), "{byte}");
         }
     }
 }

@@ -105,7 +105,8 @@ impl<Inner: Handler> Handler for Timeout<Inner> {
         let checkpoint = w.checkpoint();
         let scoped = Scoped::new(r);
         let ended = tokio::time::timeout(self.limit, self.handler.serve_http(w, scoped.request)).await;
-        // What waits for the context must not wait for the answer below to be taken.
+        // Ends the handler's context now: tasks that wait for it must not wait until the client has taken
+        // the response below.
         drop(scoped);
         if let Ok(result) = ended {
             return result;

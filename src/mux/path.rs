@@ -89,9 +89,11 @@ pub(super) fn without_port(host: &str) -> &str {
     }
 }
 
-/// The form of a host that hosts are compared in: lower case, and no brackets around an address.
+/// The form of a host that hosts are compared in: lower case, no brackets around an address, and no dot
+/// at the end: `a.test.` is `a.test` written as a whole name (RFC 3986 §3.2.2), and `curl` sends it so.
 pub(super) fn folded_host(host: &str) -> Cow<'_, str> {
     let host = host.strip_prefix('[').and_then(|host| host.strip_suffix(']')).unwrap_or(host);
+    let host = host.strip_suffix('.').filter(|name| !name.is_empty()).unwrap_or(host);
     match host.bytes().any(|b| b.is_ascii_uppercase()) {
         true => Cow::Owned(host.to_ascii_lowercase()),
         false => Cow::Borrowed(host),
@@ -129,13 +131,12 @@ pub(super) fn decode(segment: &str) -> Cow<'_, [u8]> {
     percent_decode_str(segment).into()
 }
 
-/// The same as text, with U+FFFD for what is none.
+/// The same as text; empty where it is no UTF-8. With a replacement character, `%FF` and `%FE` would be
+/// the same value.
 pub(super) fn decode_text(segment: &str) -> String {
     match decode(segment) {
         Cow::Borrowed(_) => segment.to_owned(),
-        Cow::Owned(bytes) => {
-            String::from_utf8(bytes).unwrap_or_else(|error| String::from_utf8_lossy(error.as_bytes()).into_owned())
-        }
+        Cow::Owned(bytes) => String::from_utf8(bytes).unwrap_or_default(),
     }
 }
 
@@ -236,9 +237,10 @@ mod tests {
     }
 
     #[test]
-    fn hosts_are_compared_in_lower_case_and_without_brackets() {
+    fn hosts_are_compared_in_lower_case_without_brackets_and_without_the_last_dot() {
         assert_eq!(folded_host("A.Test"), "a.test");
         assert_eq!(folded_host("[::AB]"), "::ab");
+        assert_eq!([folded_host("A.test."), folded_host("a.test.."), folded_host(".")], ["a.test", "a.test.", "."]);
         assert_eq!(folded_host("[::1]:443"), "[::1]:443");
         assert!(matches!(folded_host("a.test"), Cow::Borrowed("a.test")));
     }

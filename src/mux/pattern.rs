@@ -75,8 +75,8 @@ impl Pattern {
 
     /// Gives every named wildcard what it stands for in a path that this pattern matches.
     ///
-    /// A value that is no UTF-8 once it is unescaped has U+FFFD where it is not: the request is
-    /// answered all the same, for a handler may not care for the value.
+    /// A value that is no UTF-8 once it is unescaped is empty. The request is answered all the same:
+    /// the handler may not need the value, or may serve files, whose names are bytes.
     pub(super) fn capture(&self, path: &str, mut found: impl FnMut(&Arc<str>, String)) {
         if self.names == 0 {
             return;
@@ -350,7 +350,9 @@ mod tests {
             ("/{x}", "/a%2Fb", "x=a/b"),
             ("/{x}", "/%", "x=%"),
             ("/{x}", "/%zz%20", "x=%zz%20"),
-            ("/{x}", "/%ff", "x=\u{fffd}"),
+            ("/{x}", "/%ff", "x="),
+            ("/{x}", "/%fe", "x="),
+            ("/{y...}", "/a/%ff", "y="),
             ("/{x}", "/caf%C3%A9+", "x=caf\u{e9}+"),
             ("/a/{x}/b/{y...}", "/a/1/b/2/%33", "x=1 y=2/3"),
             ("/a/{y...}", "/a/", "y="),

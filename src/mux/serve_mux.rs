@@ -34,7 +34,7 @@ use crate::server::{AnyHandler, Handler, HandlerFuture, ResponseWriter};
 /// | `/a/{name}` | one segment, whatever it is |
 /// | `/a/{name...}` | `/a/` and everything below it; the value is what comes after `/a/`, perhaps nothing |
 /// | `GET /a` | GET and HEAD; every other method matches only itself |
-/// | `a.test/` | this host, without regard to its port and to ASCII case |
+/// | `a.test/` | this host, without regard to its port, to ASCII case, and to a dot at its end |
 ///
 /// A wildcard is all of a segment, and its name is an identifier that is there once. Segments are
 /// compared unescaped, one by one: `%2F` is part of a name. A literal brace is `%7B` or `%7D`, a
@@ -50,7 +50,7 @@ use crate::server::{AnyHandler, Handler, HandlerFuture, ResponseWriter};
 /// # What a handler gets
 /// [`Request::pattern`] is the pattern's text and [`Request::path_value`] has the value of each
 /// wildcard, unescaped: it may hold a slash, be `..`, or be empty for a rest, and where it is no
-/// UTF-8 it has U+FFFD ([`Request::path`] has the bytes as sent). Values that were set before stay
+/// UTF-8 it is empty ([`Request::path`] has it as sent). Values that were set before stay
 /// when no wildcard has their name, so the values of an outer mux are there for an inner one.
 ///
 /// # What the mux answers itself

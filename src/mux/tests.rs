@@ -53,6 +53,23 @@ fn check(patterns: &[&str], cases: &[(&str, &str, &str)]) {
 }
 
 #[test]
+fn a_host_with_a_dot_at_its_end_is_the_same_host() {
+    let mux = mux(&["a.test/", "b.test./", "/"]);
+    for (host, pattern) in [
+        ("a.test.", "a.test/"),
+        ("A.test.:8080", "a.test/"),
+        ("b.test", "b.test./"),
+        ("b.test.", "b.test./"),
+        ("a.test..", "/"),
+        (".", "/"),
+    ] {
+        assert_eq!(found(&mux, "GET", host, "/x"), pattern, "{host}");
+    }
+    let again = mux.try_handle("a.test./", silent).unwrap_err();
+    assert!(again.to_string().contains("conflicts"), "{again}");
+}
+
+#[test]
 fn an_empty_mux_finds_nothing() {
     check(
         &[],

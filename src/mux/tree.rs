@@ -2,9 +2,9 @@
 //!
 //! A lookup goes down by the names of the request, so its cost is that of the path and does not
 //! grow with the number of routes. Where a name leads nowhere it goes back and tries the
-//! wildcard beside it. Each node lies on one way from the root, so a lookup meets it once at
-//! most, however the path looks: the work is bounded by the nodes that the program registered
-//! (and, level by level, by twice those of the level before), never by what a peer sends.
+//! wildcard beside it. Only one path from the root leads to each node, so a lookup visits it at most
+//! once: the work is bounded by the nodes that the program registered (and, level by level, by twice
+//! those of the level before), never by what a peer sends.
 
 use std::collections::{BTreeSet, HashMap};
 
@@ -113,8 +113,8 @@ impl Tree {
         allowed
     }
 
-    /// Names first, then the wildcard for one, then the rest: the narrower ways first. That what
-    /// is found first is the most specific holds because overlaps are refused.
+    /// Tries the name first, then the wildcard for one segment, then the rest: the more specific ones
+    /// first. What is found first is the most specific, because patterns that overlap are refused.
     fn walk(&self, at: NodeId, path: &str, ending: Ending) -> Option<RouteMatch> {
         let node = self.nodes.get(at.0)?;
         match step(path) {

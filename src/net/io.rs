@@ -10,10 +10,12 @@ use std::task::{Context, Poll, Waker, ready};
 
 use bytes::{Bytes, BytesMut};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, ReadBuf};
+use tokio::net::TcpStream;
 
 use super::buffers;
 use super::deadline::Deadline;
 use super::stream::{Rewind, Stream};
+use crate::message::Addr;
 
 pub(crate) struct Io {
     pub(super) stream: Box<dyn Stream>,
@@ -42,6 +44,12 @@ impl Io {
             read_deadline: Deadline::default(),
             write_deadline: Deadline::default(),
         }
+    }
+
+    /// Our end of a TCP connection, which the system is asked for.
+    pub(crate) fn local_addr(&self) -> Option<Addr> {
+        let stream = (*self.stream).as_any().downcast_ref::<TcpStream>()?;
+        stream.local_addr().ok().map(Addr::of_socket)
     }
 
     /// Reads once, behind the input. 0 is the end of the stream.

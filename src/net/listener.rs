@@ -60,7 +60,7 @@ impl Listener for TcpListener {
         if !INHERITED {
             set_options(&SockRef::from(&stream));
         }
-        Ok((stream, Addr::Tcp(peer)))
+        Ok((stream, Addr::of_socket(peer)))
     }
 
     fn prepare(&self) {
@@ -187,6 +187,21 @@ mod tests {
         assert!(SockRef::from(&stream).keepalive().unwrap());
         #[cfg(target_os = "linux")]
         assert_eq!(SockRef::from(&stream).tcp_keepalive_time().unwrap(), KEEP_ALIVE_PERIOD);
+    }
+
+    #[tokio::test]
+    async fn a_peer_over_ipv4_has_its_own_address_on_a_listener_for_both_families() {
+        // A machine without IPv6 has nothing to show here.
+        let Ok(mut listener) = TcpListener::bind("[::]:0").await else { return };
+        let port = TcpListener::local_addr(&listener).unwrap().port();
+        for host in ["127.0.0.1", "::1"] {
+            let ip: std::net::IpAddr = host.parse().unwrap();
+            let Ok(client) = TcpStream::connect((ip, port)).await else { continue };
+            let (stream, peer) = Listener::accept(&mut listener).await.unwrap();
+            assert_eq!(peer, Addr::Tcp(client.local_addr().unwrap()));
+            assert_eq!(crate::net::Io::new(stream).local_addr(), Some(Addr::Tcp((ip, port).into())));
+        }
+        assert!(Listener::local_addr(&listener).is_wildcard());
     }
 
     #[cfg(unix)]

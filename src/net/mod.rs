@@ -1,6 +1,5 @@
 //! Sockets, buffers and deadlines: the only place that names `tokio::net`.
 
-mod async_read;
 mod buffers;
 #[cfg(any(feature = "server", feature = "client"))]
 mod content;

@@ -1,18 +1,19 @@
 //! Byte streams of every kind: what one is, one that was read ahead, how a type passes on to the
-//! stream in it, and what a server needs of a layer that secures its connections.
+//! stream in it, what a server needs of a layer that secures its connections, and bodies as readers for
+//! everything that takes tokio's traits.
 
 use std::any::Any;
 use std::future::Future;
 use std::io;
 use std::pin::Pin;
 use std::sync::Arc;
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, ready};
 
-use bytes::{Buf, BytesMut};
+use bytes::{Buf, Bytes, BytesMut};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
-use crate::error::Error;
-use crate::message::TlsInfo;
+use crate::error::{Error, Result};
+use crate::message::{Body, Part, TlsInfo};
 
 /// Implements `AsyncRead` for a type by the stream in this field of it.
 #[allow(unused_macros, reason = "TLS by itself, without server and client, only writes so")]
@@ -138,6 +139,29 @@ pub(crate) enum NoSession {
     /// The peer has begun a request without TLS.
     PlainHttp,
     Failed(Error),
+}
+
+impl AsyncRead for Body {
+    fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+        read_into(buf, |room| self.poll_copy(cx, room))
+    }
+}
+
+impl AsyncRead for Part<'_> {
+    fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+        read_into(buf, |room| self.poll_copy(cx, room))
+    }
+}
+
+/// Puts what a read yields into the buffer, which says how much that may be; nothing at the end.
+fn read_into(buf: &mut ReadBuf<'_>, read: impl FnOnce(usize) -> Poll<Option<Result<Bytes>>>) -> Poll<io::Result<()>> {
+    if buf.remaining() == 0 {
+        return Poll::Ready(Ok(()));
+    }
+    if let Some(chunk) = ready!(read(buf.remaining())).transpose()? {
+        buf.put_slice(&chunk);
+    }
+    Poll::Ready(Ok(()))
 }
 
 #[cfg(test)]

@@ -37,7 +37,11 @@ pub(crate) async fn run(mut listener: impl Listener, settings: Arc<Settings>) ->
                         return Err(server_closed());
                     }
                 }
-                start(Io::new(stream), remote_addr, local_addr.clone(), &settings);
+                let io = Io::new(stream);
+                // The address of a listener on all interfaces is no connection's. One with an address
+                // spares each connection the call into the system.
+                let own = if local_addr.is_wildcard() { io.local_addr() } else { None };
+                start(io, remote_addr, own.unwrap_or_else(|| local_addr.clone()), &settings);
             }
             Some(Err(error)) if is_temporary(&error) => {
                 let pause = pauses.next(error, &settings);

@@ -74,7 +74,8 @@ pub struct Server {
     /// [`ErrorKind::TimedOut`].
     pub stall_timeout: Duration,
     /// The longest head, request line included. Default and zero: 1 MiB. A longer one is answered
-    /// 431.
+    /// 431. Whatever this says, a target of more than 65,534 bytes is answered 414: a
+    /// [`Uri`](http::Uri) holds no more.
     pub max_header_bytes: usize,
     /// The most field values of a head, and of a trailer section: one for each line, and one for
     /// each name in `Trailer`. Default and zero: 500. More are answered 431.

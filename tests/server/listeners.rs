@@ -52,6 +52,25 @@ async fn a_unix_socket_is_served_and_its_path_is_the_local_address() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn on_all_interfaces_both_ends_have_the_addresses_of_the_connection() {
+    for everywhere in ["0.0.0.0:0", "[::]:0"] {
+        // A machine without IPv6 has only the first.
+        let Ok(listener) = TcpListener::bind(everywhere).await else { continue };
+        let port = listener.local_addr().unwrap().port();
+        let server = Server::new(addresses);
+        let clone = server.clone();
+        let serving = tokio::spawn(async move { clone.serve(listener).await });
+        let answer = tokio::task::spawn_blocking(move || ask(([127, 0, 0, 1], port).into())).await.unwrap();
+        let (_, content) = answer.split_once("\r\n\r\n").unwrap();
+        let (remote, local) = content.split_once(" to ").unwrap();
+        assert!(remote.starts_with("127.0.0.1:"), "{remote}");
+        assert_eq!(local, format!("127.0.0.1:{port}"));
+        server.shutdown(Duration::from_secs(5)).await;
+        assert_eq!(ended(serving.await.unwrap()), ErrorKind::ServerClosed);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn one_server_serves_several_listeners_and_closes_all_of_them() {
     let server = Server::new(addresses);
     let mut serving = Vec::new();

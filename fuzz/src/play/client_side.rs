@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
-use nethttp::fuzzing::{FuzzRequestKind, FuzzContent};
+use nethttp::fuzzing::{FuzzContent, FuzzRequestKind};
 use nethttp::{Addr, Body, DialedStream, Method, Proxy, Request, Response, RoundTripper, Transport, Uri, dial_fn};
 use tokio::io::DuplexStream;
 use tokio::sync::{mpsc, oneshot};

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use nethttp::fuzzing::{FuzzRequestKind, FuzzContent};
+use nethttp::fuzzing::{FuzzContent, FuzzRequestKind};
 use nethttp::{Server, testing};
 
 use super::handler::{ContentEnd, Outcome, Served, Stage};

@@ -1,6 +1,6 @@
 //! Where content ends, and whether the connection lives on (RFC 9112 §6.3 and §9.3).
 
-use nethttp::fuzzing::{FuzzRequestKind, FuzzContent};
+use nethttp::fuzzing::{FuzzContent, FuzzRequestKind};
 
 use super::fields::{Fields, members, values};
 

@@ -40,7 +40,7 @@ pub fn head(input: &[u8], limits: FuzzLimits) -> Read<Head> {
 
 fn of_lines(lines: &[&[u8]], consumed: usize, limits: FuzzLimits) -> Option<Head> {
     let (line, lines) = lines.split_first()?;
-    let line = std::str::from_utf8(line).ok().filter(|line| line.bytes().all(|b| matches!(b, b' '..=b'~')))?;
+    let line = std::str::from_utf8(line).ok().filter(|line| !line.contains(|c: char| c.is_ascii_control()))?;
     let [method, target, version] = line.split(' ').collect::<Vec<_>>().try_into().ok()?;
     let http11 = match version {
         "HTTP/1.1" => true,
@@ -82,7 +82,21 @@ fn authority_of<'a>(method: &str, target: &'a str) -> Option<Option<&'a str>> {
         valid.then_some(Some(authority))?
     };
     // A fragment is never sent (RFC 9110 §7.1), and a user of the library sees a `Uri`.
-    (!target.contains('#') && target.parse::<Uri>().is_ok()).then_some(authority)
+    (!target.contains('#') && escaped(target).parse::<Uri>().is_ok()).then_some(authority)
+}
+
+/// What no URI has is taken, and escaped in what a user of the library sees.
+fn escaped(target: &str) -> String {
+    let is_raw = |c: char| !c.is_ascii() || "\"<>{}|^`".contains(c);
+    let mut text = String::new();
+    for c in target.chars() {
+        if is_raw(c) {
+            text.extend(c.to_string().bytes().map(|b| format!("%{b:02X}")));
+        } else {
+            text.push(c);
+        }
+    }
+    text
 }
 
 /// RFC 3986 §2.1, in the path.

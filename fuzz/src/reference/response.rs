@@ -1,7 +1,7 @@
 //! The head of a response (RFC 9112 §4), as a client reads it that takes line feeds alone and
 //! folded lines.
 
-use nethttp::fuzzing::{FuzzRequestKind, FuzzContent, FuzzLimits};
+use nethttp::fuzzing::{FuzzContent, FuzzLimits, FuzzRequestKind};
 
 use super::Read;
 use super::fields::{self, Fields, LineEnd, without_blanks};

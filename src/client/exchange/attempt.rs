@@ -1,4 +1,4 @@
-//! One attempt to send a request: what it has with it, and why it failed.
+//! One attempt to send a request, and what is known when it has failed.
 
 use std::time::Duration;
 
@@ -21,8 +21,9 @@ pub(crate) struct Attempt<'a> {
     pub(crate) body: Body,
     pub(crate) settings: &'a TransportSettings,
     pub(crate) tracer: &'a Tracer,
-    /// When the request was begun, and how long it then took to get the connection.
+    /// When the request was begun.
     pub(crate) start: Timestamp,
+    /// How long it took from then on to get the connection.
     pub(crate) got_connection: Duration,
 }
 
@@ -36,7 +37,9 @@ pub(crate) struct FailedAttempt {
     pub(crate) unread: Option<Body>,
 }
 
-/// What may help, where the request can be sent again at all.
+/// What may help if the request is sent again. Whether it may be, [`RetryPolicy`] decides.
+///
+/// [`RetryPolicy`]: super::RetryPolicy
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[allow(dead_code, reason = "without HTTP/2, some of these never are")]
 pub(crate) enum RetryHint {
@@ -44,9 +47,9 @@ pub(crate) enum RetryHint {
     /// Not one byte of a response came, on a connection that had served before: it was dead, most
     /// likely, before the request reached it.
     NewConnection,
-    /// The server says that it did not look at the request.
+    /// The server promises that it did not act on the request.
     Again,
-    /// The server answers it over HTTP/1.1 alone.
+    /// The server takes this request over HTTP/1.1 alone.
     Http1,
 }
 
@@ -68,7 +71,7 @@ impl Attempt<'_> {
     /// Appends the head as HTTP/1.1 has it.
     pub(crate) fn encode(&self, out: &mut Vec<u8>) {
         let Attempt { request, plan, .. } = self;
-        let credentials = plan.asked_proxy().and_then(ProxyUrl::authorization);
+        let credentials = plan.forwarding_proxy().and_then(ProxyUrl::authorization);
         let credentials = credentials.filter(|_| !request.header.contains(PROXY_AUTHORIZATION.as_str()));
         let closes = !plan.keep_alive && !request.header.contains("Upgrade");
         h1::encode_request_head(

@@ -16,7 +16,7 @@ pub(crate) struct Plan {
     pub(crate) key: Key,
     pub(crate) outgoing: Outgoing,
     form: TargetForm,
-    /// Content codings to ask for, which are decoded again.
+    /// The content codings that the transport asks for, and decodes again.
     pub(crate) accept_encoding: Option<&'static str>,
     pub(crate) waits_for_continue: bool,
     /// Whether the connection may be kept afterwards.
@@ -57,7 +57,8 @@ impl Plan {
             let text = "an upgrade needs HTTP/1.1, and the transport is to speak HTTP/2 alone";
             return Err(Error::new(ErrorKind::Unsupported, text));
         }
-        // A tunnel over HTTP/2 is a stream: it cannot be taken over, only be asked for expressly.
+        // CONNECT over HTTP/2 makes a tunnel of one stream, which cannot be taken over as a connection
+        // can. It is used only where HTTP/2 alone is spoken.
         let needs_http1 = upgrades || form == TargetForm::Absolute || (form == TargetForm::Authority && !only_http2);
         let offer = settings.offer(scheme, needs_http1);
         let limits = settings.time_limits.with(&request.timeouts);
@@ -79,13 +80,14 @@ impl Plan {
         self.form.of(request)
     }
 
-    /// The proxy that the request itself goes to: without a tunnel through it.
-    pub(crate) fn asked_proxy(&self) -> Option<&ProxyUrl> {
+    /// The proxy that forwards the request. One that only tunnels sees nothing of it, and gets no
+    /// credentials with it.
+    pub(crate) fn forwarding_proxy(&self) -> Option<&ProxyUrl> {
         self.key.proxy.as_deref().filter(|_| self.form == TargetForm::Absolute)
     }
 
-    /// The connection that is wanted, for who makes it.
-    pub(crate) fn wanted(&self, tracer: &Tracer) -> ConnectRequest {
+    /// What a dial for this request must know.
+    pub(crate) fn connect_request(&self, tracer: &Tracer) -> ConnectRequest {
         ConnectRequest {
             key: self.key.clone(),
             tracer: tracer.clone(),
@@ -113,7 +115,8 @@ pub(crate) fn host(request: &Request) -> &str {
 /// How the content is delimited, from what is known of it.
 fn outgoing(request: &Request) -> Result<Outgoing> {
     let whole = request.body.remaining();
-    // What the request was made with counts where nothing says otherwise now.
+    // A `Content-Length` that the caller set comes first, then the length of the body, then the one that
+    // the request was made with.
     let declared = h1::declared_length(&request.header)?.or(request.content_length.filter(|_| whole.is_none()));
     h1::outgoing_request(&request.method, declared, whole, !request.trailer.is_empty())
 }

@@ -12,7 +12,7 @@ use crate::message::{Body, Request};
 pub(crate) struct RetryPolicy {
     pub(crate) freshness: Freshness,
     retries: u32,
-    /// How often the server said that it did not look at the request.
+    /// How often the server refused to act on the request.
     refused_streams: u32,
 }
 
@@ -23,7 +23,7 @@ pub(crate) enum Freshness {
     New,
 }
 
-/// Go's number.
+/// How often a request that a server refuses is sent again (Go's number).
 const MAX_REFUSED_COUNT: u32 = 6;
 const FIRST_RETRY_DELAY: Duration = Duration::from_millis(100);
 
@@ -34,7 +34,7 @@ impl Default for RetryPolicy {
 }
 
 impl RetryPolicy {
-    /// The body for another attempt, if there may be one and it can be had.
+    /// The body for another attempt, if the request may be sent again and the body can be had again.
     ///
     /// # Errors
     /// What this attempt failed with.
@@ -49,8 +49,8 @@ impl RetryPolicy {
         body.ok_or_else(|| failed.error.with_sent(failed.sent))
     }
 
-    /// Whether the request may be sent once more: nothing of it was looked at, or the connection was
-    /// dead already and doing it twice is doing it once.
+    /// Whether the request may be sent once more: the server did not act on it, or the connection was
+    /// dead before and acting on it twice does no harm.
     fn apply(&mut self, request: &Request, failed: &FailedAttempt, plan: &mut Plan) -> bool {
         if failed.error.is_timeout() {
             return false;
@@ -71,13 +71,14 @@ impl RetryPolicy {
         self.retries == 1
     }
 
-    /// A server that turns requests away is asked again at once, and then less and less often.
+    /// How long to wait before the next attempt. A server that refuses streams is asked again at once,
+    /// then less and less often.
     pub(crate) fn retry_delay(&self) -> Option<Duration> {
         (self.refused_streams > 1).then(|| FIRST_RETRY_DELAY * (1 << (self.refused_streams - 2)))
     }
 }
 
-/// The body once more, if it can be had.
+/// The body for another attempt: as it is where nothing of it was read, else made again.
 fn body_again(request: &Request, failed: &mut FailedAttempt) -> Result<Option<Body>> {
     if let Some(unread) = failed.unread.take() {
         return Ok(Some(unread));
@@ -85,8 +86,8 @@ fn body_again(request: &Request, failed: &mut FailedAttempt) -> Result<Option<Bo
     request.body.try_clone().map_err(|error| error.with_sent(failed.sent))
 }
 
-/// Whether a request that may have reached the server can be sent again (RFC 9110 §9.2.2): what
-/// it does twice is what it does once, or the server can tell.
+/// Whether a request that may have reached the server can be sent again (RFC 9110 §9.2.2): to act on
+/// it twice is the same as once, or it has a key by which the server knows it again (Go's rule).
 fn is_idempotent(request: &Request) -> bool {
     let Request { method, header, .. } = request;
     method.is_idempotent() || header.contains("Idempotency-Key") || header.contains("X-Idempotency-Key")

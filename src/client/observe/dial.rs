@@ -1,5 +1,5 @@
-//! Watches a connection being made: for the request's trace, for the timings of its response, and
-//! to say what was waited for when a time limit passes.
+//! Observes a connection being made: for the request's trace, for the timings of its response, and
+//! for the error when a time limit passes, which names the phase.
 
 use std::io;
 use std::sync::{Mutex, MutexGuard, PoisonError};

@@ -1,4 +1,5 @@
-//! How far a request has come: for the time limit over all, which passes wherever it is.
+//! How far a request has come, for the time limit over all of it: when that passes, the error names
+//! the phase.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU8, Ordering};
@@ -6,11 +7,11 @@ use std::sync::atomic::{AtomicU8, Ordering};
 use crate::error::{Phase, Sent};
 use crate::message::Request;
 
-/// Kept by a request that has such a limit.
+/// Lies in the extensions of a request that has such a limit.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Progress(Arc<AtomicU8>);
 
-/// What is waited for, in the order in which it comes; the number is how it is kept.
+/// What is waited for, in the order in which it comes. Kept as the index in this list.
 const STEPS: [Phase; 7] =
     [Phase::Pool, Phase::Resolve, Phase::Connect, Phase::Proxy, Phase::Tls, Phase::Write, Phase::Head];
 
@@ -22,7 +23,7 @@ impl Progress {
         progress
     }
 
-    /// Who follows this request, if anybody does.
+    /// That of a request, if it has one.
     pub(crate) fn of(request: &Request) -> Option<Progress> {
         request.extensions.get().cloned()
     }
@@ -31,8 +32,8 @@ impl Progress {
         self.0.store(step(phase), Ordering::Relaxed);
     }
 
-    /// The same, said by the dial that the request began: it goes on when the request has got
-    /// another's connection, and is not what that waits for any more.
+    /// The same for the dial that the request began. It goes on when the request has got another
+    /// connection, and is then no longer what the request waits for: it changes nothing.
     pub(crate) fn enter_in_dial(&self, phase: Phase) {
         let has_connection = step(Phase::Write);
         let keep_later = |now| (now < has_connection).then(|| step(phase));
@@ -43,7 +44,7 @@ impl Progress {
         STEPS.get(usize::from(self.0.load(Ordering::Relaxed))).copied().unwrap_or(Phase::Head)
     }
 
-    /// How much of the request has left, as far as the phase tells.
+    /// How much of the request was sent, as far as the phase tells.
     pub(crate) fn sent(&self) -> Sent {
         match self.phase() {
             Phase::Head => Sent::Fully,
@@ -53,7 +54,7 @@ impl Progress {
     }
 }
 
-/// The number of a step; what is none counts as the last.
+/// The index of a phase. One that is not in the list counts as the last.
 fn step(phase: Phase) -> u8 {
     let step = STEPS.iter().position(|step| *step == phase).unwrap_or(STEPS.len() - 1);
     u8::try_from(step).unwrap_or(u8::MAX)

@@ -1,6 +1,6 @@
 //! When the steps of an exchange are done.
 //!
-//! A look at the clock is not free: steps that are taken together are noted with one look.
+//! Reading the clock is not free: steps that are done at the same time share one reading.
 
 use std::time::Duration;
 
@@ -9,7 +9,7 @@ use tokio::time::Instant;
 use super::super::pool::Timestamp;
 use crate::message::Timings;
 
-/// Notes moments, counted from when the request was begun.
+/// Notes when steps are done, counted from when the request was begun.
 #[derive(Clone, Debug)]
 pub(crate) struct Stopwatch {
     start: Timestamp,
@@ -32,13 +32,14 @@ impl Stopwatch {
         self.start
     }
 
-    /// Now, with one look where the machine did not sleep meanwhile. Where it did, the clock that
-    /// does not stop seems to be behind: what is idle from this moment on seems to be so for longer.
+    /// Now, with one reading of the steady clock; the wall clock is taken to have gone on as much. It is
+    /// behind if the machine slept meanwhile: a connection that becomes idle now then seems to be
+    /// idle for longer, and is closed too early rather than too late.
     pub(crate) fn now(&self) -> Timestamp {
         self.start.later(self.elapsed())
     }
 
-    /// When the head was complete: now, where nothing was waited for since.
+    /// When the head was complete. That is now for who has not waited since, and takes no reading.
     pub(crate) fn head_at(&self) -> Timestamp {
         self.timings.head.map_or_else(|| self.now(), |head| self.start.later(head))
     }

@@ -92,7 +92,7 @@ pub struct GotConn {
     pub idle: Option<Duration>,
 }
 
-/// Whoever follows one request: its trace, and the limit over all of it. Nobody, mostly.
+/// What is told of the steps of one request: its trace and its progress. Most requests have neither.
 #[derive(Clone, Default)]
 pub(crate) struct Tracer {
     trace: Option<Arc<dyn ClientTrace>>,
@@ -129,7 +129,7 @@ impl Tracer {
         }
     }
 
-    /// Whether anybody listens.
+    /// Whether there is a trace.
     pub(crate) fn is_on(&self) -> bool {
         self.trace.is_some()
     }

@@ -1,9 +1,9 @@
 //! What a redirect makes of a request, decided in one place.
 //!
 //! [`decide`] sees one response and the request that it answers, and makes the next request's head.
-//! It has no memory: what it drops is not in the head that it hands on, so nothing that was dropped
-//! once, be it the body or a password, is there to come back when a later redirect leads home
-//! (Go's CVE-2024-45336).
+//! It has no memory: what it drops is not in the head that it returns. So nothing that was dropped
+//! once, be it the body or a password, can come back when a later redirect leads to the first origin
+//! again (Go's CVE-2024-45336).
 
 use std::borrow::Cow;
 
@@ -136,8 +136,8 @@ fn next_method(status: StatusCode, method: &Method, content: RequestContent) -> 
     }
 }
 
-/// The one place where the response leads. An empty one is none, as in Go; of several that differ,
-/// each reader would take another.
+/// The one place where the response leads. An empty one counts as none, as in Go. Several that differ
+/// are refused: a proxy on the way may have read another one than this.
 fn location(response: &Header) -> Result<Option<&[u8]>, &'static str> {
     let mut values = response.values_bytes("Location").map(<[u8]>::trim_ascii);
     let Some(first) = values.next() else { return Ok(None) };

@@ -33,7 +33,7 @@ const MAX_CHUNK_BYTES: usize = 64 * 1024;
 
 const MIN_CHUNK_BYTES: usize = 1024;
 
-/// How many chunks without a byte in them are taken before others get their turn.
+/// How many chunks that decode to nothing are taken in one poll, before other tasks run.
 const MAX_EMPTY_ROUND_COUNT: usize = 32;
 
 /// The content of `body` without its coding. Its trailer is handed on.
@@ -111,7 +111,8 @@ impl Decoded {
         Ok(output.into())
     }
 
-    /// Four times what came, which text often is: content that drips in is not kept in large chunks.
+    /// How much room to decode into: four times what came in, as text often becomes that. Content that
+    /// comes in small pieces does not take large chunks.
     fn room(&self) -> usize {
         match self.more {
             MoreOutput::Maybe => MAX_CHUNK_BYTES,

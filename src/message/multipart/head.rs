@@ -27,10 +27,10 @@ impl PartHead {
         }
         let mut dispositions = header.values_bytes("Content-Disposition");
         let (name, file_name) = match (dispositions.next(), dispositions.next()) {
-            (None, _) => (String::new(), None),
-            (Some(disposition), None) => names(disposition)?,
-            // Another reader might choose the other one.
-            (Some(_), Some(_)) => return Err(malformed("a part with more than one Content-Disposition")),
+            (Some(disposition), None) => names(disposition).unwrap_or_default(),
+            // Of two, another reader might choose the other one: the part has no name, as if there were
+            // none. The other parts are as good as they were (Go's rule for what is malformed).
+            _ => (String::new(), None),
         };
         drop(dispositions);
         Ok(PartHead { header, name, file_name })
@@ -50,26 +50,30 @@ fn field(line: &[u8]) -> Result<(&str, &[u8])> {
     Ok((name, trim(value)))
 }
 
-/// The names of a part and of its file (RFC 7578 §4.2).
-fn names(disposition: &[u8]) -> Result<(String, Option<String>)> {
-    let Some(disposition) = Parameterized::parse(disposition) else {
-        return Err(malformed("a malformed Content-Disposition of a part"));
-    };
+/// The names of a part and of its file (RFC 7578 §4.2). `None` where the field is malformed, or one of
+/// the names is no UTF-8: a replacement character would make two names one, and a file without its
+/// name would be taken for a value.
+fn names(disposition: &[u8]) -> Option<(String, Option<String>)> {
+    let disposition = Parameterized::parse(disposition)?;
     let name = match disposition.get("name") {
-        Some(name) if disposition.value == "form-data" => String::from_utf8_lossy(name).into_owned(),
+        Some(name) if disposition.value == "form-data" => text(name)?,
         _ => String::new(),
     };
     // RFC 7578 forbids `filename*`, and yet some send it, alone or as a second spelling.
     let file_name = match (disposition.get("filename"), disposition.get("filename*")) {
-        (Some(plain), _) => String::from_utf8_lossy(plain).into_owned(),
+        (Some(plain), _) => text(plain)?,
         (None, Some(extended)) => extended_value(extended)?,
-        (None, None) => return Ok((name, None)),
+        (None, None) => return Some((name, None)),
     };
-    Ok((name, last_component(&file_name).map(str::to_owned)))
+    Some((name, last_component(&file_name).map(str::to_owned)))
+}
+
+fn text(value: &[u8]) -> Option<String> {
+    std::str::from_utf8(value).ok().map(str::to_owned)
 }
 
 /// `UTF-8'language'text`, with escapes (RFC 8187 §3.2).
-fn extended_value(value: &[u8]) -> Result<String> {
+fn extended_value(value: &[u8]) -> Option<String> {
     let mut pieces = value.splitn(3, |&b| b == b'\'');
     let decoded = match (pieces.next(), pieces.next(), pieces.next()) {
         (Some(charset), Some(_), Some(text)) if charset.eq_ignore_ascii_case(b"utf-8") => {
@@ -77,10 +81,7 @@ fn extended_value(value: &[u8]) -> Result<String> {
         }
         _ => None,
     };
-    match decoded {
-        Some(text) if !has_control(text.as_bytes()) => Ok(text.into_owned()),
-        _ => Err(malformed("a malformed extended file name of a part")),
-    }
+    decoded.filter(|text| !has_control(text.as_bytes())).map(Into::into)
 }
 
 /// The name without directories, of whatever system: the part's sender may not choose where a
@@ -138,6 +139,26 @@ mod tests {
     }
 
     #[test]
+    fn a_part_whose_names_cannot_be_told_has_none() {
+        for head in [
+            &b"Content-Disposition: form-data; name=\"a\r\n"[..],
+            b"Content-Disposition: form-data; name=a; name=b\r\n",
+            b"Content-Disposition: form-data; name=a\r\nContent-Disposition: form-data; name=b\r\n",
+            b"Content-Disposition: form-data; name=a; filename*=latin1''a\r\n",
+            b"Content-Disposition: form-data; name=a; filename*=UTF-8''a%00b\r\n",
+            b"Content-Disposition: form-data; name=a; filename*=UTF-8''%ff\r\n",
+            b"Content-Disposition: form-data; name=a; filename*=a\r\n",
+            b"Content-Disposition: form-data; name=\xff\r\n",
+            b"Content-Disposition: form-data; name=a; filename=\"\xfe\"\r\n",
+        ] {
+            let shown = String::from_utf8_lossy(head);
+            let part = PartHead::parse(head).unwrap_or_else(|error| panic!("{shown}: {error}"));
+            assert_eq!((part.name.as_str(), part.file_name), ("", None), "{shown}");
+            assert!(part.header.contains("Content-Disposition"), "{shown}");
+        }
+    }
+
+    #[test]
     fn fields_are_kept_in_order_with_their_blanks_taken_off() {
         let part = parse("X-A:  1 \r\nx-b:\r\nX-A:\t2\r\n");
         let fields: Vec<_> = part.header.iter().collect();
@@ -157,13 +178,6 @@ mod tests {
             "X-\u{e9}: 1\r\n",
             "X-A: a\rb\r\n",
             "X-A: a\0b\r\n",
-            "Content-Disposition: form-data; name=\"a\r\n",
-            "Content-Disposition: form-data; name=a; name=b\r\n",
-            "Content-Disposition: form-data; name=a\r\nContent-Disposition: form-data; name=b\r\n",
-            "Content-Disposition: form-data; filename*=latin1''a\r\n",
-            "Content-Disposition: form-data; filename*=UTF-8''a%00b\r\n",
-            "Content-Disposition: form-data; filename*=UTF-8''%ff\r\n",
-            "Content-Disposition: form-data; filename*=a\r\n",
         ] {
             assert!(PartHead::parse(head.as_bytes()).is_err(), "{head:?}");
         }

@@ -2,6 +2,7 @@
 //!
 //! ```text
 //! reader     what users hold: a multipart, and one part of it
+//!   quoted_printable   content decoded as it comes
 //!   parser     bytes -> heads, content, ends: no I/O
 //!     boundary   where a delimiter stands, or may begin
 //!     head       a part's fields, its name, its file's name
@@ -10,6 +11,7 @@
 mod boundary;
 mod head;
 mod parser;
+mod quoted_printable;
 mod reader;
 #[cfg(test)]
 mod tests;

@@ -7,9 +7,10 @@ use std::task::{Context, Poll, ready};
 use bytes::{Buf, Bytes, BytesMut};
 use http::StatusCode;
 
-use super::boundary::{BAD_BOUNDARY, Boundary};
+use super::boundary::{BAD_BOUNDARY, Boundary, Input};
 use super::head::PartHead;
 use super::parser::{MultipartEvent, MultipartLimits, Parser};
+use super::quoted_printable::QuotedPrintable;
 use crate::error::{Error, ErrorKind, Result};
 use crate::message::body::{Body, DEFAULT_MAX_TEXT_BYTES};
 use crate::message::form::malformed;
@@ -20,8 +21,11 @@ use crate::message::header::Header;
 ///
 /// Lines end with CRLF, and a head is read by the rules of a message's head: what two readers
 /// could read in two ways is refused. What stands before the first boundary and behind the last
-/// one is passed over. Content is as it was sent: a `Content-Transfer-Encoding` is not undone
-/// (RFC 7578 §4.7 says not to send one).
+/// one is passed over.
+///
+/// A `Content-Transfer-Encoding` of `quoted-printable` is undone by [`next_part`](Self::next_part), as
+/// in Go, though RFC 7578 §4.7 says not to send one; [`next_raw_part`](Self::next_raw_part) gives the
+/// content as it was sent. Other encodings (`base64`) are for the reader of the part.
 ///
 /// A few kilobytes are held beyond what is asked for, and a part's head, which
 /// [`limits`](Multipart::limits) bounds. The content as a whole is not limited here: see
@@ -65,7 +69,7 @@ impl Multipart {
     }
 
     /// The next part; `None` behind the last one. What was not read of the part before is passed
-    /// over.
+    /// over. Quoted-printable content is decoded, and the field that said so is gone (Go's `NextPart`).
     ///
     /// Cancel safe: when dropped it has at most passed over what would be passed over anyway.
     ///
@@ -75,12 +79,29 @@ impl Multipart {
     /// which answers 413, over one of the [`limits`](Multipart::limits); else as [`Body::chunk`].
     /// An error is final: it is reported again.
     pub async fn next_part(&mut self) -> Result<Option<Part<'_>>> {
+        let mut part = self.next_raw_part().await?;
+        if let Some(part) = &mut part {
+            let encoding = part.header.get("Content-Transfer-Encoding").unwrap_or_default();
+            if encoding.eq_ignore_ascii_case("quoted-printable") {
+                part.header.del("Content-Transfer-Encoding");
+                part.decoder = Some(QuotedPrintable::default());
+            }
+        }
+        Ok(part)
+    }
+
+    /// As [`next_part`](Self::next_part), with the content as it was sent (Go's `NextRawPart`).
+    ///
+    /// # Errors
+    /// As [`next_part`](Self::next_part).
+    pub async fn next_raw_part(&mut self) -> Result<Option<Part<'_>>> {
         let head = poll_fn(|cx| self.poll_part(cx)).await?;
         Ok(head.map(|PartHead { header, name, file_name }| Part {
             header,
             name,
             file_name,
             multipart: self,
+            decoder: None,
             ready: Bytes::new(),
         }))
     }
@@ -130,12 +151,16 @@ pub struct Part<'a> {
     name: String,
     file_name: Option<String>,
     multipart: &'a mut Multipart,
+    /// Until the content has ended, where it is encoded.
+    decoder: Option<QuotedPrintable>,
     /// What was taken from the parser and not yet handed out.
     ready: Bytes,
 }
 
 impl Part<'_> {
-    /// The name of the form's field; empty where there is none (Go's `FormName`).
+    /// The name of the form's field; empty where there is none (Go's `FormName`). There is none, and no
+    /// file name either, where `Content-Disposition` is malformed, stands there twice, or has a name
+    /// that is no UTF-8; the field is in [`header`](Part::header) as it was sent.
     pub fn name(&self) -> &str {
         &self.name
     }
@@ -188,14 +213,42 @@ impl Part<'_> {
         if !self.ready.is_empty() {
             return Poll::Ready(Some(Ok(std::mem::take(&mut self.ready))));
         }
-        if !self.multipart.parser.is_in_content() {
-            return Poll::Ready(None);
+        loop {
+            let encoded = if self.multipart.parser.is_in_content() {
+                match ready!(self.multipart.poll_event(cx)) {
+                    Ok(MultipartEvent::Data(chunk)) => Some(chunk),
+                    Ok(_) => None,
+                    Err(error) => return Poll::Ready(Some(Err(error))),
+                }
+            } else {
+                None
+            };
+            let chunk = match self.decode(encoded) {
+                Ok(None) => return Poll::Ready(None),
+                Ok(Some(chunk)) => chunk,
+                Err(error) => {
+                    self.multipart.failed = Some(error.again());
+                    return Poll::Ready(Some(Err(error)));
+                }
+            };
+            // A piece of quoted-printable content may decode to nothing.
+            if !chunk.is_empty() {
+                return Poll::Ready(Some(Ok(chunk)));
+            }
         }
-        Poll::Ready(match ready!(self.multipart.poll_event(cx)) {
-            Ok(MultipartEvent::Data(chunk)) => Some(Ok(chunk)),
-            Ok(_) => None,
-            Err(error) => Some(Err(error)),
-        })
+    }
+
+    /// Decodes a piece, or what is left when there is no more; `None` at the end.
+    fn decode(&mut self, encoded: Option<Bytes>) -> Result<Option<Bytes>> {
+        match (encoded, &mut self.decoder) {
+            (encoded, None) => Ok(encoded),
+            (Some(encoded), Some(decoder)) => decoder.decode(&encoded, Input::Open).map(Some),
+            (None, Some(decoder)) => {
+                let last = decoder.decode(b"", Input::Ended)?;
+                self.decoder = None;
+                Ok(Some(last))
+            }
+        }
     }
 
     /// Reads so many bytes at most: what [`AsyncRead`](tokio::io::AsyncRead) does with this part.

@@ -170,14 +170,13 @@ async fn malformed_heads_and_lines_are_refused_at_every_cut() {
         ("--b\r\nX: 1\r\n folded\r\n\r\n", no_field),
         ("--b\r\nX : 1\r\n\r\n", no_field),
         ("--b\r\n--b--\r\n\r\n", no_field),
-        (
-            "--b\r\nContent-Disposition: form-data; name\r\n\r\n",
-            "Malformed 400: a malformed Content-Disposition of a part",
-        ),
     ];
     for (content, expected) in cases {
         assert_reads(content, expected).await;
     }
+    // Go's rule: a part whose names cannot be told has none, and spoils no other.
+    let unnamed = "--b\r\nContent-Disposition: form-data; name\r\n\r\nx\r\n--b--";
+    assert_reads(unnamed, "\"\" None 1 x\n").await;
     let padded = |count: usize| format!("--b{}\r\n\r\nx\r\n--b--", " ".repeat(count));
     assert_reads(&padded(64), "\"\" None 0 x\n").await;
     assert_reads(&padded(65), "Malformed 400: too many blanks behind a multipart boundary").await;
@@ -346,4 +345,26 @@ impl RandomCuts {
         }
         content
     }
+}
+
+#[tokio::test]
+async fn quoted_printable_content_is_decoded_unless_it_is_asked_for_raw() {
+    let content = "--b\r\nContent-Transfer-Encoding: Quoted-Printable\r\n\r\ncaf=C3=A9 =\r\nau lait \r\n--b\r\n\
+         Content-Transfer-Encoding: base64\r\n\r\nPT09\r\n--b\r\n\
+         Content-Transfer-Encoding: quoted-printable\r\n\r\n=zz\r\n--b--";
+    for size in 1..content.len() {
+        let mut multipart = Multipart::new(body(content.as_bytes().chunks(size)), "b").unwrap();
+        let mut part = multipart.next_part().await.unwrap().unwrap();
+        assert!(!part.header.contains("Content-Transfer-Encoding"));
+        assert_eq!(part.text().await.unwrap(), "caf\u{e9} au lait", "in pieces of {size}");
+        let mut part = multipart.next_part().await.unwrap().unwrap();
+        assert_eq!(part.text().await.unwrap(), "PT09", "other encodings stay");
+        let mut part = multipart.next_part().await.unwrap().unwrap();
+        assert_eq!(part.text().await.unwrap_err().kind(), ErrorKind::Malformed);
+        assert_eq!(multipart.next_part().await.unwrap_err().kind(), ErrorKind::Malformed, "the end of it all");
+    }
+    let mut multipart = Multipart::new(content, "b").unwrap();
+    let mut part = multipart.next_raw_part().await.unwrap().unwrap();
+    assert_eq!(part.header.get("Content-Transfer-Encoding"), Some("Quoted-Printable"));
+    assert_eq!(part.text().await.unwrap(), "caf=C3=A9 =\r\nau lait ");
 }

@@ -30,7 +30,9 @@ pub struct Request {
     /// The method, as sent: methods are case-sensitive.
     pub method: Method,
     /// The request target. On a server usually just path and query; see
-    /// [`request_uri`](Request::request_uri) for the bytes as they came.
+    /// [`request_uri`](Request::request_uri) for the bytes as they came. Characters that stand in no
+    /// URI (``"<>{}|^` `` and all that is not ASCII) are percent-encoded in it. It is no longer than
+    /// 65,534 bytes: longer targets are answered 414.
     pub uri: Uri,
     /// The request target as received, unchanged (Go's `RequestURI`). Empty on a client.
     pub request_uri: String,
@@ -108,8 +110,26 @@ impl Request {
         self.uri.path()
     }
 
-    /// What the mux matched for the wildcard of this name, unescaped; empty where there is none
-    /// (Go's `PathValue`).
+    /// What the mux matched for the wildcard of this name, unescaped; empty where there is none, and
+    /// where the value is no UTF-8 (Go's `PathValue`).
+    ///
+    /// The value is the client's. With `path_value("id").parse::<u32>()?` a bad one is answered 500 and
+    /// logged as a fault of the handler, which it is not: say that it is a 400, or a 404, where such a
+    /// path names nothing.
+    ///
+    /// ```
+    /// use nethttp::{Error, Request, ResponseWriter, Result, ServeMux, StatusCode};
+    ///
+    /// async fn post(w: &mut ResponseWriter, r: &mut Request) -> Result<()> {
+    ///     let id: u32 = r
+    ///         .path_value("id")
+    ///         .parse()
+    ///         .map_err(|_| Error::answer(StatusCode::BAD_REQUEST, "the id of a post is a number"))?;
+    ///     w.write(format!("post {id}\n")).await
+    /// }
+    ///
+    /// ServeMux::new().handle("GET /posts/{id}", post);
+    /// ```
     pub fn path_value(&self, name: &str) -> &str {
         self.path_values.iter().rev().find(|(n, _)| &**n == name).map_or("", |(_, value)| value.as_str())
     }
@@ -123,8 +143,9 @@ impl Request {
         }
     }
 
-    /// The first value of this name in the target's query, unescaped. Pairs that are malformed
-    /// are passed over, as in Go; see [`form`](Request::form) for all of it, checked.
+    /// The first value of this name in the target's query, unescaped. Pairs that are malformed, or
+    /// no UTF-8 once they are unescaped, are passed over; see [`form`](Request::form) for all of it,
+    /// checked.
     pub fn query(&self, name: &str) -> Option<String> {
         query_value(self.uri.query().unwrap_or_default(), name)
     }

@@ -215,7 +215,7 @@ impl DialedStream {
 
 impl From<TcpStream> for DialedStream {
     fn from(stream: TcpStream) -> DialedStream {
-        let addr = |addr: io::Result<std::net::SocketAddr>| addr.map_or_else(|_| Addr::unknown(), Addr::Tcp);
+        let addr = |addr: io::Result<std::net::SocketAddr>| addr.map_or_else(|_| Addr::unknown(), Addr::of_socket);
         let (local, remote) = (addr(stream.local_addr()), addr(stream.peer_addr()));
         DialedStream::new(stream).with_addrs(local, remote)
     }

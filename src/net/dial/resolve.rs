@@ -126,12 +126,12 @@ impl Resolve for SystemResolver {
 /// The lookups that run.
 struct Lookups {
     look_up: Box<dyn Fn(&str) -> io::Result<Vec<SocketAddr>> + Send + Sync>,
-    running: Mutex<HashMap<Box<str>, Lookup>>,
+    running: Mutex<HashMap<Box<str>, SharedLookup>>,
 }
 
 /// A lookup, as those see it who wait for it.
 #[derive(Clone)]
-struct Lookup {
+struct SharedLookup {
     answer: watch::Receiver<Option<Answer>>,
     coalesced: Arc<AtomicBool>,
 }
@@ -159,14 +159,14 @@ impl Lookups {
     }
 
     /// The lookup of this name that runs, or a new one; and whether it is new.
-    fn join(this: &Arc<Lookups>, host: &str) -> (Lookup, bool) {
+    fn join(this: &Arc<Lookups>, host: &str) -> (SharedLookup, bool) {
         let mut running = this.running.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(lookup) = running.get(host) {
             lookup.coalesced.store(true, Ordering::Relaxed);
             return (lookup.clone(), false);
         }
         let (sender, answer) = watch::channel(None);
-        let lookup = Lookup { answer, coalesced: Arc::default() };
+        let lookup = SharedLookup { answer, coalesced: Arc::default() };
         running.insert(host.into(), lookup.clone());
         drop(running);
         let entry = CacheEntry { lookups: this.clone(), host: host.into(), sender };

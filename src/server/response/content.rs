@@ -1,12 +1,13 @@
 //! The content of a response: held back, collected with other bytes, or sent past them.
 //!
 //! ```text
-//!  write ─▶ pending ─────────▶ write buffer ─▶ socket     content that fits the buffers: copied once
-//!           until the head     bytes that are                or twice, and sent with what comes before
-//!           is decided         ready to be sent              and after it
-//!  write ─▶ DirectWrite ─────────────────────▶ socket     from 4 KiB on: from the caller's memory
-//!  send_file ────────────────────────────────▶ socket     by the system, from its own memory
+//!  write ──▶ pending ──▶ write buffer ──▶ socket    small content: copied, and sent with other bytes
+//!  write ──▶ DirectWrite ───────────────▶ socket    from 4 KiB on: sent from the caller's memory
+//!  send_file ───────────────────────────▶ socket    a file: sent by the system, from its memory
 //! ```
+//!
+//! Up to 2 KiB are pending: before the head is decided, so that a short response gets a length; after
+//! it, so that many small writes make one chunk.
 
 use std::fs::File;
 use std::future::poll_fn;

@@ -2,12 +2,14 @@
 //!
 //! ```text
 //!         the first flush, more than 2 KiB of content, or the end
-//!  Open ───────────────────────────────────────────────────────────▶ Sent ──── the handler ends ───▶ Over
-//!   │ nothing was sent,                       the head is decided      │
-//!   │ all can change                          and encoded              │ a write fails, or is dropped half-way
-//!   │                                                                  ▼
-//!   └── hijack ──▶ Hijacked  ◀───────────────── hijack ───────────── Failed: later writes fail too
+//!  Open ───────────────────────────────────────────────────────────▶ Sent ── the end ──▶ Over
+//!   │                                                                │  │
+//!   └──────────────── hijack ──▶ Hijacked ◀── hijack ────────────────┘  └─▶ Failed
+//!                                                       a write fails, or is dropped half-way
 //! ```
+//!
+//! Open: nothing was encoded, and header, status and content can all change. The way to Sent decides
+//! the head, once. Failed: the peer has a part of something, so nothing more can be written.
 //!
 //! The handler's calls are in this file; `head` decides and encodes the head, `content` says which
 //! bytes are copied and which are sent at once, `lifecycle` is what the server does with a writer.
