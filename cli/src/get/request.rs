@@ -86,12 +86,16 @@ impl Form {
 /// host that it leads to.
 pub(crate) fn redirect_hook(arguments: &Arguments, netrc: &Arc<Netrc>) -> RedirectHook {
     let (method, netrc) = (arguments.method.clone(), netrc.clone());
-    Arc::new(move |request, _| {
+    Arc::new(move |request, earlier| {
         if let Some(method) = &method {
             // Without content, unless the redirect keeps that.
             request.method.clone_from(method);
         }
-        netrc.authorize(request);
+        // What was asked under TLS may lead to where everyone on the way can read the password.
+        let was_secure = earlier.iter().any(|response| response.url.scheme_str() == Some("https"));
+        if request.uri.scheme_str() == Some("https") || !was_secure {
+            netrc.authorize(request);
+        }
         Ok(RedirectChoice::Follow)
     })
 }

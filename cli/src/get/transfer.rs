@@ -141,7 +141,9 @@ impl Attempt<'_> {
         if is_part && !has_range {
             return broken("the server sent a part where the whole was asked for");
         }
-        let Some(spec) = self.shared.arguments.range.filter(|_| response.status.is_success()) else { return Ok(()) };
+        // Other methods have no ranges (RFC 9110 §14.2).
+        let is_answer = response.status.is_success() && self.shared.form.method == Method::GET;
+        let Some(spec) = self.shared.arguments.range.filter(|_| is_answer) else { return Ok(()) };
         if !is_part {
             return broken("the server sends no ranges; without -r it would send the whole");
         }
