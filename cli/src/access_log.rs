@@ -10,7 +10,7 @@ use serde_json::json;
 
 /// The form of the lines.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-pub(crate) enum Form {
+pub(crate) enum LogFormat {
     /// Time, peer, method, target, status, bytes and duration
     Short,
     /// The Common Log Format of Apache and NCSA
@@ -22,8 +22,8 @@ pub(crate) enum Form {
 }
 
 /// Writes the line of a request that has just ended.
-pub(crate) fn log(record: &RequestRecord, form: Form) {
-    let line = Line {
+pub(crate) fn log(record: &RequestRecord, form: LogFormat) {
+    let line = LogLine {
         time: SystemTime::now(),
         peer: &record.remote_addr,
         method: record.method.as_str(),
@@ -34,10 +34,10 @@ pub(crate) fn log(record: &RequestRecord, form: Form) {
         duration: record.duration,
     };
     let mut text = match form {
-        Form::Short => line.to_string(),
-        Form::Common => Common(&line).to_string(),
-        Form::Json => line.json(),
-        Form::None => return,
+        LogFormat::Short => line.to_string(),
+        LogFormat::Common => CommonLog(&line).to_string(),
+        LogFormat::Json => line.json(),
+        LogFormat::None => return,
     };
     text.push('\n');
     // In one write, so that lines of two workers do not mix. A log that nobody can read any more
@@ -48,7 +48,7 @@ pub(crate) fn log(record: &RequestRecord, form: Form) {
 /// `2026-01-31T23:59:59.123Z 127.0.0.1:54321 GET /index.html 200 1234 0.8ms`: when it ended,
 /// peer, method, target, status (`-` where no answer was sent), bytes of content sent, and how
 /// long it took.
-struct Line<'a> {
+struct LogLine<'a> {
     time: SystemTime,
     peer: &'a Addr,
     method: &'a str,
@@ -59,9 +59,9 @@ struct Line<'a> {
     duration: Duration,
 }
 
-impl Display for Line<'_> {
+impl Display for LogLine<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Line { time, peer, method, target, status, bytes, duration, version: _ } = self;
+        let LogLine { time, peer, method, target, status, bytes, duration, version: _ } = self;
         write!(f, "{} {peer} {} {} ", Timestamp(*time), Escaped(method), Escaped(target))?;
         match status {
             Some(status) => write!(f, "{}", status.as_u16())?,
@@ -71,7 +71,7 @@ impl Display for Line<'_> {
     }
 }
 
-impl Line<'_> {
+impl LogLine<'_> {
     fn json(&self) -> String {
         json!({
             "time": Timestamp(self.time).to_string(),
@@ -89,11 +89,11 @@ impl Line<'_> {
 
 /// `127.0.0.1 - - [31/Jan/2026:23:59:59 +0000] "GET /index.html HTTP/1.1" 200 1234`: host, two
 /// names that are not known here, when it ended, request line, status, bytes of content.
-struct Common<'a>(&'a Line<'a>);
+struct CommonLog<'a>(&'a LogLine<'a>);
 
-impl Display for Common<'_> {
+impl Display for CommonLog<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Line { time, peer, method, target, version, status, bytes, duration: _ } = self.0;
+        let LogLine { time, peer, method, target, version, status, bytes, duration: _ } = self.0;
         match peer.ip() {
             Some(ip) => write!(f, "{}", ip.to_canonical())?,
             None => f.write_char('-')?,
@@ -180,7 +180,7 @@ mod tests {
     #[test]
     fn a_line_has_its_fields_in_order() {
         let peer = Addr::Tcp(SocketAddr::from(([127, 0, 0, 1], 54321)));
-        let mut line = Line {
+        let mut line = LogLine {
             time: UNIX_EPOCH + Duration::from_millis(1_769_903_999_123),
             peer: &peer,
             method: "GET",
@@ -192,13 +192,13 @@ mod tests {
         };
         assert_eq!(line.to_string(), "2026-01-31T23:59:59.123Z 127.0.0.1:54321 GET /a?b=c 200 1234 1.6ms");
         let common = "127.0.0.1 - - [31/Jan/2026:23:59:59 +0000] \"GET /a?b=c HTTP/1.1\" 200 1234";
-        assert_eq!(Common(&line).to_string(), common);
+        assert_eq!(CommonLog(&line).to_string(), common);
         let object: serde_json::Value = serde_json::from_str(&line.json()).unwrap();
         assert_eq!((&object["time"], &object["status"]), (&json!("2026-01-31T23:59:59.123Z"), &json!(200)));
         assert_eq!((&object["peer"], &object["seconds"]), (&json!("127.0.0.1:54321"), &json!(0.00155)));
         (line.status, line.bytes) = (None, 0);
         assert!(line.to_string().ends_with(" GET /a?b=c - 0 1.6ms"));
-        assert!(Common(&line).to_string().ends_with("\" - -"));
+        assert!(CommonLog(&line).to_string().ends_with("\" - -"));
         assert!(line.json().contains("\"status\":null"));
     }
 

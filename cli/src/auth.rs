@@ -1,6 +1,6 @@
 //! Passwords: who may come in, and how a password is written down.
 //!
-//! A password stands on the command line as `pbkdf2-sha256:ROUNDS:SALT:HASH`. To try one takes
+//! A password stands on the command line as `pbkdf2-sha256:DEFAULT_ROUNDS_COUNT:SALT:HASH`. To try one takes
 //! some milliseconds, which is the point: whoever reads the hash needs as long for each guess. A
 //! browser sends its password with every request, so the one that was right is remembered, in a
 //! form that is of no use elsewhere.
@@ -23,19 +23,19 @@ use tokio::sync::Semaphore;
 ///     nethttp serve --auth "anna:$(nethttp hash)"
 #[derive(Debug, Args)]
 #[command(verbatim_doc_comment)]
-pub(crate) struct Arguments {
+pub(crate) struct HashArguments {
     /// How long a try takes: twice the rounds, twice the time
-    #[arg(long, default_value_t = ROUNDS)]
+    #[arg(long, default_value_t = DEFAULT_ROUNDS_COUNT)]
     rounds: NonZeroU32,
 }
 
-const ROUNDS: NonZeroU32 = NonZeroU32::new(200_000).expect("it is no zero");
+const DEFAULT_ROUNDS_COUNT: NonZeroU32 = NonZeroU32::new(200_000).expect("it is no zero");
 const HASH: pbkdf2::Algorithm = pbkdf2::PBKDF2_HMAC_SHA256;
 const HASH_BYTES: usize = 32;
 const SALT_BYTES: usize = 16;
 
 /// Reads a password and prints its hash.
-pub(crate) fn run(arguments: &Arguments) -> anyhow::Result<()> {
+pub(crate) fn run(arguments: &HashArguments) -> anyhow::Result<()> {
     let stdin = std::io::stdin();
     if std::io::IsTerminal::is_terminal(&stdin) {
         eprint!("Password (it is shown): ");

@@ -60,11 +60,11 @@ pub(crate) enum Listening {
 #[derive(Debug)]
 pub(crate) struct Bound {
     pub(crate) sockets: Vec<Listening>,
-    place: Place,
+    bound_to: BoundTo,
 }
 
 #[derive(Debug)]
-enum Place {
+enum BoundTo {
     Tcp(SocketAddr),
     #[cfg(unix)]
     Unix(SocketFile),
@@ -79,7 +79,7 @@ impl Bound {
         match address {
             Address::Tcp(text) => {
                 let (local, sockets) = bind_tcp(text, count).await.map_err(|error| cannot_listen(text, error))?;
-                Ok(Bound { sockets: sockets.into_iter().map(Listening::Tcp).collect(), place: Place::Tcp(local) })
+                Ok(Bound { sockets: sockets.into_iter().map(Listening::Tcp).collect(), bound_to: BoundTo::Tcp(local) })
             }
             #[cfg(unix)]
             Address::Unix(path) => {
@@ -89,7 +89,7 @@ impl Bound {
                     sockets.push(Listening::Unix(listener.try_clone()?));
                 }
                 sockets.push(Listening::Unix(listener));
-                Ok(Bound { sockets, place: Place::Unix(file) })
+                Ok(Bound { sockets, bound_to: BoundTo::Unix(file) })
             }
             #[cfg(not(unix))]
             Address::Unix(_) => Err(anyhow!("this system has no Unix sockets: choose an address and a port with -a")),
@@ -98,13 +98,13 @@ impl Bound {
 
     /// Where a browser finds it, the nearest way first.
     pub(crate) fn urls(&self, scheme: &str, path: &str) -> Vec<String> {
-        match &self.place {
-            Place::Tcp(local) => hosts(local.ip(), &outgoing_addresses())
+        match &self.bound_to {
+            BoundTo::Tcp(local) => hosts(local.ip(), &outgoing_addresses())
                 .into_iter()
                 .map(|host| format!("{scheme}://{}{path}", SocketAddr::new(host, local.port())))
                 .collect(),
             #[cfg(unix)]
-            Place::Unix(file) => vec![format!("unix:{}", file.0.display())],
+            BoundTo::Unix(file) => vec![format!("unix:{}", file.0.display())],
         }
     }
 }
@@ -118,8 +118,8 @@ async fn bind_tcp(text: &str, count: usize) -> io::Result<(SocketAddr, Vec<std::
     }
     // That one has told whether the port is taken: those below would share it with a stranger.
     drop(first);
-    let asked = lookup_host(text).await?.find(|addr| addr.ip() == local.ip()).unwrap_or(local);
-    local.set_ip(asked.ip());
+    let resolved = lookup_host(text).await?.find(|addr| addr.ip() == local.ip()).unwrap_or(local);
+    local.set_ip(resolved.ip());
     let mut sockets = Vec::with_capacity(count);
     for _ in 0..count {
         let socket = bind_shared(local)?;

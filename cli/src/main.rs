@@ -24,9 +24,9 @@ struct Cli {
 
 #[derive(Debug, Subcommand)]
 enum Command {
-    Serve(Box<serve::Arguments>),
-    Get(Box<get::Arguments>),
-    Hash(auth::Arguments),
+    Serve(Box<serve::ServeArguments>),
+    Get(Box<get::GetArguments>),
+    Hash(auth::HashArguments),
 }
 
 fn main() -> ExitCode {

@@ -21,7 +21,7 @@ use crate::site::SiteArguments;
 use crate::tls::TlsArguments;
 
 /// How long requests that are under way may take once the end was asked for.
-const GRACE: Duration = Duration::from_secs(10);
+const GRACE_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// Serve the files of a directory
 ///
@@ -32,7 +32,7 @@ const GRACE: Duration = Duration::from_secs(10);
 /// Ctrl-C (or SIGTERM) lets requests that are under way come to their end, for 10 seconds at
 /// most; a second one ends at once.
 #[derive(Debug, Args)]
-pub(crate) struct Arguments {
+pub(crate) struct ServeArguments {
     /// The directory to serve
     #[arg(value_name = "DIR", default_value = ".", value_parser = PathBufValueParser::new().try_map(directory))]
     directory: PathBuf,
@@ -60,8 +60,8 @@ pub(crate) struct Arguments {
     max_connections: usize,
 
     /// How each request is logged
-    #[arg(long, value_name = "FORM", value_enum, default_value_t = access_log::Form::Short)]
-    access_log: access_log::Form,
+    #[arg(long, value_name = "FORM", value_enum, default_value_t = access_log::LogFormat::Short)]
+    access_log: access_log::LogFormat,
 
     #[command(flatten)]
     tls: TlsArguments,
@@ -82,7 +82,7 @@ fn directory(path: PathBuf) -> Result<PathBuf, String> {
 }
 
 /// Serves until a signal ends it.
-pub(crate) fn run(arguments: &Arguments) -> anyhow::Result<()> {
+pub(crate) fn run(arguments: &ServeArguments) -> anyhow::Result<()> {
     let runtime = match arguments.workers {
         Some(_) => one_thread(),
         None => Builder::new_multi_thread().enable_all().build(),
@@ -94,7 +94,7 @@ fn one_thread() -> io::Result<Runtime> {
     Builder::new_current_thread().enable_all().build()
 }
 
-async fn serve(arguments: &Arguments) -> anyhow::Result<()> {
+async fn serve(arguments: &ServeArguments) -> anyhow::Result<()> {
     // Before the addresses are told: whoever reads them may send a signal at once.
     let mut signals = StopSignals::new().context("cannot listen for signals")?;
     let workers = match arguments.workers {
@@ -116,9 +116,9 @@ async fn serve(arguments: &Arguments) -> anyhow::Result<()> {
         _ = signals.next() => {}
     }
 
-    eprintln!("Stopping: requests under way have {} s. Press Ctrl-C again to stop at once.", GRACE.as_secs());
+    eprintln!("Stopping: requests under way have {} s. Press Ctrl-C again to stop at once.", GRACE_TIMEOUT.as_secs());
     let report = tokio::select! {
-        report = server.shutdown(GRACE) => report,
+        report = server.shutdown(GRACE_TIMEOUT) => report,
         again = signals.next() => {
             // Their files are removed, which `exit` would not do.
             drop(bound);
@@ -129,7 +129,7 @@ async fn serve(arguments: &Arguments) -> anyhow::Result<()> {
     serving.end()
 }
 
-impl Arguments {
+impl ServeArguments {
     fn addresses(&self) -> Vec<Address> {
         match self.public {
             Some(port) => vec![Address::Tcp(format!("0.0.0.0:{port}"))],
@@ -158,7 +158,7 @@ fn is_peer_s_leaving(event: &ServerEvent) -> bool {
 }
 
 /// One line for each URL.
-fn announce(arguments: &Arguments, scheme: &str, bound: &[Bound]) -> io::Result<()> {
+fn announce(arguments: &ServeArguments, scheme: &str, bound: &[Bound]) -> io::Result<()> {
     let path = arguments.site.path();
     let mut urls = bound.iter().flat_map(|bound| bound.urls(scheme, &path));
     let mut out = io::stdout().lock();

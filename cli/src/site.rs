@@ -47,7 +47,7 @@ pub(crate) struct SiteArguments {
     /// Fields that say how long an answer may be kept (Cache-Control, Expires) are left out of errors
     /// and redirects.
     #[arg(long = "header", value_name = "NAME: VALUE")]
-    headers: Vec<Field>,
+    headers: Vec<AddedField>,
 
     /// Let pages of other sites read the files: of all sites, or of this one
     #[arg(long, value_name = "ORIGIN", num_args = 0..=1, require_equals = true, default_missing_value = "*")]
@@ -73,17 +73,17 @@ fn prefix(text: &str) -> std::result::Result<String, &'static str> {
     }
 }
 
-/// A field of a header.
+/// A field that is added to answers.
 #[derive(Clone, Debug)]
-pub(crate) struct Field {
+pub(crate) struct AddedField {
     name: String,
     value: String,
 }
 
-impl FromStr for Field {
+impl FromStr for AddedField {
     type Err = &'static str;
 
-    fn from_str(text: &str) -> std::result::Result<Field, &'static str> {
+    fn from_str(text: &str) -> std::result::Result<AddedField, &'static str> {
         const FORM: &str = "write a name and a value, such as \"Cache-Control: max-age=60\"";
         // What frames an answer is not for the user to say.
         const OWN: [&str; 5] = ["content-length", "transfer-encoding", "connection", "content-range", "trailer"];
@@ -96,11 +96,11 @@ impl FromStr for Field {
         if OWN.iter().any(|own| name.eq_ignore_ascii_case(own)) {
             return Err("this field is the server's own");
         }
-        Ok(Field { name: name.to_owned(), value: value.to_owned() })
+        Ok(AddedField { name: name.to_owned(), value: value.to_owned() })
     }
 }
 
-impl Field {
+impl AddedField {
     /// Whether caches take from it how long they may keep an answer (RFC 9111 §5, RFC 9213).
     fn is_for_caches(&self) -> bool {
         let name = self.name.to_ascii_lowercase();
@@ -141,7 +141,8 @@ impl SiteArguments {
             None => mux.handle("GET /", self.files(directory)),
         }
         let accounts = if self.users.is_empty() { None } else { Some(Accounts::new(&self.users)?) };
-        let (cache_fields, fields): (Vec<_>, Vec<_>) = self.headers.iter().cloned().partition(Field::is_for_caches);
+        let (cache_fields, fields): (Vec<_>, Vec<_>) =
+            self.headers.iter().cloned().partition(AddedField::is_for_caches);
         Ok(Site { fields, cache_fields: cache_fields.into(), cors: self.cors.clone(), accounts, mux })
     }
 
@@ -158,8 +159,8 @@ impl SiteArguments {
 }
 
 struct Site {
-    fields: Vec<Field>,
-    cache_fields: Arc<[Field]>,
+    fields: Vec<AddedField>,
+    cache_fields: Arc<[AddedField]>,
     cors: Option<Origin>,
     accounts: Option<Accounts>,
     mux: ServeMux,
@@ -261,10 +262,10 @@ mod tests {
 
     #[test]
     fn a_field_has_a_name_and_a_value_on_one_line_and_frames_nothing() {
-        let field: Field = "Cache-Control: max-age=60".parse().unwrap();
+        let field: AddedField = "Cache-Control: max-age=60".parse().unwrap();
         assert_eq!((&*field.name, &*field.value), ("Cache-Control", "max-age=60"));
         for text in ["", "a", ": b", "a b: c", "a: b\r\nc: d", "Content-Length: 1", "Transfer-encoding : chunked"] {
-            assert!(text.parse::<Field>().is_err(), "{text}");
+            assert!(text.parse::<AddedField>().is_err(), "{text}");
         }
     }
 

@@ -47,17 +47,17 @@ impl TlsArguments {
     }
 }
 
-const VALID: Duration = Duration::from_secs(30 * 24 * 3600);
+const CERTIFICATE_LIFETIME: Duration = Duration::from_secs(30 * 24 * 3600);
 /// Clocks of others may be behind.
-const VALID_BEFORE: Duration = Duration::from_secs(24 * 3600);
+const CLOCK_DIFFERENCE: Duration = Duration::from_secs(24 * 3600);
 
 fn self_signed(addresses: &[String]) -> anyhow::Result<Certificate> {
     let mut params = CertificateParams::new(names_for(addresses))?;
     params.distinguished_name.push(DnType::CommonName, "nethttp serve --self-signed");
     params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ServerAuth];
     let now = SystemTime::now();
-    params.not_before = (now - VALID_BEFORE).into();
-    params.not_after = (now + VALID).into();
+    params.not_before = (now - CLOCK_DIFFERENCE).into();
+    params.not_after = (now + CERTIFICATE_LIFETIME).into();
     let key = KeyPair::generate()?;
     let certificate = params.self_signed(&key)?;
     Ok(Certificate::from_der([certificate.der().to_vec()], key.serialize_der())?)

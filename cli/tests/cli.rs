@@ -24,6 +24,30 @@ fn the_help_names_the_defaults() {
 }
 
 #[test]
+fn the_readme_has_every_option_and_every_exit_code() {
+    const README: &str = include_str!("../../README.md");
+    let (_, section) = README.split_once("\n## The command\n").unwrap();
+    let (section, _) = section.split_once("\n## ").unwrap();
+    let is_told = |option: &str| {
+        let mut told = section.match_indices(option).map(|(at, _)| &section[at + option.len()..]);
+        told.any(|behind| behind.starts_with(['`', ' ', ',', '=', '[', '\\']))
+    };
+    for command in ["serve", "get"] {
+        let output = output(&[command, "--help"]);
+        let help = String::from_utf8(output.stdout).unwrap();
+        let options = help.lines().map(str::trim).filter(|line| line.starts_with('-') && !line.contains("--help"));
+        for line in options {
+            let names = line.split([' ', ',', '[', '=']).filter(|name| name.starts_with('-'));
+            assert!(names.clone().count() > 0 && names.clone().any(is_told), "{command}: {line}");
+        }
+        let codes = help.lines().filter_map(|line| line.strip_prefix("  ")?.split_once("  "));
+        for (code, _) in codes.filter(|(code, _)| code.parse::<u8>().is_ok()) {
+            assert!(section.contains(&format!("\n| {code} | ")), "{code}");
+        }
+    }
+}
+
+#[test]
 fn what_is_no_directory_is_said_to_be_none() {
     let folder = Folder::new();
     let file = folder.0.join("a.txt");

@@ -12,7 +12,7 @@ use bytes::Bytes;
 /// A tree of files (Go's `FileSystem`).
 ///
 /// [`Dir`](crate::Dir) is one on the disk, [`EmbeddedFiles`](crate::EmbeddedFiles) one in the
-/// program. Its calls may block: they are made on threads where that harms nobody, unless
+/// program. Its calls may block: they are made on threads that hold up no connection, unless
 /// [`try_open`](Self::try_open) says that there is nothing to wait for.
 pub trait FileSystem: Send + Sync + 'static {
     /// Opens a file or a directory for reading.

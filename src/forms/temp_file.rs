@@ -1,4 +1,4 @@
-//! A file that nobody else can open and that is gone when it is dropped. Everything here blocks.
+//! A file that no other user can open, and that is removed when it is dropped. All calls here block.
 
 use std::collections::hash_map::RandomState;
 use std::fs::{self, File, OpenOptions};

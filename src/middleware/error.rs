@@ -1,4 +1,4 @@
-//! Plain answers that say what is wrong.
+//! Plain responses that say what is wrong.
 
 use http::StatusCode;
 

@@ -38,7 +38,7 @@ pub(super) enum Segment {
     Slash,
 }
 
-/// Nobody writes longer paths, and a lookup recurses once for each segment.
+/// A lookup recurses once for each segment, so the depth has to be bounded. No real path is this long.
 const MAX_SEGMENT_COUNT: usize = 256;
 
 impl Pattern {

@@ -1,4 +1,4 @@
-//! The answers that the mux gives itself.
+//! The responses of the mux itself.
 
 use std::fmt::Write as _;
 

@@ -53,7 +53,7 @@ impl Listener for MemoryListener {
             Some(arrival) => {
                 arrival.map(|(stream, number)| (stream, Addr::Named(format!("{} client {number}", self.name).into())))
             }
-            // Nobody is left who could dial, which is no failure.
+            // All dialers are gone. That is no failure of the listener: it waits on.
             None => pending().await,
         }
     }
@@ -109,7 +109,7 @@ impl Dialer {
     /// # }
     /// ```
     pub fn fail_next_accept(&self, error: io::Error) {
-        // Without a listener nobody accepts, so nothing is left to fail.
+        // Without a listener there is no accept that could fail.
         let _ = self.sender.send(Err(error));
     }
 }

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use nethttp::{CookieJar, Jar, SessionCookies};
 
 use super::failure::{Exit, Failure};
-use super::options::Arguments;
+use super::options::GetArguments;
 
 /// The cookies of all requests.
 pub(crate) struct Cookies {
@@ -19,7 +19,7 @@ pub(crate) struct Cookies {
 }
 
 impl Cookies {
-    pub(crate) fn new(arguments: &Arguments) -> Result<Cookies, Failure> {
+    pub(crate) fn new(arguments: &GetArguments) -> Result<Cookies, Failure> {
         let is_data = |text: &&String| text.contains('=');
         let data: Vec<&str> = arguments.cookies.iter().filter(is_data).map(String::as_str).collect();
         if data.iter().any(|text| text.bytes().any(|byte| byte.is_ascii_control())) {

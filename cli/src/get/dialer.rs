@@ -10,10 +10,10 @@ use std::sync::Arc;
 use nethttp::{Dial, FixedResolver, Resolve, Resolved, SystemResolver, TcpDialer};
 
 use super::failure::Failure;
-use super::options::Arguments;
+use super::options::GetArguments;
 
 /// `None` where the usual one will do.
-pub(crate) fn dialer(arguments: &Arguments) -> Result<Option<Arc<dyn Dial>>, Failure> {
+pub(crate) fn dialer(arguments: &GetArguments) -> Result<Option<Arc<dyn Dial>>, Failure> {
     if let Some(path) = &arguments.unix_socket {
         #[cfg(unix)]
         return Ok(Some(Arc::new(nethttp::UnixDialer::new(path))));
@@ -45,7 +45,7 @@ pub(crate) fn dialer(arguments: &Arguments) -> Result<Option<Arc<dyn Dial>>, Fai
     return Err(Failure::usage(format!("--interface {interface}: write an address of this machine")));
 }
 
-fn resolver(arguments: &Arguments) -> FixedResolver {
+fn resolver(arguments: &GetArguments) -> FixedResolver {
     let start = FixedResolver::new(SystemResolver::new());
     arguments
         .resolve

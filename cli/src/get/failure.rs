@@ -142,7 +142,7 @@ pub(crate) fn after_error(error: &Error, method: &Method) -> RetryHint {
     if passes && harmless { RetryHint::Yes } else { RetryHint::No }
 }
 
-/// The same for an answer. With 408, 429 and 503 the server says that it did nothing.
+/// The same for a response. With 408, 429 and 503 the server says that it did nothing.
 pub(crate) fn after_response(response: &Response, method: &Method, now: SystemTime) -> RetryHint {
     let passes = match response.status {
         StatusCode::REQUEST_TIMEOUT | StatusCode::TOO_MANY_REQUESTS | StatusCode::SERVICE_UNAVAILABLE => true,
@@ -195,11 +195,11 @@ mod tests {
         }
     }
 
-    fn answer(status: u16, retry_after: Option<&str>) -> Response {
-        let response = Response::new("").with_status(StatusCode::from_u16(status).unwrap());
+    fn response(status: u16, retry_after: Option<&str>) -> Response {
+        let plain = Response::new("").with_status(StatusCode::from_u16(status).unwrap());
         match retry_after {
-            Some(value) => response.with_header("Retry-After", value),
-            None => response,
+            Some(value) => plain.with_header("Retry-After", value),
+            None => plain,
         }
     }
 
@@ -253,7 +253,7 @@ mod tests {
 
     #[test]
     fn an_answer_is_asked_for_again_where_the_server_did_nothing_or_doing_it_twice_is_harmless() {
-        let again = |status, method| after_response(&answer(status, None), &method, UNIX_EPOCH);
+        let again = |status, method| after_response(&response(status, None), &method, UNIX_EPOCH);
         for status in [408, 429, 500, 502, 503, 504] {
             assert_eq!(again(status, Method::GET), RetryHint::Yes, "{status}");
         }
@@ -265,9 +265,9 @@ mod tests {
         {
             assert_eq!(again(status, Method::POST), expected, "{status}");
         }
-        let asked = after_response(&answer(503, Some("5")), &Method::GET, UNIX_EPOCH);
+        let asked = after_response(&response(503, Some("5")), &Method::GET, UNIX_EPOCH);
         assert_eq!(asked, RetryHint::After(Duration::from_secs(5)));
-        assert_eq!(after_response(&answer(404, Some("5")), &Method::GET, UNIX_EPOCH), RetryHint::No);
+        assert_eq!(after_response(&response(404, Some("5")), &Method::GET, UNIX_EPOCH), RetryHint::No);
     }
 
     #[test]

@@ -7,7 +7,7 @@ use nethttp::Uri;
 
 use super::failure::{Exit, Failure};
 use super::name::{remote_name, shown, url};
-use super::options::Arguments;
+use super::options::GetArguments;
 use super::partial::beside;
 
 /// One URL, and where the response goes.
@@ -33,7 +33,7 @@ pub(crate) enum Target {
 }
 
 /// A job for each URL, in order. No two write to the same file.
-pub(crate) fn jobs(arguments: &Arguments) -> Result<Vec<Job>, Failure> {
+pub(crate) fn jobs(arguments: &GetArguments) -> Result<Vec<Job>, Failure> {
     if arguments.output.len() > arguments.urls.len() {
         return Err(Failure::usage("there are more -o than URLs"));
     }

@@ -39,13 +39,13 @@ use self::cookies::Cookies;
 use self::failure::{Exit, Failure};
 use self::job::{Job, Target};
 use self::netrc::Netrc;
-pub(crate) use self::options::Arguments;
-use self::request::Form;
+pub(crate) use self::options::GetArguments;
+use self::request::RequestTemplate;
 use self::screen::{Screen, Shown};
 use self::transfer::Transfers;
 
 /// Gets everything, and says in its exit code what the first URL that failed failed of.
-pub(crate) fn run(arguments: Arguments) -> ExitCode {
+pub(crate) fn run(arguments: GetArguments) -> ExitCode {
     let failed = match Prepared::new(arguments) {
         Ok(prepared) => prepared.carry_out(),
         Err(failure) => {
@@ -65,7 +65,7 @@ struct Prepared {
 }
 
 impl Prepared {
-    fn new(arguments: Arguments) -> Result<Prepared, Failure> {
+    fn new(arguments: GetArguments) -> Result<Prepared, Failure> {
         let arguments = Arc::new(arguments);
         let jobs = job::jobs(&arguments)?;
         let is_file = |job: &&Job| matches!(job.target, Target::File(_) | Target::Announced { .. });
@@ -76,9 +76,9 @@ impl Prepared {
         let mut client = network::client(&arguments, &screen)?;
         client.jar = cookies.jar();
         client.check_redirect = Some(request::redirect_hook(&arguments, &netrc));
-        let form = Form::new(arguments.clone(), &cookies, netrc)?;
+        let template = RequestTemplate::new(arguments.clone(), &cookies, netrc)?;
         let runtime = Runtime::new().map_err(|error| Failure::local("no threads could be started", &error))?;
-        Ok(Prepared { runtime, transfers: Arc::new(Transfers { arguments, client, form, screen }), jobs, cookies })
+        Ok(Prepared { runtime, transfers: Arc::new(Transfers { arguments, client, template, screen }), jobs, cookies })
     }
 
     fn carry_out(self) -> Option<Exit> {

@@ -11,7 +11,7 @@ use std::path::PathBuf;
 use nethttp::Request;
 
 use super::failure::{Exit, Failure};
-use super::options::Arguments;
+use super::options::GetArguments;
 
 /// What the file says. `Debug` would show passwords, and is not there.
 #[derive(Default)]
@@ -28,7 +28,7 @@ struct Entry {
 
 impl Netrc {
     /// The file that the command line names, or none.
-    pub(crate) fn of(arguments: &Arguments) -> Result<Netrc, Failure> {
+    pub(crate) fn of(arguments: &GetArguments) -> Result<Netrc, Failure> {
         let path = match &arguments.netrc_file {
             Some(path) => path.clone(),
             None if arguments.netrc => usual_path().ok_or_else(|| Failure::new(Exit::Local, "there is no HOME"))?,

@@ -8,10 +8,10 @@ use nethttp::{Certificate, Client, ClientProtocols, Proxy, TlsConfig, TlsRoots, 
 use super::dialer::dialer;
 use super::failure::{Exit, Failure};
 use super::observe::Observed;
-use super::options::Arguments;
+use super::options::GetArguments;
 use super::screen::Screen;
 
-pub(crate) fn client(arguments: &Arguments, screen: &Arc<Screen>) -> Result<Client, Failure> {
+pub(crate) fn client(arguments: &GetArguments, screen: &Arc<Screen>) -> Result<Client, Failure> {
     let mut transport = Transport::new();
     transport.connect_timeout = arguments.connect_timeout;
     transport.tls_handshake_timeout = arguments.connect_timeout;
@@ -43,7 +43,7 @@ pub(crate) fn client(arguments: &Arguments, screen: &Arc<Screen>) -> Result<Clie
     Ok(client)
 }
 
-fn tls(arguments: &Arguments) -> Result<TlsConfig, Failure> {
+fn tls(arguments: &GetArguments) -> Result<TlsConfig, Failure> {
     let mut config = TlsConfig::new().danger_accept_invalid_certs(arguments.insecure);
     let refused =
         |path: &Path, error: nethttp::Error| Failure::new(Exit::Local, format!("{}: {error}", path.display()));

@@ -32,10 +32,10 @@ impl RoundTripper for Observed {
             }
             let response = self.transport.round_trip(request).await?;
             if let Some(record) = &record {
-                record.answered(&response);
+                record.got_response(&response);
             }
             if self.verbose {
-                self.screen.say(answered(&response));
+                self.screen.say(received(&response));
             }
             Ok(response)
         })
@@ -62,7 +62,7 @@ fn sent(request: &Request, user_agent: &str) -> String {
 }
 
 /// How it came, and the head of a response.
-fn answered(response: &Response) -> String {
+fn received(response: &Response) -> String {
     let mut text = String::new();
     if let Some(peer) = response.remote_addr() {
         let again = if response.is_reused() { ", used again" } else { "" };

@@ -25,7 +25,7 @@ use super::values::{
 /// On a terminal, bars on standard error show how far the files are.
 #[derive(Debug, Args)]
 #[command(after_help = EXIT_CODES)]
-pub(crate) struct Arguments {
+pub(crate) struct GetArguments {
     /// The URLs; http:// where nothing else is said
     #[arg(value_name = "URL", required = true)]
     pub(crate) urls: Vec<String>,

@@ -7,23 +7,27 @@ use nethttp::{Body, Method, RedirectChoice, RedirectHook, Request, Uri};
 use super::cookies::Cookies;
 use super::failure::Failure;
 use super::netrc::Netrc;
-use super::options::Arguments;
+use super::options::GetArguments;
 use super::upload::Upload;
 use super::values::Field;
 
 /// What each request has, whatever its URL.
-pub(crate) struct Form {
+pub(crate) struct RequestTemplate {
     pub(crate) method: Method,
     content: Option<Upload>,
     accept: &'static str,
     cookie: Option<String>,
-    arguments: Arc<Arguments>,
+    arguments: Arc<GetArguments>,
     netrc: Arc<Netrc>,
 }
 
-impl Form {
+impl RequestTemplate {
     /// Reads what is sent and cannot be read twice, such as standard input.
-    pub(crate) fn new(arguments: Arc<Arguments>, cookies: &Cookies, netrc: Arc<Netrc>) -> Result<Form, Failure> {
+    pub(crate) fn new(
+        arguments: Arc<GetArguments>,
+        cookies: &Cookies,
+        netrc: Arc<Netrc>,
+    ) -> Result<RequestTemplate, Failure> {
         let content = content(&arguments)?.map(|content| content.no_faster_than(arguments.limit_rate));
         if arguments.urls.len() > 1 && content.as_ref().is_some_and(|content| !content.is_replayable()) {
             let message = "what -T sends can be read once alone: give one URL, or a file";
@@ -40,7 +44,7 @@ impl Form {
             None => Method::GET,
         };
         let accept = if arguments.json.is_empty() { "*/*" } else { "application/json" };
-        Ok(Form { method, content, accept, cookie: cookies.field(), arguments, netrc })
+        Ok(RequestTemplate { method, content, accept, cookie: cookies.field(), arguments, netrc })
     }
 
     pub(crate) fn request(&self, url: &Uri) -> nethttp::Result<Request> {
@@ -72,7 +76,7 @@ impl Form {
     /// Whether the rest of a file can be asked for: it is a plain GET, and what is written is the
     /// content as the server has it.
     pub(crate) fn can_be_continued(&self) -> bool {
-        let Arguments { include, compressed, no_continue, range, fields, .. } = &*self.arguments;
+        let GetArguments { include, compressed, no_continue, range, fields, .. } = &*self.arguments;
         let names_a_range =
             fields.iter().any(|field| matches!(field, Field::Send { name, .. } if is_about_ranges(name)));
         self.method == Method::GET
@@ -84,19 +88,23 @@ impl Form {
 
 /// What a redirect keeps that it would lose: the method of the command line, and the password for the
 /// host that it leads to.
-pub(crate) fn redirect_hook(arguments: &Arguments, netrc: &Arc<Netrc>) -> RedirectHook {
+pub(crate) fn redirect_hook(arguments: &GetArguments, netrc: &Arc<Netrc>) -> RedirectHook {
     let (method, netrc) = (arguments.method.clone(), netrc.clone());
-    Arc::new(move |request, _| {
+    Arc::new(move |request, earlier| {
         if let Some(method) = &method {
             // Without content, unless the redirect keeps that.
             request.method.clone_from(method);
         }
-        netrc.authorize(request);
+        // What was asked under TLS may lead to where everyone on the way can read the password.
+        let was_secure = earlier.iter().any(|response| response.url.scheme_str() == Some("https"));
+        if request.uri.scheme_str() == Some("https") || !was_secure {
+            netrc.authorize(request);
+        }
         Ok(RedirectChoice::Follow)
     })
 }
 
-fn content(arguments: &Arguments) -> Result<Option<Upload>, Failure> {
+fn content(arguments: &GetArguments) -> Result<Option<Upload>, Failure> {
     Ok(Some(if !arguments.json.is_empty() {
         Upload::of_data(&arguments.json, "")?.with_type("application/json")
     } else if !arguments.data.is_empty() {

@@ -9,20 +9,20 @@ use super::failure::{Exit, Failure, Retries, RetryHint, after_error, after_respo
 use super::job::Job;
 use super::name::shown;
 use super::observe::{Recorded, head};
-use super::options::Arguments;
+use super::options::GetArguments;
 use super::pace::{RateLimit, StallGuard, Stalled};
 use super::partial::{FileOptions, Fits};
 use super::range::ContentRange;
-use super::request::Form;
+use super::request::RequestTemplate;
 use super::screen::{Progress, Screen};
 use super::sink::Sink;
 use super::waterfall::Record;
 
 /// What all transfers share.
 pub(crate) struct Transfers {
-    pub(crate) arguments: Arc<Arguments>,
+    pub(crate) arguments: Arc<GetArguments>,
     pub(crate) client: Client,
-    pub(crate) form: Form,
+    pub(crate) template: RequestTemplate,
     pub(crate) screen: Arc<Screen>,
 }
 
@@ -45,8 +45,8 @@ impl Transfers {
     }
 
     fn file_options(&self) -> FileOptions {
-        let Arguments { continue_at, timestamping, remote_time, .. } = &*self.arguments;
-        let is_plain = self.form.can_be_continued();
+        let GetArguments { continue_at, timestamping, remote_time, .. } = &*self.arguments;
+        let is_plain = self.template.can_be_continued();
         FileOptions {
             continues: is_plain,
             skips_complete: is_plain && continue_at.is_some(),
@@ -98,8 +98,8 @@ impl Attempt<'_> {
 
     /// Sends the request, and writes the response. What fits nowhere is not written.
     async fn fetch(&self, job: &mut Job, sink: &mut Sink, options: FileOptions) -> Result<Fetched, Failure> {
-        let form = &self.shared.form;
-        let mut request = form.request(&job.url)?;
+        let template = &self.shared.template;
+        let mut request = template.request(&job.url)?;
         sink.set_conditions(&mut request);
         let has_range = request.header.contains("Range");
         if let Some(record) = &self.record {
@@ -107,7 +107,7 @@ impl Attempt<'_> {
         }
         let sent = self.shared.client.send(request).await;
         let mut response = sent.map_err(|error| {
-            let hint = after_error(&error, &form.method);
+            let hint = after_error(&error, &template.method);
             Failure::from(error).with_hint(hint)
         })?;
         self.check_status(&response, job, sink)?;
@@ -123,7 +123,7 @@ impl Attempt<'_> {
 
     /// Whether the response is one to write down.
     fn check_status(&self, response: &Response, job: &Job, sink: &Sink) -> Result<(), Failure> {
-        let hint = after_response(response, &self.shared.form.method, SystemTime::now());
+        let hint = after_response(response, &self.shared.template.method, SystemTime::now());
         // The range was of our own making: the whole is asked for then.
         let has_no_rest = sink.asks_for_range() && response.status == StatusCode::RANGE_NOT_SATISFIABLE;
         let is_bad = self.shared.arguments.fail && response.status.as_u16() >= 400 && !has_no_rest;
@@ -141,7 +141,9 @@ impl Attempt<'_> {
         if is_part && !has_range {
             return broken("the server sent a part where the whole was asked for");
         }
-        let Some(spec) = self.shared.arguments.range.filter(|_| response.status.is_success()) else { return Ok(()) };
+        // Other methods have no ranges (RFC 9110 §14.2).
+        let is_answer = response.status.is_success() && self.shared.template.method == Method::GET;
+        let Some(spec) = self.shared.arguments.range.filter(|_| is_answer) else { return Ok(()) };
         if !is_part {
             return broken("the server sends no ranges; without -r it would send the whole");
         }
@@ -160,7 +162,7 @@ impl Attempt<'_> {
         };
         let mut copying = Copying {
             url: about(response, job),
-            method: &self.shared.form.method,
+            method: &self.shared.template.method,
             head: self.head(response),
             expected_bytes: self.expected_bytes(response),
             bytes: 0,
@@ -196,7 +198,7 @@ impl Attempt<'_> {
     /// Status and fields, where they are to be written, with those of redirects.
     fn head(&self, response: &Response) -> Vec<u8> {
         let mut bytes = Vec::new();
-        if self.shared.arguments.include || self.shared.form.method == Method::HEAD {
+        if self.shared.arguments.include || self.shared.template.method == Method::HEAD {
             for earlier in response.history() {
                 bytes.extend(head(response.proto, earlier.status, &earlier.header));
             }
@@ -207,7 +209,7 @@ impl Attempt<'_> {
 
     /// How long the content of a range must be. That of other responses is seen to by their framing.
     fn expected_bytes(&self, response: &Response) -> Option<u64> {
-        let is_part = response.status == StatusCode::PARTIAL_CONTENT && self.shared.form.method != Method::HEAD;
+        let is_part = response.status == StatusCode::PARTIAL_CONTENT && self.shared.template.method != Method::HEAD;
         ContentRange::of(&response.header).filter(|_| is_part).map(ContentRange::length)
     }
 }

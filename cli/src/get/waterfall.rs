@@ -10,7 +10,7 @@ use nethttp::{Addr, ClientTrace, Error, GotConn, Header, Resolved, Response, Res
 use super::screen::escaped;
 
 /// As many dots as the longest request is long.
-const WIDTH: usize = 32;
+const BAR_COLUMNS: usize = 32;
 
 /// The steps of one download, redirects included.
 pub(crate) struct Record {
@@ -18,11 +18,11 @@ pub(crate) struct Record {
     hops: Mutex<Vec<Hop>>,
 }
 
-/// One request, and its answer.
+/// One request, and its response.
 #[derive(Debug, Default)]
 struct Hop {
-    asked: String,
-    answer: String,
+    request: String,
+    response: String,
     steps: Vec<Step>,
     interim: usize,
 }
@@ -41,14 +41,14 @@ impl Record {
         Record { began: Instant::now(), hops: Mutex::default() }
     }
 
-    pub(crate) fn begin_hop(&self, asked: String) {
-        self.hops().push(Hop { asked, ..Hop::default() });
+    pub(crate) fn begin_hop(&self, request: String) {
+        self.hops().push(Hop { request, ..Hop::default() });
     }
 
-    pub(crate) fn answered(&self, response: &Response) {
+    pub(crate) fn got_response(&self, response: &Response) {
         self.end("first byte", "");
         self.in_hop(|hop, _| {
-            hop.answer = response.status.to_string();
+            hop.response = response.status.to_string();
         });
         self.begin("content", String::new());
     }
@@ -146,8 +146,8 @@ impl ClientTrace for Record {
     fn wrote_request(&self, result: &Result<()>) {
         self.end("sent", &result.as_ref().err().map(ToString::to_string).unwrap_or_default());
         self.in_hop(|hop, now| {
-            // An answer may come before all was sent.
-            if hop.answer.is_empty() {
+            // The response may come before all was sent.
+            if hop.response.is_empty() {
                 hop.steps.push(Step { label: "first byte", detail: String::new(), from: now, until: None });
             }
         });
@@ -164,15 +164,15 @@ impl ClientTrace for Record {
             count = hop.interim;
         });
         // With a trace, nobody else counts them.
-        if count > 100 { Err(Error::other("more than 100 interim answers")) } else { Ok(()) }
+        if count > 100 { Err(Error::other("more than 100 interim responses")) } else { Ok(()) }
     }
 }
 
 fn render(hops: &[Hop], now: Duration) -> String {
     let mut text = String::new();
     for hop in hops {
-        let answer = if hop.answer.is_empty() { "no answer" } else { &hop.answer };
-        let _ = writeln!(text, "{}: {answer}", escaped(&hop.asked));
+        let response = if hop.response.is_empty() { "no answer" } else { &hop.response };
+        let _ = writeln!(text, "{}: {response}", escaped(&hop.request));
         for step in &hop.steps {
             let until = step.until.unwrap_or(now);
             let (from, to) = (millis(step.from), millis(until));
@@ -194,12 +194,12 @@ fn millis(moment: Duration) -> String {
 /// At least one mark, wherever it is.
 fn bar(from: Duration, until: Duration, whole: Duration) -> String {
     let column = |moment: Duration| {
-        let columns = u128::try_from(WIDTH).unwrap_or(0) * moment.as_nanos() / whole.as_nanos().max(1);
-        usize::try_from(columns).unwrap_or(WIDTH).min(WIDTH)
+        let columns = u128::try_from(BAR_COLUMNS).unwrap_or(0) * moment.as_nanos() / whole.as_nanos().max(1);
+        usize::try_from(columns).unwrap_or(BAR_COLUMNS).min(BAR_COLUMNS)
     };
-    let start = column(from).min(WIDTH - 1);
+    let start = column(from).min(BAR_COLUMNS - 1);
     let end = column(until).max(start + 1);
-    format!("{}{}{}", ".".repeat(start), "#".repeat(end - start), ".".repeat(WIDTH - end))
+    format!("{}{}{}", ".".repeat(start), "#".repeat(end - start), ".".repeat(BAR_COLUMNS - end))
 }
 
 #[cfg(test)]
@@ -212,7 +212,7 @@ mod tests {
         assert_eq!(bar(ms(0), ms(8), ms(16)), format!("{}{}", "#".repeat(16), ".".repeat(16)));
         assert_eq!(bar(ms(8), ms(8), ms(16)), format!("{}#{}", ".".repeat(16), ".".repeat(15)));
         assert_eq!(bar(ms(16), ms(16), ms(16)), format!("{}#", ".".repeat(31)));
-        assert_eq!(bar(ms(0), ms(0), ms(0)).len(), WIDTH);
+        assert_eq!(bar(ms(0), ms(0), ms(0)).len(), BAR_COLUMNS);
     }
 
     #[test]
@@ -223,9 +223,9 @@ mod tests {
             from: Duration::from_millis(from),
             until: until.map(Duration::from_millis),
         };
-        let first = Hop { asked: "GET http://a.test/".into(), answer: "302 Found".into(), ..Hop::default() };
+        let first = Hop { request: "GET http://a.test/".into(), response: "302 Found".into(), ..Hop::default() };
         let steps = vec![step("resolve", 0, Some(1), "a.test: 127.0.0.1"), step("connect", 1, None, "127.0.0.1:1")];
-        let second = Hop { asked: "GET http://b.test/".into(), steps, ..Hop::default() };
+        let second = Hop { request: "GET http://b.test/".into(), steps, ..Hop::default() };
         let text = render(&[first, second], Duration::from_millis(32));
         let dots = |count: usize| ".".repeat(count);
         let expected = format!(

@@ -88,6 +88,7 @@ fn a_range_is_what_was_asked_for_or_an_error() {
         assert_eq!((folder.names(), folder.read("part")), (vec!["part".to_owned()], expected.as_bytes().to_vec()));
     }
     assert_eq!(get(&["-f", "-r", "99-", &site.url("/file")]).is(5).stdout(), "");
+    assert!(get(&["-I", "-r", "0-3", &site.url("/file")]).is(0).stdout().starts_with("HTTP/1.1 20"));
     let whole = Site::answering(|_| Response::new("0123456789"));
     assert!(get(&["-r", "0-3", &whole.url("/")]).is(7).stderr().contains("sends no ranges"));
     let other = "HTTP/1.1 206 Partial Content\r\nContent-Range: bytes 1-4/10\r\nContent-Length: 4\r\n\r\n1234";

@@ -4,26 +4,26 @@ use std::io::{Read as _, Write as _};
 use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
 use std::thread::JoinHandle;
 
-use nethttp::{Request, TlsServerConfig, respond};
+use nethttp::{Request, Response, StatusCode, TlsServerConfig, respond};
 use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, IsCa, KeyPair, KeyUsagePurpose};
 
-use crate::support::{Folder, Site, get};
+use crate::support::{Folder, Site, get, noting};
 
-/// A server with a certificate for a.test, and the PEM of who signed it.
-fn secure() -> (Site, String) {
-    secure_with(|config, _| config)
-}
-
-fn secure_with(change: impl FnOnce(TlsServerConfig, &str) -> TlsServerConfig) -> (Site, String) {
+/// A certificate for a.test, and the PEM of who signed it.
+fn config() -> (TlsServerConfig, String) {
     let mut params = CertificateParams::default();
     params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
     params.key_usages = vec![KeyUsagePurpose::KeyCertSign];
     let authority = CertifiedIssuer::self_signed(params, KeyPair::generate().unwrap()).unwrap();
     let key = KeyPair::generate().unwrap();
     let certificate = CertificateParams::new(["a.test".to_owned()]).unwrap().signed_by(&key, &authority).unwrap();
-    let config = TlsServerConfig::from_pem(certificate.pem(), key.serialize_pem()).unwrap();
-    let config = change(config, &authority.pem());
-    (Site::start_with(respond(async |_: &mut Request| "secret"), Some(config)), authority.pem())
+    (TlsServerConfig::from_pem(certificate.pem(), key.serialize_pem()).unwrap(), authority.pem())
+}
+
+/// A server with that certificate, and the PEM of who signed it.
+fn secure() -> (Site, String) {
+    let (config, authority) = config();
+    (Site::start_with(respond(async |_: &mut Request| "secret"), Some(config)), authority)
 }
 
 #[test]
@@ -100,9 +100,8 @@ fn a_certificate_is_shown_to_a_server_that_asks_for_one() {
     let authority = CertifiedIssuer::self_signed(params, KeyPair::generate().unwrap()).unwrap();
     let key = KeyPair::generate().unwrap();
     let certificate = CertificateParams::new(["client.test".to_owned()]).unwrap().signed_by(&key, &authority).unwrap();
-    let (site, _) = secure_with(|config, _| {
-        config.client_auth(nethttp::ClientAuth::Required).client_roots_pem(authority.pem()).unwrap()
-    });
+    let config = config().0.client_auth(nethttp::ClientAuth::Required).client_roots_pem(authority.pem()).unwrap();
+    let site = Site::start_with(respond(async |_: &mut Request| "secret"), Some(config));
     let (folder, url) = (Folder::new(), format!("https://127.0.0.1:{}/", site.address.port()));
     folder.write("c.pem", certificate.pem());
     folder.write("c.key", key.serialize_pem());
@@ -112,6 +111,24 @@ fn a_certificate_is_shown_to_a_server_that_asks_for_one() {
     assert_ne!(folder.get(&["-k", &url]).code(), 0);
     assert!(folder.get(&["-k", "--cert", "c.pem", &url]).is(1).stderr().contains("--cert: "));
     folder.get(&["-k", "--key", "c.key", &url]).is(2);
+}
+
+#[test]
+fn a_password_of_netrc_does_not_follow_a_redirect_out_of_tls() {
+    let (plain, log) = noting();
+    let target = plain.url("/");
+    let redirect = move |_: &mut Request| {
+        let target = target.clone();
+        async move { Response::new("").with_status(StatusCode::FOUND).with_header("Location", target) }
+    };
+    let site = Site::start_with(respond(redirect), Some(config().0));
+    let folder = Folder::new();
+    folder.write("netrc", "default login me password secret");
+    let url = format!("https://127.0.0.1:{}/", site.address.port());
+    folder.get(&["-kL", "--netrc-file", "netrc", &url]).says("ok");
+    assert_eq!(log.only().field("Authorization"), None);
+    folder.get(&["--netrc-file", "netrc", &plain.url("/")]).says("ok");
+    assert!(log.only().header.contains("Authorization"));
 }
 
 #[test]

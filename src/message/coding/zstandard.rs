@@ -29,7 +29,8 @@ impl Decode for Zstandard {
         let mut to = OutBuffer::around_pos(output, before);
         let wanted = self.decoder.run(&mut from, &mut to).map_err(|_| "it is corrupt, or its window is over 8 MiB")?;
         let taken = from.pos();
-        // Asked for more without any input, it speaks of a next frame that nobody has begun.
+        // Without input and output the decoder has looked for the next frame, and its answer says nothing
+        // about the one that has ended.
         if taken > 0 || output.len() > before {
             self.is_whole = wanted == 0;
         }
