@@ -114,11 +114,11 @@ async fn read_response(io: &mut Io, mut limits: HeadLimits) -> Result<(Response,
 /// What a head says behind its status, for people: proxies tell there what is wrong. Where it says
 /// nothing, the status has a reason of its own.
 fn reason(head: &[u8], response: &Response) -> String {
-    const LONGEST: usize = 200;
+    const MAX_REASON_CHARS: usize = 200;
     let line = head.split(|&b| b == b'\n').next().unwrap_or_default();
     let told = line.get("HTTP/1.1 200 ".len()..).unwrap_or_default();
     let told = String::from_utf8_lossy(told);
-    let told: String = told.trim().chars().filter(|c| !c.is_control()).take(LONGEST).collect();
+    let told: String = told.trim().chars().filter(|c| !c.is_control()).take(MAX_REASON_CHARS).collect();
     if told.is_empty() { response.status.canonical_reason().unwrap_or_default().to_owned() } else { told }
 }
 

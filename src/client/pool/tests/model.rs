@@ -51,7 +51,7 @@ struct Reference {
     idle: Vec<Resting>,
     dead: Vec<u32>,
     open: Vec<u32>,
-    /// What wants were given and did not come for: a connection, or none for an error.
+    /// What waiters were given and did not come for: a connection, or none for an error.
     given: BTreeMap<usize, Option<u32>>,
 }
 
@@ -206,7 +206,7 @@ impl Reference {
         counts(idle, places - dialing - idle, dialing, line.len())
     }
 
-    /// Whether there is something for a want to come for.
+    /// Whether there is something for a waiter to come for.
     fn has_news(&self, acquire: usize, key: usize) -> bool {
         self.given.contains_key(&acquire) || self.keys[key].line.contains(&(acquire, HasDial::Offered))
     }
@@ -230,7 +230,7 @@ struct Wanting {
     key: usize,
     acquire: Acquire<Key, Conn>,
     wakes: Arc<WakeFlag>,
-    /// It was told to wait, and did not hear the bell since.
+    /// It was told to wait, and was not woken since.
     sleeps: bool,
 }
 
@@ -366,7 +366,7 @@ impl Run {
         for wanting in self.acquires.iter_mut().filter(|wanting| wanting.sleeps) {
             let is_woken = wanting.wakes.rang();
             let has_news = self.reference.has_news(wanting.number, wanting.key);
-            assert!(is_woken || !has_news, "a acquire that was served sleeps on");
+            assert!(is_woken || !has_news, "a waiter that was served sleeps on");
             wanting.sleeps = !is_woken;
         }
     }
