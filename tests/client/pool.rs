@@ -170,6 +170,36 @@ async fn a_connection_that_is_too_old_serves_no_more_however_busy_it_is() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_connection_is_not_used_for_longer_nor_more_often_than_its_server_says() {
+    // The field; how long the client waits between requests; the connection of each.
+    for (field, pause, conns) in [
+        ("timeout=5", millis(3900), [0, 0, 0]),
+        ("timeout=5, max=100", millis(4000), [0, 1, 2]),
+        ("timeout=5", millis(5150), [0, 1, 2]),
+        // A margin of a second would leave nothing.
+        ("timeout=1", millis(450), [0, 0, 0]),
+        ("Timeout = 1 ,x", millis(500), [0, 1, 2]),
+        ("timeout=0", millis(0), [0, 1, 2]),
+        ("max=2", millis(0), [0, 0, 0]),
+        ("max=1", millis(0), [0, 0, 1]),
+        ("MAX=0", millis(0), [0, 1, 2]),
+        ("", secs(50), [0, 0, 0]),
+        ("timeout=x, max=-1, timeout", secs(50), [0, 0, 0]),
+        ("timeout=99999999999999999999", secs(50), [0, 0, 0]),
+        ("timeout=18446744073709551615", secs(50), [0, 0, 0]),
+    ] {
+        let (client, _, server) = pair();
+        let log =
+            server.answer(move |_| format!("HTTP/1.1 200 OK\r\nKeep-Alive: {field}\r\nContent-Length: 2\r\n\r\nok"));
+        for _ in 0..3 {
+            client.post(URL, "text/plain", "x").await.unwrap().text().await.unwrap();
+            tokio::time::sleep(pause).await;
+        }
+        assert_eq!(log.all().iter().map(|request| request.conn).collect::<Vec<_>>(), conns, "{field:?} {pause:?}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
 async fn idle_connections_can_be_closed_and_those_in_use_live_on_until_they_are_idle() {
     let (client, transport, mut server) = pair();
     let mut held = open(&client, &mut server, 2).await;

@@ -76,6 +76,14 @@ impl Pooled for HttpConnection {
         }
     }
 
+    fn idle_timeout(&self) -> Option<Duration> {
+        match self {
+            HttpConnection::Http1(http1) => http1.idle_timeout(),
+            // The field `Keep-Alive` has no meaning in HTTP/2 (RFC 9113 §8.2.2).
+            HttpConnection::Http2(_) => None,
+        }
+    }
+
     fn expires(&self) -> Option<Instant> {
         match self {
             HttpConnection::Http1(http1) => http1.expires,

@@ -30,7 +30,10 @@ pub(super) fn attach(mut exchange: Box<Exchange>, head: &ParsedResponse, respons
         switched(exchange, response);
         return;
     }
-    let reusable = exchange.state.options.keep_alive && head.keep_alive && head.framing != Framing::UntilClose;
+    let reusable = exchange.state.options.keep_alive
+        && head.keep_alive
+        && head.framing != Framing::UntilClose
+        && exchange.conn.apply_keep_alive(&response.header);
     if matches!(exchange.upload.state, SendState::AwaitingContinue) {
         // The server did not want to see the body first. Where the connection is to be kept, it must
         // still read it (Go's rule): what follows would be taken for the body.

@@ -40,6 +40,11 @@ pub(crate) trait Pooled: Send + Sized + 'static {
         None
     }
 
+    /// For how long it may be idle, by what its peer says; `None` where it says nothing.
+    fn idle_timeout(&self) -> Option<Duration> {
+        None
+    }
+
     /// When it is too old to be used again, with the jitter already in it.
     fn expires(&self) -> Option<Instant> {
         None

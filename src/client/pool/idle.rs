@@ -39,7 +39,7 @@ impl IdleInfo {
         stamp: u64,
         limits: &Limits,
     ) -> IdleInfo {
-        let timeout = limits.idle_timeout;
+        let timeout = limits.idle_timeout.into_iter().chain(connection.idle_timeout()).min();
         let timeout_at = timeout.and_then(|timeout| now.steady.checked_add(timeout));
         let until = timeout_at.into_iter().chain(connection.expires()).min();
         IdleInfo { stamp, runtime, since: now, timeout, until }

@@ -41,6 +41,7 @@ struct Facts {
     capacity: usize,
     exchanges: usize,
     expires: Option<Instant>,
+    idle_timeout: Option<Duration>,
     /// Whether it takes no more exchanges, ever.
     is_spent: bool,
 }
@@ -104,6 +105,10 @@ impl Pooled for Conn {
     fn expires(&self) -> Option<Instant> {
         self.ledger.change(self.id, |facts| facts.expires)
     }
+
+    fn idle_timeout(&self) -> Option<Duration> {
+        self.ledger.change(self.id, |facts| facts.idle_timeout)
+    }
 }
 
 impl Drop for Conn {
@@ -146,7 +151,7 @@ fn poll_once<F: Future>(future: F, wakes: &Arc<WakeFlag>) -> Poll<F::Output> {
     pin!(future).as_mut().poll(&mut Context::from_waker(&Waker::from(wakes.clone())))
 }
 
-/// What a want gets now, if anything.
+/// What a waiter gets now, if anything.
 fn now(acquire: &mut Acquire<Key, Conn>) -> Option<Acquired<Key, Conn>> {
     match poll_once(acquire.next(), &Arc::default()) {
         Poll::Ready(acquired) => Some(acquired),
@@ -218,6 +223,25 @@ const NONE: [u32; 0] = [];
 const SECOND: Duration = Duration::from_secs(1);
 
 // ------------------------------------------------------------ idle connections
+
+#[tokio::test(start_paused = true)]
+async fn a_connection_whose_peer_keeps_it_for_less_is_idle_for_less() {
+    for (own, peer, most) in [(None, Some(3), 3), (Some(9), Some(3), 3), (Some(2), Some(3), 2)] {
+        let limits = Limits { idle_timeout: own.map(|seconds| seconds * SECOND), ..NO_LIMITS };
+        let (pool, ledger) = pool(limits);
+        let idle_timeout = peer.map(|seconds| seconds * SECOND);
+        connected(&pool, "a", ledger.connect_with(1, Facts { idle_timeout, ..Facts::default() })).give_back();
+        advance(most * SECOND - Duration::from_millis(1)).await;
+        let (conn, _) = pool.try_idle(&"a", Timestamp::now()).expect("it is idle for less than that");
+        conn.give_back();
+        advance(most * SECOND).await;
+        assert!(pool.try_idle(&"a", Timestamp::now()).is_none(), "{own:?} {peer:?}");
+        // Without anybody who asks, too.
+        connected(&pool, "a", ledger.connect_with(2, Facts { idle_timeout, ..Facts::default() })).give_back();
+        tokio::time::sleep(most * SECOND + Duration::from_millis(2)).await;
+        assert!(!ledger.is_open(2));
+    }
+}
 
 #[test]
 fn the_connection_that_was_used_last_is_used_next() {
@@ -343,7 +367,7 @@ fn a_machine_that_slept_does_not_use_what_was_idle_too_long_meanwhile() {
     assert!(!taken && !ledger.is_open(1));
 }
 
-// ------------------------------------------------------------ wants and dials
+// ------------------------------------------------------------ waiters and dials
 
 #[test]
 fn a_connection_that_is_given_back_comes_before_the_dial_which_is_kept_for_the_next() {
@@ -529,7 +553,7 @@ fn dials_that_nobody_waits_for_end_when_idle_connections_are_closed() {
     assert_eq!(conn(&mut waits).id, 2);
 }
 
-// ------------------------------------------------------------ the janitor
+// ------------------------------------------------------------ the reaper
 
 #[tokio::test(start_paused = true)]
 async fn what_is_idle_too_long_is_closed_without_traffic() {
