@@ -89,7 +89,8 @@ impl Jar {
     /// 1970 on (0 for the session), name and value, between tabs. `#HttpOnly_` stands before those
     /// that are kept from scripts.
     ///
-    /// What the text cannot say is lost: `SameSite`, and when the cookie was set. Whoever can read
+    /// What the text cannot say is lost: `SameSite`, when the cookie was set, and a cookie with a tab in
+    /// its name. Whoever can read
     /// it can be the user: store it as a secret.
     ///
     /// ```

@@ -51,8 +51,7 @@ pub(super) fn read(line: &[u8], now: SystemTime) -> Result<SetCookie, &'static s
     let (name, value) = pair.split_once('=').unwrap_or(("", pair));
     let (name, value) = (trimmed(name), trimmed(value));
     check_pair(name, value)?;
-    // Tabs may stand around words and not in them: a file of cookies has its columns between tabs.
-    if text.chars().any(|c| c.is_ascii_control() && c != '\t') {
+    if text.chars().any(is_control) {
         return Err("a cookie has a control character");
     }
     let mut read = SetCookie { name: name.into(), value: value.into(), ..SetCookie::default() };
@@ -72,7 +71,7 @@ pub(super) fn check_pair(name: &str, value: &str) -> Result<(), &'static str> {
     if name.len().saturating_add(value.len()) > MAX_PAIR_BYTES {
         return Err("a cookie is over 4,096 bytes long");
     }
-    if name.chars().chain(value.chars()).any(|c| c.is_ascii_control()) {
+    if name.chars().chain(value.chars()).any(is_control) {
         return Err("a cookie has a control character");
     }
     if name.contains([';', '=']) || value.contains(';') {
@@ -99,6 +98,7 @@ fn read_attribute(line: &mut SetCookie, ages: &mut Ages, attribute: &str, now: S
         "max-age" => ages.max_age = max_age(value, now).or(ages.max_age),
         "domain" => line.domain = value.strip_prefix('.').unwrap_or(value).to_ascii_lowercase(),
         // The last one counts, and one that does not begin with a slash takes back the ones before.
+        // So does one with a tab, which no URL has: the cookie would never be sent.
         "path" if value.starts_with('/') && !value.contains('\t') => value.clone_into(&mut line.path),
         "path" => line.path.clear(),
         "secure" => line.secure = true,
@@ -138,6 +138,11 @@ fn same_site(value: &str) -> SameSite {
         "none" => SameSite::None,
         _ => SameSite::Default,
     }
+}
+
+/// RFC 6265bis §5.6, step 1: a tab is none.
+pub(super) fn is_control(c: char) -> bool {
+    c.is_ascii_control() && c != '\t'
 }
 
 fn trimmed(text: &str) -> &str {

@@ -160,6 +160,8 @@ fn what_was_set_is_sent_where_it_belongs() {
         ("a=1;Path=/;;; =; Unknown=x; HttpOnly", "http://www.host.test/", "a=1"),
         ("  a \t= 1 2 ;  pAtH = / ", "http://www.host.test/", "a=1 2"),
         ("a=\"quo ted\"; Path=/", "http://www.host.test/", "a=\"quo ted\""),
+        ("a=1\t2; Path=/", "http://www.host.test/", "a=1\t2"),
+        ("a\tb=1; Path=/", "http://www.host.test/", "a\tb=1"),
         ("a=b=c; Path=/", "http://www.host.test/", "a=b=c"),
         ("a=; Path=/", "http://www.host.test/", "a="),
         ("alone; Path=/", "http://www.host.test/", "alone"),
@@ -182,7 +184,6 @@ fn what_is_no_cookie_is_passed_over() {
         ("a=1; Path=/\u{1}", "a cookie has a control character"),
         ("a=1\r\nEvil: 1", "a cookie has a control character"),
         ("a=1\u{7f}", "a cookie has a control character"),
-        ("a=1\t2", "a cookie has a control character"),
     ] {
         assert_eq!(refusal("http://a.test/", line), Some(reason), "{line:?}");
     }
