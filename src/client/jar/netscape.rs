@@ -3,7 +3,7 @@
 use std::fmt::Write as _;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use super::rules::canonical_host;
+use super::rules::{canonical_host, is_host};
 use super::set_cookie::{Lifetime, SetCookie, until};
 use super::store::{CookieStore, StoredCookie};
 use crate::error::{Error, ErrorKind, Result};
@@ -20,12 +20,17 @@ pub enum SessionCookies {
 
 const HEAD: &str = "# Netscape HTTP Cookie File\n";
 const HTTP_ONLY: &str = "#HttpOnly_";
+const COLUMN_COUNT: usize = 7;
 
 /// Domain, whether hosts below it get it too, path, whether it is secure, end, name and value,
 /// between tabs.
 pub(super) fn write(cookies: &[StoredCookie], session: SessionCookies) -> String {
     let mut text = String::from(HEAD);
     for cookie in cookies.iter().filter(|cookie| cookie.expires.is_some() || session == SessionCookies::Kept) {
+        // A tab in the name would end its column.
+        if cookie.name.contains('\t') {
+            continue;
+        }
         let http_only = if cookie.http_only { HTTP_ONLY } else { "" };
         let dot = if cookie.host_only { "" } else { "." };
         let (below, secure) = (flag(!cookie.host_only), flag(cookie.secure));
@@ -67,7 +72,8 @@ fn malformed(line: usize) -> Error {
 }
 
 fn cookie_of(line: &str, now: SystemTime) -> Option<(SetCookie, bool)> {
-    let mut columns = line.split('\t');
+    // The value is the last column, and may have tabs in it.
+    let mut columns = line.splitn(COLUMN_COUNT, '\t');
     let domain = columns.next()?;
     let host_only = !columns.next()?.eq_ignore_ascii_case("TRUE");
     let path = columns.next().filter(|path| path.starts_with('/'))?;
@@ -77,7 +83,7 @@ fn cookie_of(line: &str, now: SystemTime) -> Option<(SetCookie, bool)> {
     // An editor may have cut the tab before a value that is empty.
     let value = columns.next().unwrap_or_default();
     let domain = canonical_host(domain.strip_prefix('.').unwrap_or(domain));
-    if columns.next().is_some() || domain.is_empty() || !domain.is_ascii() {
+    if !is_host(&domain) {
         return None;
     }
     let (name, value, path) = (name.to_owned(), value.to_owned(), path.to_owned());

@@ -27,10 +27,10 @@ pub(super) enum CookieScope {
 }
 
 impl CookieUrl {
-    /// `None` for a URL that cookies are not for: another scheme, or no host.
+    /// `None` for a URL that cookies are not for: another scheme, or no host that could be one.
     pub(super) fn of(url: &Uri) -> Option<CookieUrl> {
         let host = canonical_host(url.host()?);
-        if host.is_empty() {
+        if !is_host(&host) {
             return None;
         }
         let is_secure = match url.scheme_str()? {
@@ -55,6 +55,14 @@ impl CookieUrl {
 pub(super) fn canonical_host(host: &str) -> String {
     let host = host.strip_prefix('[').and_then(|host| host.strip_suffix(']')).unwrap_or(host);
     host.strip_suffix('.').unwrap_or(host).to_ascii_lowercase()
+}
+
+/// Whether this is an address, or a name whose labels all have something in them. What separates
+/// the parts of a URL is no part of a name, nor are spaces and control characters.
+pub(super) fn is_host(host: &str) -> bool {
+    let is_name_byte = |byte: u8| byte.is_ascii_graphic() && !b"#%/:<>?@[\\]^|".contains(&byte);
+    let is_label = |label: &str| !label.is_empty() && label.bytes().all(is_name_byte);
+    host.parse::<IpAddr>().is_ok() || host.split('.').all(is_label)
 }
 
 fn is_this_machine(host: &str) -> bool {

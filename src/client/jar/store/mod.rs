@@ -9,7 +9,7 @@ use std::time::SystemTime;
 use super::rules::{
     CookieScope, CookieUrl, check_prefix, domain_matches, is_address, is_public_suffix, path_matches, scope, site,
 };
-use super::set_cookie::{Lifetime, SetCookie, check_pair, read};
+use super::set_cookie::{Lifetime, SetCookie, check_pair, is_control, read};
 use crate::message::SameSite;
 
 /// The most cookies of one site: a registrable domain with all below it (what browsers keep).
@@ -86,6 +86,9 @@ impl CookieStore {
     /// Takes a cookie that was saved; the error says why it is passed over.
     pub(super) fn restore(&mut self, line: SetCookie, host_only: bool, now: SystemTime) -> Result<(), &'static str> {
         check_pair(&line.name, &line.value)?;
+        if line.path.chars().any(is_control) {
+            return Err("a cookie has a control character");
+        }
         let is_for_all = !host_only && !is_address(&line.domain);
         if is_for_all && is_public_suffix(&line.domain) {
             return Err("a cookie is for a public suffix");

@@ -440,3 +440,121 @@ fn a_line_that_is_none_of_a_cookies_txt_is_named_by_its_number() {
         assert_eq!(error.message(), "line 3 is no cookie of a cookies.txt", "{bad}");
     }
 }
+
+#[test]
+fn a_domain_that_is_no_host_is_none_of_a_cookies_txt() {
+    for domain in ["..a", "a..", "..", ".", "a..b", ".# x", "a b", "a#b", "a/b", "a:1", "[::1]x", "a\\b", "\u{e4}.test"]
+    {
+        let line = format!("{domain}\tTRUE\t/\tFALSE\t0\ta\t1");
+        assert!(netscape::read(&line, start()).is_err(), "{domain}");
+    }
+    for domain in ["a", ".a.test", "A_b-1.test.", "127.0.0.1", "::1", "2001:db8::1", "[::1]"] {
+        let line = format!("{domain}\tFALSE\t/\tFALSE\t0\ta\t1");
+        assert_eq!(netscape::read(&line, start()).map(|store| store.count).ok(), Some(1), "{domain}");
+    }
+}
+
+#[test]
+fn hosts_with_empty_labels_have_no_cookies() {
+    for url in ["http://..a.test/", "http://a..test/", "http://a.test../"] {
+        let url: Option<http::Uri> = url.parse().ok();
+        assert_eq!(url.and_then(|url| CookieUrl::of(&url)), None);
+    }
+}
+
+/// Numbers that look random, and are the same for the same seed.
+struct Random(u64);
+
+impl Random {
+    fn below(&mut self, limit: usize) -> usize {
+        self.0 ^= self.0 << 13;
+        self.0 ^= self.0 >> 7;
+        self.0 ^= self.0 << 17;
+        usize::try_from(self.0 >> 33).unwrap() % limit
+    }
+
+    fn pick<'a>(&mut self, from: &[&'a str]) -> &'a str {
+        from[self.below(from.len())]
+    }
+
+    /// A few of these, one behind the other.
+    fn text(&mut self, pieces: &[&str]) -> String {
+        (0..self.below(5)).map(|_| self.pick(pieces)).collect()
+    }
+}
+
+/// Pieces of which cookies are made: what is common, and what has a meaning somewhere.
+const PIECES: [&str; 20] = [
+    "a",
+    "B",
+    "test",
+    ".",
+    "..",
+    "/",
+    "/x",
+    "\t",
+    " ",
+    "#",
+    "#HttpOnly_",
+    "=",
+    "\"",
+    "\u{e4}",
+    "\r",
+    "\u{1}",
+    ":",
+    "1",
+    "__Host-",
+    "%41",
+];
+
+#[test]
+fn what_is_written_to_a_cookies_txt_reads_back_the_same() {
+    let mut written = 0;
+    for seed in 1..2000_u64 {
+        let mut random = Random(seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) | 1);
+        let mut store = CookieStore::default();
+        for _ in 0..4 {
+            // Set by a response: the host, the pair and the path are anything.
+            let host = random.text(&["a", "b.test", ".", "-", "_", "test", "1"]);
+            let url = format!("{}://{host}/x/y", random.pick(&["http", "https"])).parse().ok();
+            let line = format!(
+                "{}={}; Path=/{}; {}; {}; {}",
+                random.text(&PIECES),
+                random.text(&PIECES),
+                random.text(&PIECES),
+                random.pick(&["", "Secure"]),
+                random.pick(&["", "HttpOnly", "Domain=test", "Domain=b.test"]),
+                random.pick(&["", "Max-Age=7", "Max-Age=99999999999"]),
+            );
+            if let Some(url) = url.and_then(|url| CookieUrl::of(&url)) {
+                let _ = store.set(&url, line.as_bytes(), start());
+            }
+            // Read from a file that somebody else wrote.
+            let line = [
+                random.text(&PIECES),
+                random.pick(&["TRUE", "FALSE"]).into(),
+                format!("/{}", random.text(&PIECES)),
+                random.pick(&["TRUE", "FALSE"]).into(),
+                random.pick(&["0", "1700000009", "1700000009.5", "99999999999"]).into(),
+                random.text(&PIECES),
+                random.text(&PIECES),
+            ];
+            let read = netscape::read(&line.join("\t"), start()).map(|read| read.all(start())).unwrap_or_default();
+            for cookie in read {
+                let StoredCookie { name, value, domain, host_only, path, secure, http_only, .. } = cookie;
+                let line = SetCookie { name, value, domain, path, secure, http_only, ..SetCookie::default() };
+                store.restore(line, host_only, start()).expect("it was restored before");
+            }
+        }
+        let facts = |store: &CookieStore| -> Vec<_> {
+            let all = store.all(start()).into_iter().filter(|cookie| !cookie.name.contains('\t'));
+            all.map(|c| (c.name, c.value, c.domain, c.host_only, c.path, c.secure, c.http_only, c.expires)).collect()
+        };
+        let text = netscape::write(&store.all(start()), SessionCookies::Kept);
+        let back = netscape::read(&text, start()).unwrap_or_else(|error| panic!("seed {seed}: {error}: {text:?}"));
+        assert_eq!(facts(&back), facts(&store), "seed {seed}");
+        assert_eq!(netscape::write(&back.all(start()), SessionCookies::Kept), text, "seed {seed}");
+        written += facts(&store).len();
+    }
+    assert!(written > 1000, "{written} cookies say little");
+}
