@@ -44,7 +44,7 @@ fuzz target seconds="60":
     cargo fuzz run -s none {{ target }} fuzz/corpus/{{ target }} fuzz/seeds/{{ target }} -- \
         -max_total_time={{ seconds }} -max_len=1024 -timeout=10 -rss_limit_mb=2048 -dict=fuzz/http.dict
 
-# The codec and one turn in memory by themselves: `just bench-parts time`, or `instructions`, which needs valgrind and gungraun-runner.
+# The codec and one exchange in memory by themselves: `just bench-parts time`, or `instructions`, which needs valgrind and gungraun-runner.
 bench-parts which="time" *args:
     cd bench/parts && cargo bench --bench {{ which }} -- {{ args }}
 

@@ -14,7 +14,7 @@ OURS = "nethttp"
 AREAS = [
     ("head and framing: h1", r"/src/h1/", r"nethttp::h1::"),
     ("fields, URLs, dates: message", r"/src/message/", r"nethttp::message::"),
-    ("connection and turn: server", r"/src/server/", r"nethttp::server::"),
+    ("connection and exchange: server", r"/src/server/", r"nethttp::server::"),
     ("mux", r"/src/mux/", r"nethttp::mux|mux::ServeMux"),
     ("pool of the client", r"/src/client/pool/", r"nethttp::client::pool::"),
     ("exchange and policy: client", r"/src/client/", r"nethttp::client::"),

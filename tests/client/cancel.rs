@@ -55,7 +55,7 @@ async fn serve(mut conn: Conn, seed: u64) {
 }
 
 /// One of several things to do with a client.
-async fn errand(client: Client, which: usize) -> Result<()> {
+async fn one_exchange(client: Client, which: usize) -> Result<()> {
     let url = |path: &str| format!("{URL}{path}");
     let content = || Body::from_fn(|| Ok(pieces(&["some ", "content"])));
     let mut response = match which {
@@ -79,7 +79,7 @@ async fn errand(client: Client, which: usize) -> Result<()> {
     Ok(())
 }
 
-/// Lets many errands run at a time and drops each at some poll.
+/// Lets many exchanges run at a time and drops each at some poll.
 async fn run(seed: u64, most_polls: usize) -> Arc<Transport> {
     let (mut transport, mut server) = fake_with(64);
     transport.max_conns_per_host = 2;
@@ -90,15 +90,15 @@ async fn run(seed: u64, most_polls: usize) -> Arc<Transport> {
         }
     });
     let mut chance = Chance(seed + 1);
-    let mut errands = JoinSet::new();
+    let mut exchanges = JoinSet::new();
     for which in 0..14 {
         let polls = 1 + chance.below(most_polls);
-        errands.spawn(Cut::after(polls as u64, errand(client.clone(), which % 7)));
+        exchanges.spawn(Cut::after(polls as u64, one_exchange(client.clone(), which % 7)));
         if chance.below(4) == 0 {
             tokio::time::sleep(millis(1)).await;
         }
     }
-    let done = timeout(secs(60), errands.join_all()).await.expect("no errand hangs");
+    let done = timeout(secs(60), exchanges.join_all()).await.expect("no exchange hangs");
     for outcome in done.into_iter().flatten() {
         outcome.unwrap();
     }

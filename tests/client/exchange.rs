@@ -293,7 +293,7 @@ async fn a_body_that_is_not_as_long_as_was_declared_is_an_error_and_not_a_byte_t
 }
 
 #[tokio::test(start_paused = true)]
-async fn an_error_of_the_bodys_own_is_the_errand_s() {
+async fn an_error_of_the_bodys_own_is_the_requests() {
     let (client, transport, mut server) = pair();
     let (feed, body) = fed();
     feed.send(Ok(Bytes::from_static(b"hel"))).unwrap();

@@ -415,7 +415,7 @@ async fn send_twenty_thousand_requests() {
     let (idle, in_use, dialing, waiting) = counts(&transport);
     assert_eq!((in_use, dialing, waiting), (0, 0, 0));
     assert!(memory[3] <= memory[0] + 1024, "kB after each quarter: {memory:?}");
-    // The janitor, and the server's tasks for what is idle.
+    // The reaper, and the server's tasks for what is idle.
     assert!(metrics.num_alive_tasks() <= before + idle + 1, "{}", metrics.num_alive_tasks());
     drop((client, transport));
     for _ in 0..1000 {

@@ -66,7 +66,7 @@ async fn write(chance: &Chance, w: &mut ResponseWriter) -> Result<()> {
     w.flush().await
 }
 
-async fn errand(site: Arc<Site>, which: u64) -> Result<()> {
+async fn one_exchange(site: Arc<Site>, which: u64) -> Result<()> {
     let content = match which % 3 {
         0 => Body::empty(),
         1 => Body::from(vec![b'y'; 150_000]),
@@ -82,21 +82,21 @@ async fn errand(site: Arc<Site>, which: u64) -> Result<()> {
     Ok(())
 }
 
-/// Lets many errands run at a time and drops each at some poll.
+/// Lets many exchanges run at a time and drops each at some poll.
 async fn run(mode: Mode, seed: u64, most_polls: u64) {
     let chance = Arc::new(Chance::new(seed));
     let handler = handle_with(chance.clone(), serve);
     let site = Arc::new(Site::with(mode, handler, |_| {}, |transport| transport.max_conns_per_host = 3));
-    let mut errands = JoinSet::new();
+    let mut exchanges = JoinSet::new();
     for which in 0..21 {
         let (polls, site) = (1 + chance.below(most_polls), site.clone());
-        errands.spawn(async move {
-            let done = Cut::after(polls, errand(site, which)).await;
+        exchanges.spawn(async move {
+            let done = Cut::after(polls, one_exchange(site, which)).await;
             (which, done)
         });
         tokio::time::sleep(millis(chance.below(2))).await;
     }
-    let done = timeout(secs(600), errands.join_all()).await.expect("no errand hangs");
+    let done = timeout(secs(600), exchanges.join_all()).await.expect("no exchange hangs");
     for (which, done) in done {
         if let Some(Err(error)) = done {
             // Only what a handler dropped half-way may fail, and it fails so that it is seen.

@@ -95,7 +95,7 @@ fn expected(mode: Mode, moment: Moment, ending: Ending) -> Option<Outcome> {
     };
     use Ending::{Fin, Reset, Silence};
     let failed = |kind, phase| Some(Seen::Failed(kind, Some(phase)));
-    // Of HTTP/1 the connection ends with its turn, of HTTP/2 with its peer or its idle time.
+    // Of HTTP/1 the connection ends with its exchange, of HTTP/2 with its peer or its idle time.
     let either = |http1, http2| if mode.is_http2() { http2 } else { http1 };
     let idle = if mode.is_http2() { 120 } else { 0 };
     Some(match (moment, ending) {

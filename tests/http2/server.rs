@@ -267,7 +267,7 @@ async fn a_reset_cancels_its_request_and_leaving_cancels_all() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_connection_whose_peer_left_is_booked_until_its_handlers_return() {
+async fn a_connection_whose_peer_left_is_registered_until_its_handlers_return() {
     let running = serve(async |_: &mut ResponseWriter, _: &mut Request| {
         tokio::time::sleep(secs(60)).await;
         Ok(())
@@ -283,7 +283,7 @@ async fn a_connection_whose_peer_left_is_booked_until_its_handlers_return() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_body_that_was_kept_is_over_with_its_turn() {
+async fn a_body_that_was_kept_is_over_with_its_exchange() {
     type Kept = Arc<Mutex<Option<Body>>>;
     async fn keep(kept: &Kept, _: &mut ResponseWriter, r: &mut Request) -> Result<()> {
         *kept.lock().unwrap() = Some(std::mem::take(&mut r.body));

@@ -8,23 +8,13 @@
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet, VecDeque};
 
-use crate::rust::{assert_all_still, group_end, is_word, items, modules_open_at, product_code_of, sources, words};
-
-/// Folders that still have a circle. One that has opened leaves the list, and none is added.
-const STILL_CLOSED: &[&str] = &[];
+use crate::rust::{group_end, is_word, items, modules_open_at, product_code_of, sources, words};
 
 #[test]
 fn no_files_need_each_other() {
     let tree = Tree::of(&sources());
-    let circles = tree.circles();
-    let closed: HashSet<String> = circles.iter().map(|circle| tree.folder_of(circle)).collect();
-    let unknown: Vec<String> = circles
-        .iter()
-        .filter(|circle| !STILL_CLOSED.contains(&tree.folder_of(circle).as_str()))
-        .map(|circle| tree.describe(circle))
-        .collect();
-    assert!(unknown.is_empty(), "files that need each other:\n\n{}", unknown.join("\n"));
-    assert_all_still(STILL_CLOSED, |folder| closed.contains(folder));
+    let circles: Vec<String> = tree.circles().iter().map(|circle| tree.describe(circle)).collect();
+    assert!(circles.is_empty(), "files that need each other:\n\n{}", circles.join("\n"));
 }
 
 // ------------------------------------------------------------ who needs whom

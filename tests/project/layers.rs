@@ -280,8 +280,8 @@ fn an_arrow_upwards_or_sideways_is_found() {
 #[test]
 fn an_arrow_downwards_or_within_is_not() {
     for (path, text) in [
-        ("src/server/accept.rs", "use crate::{error::Result, message::{Body, Header}, net, h1::Head, server::Line};"),
-        ("src/server/accept.rs", "use super::line::Line; use super::super::error::Result;"),
+        ("src/server/accept.rs", "use crate::{error::Result, message::{Body, Header}, net, h1::Head, server::State};"),
+        ("src/server/accept.rs", "use super::state::State; use super::super::error::Result;"),
         ("src/server/accept.rs", "pub(crate) fn f() {} pub(in crate::server) fn g() {} pub(super) fn h() {}"),
         ("src/error.rs", "mod tests { use super::*; }"),
         ("src/h1/mod.rs", "mod a { mod b { use super::super::Head; } } mod c { use super::Head; }"),

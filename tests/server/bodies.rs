@@ -442,14 +442,14 @@ fn numbers(len: usize) -> Vec<u8> {
     (0_u32..).flat_map(u32::to_be_bytes).take(len).collect()
 }
 
-/// Keeps the body beyond its turn.
+/// Keeps the body beyond its exchange.
 async fn keep(kept: &Arc<Mutex<Option<Body>>>, w: &mut ResponseWriter, r: &mut Request) -> Result<()> {
     *kept.lock().expect("no panic") = Some(std::mem::take(&mut r.body));
     w.write("kept").await
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_body_that_outlives_its_turn_reads_as_an_error_and_takes_nothing_of_the_next() {
+async fn a_body_that_outlives_its_exchange_reads_as_an_error_and_takes_nothing_of_the_next() {
     let place = Arc::<Mutex<Option<Body>>>::default();
     let host = Host::new(handle_with(place.clone(), keep));
     let mut peer = host.connect();
@@ -465,7 +465,7 @@ async fn a_body_that_outlives_its_turn_reads_as_an_error_and_takes_nothing_of_th
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_body_that_waits_in_another_task_hears_that_its_turn_is_over() {
+async fn a_body_that_waits_in_another_task_hears_that_its_exchange_is_over() {
     type Ended = Arc<Mutex<Option<ErrorKind>>>;
     async fn leave_behind(ended: &Ended, w: &mut ResponseWriter, r: &mut Request) -> Result<()> {
         let (ended, mut body) = (ended.clone(), std::mem::take(&mut r.body));

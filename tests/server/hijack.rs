@@ -217,7 +217,7 @@ async fn the_server_never_touches_it_again() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn it_is_out_of_the_books_while_the_handler_still_runs() {
+async fn it_is_out_of_the_registry_while_the_handler_still_runs() {
     let handler = async |w: &mut ResponseWriter, _: &mut Request| {
         let mut raw = w.hijack().await?;
         raw.write_all(b"a").await?;

@@ -158,7 +158,7 @@ async fn a_request_knows_the_session_that_it_came_over() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_request_in_the_clear_has_no_session_not_even_that_of_one_before_on_its_desk() {
+async fn a_request_in_the_clear_has_no_session_not_even_that_of_one_before_in_its_scratch() {
     let authority = Authority::new("ca");
     let site = site(&authority, facts);
     assert_ne!(site.ask(&trusting(&authority), "a.test").await, "none");

@@ -9,7 +9,6 @@ mod info;
 mod key;
 mod secure;
 #[cfg(feature = "tls-no-provider")]
-#[path = "tls.rs"]
 mod tls;
 #[cfg(not(feature = "tls-no-provider"))]
 #[path = "tls_absent.rs"]

@@ -288,7 +288,7 @@ async fn cookies(w: &mut ResponseWriter, r: &mut Request) -> Result<()> {
     w.write(serde_json::json!(pairs).to_string()).await
 }
 
-// ---------------------------------------------------------------- how a turn ends
+// ---------------------------------------------------------------- how an exchange ends
 
 async fn panic_at_once(_: &mut ResponseWriter, _: &mut Request) -> Result<()> {
     panic!("at once, as asked");
