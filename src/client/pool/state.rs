@@ -119,7 +119,7 @@ impl<K: PoolKey, C: Pooled> PoolState<K, C> {
 
     /// A multiplexed connection of the key takes more exchanges than before, or none any more.
     pub(super) fn refresh(&mut self, key: &K, now: Timestamp) {
-        self.at(key, now, |per_key, cx| per_key.refresh(cx));
+        self.at(key, now, PerKey::refresh);
     }
 
     pub(super) fn capacity(&self, key: &K) -> Option<usize> {
