@@ -71,7 +71,7 @@ pub(crate) struct ContentRange {
 impl ContentRange {
     /// `None` where there is none, and where it contradicts itself.
     pub(crate) fn of(header: &Header) -> Option<ContentRange> {
-        let (range, total) = header.get("Content-Range")?.trim().strip_prefix("bytes ")?.split_once('/')?;
+        let (range, total) = in_bytes(header)?.split_once('/')?;
         let (first, last) = range.split_once('-')?;
         let total = if total == "*" { None } else { Some(decimal(total)?) };
         let (first, last) = (decimal(first)?, decimal(last)?);
@@ -88,7 +88,13 @@ impl ContentRange {
 
 /// The length of the whole, where a range lies behind its end: `bytes */LENGTH`.
 pub(crate) fn length_beside_range(header: &Header) -> Option<u64> {
-    decimal(header.get("Content-Range")?.trim().strip_prefix("bytes */")?)
+    decimal(in_bytes(header)?.strip_prefix("*/")?)
+}
+
+/// What stands behind the unit, in whatever case that is (RFC 9110 §14.1).
+fn in_bytes(header: &Header) -> Option<&str> {
+    let (unit, range) = header.get("Content-Range")?.trim().split_once(' ')?;
+    unit.eq_ignore_ascii_case("bytes").then_some(range)
 }
 
 /// Digits alone: no sign.
@@ -121,7 +127,7 @@ mod tests {
     fn a_content_range_that_contradicts_itself_is_none() {
         let range = content_range(" bytes 4-9/10 ").unwrap();
         assert_eq!((range, range.length()), (ContentRange { first: 4, last: 9, total: Some(10) }, 6));
-        assert_eq!(content_range("bytes 4-9/*").unwrap().total, None);
+        assert_eq!(content_range("Bytes 4-9/*").unwrap().total, None);
         for wrong in ["bytes 9-4/10", "bytes 4-10/10", "items 4-9/10", "bytes */10", "bytes 4-9", "bytes +4-9/10", ""] {
             assert_eq!(content_range(wrong), None, "{wrong}");
         }

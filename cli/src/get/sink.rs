@@ -49,7 +49,8 @@ impl Sink {
         &mut self,
         target: &mut Target,
         response: &Response,
-        (url, options): (&Uri, FileOptions),
+        url: &Uri,
+        options: FileOptions,
     ) -> Result<(), Failure> {
         let Target::Announced { fallback } = target else { return Ok(()) };
         let announced = if response.status.is_success() { announced_name(&response.header) } else { None };

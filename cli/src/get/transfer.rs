@@ -112,7 +112,7 @@ impl Attempt<'_> {
         })?;
         self.check_status(&response, job, sink)?;
         self.check_range(&response, job, has_range)?;
-        sink.choose_name(&mut job.target, &response, (&job.url, options)).await?;
+        sink.choose_name(&mut job.target, &response, &job.url, options).await?;
         match sink.accept(&response).await? {
             Fits::From(first) => self.write(&mut response, job, sink, first).await,
             Fits::Complete => Ok(Fetched::Complete),

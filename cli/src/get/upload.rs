@@ -331,4 +331,29 @@ mod tests {
         let (first, second) = (boundary().unwrap(), boundary().unwrap());
         assert!(first != second && first.len() <= 70, "{first} {second}");
     }
+
+    /// The content as it is sent when the file has become this by then.
+    async fn sent(name: &str, at_first: &str, then: &str) -> nethttp::Result<Bytes> {
+        let path = std::env::temp_dir().join(format!("nethttp-upload-{}-{name}", std::process::id()));
+        std::fs::write(&path, at_first).unwrap();
+        let upload = Upload::of_data(&["a=".into(), format!("@{}", path.display())], "").unwrap();
+        assert!(upload.is_replayable() && upload.length() == Some(2 + at_first.len() as u64));
+        std::fs::write(&path, then).unwrap();
+        let mut body = upload.body().unwrap();
+        let again = body.try_clone().unwrap();
+        let sent = body.bytes(1 << 20).await;
+        std::fs::remove_file(&path).unwrap();
+        drop(again);
+        sent
+    }
+
+    #[tokio::test]
+    async fn a_file_is_sent_as_long_as_it_was_announced_or_it_is_an_error() {
+        let whole = "0123456789".repeat(20_000);
+        assert_eq!(sent("same", &whole, &whole).await.unwrap(), format!("a={whole}"));
+        assert_eq!(sent("grown", "0123", "0123456").await.unwrap(), "a=0123");
+        assert_eq!(sent("empty", "", "0123").await.unwrap(), "a=");
+        let error = sent("shrunk", "0123", "01").await.unwrap_err().to_string();
+        assert!(error.contains("it has become shorter while it was sent"), "{error}");
+    }
 }

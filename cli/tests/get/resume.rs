@@ -344,8 +344,15 @@ fn a_command_that_was_killed_leaves_what_can_be_gone_on_with() {
     assert_eq!((folder.names(), folder.read("file")), (vec!["file".to_owned()], b"0123456789".to_vec()));
 }
 
+#[test]
+fn the_rest_of_what_fell_silent_is_asked_for_by_the_next_try() {
+    let (site, folder) = (digits_that_stop(), Folder::new());
+    let patience = ["--speed-time", "0.1", "--retry", "1", "--retry-delay", "0", "-s"];
+    folder.get(&[&patience[..], &["-o", "file", &site.url("/")]].concat()).says("");
+    assert_eq!((folder.names(), folder.read("file")), (vec!["file".to_owned()], b"0123456789".to_vec()));
+}
+
 /// Without a range it sends four digits, and then nothing.
-#[cfg(unix)]
 fn digits_that_stop() -> Site {
     Site::start(async |w: &mut ResponseWriter, r: &mut Request| {
         w.header().set("ETag", "\"v1\"");
