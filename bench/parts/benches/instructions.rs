@@ -1,10 +1,10 @@
-//! How many instructions the codec takes, and one turn: counted by callgrind, the same on any machine.
+//! How many instructions the codec takes, and one exchange: counted by callgrind, the same on any machine.
 
 use std::hint::black_box;
 
 use gungraun::{library_benchmark, library_benchmark_group, main};
 use parts::messages::{ANSWER, BROWSER, CHUNKS, ECHO, PIPELINE, PLAIN};
-use parts::{RequestReader, ResponseReader, Turn};
+use parts::{Exchange, RequestReader, ResponseReader};
 
 #[library_benchmark]
 #[bench::plain(RequestReader::warm(PLAIN), PLAIN)]
@@ -27,15 +27,15 @@ fn chunked(body: &[u8]) -> usize {
 }
 
 #[library_benchmark]
-#[bench::plain(Turn::warm(PLAIN))]
-#[bench::browser(Turn::warm(BROWSER))]
-#[bench::pipeline_of_16(Turn::warm(&PIPELINE))]
-#[bench::echo_16_kib(Turn::warm(&ECHO))]
-fn turn(mut turn: Turn) -> Turn {
-    turn.take();
-    turn
+#[bench::plain(Exchange::warm(PLAIN))]
+#[bench::browser(Exchange::warm(BROWSER))]
+#[bench::pipeline_of_16(Exchange::warm(&PIPELINE))]
+#[bench::echo_16_kib(Exchange::warm(&ECHO))]
+fn exchange(mut exchange: Exchange) -> Exchange {
+    exchange.take();
+    exchange
 }
 
 library_benchmark_group!(name = codec; benchmarks = request_head, response_head, chunked);
-library_benchmark_group!(name = turns; benchmarks = turn);
-main!(library_benchmark_groups = codec, turns);
+library_benchmark_group!(name = exchanges; benchmarks = exchange);
+main!(library_benchmark_groups = codec, exchanges);

@@ -1,19 +1,19 @@
-//! How long the codec takes, and one turn.
+//! How long the codec takes, and one exchange.
 
 use std::hint::black_box;
 
 use criterion::{BatchSize, Criterion, Throughput};
 use parts::messages::{ANSWER, BROWSER, CHUNKS, CLOSING, ECHO, PIPELINE, PIPELINE_DEPTH, PLAIN};
-use parts::{RequestReader, ResponseReader, Turn, read_chunks, serving};
+use parts::{Exchange, RequestReader, ResponseReader, read_chunks, serving};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
 fn main() {
     let mut criterion = Criterion::default().configure_from_args();
     codec(&mut criterion);
-    turn(&mut criterion, "plain", PLAIN, 1);
-    turn(&mut criterion, "browser", BROWSER, 1);
-    turn(&mut criterion, "echo16k", &ECHO, 1);
-    turn(&mut criterion, "pipeline", &PIPELINE, PIPELINE_DEPTH);
+    exchange(&mut criterion, "plain", PLAIN, 1);
+    exchange(&mut criterion, "browser", BROWSER, 1);
+    exchange(&mut criterion, "echo16k", &ECHO, 1);
+    exchange(&mut criterion, "pipeline", &PIPELINE, PIPELINE_DEPTH);
     connection(&mut criterion);
     criterion.final_summary();
 }
@@ -34,18 +34,18 @@ fn codec(c: &mut Criterion) {
 }
 
 /// One message of so many requests on a connection that is kept.
-fn turn(c: &mut Criterion, name: &str, message: &'static str, requests: usize) {
-    let mut turn = Turn::warm(message);
-    let mut group = c.benchmark_group("turn");
+fn exchange(c: &mut Criterion, name: &str, message: &'static str, requests: usize) {
+    let mut exchange = Exchange::warm(message);
+    let mut group = c.benchmark_group("exchange");
     group.throughput(Throughput::Elements(requests as u64));
-    group.bench_function(name, |b| b.iter(|| turn.take()));
+    group.bench_function(name, |b| b.iter(|| exchange.take()));
     group.finish();
 }
 
 /// A connection for one request, from dialing to its end.
 fn connection(c: &mut Criterion) {
     let (runtime, dialer) = serving();
-    c.bench_function("turn/churn", |b| {
+    c.bench_function("exchange/churn", |b| {
         b.iter_batched_ref(
             Vec::new,
             |answer| {

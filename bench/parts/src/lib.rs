@@ -1,15 +1,15 @@
-//! What `benches/` measures: the codec without a connection around it, and a turn in memory.
+//! What `benches/` measures: the codec without a connection around it, and an exchange in memory.
 //!
 //! The codec is no part of the library's interface: it is reached with `--cfg fuzzing`, as fuzz/ does.
 #[cfg(not(fuzzing))]
 compile_error!("the codec is there with --cfg fuzzing only: run `just bench-parts`, or cargo in bench/parts");
 
+mod exchange;
 pub mod messages;
-mod turn;
 
+pub use exchange::{Exchange, serving};
 use nethttp::fuzzing::{Asked, Chunks, Limits, Piece, RequestHeads, ResponseHeads};
 use nethttp::{Body, Method, Request, Response, Uri};
-pub use turn::{Turn, serving};
 
 const LIMITS: Limits = Limits { max_bytes: 1 << 20, max_values: 500 };
 

@@ -1,4 +1,4 @@
-//! One turn without a network: a request written into a connection in memory, its answer read back.
+//! One exchange without a network: a request written into a connection in memory, its response read back.
 //! Both ends run on one thread, so that what is counted is the work of both.
 
 use nethttp::{Bytes, Request, ResponseWriter, Result, ServeMux, Server, testing};
@@ -8,25 +8,25 @@ use tokio::runtime::{Builder, Runtime};
 use crate::messages::ECHO_BYTES;
 
 /// A connection that is kept, and the message that is sent on it.
-pub struct Turn {
+pub struct Exchange {
     runtime: Runtime,
     stream: DuplexStream,
     message: &'static str,
     answer: Vec<u8>,
 }
 
-impl Turn {
-    /// After a first turn, which has grown all memory.
-    pub fn warm(message: &'static str) -> Turn {
+impl Exchange {
+    /// After a first exchange, which has grown all memory.
+    pub fn warm(message: &'static str) -> Exchange {
         let (runtime, dialer) = serving();
         let mut stream = runtime.block_on(dialer.dial()).expect("the listener is there");
         let answer = vec![0; runtime.block_on(answer_bytes(&mut stream, message))];
-        Turn { runtime, stream, message, answer }
+        Exchange { runtime, stream, message, answer }
     }
 
     /// Sends the message and reads its answers.
     pub fn take(&mut self) {
-        let Turn { runtime, stream, message, answer } = self;
+        let Exchange { runtime, stream, message, answer } = self;
         runtime.block_on(async {
             stream.write_all(message.as_bytes()).await.expect("the connection is kept");
             stream.read_exact(answer).await.expect("all answers are alike");
