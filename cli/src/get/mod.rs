@@ -9,7 +9,6 @@
 //! ```
 
 mod cookies;
-mod dialer;
 mod failure;
 mod job;
 mod name;

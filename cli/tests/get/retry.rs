@@ -151,3 +151,15 @@ fn a_server_that_falls_silent_is_given_up() {
     let (_, behind) = help.stdout().split_once("--speed-time <SECONDS>").unwrap();
     assert_eq!(behind.split_once("[default: ").unwrap().1.split(']').next(), Some("30"));
 }
+
+#[test]
+fn a_server_that_takes_nothing_of_an_upload_is_given_up() {
+    let folder = Folder::new();
+    // More than sockets' buffers hold.
+    std::fs::File::create(folder.path("large")).unwrap().set_len(256 << 20).unwrap();
+    let (address, server, end) = silent_after(b"");
+    let ended = folder.get(&["--speed-time", "0.2", "-T", "large", &format!("http://{address}/")]);
+    assert!(ended.is(4).stderr().contains("200ms"), "{}", ended.stderr());
+    drop(end);
+    server.join().unwrap();
+}
