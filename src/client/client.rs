@@ -1,22 +1,23 @@
 //! The client: what becomes of a response before its caller sees it.
 
 use std::fmt;
+use std::pin::Pin;
 use std::sync::{Arc, LazyLock};
+use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use http::uri::Authority;
 use http::{Method, Uri};
-use tokio::time::{Instant, timeout_at};
+use tokio::time::{Instant, Sleep, sleep_until, timeout_at};
 
 use super::jar::CookieJar;
 use super::observe::Progress;
 use super::redirect::{self, Cookies, Hop, NextContent, NextRequest, RedirectDecision, Referer, RequestContent};
 use super::round_trip::RoundTripper;
-use super::timeout_body::timeout_body;
 use super::transport::Transport;
 use super::url::{IntoUrl, credentials, host_field, normalise};
 use crate::error::{Error, ErrorKind, Phase, Result};
-use crate::message::{Body, Header, Redirected, Request, Response, host_and_port, without_credentials};
+use crate::message::{Body, Frame, Header, Redirected, Request, Response, Source, host_and_port, without_credentials};
 
 /// An HTTP client (Go's `Client`): follows redirects, keeps cookies if it has a jar, and limits
 /// how long it may all take. What carries the requests is its [`transport`](Client::transport).
@@ -53,7 +54,7 @@ pub struct Client {
     /// The most redirects that are followed; one more is an error. Default: 9, for ten requests in
     /// all, as in Go. 0: none is followed, and the response that redirects is the answer.
     pub max_redirects: usize,
-    /// ExchangeOptions before each redirect, with the request that is about to be sent, which it may
+    /// Asked before each redirect, with the request that is about to be sent, which it may
     /// change, and the responses that led to it, oldest first (Go's `CheckRedirect`).
     pub check_redirect: Option<RedirectHook>,
     /// Fields that are dropped when a redirect leads to another origin, beside `Authorization`,
@@ -388,5 +389,36 @@ impl fmt::Debug for Client {
             .field("timeout", &self.timeout)
             .field("has_jar", &self.jar.is_some())
             .finish_non_exhaustive()
+    }
+}
+
+/// The same content, until the limit of this length passes.
+fn timeout_body(body: Body, until: Instant, length: Duration) -> Body {
+    // Content that is here already cannot be late.
+    if body.is_in_memory() {
+        return body;
+    }
+    Body::from_source(TimeoutBody { body, until: Box::pin(sleep_until(until)), length })
+}
+
+struct TimeoutBody {
+    body: Body,
+    until: Pin<Box<Sleep>>,
+    length: Duration,
+}
+
+impl Source for TimeoutBody {
+    fn poll_frame(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Frame>>> {
+        if self.until.as_mut().poll(cx).is_ready() {
+            return Poll::Ready(Some(Err(Error::over_limit(Phase::Body, "timeout", self.length))));
+        }
+        Poll::Ready(match ready!(self.body.poll_chunk(cx)) {
+            Some(chunk) => Some(chunk.map(Frame::Data)),
+            None => self.body.take_trailer().map(|trailer| Ok(Frame::Trailer(trailer))),
+        })
+    }
+
+    fn remaining(&self) -> Option<u64> {
+        self.body.remaining()
     }
 }

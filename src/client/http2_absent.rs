@@ -4,9 +4,9 @@ use std::sync::Arc;
 
 use tokio::time::Instant;
 
-use super::connect::ConnectionInfo;
 use super::connect::{KeyNotifier, PoolConnPermit};
 use super::exchange::{Attempt, FailedAttempt};
+use super::observe::ConnectionInfo;
 use super::pool::Health;
 use crate::error::{Error, ErrorKind, Result};
 use crate::h1::HeadLimits;

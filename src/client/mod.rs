@@ -31,7 +31,6 @@ mod redirect;
 mod round_trip;
 mod settings;
 mod shortcuts;
-mod timeout_body;
 mod transport;
 mod url;
 

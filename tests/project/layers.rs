@@ -33,7 +33,7 @@ const MAY_SPAWN: [&str; 8] = [
     "src/client/connect/mod.rs",
     "src/client/http1/body.rs",
     "src/client/http2/driver.rs",
-    "src/client/pool/reaper.rs",
+    "src/client/pool/pool.rs",
     "src/server/accept.rs",
     "src/server/http2/exchanges.rs",
     "src/server/per_core.rs",

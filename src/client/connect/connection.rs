@@ -7,9 +7,8 @@ use tokio::time::Instant;
 
 use super::super::http1::Http1Conn;
 use super::super::http2::Http2Conn;
-use super::super::observe::GotConn;
+use super::super::observe::{ConnectionInfo, GotConn};
 use super::super::pool::{self, Health, Pooled};
-use super::info::ConnectionInfo;
 use super::key::Key;
 
 /// The right to make a connection.

@@ -1,9 +1,10 @@
-//! The key of a connection: requests of one key can share connections.
+//! What a connection must be: the key of those that requests can share, and the TLS that it is given.
 
 use std::cmp::Ordering;
-use std::fmt;
-use std::ptr;
+use std::future::Future;
+use std::pin::Pin;
 use std::sync::Arc;
+use std::{fmt, ptr};
 
 use http::Uri;
 use http::uri::Authority;
@@ -12,6 +13,8 @@ use super::super::pool::PoolKey;
 use super::super::proxy::ProxyUrl;
 use super::super::url::is_normal_authority;
 use crate::error::{Error, ErrorKind, Result};
+use crate::message::TlsInfo;
+use crate::net::Stream;
 
 /// Scheme, authority and proxy, and which protocols are offered. Plain HTTP through an HTTP proxy
 /// has no authority: one connection to the proxy serves every host.
@@ -136,6 +139,15 @@ impl fmt::Display for Key {
         write!(f, "{scheme}://{}", self.host_port())
     }
 }
+
+/// Makes TLS sessions. A feature may not add a field to `Transport`, so it has this trait object in every
+/// build; without TLS its handshake is an error that says so.
+pub(crate) trait SecureTransport: Send + Sync + 'static {
+    /// A session with this host over this stream. Dropped, it drops the stream.
+    fn secure<'a>(&'a self, stream: Box<dyn Stream>, host: &'a str, offer: Offer) -> SecureFuture<'a>;
+}
+
+pub(crate) type SecureFuture<'a> = Pin<Box<dyn Future<Output = Result<(Box<dyn Stream>, Arc<TlsInfo>)>> + Send + 'a>>;
 
 #[cfg(test)]
 mod tests {

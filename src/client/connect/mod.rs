@@ -5,9 +5,7 @@
 //! a failure is told to the request that began the dial, and to no other.
 
 mod connection;
-mod info;
 mod key;
-mod secure;
 #[cfg(feature = "tls-no-provider")]
 mod tls;
 #[cfg(not(feature = "tls-no-provider"))]
@@ -15,9 +13,7 @@ mod tls;
 mod tls;
 
 pub(super) use connection::{HttpConnection, KeyNotifier, PoolConnPermit, PoolDialPermit};
-pub(super) use info::{ConnectionInfo, DialTimings};
-pub(super) use key::{Key, Offer, Scheme, authority_of};
-pub(super) use secure::SecureTransport;
+pub(super) use key::{Key, Offer, Scheme, SecureTransport, authority_of};
 pub(super) use tls::default_secure;
 
 use std::future::{Future, poll_fn};
@@ -31,7 +27,7 @@ use tokio::time::{Instant, timeout};
 use self::key::with_port;
 use super::http1::Http1Conn;
 use super::http2;
-use super::observe::{ClientTrace, DialObserver, Tracer};
+use super::observe::{ClientTrace, ConnectionInfo, DialObserver, Tracer};
 use super::proxy::{self, ProxyScheme, ProxyUrl};
 use super::settings::TransportSettings;
 use crate::error::{Error, ErrorKind, Phase, Result};
@@ -195,7 +191,7 @@ impl Connector {
             return Ok(HttpConnection::Http2(http2));
         }
         if offer == Offer::Http2 {
-            let error = Error::new(ErrorKind::Tls, "the server does not speak HTTP/2, and nothing else is request");
+            let error = Error::new(ErrorKind::Tls, "the server does not speak HTTP/2, and nothing else was asked for");
             return Err(error.during(Phase::Tls));
         }
         Ok(HttpConnection::Http1(Box::new(Http1Conn::new(Io::boxed(stream), info, expires))))

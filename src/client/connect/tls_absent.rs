@@ -2,8 +2,7 @@
 
 use std::sync::Arc;
 
-use super::key::Offer;
-use super::secure::{SecureFuture, SecureTransport};
+use super::key::{Offer, SecureFuture, SecureTransport};
 use crate::error::{Error, ErrorKind, Phase};
 use crate::net::Stream;
 

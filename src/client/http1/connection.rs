@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-use super::super::connect::ConnectionInfo;
+use super::super::observe::ConnectionInfo;
 use crate::h1::ResponseParser;
 use crate::message::Header;
 use crate::net::Io;

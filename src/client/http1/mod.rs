@@ -6,11 +6,39 @@
 mod body;
 mod connection;
 mod exchange;
-mod round_trip;
 mod upgraded;
 mod upload;
 
 pub use upgraded::Upgraded;
 
 pub(crate) use connection::Http1Conn;
-pub(crate) use round_trip::round_trip;
+
+use std::future::{Future, poll_fn};
+
+use self::exchange::Exchange;
+use super::connect::PoolConnPermit;
+use super::exchange::{Attempt, FailedAttempt};
+use crate::message::Response;
+
+/// Writes the request and reads the head of its response, which is filled where it lies: a response
+/// is large to be moved about. Dropped before it is done, it closes the connection.
+///
+/// No `async fn`: that would keep the attempt for as long as it waits, and the exchange has what it
+/// needs of it.
+pub(crate) fn round_trip<'a>(
+    conn: Box<Http1Conn>,
+    permit: PoolConnPermit,
+    attempt: Attempt<'_>,
+    response: &'a mut Response,
+) -> impl Future<Output = Result<(), FailedAttempt>> + Send + use<'a> {
+    let mut exchange = Exchange::begin(conn, permit, attempt);
+    async move {
+        match poll_fn(|cx| exchange.poll_head(response, cx)).await {
+            Ok(head) => {
+                body::attach(exchange, &head, response);
+                Ok(())
+            }
+            Err(error) => Err(exchange.fail(error)),
+        }
+    }
+}

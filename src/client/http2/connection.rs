@@ -7,7 +7,7 @@ use bytes::Bytes;
 use h2::client::SendRequest;
 use tokio::time::Instant;
 
-use super::super::connect::ConnectionInfo;
+use super::super::observe::ConnectionInfo;
 use super::super::pool::Health;
 use super::state::{Http2State, StreamPermit};
 

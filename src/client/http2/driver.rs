@@ -11,7 +11,8 @@ use bytes::Bytes;
 use h2::{Ping, PingPong, client};
 use tokio::time::Instant;
 
-use super::super::connect::{ConnectionInfo, KeyNotifier};
+use super::super::connect::KeyNotifier;
+use super::super::observe::ConnectionInfo;
 use super::connection::{ConnectionCore, Http2Conn};
 use super::error::{ConnectionEnd, PING_TIMEOUT, connection_error};
 use super::state::Http2State;

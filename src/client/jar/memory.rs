@@ -6,7 +6,7 @@ use std::time::SystemTime;
 
 use http::Uri;
 
-use super::cookie_jar::CookieJar;
+use super::CookieJar;
 use super::netscape::{self, SessionCookies};
 use super::rules::CookieUrl;
 use super::store::{CookieStore, StoredCookie};

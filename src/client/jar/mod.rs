@@ -1,6 +1,5 @@
 //! Cookies between requests: what a client asks of a jar, and a jar that does as browsers do.
 
-mod cookie_jar;
 #[cfg(feature = "cookies")]
 mod memory;
 #[cfg(feature = "cookies")]
@@ -8,14 +7,58 @@ mod netscape;
 #[cfg(feature = "cookies")]
 mod rules;
 #[cfg(feature = "cookies")]
-mod set_cookie;
-#[cfg(feature = "cookies")]
 mod store;
 
-pub use cookie_jar::CookieJar;
 #[cfg(feature = "cookies")]
 pub use memory::Jar;
 #[cfg(feature = "cookies")]
 pub use netscape::SessionCookies;
 #[cfg(feature = "cookies")]
 pub use store::StoredCookie;
+
+use std::sync::Arc;
+
+use http::Uri;
+
+use crate::message::Header;
+
+/// Keeps cookies between requests (Go's `CookieJar`).
+///
+/// A client asks it before each request and tells it of each response, redirects included, from
+/// many tasks at once. The crate's own is `Jar`, with the feature `cookies`.
+///
+/// ```
+/// use std::sync::Mutex;
+///
+/// use nethttp::{CookieJar, Header, Uri};
+///
+/// /// Sends what it was given, to one host, and learns nothing.
+/// struct Fixed(String);
+///
+/// impl CookieJar for Fixed {
+///     fn set_cookies(&self, _: &Uri, _: &Header) {}
+///
+///     fn cookies(&self, url: &Uri) -> Option<String> {
+///         (url.host() == Some("a.test")).then(|| self.0.clone())
+///     }
+/// }
+/// ```
+pub trait CookieJar: Send + Sync {
+    /// Takes the `Set-Cookie` fields of a response from this URL. What it does not want to keep, it
+    /// passes over.
+    fn set_cookies(&self, url: &Uri, header: &Header);
+
+    /// The value of the `Cookie` field for a request to this URL; `None` where there is no cookie
+    /// for it.
+    fn cookies(&self, url: &Uri) -> Option<String>;
+}
+
+impl<J: CookieJar + ?Sized> CookieJar for Arc<J> {
+    fn set_cookies(&self, url: &Uri, header: &Header) {
+        (**self).set_cookies(url, header);
+    }
+
+    fn cookies(&self, url: &Uri) -> Option<String> {
+        (**self).cookies(url)
+    }
+}

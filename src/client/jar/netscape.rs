@@ -3,8 +3,7 @@
 use std::fmt::Write as _;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use super::rules::{canonical_host, is_host};
-use super::set_cookie::{Lifetime, SetCookie, until};
+use super::rules::{Lifetime, SetCookie, canonical_host, is_host, until};
 use super::store::{CookieStore, StoredCookie};
 use crate::error::{Error, ErrorKind, Result};
 

@@ -1,13 +1,126 @@
-//! When the steps of an exchange are done.
+//! When the steps of a dial and of an exchange are done, and what a response tells of them.
 //!
 //! Reading the clock is not free: steps that are done at the same time share one reading.
 
+use std::io;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use tokio::time::Instant;
 
 use super::super::pool::Timestamp;
-use crate::message::Timings;
+use super::trace::Tracer;
+use crate::error::Phase;
+use crate::message::{Addr, ResponseInfo, Timings, TlsInfo};
+use crate::net::{DialWatch, Resolved};
+
+/// How a connection was made.
+#[derive(Debug)]
+pub(crate) struct ConnectionInfo {
+    pub(crate) local_addr: Addr,
+    pub(crate) remote_addr: Addr,
+    pub(crate) tls: Option<Arc<TlsInfo>>,
+    pub(crate) timings: DialTimings,
+}
+
+/// When each step of the dial was done.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct DialTimings {
+    pub(crate) resolved: Option<Instant>,
+    pub(crate) connected: Option<Instant>,
+    pub(crate) secured: Option<Instant>,
+}
+
+impl ConnectionInfo {
+    /// What a response tells of its connection. An exchange that found it made (`reused`) spent no
+    /// time on resolving, connecting and TLS.
+    pub(crate) fn response_info(&self, stopwatch: &Stopwatch, reused: bool) -> Box<ResponseInfo> {
+        let mut info = Box::<ResponseInfo>::default();
+        let timings = &mut info.timings;
+        *timings = stopwatch.timings;
+        if !reused {
+            // Another request may have begun the dial, before this one began: such steps took no time of
+            // this one, which is zero here.
+            let since = |done: Option<Instant>| done.map(|at| at.saturating_duration_since(stopwatch.started().steady));
+            timings.resolved = since(self.timings.resolved);
+            timings.connected = since(self.timings.connected);
+            timings.secured = since(self.timings.secured);
+        }
+        info.local_addr = Some(self.local_addr.clone());
+        info.remote_addr = Some(self.remote_addr.clone());
+        info.reused = reused;
+        info
+    }
+}
+
+pub(crate) struct DialObserver {
+    tracer: Tracer,
+    state: Mutex<DialState>,
+}
+
+#[derive(Clone, Copy, Debug)]
+struct DialState {
+    phase: Phase,
+    timings: DialTimings,
+}
+
+impl DialObserver {
+    pub(crate) fn new(tracer: Tracer) -> DialObserver {
+        let state = DialState { phase: Phase::Connect, timings: DialTimings::default() };
+        DialObserver { tracer, state: Mutex::new(state) }
+    }
+
+    /// What is being waited for.
+    pub(crate) fn phase(&self) -> Phase {
+        self.state().phase
+    }
+
+    pub(crate) fn enter(&self, phase: Phase) {
+        self.state().phase = phase;
+        self.tracer.enter_in_dial(phase);
+    }
+
+    pub(crate) fn note_connected(&self) {
+        self.state().timings.connected = Some(Instant::now());
+    }
+
+    pub(crate) fn note_secured(&self) {
+        self.state().timings.secured = Some(Instant::now());
+    }
+
+    pub(crate) fn timings(&self) -> DialTimings {
+        self.state().timings
+    }
+
+    fn state(&self) -> MutexGuard<'_, DialState> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl DialWatch for DialObserver {
+    fn dns_start(&self, host: &str) {
+        self.enter(Phase::Resolve);
+        self.tracer.tell(|trace| trace.dns_start(host));
+    }
+
+    fn dns_done(&self, host: &str, result: Result<&Resolved, &io::Error>) {
+        // A lookup that was given up by a time limit ends here too. The phase stays: it is what the
+        // error must name.
+        if result.is_ok() {
+            self.enter(Phase::Connect);
+        }
+        self.state().timings.resolved = result.is_ok().then(Instant::now);
+        self.tracer.tell(|trace| trace.dns_done(host, result));
+    }
+
+    fn connect_start(&self, addr: &Addr) {
+        self.tracer.tell(|trace| trace.connect_start(addr));
+    }
+
+    fn connect_done(&self, addr: &Addr, result: Result<(), &io::Error>) {
+        self.tracer.tell(|trace| trace.connect_done(addr, result));
+    }
+}
 
 /// Notes when steps are done, counted from when the request was begun.
 #[derive(Clone, Debug)]

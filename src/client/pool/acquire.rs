@@ -5,9 +5,8 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
-use super::checkout::{AcquireStep, Served, WaiterState};
+use super::checkout::{AcquireStep, RuntimeId, Served, Timestamp, WaiterState};
 use super::contract::{PoolKey, Pooled};
-use super::idle::{RuntimeId, Timestamp};
 use super::permits::{DialPermit, PooledConn};
 use super::pool::Pool;
 use crate::error::Error;

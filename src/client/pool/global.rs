@@ -4,8 +4,8 @@ use std::task::Waker;
 
 use tokio::time::Instant;
 
+use super::checkout::{IdleInfo, RuntimeId, Timestamp};
 use super::contract::{Limits, Pooled};
-use super::idle::{IdleInfo, RuntimeId, Timestamp};
 
 /// What the keys share.
 pub(super) struct Global {

@@ -24,7 +24,7 @@
 //! ```
 //!
 //! **The lock.** All of this is decided by [`PoolState`](state::PoolState) under one mutex, in
-//! [`PoolCore::decide`](core::PoolCore::decide) alone. A decision has no clock, task or socket: the
+//! [`PoolCore::decide`](pool::PoolCore::decide) alone. A decision has no clock, task or socket: the
 //! time is an argument. It closes nothing and wakes nobody, but leaves that in
 //! [`Actions`](global::Actions), which are carried out when the lock is free again: first the
 //! connections are closed, then the waiters woken, then a reaper is told or started. A connection is
@@ -51,22 +51,19 @@
 mod acquire;
 mod checkout;
 mod contract;
-mod core;
 mod global;
-mod idle;
 mod multiplexed;
 mod per_key;
 mod permits;
 #[expect(clippy::module_inception, reason = "the handle is the pool")]
 mod pool;
-mod reaper;
 mod state;
 
 #[cfg(test)]
 mod tests;
 
 pub(crate) use acquire::Acquired;
+pub(crate) use checkout::Timestamp;
 pub(crate) use contract::{Health, Limits, PoolKey, PoolStats, Pooled, WhenFull};
-pub(crate) use idle::Timestamp;
 pub(crate) use permits::{ConnPermit, DialPermit, PoolNotifier, PooledConn};
 pub(crate) use pool::Pool;

@@ -2,10 +2,9 @@
 
 use std::time::Duration;
 
-use super::checkout::{Checkout, Origin};
+use super::checkout::{Checkout, IdleInfo, Origin, RuntimeId};
 use super::contract::{Health, Pooled};
 use super::global::{OnReturn, PoolContext, extract};
-use super::idle::{IdleInfo, RuntimeId};
 
 /// In the order in which they were made. Each counts once, however many exchanges it carries.
 pub(super) struct Multiplexed<C>(Vec<MultiplexedConn<C>>);

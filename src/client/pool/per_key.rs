@@ -10,10 +10,9 @@ use std::task::{Poll, Waker};
 
 use tokio::time::Instant;
 
-use super::checkout::{AcquireStep, Checkout, Origin, Served, WaiterId};
+use super::checkout::{AcquireStep, Checkout, IdleInfo, Origin, RuntimeId, Served, WaiterId};
 use super::contract::{Health, PoolKey, PoolStats, Pooled, WhenFull};
 use super::global::{OnReturn, PoolContext, extract};
-use super::idle::{IdleInfo, RuntimeId};
 use super::multiplexed::Multiplexed;
 use crate::error::{Error, ErrorKind, Phase};
 

@@ -4,11 +4,9 @@ use std::ops::{Deref, DerefMut};
 use std::pin::pin;
 use std::sync::{Arc, Weak};
 
-use super::checkout::{Checkout, Origin, WaiterId};
+use super::checkout::{Checkout, Origin, RuntimeId, Timestamp, WaiterId};
 use super::contract::{PoolKey, Pooled};
-use super::core::PoolCore;
-use super::idle::{RuntimeId, Timestamp};
-use super::pool::Pool;
+use super::pool::{Pool, PoolCore};
 use crate::error::{Error, ErrorKind, Phase};
 
 /// A connection in use. Dropping it closes the connection and makes room for another; for a

@@ -9,10 +9,9 @@ use std::task::{Poll, Waker};
 
 use tokio::time::Instant;
 
-use super::checkout::{AcquireStep, Checkout, Origin, Served, WaiterId, WaiterState};
+use super::checkout::{AcquireStep, Checkout, Origin, RuntimeId, Served, Timestamp, WaiterId, WaiterState};
 use super::contract::{Limits, PoolKey, PoolStats, Pooled};
 use super::global::{Actions, Global, OnReturn, PoolContext};
-use super::idle::{RuntimeId, Timestamp};
 use super::per_key::PerKey;
 use crate::error::Error;
 

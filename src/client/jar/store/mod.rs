@@ -7,9 +7,9 @@ use std::collections::HashMap;
 use std::time::SystemTime;
 
 use super::rules::{
-    CookieScope, CookieUrl, check_prefix, domain_matches, is_address, is_public_suffix, path_matches, scope, site,
+    CookieScope, CookieUrl, Lifetime, SetCookie, check_pair, check_prefix, domain_matches, is_address, is_control,
+    is_public_suffix, path_matches, read, scope, site,
 };
-use super::set_cookie::{Lifetime, SetCookie, check_pair, is_control, read};
 use crate::message::SameSite;
 
 /// The most cookies of one site: a registrable domain with all below it (what browsers keep).

@@ -17,7 +17,7 @@ use tokio::time::{Instant, advance};
 use crate::error::{Error, ErrorKind};
 
 use super::acquire::Acquire;
-use super::idle::RuntimeId;
+use super::checkout::RuntimeId;
 use super::*;
 
 /// A key: `may_share` where its name says https.
