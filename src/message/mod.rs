@@ -4,6 +4,11 @@
 
 mod body;
 #[cfg(feature = "client")]
+#[cfg(feature = "charset")]
+mod charset;
+#[cfg(not(feature = "charset"))]
+#[path = "charset_absent.rs"]
+mod charset;
 pub(crate) mod coding;
 mod connection;
 mod context;

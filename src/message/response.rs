@@ -6,6 +6,7 @@ use bytes::Bytes;
 use http::{StatusCode, Uri, Version};
 
 use super::body::Body;
+use super::charset;
 use super::connection::Addr;
 use super::connection::TlsInfo;
 use super::cookie::{self, Cookie};
@@ -104,16 +105,18 @@ impl Response {
         })
     }
 
-    /// The whole content as text (UTF-8), of [`DEFAULT_MAX_CLIENT_BYTES`] at most. A charset that
-    /// `Content-Type` names is not looked at.
+    /// The whole content as text, of [`DEFAULT_MAX_CLIENT_BYTES`] at most. It is read in the charset that a
+    /// byte order mark tells, else in the one that `Content-Type` names, else as UTF-8; the mark is left
+    /// out. With the feature `charset`, which is on by default, these are all that browsers know
+    /// (ISO-8859-1 is read as windows-1252, as they do); without it, UTF-8 alone.
     ///
     /// # Errors
-    /// As [`bytes`](Response::bytes); [`ErrorKind::Malformed`] when it is no UTF-8.
+    /// As [`bytes`](Response::bytes); [`ErrorKind::Malformed`] when it is not in that charset;
+    /// [`ErrorKind::Unsupported`] for a charset that is not known. No character is replaced.
     pub async fn text(&mut self) -> Result<String> {
         let bytes = self.bytes().await?;
-        String::from_utf8(bytes.into()).map_err(|error| {
-            self.about(Error::new(ErrorKind::Malformed, "the content is no UTF-8").with_source(error.utf8_error()))
-        })
+        charset::decode_text(bytes.into(), self.header.values_bytes("Content-Type").next())
+            .map_err(|error| self.about(error))
     }
 
     /// The whole content read as JSON, of [`DEFAULT_MAX_CLIENT_BYTES`] at most.
