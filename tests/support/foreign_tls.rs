@@ -6,6 +6,7 @@ use std::sync::Arc;
 use rustls::crypto::{CryptoProvider, aws_lc_rs};
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
+use rustls::server::WebPkiClientVerifier;
 use rustls::{ClientConfig, RootCertStore, ServerConfig};
 use tokio_rustls::{TlsAcceptor, TlsConnector};
 
@@ -17,6 +18,19 @@ pub(crate) fn acceptor(issued: &Issued, protocols: &[&[u8]]) -> TlsAcceptor {
     let key = PrivateKeyDer::from_pem_slice(issued.key.as_bytes()).unwrap();
     let config = ServerConfig::builder_with_provider(provider()).with_safe_default_protocol_versions().unwrap();
     let mut config = config.with_no_client_auth().with_single_cert(chain, key).unwrap();
+    config.alpn_protocols = owned(protocols);
+    TlsAcceptor::from(Arc::new(config))
+}
+
+/// The same that lets in only clients whose certificates this authority has signed.
+pub(crate) fn acceptor_for_clients_of(authority: &Authority, issued: &Issued, protocols: &[&[u8]]) -> TlsAcceptor {
+    let mut roots = RootCertStore::empty();
+    roots.add(CertificateDer::from(authority.der())).unwrap();
+    let verifier = WebPkiClientVerifier::builder_with_provider(Arc::new(roots), provider()).build().unwrap();
+    let chain = vec![CertificateDer::from(issued.der.clone())];
+    let key = PrivateKeyDer::from_pem_slice(issued.key.as_bytes()).unwrap();
+    let config = ServerConfig::builder_with_provider(provider()).with_safe_default_protocol_versions().unwrap();
+    let mut config = config.with_client_cert_verifier(verifier).with_single_cert(chain, key).unwrap();
     config.alpn_protocols = owned(protocols);
     TlsAcceptor::from(Arc::new(config))
 }

@@ -110,3 +110,28 @@ async fn a_server_without_tls_is_told_from_one_with_it() {
         assert!(error.to_string().contains(says), "{error}");
     }
 }
+
+#[tokio::test]
+async fn a_server_that_wants_a_certificate_says_so_to_a_large_upload() {
+    for protocols in [&[&b"http/1.1"[..]][..], &[&b"h2"[..]]] {
+        let authority = Authority::new("ca");
+        let acceptor =
+            crate::foreign_tls::acceptor_for_clients_of(&authority, &authority.issue(&["localhost"]), protocols);
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let url = format!("https://localhost:{}/", listener.local_addr().unwrap().port());
+        tokio::spawn(async move {
+            while let Ok((stream, _)) = listener.accept().await {
+                // Closed with what was not read, which resets the connection.
+                drop(acceptor.accept(stream).await);
+            }
+        });
+        let mut transport = Transport::new();
+        transport.proxy = nethttp::Proxy::none();
+        transport.set_tls(TlsConfig::new().roots(TlsRoots::None).add_root_pem(authority.pem()).unwrap());
+        let (client, _) = client_of(transport);
+        for _ in 0..5 {
+            let error = client.post(&*url, "text/plain", vec![b'x'; 16 << 20]).await.unwrap_err();
+            assert!(error.to_string().contains("requires a client certificate"), "{protocols:?}: {error}");
+        }
+    }
+}

@@ -4,7 +4,7 @@ use std::io;
 use std::pin::Pin;
 use std::task::{Context, Poll};
 
-use bytes::Bytes;
+use bytes::{Bytes, BytesMut};
 use rustls::{CommonState, HandshakeKind, ProtocolVersion};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
@@ -15,12 +15,38 @@ use crate::net::Stream;
 pub(super) struct TlsSession<S> {
     stream: S,
     peer: Peer,
+    /// What was read while the reason was looked for that a write has failed.
+    ahead: BytesMut,
 }
+
+/// How much is read ahead at most when a write has failed.
+const MAX_AHEAD_BYTES: usize = 64 * 1024;
 
 impl<S: Stream> TlsSession<S> {
     /// The session with this peer.
     pub(super) fn boxed(stream: S, peer: Peer) -> Box<dyn Stream> {
-        Box::new(TlsSession { stream, peer })
+        Box::new(TlsSession { stream, peer, ahead: BytesMut::new() })
+    }
+
+    /// What a write ends with. A peer that ends the session says why in an alert, and closes; what is written
+    /// meanwhile fails with the reset of the connection, and the alert is there to be read.
+    fn said_of_write<T>(&mut self, cx: &mut Context<'_>, done: Poll<io::Result<T>>) -> Poll<io::Result<T>> {
+        let Poll::Ready(Err(error)) = done else { return done };
+        let error = if is_of_tls(&error) { error } else { self.find_alert(cx).unwrap_or(error) };
+        Poll::Ready(Err(session_failed(self.peer, error)))
+    }
+
+    fn find_alert(&mut self, cx: &mut Context<'_>) -> Option<io::Error> {
+        let mut room = [0; 4096];
+        while self.ahead.len() < MAX_AHEAD_BYTES {
+            let mut buf = ReadBuf::new(&mut room);
+            match Pin::new(&mut self.stream).poll_read(cx, &mut buf) {
+                Poll::Ready(Ok(())) if !buf.filled().is_empty() => self.ahead.extend_from_slice(buf.filled()),
+                Poll::Ready(Err(error)) => return Some(error).filter(is_of_tls),
+                Poll::Ready(Ok(())) | Poll::Pending => return None,
+            }
+        }
+        None
     }
 
     fn said<T>(&self, done: Poll<io::Result<T>>) -> Poll<io::Result<T>> {
@@ -30,6 +56,11 @@ impl<S: Stream> TlsSession<S> {
 
 impl<S: Stream> AsyncRead for TlsSession<S> {
     fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+        if !self.ahead.is_empty() {
+            let len = self.ahead.len().min(buf.remaining());
+            buf.put_slice(&self.ahead.split_to(len));
+            return Poll::Ready(Ok(()));
+        }
         let done = Pin::new(&mut self.stream).poll_read(cx, buf);
         self.said(done)
     }
@@ -43,7 +74,7 @@ impl<S: Stream> AsyncWrite for TlsSession<S> {
             // limit on silence, what goes in there later would look as if the peer had moved.
             done = Pin::new(&mut self.stream).poll_write(cx, buf);
         }
-        self.said(done)
+        self.said_of_write(cx, done)
     }
 
     fn poll_write_vectored(
@@ -56,7 +87,7 @@ impl<S: Stream> AsyncWrite for TlsSession<S> {
             // As above.
             done = Pin::new(&mut self.stream).poll_write_vectored(cx, bufs);
         }
-        self.said(done)
+        self.said_of_write(cx, done)
     }
 
     fn is_write_vectored(&self) -> bool {
@@ -65,13 +96,18 @@ impl<S: Stream> AsyncWrite for TlsSession<S> {
 
     fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         let done = Pin::new(&mut self.stream).poll_flush(cx);
-        self.said(done)
+        self.said_of_write(cx, done)
     }
 
     fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         let done = Pin::new(&mut self.stream).poll_shutdown(cx);
         self.said(done)
     }
+}
+
+/// Whether this is an error of the session, and not of the connection beneath it.
+fn is_of_tls(error: &io::Error) -> bool {
+    error.get_ref().is_some_and(|inner| inner.is::<rustls::Error>())
 }
 
 /// What a session agreed on whose handshake is done.
