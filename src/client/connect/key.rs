@@ -89,7 +89,10 @@ pub(crate) fn authority_of(uri: &Uri, scheme: Scheme) -> Result<Authority> {
     }
     let port_is_own = authority.port_u16() == Some(scheme.port());
     let port = authority.port_u16().filter(|_| !port_is_own).map(|port| format!(":{port}")).unwrap_or_default();
-    let normal = format!("{}{port}", authority.host().to_ascii_lowercase());
+    // The zone of an IPv6 address is the name of an interface, whose letters count.
+    let host = authority.host();
+    let (name, zone) = host.split_at(host.find('%').unwrap_or(host.len()));
+    let normal = format!("{}{zone}{port}", name.to_ascii_lowercase());
     Authority::try_from(normal).map_err(|error| Error::new(ErrorKind::Invalid, "the URL's host").with_source(error))
 }
 

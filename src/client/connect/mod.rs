@@ -30,6 +30,7 @@ use super::http2;
 use super::observe::{ClientTrace, ConnectionInfo, DialObserver, Tracer};
 use super::proxy::{self, ProxyScheme, ProxyUrl};
 use super::settings::TransportSettings;
+use super::url::{dialled_host, without_zone};
 use crate::error::{Error, ErrorKind, Phase, Result};
 use crate::message::{Addr, Header, Response, TlsInfo};
 use crate::net::{self, Dial, DialTarget, Io, Stream};
@@ -94,7 +95,9 @@ impl Connector {
         let opening = self.open(request, &observer);
         let mut half_open = within(request.connect_timeout, "connect_timeout", &observer, opening).await?;
         if let (Scheme::Https, Some(authority)) = (key.scheme, &key.authority) {
-            half_open = self.handshake(request, &observer, half_open, authority.host(), key.offer).await?;
+            let zoneless = without_zone(authority.host());
+            let host = zoneless.as_deref().unwrap_or(authority.host());
+            half_open = self.handshake(request, &observer, half_open, host, key.offer).await?;
         }
         let completing = self.complete(half_open, &observer, key.offer, notifier);
         within(request.connect_timeout, "connect_timeout", &observer, completing).await
@@ -106,7 +109,7 @@ impl Connector {
         let Some(proxy) = &key.proxy else {
             let authority = key.authority.as_ref().ok_or_else(no_target)?;
             let port = authority.port_u16().unwrap_or(key.scheme.port());
-            return self.dial(authority.host(), port, observer).await;
+            return self.dial(&dialled_host(authority.host()), port, observer).await;
         };
         let mut half_open = self.dial(proxy.host(), proxy.port(), observer).await?;
         if proxy.scheme() == ProxyScheme::Https {

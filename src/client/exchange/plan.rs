@@ -1,15 +1,17 @@
 //! A request as it will be sent, decided before there is a connection.
 
+use std::borrow::Cow;
+
 use http::Method;
 
 use super::super::connect::{ConnectRequest, Key, Scheme, authority_of};
 use super::super::observe::Tracer;
 use super::super::proxy::ProxyUrl;
 use super::super::settings::{ClientProtocols, TimeLimits, TransportSettings};
-use super::super::url::host_field;
+use super::super::url::{host_field, without_zone};
 use crate::error::{Error, ErrorKind, Result};
 use crate::h1::{self, Outgoing, SentTarget};
-use crate::message::Request;
+use crate::message::{Header, Request};
 
 /// What is decided of a request once, whatever connection it takes.
 pub(crate) struct Plan {
@@ -18,7 +20,13 @@ pub(crate) struct Plan {
     form: TargetForm,
     /// The content codings that the transport asks for, and decodes again.
     pub(crate) accept_encoding: Option<&'static str>,
+    /// Whether the caller's `Expect: 100-continue` is sent.
+    pub(crate) expects_continue: bool,
+    drops_expect: bool,
     pub(crate) waits_for_continue: bool,
+    /// The host without its zone, where it has one: it has a meaning on this machine alone
+    /// (RFC 6874 §4).
+    zoneless_host: Option<String>,
     /// Whether the connection may be kept afterwards.
     pub(crate) keep_alive: bool,
     pub(crate) limits: TimeLimits,
@@ -47,7 +55,12 @@ impl Plan {
             _ if absolute => TargetForm::Absolute,
             _ => TargetForm::Origin,
         };
-        h1::check_request(&request.method, form.of(request), host(request), &request.header, &request.trailer)?;
+        if proxy.is_some() && without_zone(host_field(&request.uri)).is_some() {
+            return Err(Error::new(ErrorKind::Invalid, "the zone of an IPv6 address says nothing to a proxy"));
+        }
+        let zoneless_host = without_zone(host(request, None));
+        let host = host(request, zoneless_host.as_deref());
+        h1::check_request(&request.method, form.of(request, host), host, &request.header, &request.trailer)?;
         let outgoing = outgoing(request)?;
         let authority = (form != TargetForm::Absolute).then_some(authority);
         let has_content = !matches!(outgoing, Outgoing::None | Outgoing::Length(0));
@@ -62,22 +75,45 @@ impl Plan {
         let needs_http1 = upgrades || form == TargetForm::Absolute || (form == TargetForm::Authority && !only_http2);
         let offer = settings.offer(scheme, needs_http1);
         let limits = settings.time_limits.with(&request.timeouts);
+        let expects_continue = request.header.has_token("Expect", "100-continue");
         Ok(Plan {
             key: Key { scheme, authority, proxy, offer },
             outgoing,
             form,
             accept_encoding: settings.accept_encoding(request),
-            waits_for_continue: has_content
-                && limits.expect_continue.is_some()
-                && request.header.has_token("Expect", "100-continue"),
+            expects_continue,
+            drops_expect: false,
+            waits_for_continue: has_content && limits.expect_continue.is_some() && expects_continue,
+            zoneless_host,
             keep_alive: !request.close && settings.keep_alive && !request.header.has_token("Connection", "close"),
             limits,
         })
     }
 
     /// The target as the request line has it.
-    pub(crate) fn target<'a>(&self, request: &'a Request) -> SentTarget<'a> {
-        self.form.of(request)
+    pub(crate) fn target<'a>(&'a self, request: &'a Request) -> SentTarget<'a> {
+        self.form.of(request, self.host_of(request))
+    }
+
+    /// The host that is asked for: the request's own, else the URL's.
+    pub(crate) fn host_of<'a>(&'a self, request: &'a Request) -> &'a str {
+        host(request, self.zoneless_host.as_deref())
+    }
+
+    /// The caller's fields as they are sent.
+    pub(crate) fn header_of<'a>(&self, request: &'a Request) -> Cow<'a, Header> {
+        let mut header = Cow::Borrowed(&request.header);
+        if self.drops_expect {
+            header.to_mut().del("Expect");
+        }
+        header
+    }
+
+    /// Has the request sent without `Expect`, its body at once.
+    pub(super) fn drop_expect(&mut self) {
+        self.drops_expect = true;
+        self.expects_continue = false;
+        self.waits_for_continue = false;
     }
 
     /// The proxy that forwards the request. One that only tunnels sees nothing of it, and gets no
@@ -98,18 +134,18 @@ impl Plan {
 }
 
 impl TargetForm {
-    fn of(self, request: &Request) -> SentTarget<'_> {
+    fn of<'a>(self, request: &'a Request, host: &'a str) -> SentTarget<'a> {
         match self {
             TargetForm::Origin => SentTarget::Origin(&request.uri),
             TargetForm::Absolute => SentTarget::Absolute(&request.uri),
-            TargetForm::Authority => SentTarget::Authority(host(request)),
+            TargetForm::Authority => SentTarget::Authority(host),
         }
     }
 }
 
-/// The host that is asked for: the request's own, else the URL's.
-pub(crate) fn host(request: &Request) -> &str {
-    if request.host.is_empty() { host_field(&request.uri) } else { &request.host }
+fn host<'a>(request: &'a Request, zoneless: Option<&'a str>) -> &'a str {
+    let named = if request.host.is_empty() { host_field(&request.uri) } else { &request.host };
+    zoneless.unwrap_or(named)
 }
 
 /// How the content is delimited, from what is known of it.

@@ -48,6 +48,8 @@ impl NoProxy {
         }
         match address(&host) {
             Some(addr) => addr.is_loopback() || self.all || self.networks.iter().any(|network| network.has(addr, port)),
+            // No name has one: what is left is a zone behind something that is no address.
+            None if host.contains('%') => self.all,
             None => self.all || self.domains.iter().any(|domain| domain.has(&host, port)),
         }
     }
@@ -128,9 +130,12 @@ fn split_port(entry: &str) -> Option<(&str, Option<u16>)> {
     }
 }
 
-/// An address, with or without brackets. One of IPv4 that is written as one of IPv6 is one of IPv4.
+/// An address, with or without brackets. One of IPv4 that is written as one of IPv6 is one of IPv4. The
+/// zone of one of IPv6 is of no account here: `[::1%25.example.com]` is no host below `example.com`
+/// (CVE-2025-22870).
 fn address(host: &str) -> Option<IpAddr> {
     let bare = host.strip_prefix('[').and_then(|host| host.strip_suffix(']')).unwrap_or(host);
+    let bare = bare.split_once('%').map_or(bare, |(address, _)| address);
     bare.parse::<IpAddr>().ok().map(|addr| addr.to_canonical())
 }
 
@@ -187,6 +192,11 @@ mod tests {
             ("2001:db8::/33", &["[2001:db8:7fff::1]"], &["[2001:db8:8000::1]", "192.0.2.1"]),
             ("::/0", &["[2001:db8::1]"], &["192.0.2.1"]),
             ("::ffff:10.0.0.0/104", &["10.1.2.3", "[::ffff:10.1.2.3]"], &["11.1.2.3"]),
+            (
+                "a.test,.b.test,2001:db8::1",
+                &["[2001:db8::1%25eth0]", "[::1%25lo]"],
+                &["[2001:db8::2%25a.test]", "[fe80::1%25.b.test]", "[x%25.b.test]"],
+            ),
             ("10.0.0.0/33, 10.0.0.0/x, 10.0.0.0/8:80, ::/129", &[], &["10.0.0.1", "[2001:db8::1]"]),
         ];
         for (list, inside, outside) in all {

@@ -8,6 +8,10 @@
 //!
 //! Most URLs are in that form already. [`is_normal`] sees that without the `url` crate.
 
+mod zone;
+
+pub(crate) use zone::{dialled_host, without_zone};
+
 use std::borrow::Cow;
 use std::net::Ipv4Addr;
 
@@ -16,6 +20,7 @@ use http::uri::PathAndQuery;
 use percent_encoding::percent_decode_str;
 use url::{ParseError, Url};
 
+use self::zone::{ends_authority, first_part, split_zone, with_zone};
 use crate::error::{Error, ErrorKind, Result};
 use crate::message::host_and_port;
 
@@ -29,7 +34,8 @@ const MAX_URL_BYTES: usize = 65_534;
 /// are resolved. A user and a password before the host become `Authorization: Basic` of the
 /// request. A fragment is left out: it is never sent.
 ///
-/// IPv6 zones (`[fe80::1%25eth0]`) are not supported.
+/// An IPv6 address may have a zone (`[fe80::1%25eth0]`, RFC 6874): it is dialled by way of that interface,
+/// and the zone is left out of `Host`.
 ///
 /// ```
 /// use nethttp::{ErrorKind, IntoUrl};
@@ -110,8 +116,10 @@ pub(crate) fn join(base: &Uri, reference: &[u8]) -> Result<Uri> {
         check_scheme(&String::from_utf8_lossy(scheme))?;
     }
     if scheme.is_none() && !reference.starts_with(b"//") {
-        let base = Url::parse(&base.to_string()).map_err(of_parser)?;
-        return to_uri(base.join(&escaped(reference)).map_err(of_parser)?);
+        let base = base.to_string();
+        let (base, zone) = split_zone(&base)?;
+        let base = Url::parse(&base).map_err(of_parser)?;
+        return to_uri(base.join(&escaped(reference)).map_err(of_parser)?, zone);
     }
     let own_scheme =
         if scheme.is_none() { format!("{}:", base.scheme_str().unwrap_or_default()) } else { String::new() };
@@ -168,7 +176,8 @@ fn parse(text: &str) -> Result<Uri> {
     check(text)?;
     // Browsers take a backslash for a slash, others for a character like any: none is left.
     let text = if text.contains('\\') { Cow::Owned(text.replace('\\', "%5C")) } else { Cow::Borrowed(text) };
-    to_uri(Url::parse(&text).map_err(of_parser)?)
+    let (text, zone) = split_zone(&text)?;
+    to_uri(Url::parse(&text).map_err(of_parser)?, zone)
 }
 
 /// What the parser would repair in silence, or read where others read something else.
@@ -190,7 +199,7 @@ fn check(text: &str) -> Result<()> {
         return Err(invalid(NO_SCHEME));
     }
     check_scheme(scheme)?;
-    let authority = rest.split(|c: char| c.is_ascii() && ends_authority(c as u8)).next().unwrap_or_default();
+    let authority = first_part(rest);
     if authority.contains('\\') {
         return Err(invalid(BACKSLASH));
     }
@@ -209,9 +218,12 @@ fn check_scheme(scheme: &str) -> Result<()> {
     Err(invalid(format!("the scheme {shown} is not supported: http and https are")))
 }
 
-fn to_uri(mut url: Url) -> Result<Uri> {
+fn to_uri(mut url: Url, zone: Option<&str>) -> Result<Uri> {
     url.set_fragment(None);
-    let text = String::from(url);
+    let mut text = String::from(url);
+    if let Some(zone) = zone {
+        text = with_zone(text, zone).ok_or_else(|| invalid(BAD_HOST))?;
+    }
     if text.len() > MAX_URL_BYTES {
         return Err(invalid(TOO_LONG));
     }
@@ -244,11 +256,6 @@ fn invalid(message: impl Into<Cow<'static, str>>) -> Error {
 
 fn starts_with_ignoring_case(text: &str, start: &str) -> bool {
     text.get(..start.len()).is_some_and(|first| first.eq_ignore_ascii_case(start))
-}
-
-/// What ends the host (RFC 3986 §3.2).
-fn ends_authority(byte: u8) -> bool {
-    matches!(byte, b'/' | b'?' | b'#')
 }
 
 /// The scheme that a reference begins with (RFC 3986 §4.1).

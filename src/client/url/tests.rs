@@ -1,5 +1,6 @@
 //! What is taken, what is refused, and that the short way and the long way are one.
 
+use super::zone::BAD_ZONE;
 use super::*;
 
 fn text_of(text: &str) -> String {
@@ -30,6 +31,8 @@ fn a_url_gets_its_normal_form() {
         ("http://\u{ff21}.test/", "http://a.test/"),
         ("http://[::1]:8080/", "http://[::1]:8080/"),
         ("http://[0:0::1]/", "http://[::1]/"),
+        ("http://[FE80:0::1%25Eth0.1]:80/x?y", "http://[fe80::1%25Eth0.1]/x?y"),
+        ("http://u%25:p@[fe80::1%25en0]:81", "http://u%25:p@[fe80::1%25en0]:81/"),
         ("http://0x7f.1/", "http://127.0.0.1/"),
         ("http://a_b.test/", "http://a_b.test/"),
         ("http://a.test./", "http://a.test./"),
@@ -67,7 +70,11 @@ fn what_is_no_url_of_a_request_is_refused() {
         ("http://a.test:65536/", BAD_PORT),
         ("http://a.test:-1/", BAD_PORT),
         ("http://[::1", BAD_HOST),
-        ("http://[::1%25eth0]/", BAD_HOST),
+        ("http://[fe80::1%eth0]/", BAD_HOST),
+        ("http://[fe80::1%25]/", BAD_ZONE),
+        ("http://[fe80::1%25eth%2f]/", BAD_ZONE),
+        ("http://[a.test%25eth0]/", BAD_HOST),
+        ("http://a.test%25eth0/", BAD_HOST),
         ("http://1.2.3.256/", BAD_HOST),
         ("http://a<b.test/", BAD_HOST),
         ("http://a%2fb.test/", BAD_HOST),
@@ -304,5 +311,32 @@ fn the_parts_of_a_url_are_named() {
         let uri: Uri = text.parse().unwrap();
         assert_eq!(host_field(&uri), host, "{text}");
         assert_eq!(credentials(&uri), user.map(|(user, password)| (user.to_owned(), password.to_owned())), "{text}");
+    }
+}
+
+#[test]
+fn a_reference_keeps_the_zone_where_it_stays_on_the_host() {
+    let base = "http://[fe80::1%25eth0]:8080/a/b".into_url().unwrap();
+    for (reference, expected) in [
+        ("/x", "http://[fe80::1%25eth0]:8080/x"),
+        ("../c d", "http://[fe80::1%25eth0]:8080/c%20d"),
+        ("//[fe80::2%25lo]/", "http://[fe80::2%25lo]/"),
+        ("http://[fe80::1]/", "http://[fe80::1]/"),
+        ("http://a.test/%25", "http://a.test/%25"),
+    ] {
+        assert_eq!(join(&base, reference.as_bytes()).unwrap(), expected, "{reference}");
+    }
+}
+
+#[test]
+fn a_zone_is_dialled_and_left_out_of_the_host() {
+    for (host, plain, dialled) in [
+        ("[fe80::1%25eth0]", Some("[fe80::1]"), "[fe80::1%eth0]"),
+        ("[fe80::1%25eth0]:81", Some("[fe80::1]:81"), "[fe80::1%eth0]:81"),
+        ("[fe80::1]", None, "[fe80::1]"),
+        ("a.test", None, "a.test"),
+    ] {
+        assert_eq!(without_zone(host).as_deref(), plain, "{host}");
+        assert_eq!(dialled_host(host), dialled, "{host}");
     }
 }
