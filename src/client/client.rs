@@ -1,7 +1,7 @@
 //! The client: what becomes of a response before its caller sees it.
 
 use std::fmt;
-use std::pin::Pin;
+use std::pin::{Pin, pin};
 use std::sync::{Arc, LazyLock};
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
@@ -179,7 +179,16 @@ impl Client {
         }
         let until = Instant::now() + length;
         let progress = Progress::attach(request);
-        match timeout_at(until, self.follow(request)).await {
+        let outcome = {
+            let mut following = pin!(self.follow(request));
+            let outcome = timeout_at(until, following.as_mut()).await;
+            if outcome.is_err() {
+                // Before the exchange is dropped, whose connection may be to blame.
+                progress.expire();
+            }
+            outcome
+        };
+        match outcome {
             Ok(Ok(mut response)) => {
                 let limited = timeout_body(std::mem::take(&mut response.body), until, length);
                 response.body = limited;

@@ -15,7 +15,7 @@ use super::super::connect::KeyNotifier;
 use super::super::observe::ConnectionInfo;
 use super::connection::{ConnectionCore, Http2Conn};
 use super::error::{ConnectionEnd, PING_TIMEOUT, connection_error};
-use super::state::Http2State;
+use super::state::{Http2State, Suspicion};
 use crate::error::{Phase, Result};
 use crate::h1::HeadLimits;
 use crate::h2::{Meter, MeterLimits, Wire, client_builder};
@@ -94,7 +94,7 @@ impl Driver {
     fn poll(&mut self, cx: &mut Context<'_>) -> Poll<ConnectionEnd> {
         let polled = Pin::new(&mut self.connection).poll(cx);
         if let Some(fault) = self.state.meter.fault() {
-            return Poll::Ready(ConnectionEnd::ProtocolError(fault.in_words()));
+            return Poll::Ready(ConnectionEnd::ProtocolError(fault.as_sent()));
         }
         if let Poll::Ready(result) = polled {
             return Poll::Ready(ConnectionEnd::of(result, &self.state.meter));
@@ -102,7 +102,8 @@ impl Driver {
         if self.poll_close(cx).is_ready() {
             return Poll::Ready(ConnectionEnd::Closed);
         }
-        let keep_alive = self.keep_alive.poll(self.state.meter.reads(), self.state.has_streams(), cx);
+        let suspicion = self.state.take_suspicion();
+        let keep_alive = self.keep_alive.poll(self.state.meter.reads(), self.state.has_streams(), suspicion, cx);
         if keep_alive == PeerState::Dead {
             return Poll::Ready(ConnectionEnd::Silent);
         }
@@ -144,8 +145,8 @@ enum PeerState {
     Dead,
 }
 
-/// Sends a PING to a peer that is silent while streams are open. Whatever the peer sends then shows
-/// that it lives.
+/// Sends a PING to a peer that is silent while streams are open, and at once when a request got no answer.
+/// Whatever the peer sends then shows that it lives.
 struct KeepAlive {
     pings: Option<PingPong>,
     /// How many reads had brought something when the silence began.
@@ -167,32 +168,45 @@ impl KeepAlive {
         KeepAlive { pings, reads: 0, deadline: Deadline::default(), stage: KeepAliveStage::Idle }
     }
 
-    fn poll(&mut self, reads: u64, has_streams: bool, cx: &mut Context<'_>) -> PeerState {
+    fn poll(&mut self, reads: u64, has_streams: bool, suspicion: Suspicion, cx: &mut Context<'_>) -> PeerState {
         self.take_pong(cx);
-        if !has_streams {
-            self.enter(KeepAliveStage::Idle, None);
-            return PeerState::Alive;
-        }
-        if self.stage == KeepAliveStage::Idle || reads != self.reads {
-            self.reads = reads;
-            self.enter(KeepAliveStage::Listening, Some(SILENCE_TIMEOUT));
+        let is_heard = reads != self.reads;
+        self.reads = reads;
+        let is_asked = matches!(self.stage, KeepAliveStage::Pinged | KeepAliveStage::Unanswered) && !is_heard;
+        match suspicion {
+            Suspicion::None if is_asked => {}
+            Suspicion::None if !has_streams => self.enter(KeepAliveStage::Idle, None),
+            Suspicion::None if is_heard || self.stage == KeepAliveStage::Idle => {
+                self.enter(KeepAliveStage::Listening, Some(SILENCE_TIMEOUT));
+            }
+            Suspicion::None => {}
+            Suspicion::Probe if is_asked => {}
+            Suspicion::Probe => self.send_ping(),
+            Suspicion::Doubt => {
+                if !is_asked {
+                    self.send_ping();
+                }
+                self.enter(KeepAliveStage::Unanswered, Some(PING_TIMEOUT));
+            }
         }
         while self.deadline.poll(cx).is_ready() {
             match self.stage {
-                KeepAliveStage::Idle | KeepAliveStage::Listening => {
-                    if let Some(pings) = &mut self.pings {
-                        // An error says that one is under way, or that the connection has ended: both
-                        // are seen elsewhere.
-                        let _ = pings.send_ping(Ping::opaque());
-                    }
-                    self.enter(KeepAliveStage::Pinged, Some(DOUBT_TIMEOUT));
-                }
+                KeepAliveStage::Idle | KeepAliveStage::Listening => self.send_ping(),
                 KeepAliveStage::Pinged => self.enter(KeepAliveStage::Unanswered, Some(PING_TIMEOUT - DOUBT_TIMEOUT)),
                 KeepAliveStage::Unanswered => return PeerState::Dead,
             }
         }
         self.take_pong(cx);
         if self.stage == KeepAliveStage::Unanswered { PeerState::Doubtful } else { PeerState::Alive }
+    }
+
+    fn send_ping(&mut self) {
+        if let Some(pings) = &mut self.pings {
+            // An error says that one is under way, or that the connection has ended: both are seen
+            // elsewhere.
+            let _ = pings.send_ping(Ping::opaque());
+        }
+        self.enter(KeepAliveStage::Pinged, Some(DOUBT_TIMEOUT));
     }
 
     /// Takes the answer to a PING, of which `h2` has one under way at a time. That something came was

@@ -16,6 +16,8 @@ pub(super) struct Http2State {
     pub(super) max_streams: AtomicUsize,
     health: AtomicU8,
     pub(super) has_served: AtomicBool,
+    /// A request has ended without an answer: a [`Suspicion`].
+    suspicion: AtomicU8,
     ended: OnceLock<ConnectionEnd>,
     /// Counts frames. What this side sends allows the peer the frames that answer it.
     pub(super) meter: Arc<Meter>,
@@ -31,6 +33,7 @@ impl Http2State {
             max_streams: AtomicUsize::new(max_streams),
             health: AtomicU8::new(Health::Good as u8),
             has_served: AtomicBool::new(false),
+            suspicion: AtomicU8::new(Suspicion::None as u8),
             ended: OnceLock::new(),
             meter,
         }
@@ -78,6 +81,24 @@ impl Http2State {
         self.health.compare_exchange(from, to, Ordering::Relaxed, Ordering::Relaxed).is_ok()
     }
 
+    /// A request has got no answer, nor has the connection brought anything else since it was sent. The
+    /// task looks at this when the request's stream is reset.
+    pub(super) fn suspect(&self, suspicion: Suspicion) {
+        self.suspicion.fetch_max(suspicion as u8, Ordering::Relaxed);
+        if suspicion == Suspicion::Doubt {
+            // At once, and not when the task comes to it: the next request must not be the next to wait.
+            self.set_doubtful(true);
+        }
+    }
+
+    pub(super) fn take_suspicion(&self) -> Suspicion {
+        match self.suspicion.swap(Suspicion::None as u8, Ordering::Relaxed) {
+            NO_SUSPICION => Suspicion::None,
+            PROBE => Suspicion::Probe,
+            _ => Suspicion::Doubt,
+        }
+    }
+
     /// The connection takes no more exchanges. Returns whether it took any before.
     pub(super) fn set_spent(&self) -> bool {
         self.health.swap(Health::Spent as u8, Ordering::Relaxed) != Health::Spent as u8
@@ -92,6 +113,19 @@ impl Http2State {
         self.ended.get()
     }
 }
+
+/// What a request that got no answer says of its connection.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Suspicion {
+    None,
+    /// It was given up soon: the peer is asked whether it is there.
+    Probe,
+    /// It had waited long enough: no further request is sent until the peer was heard.
+    Doubt,
+}
+
+const NO_SUSPICION: u8 = Suspicion::None as u8;
+const PROBE: u8 = Suspicion::Probe as u8;
 
 const GOOD: u8 = Health::Good as u8;
 const DOUBTFUL: u8 = Health::Doubtful as u8;

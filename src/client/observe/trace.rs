@@ -129,6 +129,12 @@ impl Tracer {
         }
     }
 
+    /// Whether the time limit over all has passed.
+    #[allow(dead_code, reason = "HTTP/2 looks at it, and is not always there")]
+    pub(crate) fn is_expired(&self) -> bool {
+        self.progress.as_ref().is_some_and(|progress| progress.0.load(Ordering::Relaxed) & EXPIRED != 0)
+    }
+
     /// Whether there is a trace.
     pub(crate) fn is_on(&self) -> bool {
         self.trace.is_some()
@@ -161,6 +167,9 @@ pub(crate) struct Progress(Arc<AtomicU8>);
 const STEPS: [Phase; 7] =
     [Phase::Pool, Phase::Resolve, Phase::Connect, Phase::Proxy, Phase::Tls, Phase::Write, Phase::Head];
 
+/// Laid over the index when the time is over.
+const EXPIRED: u8 = 1 << 7;
+
 impl Progress {
     /// Follows this request from now on.
     pub(crate) fn attach(request: &mut Request) -> Progress {
@@ -187,7 +196,12 @@ impl Progress {
     }
 
     pub(crate) fn phase(&self) -> Phase {
-        STEPS.get(usize::from(self.0.load(Ordering::Relaxed))).copied().unwrap_or(Phase::Head)
+        STEPS.get(usize::from(self.0.load(Ordering::Relaxed) & !EXPIRED)).copied().unwrap_or(Phase::Head)
+    }
+
+    /// The time is over: what is dropped now is dropped for that.
+    pub(crate) fn expire(&self) {
+        self.0.fetch_or(EXPIRED, Ordering::Relaxed);
     }
 
     /// How much of the request was sent, as far as the phase tells.

@@ -25,7 +25,7 @@ pub(crate) trait Pooled: Send + Sized + 'static {
 
     /// Another handle on the same connection, for one more exchange; `None` for HTTP/1, and for a
     /// multiplexed connection that is full or takes no new exchanges. With no exchange open, `None`
-    /// means that it never will again.
+    /// means that it never will again, unless its health is in doubt.
     fn share(&self) -> Option<Self> {
         None
     }

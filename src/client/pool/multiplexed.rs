@@ -56,6 +56,10 @@ impl<C: Pooled> Multiplexed<C> {
                 let idle_for = if is_idle { cx.now.since(it.info.since) } else { Duration::ZERO };
                 return Some(Checkout { connection, origin: Origin::Multiplexed(it.id), idle_for: Some(idle_for) });
             }
+            if is_idle && !is_old && it.connection.health() == Health::Doubtful {
+                // It is being asked whether it lives.
+                continue;
+            }
             if is_idle {
                 // Idle and still unwilling to share: it never will be again.
                 cx.global.idle_count -= 1;
