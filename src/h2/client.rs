@@ -1,8 +1,11 @@
 //! The client's half: a request of ours becomes the crate's, and what the crate has received
 //! becomes a response.
 
+use std::time::Duration;
+
 use http::header::{
-    ACCEPT_ENCODING, CONNECTION, CONTENT_LENGTH, HOST, HeaderMap, HeaderName, HeaderValue, TE, TRAILER, USER_AGENT,
+    ACCEPT_ENCODING, CONNECTION, CONTENT_LENGTH, HOST, HeaderMap, HeaderName, HeaderValue, PROXY_AUTHORIZATION, TE,
+    TRAILER, USER_AGENT,
 };
 use http::response::Parts;
 use http::uri::{Authority, PathAndQuery, Scheme};
@@ -33,8 +36,14 @@ pub(crate) struct RequestToSend<'a> {
 /// How far ahead of its reader a body may come: what a body that nobody reads holds at most. Go's
 /// number; on a path of 100 ms it lets through more than 300 Mbit/s.
 const STREAM_WINDOW_BYTES: u32 = 4 << 20;
-/// Go's number, too: with less, a few bodies that are held and not read would stop all others.
-const CONNECTION_WINDOW_BYTES: u32 = 1 << 30;
+/// What all bodies of a connection together may be ahead of their readers. Go has 1 GiB, which is no
+/// bound; with this one, sixteen large bodies that are held and not read stop the others.
+const CONNECTION_WINDOW_BYTES: u32 = 64 << 20;
+
+/// Streams that this side has reset are remembered for so long, so many of them: what the peer had sent
+/// before it heard of the reset is passed over, and a stream is reset once.
+const RESET_MEMORY: Duration = Duration::from_secs(30);
+const MAX_REMEMBERED_RESET_COUNT: usize = 1_000;
 
 /// The crate's settings for a client's connection.
 pub(crate) fn client_builder(limits: &HeadLimits) -> h2::client::Builder {
@@ -43,6 +52,10 @@ pub(crate) fn client_builder(limits: &HeadLimits) -> h2::client::Builder {
         .enable_push(false)
         .initial_window_size(STREAM_WINDOW_BYTES)
         .initial_connection_window_size(CONNECTION_WINDOW_BYTES)
+        .reset_stream_duration(RESET_MEMORY)
+        .max_concurrent_reset_streams(MAX_REMEMBERED_RESET_COUNT)
+        // Bodies that are dropped are the caller's affair, and no reason to end the connection.
+        .max_local_error_reset_streams(None)
         .max_header_list_size(u32::try_from(limits.max_bytes).unwrap_or(u32::MAX));
     builder
 }
@@ -55,6 +68,10 @@ pub(crate) fn to_request(head: &RequestToSend<'_>) -> Result<http::Request<()>> 
     let mut fields = HeaderMap::with_capacity(head.header.len() + 4);
     append_fields(&mut fields, head.header, StatusCode::OK);
     drop_fields_of_connection(&mut fields, head.header);
+    if *head.method != Method::CONNECT {
+        // It is for proxies (RFC 9110 §11.7.2), and no proxy forwards HTTP/2 for this client.
+        fields.remove(PROXY_AUTHORIZATION);
+    }
     fill_own_fields(&mut fields, head);
     let mut request = http::Request::new(());
     *request.method_mut() = head.method.clone();

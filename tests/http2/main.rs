@@ -18,5 +18,7 @@ mod attacks;
 mod client;
 #[cfg(feature = "client")]
 mod client_connections;
+#[cfg(feature = "client")]
+mod client_frames;
 #[cfg(feature = "server")]
 mod server;

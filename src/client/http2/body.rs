@@ -19,9 +19,15 @@ pub(super) fn attach(mut exchange: Exchange, content: RecvStream, response: &mut
     let info = exchange.conn.info();
     response.tls = info.tls.clone();
     response.info = Some(info.response_info(&exchange.state.stopwatch, exchange.reused));
-    // The server did not want to see the body first, and still counts on it (Go's rule).
-    exchange.upload.state.proceed();
-    if content.is_end_stream() && matches!(exchange.upload.state, SendState::Sent) {
+    if response.status.as_u16() < 300 {
+        // The server answers as it reads, or did not want to see the body first and still counts on it.
+        exchange.upload.state.proceed();
+    } else if exchange.upload.state.is_open() {
+        // Whoever refuses a request or sends it elsewhere has no use for the rest of it (Go's rule, and
+        // curl's). The stream is reset when the response is over, or at once where it has no content.
+        exchange.upload.state = SendState::Abandoned;
+    }
+    if content.is_end_stream() && !exchange.upload.state.is_open() {
         return;
     }
     let length = response.content_length.filter(|_| allows_content(response.status));
