@@ -70,7 +70,8 @@ pub struct Transport {
     /// none).
     pub response_header_timeout: Duration,
     /// How long a body waits for `100 Continue` where the request has `Expect: 100-continue`.
-    /// Then it is sent anyway. Default: 1 s. 0: it does not wait.
+    /// Then it is sent anyway. Default: 1 s. 0: it does not wait. A request that is refused with 417 is
+    /// sent once more without `Expect`, if its body can be had again.
     pub expect_continue_timeout: Duration,
     /// How long the server may take nothing of the request, or send nothing of a body that is
     /// being read. Default: no limit, as streams may be silent.
@@ -84,7 +85,9 @@ pub struct Transport {
     pub disable_keep_alives: bool,
     /// Asks for no compression. Without it, a request that names no `Accept-Encoding` and no
     /// `Range` asks for what this build decodes, and gets its body decoded; `Content-Encoding`
-    /// and `Content-Length` are then gone from the response. Default: false.
+    /// and `Content-Length` are then gone from the response. Up to five codings are taken off, one
+    /// after the other; content with more of them, or with one that was not asked for, is left as it
+    /// is. Default: false.
     pub disable_compression: bool,
     /// The longest head of a response, interim ones before it included. Default and 0: 1 MiB
     /// (Go: 10 MiB).
@@ -94,6 +97,10 @@ pub struct Transport {
     /// The `User-Agent` of requests that name none; one that is set empty is not sent at all.
     pub user_agent: String,
     /// Which protocols are spoken. Default: HTTP/1.1, and HTTP/2 where TLS negotiates it.
+    ///
+    /// Over HTTP/2, a server may be 4 MiB ahead of the reader of each body and 64 MiB ahead of all
+    /// readers of a connection: bodies that are held and not read hold up to so much, and may stop the
+    /// others of their connection. Drop those that are not wanted.
     pub protocols: ClientProtocols,
     /// Further fields for the CONNECT requests to proxies.
     pub proxy_connect_header: Header,
@@ -337,20 +344,18 @@ fn tell_got(tracer: &Tracer, conn: &PooledConn<Key, HttpConnection>, idle_for: O
     tracer.tell(|trace| trace.got_conn(&conn.described(idle_for)));
 }
 
-/// Decodes the content of the response, if the transport asked for a coding.
+/// Decodes the content of the response, if the transport asked for its codings.
 fn decode(response: &mut Response, plan: &Plan) {
     let Some(asked) = plan.accept_encoding else { return };
-    let mut codings = response.header.values_bytes("Content-Encoding");
-    let coding = match (codings.next(), codings.next()) {
-        (Some(coding), None) => coding::decoder_for(coding, asked.as_bytes()),
-        _ => None,
-    };
-    drop(codings);
-    if let Some(coding) = coding.filter(|_| !response.body.is_empty()) {
-        response.body = coding::decoded(std::mem::take(&mut response.body), coding);
-        response.header.del("Content-Encoding");
-        response.header.del("Content-Length");
-        response.content_length = None;
+    let body = std::mem::take(&mut response.body);
+    match coding::without_codings(body, &response.header, asked.as_bytes()) {
+        Ok(decoded) => {
+            response.body = decoded;
+            response.header.del("Content-Encoding");
+            response.header.del("Content-Length");
+            response.content_length = None;
+        }
+        Err(as_it_is) => response.body = as_it_is,
     }
 }
 

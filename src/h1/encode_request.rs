@@ -32,8 +32,18 @@ pub(crate) struct RequestToSend<'a> {
     pub(crate) accept_encoding: Option<&'a OwnField>,
     /// For a header without `User-Agent`. An empty one there sends none.
     pub(crate) user_agent: &'a OwnField,
-    /// In place of one in the header.
-    pub(crate) proxy_authorization: Option<&'a str>,
+    pub(crate) proxy_authorization: ProxyAuthorization<'a>,
+}
+
+/// What becomes of `Proxy-Authorization`, which is for the next proxy alone (RFC 9110 §11.7.2).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum ProxyAuthorization<'a> {
+    /// The reader is no proxy: the caller's is left out.
+    Dropped,
+    /// The caller's goes with the others of its fields.
+    Callers,
+    /// This one, in place of the caller's.
+    Own(&'a str),
 }
 
 /// A field that goes with many requests: encoded once, and not for each of them.
@@ -114,7 +124,7 @@ pub(crate) fn encode_request_head(out: &mut Vec<u8>, head: &RequestToSend<'_>) {
     if let Some(codings) = head.accept_encoding.filter(|_| !seen.accept_encoding) {
         out.extend_from_slice(&codings.line);
     }
-    if let Some(authorization) = head.proxy_authorization {
+    if let ProxyAuthorization::Own(authorization) = head.proxy_authorization {
         append_field(out, b"Proxy-Authorization", authorization.as_bytes());
     }
     append_framing(out, head.outgoing);
@@ -239,7 +249,7 @@ fn append_other(out: &mut Vec<u8>, head: &RequestToSend<'_>, seen: &mut SeenRequ
             seen.accept_encoding = true;
             append_field(out, name, value);
         }
-        19 if head.proxy_authorization.is_some() && is(b"Proxy-Authorization") => {}
+        19 if head.proxy_authorization != ProxyAuthorization::Callers && is(b"Proxy-Authorization") => {}
         _ => append_field(out, name, value),
     }
 }
@@ -289,7 +299,7 @@ mod tests {
             connection: ConnectionField::Nothing,
             accept_encoding: None,
             user_agent: &NOBODY,
-            proxy_authorization: None,
+            proxy_authorization: ProxyAuthorization::Callers,
         }
     }
 
@@ -365,7 +375,9 @@ mod tests {
         assert_eq!(accepting(&[]), "Accept-Encoding: gzip\r\n");
         assert_eq!(accepting(&[("accept-encoding", "")]), "accept-encoding: \r\n");
 
-        let proxied = |fields: &[(&str, &str)]| lines(fields, |head| head.proxy_authorization = Some("Basic x"));
+        let proxied = |fields: &[(&str, &str)]| {
+            lines(fields, |head| head.proxy_authorization = ProxyAuthorization::Own("Basic x"))
+        };
         assert_eq!(proxied(&[("proxy-authorization", "y"), ("A", "1")]), "A: 1\r\nProxy-Authorization: Basic x\r\n");
         assert_eq!(lines(&[("Proxy-Authorization", "y")], |_| {}), "Proxy-Authorization: y\r\n");
     }
@@ -425,7 +437,7 @@ mod tests {
                 trailer: &trailer,
                 outgoing: Outgoing::Chunked,
                 accept_encoding: Some(&OwnField::new("Accept-Encoding", evil)),
-                proxy_authorization: Some(evil),
+                proxy_authorization: ProxyAuthorization::Own(evil),
                 ..plain(&uri, &header)
             });
             let names =

@@ -28,7 +28,9 @@ pub(crate) use encode::{
     encode_response_head,
 };
 #[cfg(feature = "client")]
-pub(crate) use encode_request::{OwnField, RequestToSend, SentTarget, check_request, encode_request_head};
+pub(crate) use encode_request::{
+    OwnField, ProxyAuthorization, RequestToSend, SentTarget, check_request, encode_request_head,
+};
 pub(crate) use field_lines::{HeadLimits, may_be_trailer};
 pub(crate) use framing::{Framing, Outgoing, OutgoingResponse, allows_content, outgoing_response};
 #[cfg(feature = "client")]

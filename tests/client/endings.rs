@@ -137,7 +137,7 @@ async fn a_body_that_was_not_waited_for_stays_unsent_however_long_the_answer_tak
     let (text, ()) = tokio::join!(reading, async {
         let mut conn = server.accept().await;
         conn.head().await;
-        conn.send("HTTP/1.1 417 No\r\nConnection: close\r\nContent-Length: 2\r\n\r\nn").await;
+        conn.send("HTTP/1.1 403 No\r\nConnection: close\r\nContent-Length: 2\r\n\r\nn").await;
         tokio::time::sleep(millis(5000)).await;
         conn.send("o").await;
         assert_eq!(conn.end().await, "", "the server does not count on it");

@@ -160,10 +160,10 @@ async fn a_final_answer_in_place_of_100_continue_on_a_kept_connection_has_the_bo
     let (response, mut conn) = tokio::join!(client.send(expecting("hello")), async {
         let mut conn = server.accept().await;
         conn.head().await;
-        conn.send("HTTP/1.1 417 Expectation Failed\r\nContent-Length: 2\r\n\r\nno").await;
+        conn.send("HTTP/1.1 403 Forbidden\r\nContent-Length: 2\r\n\r\nno").await;
         conn
     });
-    assert_eq!(outcome(response).await, Ok((417, "no".to_owned())));
+    assert_eq!(outcome(response).await, Ok((403, "no".to_owned())));
     assert_eq!(conn.here().await, "hello", "the server counts on what was announced");
     assert_eq!(counts(&transport), (1, 0, 0, 0));
 }
@@ -174,12 +174,59 @@ async fn a_final_answer_in_place_of_100_continue_that_closes_gets_no_body() {
     let (response, mut conn) = tokio::join!(client.send(expecting("hello")), async {
         let mut conn = server.accept().await;
         conn.head().await;
-        conn.send("HTTP/1.1 417 Expectation Failed\r\nConnection: close\r\nContent-Length: 2\r\n\r\nno").await;
+        conn.send("HTTP/1.1 403 Forbidden\r\nConnection: close\r\nContent-Length: 2\r\n\r\nno").await;
         conn
     });
-    assert_eq!(outcome(response).await, Ok((417, "no".to_owned())));
+    assert_eq!(outcome(response).await, Ok((403, "no".to_owned())));
     assert_eq!(conn.end().await, "", "not a byte of the body");
     assert_eq!(counts(&transport), (0, 0, 0, 0));
+}
+
+const REFUSED: &str = "HTTP/1.1 417 Expectation Failed\r\nContent-Length: 2\r\n\r\nno";
+
+#[tokio::test(start_paused = true)]
+async fn what_417_refuses_is_sent_again_without_expect() {
+    for body in [Body::from("hello"), pieces(&["hel", "lo"])] {
+        let (client, transport, mut server) = pair();
+        let (response, ()) = tokio::join!(client.send(expecting(body)), async {
+            let mut conn = server.accept().await;
+            conn.head().await;
+            conn.send(REFUSED).await;
+            assert_eq!(conn.end().await, "", "not a byte of the body");
+            let again = server.accept().await.serve(OK).await;
+            assert_eq!((again.field("Expect"), again.text()), (None, "hello".to_owned()));
+        });
+        assert_eq!(outcome(response).await, Ok((200, "ok".to_owned())));
+        assert_eq!(counts(&transport).1, 0);
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_body_that_is_sent_when_417_comes_is_sent_again_if_it_can_be_had_again() {
+    for (body, expected) in [(Body::from("hello"), 200), (pieces(&["hello"]), 417)] {
+        let (client, _, mut server) = pair();
+        let (response, ()) = tokio::join!(client.send(expecting(body)), async {
+            let mut conn = server.accept().await;
+            conn.head().await;
+            assert_eq!(conn.here().await, "");
+            tokio::time::sleep(secs(2)).await;
+            conn.send(REFUSED).await;
+            if let Ok(Some(mut conn)) = tokio::time::timeout(secs(1), server.next()).await {
+                assert_eq!(conn.serve(OK).await.field("Expect"), None);
+            }
+        });
+        assert_eq!(response.unwrap().status, expected);
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_second_417_is_the_answer_and_so_is_one_that_no_expect_was_sent_for() {
+    let (client, _, server) = pair();
+    let log = server.answer(|_| REFUSED.into());
+    assert_eq!(outcome(client.send(expecting("hello")).await).await, Ok((417, "no".to_owned())));
+    assert_eq!(log.all().len(), 2);
+    assert_eq!(outcome(client.post(URL, "text/plain", "hello").await).await, Ok((417, "no".to_owned())));
+    assert_eq!(log.all().len(), 3);
 }
 
 /// Told of informational responses; refuses after so many.

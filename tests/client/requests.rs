@@ -119,6 +119,8 @@ async fn the_host_is_the_urls_without_its_own_port_or_the_callers() {
         ("http://a.test:8080/", "a.test:8080"),
         ("http://[::1]:80/", "[::1]"),
         ("http://[::1]:81/", "[::1]:81"),
+        ("http://[fe80::1%25eth0]/", "[fe80::1]"),
+        ("http://[fe80::1%25eth0]:81/", "[fe80::1]:81"),
         ("http://user:secret@a.test/", "a.test"),
         ("http://Bücher.test/", "xn--bcher-kva.test"),
     ] {
@@ -394,4 +396,56 @@ async fn codings_are_asked_for_where_the_caller_says_nothing_of_codings_or_parts
     let (mut transport, server) = fake();
     transport.disable_compression = true;
     assert_eq!(asked(&head_from((transport, server), get()).await), None);
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_ipv6_zone_is_dialled_and_each_zone_has_connections_of_its_own() {
+    let (client, _, server) = pair();
+    let log = server.answer(|_| OK.into());
+    for (url, place, conn) in [
+        ("http://[fe80::1%25Eth0]/", "fe80::1%Eth0:80", 0),
+        ("http://[fe80::1%25Eth0]/x", "fe80::1%Eth0:80", 0),
+        ("http://[fe80::1%25eth0]/", "fe80::1%eth0:80", 1),
+        ("http://[fe80::1]/", "fe80::1:80", 2),
+    ] {
+        outcome(client.get(url).await).await.unwrap();
+        let last = log.last();
+        assert_eq!((last.place.as_str(), last.conn, last.field("Host")), (place, conn, Some("[fe80::1]")), "{url}");
+    }
+    let mut transport = Transport::new();
+    transport.proxy = nethttp::Proxy::url("proxy.test").unwrap();
+    let error = client_of(transport).0.get("http://[fe80::1%25eth0]/").await.unwrap_err();
+    assert_eq!((error.kind(), error.sent()), (ErrorKind::Invalid, Some(Sent::No)), "{error}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn credentials_for_a_proxy_are_not_shown_to_a_server() {
+    let mut request = Request::get(URL).unwrap();
+    request.header.set("Proxy-Authorization", "Basic c2VjcmV0");
+    request.header.set("X-Kept", "1");
+    let text = head(request).await;
+    assert!(!text.contains("c2VjcmV0") && text.contains("X-Kept: 1\r\n"), "{text}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn text_is_read_in_its_charset() {
+    for (content_type, content, expected) in [
+        ("text/plain", "caf\u{e9}".as_bytes(), Ok("caf\u{e9}")),
+        ("text/plain", b"\xef\xbb\xbfcaf\xc3\xa9", Ok("caf\u{e9}")),
+        ("text/html; charset=iso-8859-1", b"caf\xe9", Ok("caf\u{e9}")),
+        ("text/plain; charset=utf-16", b"a\0\xe9\0", Ok("a\u{e9}")),
+        ("text/plain", b"caf\xe9", Err(ErrorKind::Malformed)),
+        ("text/plain; charset=klingon", b"caf", Err(ErrorKind::Unsupported)),
+    ] {
+        let (client, _, mut server) = pair();
+        let (response, ()) = tokio::join!(client.get(URL), async {
+            let mut conn = server.accept().await;
+            conn.request().await;
+            let head =
+                format!("HTTP/1.1 200 OK\r\nContent-Type: {content_type}\r\nContent-Length: {}\r\n\r\n", content.len());
+            conn.send([head.as_bytes(), content].concat()).await;
+        });
+        let text = response.unwrap().text().await.map_err(|error| error.kind());
+        assert_eq!(text, expected.map(str::to_owned), "{content_type}");
+    }
 }

@@ -195,6 +195,38 @@ async fn a_body_goes_without_100_when_that_took_too_long() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn what_417_refuses_is_sent_again_without_expect() {
+    let rig = handled(server::Builder::new(), |mut request, mut respond| async move {
+        if request.headers().contains_key("expect") {
+            respond.send_response(status(417), true).unwrap();
+            return;
+        }
+        let content = read(request.body_mut()).await.unwrap();
+        answer(respond, content);
+    });
+    let (body, _) = made(1);
+    for body in [Body::from("content"), body] {
+        let mut request = Request::post(URL, body).unwrap();
+        request.header.set("Expect", "100-continue");
+        let began = Instant::now();
+        let mut response = rig.client.send(request).await.unwrap();
+        assert_eq!((response.status, began.elapsed().as_millis()), (StatusCode::OK, 0));
+        assert!(!response.bytes().await.unwrap().is_empty());
+    }
+    assert_eq!(rig.dialed(), 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn credentials_for_a_proxy_are_not_shown_to_a_server() {
+    let rig = handled(server::Builder::new(), |request, respond| async move {
+        answer(respond, request.headers().contains_key("proxy-authorization").to_string());
+    });
+    let mut request = Request::get(URL).unwrap();
+    request.header.set("Proxy-Authorization", "Basic c2VjcmV0");
+    assert_eq!(rig.client.send(request).await.unwrap().text().await.unwrap(), "false");
+}
+
+#[tokio::test(start_paused = true)]
 async fn informational_responses_share_the_heads_limit_and_101_is_refused() {
     let flood = handled(server::Builder::new(), |_, mut respond| async move {
         let hints = || http::Response::builder().status(103).header("link", "x".repeat(9000)).body(()).unwrap();
@@ -422,6 +454,8 @@ async fn each_time_limit_says_its_name_and_lets_the_connection_live() {
         let outcome = async { rig.client.send(request).await?.text().await }.await;
         let error = outcome.unwrap_err();
         assert_eq!((error.is_timeout(), error.limit()), (true, Some(limit)), "{uri} {error}");
+        // The server is asked whether it is there, and answers.
+        sleep(Duration::from_millis(1)).await;
     }
     let mut request = Request::get("http://h.test/body").unwrap();
     request.timeouts.total = Some(secs(4));

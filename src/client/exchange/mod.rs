@@ -36,6 +36,7 @@
 //! - Nothing of the request was sent at all: once more, whatever it does.
 //! - The server says that it did not act on it (HTTP/2): up to six times, with growing pauses.
 //! - It wants HTTP/1.1: once more over that.
+//! - It takes no `Expect` (417): once more without it.
 //!
 //! Each needs the body a second time: it was not read, or can be made again.
 
@@ -45,6 +46,8 @@ mod retry;
 mod send_state;
 
 pub(super) use attempt::{Attempt, FailedAttempt, RetryHint};
-pub(super) use plan::{Plan, host};
+pub(super) use plan::Plan;
 pub(super) use retry::{Freshness, RetryPolicy};
-pub(super) use send_state::{ExchangeState, SendError, SendProgress, SendState, bad_head, wrong_length};
+pub(super) use send_state::{
+    ExchangeState, SendError, SendProgress, SendState, bad_head, expect_refused, wrong_length,
+};

@@ -60,6 +60,11 @@ impl RetryPolicy {
                 self.refused_streams += 1;
                 return self.refused_streams <= MAX_REFUSED_COUNT;
             }
+            RetryHint::WithoutExpect => {
+                // Once: what goes without it is not refused for it.
+                plan.drop_expect();
+                return true;
+            }
             RetryHint::Http1 if plan.key.offer != Offer::Negotiate => return false,
             RetryHint::Http1 => plan.key.offer = Offer::Http1,
             RetryHint::NewConnection if is_idempotent(request) => {}

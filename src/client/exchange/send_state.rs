@@ -124,6 +124,11 @@ pub(crate) struct ExchangeOptions {
     pub(crate) stall_timeout: Option<Duration>,
     /// Whether the connection may serve another exchange afterwards.
     pub(crate) keep_alive: bool,
+    /// Whether `Expect: 100-continue` goes with the request, which is sent again without it where the
+    /// server takes none.
+    pub(crate) may_drop_expect: bool,
+    /// Whether the body can be had again once it was read.
+    pub(crate) is_replayable: bool,
 }
 
 /// What an exchange notes while its request is sent and the head of its response is waited for.
@@ -235,11 +240,23 @@ impl ExchangeState {
         Ok(())
     }
 
+    /// Whether a response of this status says that the request should be sent again without `Expect`
+    /// (RFC 9110 §10.1.1), and that can be done.
+    pub(crate) fn refuses_expect(&self, status: StatusCode, upload: &SendState) -> bool {
+        let has_body = self.options.is_replayable || matches!(upload, SendState::Head | SendState::AwaitingContinue);
+        status == StatusCode::EXPECTATION_FAILED && self.options.may_drop_expect && has_body
+    }
+
     /// The head of the response did not come in time.
     pub(crate) fn head_too_late(&self) -> Error {
         let limit = self.options.response_header_timeout.unwrap_or_default();
         Error::over_limit(Phase::Head, "response_header_timeout", limit)
     }
+}
+
+/// What an attempt ends with that is repeated without `Expect`.
+pub(crate) fn expect_refused() -> Error {
+    Error::new(ErrorKind::Refused, "the server does not do what Expect asks for").during(Phase::Head)
 }
 
 /// A head that breaks the rules.

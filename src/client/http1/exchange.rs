@@ -9,7 +9,7 @@ use tokio::time::Instant;
 
 use super::super::connect::{HttpConnection, PoolConnPermit};
 use super::super::exchange::{
-    Attempt, ExchangeState, FailedAttempt, RetryHint, SendError, SendProgress, SendState, bad_head,
+    Attempt, ExchangeState, FailedAttempt, RetryHint, SendError, SendProgress, SendState, bad_head, expect_refused,
 };
 use super::super::observe::ClientTrace;
 use super::super::pool::Timestamp;
@@ -205,6 +205,13 @@ impl Exchange {
         let was_dead = is_reused && !self.has_heard() && !is_bodys && !error.is_timeout();
         let retry_hint = if was_dead { RetryHint::NewConnection } else { RetryHint::None };
         FailedAttempt { sent: self.upload.sent(), retry_hint, unread: self.upload.take_unread(), error }
+    }
+
+    /// What is known for another attempt without `Expect`.
+    pub(super) fn refused_expect(mut self: Box<Self>) -> FailedAttempt {
+        let unread = self.upload.take_body_that_waits();
+        let (error, sent) = (expect_refused(), self.upload.sent());
+        FailedAttempt { error, sent, retry_hint: RetryHint::WithoutExpect, unread }
     }
 
     /// Both messages are over: the connection is given back, or closed where it cannot be used again.

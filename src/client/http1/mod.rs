@@ -34,6 +34,10 @@ pub(crate) fn round_trip<'a>(
     let mut exchange = Exchange::begin(conn, permit, attempt);
     async move {
         match poll_fn(|cx| exchange.poll_head(response, cx)).await {
+            Ok(_) if exchange.state.refuses_expect(response.status, &exchange.upload.state) => {
+                // The server may still wait for the body: the connection is not used again.
+                Err(exchange.refused_expect())
+            }
             Ok(head) => {
                 body::attach(exchange, &head, response);
                 Ok(())

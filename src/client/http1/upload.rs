@@ -188,6 +188,12 @@ impl Upload {
         (!self.wrote_head && self.counted == 0).then(|| std::mem::take(&mut self.body))
     }
 
+    /// The body, if it still waits for `100 Continue`.
+    pub(super) fn take_body_that_waits(&mut self) -> Option<Body> {
+        let waits = matches!(self.state, SendState::Head | SendState::AwaitingContinue);
+        waits.then(|| std::mem::take(&mut self.body))
+    }
+
     pub(super) fn sent(&self) -> Sent {
         match &self.state {
             _ if self.sent == 0 => Sent::No,

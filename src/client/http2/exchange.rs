@@ -4,6 +4,7 @@
 use std::future::Future;
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
+use std::time::Duration;
 
 use h2::client::ResponseFuture;
 use h2::{Reason, RecvStream};
@@ -13,11 +14,12 @@ use tokio::time::Instant;
 
 use super::super::connect::{PoolConnPermit, Scheme};
 use super::super::exchange::{
-    self, Attempt, ExchangeState, FailedAttempt, RetryHint, SendError, SendProgress, SendState, bad_head,
+    Attempt, ExchangeState, FailedAttempt, RetryHint, SendError, SendProgress, SendState, bad_head, expect_refused,
 };
 use super::super::observe::ClientTrace;
 use super::connection::Http2Conn;
 use super::error::connection_error;
+use super::state::Suspicion;
 use super::upload::{Upload, has_content};
 use crate::error::{Error, Phase, Refusal, Result, Sent};
 use crate::h1::{HeadLimits, Outgoing};
@@ -36,7 +38,13 @@ pub(super) struct Exchange {
     pub(super) reused: bool,
     response_deadline: Deadline,
     write_deadline: Deadline,
+    /// How many reads had brought something when the request was begun; `None` once the response's head
+    /// came, or it is known why it does not.
+    reads_before: Option<u64>,
 }
+
+/// A request that waited for so long, whoever gave it up, had waited long enough.
+const DOUBT_AFTER: Duration = Duration::from_secs(1);
 
 impl Exchange {
     /// Opens the stream and hands the request's head over.
@@ -63,6 +71,7 @@ impl Exchange {
         }
         state.note_head_written();
         let meter = conn.state().meter.clone();
+        let reads_before = meter.reads();
         let exchange = Exchange {
             upload: Upload::new(stream, meter, body, plan.outgoing, trailer, plan.waits_for_continue),
             reused: conn.state().note_served(),
@@ -71,6 +80,7 @@ impl Exchange {
             state,
             response_deadline: Deadline::default(),
             write_deadline: Deadline::default(),
+            reads_before: Some(reads_before),
         };
         Ok((exchange, response))
     }
@@ -110,6 +120,7 @@ impl Exchange {
     }
 
     fn take_head(&mut self, head: http::Response<RecvStream>, response: &mut Response) -> Result<RecvStream> {
+        self.reads_before = None;
         self.note_first_byte();
         self.state.stopwatch.note_head();
         let (parts, content) = head.into_parts();
@@ -210,8 +221,33 @@ impl Exchange {
         FailedAttempt { error, sent, retry_hint, unread: None }
     }
 
+    /// No answer came. Where the connection brought nothing else meanwhile, it may be dead: a peer that
+    /// has gone without a word would have every later request wait for its time limit.
+    pub(super) fn note_unanswered(&mut self, by_limit: bool) {
+        let state = self.conn.state();
+        if self.reads_before.take() == Some(state.meter.reads()) {
+            let stopwatch = &self.state.stopwatch;
+            let got_connection = stopwatch.timings.got_connection.unwrap_or_default();
+            let waited = stopwatch.elapsed().saturating_sub(got_connection);
+            state.suspect(if by_limit || waited >= DOUBT_AFTER { Suspicion::Doubt } else { Suspicion::Probe });
+        }
+    }
+
+    /// What is known for another attempt without `Expect`.
+    pub(super) fn refused_expect(&mut self) -> FailedAttempt {
+        let unread = self.upload.take_body_that_waits();
+        FailedAttempt { retry_hint: RetryHint::WithoutExpect, unread, ..self.failed(expect_refused()) }
+    }
+
     fn failed(&self, error: Error) -> FailedAttempt {
         FailedAttempt { error, sent: self.upload.sent(), retry_hint: RetryHint::None, unread: None }
+    }
+}
+
+impl Drop for Exchange {
+    fn drop(&mut self) {
+        // Before the stream ends, which wakes the connection's task.
+        self.note_unanswered(self.state.tracer.is_expired());
     }
 }
 
@@ -224,9 +260,9 @@ fn head_of(attempt: &Attempt<'_>) -> Result<http::Request<()>> {
     to_request(&RequestToSend {
         method: &request.method,
         scheme: if plan.key.scheme == Scheme::Https { UriScheme::HTTPS } else { UriScheme::HTTP },
-        authority: exchange::host(request),
+        authority: plan.host_of(request),
         uri: &request.uri,
-        header: &request.header,
+        header: &plan.header_of(request),
         trailer: &request.trailer,
         length: match plan.outgoing {
             Outgoing::Length(length) => Some(length),

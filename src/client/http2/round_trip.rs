@@ -22,11 +22,17 @@ pub(in super::super) async fn round_trip(
 ) -> Result<(), FailedAttempt> {
     let (mut exchange, mut waiting) = Exchange::begin(conn, permit, attempt)?;
     match poll_fn(|cx| exchange.poll_head(&mut waiting, response, cx)).await {
+        Ok(_) if exchange.state.refuses_expect(response.status, &exchange.upload.state) => {
+            Err(exchange.refused_expect())
+        }
         Ok(content) => {
             body::attach(exchange, content, response);
             Ok(())
         }
         Err(failed) => {
+            if failed.error.is_timeout() {
+                exchange.note_unanswered(true);
+            }
             if !matches!(failed.error.kind(), ErrorKind::CutOff | ErrorKind::Io) {
                 // The peer need not go on with what nobody waits for.
                 exchange.upload.reset(Reason::CANCEL);

@@ -130,6 +130,11 @@ impl Upload {
         (!self.chunk.is_empty()).then_some(self.taken)
     }
 
+    /// The body, if it still waits for `100 Continue`.
+    pub(super) fn take_body_that_waits(&mut self) -> Option<Body> {
+        matches!(self.state, SendState::AwaitingContinue).then(|| std::mem::take(&mut self.body))
+    }
+
     /// The head is always out of our hands.
     pub(super) fn sent(&self) -> Sent {
         if matches!(self.state, SendState::Sent) { Sent::Fully } else { Sent::Partly }

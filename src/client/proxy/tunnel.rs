@@ -8,8 +8,8 @@ use http::Method;
 
 use crate::error::{Error, ErrorKind, Phase, Refusal, Result};
 use crate::h1::{
-    ConnectionField, HeadLimits, Outgoing, OwnField, RequestKind, RequestToSend, ResponseParser, SentTarget,
-    check_request, encode_request_head,
+    ConnectionField, HeadLimits, Outgoing, OwnField, ProxyAuthorization, RequestKind, RequestToSend, ResponseParser,
+    SentTarget, check_request, encode_request_head,
 };
 use crate::message::{Body, Header, Response};
 use crate::net::Io;
@@ -74,7 +74,7 @@ fn request_head(connect: &Connect<'_>) -> Result<Vec<u8>> {
             connection: ConnectionField::Nothing,
             accept_encoding: None,
             user_agent: connect.user_agent,
-            proxy_authorization: connect.authorization,
+            proxy_authorization: connect.authorization.map_or(ProxyAuthorization::Callers, ProxyAuthorization::Own),
         },
     );
     Ok(head)

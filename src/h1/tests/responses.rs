@@ -8,8 +8,9 @@ use serde_json::Value;
 use super::{bytes_of, latin1, one_or_more};
 use crate::error::Refusal;
 use crate::h1::{
-    Chunked, ChunkedReader, ConnectionField, Framing, HeadLimits, Outgoing, OwnField, ParsedResponse, RequestKind,
-    RequestToSend, ResponseParser, SentTarget, Switch, check_request, encode_last_chunk, encode_request_head,
+    Chunked, ChunkedReader, ConnectionField, Framing, HeadLimits, Outgoing, OwnField, ParsedResponse,
+    ProxyAuthorization, RequestKind, RequestToSend, ResponseParser, SentTarget, Switch, check_request,
+    encode_last_chunk, encode_request_head,
 };
 use crate::message::{Header, Response};
 
@@ -249,7 +250,7 @@ fn sent(request: &Value) -> Option<Vec<u8>> {
             connection: ConnectionField::Nothing,
             accept_encoding: Some(&OwnField::new("Accept-Encoding", "gzip")),
             user_agent: &OwnField::new("User-Agent", "nethttp"),
-            proxy_authorization: None,
+            proxy_authorization: ProxyAuthorization::Callers,
         },
     );
     encode_last_chunk(&mut out, &trailer);

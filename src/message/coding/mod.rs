@@ -23,9 +23,9 @@ mod tests;
 #[cfg(feature = "zstd")]
 mod zstandard;
 
-pub(crate) use decode::{Coding, decoded};
-
-use crate::message::header::list_has;
+use self::decode::{Coding, decoded};
+use crate::message::body::Body;
+use crate::message::header::{Header, list_has};
 
 /// What a client asks for where its user asks for nothing: gzip, then `br`, then `zstd`, as far as
 /// this build decodes them; empty where it decodes none. `deflate` is not asked for: what servers
@@ -38,10 +38,36 @@ pub(crate) fn accept_encoding() -> &'static str {
     &LIST
 }
 
-/// The decoder for the value of a `Content-Encoding` field, where the request asked for it: `asked`
-/// is its `Accept-Encoding`. What nobody asked for is handed on as it is, and so is content with
-/// several codings (Go's rule).
-pub(crate) fn decoder_for(coding: &[u8], asked: &[u8]) -> Option<Coding> {
+/// The most codings that are taken off content (curl's number). Each may make a thousand bytes of one.
+pub(crate) const MAX_CODING_COUNT: usize = 5;
+
+/// The content without the codings that the `Content-Encoding` of its message lists, in the order in which they
+/// were laid on. `asked` is the request's `Accept-Encoding`.
+///
+/// # Errors
+/// The body as it is, where nothing is to be done, where nobody asked for one of the codings (Go's
+/// rule), and where there are more than [`MAX_CODING_COUNT`].
+pub(crate) fn without_codings(body: Body, header: &Header, asked: &[u8]) -> Result<Body, Body> {
+    let mut found = [None; MAX_CODING_COUNT];
+    let mut count = 0;
+    let values = header.values_bytes("Content-Encoding");
+    let listed = values.flat_map(|value| value.split(|&byte| byte == b',')).map(<[u8]>::trim_ascii);
+    // RFC 9110 §8.4: `identity` is no coding of content; some servers say it all the same.
+    for name in listed.filter(|name| !name.is_empty() && !name.eq_ignore_ascii_case(b"identity")) {
+        match (found.get_mut(count), decoder_for(name, asked)) {
+            (Some(place), Some(coding)) => *place = Some(coding),
+            _ => return Err(body),
+        }
+        count += 1;
+    }
+    if count == 0 || body.is_empty() {
+        return Err(body);
+    }
+    Ok(found.into_iter().flatten().rev().fold(body, decoded))
+}
+
+/// The decoder for one content coding, where the request asked for it.
+fn decoder_for(coding: &[u8], asked: &[u8]) -> Option<Coding> {
     let coding = coding.trim_ascii();
     // RFC 9110 §8.4.1.3: an old name for the same.
     let coding = if coding.eq_ignore_ascii_case(b"x-gzip") { b"gzip" } else { coding };

@@ -348,3 +348,28 @@ async fn a_window_of_zstandard_is_of_8_mib_at_most() {
     let error = decode(Body::from(encoded(24)), "zstd").await.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Decode);
 }
+
+#[tokio::test]
+async fn codings_are_taken_off_in_turn_and_more_than_five_are_left() {
+    for (values, layers, is_decoded) in [
+        (&["gzip"][..], 1, true),
+        (&["gzip, gzip"], 2, true),
+        (&["gzip", "x-gzip ,, GZIP"], 3, true),
+        (&["identity, gzip"], 1, true),
+        (&["gzip, gzip, gzip, gzip, gzip"], 5, true),
+        (&["gzip, gzip, gzip, gzip, gzip, gzip"], 6, false),
+        (&["gzip, rot13"], 1, false),
+        (&["rot13, gzip"], 1, false),
+        (&["identity"], 0, false),
+        (&[""], 0, false),
+        (&[], 0, false),
+    ] {
+        let coded = (0..layers).fold(b"hello".to_vec(), |content, _| gzipped(&content));
+        let header: Header = values.iter().map(|value| ("Content-Encoding", *value)).collect();
+        let body = without_codings(Body::from(coded.clone()), &header, b"gzip");
+        assert_eq!(body.is_ok(), is_decoded, "{values:?}");
+        let expected = if is_decoded { b"hello".to_vec() } else { coded };
+        let content = body.unwrap_or_else(|as_it_is| as_it_is).bytes(u64::MAX).await.unwrap();
+        assert_eq!(content, expected, "{values:?}");
+    }
+}
