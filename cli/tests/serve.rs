@@ -263,9 +263,12 @@ fn passwords_beyond_those_that_wait_are_not_checked() {
     // A check of it takes half an hour.
     let anna = format!("anna:pbkdf2-sha256:4000000000:00:{}", "00".repeat(32));
     let serving = serve(&folder, &["--auth", &anna]);
-    let request = "GET /a.txt HTTP/1.1\r\nHost: cli.test\r\nAuthorization: Basic YW5uYTpzZWNyZXQ=\r\n\r\n";
+    let guess = |number: u32| {
+        let credentials = base64(format!("anna:{number}").as_bytes());
+        format!("GET /a.txt HTTP/1.1\r\nHost: cli.test\r\nAuthorization: Basic {credentials}\r\n\r\n")
+    };
     let (tell, told) = std::sync::mpsc::channel();
-    for mut stream in (0..80).map(|_| serving.connect_and_send(request)) {
+    for mut stream in (0..80).map(|number| serving.connect_and_send(&guess(number))) {
         let tell = tell.clone();
         std::thread::spawn(move || {
             let mut answer = [0; 1000];
