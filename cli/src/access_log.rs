@@ -40,8 +40,8 @@ pub(crate) fn log(record: &RequestRecord, form: LogFormat) {
         LogFormat::None => return,
     };
     text.push('\n');
-    // In one write, so that lines of two workers do not mix. A log that nobody can read any more
-    // is no reason to stop serving.
+    // In one write, so that lines of two workers do not mix. If standard error is closed, serving goes
+    // on without a log.
     let _ = std::io::stderr().write_all(text.as_bytes());
 }
 

@@ -1,6 +1,6 @@
-//! Passwords: who may come in, and how a password is written down.
+//! Passwords: which users may read the files, and how a password is stored.
 //!
-//! A password stands on the command line as `pbkdf2-sha256:DEFAULT_ROUNDS_COUNT:SALT:HASH`. To try one takes
+//! A password stands on the command line as `pbkdf2-sha256:ROUNDS:SALT:HASH`. To try one takes
 //! some milliseconds, which is the point: whoever reads the hash needs as long for each guess. A
 //! browser sends its password with every request, so the one that was right is remembered, in a
 //! form that is of no use elsewhere.
@@ -106,7 +106,7 @@ fn unhex(text: &str) -> Result<Vec<u8>, ()> {
     (0..text.len()).step_by(2).map(|at| u8::from_str_radix(&text[at..at + 2], 16).map_err(drop)).collect()
 }
 
-/// One who may come in: `USER:HASH`.
+/// A user and the hash of its password, as `USER:HASH` on the command line.
 #[derive(Clone, Debug)]
 pub(crate) struct User {
     name: String,
@@ -124,7 +124,7 @@ impl FromStr for User {
     }
 }
 
-/// All who may come in.
+/// The users of `--auth`, and the checks of their passwords.
 ///
 /// A check takes a core for some milliseconds, and anybody may ask for one. Two run at a time, so that
 /// the files are still served; some more wait; beyond those the answer is "not now", at once. A
@@ -132,7 +132,7 @@ impl FromStr for User {
 /// browser that loads a page sends the same password with many requests at a time: they share a check.
 pub(crate) struct Accounts {
     accounts: Vec<Account>,
-    /// Of this process alone.
+    /// Random, and of this process alone: codes made with it are of no use elsewhere.
     key: hmac::Key,
     /// Checks that wait or run.
     pending: Semaphore,
@@ -212,7 +212,8 @@ impl Accounts {
         let running = self.running.clone().acquire_owned().await.map_err(|_| Busy)?;
         let (hashed, password) = (account.user.password.clone(), password.to_owned());
         let check = move || {
-            // It runs to its end even if nobody waits for it any more, and counts as long.
+            // A blocking task runs to its end even if its request is given up. Held here, the permit is
+            // only given back then.
             let _running = running;
             hashed.is_of(&password)
         };

@@ -116,7 +116,8 @@ async fn bind_tcp(text: &str, count: usize) -> io::Result<(SocketAddr, Vec<std::
     if count == 1 {
         return Ok((local, vec![first.into_std()?]));
     }
-    // That one has told whether the port is taken: those below would share it with a stranger.
+    // Binding it without SO_REUSEPORT has shown that the port is free. Without that, the sockets below
+    // might share it with another program.
     drop(first);
     let resolved = lookup_host(text).await?.find(|addr| addr.ip() == local.ip()).unwrap_or(local);
     local.set_ip(resolved.ip());
@@ -168,7 +169,7 @@ struct SocketFile(PathBuf);
 #[cfg(unix)]
 impl Drop for SocketFile {
     fn drop(&mut self) {
-        // Left behind, it is replaced by the next one who listens there.
+        // If it stays, the next command that listens there replaces it.
         let _ = std::fs::remove_file(&self.0);
     }
 }
@@ -186,7 +187,7 @@ fn bind_unix(path: &std::path::Path) -> anyhow::Result<(SocketFile, std::os::uni
         if UnixStream::connect(path).is_ok() {
             return Err(anyhow!("unix:{shown} is taken: choose another path with -a unix:PATH"));
         }
-        // Nobody listens there: it was left behind.
+        // Nothing listens there: the file was left behind.
         std::fs::remove_file(path).with_context(|| format!("cannot replace {shown}"))?;
     }
     let listener = UnixListener::bind(path).with_context(|| format!("cannot listen on unix:{shown}"))?;
