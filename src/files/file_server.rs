@@ -3,7 +3,6 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use super::blocking::{Blocking, run_blocking};
 use super::condition::Conditions;
 use super::dir::Dir;
 use super::encoding::accepted;
@@ -12,6 +11,7 @@ use super::gzip::OnTheFly;
 use super::lookup::{FileQuery, INDEX_NAME, Listings, NamedBy, NotServed, Resource, look_up_page, unless_blocked};
 use super::path::{Hidden, NameRules, Names, RequestedPath, Spelling, requested_path};
 use super::serve::{find, redirect, refuse, send, send_file, with_request};
+use super::source::{Blocking, run_blocking};
 use crate::error::Result;
 use crate::message::Request;
 use crate::server::{Handler, ResponseWriter};

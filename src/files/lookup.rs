@@ -11,7 +11,6 @@ use std::time::SystemTime;
 use bytes::Bytes;
 use http::StatusCode;
 
-use super::blocking::Blocking;
 use super::condition::{Conditions, MethodKind, Selection, Validators, tag_of, time_of_change};
 use super::encoding::Encoding;
 use super::file_system::{File, FileInfo, FileKind, FileSystem};
@@ -21,7 +20,7 @@ use super::mime::type_by_extension;
 use super::path::{NameRules, RequestedPath, Spelling, encode_name};
 use super::range::ByteRange;
 use super::response::Representation;
-use super::source::{CHUNK_BYTES, SNIFFED_BYTES, first_chunk};
+use super::source::{Blocking, CHUNK_BYTES, SNIFFED_BYTES, first_chunk};
 use crate::message::detect_content_type;
 
 /// Served in place of a listing where a directory has it.

@@ -8,7 +8,6 @@ use std::time::SystemTime;
 use http::StatusCode;
 use tokio::io::{AsyncRead, AsyncSeek, AsyncSeekExt as _};
 
-use super::blocking::{Blocking, run_blocking};
 use super::condition::{Conditions, MethodKind, Selection, Validators, time_of_change};
 use super::dir::Dir;
 use super::listing;
@@ -17,7 +16,7 @@ use super::mime::type_by_extension;
 use super::path::{RequestedPath, Spelling, leads_upwards};
 use super::range::ByteRange;
 use super::response::{Representation, not_modified, precondition_failed, refuse_with, respond, set_validators};
-use super::source::{ContentSource, FileSource, SNIFFED_BYTES, SeekableSource};
+use super::source::{Blocking, ContentSource, FileSource, SNIFFED_BYTES, SeekableSource, run_blocking};
 use crate::error::{Error, Result};
 use crate::message::{Request, detect_content_type};
 use crate::server::ResponseWriter;

@@ -10,24 +10,22 @@
 
 #[cfg(feature = "client")]
 mod client;
+mod content;
 mod error;
 mod fields;
 mod meter;
-mod receive;
 #[cfg(feature = "server")]
 mod request;
-mod send;
 mod wire;
 
 #[cfg(feature = "client")]
 pub(crate) use client::{RequestToSend, client_builder, field_bytes, fill_response, to_request};
+pub(crate) use content::{Received, poll_room};
 pub(crate) use error::{in_words, stream_error};
 pub(crate) use fields::{append_fields, append_trailer};
 pub(crate) use meter::{Fault, Meter, MeterLimits};
-pub(crate) use receive::Received;
 #[cfg(feature = "server")]
 pub(crate) use request::{content_length, fill_request};
-pub(crate) use send::poll_room;
 pub(crate) use wire::Wire;
 
 /// What a client sends first (RFC 9113 §3.4).

@@ -12,8 +12,8 @@ use std::time::UNIX_EPOCH;
 
 use bytes::Bytes;
 
-use crate::files::blocking::Blocking;
 use crate::files::file_system::{FileInfo, FileKind, outside_of_root, root_fault};
+use crate::files::source::Blocking;
 
 pub(super) enum PortableFile {
     /// Kept open, so that a file which is put in its place later is not read instead. It has one

@@ -2,13 +2,13 @@
 //!
 //! Each `set_…` changes a request, each `with_…` is the same in a chain.
 
-use super::Request;
+use super::{Request, Timeouts};
 use crate::error::Result;
 #[cfg(feature = "json")]
 use crate::error::{Error, ErrorKind};
 use crate::message::body::Body;
 use crate::message::form::ReadAs;
-use crate::message::timeouts::Timeouts;
+
 use crate::message::uri::{OldQuery, with_query};
 
 impl Request {

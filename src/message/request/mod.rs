@@ -1,24 +1,23 @@
 //! A request, the same on the server and on the client.
 
+mod build;
+
 use std::sync::Arc;
+use std::time::Duration;
 
 use base64::Engine as _;
 use http::{Extensions, Method, StatusCode, Uri, Version};
 
 use super::body::{Body, DEFAULT_MAX_TEXT_BYTES};
-use super::connection::Addr;
-use super::connection::TlsInfo;
+use super::connection::{Addr, TlsInfo};
 use super::context::Context;
 use super::cookie::{self, Cookie};
 use super::form::{Parsed, ReadAs, Values, malformed, query_pairs, query_value};
 use super::header::Header;
 use super::multipart::{BAD_BOUNDARY, Boundary, Multipart};
 use super::parameters::Parameterized;
-use super::timeouts::Timeouts;
 use super::uri::host_and_port;
 use crate::error::{Error, ErrorKind, Result};
-
-mod build;
 
 /// An HTTP request: received by a server, or to be sent by a client.
 ///
@@ -414,6 +413,32 @@ impl From<Request> for http::Request<Body> {
         }
         theirs
     }
+}
+
+/// Time limits of one request, in place of its client's. `None` is the client's or transport's
+/// own; `Some(Duration::ZERO)` is no limit. They matter to a client alone.
+///
+/// ```
+/// use std::time::Duration;
+/// use nethttp::{Body, Method, Request, Timeouts, Uri};
+///
+/// let mut request = Request::new(Method::GET, Uri::from_static("http://example.com/slow"), Body::empty());
+/// request.timeouts = Timeouts { response_header: Some(Duration::from_secs(600)), ..Timeouts::default() };
+/// ```
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Timeouts {
+    /// From the call to the last byte of the response's body, redirects included.
+    pub total: Option<Duration>,
+    /// To resolve the name and to connect, proxies included, TLS excluded.
+    pub connect: Option<Duration>,
+    /// The TLS handshake.
+    pub tls_handshake: Option<Duration>,
+    /// From the request's last byte to the end of the response's head.
+    pub response_header: Option<Duration>,
+    /// How long a body waits for `100 Continue` before it is sent anyway.
+    pub expect_continue: Option<Duration>,
+    /// The longest pause while the request's body is taken or the response's body comes.
+    pub stall: Option<Duration>,
 }
 
 #[cfg(test)]

@@ -473,3 +473,14 @@ async fn with_a_key_log() {
     visit(client.clone(), "a.test", &tls).await.unwrap();
     visit(client.key_log(true), "a.test", &tls.key_log(true)).await.unwrap();
 }
+
+#[test]
+fn what_is_offered_is_chosen_here_and_foreign_entries_stay() {
+    let own = [b"http/1.1".to_vec(), b"acme/1".to_vec(), b"h2".to_vec()];
+    let list = |offer: AlpnOffer, own: &[Vec<u8>]| {
+        offer.among(own).iter().map(|name| String::from_utf8_lossy(name).into_owned()).collect::<Vec<_>>().join(" ")
+    };
+    assert_eq!(list(AlpnOffer::Http2OrHttp1, &[]), "h2 http/1.1");
+    assert_eq!(list(AlpnOffer::Http1, &own), "http/1.1 acme/1");
+    assert_eq!(list(AlpnOffer::Http2, &own), "h2 acme/1");
+}
