@@ -105,8 +105,8 @@ fn what_is_broken_is_7() {
 
 #[test]
 fn a_redirect_too_many_is_8() {
-    let site = Site::answering(|asked| {
-        let next = format!("{}x", asked.target);
+    let site = Site::answering(|received| {
+        let next = format!("{}x", received.target);
         Response::new("on").with_status(StatusCode::FOUND).with_header("Location", next)
     });
     get(&[&site.url("/")]).says("on");

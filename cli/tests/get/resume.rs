@@ -21,13 +21,13 @@ fn half(folder: &Folder, address: std::net::SocketAddr, part: &str, validator: &
 fn digits(tag: &'static str) -> (Site, Log) {
     let log = Log::default();
     let noted = log.clone();
-    let site = Site::answering(move |asked| {
-        noted.note(asked);
+    let site = Site::answering(move |received| {
+        noted.note(received);
         let whole = Response::new("0123456789").with_header("ETag", tag);
-        if asked.field("If-Range") != Some(tag) {
+        if received.field("If-Range") != Some(tag) {
             return whole;
         }
-        let from = asked.field("Range").unwrap().strip_prefix("bytes=").unwrap().strip_suffix('-').unwrap();
+        let from = received.field("Range").unwrap().strip_prefix("bytes=").unwrap().strip_suffix('-').unwrap();
         let rest = &"0123456789"[from.parse().unwrap()..];
         Response::new(rest)
             .with_status(StatusCode::PARTIAL_CONTENT)
@@ -281,13 +281,13 @@ fn a_retry_asks_for_the_rest_alone() {
 
 /// Files, but the first answer is cut half-way.
 struct CutOnce<H> {
-    asked: AtomicU32,
+    received: AtomicU32,
     files: H,
 }
 
 impl<H: Handler> Handler for CutOnce<H> {
     async fn serve_http(&self, w: &mut ResponseWriter, r: &mut Request) -> nethttp::Result<()> {
-        if self.asked.fetch_add(1, Ordering::SeqCst) > 0 {
+        if self.received.fetch_add(1, Ordering::SeqCst) > 0 {
             return self.files.serve_http(w, r).await;
         }
         w.header().set("ETag", r.header.get("X-Tag").unwrap_or_default());
@@ -305,7 +305,7 @@ fn the_file_server_sends_the_rest_of_a_file() {
     files.write("big", &content);
     let old = std::time::SystemTime::now() - std::time::Duration::from_secs(3600);
     std::fs::File::options().write(true).open(files.path("big")).unwrap().set_modified(old).unwrap();
-    let site = Site::start(CutOnce { asked: AtomicU32::new(0), files: file_server(&files.0) });
+    let site = Site::start(CutOnce { received: AtomicU32::new(0), files: file_server(&files.0) });
     let url = site.url("/big");
     // The tag that the file server gives it.
     let tag = {
