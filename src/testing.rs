@@ -47,7 +47,7 @@ const BUFFER_BYTES: usize = 64 * 1024;
 /// A listener that lives in memory, and the dialer that reaches it.
 ///
 /// Dropping the listener closes it: dialing then fails, and connections that were dialed and not
-/// accepted end. Dropping the dialers changes nothing: the listener waits on.
+/// accepted end. Dropping the dialers changes nothing: the listener keeps waiting.
 pub fn listener() -> (MemoryListener, Dialer) {
     let (sender, arrivals) = mpsc::unbounded_channel();
     let listener = MemoryListener { arrivals, name: "memory".into() };
@@ -83,7 +83,7 @@ impl Listener for MemoryListener {
             Some(arrival) => {
                 arrival.map(|(stream, number)| (stream, Addr::Named(format!("{} client {number}", self.name).into())))
             }
-            // All dialers are gone. That is no failure of the listener: it waits on.
+            // All dialers are gone. That is no failure of the listener: it keeps waiting.
             None => pending().await,
         }
     }

@@ -151,7 +151,7 @@ struct Account {
 #[derive(Debug)]
 struct Busy;
 
-/// What became of a user and a password.
+/// The outcome of a check.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Login {
     Accepted,
@@ -179,7 +179,7 @@ impl Accounts {
     /// Whether this user has this password. How long it takes tells nothing of the password.
     pub(crate) async fn log_in(&self, name: &str, password: &str) -> Login {
         let Some(account) = self.accounts.iter().find(|account| account.user.name == name) else {
-            // As long as for somebody who is known, so that the time does not tell who is.
+            // An unknown user takes as long as a known one, so that the time does not show which users exist.
             return match self.accounts.first() {
                 Some(other) if self.check(other, password).await == Login::Busy => Login::Busy,
                 _ => Login::Refused,

@@ -1,5 +1,5 @@
-//! What of requests and responses takes a client: to make one of a URL, to send it in one line, and
-//! to read where a response leads.
+//! Methods and functions that need the client: requests made from a URL, requests sent in one line, and
+//! `Response::location`.
 
 use http::{Method, Uri};
 
@@ -67,7 +67,7 @@ impl Request {
 }
 
 impl Response {
-    /// Where `Location` leads, seen from what was asked (Go's `Location`); `None` where there is
+    /// The URL in `Location`, resolved against the request's (Go's `Location`); `None` where there is
     /// none, or an empty one. The first counts where there are several.
     ///
     /// In a response that no client got, it has to be a whole URL.

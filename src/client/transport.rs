@@ -1,4 +1,4 @@
-//! The mechanism under a client: connections, their pool, and one exchange on one of them.
+//! The mechanism under a client: it gets a connection from the pool, runs one exchange on it, and retries.
 
 use std::fmt;
 use std::sync::{Arc, OnceLock};
@@ -20,12 +20,12 @@ use crate::net::{Dial, TcpDialer};
 #[cfg(feature = "tls-no-provider")]
 use crate::net::{TlsConfig, TlsConnector};
 
-/// Connections to servers, and what is kept of them (Go's `Transport`).
+/// Makes connections to servers, and keeps them for further requests (Go's `Transport`).
 ///
-/// One transport serves any number of requests at a time and should live as long as the program:
-/// it keeps the connections. ConnectionInfo with [`Transport::new`] and changed through its fields before
-/// it is used: the settings count as they are at the first request. A clone has the settings and
-/// connections of its own.
+/// One transport serves any number of requests at a time and should live as long as the program: it keeps
+/// the connections. It is made with [`Transport::new`] and changed through its fields before it is used:
+/// the settings count as they are at the first request. A clone has the settings and connections of its
+/// own.
 ///
 /// Every time limit can be set for one request alone: [`Request::timeouts`].
 /// [`Duration::ZERO`] is no limit.
@@ -80,11 +80,11 @@ pub struct Transport {
     /// [`max_conns_per_host`](Self::max_conns_per_host) allows (Go's
     /// `StrictMaxConcurrentRequests`). Default: false.
     pub strict_max_concurrent_streams: bool,
-    /// Has every request ask for its connection to be closed. Default: false.
+    /// Sends `Connection: close` with every request. Default: false.
     pub disable_keep_alives: bool,
-    /// Asks for no compression. Without it, a request that names no `Accept-Encoding` and no
-    /// `Range` asks for what this build decodes, and gets its body decoded; `Content-Encoding`
-    /// and `Content-Length` are then gone from the response. Default: false.
+    /// Requests no compression. With `false`, a request without `Accept-Encoding` and `Range` gets an
+    /// `Accept-Encoding` of what this build decodes, and its response's body is decoded;
+    /// `Content-Encoding` and `Content-Length` are then gone from the response. Default: false.
     pub disable_compression: bool,
     /// The longest head of a response, interim ones before it included. Default and 0: 1 MiB
     /// (Go: 10 MiB).
@@ -114,7 +114,7 @@ struct TransportState {
 pub const DEFAULT_MAX_RESPONSE_HEADER_BYTES: usize = 1 << 20;
 /// The most field values of a response's head unless a transport says otherwise.
 pub const DEFAULT_MAX_RESPONSE_HEADER_VALUE_COUNT: usize = 500;
-/// What requests say of who sends them.
+/// The default `User-Agent`.
 const DEFAULT_USER_AGENT: &str = concat!("nethttp/", env!("CARGO_PKG_VERSION"));
 
 /// The connections to one host, and the requests that wait for one.
@@ -240,7 +240,7 @@ impl Transport {
         loop {
             let (connection, got_connection) = match self.idle_connection(&plan, retry.freshness, &tracer, start) {
                 Some(idle) => (idle, Duration::ZERO),
-                // Boxed, so that the future of a request that need not wait is small.
+                // Boxed, so that the future stays small for requests that need not wait.
                 None => Box::pin(self.await_connection(&plan, &tracer, start)).await?,
             };
             let settings = &self.state().connector.settings;
@@ -249,7 +249,8 @@ impl Transport {
                 // Filled in place: a response is large, and each move of it costs.
                 let mut response = Response::new(());
                 let (connection, permit) = connection.into_inner();
-                // Both take of the attempt what they need at once, so that it is not kept while they wait.
+                // Both take what they need of the attempt when they are called, so that the future does not
+                // keep it while it waits.
                 let sent = match connection {
                     HttpConnection::Http1(conn) => http1::round_trip(conn, permit, attempt, &mut response).await,
                     HttpConnection::Http2(conn) => {

@@ -179,7 +179,7 @@ fn title(relative: &Path) -> String {
     title
 }
 
-/// How much there is.
+/// How many directories and files the page shows.
 struct EntryCount {
     directories: usize,
     files: usize,
@@ -210,7 +210,7 @@ impl Display for Minute {
 
 /// Year, month and day of a count of days since 1970-01-01, in the Gregorian calendar.
 fn date_of(days: u64) -> (u64, u64, u64) {
-    // EntryCount from 0000-03-01, so that the day that some years have more is a year's last.
+    // Counted from 0000-03-01, so that the leap day is the last day of its year.
     let days = days + 719_468;
     let (era, day_of_era) = (days / 146_097, days % 146_097);
     let year_of_era = (day_of_era - day_of_era / 1460 + day_of_era / 36_524 - day_of_era / 146_096) / 365;

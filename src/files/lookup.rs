@@ -1,4 +1,4 @@
-//! What the file system has for a request: opened, decided on, and its first chunk read.
+//! Looks a request's file up: opens it, decides what of it is sent, and reads the first chunk.
 //!
 //! Each function here takes a [`Blocking`] and may run twice; `blocking.rs` says why.
 
@@ -26,7 +26,7 @@ use crate::message::detect_content_type;
 /// Served in place of a listing where a directory has it.
 pub(super) const INDEX_NAME: &str = "index.html";
 
-/// What to look for, and what the request and its handlers say about it.
+/// What to look for, and the fields of the request and of the handlers around that matter for it.
 pub(super) struct FileQuery {
     pub(super) file_system: Arc<dyn FileSystem>,
     pub(super) path: RequestedPath,
@@ -36,7 +36,7 @@ pub(super) struct FileQuery {
     pub(super) etag: Option<Vec<u8>>,
     /// The codings to look for, the best one first.
     pub(super) encodings: Vec<Encoding>,
-    /// How to encode what has no such sibling and is worth it.
+    /// How to encode text that has no encoded sibling.
     pub(super) on_the_fly: Option<OnTheFly>,
     /// Which entries of a directory are listed.
     pub(super) rules: NameRules,
@@ -53,7 +53,7 @@ pub(super) enum Listings {
 }
 
 impl FileQuery {
-    /// What the path names, plainly.
+    /// What the path names.
     pub(super) fn new(file_system: Arc<dyn FileSystem>, path: RequestedPath, index: Arc<str>) -> FileQuery {
         FileQuery {
             file_system,
@@ -70,7 +70,7 @@ impl FileQuery {
     }
 }
 
-/// Who says which file is served.
+/// Where the name of the served file comes from.
 pub(super) enum NamedBy {
     /// The request's path. It must then end as fits what it names: a directory with a slash, a file
     /// without one. A path that does not is redirected.
@@ -80,7 +80,7 @@ pub(super) enum NamedBy {
     Handler { name: Option<OsString>, last_segment: String },
 }
 
-/// What the path leads to.
+/// What was found.
 pub(super) enum Resource {
     File(OpenedFile),
     Listing {
@@ -350,7 +350,7 @@ mod tests {
         look_up(&query(tree, path), Blocking::Allowed)
     }
 
-    /// What is at this path, in a word or two.
+    /// What is at this path, as a short text.
     fn at(tree: &TempTree, path: &str) -> String {
         match look_up_in(tree, path) {
             Ok(Resource::File(found)) => {

@@ -89,10 +89,9 @@ pub async fn serve_content(
 
 /// Answers with a file, or with a directory as its index or a listing (Go's `ServeFile`).
 ///
-/// `path` is the program's word and may lead anywhere: links are followed, hidden names served
-/// (though not listed).
-/// Do not make it of what a peer has sent; [`file_server`](crate::file_server) is there for that. As a safeguard for
-/// programs that do, a request whose path has an element `..`, escaped or not, is answered 400.
+/// `path` is trusted and may lead anywhere: links are followed, hidden names served (though not listed). Do not
+/// build it from what a peer has sent; [`file_server`](crate::file_server) is there for that. As a safeguard
+/// for programs that do, a request whose path has an element `..`, escaped or not, is answered 400.
 ///
 /// All else is as [`serve_content`](crate::serve_content) and [`FileServer`](crate::FileServer) describe it: `ETag`,
 /// `Last-Modified`, conditions, ranges. Any method is answered. As in Go, a request for a path
@@ -195,7 +194,7 @@ pub(super) async fn refuse(w: &mut ResponseWriter, not_served: NotServed) -> Res
     match not_served {
         NotServed::NotFound => refuse_with(w, StatusCode::NOT_FOUND, "404 page not found").await,
         NotServed::Forbidden => refuse_with(w, StatusCode::FORBIDDEN, "403 Forbidden").await,
-        // The server's edge answers 500 and logs it.
+        // The server sends a 500 for it and logs it.
         NotServed::Fault(error) => Err(Error::other(error)),
     }
 }

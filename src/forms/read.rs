@@ -1,5 +1,5 @@
-//! What a request offers of the form that it brings, and how the parts become values and files within
-//! a budget of memory.
+//! The methods of a request that read its form, and how parts become values and files within a memory
+//! budget.
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -129,7 +129,7 @@ pub(super) async fn collect(mut multipart: Multipart, max_memory: u64, directory
     Ok(MultipartForm::new(values, files))
 }
 
-/// What is left of the memory that a form may take.
+/// What is left of a form's memory budget.
 struct Memory {
     /// For anything.
     left: u64,

@@ -13,7 +13,7 @@ pub(crate) struct ChunkedReader {
     /// Bytes of the present size line, and how many of them were digits.
     line_len: usize,
     digits: usize,
-    /// Framing bytes that the content does not pay for.
+    /// Framing bytes in excess of what the content allows.
     excess: u64,
     /// The trailer section as far as it came, when it did not come at once.
     trailer: Vec<u8>,
@@ -51,7 +51,7 @@ enum ChunkedState {
 const MAX_SIZE_LINE_BYTES: usize = 4096;
 const MAX_SIZE_DIGIT_COUNT: usize = 16;
 
-/// The framing of a chunk that is free: any sender's ordinary size line.
+/// The framing bytes of a chunk that do not count: an ordinary size line.
 const FREE_FRAMING_BYTES: u64 = 16;
 /// How much framing beyond that, and beyond twice the content, a message may have in all.
 /// One-byte chunks are within it; extensions that carry more than the content are not (Go's rule).

@@ -77,7 +77,7 @@ pub(crate) enum SentTarget<'a> {
     Authority(&'a str),
 }
 
-/// Whether these can be sent as they are meant, before anything is.
+/// Checks that a request can be sent as it is meant, before any of it is sent.
 ///
 /// # Errors
 /// [`ErrorKind::Invalid`], which names what is wrong, and repeats no value: it may be a secret.

@@ -53,7 +53,7 @@ pub(super) fn incoming_request(
     }
 }
 
-/// What a request was, as far as the framing of its response goes.
+/// The kind of a request, as far as the framing of its response depends on it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum RequestKind {
     /// HEAD: no content, whatever the fields say.
@@ -142,7 +142,7 @@ fn transfer_encoding(codings: &FieldValues<'_>) -> Result<Framing, Refusal> {
     }
 }
 
-/// All values of a field that may have but one, as far as they matter.
+/// The values of a field that may have only one.
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct FieldValues<'a> {
     first: Option<&'a [u8]>,

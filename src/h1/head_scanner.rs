@@ -8,8 +8,8 @@ use crate::message::{Header, Known};
 
 /// Finds the parts of one head after the other.
 ///
-/// It is shown all unread bytes of the connection: the same each time, with more behind them. Every
-/// byte is looked at once, however small the pieces are that a head comes in.
+/// Each call gets all unread bytes of the connection: those of the call before, and more behind them.
+/// Every byte is examined once, however small the pieces are that a head comes in.
 #[derive(Debug, Default)]
 pub(super) struct HeadScanner {
     /// Where the first line starts, behind empty lines that are skipped.

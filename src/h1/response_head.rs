@@ -50,9 +50,9 @@ impl Default for ResponseParser {
 impl ResponseParser {
     /// Looks at all unread bytes of the connection: the same each time, with more behind them.
     ///
-    /// Once the head is complete, status, version, fields and length of `response` are filled and
-    /// the parser is ready for the next one. `Transfer-Encoding` is told by the framing and is not
-    /// among the fields.
+    /// Once the head is complete, status, version, fields and length of `response` are filled and the
+    /// parser is ready for the next one. `Transfer-Encoding` shows in the framing and is not among the
+    /// fields.
     ///
     /// # Errors
     /// What cannot become a response, as soon as that is certain. The status is 502, for a gateway
@@ -94,7 +94,7 @@ impl ResponseParser {
         Ok(Some(ParsedResponse { consumed, ..head }))
     }
 
-    /// The status line, once it is there. A peer that speaks something else is found out by its
+    /// The status line, once it is complete. A peer that speaks something else is recognised by its
     /// first bytes.
     fn find_status_line(&mut self, input: &[u8], limits: &HeadLimits) -> Result<Option<StatusLine>, Refusal> {
         if self.line.is_some() {

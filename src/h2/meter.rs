@@ -21,8 +21,8 @@ pub(crate) struct MeterLimits {
 
 /// The time over which frames are counted.
 const WINDOW: Duration = Duration::from_secs(10);
-/// A DATA frame that was sent may be answered by so many frames: WINDOW_UPDATE, and PING by peers
-/// that measure the line.
+/// A DATA frame that was sent may be answered by so many frames: WINDOW_UPDATE, and PING by peers that
+/// measure the round trip.
 const PER_DATA_FRAME: u64 = 10;
 /// The size of a DATA frame as peers take them unless they ask for more.
 const DATA_FRAME_BYTES: u64 = 16 << 10;

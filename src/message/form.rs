@@ -134,13 +134,13 @@ impl IntoIterator for Values {
     }
 }
 
-/// What a request's content was read as: it can be read once, and asked for again. Kept among
-/// the request's extensions, which end with it.
+/// What a request's content was read as, kept for further calls because it can be read only once. It is
+/// in the request's extensions, which are cleared with the request.
 #[derive(Clone, Debug)]
 pub(crate) enum ReadAs {
     Form(Arc<Parsed>),
-    /// Whoever asked for its parts has them. Here is what was kept of them: the values, where
-    /// they were read as a form.
+    /// The caller that asked for its parts has them. Kept here are the values, where the parts were
+    /// read as a form.
     Parts(Arc<Values>),
 }
 
@@ -209,7 +209,7 @@ impl From<FormFault> for Error {
     }
 }
 
-/// The peer's content is not what it is said to be.
+/// The peer's content is malformed.
 pub(crate) fn malformed(message: impl Into<Cow<'static, str>>) -> Error {
     Error::new(ErrorKind::Malformed, message).with_status(StatusCode::BAD_REQUEST)
 }

@@ -1,10 +1,10 @@
 //! Header fields: an ordered multimap that keeps order and spelling, and compares names without
 //! regard to ASCII case.
 //!
-//! All text of a `Header` lies in one buffer and a field is two places in it. A head that
-//! arrives is copied into that buffer whole (a kilobyte costs less than a reference count), and
-//! a `Header` that is used again needs no allocation. There is no hashing, so there are no
-//! collisions to be flooded with; the number of fields is bounded by the head's limits.
+//! All text of a `Header` lies in one buffer and a field is two ranges of it. A head that arrives is
+//! copied into that buffer whole (a kilobyte costs less than a reference count), and a `Header` that is
+//! used again needs no allocation. There is no hashing, so there are no collisions to be flooded with;
+//! the number of fields is bounded by the head's limits.
 
 use std::borrow::Cow;
 use std::fmt;
@@ -347,7 +347,7 @@ pub(crate) enum Known {
     TransferEncoding,
     /// Any other token.
     Other,
-    /// What no field can be called: it is not sent.
+    /// No token, and so no field name: the field is not sent.
     NotAToken,
 }
 
@@ -360,8 +360,8 @@ impl Known {
         }
     }
 
-    /// Of a name that is a token. Length and first letter leave at most one name to compare with;
-    /// nearly all fields of a browser are told apart by these two.
+    /// Of a name that is a token. Its length and its first letter leave at most one name to compare
+    /// with, and none for most fields that browsers send.
     pub(crate) fn of_token(name: &[u8]) -> Known {
         let first = name.first().map_or(0, |b| b | 0x20);
         let (known, is_it) = match (name.len(), first) {
@@ -383,9 +383,9 @@ impl Known {
     }
 }
 
-/// Whether a token is this name, in any case. The bit that is set tells a small letter from a capital; a
-/// hyphen has it, and no other token byte becomes a letter or a hyphen by it. Of a known length, so that
-/// many bytes are compared at once.
+/// Whether a token is this name, without regard to case. Setting bit 5 makes a capital letter a small
+/// one; a hyphen has that bit already, and no other token byte becomes a letter or a hyphen by it. The
+/// length is a constant, so that the compiler compares many bytes at once.
 fn is<const LEN: usize>(token: &[u8], name: &[u8; LEN]) -> bool {
     let Ok(token) = <&[u8; LEN]>::try_from(token) else { return false };
     token.map(|b| b | 0x20) == *name

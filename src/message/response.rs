@@ -42,7 +42,7 @@ pub struct Response {
     pub content_length: Option<u64>,
     /// The TLS session that it came over; `None` without TLS, and on a server.
     pub tls: Option<Arc<TlsInfo>>,
-    /// How it came; `None` for a response that was made by hand.
+    /// How it arrived; `None` for a response that was made by hand.
     pub(crate) info: Option<Box<ResponseInfo>>,
 }
 
@@ -98,7 +98,7 @@ impl Response {
     /// As [`Body::chunk`]; [`ErrorKind::BodyTooLarge`] when there is more.
     pub async fn bytes(&mut self) -> Result<Bytes> {
         self.body.bytes(DEFAULT_MAX_CLIENT_BYTES).await.map_err(|error| match error.kind() {
-            // A gateway must not send 413 to its own client: that one's request was not too large.
+            // Not an error that becomes 413: what a gateway's own client sent was not too large.
             ErrorKind::BodyTooLarge => self.about(Error::new(ErrorKind::BodyTooLarge, error.message().to_owned())),
             _ => self.about(error),
         })
@@ -180,8 +180,8 @@ impl Response {
         self.info.as_ref().is_some_and(|info| info.reused)
     }
 
-    /// When the steps to it were done, those of the last request where there were redirects. None
-    /// was done where no client sent the request.
+    /// When each step of the exchange was done; after redirects, of the last one. All are `None` where
+    /// no client sent the request.
     pub fn timings(&self) -> Timings {
         self.info.as_ref().map(|info| info.timings).unwrap_or_default()
     }
@@ -212,7 +212,7 @@ impl From<Response> for http::Response<Body> {
     }
 }
 
-/// Beside a response: which connection it came over, when, and after which redirects.
+/// Kept with a response: the connection that it came over, when, and after which redirects.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct ResponseInfo {
     /// Method and URL of the last request.
@@ -222,12 +222,12 @@ pub(crate) struct ResponseInfo {
     pub(crate) reused: bool,
     pub(crate) timings: Timings,
     pub(crate) history: Vec<Redirected>,
-    /// What the connection has become that speaks another protocol now; the client knows its type.
+    /// The connection, after it has switched to another protocol. Only the client knows the type.
     pub(crate) switched: Option<Arc<dyn Any + Send + Sync>>,
 }
 
-/// When the steps of an exchange were done, each counted from its start. A step that was not
-/// taken is `None`: a connection that was reused was neither resolved nor dialled for.
+/// When the steps of an exchange were done, each counted from its start. A step that was not taken is
+/// `None`: a connection that is reused needs no lookup and no dial.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Timings {

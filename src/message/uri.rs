@@ -1,5 +1,5 @@
-//! What requests and responses do with a URL that was parsed before: its query written, and its
-//! credentials left out where people read it.
+//! Changes to a parsed URL: its query is written, and its credentials are left out where people read
+//! it.
 
 use http::Uri;
 use http::uri::PathAndQuery;

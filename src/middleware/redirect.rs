@@ -75,7 +75,7 @@ impl Handler for RedirectHandler {
     }
 }
 
-/// What stands in no `Location`, whatever its part. Escapes stay as they are.
+/// What is escaped in every part of a `Location`. Escapes that are there stay.
 const NOT_IN_A_URL: AsciiSet = CONTROLS.add(b' ');
 
 /// `\` is `/` to browsers: `/\a.test` would be another host.

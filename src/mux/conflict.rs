@@ -18,7 +18,7 @@ use super::pattern::{Pattern, Segment};
 use super::tree::RouteId;
 use crate::error::{Error, ErrorKind};
 
-/// How what the left one matches lies to what the right one matches.
+/// How the requests that the left pattern matches relate to those that the right one matches.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Relation {
     /// The same.
@@ -36,7 +36,8 @@ pub(super) enum Relation {
 use Relation::{Disjoint, Equal, Narrower, Overlapping, Wider};
 
 impl Relation {
-    /// The relation of two wholes whose parts, each free of the other, have these relations.
+    /// The relation of two patterns from the relations of two parts of them that are independent of each
+    /// other.
     fn and(self, other: Relation) -> Relation {
         match (self, other) {
             (Disjoint, _) | (_, Disjoint) => Disjoint,
@@ -50,7 +51,7 @@ impl Relation {
 
 /// Why `new` may not be registered beside `old`; `None` when it may.
 pub(super) fn conflict(new: &Pattern, old: &Pattern) -> Option<Error> {
-    // A host wins over none, and two hosts are never asked for at once.
+    // A pattern with a host wins over one without, and a request has only one host.
     if new.host != old.host {
         return None;
     }
@@ -151,7 +152,7 @@ fn path_of_left(left: &Pattern, right: &Pattern) -> String {
                 path.push_str(name.as_deref().unwrap_or("x"));
                 return path;
             }
-            // Nothing at all is a rest, but no segment.
+            // A rest matches an empty path; a segment does not.
             (Segment::Rest(_), _) => {
                 path.push('/');
                 return path;

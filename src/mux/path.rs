@@ -100,7 +100,7 @@ pub(super) fn folded_host(host: &str) -> Cow<'_, str> {
     }
 }
 
-/// What stands at the start of (the rest of) a path.
+/// The first step of (the rest of) a path.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum PathStep<'a> {
     /// Nothing more.

@@ -56,7 +56,7 @@ pub(super) enum RouteMatch {
     Within(RouteId),
 }
 
-/// What to take the end of a path for.
+/// How to treat the end of a path.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Ending {
     /// What it is.

@@ -94,7 +94,7 @@ pub(crate) fn authority_of(uri: &Uri, scheme: Scheme) -> Result<Authority> {
 }
 
 impl Key {
-    /// What is compared; first what tells most keys apart. The authority is compared as bytes:
+    /// What is compared: first what most keys differ in. The authority is compared as bytes:
     /// `Authority` itself compares letter by letter, ignoring case, and here all are in lower case.
     fn parts(&self) -> impl Ord {
         let proxy = self.proxy.as_deref().map(ProxyUrl::parts);

@@ -1,7 +1,7 @@
-//! How far the request of an exchange has been sent, and what both protocols note on the way.
+//! How far the request of an exchange was sent, and the bookkeeping that both protocols share.
 //!
-//! The two uploads differ in what they write to: one to a connection of its own, the other to one of
-//! many streams. They agree in their states, and in what follows from each:
+//! The uploads of the two protocols differ in what they write to: a connection, or one of its streams.
+//! Their states, and what follows from each, are the same:
 //!
 //! ```text
 //!  Head ──► AwaitingContinue ──► Body ──► Flushing ──► Sent
@@ -29,26 +29,25 @@ use crate::net::{Deadline, TransferLimit};
 #[derive(Debug)]
 #[allow(dead_code, reason = "over HTTP/2, a head is written by the connection's task")]
 pub(crate) enum SendState {
-    /// The head is on its way, and the body is to wait for `100 Continue` behind it.
+    /// The head is being sent, and the body will wait for `100 Continue`.
     Head,
     /// The head was sent; the body waits for `100 Continue`.
     AwaitingContinue,
-    /// The body is asked for content, which leaves behind the head.
+    /// Content is read from the body and sent after the head.
     Body,
-    /// All content was handed on, and is on its way.
+    /// All content was handed over and is being flushed.
     Flushing,
     Sent,
-    /// The connection took no more. The response may be here already, or come nevertheless, and say
-    /// why. Without the error once the exchange has failed with it.
+    /// Writing failed. A response may have arrived, or may still come, and say why. `None` once the
+    /// exchange has failed with the error.
     Failed(Option<Error>),
-    /// The peer took nothing for too long. What is here of a response counts, and no more is
-    /// waited for.
+    /// The peer accepted nothing for too long. Only a response that has arrived already counts.
     Stalled(Error),
     /// The rest is not sent: the body failed, or the server does not want it.
     Abandoned,
 }
 
-/// What stops an upload that has not failed.
+/// Where an upload that has not failed stops.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum SendProgress {
     /// It waits for `100 Continue`.
@@ -56,11 +55,11 @@ pub(crate) enum SendProgress {
     Sent,
 }
 
-/// Why an upload ends before its end.
+/// Why an upload failed.
 pub(crate) enum SendError {
-    /// The body could not be had: its own error, or it is not as long as was announced.
+    /// The body failed, or is not as long as was announced.
     Body(Error),
-    /// The peer takes no more. A response may have come nevertheless.
+    /// Writing failed. A response may have arrived nevertheless.
     Write(Error),
 }
 
@@ -80,7 +79,7 @@ impl SendState {
         !matches!(self, SendState::Flushing | SendState::Sent)
     }
 
-    /// Lets a body go that waits for `100 Continue`.
+    /// Ends the wait for `100 Continue`: the body is sent from now on.
     pub(crate) fn proceed(&mut self) {
         if matches!(self, SendState::Head | SendState::AwaitingContinue) {
             *self = SendState::Body;
@@ -96,7 +95,7 @@ impl SendState {
         }
     }
 
-    /// The error of a peer that takes nothing.
+    /// The error of a peer that accepted nothing for too long.
     pub(crate) fn take_stall(&mut self) -> Option<Error> {
         if !matches!(self, SendState::Stalled(_)) {
             return None;
@@ -244,6 +243,6 @@ impl ExchangeState {
 
 /// A head that breaks the rules.
 pub(crate) fn bad_head(refusal: Refusal) -> Error {
-    // The status of a refusal is for a peer that asked; this one answered.
+    // The status of the refusal is not used: it is meant for the sender of a request.
     Error::new(ErrorKind::Refused, refusal.reason).during(Phase::Head)
 }

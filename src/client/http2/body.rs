@@ -19,7 +19,7 @@ pub(super) fn attach(mut exchange: Exchange, content: RecvStream, response: &mut
     let info = exchange.conn.info();
     response.tls = info.tls.clone();
     response.info = Some(info.response_info(&exchange.state.stopwatch, exchange.reused));
-    // The server did not want to see the body first, and still counts on it (Go's rule).
+    // The server responded without asking for the body, and may still wait for it (Go's rule).
     exchange.upload.state.proceed();
     if content.is_end_stream() && matches!(exchange.upload.state, SendState::Sent) {
         return;

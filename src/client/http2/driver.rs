@@ -56,7 +56,7 @@ pub(in super::super) async fn connect(
 
 struct Driver {
     connection: client::Connection<Wire, Bytes>,
-    /// Weak, as the connection is to close when nobody has a handle on it.
+    /// Weak, because the connection has to close when there are no more handles on it.
     core: Weak<ConnectionCore>,
     state: Arc<Http2State>,
     notifier: KeyNotifier,
@@ -134,7 +134,7 @@ impl Driver {
     }
 }
 
-/// What a KeepAlive knows of the peer.
+/// What the keep-alive knows of the peer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum PeerState {
     /// It has sent something lately, or need not: no stream is open.

@@ -1,5 +1,5 @@
-//! One exchange on a stream: the request is handed over and the head of its response is waited for,
-//! polled together. See [`exchange`](super::super::exchange) for what both protocols share.
+//! One exchange on a stream: the request is sent and the head of its response awaited, polled together.
+//! See [`exchange`](super::super::exchange) for what both protocols share.
 
 use std::future::Future;
 use std::pin::Pin;
@@ -85,7 +85,7 @@ impl Exchange {
     ) -> Poll<Result<RecvStream, FailedAttempt>> {
         loop {
             self.poll_upload(cx).map_err(|error| self.failed(error))?;
-            // A peer that takes nothing for too long is asked for its response no further.
+            // After a stall, only a response that has arrived already counts.
             if let Some(stalled) = self.upload.state.take_stall() {
                 return Poll::Ready(Err(self.failed(stalled)));
             }
@@ -119,8 +119,8 @@ impl Exchange {
         Ok(content)
     }
 
-    /// Sends on, as far as it goes. A peer that takes no more is no reason to give up: the response
-    /// may be there already, and say why.
+    /// Sends as much as the peer accepts. If that fails the exchange goes on: the response may have
+    /// arrived already, and say why.
     ///
     /// # Errors
     /// The body's own.
@@ -160,7 +160,7 @@ impl Exchange {
         self.response_deadline.set(until);
     }
 
-    /// A peer that takes nothing for too long is given up like one that has left.
+    /// A peer that accepts nothing for too long is treated like one that has left.
     fn poll_write_stall(&mut self, cx: &mut Context<'_>) {
         let taken = self.upload.taken_while_writing();
         if let Poll::Ready(error) = self.state.poll_write_stall(taken, &mut self.write_deadline, cx) {
@@ -199,7 +199,7 @@ impl Exchange {
         Ok(())
     }
 
-    /// The stream ended without a response. What went wrong first says most.
+    /// The stream ended without a response. The first failure is the error.
     fn no_response(&mut self, error: h2::Error) -> FailedAttempt {
         let silent = self.reused && !self.state.interim_came;
         let (sent, retry_hint) = retry_hint(&error, self.upload.sent(), silent);

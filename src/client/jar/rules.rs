@@ -11,7 +11,7 @@ use http::Uri;
 
 use crate::message::{SameSite, read_cookie_date};
 
-/// What a line says. Whether its sender may say so is decided later, by `rules`.
+/// A parsed line. Whether its sender may set such a cookie is decided later, by `rules`.
 #[derive(Debug, Default)]
 pub(super) struct SetCookie {
     pub(super) name: String,

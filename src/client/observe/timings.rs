@@ -145,14 +145,15 @@ impl Stopwatch {
         self.start
     }
 
-    /// Now, with one reading of the steady clock; the wall clock is taken to have gone on as much. It is
-    /// behind if the machine slept meanwhile: a connection that becomes idle now then seems to be
-    /// idle for longer, and is closed too early rather than too late.
+    /// Now, with one reading of the steady clock; the wall clock is taken to have gone on as much. If
+    /// the machine slept meanwhile, the result is too early: a connection that becomes idle now then
+    /// seems to be idle for longer, and is closed too early rather than too late.
     pub(crate) fn now(&self) -> Timestamp {
         self.start.later(self.elapsed())
     }
 
-    /// When the head was complete. That is now for who has not waited since, and takes no reading.
+    /// When the head was complete. For a caller that has not waited since, this is the present time without
+    /// reading the clock.
     pub(crate) fn head_at(&self) -> Timestamp {
         self.timings.head.map_or_else(|| self.now(), |head| self.start.later(head))
     }

@@ -12,8 +12,8 @@ use crate::error::{Error, Phase, Result, Sent};
 use crate::message::{Addr, Header, Request, TlsInfo};
 use crate::net::Resolved;
 
-/// Told of each step of a request (Go's `ClientTrace`). Write the methods that matter; the
-/// others do nothing.
+/// Called at each step of a request (Go's `ClientTrace`). Implement the methods that matter; the others
+/// do nothing.
 ///
 /// Methods run where the step is taken, some of them in the task of a dial: keep them short. A
 /// dial belongs to the request that began it, even if another request gets its connection.
@@ -37,9 +37,9 @@ use crate::net::Resolved;
 /// # }
 /// ```
 pub trait ClientTrace: Send + Sync + 'static {
-    /// A connection is wanted to this host and port, an idle one or a new one.
+    /// A connection to this host and port is needed, an idle one or a new one.
     fn get_conn(&self, _host_port: &str) {}
-    /// There is one. Not called when none could be had.
+    /// The request has got a connection. Not called when it gets none.
     fn got_conn(&self, _conn: &GotConn) {}
     /// The connection has become idle, or could not be kept: said by the second value. Not
     /// called for HTTP/2, nor where keep-alives are off.
@@ -92,7 +92,7 @@ pub struct GotConn {
     pub idle: Option<Duration>,
 }
 
-/// What is told of the steps of one request: its trace and its progress. Most requests have neither.
+/// The observers of one request: its trace and its progress. Most requests have neither.
 #[derive(Clone, Default)]
 pub(crate) struct Tracer {
     trace: Option<Arc<dyn ClientTrace>>,
@@ -103,7 +103,7 @@ pub(crate) struct Tracer {
 struct Attached(Arc<dyn ClientTrace>);
 
 impl Request {
-    /// Has this trace told of each step that a client takes for this request.
+    /// Calls this trace at each step that a client takes for this request.
     pub fn set_trace(&mut self, trace: Arc<dyn ClientTrace>) {
         self.extensions.insert(Attached(trace));
     }
@@ -153,7 +153,7 @@ impl fmt::Debug for Tracer {
     }
 }
 
-/// Lies in the extensions of a request that has such a limit.
+/// Kept in the extensions of a request that has such a limit.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Progress(Arc<AtomicU8>);
 

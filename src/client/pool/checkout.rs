@@ -29,7 +29,7 @@ pub(super) enum Origin {
     Multiplexed(u64),
 }
 
-/// What was put aside for a waiter that has not been polled since.
+/// What is set aside for a waiter that was woken and has not been polled since.
 pub(super) enum Served<C> {
     Connection(Checkout<C>),
     Failed(Error),

@@ -1,4 +1,4 @@
-//! What the keys share, and what a decision leaves to be done when the lock is free again.
+//! The state that all keys share, and the actions that a decision leaves for after the lock.
 
 use std::task::Waker;
 
@@ -21,7 +21,7 @@ pub(super) struct Global {
     next_reaping: Option<Instant>,
 }
 
-/// What happens to a connection that nobody waits for.
+/// What happens to a connection that is given back while no caller waits.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(super) enum OnReturn {
     Keep,
@@ -36,7 +36,7 @@ pub(super) struct Actions<C> {
     pub(super) reaping: Reaping,
 }
 
-/// What the reapers must learn.
+/// What the reapers have to be notified of.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Reaping {
     AsPlanned,
@@ -128,7 +128,7 @@ impl<C> Actions<C> {
     }
 
     pub(super) fn close_and_wake(self) {
-        // Closed first: who is woken may look at what is open.
+        // Closed first: a task that is woken may count the open connections.
         drop(self.close);
         self.wake.into_iter().for_each(Waker::wake);
     }

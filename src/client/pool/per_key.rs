@@ -29,7 +29,7 @@ pub(super) struct PerKey<K, C> {
     waiters: BTreeMap<WaiterId, Waiter>,
     /// The waiters that have no dial.
     without_dial: BTreeSet<WaiterId>,
-    /// What waiters were given and did not come for yet.
+    /// What waiters were served with and have not fetched yet.
     served: HashMap<WaiterId, Served<C>>,
 }
 
@@ -102,7 +102,7 @@ impl<K: PoolKey, C: Pooled> PerKey<K, C> {
         self.serve_waiters(cx);
     }
 
-    /// What there is for a waiter in the queue.
+    /// The next step for a waiter in the queue.
     pub(super) fn poll(&mut self, waiter: WaiterId, waker: &Waker) -> Poll<AcquireStep<C>> {
         match self.served.remove(&waiter) {
             Some(Served::Failed(error)) => return Poll::Ready(AcquireStep::Fail(error)),

@@ -74,7 +74,7 @@ pub(super) struct PoolCore<K: PoolKey, C: Pooled> {
     /// Wakes the reapers: something expires sooner than they think, or the pool is gone. They hold it
     /// themselves, and only a weak handle on the rest.
     pub(super) reap_sooner: Arc<Notify>,
-    /// Wakes the dials: idle connections were closed, and perhaps nobody wants theirs.
+    /// Wakes the dials after `close_idle`: perhaps theirs are not needed any more.
     pub(super) closed_idle: Notify,
 }
 
@@ -87,7 +87,8 @@ impl<K: PoolKey, C: Pooled> PoolCore<K, C> {
     /// Decides under the lock, then closes and wakes without it. The caller starts a reaper if one
     /// is needed.
     pub(super) fn decide<R>(&self, decision: impl FnOnce(&mut PoolState<K, C>) -> R) -> (R, Reaping) {
-        // A decision does not panic half-way; if one does, its state is still better than none.
+        // A decision does not panic. If one does all the same, going on with its state is better than failing
+        // all requests.
         let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
         let result = decision(&mut state);
         let actions = state.actions.take();
@@ -110,8 +111,8 @@ impl<K: PoolKey, C: Pooled> Drop for PoolCore<K, C> {
     }
 }
 
-/// Starts a reaper on this runtime, unless there is one. Each runtime has its own: one that
-/// stands still must not keep the connections of another open.
+/// Starts a reaper on this runtime, unless there is one. Each runtime has its own: a runtime that is
+/// blocked must not keep the connections of another one open.
 fn start_reaper<K: PoolKey, C: Pooled>(core: &Arc<PoolCore<K, C>>) {
     let Ok(handle) = Handle::try_current() else {
         // Without a runtime nothing can wait. What is idle is still checked before it is used.
@@ -124,7 +125,7 @@ fn start_reaper<K: PoolKey, C: Pooled>(core: &Arc<PoolCore<K, C>>) {
     }
     let mut reaper = Reaper { core: Arc::downgrade(core), registered: Some(runtime) };
     let reap_sooner = core.reap_sooner.clone();
-    // Ends when nothing is idle any more, or when the pool is gone, of which it holds no part.
+    // Ends when nothing is idle any more, or when the pool is dropped: it has only a weak handle on it.
     handle.spawn(async move {
         loop {
             let mut sooner = pin!(reap_sooner.notified());

@@ -1,4 +1,4 @@
-//! What the environment says about proxies.
+//! The proxies that the environment variables set.
 
 use std::collections::HashMap;
 use std::sync::{Arc, OnceLock};

@@ -14,7 +14,7 @@ use crate::h1::{
 use crate::message::{Body, Header, Response};
 use crate::net::Io;
 
-/// What a proxy is asked for.
+/// The CONNECT request to a proxy.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Connect<'a> {
     /// Host and port of the target; an IPv6 address in brackets.

@@ -1,9 +1,9 @@
-//! What a redirect makes of a request, decided in one place.
+//! The rules of redirects, decided in one place.
 //!
-//! [`decide`] sees one response and the request that it answers, and makes the next request's head.
-//! It has no memory: what it drops is not in the head that it returns. So nothing that was dropped
-//! once, be it the body or a password, can come back when a later redirect leads to the first origin
-//! again (Go's CVE-2024-45336).
+//! [`decide`] gets one response and the request before it, and returns the head of the next request. It
+//! keeps no state between redirects: what it drops is not in the head that it returns. So nothing that
+//! was dropped once, be it the body or a password, can come back when a later redirect leads to the
+//! first origin again (Go's CVE-2024-45336).
 
 use std::borrow::Cow;
 
@@ -57,7 +57,7 @@ pub(crate) enum Referer {
     Redirect,
 }
 
-/// Who looks after cookies.
+/// Where cookies come from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Cookies {
     /// A jar: what the response sets, the jar has, and the caller's own of that name is old.
@@ -71,9 +71,9 @@ pub(crate) enum Cookies {
 pub(crate) enum RedirectDecision {
     /// It is the caller's: no redirect, or one that cannot be followed without harm.
     No,
-    /// It leads nowhere, or one too many: the call fails, in [`Phase::Redirect`].
+    /// It cannot be followed, or there were too many: the call fails, in [`Phase::Redirect`].
     Refused(Error),
-    /// Another request answers the caller.
+    /// Another request follows.
     Follow(Box<NextRequest>),
 }
 
@@ -89,7 +89,7 @@ pub(crate) struct NextRequest {
     pub(crate) referer: Referer,
 }
 
-/// What becomes of the content.
+/// What happens to the content.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum NextContent {
     /// It is sent again, with the trailer; where there is none, there is none again.

@@ -1,10 +1,10 @@
 //! Text that becomes the URL of a request.
 //!
 //! A URL is read once, here, by the rules of browsers (the URL standard, with international host
-//! names), and everything behind this file sees a normal ASCII [`Uri`]: scheme and host in lower
-//! case, no default port, no dot segments, no fragment, no byte that a request line could not
-//! carry. What two readers could read in two ways is refused and not repaired: control characters
-//! and backslashes where the host is looked for.
+//! names), and everything behind this file sees a normal ASCII [`Uri`]: scheme and host in lower case,
+//! no default port, no dot segments, no fragment, no byte that a request line could not carry. What two
+//! parsers could read in two ways is refused and not repaired: control characters and backslashes where
+//! the host is looked for.
 //!
 //! Most URLs are in that form already. [`is_normal`] sees that without the `url` crate.
 

@@ -18,7 +18,7 @@ pub(crate) struct Coding {
 /// What is wrong with the content.
 pub(super) type DecodeFault = &'static str;
 
-/// Takes the coding off content that comes bit by bit.
+/// Decodes content that arrives piece by piece.
 pub(super) trait Decode: Send + Sync {
     /// Decodes into the free capacity of `output`, and says how much of `input` it took. It goes on
     /// until one of the two is used up; `input` is empty when output was left to fetch.

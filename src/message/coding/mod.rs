@@ -38,9 +38,9 @@ pub(crate) fn accept_encoding() -> &'static str {
     &LIST
 }
 
-/// The decoder for the value of a `Content-Encoding` field, where the request asked for it: `asked`
-/// is its `Accept-Encoding`. What nobody asked for is handed on as it is, and so is content with
-/// several codings (Go's rule).
+/// The decoder for the value of a `Content-Encoding` field, where the request asked for it: `asked` is
+/// its `Accept-Encoding`. A coding that was not asked for is left on the content, and so are several
+/// codings (Go's rule).
 pub(crate) fn decoder_for(coding: &[u8], asked: &[u8]) -> Option<Coding> {
     let coding = coding.trim_ascii();
     // RFC 9110 §8.4.1.3: an old name for the same.

@@ -17,7 +17,7 @@ use crate::message::body::{Body, Frame, Source};
 
 const ALL: &[u8] = b"gzip, deflate, br, zstd";
 
-/// CodedChunks, then perhaps a trailer; it counts how often it was asked. `None` is a pause.
+/// Chunks, then perhaps a trailer; it counts how often it was asked. `None` is a pause.
 struct CodedChunks {
     chunks: VecDeque<Option<Bytes>>,
     trailer: Option<Header>,

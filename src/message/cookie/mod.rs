@@ -53,7 +53,7 @@ pub(super) use read::{read_cookies, read_set_cookies};
 /// );
 /// # Ok::<(), nethttp::Error>(())
 /// ```
-// Not `#[non_exhaustive]`: that would forbid the literal, the way in which Go's users write one.
+// Not `#[non_exhaustive]`: that would forbid struct literals, which is how cookies are written in Go.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Cookie {
     /// The name, a token (RFC 9110 §5.6.2). Case matters.
@@ -291,8 +291,8 @@ fn is_domain(domain: &str) -> bool {
     is_host_name(domain) || domain.parse::<Ipv4Addr>().is_ok()
 }
 
-/// RFC 1034 §3.5 with RFC 1123 §2.1, and with a letter somewhere: otherwise it were an address
-/// that is none.
+/// RFC 1034 §3.5 with RFC 1123 §2.1, and with a letter somewhere: without one it would be a malformed
+/// address.
 fn is_host_name(domain: &str) -> bool {
     let name = domain.strip_prefix('.').unwrap_or(domain);
     let name = name.strip_suffix('.').unwrap_or(name);

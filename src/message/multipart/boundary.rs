@@ -24,7 +24,7 @@ pub(super) enum Input {
     Ended,
 }
 
-/// What stands next in the bytes.
+/// What comes next in the bytes.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum ScanResult {
     /// So many bytes are content, whatever comes behind them.

@@ -1,4 +1,4 @@
-//! Multipart content taken apart: bytes go in as they come, what they say comes out.
+//! The parser of multipart content: takes bytes as they arrive, and returns heads, content and the end.
 
 use bytes::{Buf, Bytes, BytesMut};
 use http::StatusCode;
@@ -42,7 +42,7 @@ pub(super) struct Parser {
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum ParserState {
-    /// Before the first delimiter. Nothing there is anything.
+    /// Before the first delimiter: the preamble, which means nothing.
     Preamble,
     /// In a part's head, which was searched that far for its end.
     Head {
@@ -51,14 +51,14 @@ enum ParserState {
     /// At the CRLF that ends a head.
     ContentStart,
     Content,
-    /// Behind the last delimiter. Nothing there is anything.
+    /// After the last delimiter: the epilogue, which means nothing.
     Epilogue,
 }
 
-/// What the content says next.
+/// What comes next in the content.
 #[derive(Debug)]
 pub(super) enum MultipartEvent {
-    /// Nothing, before more of it comes.
+    /// Nothing until more of it arrives.
     NeedMore,
     Part(PartHead),
     /// Of the part's content; never empty.
@@ -173,7 +173,7 @@ impl Parser {
         Ok(MultipartEvent::PartEnd)
     }
 
-    /// Goes behind a delimiter.
+    /// Moves past a delimiter.
     fn pass(&mut self, delimiter: &ScanResult) {
         match delimiter {
             ScanResult::Next { line_end, .. } => {

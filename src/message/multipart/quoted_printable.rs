@@ -11,7 +11,7 @@ use crate::message::form::malformed;
 /// Takes the encoding off, piece by piece.
 #[derive(Debug, Default)]
 pub(super) struct QuotedPrintable {
-    /// What the next bytes decide: an escape that is not whole, or blanks that may end a line.
+    /// What cannot be decoded before more bytes arrive: an incomplete escape, or blanks that may end a line.
     undecided: Vec<u8>,
 }
 
@@ -35,7 +35,8 @@ impl QuotedPrintable {
             let taken = match first {
                 b'=' => escape(rest, input, &mut decoded)?,
                 b' ' | b'\t' => blanks(rest, input, &mut decoded)?,
-                // Bytes of other texts than ASCII should be escaped. Some send them, and they are clear.
+                // Bytes that are not ASCII should be escaped. Some senders do not, and such bytes can be read
+                // in one way only.
                 b'\r' | b'\n' | b'!'..=b'~' | 0x80.. => {
                     decoded.push(first);
                     1
@@ -52,7 +53,7 @@ impl QuotedPrintable {
     }
 }
 
-/// How many bytes the escape takes that they begin with; 0 if the next bytes decide.
+/// The length of the escape at the start; 0 if more bytes are needed to know.
 fn escape(bytes: &[u8], input: Input, decoded: &mut Vec<u8>) -> Result<usize> {
     if let [_, high, low, ..] = bytes {
         if let (Some(high), Some(low)) = (hex_digit(*high), hex_digit(*low)) {
@@ -72,8 +73,8 @@ fn escape(bytes: &[u8], input: Input, decoded: &mut Vec<u8>) -> Result<usize> {
     }
 }
 
-/// How many bytes the blanks take that they begin with; 0 if the next bytes decide. At the end of a line
-/// they are no content: gateways added and removed them.
+/// The length of the run of blanks at the start; 0 if more bytes are needed to know. At the end of a
+/// line they are not content: gateways added and removed them.
 fn blanks(bytes: &[u8], input: Input, decoded: &mut Vec<u8>) -> Result<usize> {
     let count = blank_count(bytes)?;
     match (bytes.get(count..).unwrap_or_default(), input) {

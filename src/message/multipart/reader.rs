@@ -1,4 +1,4 @@
-//! What users hold: multipart content, and one part of it.
+//! Multipart content, and one part of it: the public types.
 
 use std::fmt;
 use std::future::poll_fn;

@@ -64,7 +64,7 @@ impl Request {
     pub fn set_body(&mut self, body: impl Into<Body>) {
         self.body = body.into();
         self.content_length = self.body.remaining();
-        // What the content was read as is not what this one is.
+        // What was read of the content before does not belong to the new content.
         self.extensions.remove::<ReadAs>();
     }
 

@@ -99,7 +99,7 @@ impl Request {
         }
     }
 
-    /// What surrounds the request: its cancellation, the server, the local address.
+    /// The context of the request: its cancellation, the server, the local address.
     pub fn context(&self) -> &Context {
         &self.context
     }
@@ -112,9 +112,9 @@ impl Request {
     /// What the mux matched for the wildcard of this name, unescaped; empty where there is none, and
     /// where the value is no UTF-8 (Go's `PathValue`).
     ///
-    /// The value is the client's. With `path_value("id").parse::<u32>()?` a bad one is answered 500 and
-    /// logged as a fault of the handler, which it is not: say that it is a 400, or a 404, where such a
-    /// path names nothing.
+    /// The value is the client's. A failed `path_value("id").parse::<u32>()?` is answered with 500 and
+    /// logged as a fault of the handler, which it is not: map the error to a 400, or to a 404 where
+    /// such a path names nothing.
     ///
     /// ```
     /// use nethttp::{Error, Request, ResponseWriter, Result, ServeMux, StatusCode};
@@ -195,7 +195,7 @@ impl Request {
         form.whole()
     }
 
-    /// What an urlencoded content has, well-formed or not.
+    /// The pairs of an urlencoded content, well-formed or not.
     pub(crate) async fn content_form(&mut self) -> Result<Parsed> {
         if let Some(read) = self.extensions.get::<ReadAs>() {
             return Ok(if let ReadAs::Form(form) = read { Parsed::clone(form) } else { Parsed::default() });
@@ -213,12 +213,12 @@ impl Request {
         Ok(Parsed::clone(&form))
     }
 
-    /// What the query has, well-formed or not.
+    /// The pairs of the query, well-formed or not.
     pub(crate) fn query_form(&self) -> Parsed {
         Parsed::read(self.uri.query().unwrap_or_default().as_bytes())
     }
 
-    /// What the parts had that `multipart_form` has read.
+    /// The values of the parts that `multipart_form` has read.
     pub(crate) fn multipart_values(&self) -> Parsed {
         match self.extensions.get::<ReadAs>() {
             Some(ReadAs::Parts(values)) => Values::clone(values).into(),

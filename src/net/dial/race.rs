@@ -1,7 +1,7 @@
-//! Happy Eyeballs (RFC 8305): several addresses race, so that one that is dead costs a quarter of
-//! a second and not the patience of the user.
+//! Happy Eyeballs (RFC 8305): several addresses race, so that a dead one costs a quarter of a second
+//! and not a whole connect timeout.
 //!
-//! All attempts are polled by who dials: whoever drops the race ends them all.
+//! All attempts are polled by the caller's future: dropping it ends them all.
 
 use std::future::{Future, pending, poll_fn};
 use std::io;

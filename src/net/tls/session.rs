@@ -39,8 +39,9 @@ impl<S: Stream> AsyncWrite for TlsSession<S> {
     fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
         let mut done = Pin::new(&mut self.stream).poll_write(cx, buf);
         if done.is_pending() {
-            // A write that waits may have made room in the session, and takes nothing into it. To a
-            // limit on silence, what goes in there later would look as if the peer had moved.
+            // A write that returns `Pending` may have made room in the session's buffer without using
+            // it. A later write that only fills that room would look like progress of the peer to a
+            // stall limit.
             done = Pin::new(&mut self.stream).poll_write(cx, buf);
         }
         self.said(done)

@@ -71,7 +71,7 @@ pub(crate) async fn serve(
     let ConnContext { local_addr, values, draining, .. } = context;
     let shared = StreamsShared {
         conn,
-        // Of its own: exchanges of streams are numbered apart from those of HTTP/1.
+        // A context of its own: the exchanges of streams are numbered apart from those of HTTP/1.
         context: Arc::new(ConnContext::new(local_addr.clone(), values.clone(), draining.clone())),
         signals: Arc::new(ConnSignals::new(meter.clone())),
         spare: Mutex::default(),
@@ -81,7 +81,7 @@ pub(crate) async fn serve(
 
 type Handshaken = server::Connection<Wire, Bytes>;
 
-/// Exchanges prefaces, under the deadline of a head. A shutdown ends it.
+/// Does the exchange of prefaces, under the deadline of the first head. A command to close ends it.
 async fn shake_hands(
     io: Io,
     meter: &Arc<Meter>,
@@ -184,7 +184,7 @@ impl<'a> Http2<'a> {
     async fn serve(mut self) -> CloseReason {
         self.registration.enter_state(ConnState::Active);
         let reason = poll_fn(|cx| self.poll_connection(cx)).await;
-        // Its streams learn now that their peer is gone.
+        // Dropped first: the streams that are left see now that their peer is gone.
         self.h2 = None;
         self.exchanges.end(&self.shared).await;
         reason
@@ -212,7 +212,7 @@ impl<'a> Http2<'a> {
         let state = &self.shared.conn.settings.state;
         let idle = self.registration.is_idle();
         let reason = match self.registration.entry.command().close_reason() {
-            // To make room is asked of connections that are idle.
+            // `MakeRoom` is for idle connections only.
             Some(CloseReason::Evicted) if !idle => None,
             None if idle && state.registry.wants_room() => Some(CloseReason::Evicted),
             // One that has served nothing yet may answer its first request (Go's rule).
@@ -224,8 +224,8 @@ impl<'a> Http2<'a> {
         }
     }
 
-    /// Moves bytes, takes requests in as long as handlers may run, and runs those. What they answer
-    /// leaves together.
+    /// Moves bytes, takes requests in as long as handlers may run, and runs those. Their responses are
+    /// sent together.
     fn poll_frames(&mut self, cx: &mut Context<'_>) -> Poll<CloseReason> {
         if let Poll::Ready(reason) = self.poll_arrivals(cx) {
             return Poll::Ready(reason);
@@ -311,7 +311,8 @@ impl<'a> Http2<'a> {
             let now = Instant::now();
             self.idle.set(settings.idle_timeout.map(|limit| now + limit));
             settings.state.registry.note_idle(&self.registration.entry, now);
-            // Who wanted room a moment ago has not seen it idle, and does not look again.
+            // A new connection that looked for an idle one just before has not seen this one: check for it
+            // here.
             self.obey();
         }
         if self.ending.is_none() && self.idle.poll(cx).is_ready() {

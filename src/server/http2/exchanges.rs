@@ -2,9 +2,10 @@
 //!
 //! Most handlers are done when they are polled for the first time. Where the runtime has one thread,
 //! the connection's task does that itself, request by request as they came, and only an exchange that
-//! waits for something becomes a task: a task, its place in the set and two wakeups cost as much as
-//! all else that is ours. Where there are several threads each exchange is a task at once, so that the
-//! handlers of one connection can have them all, and one that keeps its thread holds up no other.
+//! waits for something becomes a task: a task, its entry in the set and two wakeups cost as much as all
+//! else that this crate does for a request. Where there are several threads each exchange is a task at
+//! once, so that the handlers of one connection can have them all, and one that blocks its thread
+//! delays no other.
 
 use std::collections::VecDeque;
 use std::future::Future as _;

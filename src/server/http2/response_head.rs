@@ -17,7 +17,7 @@ pub(crate) struct StreamHead<'a> {
     pub(crate) outgoing: Outgoing,
     /// The type that was guessed, for a header without one.
     pub(crate) content_type: Option<&'static str>,
-    /// Whether to say when it was, in a header without `Date`.
+    /// Whether to add a `Date` to a header without one.
     pub(crate) date: bool,
     /// Whether nothing follows.
     pub(crate) ends: bool,

@@ -1,4 +1,4 @@
-//! What a `StreamIo` does under its lock: polls of content in and content out.
+//! The state of a `StreamIo` under its lock, and the polls that receive and send content.
 
 use std::task::{Context, Poll, Waker, ready};
 
@@ -24,9 +24,11 @@ pub(super) struct StreamState {
     pub(super) write_limit: TransferLimit,
     pub(super) read_deadline: Deadline,
     pub(super) write_deadline: Deadline,
-    /// Who waits for content: perhaps another task, which nothing would wake at the exchange's end.
+    /// The waker of a body that waits for content: perhaps of another task, which nothing else would wake at
+    /// the exchange's end.
     pub(super) reader: Option<Waker>,
-    /// Who waits for room. The crate keeps one waker, and the exchange's task watches with its own.
+    /// The waker of a writer that waits for room. The crate keeps only one waker, and that is mostly the
+    /// exchange's task's.
     pub(super) writer: Option<Waker>,
 }
 
@@ -200,8 +202,8 @@ impl StreamState {
         self.writer = waker.cloned();
     }
 
-    /// The crate keeps the waker of who asked last, and that is the exchange's task from here on: it
-    /// passes on what the writer waits for.
+    /// The crate keeps the waker of the last poll, which is the exchange's task's from here on: that
+    /// task wakes the writer.
     pub(super) fn wake_writer(&mut self, acting: &Waker) {
         let has_room = match &self.sending {
             Sending::Content(stream) | Sending::Ending(stream, _) => stream.capacity() > 0,

@@ -1,5 +1,5 @@
-//! The decisions about a response, from what the request says, the fields that the handler has set and
-//! the content that it has left unread: pure functions, one decision each.
+//! The decisions about a response: pure functions of the request, of the fields that the handler has
+//! set, and of the content that it has left unread.
 
 use http::{Method, StatusCode, Version};
 
@@ -7,7 +7,8 @@ use crate::h1::{ConnectionField, Outgoing, OutgoingResponse};
 use crate::message::{Header, Known, Request, decimal, detect_content_type, list_has};
 use crate::server::close_reason::CloseReason;
 
-/// What a request says about the response to it. It stays the same while the response is written.
+/// The properties of a request on which its response depends. They stay the same while the response is
+/// written.
 #[derive(Debug, Clone, Copy, Default)]
 pub(crate) struct RequestTraits {
     pub(crate) head_request: bool,
@@ -53,7 +54,7 @@ impl RequestTraits {
         }
     }
 
-    /// Why the response itself makes the connection close behind it (RFC 9112 §9.6).
+    /// Why the response makes the connection close after it (RFC 9112 §9.6).
     pub(super) fn close_reason(
         &self,
         status: StatusCode,
@@ -71,7 +72,8 @@ impl RequestTraits {
         (outgoing == Outgoing::UntilClose).then_some(CloseReason::FramingByClose)
     }
 
-    /// What the response says of its connection, which closes behind it for this reason, if for any.
+    /// The `Connection` field of the response. `close` is the reason for which the connection closes after
+    /// it, if it does.
     pub(super) fn connection_field(&self, status: StatusCode, close: Option<CloseReason>) -> ConnectionField {
         if status == StatusCode::SWITCHING_PROTOCOLS {
             return ConnectionField::Upgrade;

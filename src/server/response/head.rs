@@ -27,8 +27,9 @@ impl ResponseWriter {
             hook.run(status, &mut self.header);
         }
         let fields = HandlerFields::of(&self.header);
-        // `check_length` saw each write, but a length that was set after more content than that, or by
-        // a hook, has passed it by. The peer would take the response to end in the middle.
+        // `check_length` has checked each write, but not a length that was set later, or by a hook, and
+        // that is less than what was written. With it, the peer would see the response end in the
+        // middle.
         let fields = HandlerFields { length: fields.length.filter(|&length| length >= self.written), ..fields };
         let response = self.traits.outgoing_response(
             status,
@@ -42,7 +43,7 @@ impl ResponseWriter {
             self.header.set("Trailer", names.join(", "));
         }
         let declared = fields.length;
-        // Taken out for the calls, which need the rest of `self`: a clone would count references.
+        // Taken out while the calls borrow the rest of `self`. A clone would cost an atomic count.
         let sink = self.sink.take();
         let (outgoing, with_content) = match &sink {
             Some(ResponseSink::Http1(conn_io)) => {
@@ -111,8 +112,8 @@ impl ResponseWriter {
         };
         let has_content = self.traits.has_content(outgoing);
         let is_empty = content.is_whole() && content.next().is_empty() && self.trailer.is_empty();
-        // A length that was declared and not written stays open, and is reset: a stream that ends in
-        // order would pass for a complete response.
+        // If a length was declared and nothing written, the stream is reset: a stream that ends
+        // normally would look like a complete response.
         let may_end_empty = matches!(outgoing, Outgoing::Chunked | Outgoing::Length(0));
         let head = StreamHead {
             status,

@@ -1,5 +1,6 @@
-//! The life of a writer around its handler: it is made for a connection, begins a response for each
-//! request, and finishes it. Until the head is sent, a response can be rolled back or replaced.
+//! What the server does with a writer before and after the handler: it attaches the writer to a
+//! connection, begins a response for each request, and finishes it. Until the head is sent, a response
+//! can be rolled back or replaced.
 
 use std::panic::Location;
 
@@ -40,8 +41,8 @@ impl ResponseWriter {
         self.sink = sink;
     }
 
-    /// Begins the response to a request. `close` says why the connection closes behind it, if that is
-    /// known already; `max_drain_bytes` how much unread content of the request the connection is worth.
+    /// Begins the response to a request. `close` is the reason for which the connection closes after
+    /// it, if that is known already. Unread content of the request is drained up to `max_drain_bytes`.
     pub(crate) fn begin(&mut self, traits: RequestTraits, close: Option<CloseReason>, max_drain_bytes: u64) {
         self.reset();
         self.traits = traits;

@@ -5,9 +5,9 @@
 //! caller's memory, in one vectored write with what was collected before: a direct write.
 //!
 //! A direct write can be abandoned, when the future that writes is dropped. The peer then has a part of
-//! something, and nothing that is sent after it would be understood. So the buffer is marked as
-//! [`Writing`](WriteHealth::Writing) before the first byte and unmarked after the last, and whoever finds
-//! the mark later makes it a failure.
+//! the content, and would misread anything that is sent after it. So the buffer is marked as
+//! [`Writing`](WriteHealth::Writing) before the first byte and unmarked after the last; a later write
+//! that still finds the mark fails.
 
 use std::task::Poll;
 
@@ -64,7 +64,7 @@ impl WriteBuffer {
         self.bytes.len() >= WRITE_BUFFER_FULL_BYTES
     }
 
-    /// Whether the peer has a part of something, so that nothing else may be sent before the rest.
+    /// Whether a write is incomplete, so that nothing else may be sent before the rest of it.
     pub(crate) fn is_half_sent(&self) -> bool {
         (0 < self.sent && self.sent < self.bytes.len()) || !matches!(self.health, WriteHealth::Good)
     }

@@ -184,7 +184,7 @@ impl TlsConfig {
         parsed.map_err(|_| invalid(format!("{name:?} is no name of a server")).during(Phase::Tls))
     }
 
-    /// What rustls is told. Reads files: not to be called where nothing may block.
+    /// The configuration for rustls. Reads files: not to be called where nothing may block.
     pub(super) fn build(&self) -> Result<Arc<ClientConfig>> {
         if let Some(ready_made) = &self.ready_made {
             return Ok(ready_made.clone());
@@ -316,7 +316,7 @@ impl TlsConnector {
                 Ok((TlsSession::boxed(stream, Peer::Server), Arc::new(info)))
             }
             Err((_, stream)) if stream.first() == b"HTTP/" => {
-                // Go's words (ErrSchemeMismatch).
+                // The text of Go's `ErrSchemeMismatch`.
                 Err(tls_error("server gave HTTP response to HTTPS client").during(Phase::Tls))
             }
             Err((error, _)) => Err(handshake_failed(Peer::Server, error)),
