@@ -132,12 +132,12 @@ async fn bind_tcp(text: &str, count: usize) -> io::Result<(SocketAddr, Vec<std::
 
 #[cfg(unix)]
 fn bind_shared(local: SocketAddr) -> io::Result<TcpListener> {
-    const BACKLOG: u32 = 1024;
+    const BACKLOG_COUNT: u32 = 1024;
     let socket = if local.is_ipv4() { TcpSocket::new_v4()? } else { TcpSocket::new_v6()? };
     socket.set_reuseaddr(true)?;
     socket.set_reuseport(true)?;
     socket.bind(local)?;
-    socket.listen(BACKLOG)
+    socket.listen(BACKLOG_COUNT)
 }
 
 #[cfg(not(unix))]

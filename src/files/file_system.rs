@@ -1,4 +1,4 @@
-//! What a tree of files is to the server: opened by name, read at any offset. `EmbeddedFiles` is the
+//! The interface to a tree of files: opened by name, read at any offset. `EmbeddedFiles` is the
 //! simplest one; `Dir` has its own folder.
 
 use std::ffi::{OsStr, OsString};

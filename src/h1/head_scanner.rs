@@ -1,5 +1,5 @@
-//! What the heads of requests and of responses have in common: a first line, then a section of
-//! field lines, both found while they arrive; and what the fields say to the codec itself.
+//! What the heads of requests and of responses have in common: a first line, then a section of field
+//! lines, both found while they arrive; and what the fields mean to the codec itself.
 
 use super::field_lines::{FieldLines, HeadLimits, TOO_MANY, members, unseen};
 use super::framing::FieldValues;
@@ -148,7 +148,7 @@ impl HeadScanner {
     }
 }
 
-/// What the fields of a head say to the codec itself.
+/// What the fields of a head mean to the codec.
 #[derive(Default)]
 pub(super) struct FieldFacts<'a> {
     value_count: usize,
@@ -182,7 +182,7 @@ impl<'a> FieldFacts<'a> {
                 self.expects_continue |= is_continue;
                 self.expects_else |= !is_continue;
             }),
-            // Each name becomes an entry of its own for whoever reads trailers, so it counts as one.
+            // Each name becomes an entry of its own where trailers are read, so it counts as one value.
             Known::Trailer => self.value_count += memchr::memchr_iter(b',', value).count(),
             Known::Pragma => _ = self.pragma.get_or_insert(value),
             Known::CacheControl => self.has_cache_control = true,

@@ -6,7 +6,7 @@ use std::net::Ipv6Addr;
 
 use crate::message::decimal;
 
-/// What must be said about the port.
+/// Which ports are allowed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Port {
     /// None, an empty one, or one up to 65535.

@@ -48,7 +48,7 @@ impl Default for ResponseParser {
 }
 
 impl ResponseParser {
-    /// Looks at all unread bytes of the connection: the same each time, with more behind them.
+    /// Parses all unread bytes of the connection: those of the call before, and more behind them.
     ///
     /// Once the head is complete, status, version, fields and length of `response` are filled and the
     /// parser is ready for the next one. `Transfer-Encoding` shows in the framing and is not among the
@@ -137,8 +137,8 @@ fn fill(
     Ok(ParsedResponse { consumed: 0, framing, keep_alive, switch })
 }
 
-/// A protocol is switched only where the request asked for it: else whoever responds would choose what
-/// the bytes behind the head are.
+/// A switch of protocols counts only where the request asked for it: otherwise a server could choose
+/// how the bytes after the head are read.
 fn switch(request: RequestKind, status: StatusCode, response: &Response) -> Result<Switch, Refusal> {
     match (status, request) {
         // RFC 9110 §15.2.2: the field says what to.

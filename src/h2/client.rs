@@ -66,8 +66,8 @@ pub(crate) fn to_request(head: &RequestToSend<'_>) -> Result<http::Request<()>> 
 
 /// Fills status, fields and length of a response. `ends` says that no content follows.
 ///
-/// What the crate has seen to: there is one status, no field speaks of a connection, and
-/// `Content-Length` is one number and the length of the content.
+/// `h2` has checked that there is one status, no field speaks of a connection, and `Content-Length` is
+/// one number and the length of the content.
 ///
 /// # Errors
 /// More fields than `limits` allows.

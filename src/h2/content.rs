@@ -11,8 +11,8 @@ use crate::error::{Error, Phase, Result};
 use crate::message::Frame;
 
 /// The content of a stream. What was read makes room in the windows, so a peer can send no further
-/// ahead than they are wide. That its length is the one announced is seen to by the crate
-/// (RFC 9113 §8.1.1): it resets the stream, and reading fails.
+/// ahead than they are wide. `h2` checks that the content has the announced length (RFC 9113 §8.1.1):
+/// otherwise it resets the stream, and reading fails.
 #[derive(Debug)]
 pub(crate) struct Received {
     stream: RecvStream,
@@ -84,7 +84,7 @@ fn in_content(error: h2::Error) -> Error {
 }
 
 /// Waits for room for some of so much content, and says for how much: never more than can be handed
-/// over at once, so that what waits for the peer waits with who wrote it.
+/// over at once, so that content that has to wait stays with its writer.
 pub(crate) fn poll_room(stream: &mut SendStream<Bytes>, want: usize, cx: &mut Context<'_>) -> Poll<Result<usize>> {
     stream.reserve_capacity(want);
     loop {

@@ -1,4 +1,4 @@
-//! Our fields as the crate's, and back.
+//! Converts header fields to those of the `h2` crate, and back.
 
 use http::StatusCode;
 use http::header::{CONTENT_TYPE, DATE, HeaderMap, HeaderName, HeaderValue, TRAILER};

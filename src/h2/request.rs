@@ -21,8 +21,8 @@ const NO_HOST: Refusal = Refusal::bad("no valid host");
 
 /// Fills the request from the head of a stream. What belongs to the connection is left as it is.
 ///
-/// What the crate has seen to: the pseudo-fields are there once and before the others, names are in
-/// lower case, no field speaks of a connection, and `Content-Length` is one number.
+/// `h2` has checked that the pseudo-fields are there once and before the others, names are in lower
+/// case, no field speaks of a connection, and `Content-Length` is one number.
 pub(crate) fn fill_request(
     request: &mut Request,
     parts: Parts,
@@ -72,7 +72,7 @@ fn fill_target(request: &mut Request, uri: Uri) -> Result<(), Refusal> {
     Ok(())
 }
 
-/// What is there of what is rarely there, so that the rest need not look for it.
+/// Which rare fields are there, so that the code below need not search for them.
 struct Special {
     /// One for each value, and one for each name that `Trailer` lists, as in a head of HTTP/1.
     /// Crumbs of a cookie count each.

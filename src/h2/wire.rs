@@ -35,15 +35,15 @@ const TAIL_BYTES: usize = 32;
 
 /// How far the closing of a stream is.
 enum Closing {
-    /// Nothing was said yet. So long the peer may then take to hear it.
+    /// This side is not shut down yet. Holds how long the peer may take to close after that.
     No(Duration),
-    /// The peer was told that nothing more comes.
+    /// This side of the stream is shut down.
     Told(Deadline),
 }
 
 impl Wire {
-    /// `preface` bytes come before the first frame. A peer that was ended for a fault is listened
-    /// to for `linger`.
+    /// `preface` bytes come before the first frame. After a fault, what the peer still sends is read
+    /// for `linger`.
     pub(crate) fn new(io: Io, preface: usize, meter: Arc<Meter>, stall: Option<Duration>, linger: Duration) -> Wire {
         let (stream, ahead) = io.into_parts();
         let scanner = Scanner::new(preface);

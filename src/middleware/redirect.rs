@@ -1,4 +1,4 @@
-//! Redirects: where a target leads from here, and the answer that says so.
+//! Redirects: the `Location` for a target, and the response with it.
 
 use std::fmt::Write as _;
 

@@ -1,4 +1,4 @@
-//! A message's content on its way from the connection to whoever reads it.
+//! Reads a message's content from its connection.
 
 use std::task::{Context, Poll, ready};
 

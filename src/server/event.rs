@@ -13,7 +13,7 @@ use super::close_reason::CloseReason;
 use crate::error::Error;
 use crate::message::Addr;
 
-/// Something that happened and that no response shows (Go's `ErrorLog`, in types).
+/// An event that no response shows (Go's `ErrorLog`, as types).
 ///
 /// Given to [`Server::on_event`](crate::Server::on_event). Without one, events go to `tracing`
 /// (feature `tracing`: the server's own faults as errors, what peers do as debug), or without that

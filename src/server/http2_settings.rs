@@ -1,4 +1,4 @@
-//! What a server allows on an HTTP/2 connection.
+//! The limits of a server on an HTTP/2 connection.
 
 use std::time::Duration;
 

@@ -66,7 +66,7 @@ impl Hasher for IdHasher {
     }
 }
 
-/// What the registry knows of one connection. The connection's task holds it too.
+/// One connection, as the registry and the connection's task share it.
 #[derive(Debug)]
 pub(crate) struct Entry {
     pub(crate) id: u64,

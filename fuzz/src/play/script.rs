@@ -28,11 +28,11 @@ pub enum Step {
 }
 
 /// More steps than this show nothing new.
-const MAX_STEPS: usize = 64;
+const MAX_STEP_COUNT: usize = 64;
 
 pub fn script(data: &[u8]) -> Vec<Step> {
     let (mut steps, mut rest) = (Vec::new(), data);
-    while !rest.is_empty() && steps.len() < MAX_STEPS {
+    while !rest.is_empty() && steps.len() < MAX_STEP_COUNT {
         let at = rest.iter().position(|b| *b == 0xff).unwrap_or(rest.len());
         let (bytes, from_escape) = rest.split_at(at);
         if !bytes.is_empty() {

@@ -21,7 +21,7 @@ pub struct Head {
 }
 
 /// With its end a status line is no longer, whatever a head may be.
-const MAX_STATUS_LINE: usize = 8 * 1024;
+const MAX_STATUS_LINE_BYTES: usize = 8 * 1024;
 
 pub fn head(input: &[u8], limits: FuzzLimits, asked: FuzzRequestKind) -> Read<Head> {
     let (lines, consumed) = match fields::lines(input, LineEnd::CrlfOrLf) {
@@ -29,7 +29,7 @@ pub fn head(input: &[u8], limits: FuzzLimits, asked: FuzzRequestKind) -> Read<He
         Read::Refused => return Read::Refused,
         Read::Whole((lines, rest)) => (lines, input.len() - rest.len()),
     };
-    let line_ends_in_time = input.iter().take(MAX_STATUS_LINE).any(|b| *b == b'\n');
+    let line_ends_in_time = input.iter().take(MAX_STATUS_LINE_BYTES).any(|b| *b == b'\n');
     let is_within =
         line_ends_in_time && consumed <= limits.max_bytes && lines.len() <= limits.max_values.saturating_add(1);
     match of_lines(&lines, asked).filter(|head| is_within && fields::count(&head.fields) <= limits.max_values) {

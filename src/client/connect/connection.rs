@@ -15,7 +15,7 @@ use super::key::Key;
 pub(crate) type PoolDialPermit = pool::DialPermit<Key, HttpConnection>;
 /// The permit of a connection in use: what it counts in the pool's limits.
 pub(crate) type PoolConnPermit = pool::ConnPermit<Key, HttpConnection>;
-/// With this a shared connection tells the pool that its state has changed.
+/// With this a shared connection notifies the pool that its state has changed.
 pub(crate) type KeyNotifier = pool::PoolNotifier<Key, HttpConnection>;
 
 pub(crate) enum HttpConnection {

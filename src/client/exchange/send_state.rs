@@ -156,7 +156,7 @@ impl ExchangeState {
         }
     }
 
-    /// The head was written, which is told once.
+    /// The head was written, which is traced once.
     pub(crate) fn note_head_written(&mut self) {
         if self.stopwatch.timings.wrote_head.is_none() {
             self.stopwatch.note_wrote_head();
@@ -217,7 +217,7 @@ impl ExchangeState {
         self.options.head_limits.max_bytes.saturating_sub(self.interim_bytes)
     }
 
-    /// An informational response of this size, which is told to the trace. Without one, all of them
+    /// An informational response of this size, which is passed to the trace. Without one, all of them
     /// share the limit of the final head: a peer could send them for ever.
     ///
     /// # Errors

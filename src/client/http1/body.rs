@@ -82,7 +82,7 @@ struct Http1Reading {
     content: ContentReader,
     /// Whether the connection may be kept, as far as the two heads say.
     reusable: bool,
-    /// How long the peer may send nothing while somebody waits for it.
+    /// How long the peer may send nothing while the body is being read.
     read_limit: TransferLimit,
     /// What the request's body failed with.
     upload_error: Option<Error>,

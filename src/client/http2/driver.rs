@@ -84,7 +84,7 @@ impl Driver {
             let Driver { connection, state, notifier, .. } = driver;
             state.set_ended(ended);
             state.set_spent();
-            // Wakes the exchanges of streams that are still open. They ask for the reason, so it is set
+            // Wakes the exchanges of streams that are still open. They read the reason, so it is set
             // first.
             drop(connection);
             notifier.notify();

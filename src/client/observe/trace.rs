@@ -1,5 +1,5 @@
-//! What a client tells while a request is on its way (Go's `httptrace`), and how far the request has come,
-//! for the time limit over all of it: when that passes, the error names the phase.
+//! The trace of a request (Go's `httptrace`), and its progress, for the time limit over all of it: when
+//! that passes, the error names the phase.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU8, Ordering};
@@ -190,7 +190,7 @@ impl Progress {
         STEPS.get(usize::from(self.0.load(Ordering::Relaxed))).copied().unwrap_or(Phase::Head)
     }
 
-    /// How much of the request was sent, as far as the phase tells.
+    /// How much of the request was sent, as far as the phase shows.
     pub(crate) fn sent(&self) -> Sent {
         match self.phase() {
             Phase::Head => Sent::Fully,

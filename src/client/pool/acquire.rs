@@ -21,8 +21,8 @@ pub(crate) struct Acquire<K: PoolKey, C: Pooled> {
 
 /// What an [`Acquire`] gets.
 pub(crate) enum Acquired<K: PoolKey, C: Pooled> {
-    /// A connection, and how long it was idle: `None` for one that comes fresh from a dial, or
-    /// from another caller's hands; zero for a multiplexed one that others use at this moment.
+    /// A connection, and how long it was idle: `None` for one that comes directly from a dial or from
+    /// another caller; zero for a multiplexed one that others use at this moment.
     Connection { conn: PooledConn<K, C>, idle_for: Option<Duration> },
     /// The right to dial. The holder starts the dial in a task of its own, since the connection is of
     /// use to others when this `Acquire` is dropped, and goes on waiting with [`Acquire::next`].

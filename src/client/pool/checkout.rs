@@ -1,5 +1,5 @@
-//! What passes between the pool's state and the handles: a connection on its way to a caller, what a waiter
-//! is told, and since when a connection was idle, on which runtime, and for how long at most.
+//! What passes between the pool's state and the handles: a connection on its way to a caller, the outcome
+//! for a waiter, and since when a connection is idle, on which runtime, and until when.
 
 use std::time::{Duration, SystemTime};
 
@@ -66,8 +66,8 @@ pub(super) struct IdleInfo {
     pub(super) until: Option<Instant>,
 }
 
-/// The runtime that a connection belongs to, whose reactor wakes it: it is of no use on others,
-/// which may outlive that one. `None` is outside of any runtime.
+/// The runtime that a connection belongs to, whose reactor wakes it: it cannot be used on another
+/// runtime, which may outlive that one. `None` is outside of any runtime.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(super) struct RuntimeId(Option<Id>);
 
@@ -128,7 +128,7 @@ impl Timestamp {
         Timestamp { steady: self.steady + by, wall: self.wall.checked_add(by).unwrap_or(self.wall) }
     }
 
-    /// How long ago that was, by the clock that went further.
+    /// How long ago that was, by the clock that has advanced further.
     pub(super) fn since(self, then: Timestamp) -> Duration {
         let wall = self.wall.duration_since(then.wall).unwrap_or_default();
         self.steady.saturating_duration_since(then.steady).max(wall)

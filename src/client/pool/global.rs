@@ -25,7 +25,7 @@ pub(super) struct Global {
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(super) enum OnReturn {
     Keep,
-    /// Idle connections were closed, and nobody asked for one since.
+    /// Idle connections were closed, and none was asked for since.
     Close,
 }
 
@@ -103,7 +103,7 @@ impl<C: Pooled> PoolContext<'_, C> {
         IdleInfo::new(connection, runtime, self.now, self.global.last_stamp, &self.global.limits)
     }
 
-    /// Counts a connection that became idle, and sees to it that a reaper wakes up in time.
+    /// Counts a connection that became idle, and makes sure that a reaper wakes up in time.
     pub(super) fn note_idle(&mut self, info: &IdleInfo) {
         self.global.idle_count += 1;
         self.actions.reaping = self.actions.reaping.max(self.global.reaping_for(info));
@@ -121,7 +121,7 @@ impl<C: Pooled> PoolContext<'_, C> {
 }
 
 impl<C> Actions<C> {
-    /// What is to be done now, if anything is.
+    /// The actions to carry out now, if there are any.
     pub(super) fn take(&mut self) -> Option<Actions<C>> {
         let is_nothing = self.close.is_empty() && self.wake.is_empty() && self.reaping == Reaping::AsPlanned;
         (!is_nothing).then(|| std::mem::take(self))
@@ -140,9 +140,9 @@ impl<C> Default for Actions<C> {
     }
 }
 
-/// Takes out of a list what is to go; what stays keeps its order.
+/// Removes the matching items from a list; the others keep their order.
 pub(super) fn extract<T>(list: &mut Vec<T>, goes: impl Fn(&T) -> bool) -> Vec<T> {
-    // Mostly nothing goes, and then nothing is moved or allocated.
+    // Mostly nothing matches, and then nothing is moved or allocated.
     if !list.iter().any(&goes) {
         return Vec::new();
     }

@@ -17,7 +17,8 @@ pub(crate) struct PooledConn<K: PoolKey, C: Pooled> {
     permit: ConnPermit<K, C>,
 }
 
-/// What a connection counts for, apart from the connection: dropping it makes room for another.
+/// The place of a connection in the pool's counts, apart from the connection: dropping it makes room for
+/// another.
 pub(crate) struct ConnPermit<K: PoolKey, C: Pooled> {
     pool: Pool<K, C>,
     key: Arc<K>,
@@ -34,7 +35,7 @@ pub(crate) struct DialPermit<K: PoolKey, C: Pooled> {
     waiter: Option<WaiterId>,
 }
 
-/// Tells the pool that a multiplexed connection of the key takes more exchanges than it did, or none
+/// Notifies the pool that a multiplexed connection of the key takes more exchanges than before, or none
 /// any more. It keeps neither the pool nor a connection alive.
 pub(crate) struct PoolNotifier<K: PoolKey, C: Pooled> {
     core: Weak<PoolCore<K, C>>,
@@ -122,7 +123,7 @@ impl<K: PoolKey, C: Pooled> DialPermit<K, C> {
         if let Some(waiter) = self.waiter.take() {
             let (runtime, now) = (RuntimeId::current(), Timestamp::now());
             let unused = self.pool.decide(|state| state.established(&self.key, waiter, connection, runtime, now));
-            // An exchange that nobody waits for: ended like any other.
+            // No caller waits for this exchange: it is ended like any other.
             drop(unused.map(|checkout| PooledConn::new(self.pool.clone(), self.key.clone(), checkout)));
         }
     }

@@ -1,5 +1,4 @@
-//! The handle on a pool, its lock, and the task that closes what is idle too long when no request comes by
-//! that would notice.
+//! The handle on a pool, its lock, and the task that closes connections that were idle for too long.
 
 use std::pin::pin;
 use std::sync::{Arc, Mutex, PoisonError, Weak};
@@ -29,15 +28,15 @@ impl<K: PoolKey, C: Pooled> Pool<K, C> {
     }
 
     /// Closes what is idle, and until the next time that a connection is asked for, of any key, what
-    /// becomes idle. Dials that nobody waits for learn it (`DialPermit::abandoned`). What is in use
-    /// stays open.
+    /// becomes idle. Dials that no caller waits for are ended (`DialPermit::abandoned`). Connections in
+    /// use stay open.
     pub(crate) fn close_idle(&self) {
         self.decide(|state| state.close_idle(Timestamp::now()));
         self.0.closed_idle.notify_waiters();
     }
 
-    /// Closes what is idle of this key: one of them was found dead in use, and what ended that one
-    /// has ended the others more often than not.
+    /// Closes the idle connections of this key: one of them was found dead in use, and most likely the
+    /// same has ended the others.
     pub(crate) fn close_idle_of(&self, key: &K) {
         let now = Timestamp::now();
         self.decide(|state| state.close_idle_of(key, now));
@@ -120,7 +119,7 @@ fn start_reaper<K: PoolKey, C: Pooled>(core: &Arc<PoolCore<K, C>>) {
     };
     let runtime = RuntimeId::of(&handle);
     if !core.decide(|state| state.global.register_reaper(runtime)).0 {
-        // It may sleep for longer than it should.
+        // The runtime's reaper may sleep for longer than it should now.
         return core.reap_sooner.notify_waiters();
     }
     let mut reaper = Reaper { core: Arc::downgrade(core), registered: Some(runtime) };
@@ -144,7 +143,7 @@ struct Reaper<K: PoolKey, C: Pooled> {
 }
 
 impl<K: PoolKey, C: Pooled> Reaper<K, C> {
-    /// Closes what was idle too long. When to come again; `None` when there is nothing to wait for.
+    /// Closes what was idle for too long. Returns when to reap again; `None` when nothing is idle.
     fn reap(&mut self) -> Option<Instant> {
         let (core, runtime) = (self.core.upgrade()?, self.registered?);
         let (next, _) = core.decide(|state| state.reap(runtime, Timestamp::now()));

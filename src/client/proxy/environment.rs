@@ -9,7 +9,7 @@ use super::no_proxy::NoProxy;
 use super::url::ProxyUrl;
 use crate::error::{Error, ErrorKind, Result};
 
-/// The environment, read. Pure: which variables there are is the caller's affair.
+/// The parsed environment. Pure: the caller passes the variables in.
 #[derive(Debug)]
 pub(super) struct Environment {
     http: Setting,
@@ -94,7 +94,7 @@ fn all_proxy(variables: &HashMap<String, String>) -> Option<(&str, &str)> {
 mod tests {
     use super::*;
 
-    /// What is chosen for the URL, in words.
+    /// What is chosen for the URL, as text.
     fn choice(variables: &[(&str, &str)], uri: &str) -> String {
         let variables = variables.iter().map(|&(name, value)| (name.to_owned(), value.to_owned())).collect();
         match Environment::read(&variables).choose(&uri.parse().unwrap()) {

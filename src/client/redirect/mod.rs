@@ -177,7 +177,7 @@ fn drop_content_fields(header: &mut Header) {
     }
 }
 
-/// What tells one server who the user is at another (RFC 9110 §15.4, step 1).
+/// Fields that would show one server the user's credentials for another (RFC 9110 §15.4, step 1).
 const SENSITIVE: [&str; 6] =
     ["Authorization", "WWW-Authenticate", "Cookie", "Cookie2", "Proxy-Authorization", "Proxy-Authenticate"];
 

@@ -92,7 +92,7 @@ impl FileSystem for Dir {
 
 struct DirFile {
     opened: NativeFile,
-    /// Where it came from, for what links in it lead to.
+    /// The path that it was opened by, for the links in it.
     dir: Dir,
     name: PathBuf,
 }

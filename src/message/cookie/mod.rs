@@ -1,8 +1,8 @@
-//! Cookies: what one is, when it is valid, and how it gets into a header.
+//! Cookies: the type, its validation, and how it is written into a header.
 //!
-//! The writing is here, the reading in `read`, the dates in `date`. All ask the rules at the end of
-//! this file which bytes may stand where, so that what is written is what is read back. The rules are those of RFC 6265bis for servers (§4.1) in Go's reading, which
-//! lets spaces and commas into values.
+//! The writing is here, the reading in `read`, the dates in `date`. All of them use the rules at the end of
+//! this file for the bytes that are allowed, so that what is written is read back. The rules are those of RFC
+//! 6265bis for servers (§4.1) in Go's reading, which lets spaces and commas into values.
 
 use std::fmt;
 use std::net::Ipv4Addr;
@@ -22,7 +22,7 @@ pub(crate) use date::read as read_cookie_date;
 pub use read::{parse_cookie, parse_set_cookie};
 pub(super) use read::{read_cookies, read_set_cookies};
 
-/// A cookie: a pair of name and value, and what a browser is to do with it.
+/// A cookie: a name, a value, and attributes for the browser.
 ///
 /// Write one as a literal over [`Cookie::new`]; fields may be added in later versions. On its
 /// way out it is checked by [`set_cookie`] or [`Request::add_cookie`](crate::Request::add_cookie).

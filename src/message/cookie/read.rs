@@ -14,7 +14,7 @@ use crate::message::octets::is_token;
 
 /// The most cookies that a message may have (Go's number): each takes far more memory than the
 /// two bytes that it can be sent with.
-const MAX_COOKIES: usize = 3_000;
+const MAX_COOKIE_COUNT: usize = 3_000;
 
 const TOO_MANY: &str = "there are more than 3,000 cookies";
 const BLANK: &str = "there is no cookie";
@@ -45,7 +45,7 @@ pub fn parse_cookie(line: impl AsRef<[u8]>) -> Result<Vec<Cookie>> {
 }
 
 fn cookies_of(line: &[u8]) -> Result<Vec<Cookie>, &'static str> {
-    if pairs_in(line) > MAX_COOKIES {
+    if pairs_in(line) > MAX_COOKIE_COUNT {
         return Err(TOO_MANY);
     }
     if trimmed(line).is_empty() {
@@ -155,7 +155,7 @@ pub(in crate::message) fn read_cookies<'a>(
     wanted: Option<&'a str>,
 ) -> impl Iterator<Item = Cookie> + 'a {
     let count = header.values_bytes("Cookie").map(pairs_in).fold(0, usize::saturating_add);
-    let lines = (count <= MAX_COOKIES).then(|| header.values_bytes("Cookie"));
+    let lines = (count <= MAX_COOKIE_COUNT).then(|| header.values_bytes("Cookie"));
     lines
         .into_iter()
         .flatten()
@@ -170,7 +170,7 @@ pub(in crate::message) fn read_cookies<'a>(
 /// at all when there are too many.
 pub(in crate::message) fn read_set_cookies(header: &Header) -> impl Iterator<Item = Cookie> {
     let count = header.values_bytes("Set-Cookie").count();
-    let lines = (count <= MAX_COOKIES).then(|| header.values_bytes("Set-Cookie"));
+    let lines = (count <= MAX_COOKIE_COUNT).then(|| header.values_bytes("Set-Cookie"));
     lines.into_iter().flatten().filter_map(|line| set_cookie_of(line).ok())
 }
 

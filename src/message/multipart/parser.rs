@@ -71,7 +71,7 @@ pub(super) enum MultipartEvent {
 /// No setting allows more: a header is of less than 4 GiB.
 const MAX_HEAD_BYTES: usize = 1 << 30;
 
-const LINE_END: usize = b"\r\n".len();
+const LINE_END_BYTES: usize = b"\r\n".len();
 
 impl Parser {
     pub(super) fn new(boundary: Boundary) -> Parser {
@@ -132,7 +132,7 @@ impl Parser {
         let Some(at) = end.map(|end| scanned + end) else {
             // Three bytes of the empty line may be there already.
             self.state = ParserState::Head { scanned: self.buffer.len().saturating_sub(3) };
-            if self.buffer.len() > max_bytes + 2 * LINE_END {
+            if self.buffer.len() > max_bytes + 2 * LINE_END_BYTES {
                 return Err(too_large("the head of a part is too large"));
             }
             return self.need_more();
@@ -144,14 +144,14 @@ impl Parser {
         if self.parts > limits.max_parts {
             return Err(too_large("too many parts"));
         }
-        let head = self.buffer.get(LINE_END..at + LINE_END).unwrap_or_default();
+        let head = self.buffer.get(LINE_END_BYTES..at + LINE_END_BYTES).unwrap_or_default();
         // Before anything is kept: a field costs more than its bytes.
         self.header_lines = self.header_lines.saturating_add(memchr::memchr_iter(b'\n', head).count());
         if self.header_lines > limits.max_header_lines {
             return Err(too_large("too many header lines in all parts"));
         }
         let head = PartHead::parse(head)?;
-        self.buffer.advance(at + LINE_END);
+        self.buffer.advance(at + LINE_END_BYTES);
         self.state = ParserState::ContentStart;
         Ok(MultipartEvent::Part(head))
     }
@@ -160,7 +160,7 @@ impl Parser {
         let found = self.boundary.find(&self.buffer, self.input)?;
         let (ScanResult::Content(end) | ScanResult::Next { at: end, .. } | ScanResult::Last { at: end }) = found;
         // The line end of the head is not of the content.
-        let start = if self.state == ParserState::ContentStart { LINE_END } else { 0 };
+        let start = if self.state == ParserState::ContentStart { LINE_END_BYTES } else { 0 };
         if end > start {
             self.buffer.advance(start);
             self.state = ParserState::Content;

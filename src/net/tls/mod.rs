@@ -3,7 +3,7 @@
 //! ```text
 //!  server:  TlsServerConfig ─▶ acceptor ─┐                     ┌─▶ a Stream of plain bytes
 //!                                        ├─▶ handshake on a ───┤
-//!  client:  TlsConfig ──────▶ connector ─┘   peeked stream     └─▶ TlsInfo, or an error in words
+//!  client:  TlsConfig ──────▶ connector ─┘   peeked stream     └─▶ TlsInfo, or an error
 //! ```
 //!
 //! The provider of cryptography is always handed to rustls. What a program has installed for the

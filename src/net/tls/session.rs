@@ -1,4 +1,5 @@
-//! A session as a stream, whose errors are in our words, and what it agreed on.
+//! A TLS session as a stream, whose errors are turned into this crate's, and the parameters it has
+//! negotiated.
 
 use std::io;
 use std::pin::Pin;

@@ -15,12 +15,16 @@
 //! 2. remove the exchanges that have ended;
 //! 3. read frames and accept requests, no more at a time than handlers may run, and start their exchanges;
 //!    what those write leaves in the same poll;
-//! 4. look whether the [`Meter`] has found a fault;
+//! 4. check whether the [`Meter`] has found a fault;
 //! 5. poll the deadlines: of a head, of the keep-alive ping, of idleness, of the end.
 //!
 //! Ending is graceful: after GOAWAY the streams that the peer has opened are served to their end, and the
 //! connection closes when none is left and the peer has closed, or after `linger_timeout`. A fault ends all
 //! streams at once. `ending` keeps the first reason, except that a fault replaces it.
+//!
+//! Who wakes whom: this task is woken by the socket, by an exchange that hands content to the crate or
+//! whose task ends, by a command of the registry, and by its deadlines. The crate wakes the task of an
+//! exchange when content arrives on its stream or room is there to send.
 //!
 //! Locks: each stream has one (`StreamIo`), held for one poll; the crate has one of its own, which is only
 //! taken under that of a stream, never the other way round. The meter is atomic.
@@ -52,7 +56,7 @@ use crate::server::http2_settings::Http2Settings;
 use crate::server::registration::Registration;
 use crate::server::settings::Settings;
 
-/// Serves HTTP/2 on a connection whose preface is on its way, or here. Ends with all its streams.
+/// Serves HTTP/2 on a connection, from the preface on. Returns when all its streams have ended.
 pub(crate) async fn serve(
     conn: ConnShared,
     context: &ConnContext,

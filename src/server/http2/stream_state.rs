@@ -127,8 +127,8 @@ impl StreamState {
         Poll::Ready(Err(Error::timed_out(Phase::Write)))
     }
 
-    /// Hands over what is left of a response that was ended, its end with it. One that was not is an
-    /// error.
+    /// Hands over the rest of a response that was ended, with the end of the stream. A response that
+    /// was not ended is an error.
     pub(super) fn poll_finish(&mut self, cx: &mut Context<'_>, meter: &Meter) -> Poll<Result<()>> {
         self.write_buffer.check()?;
         match self.sending {
@@ -256,7 +256,7 @@ impl StreamState {
 }
 
 fn over() -> Error {
-    Error::new(ErrorKind::RequestOver, "the answer of this request is over")
+    Error::new(ErrorKind::RequestOver, "the response to this request is over")
 }
 
 fn copy_of(bytes: &[u8], len: usize) -> Bytes {

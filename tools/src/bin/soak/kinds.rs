@@ -12,7 +12,7 @@ use tokio::time::{sleep, timeout};
 use crate::counts::Counts;
 use crate::process::Soaked;
 use crate::raw;
-use crate::server::{LARGE, PATIENCE};
+use crate::server::{LARGE_BYTES, PEER_TIMEOUT};
 
 /// What a client does to the server.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -95,7 +95,7 @@ fn client(protocols: ClientProtocols, root: &str) -> Client {
     transport.proxy = Proxy::none();
     transport.protocols = protocols;
     // The server closes what is idle for longer: a POST must not meet that.
-    transport.idle_conn_timeout = PATIENCE / 2;
+    transport.idle_conn_timeout = PEER_TIMEOUT / 2;
     let tls = TlsConfig::new().roots(TlsRoots::None).add_root_pem(root).expect("the server's root is one");
     transport.set_tls(tls);
     let mut client = Client::new();
@@ -190,7 +190,7 @@ async fn huge(world: &World, way: usize, chance: &mut Chance) -> Result<()> {
             while let Some(chunk) = response.body.chunk().await? {
                 read += chunk.len() as u64;
             }
-            return if read == LARGE { Ok(()) } else { Err(wrong(read)) };
+            return if read == LARGE_BYTES { Ok(()) } else { Err(wrong(read)) };
         }
         1 => (client.post(&*format!("{base}/count"), "text/plain", content).await, length),
         _ => {
@@ -243,8 +243,9 @@ async fn slow(world: &World, chance: &mut Chance) -> Result<(), String> {
             sleep(Duration::from_millis(10)).await;
         }
         let answer = raw::read_to_end(stream).await?;
-        // Half a second, unless the machine has much else to do: then the server has closed with right.
-        let is_right = answer.ends_with("hello") || began.elapsed() >= PATIENCE;
+        // Half a second, unless the machine is loaded: then the server's timeout has passed, and it was right
+        // to close.
+        let is_right = answer.ends_with("hello") || began.elapsed() >= PEER_TIMEOUT;
         return if is_right { Ok(()) } else { Err(format!("to a head in pieces it got {answer:?}")) };
     }
     let _ = SockRef::from(&stream).set_recv_buffer_size(16 << 10);
@@ -280,8 +281,8 @@ async fn silent(world: &World, chance: &mut Chance) -> Result<(), String> {
         return Err(format!("to {said:?} it got {heard:?}"));
     }
     // What it may take on a machine that has much else to do.
-    let late = PATIENCE + Duration::from_secs(6);
-    if waited < PATIENCE / 2 || waited > late {
+    let late = PEER_TIMEOUT + Duration::from_secs(6);
+    if waited < PEER_TIMEOUT / 2 || waited > late {
         return Err(format!("closed after {waited:?} of silence behind {said:?}"));
     }
     Ok(())
