@@ -453,7 +453,7 @@ mod tests {
     }
 
     #[test]
-    fn an_error_said_again_says_the_same() {
+    fn a_copied_error_has_the_same_text() {
         let error = Error::from(io::Error::other("disk full"));
         assert_eq!(error.again().to_string(), error.to_string());
         let plain = Error::timed_out(Phase::Head);

@@ -278,7 +278,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn each_comes_in_with_their_own_password_again_and_again() {
+    async fn each_user_is_let_in_with_the_own_password_each_time() {
         let accounts = Accounts::new(&[user("anna", "a"), user("ben", "b")]).unwrap();
         for _ in 0..2 {
             for (name, password) in [("anna", "a"), ("ben", "b")] {

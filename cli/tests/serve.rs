@@ -237,7 +237,7 @@ fn hash(password: &str) -> String {
 }
 
 #[test]
-fn who_has_a_password_comes_in_with_it() {
+fn a_user_is_let_in_with_the_right_password() {
     let folder = Folder::new();
     let (anna, ben) = (format!("anna:{}", hash("secret")), format!("ben:{}", hash("pass:word")));
     let serving = serve(&folder, &["--auth", &anna, "--auth", &ben, "--cors"]);
@@ -384,7 +384,7 @@ fn workers_do_not_share_a_port_with_a_stranger() {
 }
 
 #[test]
-fn a_server_of_all_networks_tells_how_it_is_reached() {
+fn a_server_on_all_networks_prints_the_urls_that_reach_it() {
     let folder = Folder::new();
     let mut serving = Serving::with(&folder, &["--public=0"]);
     assert!(serving.address().starts_with("127.0.0.1:"), "{}", serving.first_line);

@@ -133,7 +133,7 @@ mod tests {
     use crate::message::ResponseInfo;
 
     #[test]
-    fn a_location_is_seen_from_what_was_asked() {
+    fn a_location_is_resolved_against_the_url_of_the_request() {
         let asked = || {
             let request = Some((Method::GET, Uri::from_static("http://a.test/x/y")));
             Response { info: Some(Box::new(ResponseInfo { request, ..ResponseInfo::default() })), ..by_hand() }

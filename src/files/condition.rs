@@ -513,7 +513,7 @@ mod tests {
     }
 
     #[test]
-    fn a_time_that_every_build_sets_tells_no_change() {
+    fn a_time_that_reproducible_builds_set_is_no_validator() {
         let told = |seconds| time_of_change(Some(UNIX_EPOCH + Duration::from_secs(seconds))).is_some();
         // None, Nix, zip, Gradle, npm, and the last second before the web.
         for constant in [0, 1, 315_532_800, 318_211_200, 499_162_500, 631_151_999] {

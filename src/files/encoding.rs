@@ -62,7 +62,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_client_s_order_comes_first_and_ours_among_equals() {
+    fn the_clients_preference_comes_first_then_the_servers() {
         let cases: [(&str, &[&str]); 17] = [
             ("", &[]),
             ("identity", &[]),

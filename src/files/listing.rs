@@ -307,7 +307,7 @@ mod tests {
     }
 
     #[test]
-    fn what_there_is_is_counted() {
+    fn files_and_directories_are_counted() {
         let said = |entries: &[ListedEntry]| {
             let page = render(Path::new(""), entries);
             page.split("<p>").nth(1).and_then(|rest| rest.split("</p>").next()).map(ToOwned::to_owned).unwrap()

@@ -114,7 +114,7 @@ mod tests {
 
     #[cfg(unix)]
     #[test]
-    fn it_has_no_name_and_nobody_elses_permissions() {
+    fn it_has_no_name_and_no_permissions_for_other_users() {
         use std::os::unix::fs::{MetadataExt, PermissionsExt};
         let file = TempFile::create(&std::env::temp_dir()).unwrap();
         let metadata = file.lock().metadata().unwrap();

@@ -302,7 +302,7 @@ mod tests {
     }
 
     #[test]
-    fn connection_has_the_codecs_word_and_the_handlers_other_options() {
+    fn connection_has_the_codecs_option_and_the_handlers_others() {
         use ConnectionField::{Close, KeepAlive, Nothing, Upgrade};
         for (own, values, expected) in [
             (Nothing, &[][..], ""),

@@ -384,7 +384,7 @@ mod tests {
     }
 
     #[test]
-    fn connection_has_the_codecs_word_and_the_callers_other_options() {
+    fn connection_has_the_codecs_option_and_the_callers_others() {
         let fields = [("Connection", "Keep-Alive, Upgrade"), ("Upgrade", "websocket")];
         assert_eq!(lines(&fields, |_| {}), "Upgrade: websocket\r\nConnection: Upgrade\r\n");
         let closing = |fields: &[(&str, &str)]| lines(fields, |head| head.connection = ConnectionField::Close);

@@ -567,7 +567,7 @@ mod tests {
     }
 
     #[test]
-    fn framing_is_told_to_the_handler_as_a_length() {
+    fn the_handler_sees_the_framing_as_a_length() {
         for (lines, framing, length) in [
             ("X: 1", Framing::Empty, Some(0)),
             ("Content-Length: 7", Framing::Length(7), Some(7)),

@@ -491,7 +491,7 @@ mod tests {
     }
 
     #[test]
-    fn transfer_encoding_is_told_by_the_framing_and_length_stays_visible() {
+    fn transfer_encoding_shows_in_the_framing_only_and_the_length_stays_visible() {
         let (head, response) = parse(with("A: 1\r\ntransfer-Encoding: Chunked\r\nTrailer: x"));
         assert_eq!((head.framing, head.keep_alive, response.content_length), (Framing::Chunked, true, None));
         assert_eq!(response.header, [("A", "1"), ("Trailer", "x")].into_iter().collect());
@@ -543,7 +543,7 @@ mod tests {
     }
 
     #[test]
-    fn a_connection_changes_hands_only_where_that_was_asked_for() {
+    fn a_connection_is_taken_over_only_after_a_switch_of_protocols() {
         let upgraded = "HTTP/1.1 101 x\r\nConnection: Upgrade\r\nUpgrade: foo\r\n\r\n";
         let (head, response) = parse_as(RequestKind::Upgrade, format!("{upgraded}raw"));
         assert_eq!((head.consumed, head.switch, head.keep_alive), (upgraded.len(), Switch::Upgrade, false));

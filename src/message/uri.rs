@@ -101,7 +101,7 @@ mod tests {
     }
 
     #[test]
-    fn people_read_neither_user_nor_password() {
+    fn a_displayed_url_has_neither_user_nor_password() {
         for (uri, text) in [
             ("http://u:s%40cret@a.test:81/x?y=1", "http://a.test:81/x?y=1"),
             ("https://u@[::1]/", "https://[::1]/"),

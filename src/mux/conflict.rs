@@ -416,7 +416,7 @@ pub(super) mod tests {
     }
 
     #[test]
-    fn a_name_that_nobody_shares_leaves_no_candidates() {
+    fn a_name_in_no_other_pattern_leaves_no_candidates() {
         let mut index = Index::default();
         for n in 0..1_000 {
             let new = pattern(&format!("/api/item{n}/{{id}}/"));

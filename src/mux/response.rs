@@ -96,7 +96,7 @@ mod tests {
     }
 
     #[test]
-    fn not_found_is_plain_text_that_nobody_guesses_at() {
+    fn not_found_is_plain_text_with_nosniff() {
         let response = MuxResponse::not_found();
         assert_eq!((response.status.as_u16(), response.content.as_str()), (404, "404 page not found\n"));
         assert_eq!(field(&response, "Content-Type"), Some("text/plain; charset=utf-8"));

@@ -181,7 +181,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn who_polls_with_another_waker_is_woken_and_who_has_no_budget_left_too() {
+    async fn a_deadline_wakes_the_last_waker_also_after_a_poll_without_budget() {
         let mut deadline = Deadline::default();
         for round in 1..5 {
             deadline.set(Some(Instant::now() + Duration::from_secs(1)));
@@ -254,7 +254,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn a_moment_that_comes_nearer_is_seen_by_who_waits_already() {
+    async fn a_wait_under_way_notices_a_limit_that_came_nearer() {
         let mut limit = TransferLimit::new(Some(Duration::from_secs(30)), None);
         let mut timer = Deadline::default();
         assert!(poll_fn(|cx| Poll::Ready(limit.poll(&mut timer, cx).is_pending())).await);

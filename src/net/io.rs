@@ -209,7 +209,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn nothing_read_holds_nothing() {
+    async fn a_read_without_bytes_keeps_no_buffer() {
         let (_peer, stream) = tokio::io::duplex(64);
         let mut io = Io::new(stream);
         assert!(nothing_more(&mut io).await);

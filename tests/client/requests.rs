@@ -264,7 +264,7 @@ impl ClientTrace for Told {
 }
 
 #[tokio::test]
-async fn a_trace_is_told_each_step_in_order_for_a_new_connection_and_for_one_that_is_used_again() {
+async fn a_trace_gets_each_step_in_order_on_a_new_connection_and_on_a_reused_one() {
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
     let place = listener.local_addr().unwrap();
     tokio::spawn(async move {
@@ -299,7 +299,7 @@ async fn a_trace_is_told_each_step_in_order_for_a_new_connection_and_for_one_tha
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_trace_is_told_of_100_continue() {
+async fn a_trace_gets_100_continue() {
     let (client, _, mut server) = pair();
     let told = Arc::new(Told::default());
     let mut request = Request::post(URL, "hello").unwrap();
@@ -353,7 +353,7 @@ fn the_default_client_serves_on_one_runtime_after_the_other() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_trace_is_told_that_a_request_could_not_be_written() {
+async fn a_trace_gets_the_error_of_a_request_that_could_not_be_written() {
     let (client, _, mut server) = pair();
     let told = Arc::new(Told::default());
     let (feed, body) = crate::fake::fed();

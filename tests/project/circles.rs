@@ -398,7 +398,7 @@ fn what_is_no_circle_is_not_found() {
 }
 
 #[test]
-fn a_circle_is_told_with_the_names_that_tie_it() {
+fn a_circle_is_reported_with_the_names_that_form_it() {
     let sources = [("a", "use super::b::B; struct A;"), ("b", "use super::a::A; struct B;")];
     let sources = sources.map(|(name, text)| (format!("src/m/{name}.rs"), text.to_owned()));
     let tree = Tree::of(&sources);

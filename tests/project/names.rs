@@ -39,7 +39,7 @@ fn a_types_name_is_used_once() {
 }
 
 #[test]
-fn no_name_is_of_the_household() {
+fn no_name_uses_a_word_that_was_replaced() {
     assert_nothing_found(|path, text| {
         let words = household_words(path, text).into_iter();
         words.map(|(line, word)| Finding(line, format!("{word} is a word of the household"))).collect()
@@ -217,7 +217,7 @@ fn a_name_that_is_used_once_is_not_found() {
 }
 
 #[test]
-fn a_word_of_the_household_is_found_whole_and_as_a_part() {
+fn a_word_that_was_replaced_is_found_whole_and_as_a_part() {
     for (text, word) in [
         ("struct Shelf;", "shelf"),
         ("struct ShelfSize;", "shelf"),

@@ -224,7 +224,7 @@ mod tests {
     }
 
     #[test]
-    fn a_server_says_how_long_and_too_long_is_never() {
+    fn retry_after_is_obeyed_and_a_pause_that_is_too_long_gives_up() {
         let mut retries = Retries::new(3, Duration::from_secs(1));
         assert_eq!(retries.next(&failed(RetryHint::No, 0)), None);
         assert_eq!(retries.next(&failed(RetryHint::After(Duration::from_secs(7)), 0)), Some(Duration::from_secs(7)));

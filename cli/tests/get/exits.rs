@@ -74,7 +74,7 @@ fn a_time_limit_that_passes_is_4() {
 }
 
 #[test]
-fn a_bad_status_is_5_where_that_is_asked_for_and_nothing_is_written() {
+fn with_fail_a_bad_status_exits_with_5_and_writes_nothing() {
     let (site, folder) = (not_found(), Folder::new());
     get(&[&site.url("/")]).says("nothing");
     let ended = get(&["--fail", &site.url("/x")]);

@@ -173,7 +173,7 @@ fn head_and_content_are_written_together_with_those_of_redirects() {
 }
 
 #[test]
-fn a_reader_that_goes_ends_the_command_without_a_word() {
+fn a_reader_that_closes_the_pipe_ends_the_command_without_a_message() {
     let site = Site::answering(|_| Response::new(Body::from(vec![b'x'; 4 << 20])));
     let urls = [site.url("/1"), site.url("/2")];
     let mut child = command(&[&urls[0], &urls[1]]).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();

@@ -5,7 +5,7 @@ use nethttp::{Response, StatusCode};
 use crate::support::{Folder, Log, Site, command, get, get_with_input, noting};
 
 #[test]
-fn a_plain_request_says_who_asks_and_no_more_than_it_must() {
+fn a_plain_request_has_host_user_agent_and_accept_encoding_only() {
     let (site, log) = noting();
     get(&[&site.url("/x?y")]).says("ok");
     let received = log.only();

@@ -35,7 +35,7 @@ fn what_passes_is_tried_again_as_often_as_allowed() {
 }
 
 #[test]
-fn each_try_is_told_of_unless_silence_is_asked_for() {
+fn each_retry_is_reported_unless_silent() {
     let (site, _) = failing(1, unavailable);
     let ended = get(&["--retry", "1", "--retry-delay", "0", &site.url("/")]);
     let said = format!("nethttp: {}: the status is 503 Service Unavailable; trying again in 0ns\n", site.url("/"));

@@ -211,7 +211,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_dial_says_nothing_of_a_request_that_has_got_another_connection() {
+    fn a_dial_does_not_change_the_phase_of_a_request_that_has_got_another_connection() {
         let progress = Progress::default();
         progress.enter_in_dial(Phase::Connect);
         assert_eq!((progress.phase(), progress.sent()), (Phase::Connect, Sent::No));

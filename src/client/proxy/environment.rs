@@ -153,7 +153,7 @@ mod tests {
     }
 
     #[test]
-    fn in_a_cgi_program_the_proxy_of_plain_http_is_not_believed() {
+    fn in_a_cgi_program_http_proxy_is_not_used() {
         let cgi = ("REQUEST_METHOD", "POST");
         let refused = "error: HTTP_PROXY is not believed in a CGI program, where the client sets it";
         let variables = [cgi, ("HTTP_PROXY", "evil.test"), ("HTTPS_PROXY", "s.test"), ("NO_PROXY", "a.test")];

@@ -234,7 +234,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_refusal_is_told_with_its_status_and_reason() {
+    async fn a_refusal_is_reported_with_its_status_and_reason() {
         for (answer, told) in [
             ("407 Who are you?\r\n\r\n", "407 Who are you?"),
             ("502 \r\n\r\n", "502 Bad Gateway"),
@@ -252,7 +252,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn what_is_no_answer_is_told_to_be_none() {
+    async fn a_response_that_is_not_http_is_reported_as_such() {
         for answer in ["SSH-2.0-x\r\n", "HTTP/1.1 101 Switching Protocols\r\nUpgrade: x\r\n\r\n", "HTTP/1.1 x\r\n\r\n"]
         {
             let line = line_of(answer).await;

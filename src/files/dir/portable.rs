@@ -174,7 +174,7 @@ mod tests {
     }
 
     #[test]
-    fn whatever_is_asked_for_without_patience_would_block() {
+    fn a_call_that_must_not_block_fails_where_it_would() {
         let tree = tree();
         let would_block = Err(io::ErrorKind::WouldBlock);
         assert_eq!(content(open_beneath(&tree.root(), Path::new("real/a"), Blocking::Never)), would_block);

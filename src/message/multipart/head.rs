@@ -139,7 +139,7 @@ mod tests {
     }
 
     #[test]
-    fn a_part_whose_names_cannot_be_told_has_none() {
+    fn a_part_whose_disposition_is_malformed_has_no_name() {
         for head in [
             &b"Content-Disposition: form-data; name=\"a\r\n"[..],
             b"Content-Disposition: form-data; name=a; name=b\r\n",

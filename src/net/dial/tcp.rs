@@ -283,7 +283,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_name_is_looked_up_and_its_addresses_tried_and_all_of_it_told() {
+    async fn a_name_is_looked_up_and_its_addresses_tried_and_each_step_is_observed() {
         let (listener, open, closed) = places().await;
         let told = Told::default();
         let dialer = dialer("a.test", &[closed, open]);
@@ -311,7 +311,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_total_failure_tells_each_address_and_its_error_in_one_line() {
+    async fn a_total_failure_names_each_address_and_its_error_in_one_line() {
         let (_listener, open, closed) = places().await;
         let other = SocketAddr::from(([127, 0, 0, 3], open.port()));
         let refusing = dialer("a.test", &[closed, other]);

@@ -143,7 +143,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn names_come_out_of_their_shells() {
+    fn names_are_taken_out_of_their_debug_form() {
         assert_eq!(plain_name("DnsName(\"a.test\")"), "a.test");
         assert_eq!(plain_name("IpAddress(127.0.0.1)"), "127.0.0.1");
         assert_eq!(plain_name("a.test"), "a.test");

@@ -239,7 +239,7 @@ mod tests {
     }
 
     #[test]
-    fn a_tunnel_says_nothing_of_its_connection() {
+    fn a_tunnels_response_has_no_connection_field() {
         let traits = RequestTraits { connect_request: true, ..RequestTraits::default() };
         let close = Some(CloseReason::Tunnel);
         assert_eq!(traits.connection_field(StatusCode::OK, close), ConnectionField::Nothing);
@@ -247,7 +247,7 @@ mod tests {
     }
 
     #[test]
-    fn the_type_is_found_over_the_seam_of_two_writes() {
+    fn the_type_is_found_across_two_writes() {
         assert_eq!(sniffed_content_type(b"<!DOC", b"TYPE HTML>"), Some("text/html; charset=utf-8"));
         assert_eq!(sniffed_content_type(b"", b"\x89PNG\r\n\x1a\n"), Some("image/png"));
         assert_eq!(sniffed_content_type(b"", b""), None);
