@@ -18,7 +18,7 @@ macro_rules! replayed {
 
 replayed!(chunked client cookie framing header host range request_head response_head server);
 
-/// So many prefixes of a seed show all that its prefixes can show.
+/// This many prefixes of a seed are enough.
 const MAX_PREFIX_COUNT: usize = 64;
 
 fn replay(target: &str, check: fn(&[u8])) {
@@ -32,7 +32,7 @@ fn replay(target: &str, check: fn(&[u8])) {
     }
 }
 
-/// What a target needs beside its rule lies in `reference` and `play`.
+/// What a target needs beside its invariant is in `reference` and `play`.
 const MAX_LINE_COUNT: usize = 40;
 
 #[test]

@@ -55,7 +55,7 @@ impl ResponseReader {
     }
 }
 
-/// How many bytes of data the chunks of a body have.
+/// The number of content bytes in the chunks of a body.
 pub fn read_chunks(body: &[u8]) -> usize {
     let (mut chunks, mut rest, mut data) = (FuzzChunks::new(LIMITS), body, 0);
     loop {

@@ -1,4 +1,4 @@
-//! A client and a server that plays a script, and what has to hold of what passed between them.
+//! A client and a scripted server, and the invariants of what passed between them.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -17,7 +17,7 @@ use crate::heads::{self, LIMITS};
 use crate::reference::fields::Fields;
 use crate::reference::{Read, chunked, response};
 
-/// What the client is to do; each letter of the script's first line adds to it.
+/// What the client does; each letter of the script's first line adds to it.
 #[derive(Clone, Debug)]
 pub struct Errand {
     pub letters: Vec<u8>,
@@ -59,7 +59,7 @@ impl Errand {
         request
     }
 
-    /// Whether the client waits for all, and nothing but the answer decides what becomes of it.
+    /// Whether the client waits for everything, so that only the response decides how the exchange ends.
     pub fn is_patient(&self) -> bool {
         !self.letters.iter().any(|letter| b"BEPdoD".contains(letter))
     }
@@ -70,7 +70,7 @@ impl Errand {
 pub enum ContentEnd {
     Ended,
     Failed,
-    /// Nothing came any more, or nobody wanted it.
+    /// Nothing more came, or the client stopped reading.
     Open,
 }
 
@@ -101,7 +101,7 @@ pub struct Played {
 const SECOND: &[u8] = b"GET /second HTTP/1.1\r\n";
 const ANSWER: &[u8] = b"HTTP/1.1 200 OK\r\nContent-Length: 6\r\n\r\nsecond";
 
-/// Longer than the client waits for anything by itself.
+/// Longer than any limit of the client.
 const CLIENT_TIMEOUT: Duration = Duration::from_secs(3600);
 
 /// Plays a script to a client: its first line is the errand, the rest what the server sends.

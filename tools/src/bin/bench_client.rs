@@ -7,7 +7,7 @@ use std::{env, fs};
 
 use nethttp::{Client, Error, Result, Transport};
 
-/// What each task asks before it counts: connections are made then.
+/// The requests of each task that are not counted: connections are made by them.
 const WARM_UP_COUNT: usize = 8;
 
 #[tokio::main(flavor = "current_thread")]

@@ -1,4 +1,4 @@
-//! The kinds of clients, and what each must see.
+//! The kinds of clients, and what each expects of the server.
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -30,13 +30,13 @@ pub(crate) enum Kind {
     GivenUp,
     /// Sends its head byte by byte, or reads a large answer in small bites.
     Slow,
-    /// Says nothing any more, in one of the phases, until the server closes.
+    /// Falls silent in one of the phases, until the server closes.
     Silent,
     /// Sends what is no request, or a head that is far too long.
     Broken,
     /// Leaves in one of the phases, with a reset or without.
     Dying,
-    /// Sends frames of HTTP/2 that nobody needs.
+    /// Sends useless HTTP/2 frames.
     Frames,
 }
 
@@ -104,7 +104,7 @@ fn client(protocols: ClientProtocols, root: &str) -> Client {
     client
 }
 
-/// What chance does: the same numbers in each run.
+/// Pseudo-random numbers, the same in each run.
 struct Chance(u64);
 
 impl Chance {
@@ -124,13 +124,13 @@ pub(crate) async fn warm_up(world: &World) -> Result<()> {
     Ok(())
 }
 
-/// Is a client of this kind, again and again, until the time is over.
+/// Runs clients of this kind, one after the other, until the time is over.
 pub(crate) async fn work(world: Arc<World>, counts: Arc<Counts>, kind: Kind, seed: usize, until: Instant) {
     let mut chance = Chance((seed as u64 + 1).wrapping_mul(0x9e37_79b9_7f4a_7c15));
     while Instant::now() < until {
         let outcome = be(kind, &world, &mut chance).await;
         counts.note(kind, outcome);
-        // The machine is others' too.
+        // Other programs run on the machine too.
         sleep(Duration::from_millis(1 + chance.below(4) as u64)).await;
     }
 }
@@ -226,7 +226,7 @@ async fn given_up(world: &World, way: usize, chance: &mut Chance) {
             _ => client.post(&*format!("{base}/count"), "text/plain", vec![b'x'; 1 << 20]).await.map(drop),
         }
     };
-    // Whether it was in time is all the same.
+    // It does not matter whether it was in time.
     let _ = timeout(patience, asking).await;
 }
 
@@ -280,7 +280,7 @@ async fn silent(world: &World, chance: &mut Chance) -> Result<(), String> {
     if !heard.starts_with(expected) || (expected.is_empty() && !heard.is_empty()) {
         return Err(format!("to {said:?} it got {heard:?}"));
     }
-    // What it may take on a machine that has much else to do.
+    // Extra time for a loaded machine.
     let late = PEER_TIMEOUT + Duration::from_secs(6);
     if waited < PEER_TIMEOUT / 2 || waited > late {
         return Err(format!("closed after {waited:?} of silence behind {said:?}"));
@@ -350,7 +350,7 @@ async fn frames(world: &World, chance: &mut Chance) -> Result<(), String> {
             bytes.extend(frame(1, 5, 2 * number + 1, GET_ROOT));
             bytes.extend(frame(3, 0, 2 * number + 1, &[0, 0, 0, 8]));
         }),
-        // More signs of life than anybody asked for.
+        // Many PING frames.
         1 => (0..20_000).for_each(|_| bytes.extend(frame(6, 0, 0, b"01234567"))),
         // Fields without an end.
         2 => {
@@ -366,7 +366,7 @@ async fn frames(world: &World, chance: &mut Chance) -> Result<(), String> {
         let mut buf = [0; 4096];
         while let Ok(1..) = reader.read(&mut buf).await {}
     };
-    // A server that has had enough closes before all was sent. What it does not mind ends here.
+    // At a limit the server closes before all was sent. What it tolerates ends here.
     let sending = async {
         let _ = writer.write_all(&bytes).await;
         sleep(Duration::from_millis(50)).await;

@@ -1,4 +1,4 @@
-//! Bytes as they are, over sockets: for what no client of ours would send.
+//! Raw bytes over sockets: for what a correct client would not send.
 
 use std::net::SocketAddr;
 use std::time::Duration;
@@ -7,7 +7,7 @@ use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 use tokio::time::timeout;
 
-/// Longer than anything here takes.
+/// Longer than the server takes to close.
 const CLOSE_TIMEOUT: Duration = Duration::from_secs(20);
 
 pub(crate) async fn connect(addr: SocketAddr) -> Result<TcpStream, String> {

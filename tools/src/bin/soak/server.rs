@@ -1,4 +1,4 @@
-//! The server that is soaked. Its limits are short, so that they pass often.
+//! The server under test. Its limits are short, so that they pass often.
 
 use std::io::Read as _;
 use std::sync::Arc;
@@ -17,11 +17,11 @@ use tokio::runtime::Handle;
 pub(crate) const PEER_TIMEOUT: Duration = Duration::from_secs(4);
 /// The length of `/large`.
 pub(crate) const LARGE_BYTES: u64 = 4 << 20;
-/// What `/slow` takes.
+/// How long `/slow` takes.
 const WORK_TIME: Duration = Duration::from_millis(20);
 
 pub(crate) async fn run() {
-    // The panics here are meant.
+    // Panics here are intended.
     std::panic::set_hook(Box::new(|_| {}));
     let faults = Arc::new(AtomicUsize::new(0));
     let mut server = Server::new(routes(&faults));
@@ -97,7 +97,7 @@ fn routes(faults: &Arc<AtomicUsize>) -> ServeMux {
     mux
 }
 
-/// A certificate for `localhost`, and whom it is signed by.
+/// A certificate for `localhost`, and that of its authority.
 fn tls() -> (TlsServerConfig, String) {
     let key = || KeyPair::generate().expect("there is chance enough");
     let mut params = CertificateParams::default();
