@@ -59,7 +59,7 @@ pub enum Sent {
     Fully,
 }
 
-/// What kind of thing went wrong.
+/// The kind of an error.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum ErrorKind {
@@ -187,7 +187,7 @@ impl Error {
         Error::new(ErrorKind::Other, "").with_source(source)
     }
 
-    /// What went wrong.
+    /// The kind of the error.
     pub fn kind(&self) -> ErrorKind {
         self.0.kind
     }

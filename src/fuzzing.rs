@@ -31,7 +31,7 @@ impl FuzzContent {
     }
 }
 
-/// What a head says beside what is in its message.
+/// What a head says about its message and connection, beside the message itself.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct FuzzHead {
     pub consumed: usize,
@@ -165,7 +165,7 @@ pub fn host_field(uri: &Uri) -> &str {
     client::host_field(uri)
 }
 
-/// What a `Range` field comes to: start and length of each part.
+/// The outcome of a `Range` field: start and length of each part.
 #[derive(Debug, PartialEq, Eq)]
 pub enum FuzzRanges {
     Whole,

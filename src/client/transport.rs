@@ -104,7 +104,7 @@ pub struct Transport {
     state: OnceLock<TransportState>,
 }
 
-/// What the settings become at the first request.
+/// The connector and the pool, made from the settings at the first request.
 struct TransportState {
     pool: Pool<Key, HttpConnection>,
     connector: Arc<Connector>,

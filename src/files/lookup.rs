@@ -45,7 +45,7 @@ pub(super) struct FileQuery {
     pub(super) index: Arc<str>,
 }
 
-/// What is done with directories without an index.
+/// How directories without an index are served.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Listings {
     Shown,

@@ -24,7 +24,7 @@ impl ByteRange {
         ByteRange { start: self.start, length: self.length.min(bytes) }
     }
 
-    /// What is left when so many bytes are taken off the front.
+    /// The rest after this many bytes at the front.
     pub(crate) fn after(self, bytes: u64) -> ByteRange {
         let bytes = bytes.min(self.length);
         ByteRange { start: self.start.saturating_add(bytes), length: self.length.saturating_sub(bytes) }

@@ -13,7 +13,7 @@ use super::temp_file::TempFile;
 use crate::error::{Error, ErrorKind, Result};
 use crate::message::{Header, Multipart, Part, Request, Values};
 
-/// What the files of a form may take of memory where nothing else is said: 32 MiB.
+/// The default limit on the memory for the files of a form: 32 MiB.
 pub const DEFAULT_MAX_FORM_MEMORY: u64 = 32 << 20;
 
 impl Request {
@@ -140,8 +140,8 @@ struct Memory {
 /// For values, names and fields, in addition to the memory for files (Go's amount).
 const VALUES_MEMORY_BYTES: u64 = 10 << 20;
 
-/// What an entry and a field cost in addition to their bytes, roughly. Without this, a form of a million
-/// empty values would count for nothing.
+/// The rough cost of an entry and of a field in addition to their bytes. Without this, a form of a
+/// million empty values would count for nothing.
 const ENTRY_OVERHEAD_BYTES: u64 = 200;
 const FIELD_OVERHEAD_BYTES: u64 = 50;
 

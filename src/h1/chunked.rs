@@ -21,7 +21,7 @@ pub(crate) struct ChunkedReader {
     trailer_limits: HeadLimits,
 }
 
-/// What is at the start of the unread bytes.
+/// What the unread bytes begin with.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum Chunked {
     /// No content. Drop `consumed` bytes and come again with more.

@@ -65,8 +65,8 @@ impl OwnField {
     }
 }
 
-/// What a request line asks for (RFC 9112 §3.2). User and password of a URL never go with it, and
-/// a `Uri` has no fragment.
+/// The target of a request line (RFC 9112 §3.2). User and password of a URL never go with it, and a
+/// `Uri` has no fragment.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum SentTarget<'a> {
     /// Path and query, `/` where there is no path, and `*` for that.

@@ -6,10 +6,10 @@
 //!  client   incoming_response ─▶ Framing     outgoing_request  ─▶ Outgoing
 //! ```
 //!
-//! What comes in is decided on all values of both fields, `Content-Length` and
-//! `Transfer-Encoding`; what two readers could understand differently is refused, for that is how
-//! requests are smuggled. What goes out is decided by what is known of the content, and the encoder
-//! writes both fields from that alone.
+//! The framing of received messages is decided on all values of both fields, `Content-Length` and
+//! `Transfer-Encoding`; what two readers could understand differently is refused, because that is how
+//! requests are smuggled. The framing of sent messages is decided from what is known of the content,
+//! and the encoder writes both fields from that decision alone.
 
 use http::{Method, StatusCode, Version};
 
@@ -169,7 +169,7 @@ impl<'a> FieldValues<'a> {
 
 // ---------------------------------------------------------------- what goes out
 
-/// What the head of a message that is sent says about its content. A request's is one of the first
+/// The framing of a message that is sent, as its head announces it. A request has one of the first
 /// three.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Outgoing {

@@ -166,7 +166,7 @@ struct StatusLine {
     status: StatusCode,
 }
 
-/// What each status line starts with.
+/// The start of every status line.
 const STATUS_LINE_START: &[u8; 7] = b"HTTP/1.";
 
 const CONTROL_IN_STATUS_LINE: Refusal = Refusal::bad("a control character in the status line");

@@ -106,7 +106,7 @@ impl Meter {
         self.in_head.load(Ordering::Relaxed) && !self.blocked.load(Ordering::Relaxed)
     }
 
-    /// What the peer was told last, where the crate said it.
+    /// What the peer was told last, where `h2` said it.
     pub(super) fn said_last(&self) -> Option<&'static str> {
         self.said_last.get().copied()
     }

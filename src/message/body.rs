@@ -33,7 +33,7 @@ pub const DEFAULT_MAX_TEXT_BYTES: u64 = 10 << 20;
 #[derive(Default)]
 pub struct Body {
     state: BodyState,
-    /// What was taken from the source and not yet handed out.
+    /// Bytes that were taken from the source and not returned yet.
     ready: Bytes,
     /// How many more bytes may come.
     allowed: Option<Allowed>,

@@ -44,9 +44,9 @@ fn is_clean(path: &str) -> bool {
 
 /// The `Location` that leads to `path` on the same host with the query of the request.
 ///
-/// What comes back always starts with one slash and a byte that is neither slash nor backslash:
-/// browsers take `//host` and `/\host` for another host. Escapes stay as they are; bytes that
-/// stand for themselves in no path get one.
+/// The result always starts with one slash and a byte that is neither slash nor backslash: browsers
+/// take `//host` and `/\host` for another host. Escapes stay as they are; bytes that stand for
+/// themselves in no path get one.
 pub(super) fn location(path: &str, query: Option<&str>) -> String {
     let mut location = String::with_capacity(path.len() + query.map_or(0, str::len) + 2);
     location.push('/');
@@ -123,7 +123,7 @@ pub(super) fn step(path: &str) -> PathStep<'_> {
     }
 }
 
-/// What a segment stands for. One whose escapes are malformed stands for itself (Go's rule).
+/// A segment, unescaped. One with malformed escapes stays as it is (Go's rule).
 pub(super) fn decode(segment: &str) -> Cow<'_, [u8]> {
     if find(segment, b'%').is_none() || has_wrong_escape(segment) {
         return Cow::Borrowed(segment.as_bytes());

@@ -1,4 +1,4 @@
-//! What a route matches: the text of a pattern, taken apart.
+//! The pattern of a route, and its parser.
 
 use std::borrow::Cow;
 use std::panic::Location;
@@ -25,7 +25,7 @@ pub(super) struct Pattern {
     pub(super) location: &'static Location<'static>,
 }
 
-/// What stands between two slashes of a pattern.
+/// A segment of a pattern: what is between two slashes.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Segment {
     /// This name, unescaped: bytes, for an escape may stand for any.
@@ -179,7 +179,7 @@ fn parse_wildcard(inner: &str) -> Result<Segment, Cow<'static, str>> {
     Ok(if is_rest { Segment::Rest(Some(name.into())) } else { Segment::Single(name.into()) })
 }
 
-/// What a segment may not be because of those before it and of what follows.
+/// Checks a segment against those before it and what follows it.
 fn check_place(segment: &Segment, before: &[Segment], further: &str) -> Result<(), Cow<'static, str>> {
     match segment {
         Segment::Slash if !further.is_empty() => return Err("{$} may only stand at the end".into()),

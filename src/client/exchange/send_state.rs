@@ -86,7 +86,7 @@ impl SendState {
         }
     }
 
-    /// What sending failed with. A second call finds nothing.
+    /// Takes the error that sending failed with.
     pub(crate) fn take_error(&mut self) -> Option<Error> {
         match self {
             SendState::Failed(error) => error.take(),
@@ -113,7 +113,7 @@ pub(crate) fn wrong_length(length: u64, what: &str) -> SendError {
     SendError::Body(Error::new(ErrorKind::ContentLength, text).during(Phase::Write))
 }
 
-/// What an exchange must know beside its bytes.
+/// The options of an exchange.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct ExchangeOptions {
     pub(crate) kind: RequestKind,
@@ -125,14 +125,14 @@ pub(crate) struct ExchangeOptions {
     pub(crate) keep_alive: bool,
 }
 
-/// What an exchange notes while its request is sent and the head of its response is waited for.
+/// The bookkeeping of an exchange until the head of its response has come.
 pub(crate) struct ExchangeState {
     pub(crate) options: ExchangeOptions,
     pub(crate) tracer: Tracer,
     pub(crate) stopwatch: Stopwatch,
     /// Whether an informational response came.
     pub(crate) interim_came: bool,
-    /// What informational responses have used up of the head's limit.
+    /// How much of the head's limit informational responses have used up.
     pub(crate) interim_bytes: usize,
     /// When a body goes without its `100 Continue`.
     continue_deadline: Deadline,

@@ -171,7 +171,7 @@ fn parse(text: &str) -> Result<Uri> {
     to_uri(Url::parse(&text).map_err(of_parser)?)
 }
 
-/// What the parser would repair in silence, or read where others read something else.
+/// Refuses what the parser would silently repair, or read differently from other parsers.
 fn check(text: &str) -> Result<()> {
     if text.len() > MAX_URL_BYTES {
         return Err(invalid(TOO_LONG));
@@ -246,7 +246,7 @@ fn starts_with_ignoring_case(text: &str, start: &str) -> bool {
     text.get(..start.len()).is_some_and(|first| first.eq_ignore_ascii_case(start))
 }
 
-/// What ends the host (RFC 3986 §3.2).
+/// The bytes that end the host (RFC 3986 §3.2).
 fn ends_authority(byte: u8) -> bool {
     matches!(byte, b'/' | b'?' | b'#')
 }
@@ -355,7 +355,7 @@ fn is_normal_target(target: &[u8]) -> bool {
         && (in_path & PERCENT == 0 || !path.windows(3).any(|escape| escape.eq_ignore_ascii_case(b"%2e")))
 }
 
-/// What each byte is. Seen together, the classes of a text's bytes say most of it in one pass.
+/// The class of each byte. Combined over a text, the classes decide most questions about it in one pass.
 static CLASSES: [u8; 256] = {
     let mut classes = [0; 256];
     let mut at = 0;
@@ -367,7 +367,7 @@ static CLASSES: [u8; 256] = {
 };
 
 const LETTER: u8 = 1;
-/// What stands between others in a host.
+/// A separator within a host.
 const BREAK: u8 = 2;
 const DOT: u8 = 4;
 const PERCENT: u8 = 8;

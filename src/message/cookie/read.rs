@@ -198,7 +198,7 @@ fn text_of(bytes: &[u8], is_allowed: bool) -> Option<String> {
     std::str::from_utf8(bytes).ok().map(str::to_owned)
 }
 
-/// What stands before and after the first of this byte.
+/// The parts before and after the first byte of this value.
 fn cut(text: &[u8], at: u8) -> Option<(&[u8], &[u8])> {
     let (before, after) = text.split_at_checked(memchr::memchr(at, text)?)?;
     Some((before, after.get(1..)?))

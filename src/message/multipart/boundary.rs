@@ -93,7 +93,7 @@ impl Boundary {
     }
 }
 
-/// What a line is that begins as a delimiter does.
+/// What a line is that begins like a delimiter.
 enum DelimiterLine {
     Next { padding: usize },
     Last,

@@ -8,7 +8,7 @@ use crate::message::header::Header;
 use crate::message::octets::{has_control, is_token};
 use crate::message::parameters::{Parameterized, trim};
 
-/// What stands before a part's content.
+/// The head of a part.
 #[derive(Debug, Default)]
 pub(super) struct PartHead {
     pub(super) header: Header,

@@ -153,7 +153,7 @@ pub struct Part<'a> {
     multipart: &'a mut Multipart,
     /// Until the content has ended, where it is encoded.
     decoder: Option<QuotedPrintable>,
-    /// What was taken from the parser and not yet handed out.
+    /// Content that was taken from the parser and not returned yet.
     ready: Bytes,
 }
 

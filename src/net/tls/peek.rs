@@ -14,7 +14,7 @@ use crate::net::stream::{Stream, delegate_write};
 
 pub(super) struct Peek {
     stream: Box<dyn Stream>,
-    /// What came first, as long as a record's head (RFC 8446 §5.1).
+    /// The first bytes, as many as a record's head has (RFC 8446 §5.1).
     first: [u8; 5],
     /// How many of them were read, and how many of those were passed on.
     seen: u8,
@@ -35,7 +35,7 @@ impl Peek {
         Peek { stream, first: [0; 5], seen: 0, passed: 0, stage: PeekStage::Looking }
     }
 
-    /// What was read of the first five bytes.
+    /// The bytes read so far of the first five.
     pub(super) fn first(&self) -> &[u8] {
         self.first.get(..usize::from(self.seen)).unwrap_or_default()
     }

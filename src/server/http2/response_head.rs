@@ -1,4 +1,4 @@
-//! The head of a response as the crate takes it.
+//! The head of a response as `h2` takes it.
 
 use std::time::Instant;
 

@@ -1,7 +1,7 @@
 //! One stream, shared by the tasks that read and write it: what [`ConnIo`] is for a connection of HTTP/1.
 //!
 //! The exchange's task watches and sends, its writer collects, and the request's body reads: each locks
-//! the stream for one poll. Small content collects here and is handed to the crate when something waits
+//! the stream for one poll. Small content collects here and is handed to `h2` when something waits
 //! or when it is much; large content is handed over as it comes. Both wait until the windows and the
 //! buffer have room, so that a handler writes no faster than its peer reads.
 //!

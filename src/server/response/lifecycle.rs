@@ -119,7 +119,7 @@ impl ResponseWriter {
     }
 }
 
-/// What the server asks a writer about its response.
+/// Queries of the server about a response.
 impl ResponseWriter {
     /// Whether the response has its connection for itself, as in HTTP/1.
     pub(crate) fn owns_connection(&self) -> bool {

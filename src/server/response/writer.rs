@@ -1,4 +1,4 @@
-//! What a handler writes its response with.
+//! The writer with which a handler writes its response.
 //!
 //! ```text
 //!         the first flush, more than 2 KiB of content, or the end

@@ -159,7 +159,7 @@ impl TlsConfig {
         self
     }
 
-    /// Who does the cryptography, in place of what the features chose. Needed with
+    /// The provider of cryptography, in place of the one that the features choose. Needed with
     /// `tls-no-provider` alone.
     #[must_use]
     pub fn provider(mut self, provider: Arc<CryptoProvider>) -> TlsConfig {

@@ -199,8 +199,7 @@ impl TlsServerConfig {
         self.reload([Certificate::from_pem_files(certificate, key)?])
     }
 
-    /// What does the handshakes, for a server that speaks these protocols (ALPN), the preferred one
-    /// first.
+    /// The acceptor for a server that speaks these protocols (ALPN), the preferred one first.
     pub(crate) fn acceptor(&self, protocols: &[&[u8]]) -> Result<Arc<dyn TlsAccept>> {
         let mut config = match &self.0 {
             Kind::Described(described) => described.build()?,
