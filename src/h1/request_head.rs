@@ -122,8 +122,8 @@ fn first_fault(line: &[u8], refusal: Refusal) -> Refusal {
     if has_bad_byte(line, line) { BAD_BYTE } else { refusal }
 }
 
-/// Whether one of the new bytes of a request line that has come so far can stand in none: a control
-/// character anywhere, or a byte that is not ASCII before the target. The target may have some.
+/// Whether one of the new bytes of a request line is not allowed there: a control character anywhere,
+/// or a byte that is not ASCII before the target. The target may have such bytes.
 fn has_bad_byte(new: &[u8], line: &[u8]) -> bool {
     let in_method = || {
         let end = memchr::memchr(b' ', line).unwrap_or(line.len());

@@ -1,4 +1,4 @@
-//! No file needs another that needs it in turn, however long the way around, inside a folder too.
+//! No files import each other in a circle, however long, inside a folder too.
 //!
 //! A file needs another where it names something that is defined there: in a `use`, or by a path in its
 //! code. Both are resolved as the compiler does: `crate`, `self`, `super` and modules in scope, through

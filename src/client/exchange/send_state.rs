@@ -166,10 +166,10 @@ impl ExchangeState {
 
     /// The request was written: from now on the response is waited for.
     pub(crate) fn note_sent(&mut self) {
-        let is_head_told = self.stopwatch.timings.wrote_head.is_some();
-        // One look at the clock for both: a small request leaves in one piece.
+        let is_head_traced = self.stopwatch.timings.wrote_head.is_some();
+        // One reading of the clock for both: a small request is written in one piece.
         self.stopwatch.note_wrote_request();
-        if !is_head_told {
+        if !is_head_traced {
             self.tracer.tell(ClientTrace::wrote_headers);
         }
         self.tracer.enter(Phase::Head);
@@ -178,12 +178,12 @@ impl ExchangeState {
 
     pub(crate) fn note_not_sent(&self, error: &Error) {
         if self.tracer.is_on() {
-            let told = Err(error.again());
-            self.tracer.tell(|trace| trace.wrote_request(&told));
+            let result = Err(error.again());
+            self.tracer.tell(|trace| trace.wrote_request(&result));
         }
     }
 
-    /// Waits for `100 Continue`, no longer than is allowed.
+    /// Waits for the time limit on `100 Continue`.
     pub(crate) fn poll_continue(&mut self, cx: &mut Context<'_>) -> Poll<()> {
         if !self.continue_deadline.is_set() {
             self.tracer.tell(ClientTrace::wait_100_continue);
@@ -193,8 +193,8 @@ impl ExchangeState {
         self.continue_deadline.poll(cx)
     }
 
-    /// Ready when the peer has taken nothing for too long. `taken` is how much it has taken so far,
-    /// where something waits for it to take more, and not for the body to bring more.
+    /// Ready when the peer has accepted nothing for too long. `taken` is how much it has accepted so
+    /// far, if the upload waits for the peer; `None` if it waits for the body.
     pub(crate) fn poll_write_stall(
         &mut self,
         taken: Option<u64>,
