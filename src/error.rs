@@ -285,7 +285,7 @@ impl Error {
             .with_status(StatusCode::BAD_REQUEST)
     }
 
-    /// The message and all that is behind it.
+    /// The message and all its causes.
     fn cause(&self) -> String {
         let mut text = self.0.message.to_string();
         let mut cause = self.source();

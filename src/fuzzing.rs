@@ -11,7 +11,7 @@ use crate::files;
 use crate::h1::{self, Chunked, ChunkedReader, Framing, HeadLimits, RequestParser, ResponseParser, Switch};
 use crate::message::{Header, Request, Response};
 
-/// How the content behind a head ends.
+/// How the content after a head ends.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum FuzzContent {
     Empty,
@@ -37,7 +37,7 @@ pub struct FuzzHead {
     pub consumed: usize,
     pub content: FuzzContent,
     pub keep_alive: bool,
-    /// Whether the connection speaks something else behind it.
+    /// Whether the connection speaks something else after it.
     pub switches: bool,
 }
 

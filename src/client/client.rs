@@ -314,7 +314,7 @@ impl Trail {
         let is_from_url = request.host == authority || request.host == host_and_port(authority);
         let host = if is_from_url { String::new() } else { request.host.clone() };
         normalise(&mut request.uri).map_err(|error| about(error, request))?;
-        // A normal URL has no default port: what stands behind the user is the value of `Host`. Most
+        // A normal URL has no default port: what stands after the user is the value of `Host`. Most
         // requests have it already.
         let authority = request.uri.authority().map_or("", Authority::as_str);
         if host.is_empty() && request.host != authority {

@@ -19,7 +19,7 @@ impl ByteRange {
         self.start.saturating_add(self.length.saturating_sub(1))
     }
 
-    /// The first so many bytes at most.
+    /// At most the first `bytes` bytes.
     pub(crate) fn first(self, bytes: u64) -> ByteRange {
         ByteRange { start: self.start, length: self.length.min(bytes) }
     }
@@ -42,7 +42,7 @@ pub(crate) enum Ranges {
     Refused(&'static str),
 }
 
-/// With more ranges than this the field is ignored, as in Go: only attacks ask for so many.
+/// With more ranges than this the field is ignored, as in Go: only attacks have more.
 const MAX_RANGE_COUNT: usize = 200;
 
 /// Reads the value of a `Range` field for content of this size.

@@ -299,7 +299,7 @@ mod tests {
         String::from_utf8(out).unwrap().strip_prefix("before ").expect("it appends").to_owned()
     }
 
-    /// The field lines behind `Host`, as a change to the plain request makes them.
+    /// The field lines after `Host`, as a change to the plain request makes them.
     fn lines(fields: &[(&str, &str)], change: impl Fn(&mut RequestToSend<'_>)) -> String {
         let (uri, header) = (uri("/"), header(fields));
         let mut head = plain(&uri, &header);

@@ -8,11 +8,11 @@ use crate::message::{Header, Known};
 
 /// Finds the parts of one head after the other.
 ///
-/// Each call gets all unread bytes of the connection: those of the call before, and more behind them.
+/// Each call gets all unread bytes of the connection: those of the call before, and more after them.
 /// Every byte is examined once, however small the pieces are that a head comes in.
 #[derive(Debug, Default)]
 pub(super) struct HeadScanner {
-    /// Where the first line starts, behind empty lines that are skipped.
+    /// Where the first line starts, after empty lines that are skipped.
     start: usize,
     /// How far the first line was looked at, until its end is found.
     scanned: usize,

@@ -21,7 +21,7 @@ pub(crate) struct RequestToSend<'a> {
     pub(crate) authority: &'a str,
     pub(crate) uri: &'a Uri,
     pub(crate) header: &'a Header,
-    /// Announced, and sent behind the content.
+    /// Announced, and sent after the content.
     pub(crate) trailer: &'a Header,
     /// `None` where the content tells its length by its end.
     pub(crate) length: Option<u64>,

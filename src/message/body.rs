@@ -262,7 +262,7 @@ impl Body {
         self.ready.is_empty() && matches!(self.state, BodyState::Ended)
     }
 
-    /// The trailer fields that came behind the content, once it has been read to its end.
+    /// The trailer fields that came after the content, once it has been read to its end.
     pub fn trailer(&self) -> Option<&Header> {
         self.trailer.as_deref()
     }

@@ -185,7 +185,7 @@ impl Parsed {
         }
     }
 
-    /// Adds others behind these. The first thing that is wrong stays the first.
+    /// Adds others after these. The first thing that is wrong stays the first.
     pub(crate) fn append(&mut self, others: Parsed) {
         self.values.extend(others.values);
         self.fault = self.fault.or(others.fault);

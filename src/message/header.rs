@@ -160,8 +160,8 @@ impl Header {
         self.waste = 0;
     }
 
-    /// Starts over with the text of so many field lines that arrived; [`push_received`](Self::push_received)
-    /// then says where its fields are.
+    /// Replaces everything by the text of `lines` received field lines;
+    /// [`push_received`](Self::push_received) then says where its fields are.
     pub(crate) fn load(&mut self, text: &[u8], lines: usize) {
         if self.text.capacity() == 0 {
             // Just as much as it takes, and nothing to be grown.

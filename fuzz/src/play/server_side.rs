@@ -59,13 +59,13 @@ pub fn play(data: &[u8]) -> Played {
 #[derive(Debug)]
 pub struct Sent {
     pub head: request::Head,
-    /// The bytes behind its head.
+    /// The bytes after its head.
     pub behind: Vec<u8>,
     pub content: Vec<u8>,
     pub is_whole: bool,
 }
 
-/// The requests in these bytes, and whether something behind the last one is certainly none.
+/// The requests in these bytes, and whether something after the last one is certainly none.
 pub fn requests(mut bytes: &[u8]) -> (Vec<Sent>, bool) {
     let mut requests = Vec::new();
     loop {

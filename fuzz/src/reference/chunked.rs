@@ -9,7 +9,7 @@ use super::fields::{self, Fields, LineEnd};
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Whole {
     pub content: Vec<u8>,
-    /// All fields behind the content, those that may not stand there included.
+    /// All fields after the content, those that may not stand there included.
     pub trailer: Fields,
     pub consumed: usize,
 }

@@ -123,7 +123,7 @@ impl Timestamp {
         Timestamp { steady: Instant::now(), wall: SystemTime::now() }
     }
 
-    /// So much later by the steady clock, if the machine does not sleep meanwhile.
+    /// This much later by the steady clock, if the machine does not sleep meanwhile.
     pub(crate) fn later(self, by: Duration) -> Timestamp {
         Timestamp { steady: self.steady + by, wall: self.wall.checked_add(by).unwrap_or(self.wall) }
     }

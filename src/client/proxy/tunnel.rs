@@ -32,7 +32,7 @@ pub(crate) struct Connect<'a> {
 /// The limits are those of all heads together, interim ones included. `on_response` sees the
 /// answer whatever its status is, and its error is the tunnel's.
 ///
-/// What came behind the answer stays in the input and is the target's. TLS is begun by the
+/// What came after the answer stays in the input and is the target's. TLS is begun by the
 /// client: where it goes on with TLS, there must be nothing.
 ///
 /// Not to be used again when it fails or is dropped half-way.

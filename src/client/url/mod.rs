@@ -1,10 +1,10 @@
 //! Text that becomes the URL of a request.
 //!
 //! A URL is read once, here, by the rules of browsers (the URL standard, with international host
-//! names), and everything behind this file sees a normal ASCII [`Uri`]: scheme and host in lower case,
-//! no default port, no dot segments, no fragment, no byte that a request line could not carry. What two
-//! parsers could read in two ways is refused and not repaired: control characters and backslashes where
-//! the host is looked for.
+//! names), and all other code sees a normal ASCII [`Uri`]: scheme and host in lower case, no default
+//! port, no dot segments, no fragment, no byte that a request line could not carry. What two parsers
+//! could read in two ways is refused and not repaired: control characters and backslashes where the
+//! host is looked for.
 //!
 //! Most URLs are in that form already. [`is_normal`] sees that without the `url` crate.
 
@@ -281,7 +281,7 @@ fn with_target(base: &Uri, target: &[u8]) -> Result<Uri> {
     parts.path_and_query = Some(PathAndQuery::try_from(target).map_err(not_a_url)?);
     let uri = Uri::from_parts(parts).map_err(|_| invalid(NO_URL))?;
     let length = base.authority().map_or(0, |authority| authority.as_str().len()).saturating_add(target.len());
-    // The scheme and what stands behind it are at most eight bytes more.
+    // The scheme and what stands after it are at most eight bytes more.
     if length.saturating_add(8) > MAX_URL_BYTES { Err(invalid(TOO_LONG)) } else { Ok(uri) }
 }
 

@@ -21,7 +21,7 @@ enum GzipState {
     Content,
     /// The bytes of checksum and length that have come.
     End(Vec<u8>),
-    /// Behind a member: here the content may end.
+    /// After a member: here the content may end.
     Between,
 }
 
@@ -198,7 +198,7 @@ impl MemberHead {
         })
     }
 
-    /// This field, or the first behind it that the flags announce.
+    /// This field, or the first after it that the flags announce.
     fn present(&self, field: HeadField) -> HeadField {
         let has = |flag: u8| self.flags & flag != 0;
         match field {

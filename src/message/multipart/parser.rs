@@ -31,7 +31,7 @@ impl Default for MultipartLimits {
 pub(super) struct Parser {
     boundary: Boundary,
     /// Bytes that are not parsed yet. They begin with the CRLF of the line before: a delimiter may
-    /// begin with the line end of the head that it stands behind (RFC 2046 §5.1.1), and with nothing at
+    /// begin with the line end of the head that it stands after (RFC 2046 §5.1.1), and with nothing at
     /// all at the start of the content.
     buffer: BytesMut,
     input: Input,

@@ -20,7 +20,7 @@ use crate::message::header::Header;
 /// [`Request::multipart`](crate::Request::multipart).
 ///
 /// Lines end with CRLF, and a head is read by the rules of a message's head: what two readers
-/// could read in two ways is refused. What stands before the first boundary and behind the last
+/// could read in two ways is refused. What stands before the first boundary and after the last
 /// one is passed over.
 ///
 /// A `Content-Transfer-Encoding` of `quoted-printable` is undone by [`next_part`](Self::next_part), as
@@ -68,7 +68,7 @@ impl Multipart {
         Multipart { limits: MultipartLimits::default(), body, parser: Parser::new(boundary), failed: None }
     }
 
-    /// The next part; `None` behind the last one. What was not read of the part before is passed
+    /// The next part; `None` after the last one. What was not read of the part before is passed
     /// over. Quoted-printable content is decoded, and the field that said so is gone (Go's `NextPart`).
     ///
     /// Cancel safe: when dropped it has at most passed over what would be passed over anyway.
@@ -251,7 +251,7 @@ impl Part<'_> {
         }
     }
 
-    /// Reads so many bytes at most: what [`AsyncRead`](tokio::io::AsyncRead) does with this part.
+    /// Reads at most `room` bytes: what [`AsyncRead`](tokio::io::AsyncRead) does with this part.
     pub(crate) fn poll_copy(&mut self, cx: &mut Context<'_>, room: usize) -> Poll<Option<Result<Bytes>>> {
         let mut chunk = match ready!(self.poll_chunk(cx)) {
             Some(Ok(chunk)) => chunk,

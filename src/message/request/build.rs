@@ -47,7 +47,7 @@ impl Request {
         Ok(())
     }
 
-    /// Adds these pairs to the query of the URL, escaped, behind those that are there.
+    /// Adds these pairs to the query of the URL, escaped, after those that are there.
     ///
     /// # Errors
     /// As [`set_query`](Request::set_query).

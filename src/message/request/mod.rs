@@ -53,7 +53,7 @@ pub struct Request {
     pub close: bool,
     /// The TLS session that the request came over; `None` without TLS, and on a client.
     pub tls: Option<Arc<TlsInfo>>,
-    /// The trailer to send behind the body (RFC 9110 §6.5), for which the body is sent in chunks.
+    /// The trailer to send after the body (RFC 9110 §6.5), for which the body is sent in chunks.
     /// On a server trailers hang on the [`body`](Body::trailer), and this is empty.
     pub trailer: Header,
     /// Time limits of this request alone, for a client.

@@ -57,7 +57,7 @@ pub(super) fn tls_error(message: impl Into<Cow<'static, str>>) -> Error {
     Error::new(ErrorKind::Tls, message)
 }
 
-/// A message that is complete by itself has no source; otherwise the text of rustls follows.
+/// A message that is complete has no source; otherwise the error of rustls is its source.
 fn described(peer: Peer, error: &rustls::Error, otherwise: &'static str) -> Error {
     let name = peer.name();
     match error {

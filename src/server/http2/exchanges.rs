@@ -35,7 +35,7 @@ enum Begin {
     Apart,
 }
 
-/// So many exchanges begin in a row before bytes are moved, and other connections are looked at.
+/// The most exchanges that begin in a row before bytes are moved and other tasks run.
 const MAX_BEGUN_IN_A_ROW_COUNT: usize = 64;
 
 impl Exchanges {

@@ -166,7 +166,7 @@ impl StreamIo {
         polled
     }
 
-    /// Begins large content, behind what was collected. Until it is [sent](Self::poll_send_direct)
+    /// Begins large content, after what was collected. Until it is [sent](Self::poll_send_direct)
     /// whole, the stream sends nothing else.
     pub(crate) fn begin_direct(&self) -> Result<()> {
         let mut state = self.lock();
@@ -197,7 +197,7 @@ impl StreamIo {
         state.send_informational(status, header)
     }
 
-    /// Sends the head, and collects content behind it. If that fails, the next write returns the error.
+    /// Sends the head, and collects content after it. If that fails, the next write returns the error.
     pub(crate) fn send_head(&self, head: &StreamHead<'_>, content: &[u8]) {
         let response = response_of(head);
         let mut state = self.lock();

@@ -46,7 +46,7 @@ pub(super) enum Content {
 pub(super) enum Sending {
     Head(SendResponse<Bytes>),
     Content(SendStream<Bytes>),
-    /// The same, and what is collected is the end, perhaps with a trailer behind it.
+    /// The same, and what is collected is the end, perhaps with a trailer after it.
     Ending(SendStream<Bytes>, Option<Box<HeaderMap>>),
     Over,
 }
@@ -97,7 +97,7 @@ impl StreamState {
         }
     }
 
-    /// Waits for room for some of so many bytes, and hands that many over.
+    /// Waits for room for some of these bytes, and hands over as many.
     pub(super) fn poll_hand_over(
         &mut self,
         cx: &mut Context<'_>,

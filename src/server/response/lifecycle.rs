@@ -89,7 +89,7 @@ impl ResponseWriter {
     }
 
     /// Encodes what was held back and the end of the content; nothing is sent yet. Says why the
-    /// connection must close behind this response, if it must.
+    /// connection must close after this response, if it must.
     pub(crate) fn finish(&mut self) -> Option<CloseReason> {
         match self.stage {
             Stage::Hijacked => return Some(CloseReason::Hijacked),

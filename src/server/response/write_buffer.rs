@@ -155,7 +155,7 @@ impl<'a> DirectWrite<'a> {
         self.parts.iter().map(|part| part.len()).find(|&len| len > 0).unwrap_or_default()
     }
 
-    /// So many bytes of that piece, to be kept: copied only where the memory cannot be shared.
+    /// `len` bytes of that piece, to be kept: copied only where the memory cannot be shared.
     pub(crate) fn piece(&self, len: usize) -> Bytes {
         let cut = |part: &'a [u8]| part.get(..len).unwrap_or_default();
         match (self.parts, self.shared) {

@@ -131,7 +131,7 @@ impl TlsServerConfig {
 
     /// Takes a configuration of rustls 0.23. All settings here are then of no effect, and
     /// [`reload`](Self::reload) fails. Of its ALPN list, `h2` and `http/1.1` are replaced by what
-    /// the server speaks; others stay, behind them.
+    /// the server speaks; others stay, after them.
     pub fn from_rustls_0_23(config: Arc<ServerConfig>) -> TlsServerConfig {
         TlsServerConfig(Kind::ReadyMade(config))
     }
