@@ -47,11 +47,11 @@ impl Request {
     /// ```
     ///
     /// # Errors
-    /// As [`multipart`](Request::multipart), but `multipart/mixed` is no form, and as
+    /// As [`multipart`](Request::multipart), but `multipart/mixed` is not a form, and as
     /// [`Multipart::next_part`](crate::Multipart::next_part);
     /// [`ErrorKind::BodyTooLarge`](crate::ErrorKind::BodyTooLarge), which answers 413, for more
     /// values than memory is allowed for; [`ErrorKind::Malformed`](crate::ErrorKind::Malformed),
-    /// which answers 400, for a value that is no UTF-8;
+    /// which answers 400, for a value that is not UTF-8;
     /// [`ErrorKind::Io`](crate::ErrorKind::Io) where the disk fails.
     pub async fn multipart_form(&mut self, max_memory: u64) -> Result<MultipartForm> {
         if let Some(form) = self.extensions.get::<MultipartForm>() {

@@ -74,7 +74,7 @@ impl ChunkedReader {
             excess: 0,
             trailer: Vec::new(),
             trailer_lines: FieldLines::default(),
-            // The empty line is no trailer.
+            // The empty line is not a trailer.
             trailer_limits: HeadLimits { max_bytes: max_trailer_bytes.max(2), max_values: max_trailer_values },
         }
     }

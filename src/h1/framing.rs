@@ -270,7 +270,7 @@ fn expects_content(method: &Method) -> bool {
 /// The length that a header declares, for [`outgoing_request`].
 ///
 /// # Errors
-/// [`ErrorKind::Invalid`] for what is no length, and for several that differ.
+/// [`ErrorKind::Invalid`] for what is not a length, and for several that differ.
 pub(crate) fn declared_length(header: &Header) -> Result<Option<u64>> {
     let mut lengths = FieldValues::default();
     header.values_bytes("Content-Length").for_each(|length| lengths.add(length.trim_ascii()));

@@ -225,7 +225,7 @@ impl Body {
     /// The whole content as text (UTF-8), of [`DEFAULT_MAX_TEXT_BYTES`] at most.
     ///
     /// # Errors
-    /// As [`bytes`](Body::bytes); an error that answers 400 when it is no UTF-8.
+    /// As [`bytes`](Body::bytes); an error that answers 400 when it is not UTF-8.
     pub async fn text(&mut self) -> Result<String> {
         let bytes = self.bytes(DEFAULT_MAX_TEXT_BYTES).await?;
         String::from_utf8(bytes.into()).map_err(|error| {
@@ -236,7 +236,7 @@ impl Body {
     /// The whole content read as JSON, of [`DEFAULT_MAX_TEXT_BYTES`] at most.
     ///
     /// # Errors
-    /// As [`bytes`](Body::bytes); an error that answers 400 when it is no JSON of this type.
+    /// As [`bytes`](Body::bytes); an error that answers 400 when it is not JSON of this type.
     #[cfg(feature = "json")]
     pub async fn json<T: serde::de::DeserializeOwned>(&mut self) -> Result<T> {
         let bytes = self.bytes(DEFAULT_MAX_TEXT_BYTES).await?;

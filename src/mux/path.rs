@@ -75,7 +75,7 @@ pub(super) const NOT_IN_A_PATH: AsciiSet = CONTROLS
 
 const NOT_IN_A_QUERY: AsciiSet = CONTROLS.add(b' ').add(b'"').add(b'#').add(b'<').add(b'>');
 
-/// The host of a `Host` field, without the port. What is no host and port stays as it is.
+/// The host of a `Host` field, without the port. What is not a host and port stays as it is.
 pub(super) fn without_port(host: &str) -> &str {
     if host.starts_with('[') {
         return match host.split_once(']') {
@@ -111,7 +111,7 @@ pub(super) enum PathStep<'a> {
     Segment(&'a str, &'a str),
 }
 
-/// Takes the first step of a path. What does not start with a slash is no path, and has none.
+/// Takes the first step of a path. What does not start with a slash is not a path, and has none.
 pub(super) fn step(path: &str) -> PathStep<'_> {
     match path.strip_prefix('/') {
         None => PathStep::End,
@@ -131,7 +131,7 @@ pub(super) fn decode(segment: &str) -> Cow<'_, [u8]> {
     percent_decode_str(segment).into()
 }
 
-/// The same as text; empty where it is no UTF-8. With a replacement character, `%FF` and `%FE` would be
+/// The same as text; empty where it is not UTF-8. With a replacement character, `%FF` and `%FE` would be
 /// the same value.
 pub(super) fn decode_text(segment: &str) -> String {
     match decode(segment) {

@@ -75,7 +75,7 @@ impl Pattern {
 
     /// Gives every named wildcard what it stands for in a path that this pattern matches.
     ///
-    /// A value that is no UTF-8 once it is unescaped is empty. The request is answered all the same:
+    /// A value that is not UTF-8 once it is unescaped is empty. The request is answered all the same:
     /// the handler may not need the value, or may serve files, whose names are bytes.
     pub(super) fn capture(&self, path: &str, mut found: impl FnMut(&Arc<str>, String)) {
         if self.names == 0 {

@@ -70,7 +70,7 @@ pub enum ServerEvent {
         /// The panic's message.
         message: String,
     },
-    /// The TLS handshake with a peer failed: it sent what is no handshake, wanted a version or cipher
+    /// The TLS handshake with a peer failed: it sent what is not a handshake, wanted a version or cipher
     /// that is not offered, showed a certificate that is not accepted, or took too long
     /// ([`Error::is_timeout`]).
     HandshakeFailed {
@@ -79,7 +79,7 @@ pub enum ServerEvent {
         /// What was wrong.
         error: Error,
     },
-    /// A peer sent bytes that are no acceptable request.
+    /// A peer sent bytes that are not an acceptable request.
     Refused {
         /// The peer.
         remote_addr: Addr,

@@ -114,7 +114,7 @@ fn extended_value(text: &str) -> Option<String> {
     if charset.eq_ignore_ascii_case("UTF-8") { decoded(value) } else { None }
 }
 
-/// Percent-decoded; `None` where that is no text.
+/// Percent-decoded; `None` where that is not text.
 fn decoded(text: &str) -> Option<String> {
     let mut bytes = Vec::with_capacity(text.len());
     let mut rest = text.as_bytes();

@@ -206,7 +206,7 @@ fn is_calm(steps: &[Step]) -> bool {
 }
 
 /// Each request that was sent whole to a peer that is there is answered, unless the connection
-/// ended with an answer before it; and so is what is no request.
+/// ended with an answer before it; and so is what is not a request.
 pub fn none_is_forgotten(played: &Played, sent: &[Sent], is_refused: bool, answered: (usize, bool)) {
     let waits = played.steps.iter().filter(|step| **step == Step::Wait).count();
     let sleeps = played.served.iter().any(|served| served.target.contains(['Z', 'z']));

@@ -71,7 +71,7 @@ fn trailer(text: &[u8], limits: FuzzLimits) -> Read<(Fields, usize)> {
         Read::Refused => return Read::Refused,
         Read::Whole((lines, rest)) => (lines, text.len() - rest.len()),
     };
-    // The empty line is no trailer.
+    // The empty line is not a trailer.
     let is_within = lines.is_empty() || (consumed <= limits.max_bytes && lines.len() <= limits.max_values);
     match fields::fields(&lines) {
         Some(fields) if is_within => Read::Whole((fields, consumed)),

@@ -88,7 +88,7 @@ pub struct Cookie {
     /// Whether the cookie goes along with requests that start on other sites.
     pub same_site: SameSite,
     /// Attributes that were not understood when the cookie was read, such as `Priority=High` or
-    /// an `Expires` that is no date. They are never written.
+    /// an `Expires` that is not a date. They are never written.
     pub unparsed: Vec<String>,
 }
 

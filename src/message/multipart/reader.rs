@@ -160,13 +160,13 @@ pub struct Part<'a> {
 impl Part<'_> {
     /// The name of the form's field; empty where there is none (Go's `FormName`). There is none, and no
     /// file name either, where `Content-Disposition` is malformed, stands there twice, or has a name
-    /// that is no UTF-8; the field is in [`header`](Part::header) as it was sent.
+    /// that is not UTF-8; the field is in [`header`](Part::header) as it was sent.
     pub fn name(&self) -> &str {
         &self.name
     }
 
     /// The name of the file that this is, as the sender calls it, without directories (Go's
-    /// `FileName`). `None` where this is no file, and where no name is left.
+    /// `FileName`). `None` where this is not a file, and where no name is left.
     ///
     /// It is still the sender's text. It may be any name of a file: one that exists, one that
     /// begins with a dot, one that means something to the system.

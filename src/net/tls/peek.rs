@@ -45,12 +45,12 @@ impl Peek {
     }
 
     /// Waits for the first byte, and reads as far as is needed to tell what the peer speaks. What
-    /// is no TLS is an error.
+    /// is not TLS is an error.
     pub(super) async fn look(&mut self) -> io::Result<()> {
         poll_fn(|cx| self.poll_look(cx)).await
     }
 
-    /// Reads until it is clear what the peer speaks. What is no TLS is read as far as is needed to
+    /// Reads until it is clear what the peer speaks. What is not TLS is read as far as is needed to
     /// tell what it is.
     fn poll_look(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         loop {

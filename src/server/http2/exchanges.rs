@@ -70,7 +70,7 @@ impl Exchanges {
         }
     }
 
-    /// Begins some of the exchanges that wait. Says whether there were any.
+    /// Begins some of the exchanges that wait. Returns whether there were any.
     pub(super) fn run_some(&mut self, shared: &Arc<StreamsShared>, cx: &mut Context<'_>) -> bool {
         let mut began = false;
         for _ in 0..MAX_BEGUN_IN_A_ROW_COUNT {

@@ -267,7 +267,7 @@ impl StreamIo {
     }
 }
 
-/// Hands over all content of a stream, where the windows have room for it now. Says whether it did.
+/// Hands over all content of a stream, where the windows have room for it now. Returns whether it did.
 fn send_at_once(stream: &mut SendStream<Bytes>, content: &[u8]) -> bool {
     stream.reserve_capacity(content.len());
     stream.capacity() >= content.len() && stream.send_data(Bytes::copy_from_slice(content), true).is_ok()

@@ -88,7 +88,7 @@ impl ResponseWriter {
         self.written = self.pending.len() as u64;
     }
 
-    /// Encodes what was held back and the end of the content; nothing is sent yet. Says why the
+    /// Encodes what was held back and the end of the content; nothing is sent yet. Returns why the
     /// connection must close after this response, if it must.
     pub(crate) fn finish(&mut self) -> Option<CloseReason> {
         match self.stage {
@@ -180,7 +180,7 @@ impl ResponseWriter {
         }
     }
 
-    /// Undoes what was set and written since the checkpoint. Says whether that was possible: what was
+    /// Undoes what was set and written since the checkpoint. Returns whether that was possible: what was
     /// sent cannot be undone.
     pub(crate) fn rollback(&mut self, checkpoint: Checkpoint) -> bool {
         if !self.is_open() {
