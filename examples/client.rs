@@ -10,7 +10,7 @@ use nethttp::{Client, Error, Result};
 async fn main() -> Result<()> {
     let url = std::env::args().nth(1).ok_or_else(|| Error::other("usage: client URL"))?;
 
-    // Made once, and kept: the connections live in it.
+    // Made once, and kept, because it holds the connections.
     let client = Client::new();
     let mut response = client.get(url).await?;
 
@@ -19,7 +19,7 @@ async fn main() -> Result<()> {
         println!("{name}: {}", String::from_utf8_lossy(value));
     }
     println!();
-    // A status of 400 or above is an answer as well. Who wants an error in its place asks for
+    // A status of 400 or above is a response as well. To get an error instead:
     // `client.get(url).await?.error_for_status()?`.
     print!("{}", response.text().await?);
     Ok(())

@@ -1,4 +1,4 @@
-//! Streams a URL into a file, and says how far it is. The content is never in memory as a whole.
+//! Streams a URL into a file, and shows the progress. The content is never in memory as a whole.
 //!
 //! ```sh
 //! cargo run --example download -- https://example.com/large.iso large.iso
@@ -20,12 +20,12 @@ async fn main() -> Result<()> {
     };
 
     let mut transport = Transport::new();
-    // No limit on the whole, which may be long, but on silence in between.
+    // No limit on the whole transfer, which may take long, but on the time without progress.
     transport.stall_timeout = Duration::from_secs(30);
     let client = Client::with_transport(transport);
 
     let mut response = client.get(url).await?.error_for_status()?;
-    // Not known where the server does not say it, or where the content came compressed.
+    // `None` where the server does not announce it, or where the content came compressed.
     let length = response.content_length;
     let mut file = File::create(&path).await?;
     let (mut written, mut told) = (0_u64, 0);
@@ -38,7 +38,7 @@ async fn main() -> Result<()> {
             eprintln!("{percent} %");
         }
     }
-    // The end of the body is the end that the server announced: cut off, `chunk` had failed.
+    // The content is complete here: `chunk` fails if it is cut off.
     file.flush().await?;
     println!("{written} bytes in {path}");
     Ok(())

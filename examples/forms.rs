@@ -1,4 +1,4 @@
-//! A form, and what was filled in.
+//! A form, and its values.
 //!
 //!     cargo run --example forms     # then open http://localhost:8000/ in a browser
 
@@ -13,7 +13,7 @@ async fn form(w: &mut ResponseWriter, _: &mut Request) -> Result<()> {
 
 async fn greet(w: &mut ResponseWriter, r: &mut Request) -> Result<()> {
     let name = r.post_form_value("name").await.unwrap_or_default();
-    // As text, so that nobody's name is read as HTML.
+    // As plain text, so that a name is never read as HTML.
     w.header().set("Content-Type", "text/plain; charset=utf-8");
     w.write(format!("Hello, {name}\n")).await
 }

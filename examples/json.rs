@@ -7,8 +7,8 @@ use std::collections::BTreeMap;
 use nethttp::{IntoResponse, Json, Request, ResponseWriter, Result, ServeMux, listen_and_serve};
 
 async fn sum(w: &mut ResponseWriter, r: &mut Request) -> Result<()> {
-    // What is no list of numbers is an error, which the server answers with 400. A type that derives
-    // serde's `Deserialize` goes here as well.
+    // Anything but a list of numbers is an error, which the server answers with 400. A type that
+    // derives serde's `Deserialize` works as well.
     let numbers: Vec<f64> = r.body.json().await?;
     let sum = numbers.iter().sum::<f64>();
     w.send(Json(BTreeMap::from([("count", numbers.len() as f64), ("sum", sum)])).into_response()).await

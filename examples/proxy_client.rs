@@ -19,12 +19,12 @@ async fn main() -> Result<()> {
 
     let mut transport = Transport::new();
     transport.proxy = match proxy.as_str() {
-        // What a transport does by itself: HTTP_PROXY, HTTPS_PROXY, ALL_PROXY, NO_PROXY.
+        // The default of a transport: HTTP_PROXY, HTTPS_PROXY, ALL_PROXY, NO_PROXY.
         "environment" => Proxy::from_environment(),
         // This one for all; `Proxy::from_fn` decides for each request.
         url => Proxy::url(url)?,
     };
-    // Whatever the proxy wants to know beside the credentials in its URL.
+    // Fields for the proxy, beside the credentials in its URL.
     transport.proxy_connect_header.set("X-Team", "example");
     transport.on_proxy_connect_response = Some(Arc::new(|response: &Response| {
         eprintln!("the proxy says {}", response.status);

@@ -1,4 +1,4 @@
-//! An end in good order: what is under way is answered, streams hear of it, nothing hangs.
+//! A graceful shutdown: requests under way are answered, streams are notified, nothing hangs.
 //!
 //!     cargo run --example shutdown & curl -N localhost:8000/clock   # then Ctrl-C the server
 

@@ -11,11 +11,11 @@ async fn events(w: &mut ResponseWriter, r: &mut Request) -> Result<()> {
     w.header().set("Cache-Control", "no-store");
     for id in 1_u64.. {
         w.write(format!("id: {id}\ndata: tick {id}\n\n")).await?;
-        // Without it the event waits in the buffer for more.
+        // Without this the event stays in the buffer until there is more.
         w.flush().await?;
         tokio::select! {
             () = tokio::time::sleep(Duration::from_millis(500)) => {}
-            // Nobody reads any more, or the server ends.
+            // The client has left, or the server shuts down.
             () = r.context().cancelled() => break,
             () = r.context().draining() => break,
         }

@@ -1,4 +1,4 @@
-//! What handlers share: a struct that is a handler, and functions with a state.
+//! Shared state: a struct that is a handler, and functions with a state.
 //!
 //!     cargo run --example state & curl -X PUT -d hello localhost:8000/notes/a; curl localhost:8000/notes
 

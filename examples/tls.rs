@@ -1,4 +1,4 @@
-//! HTTPS, and HTTP/2 with those who speak it: a certificate and its key are all it takes.
+//! HTTPS, and HTTP/2 with clients that support it: a certificate and its key are enough.
 //!
 //! ```sh
 //! openssl req -x509 -newkey ed25519 -nodes -keyout key.pem -out cert.pem -days 30 -subj /CN=localhost

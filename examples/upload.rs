@@ -5,10 +5,10 @@
 
 use nethttp::{Request, ResponseWriter, Result, ServeMux, listen_and_serve, max_bytes_handler};
 
-/// What all files of one request may take of the memory.
+/// The memory that all files of one request may take.
 const MAX_MEMORY_BYTES: u64 = 1 << 20;
 
-/// What a request may bring at all. More is answered with 413.
+/// The largest request. A larger one is answered with 413.
 const MAX_UPLOAD_BYTES: u64 = 1 << 30;
 
 async fn upload(w: &mut ResponseWriter, r: &mut Request) -> Result<()> {

@@ -1,4 +1,5 @@
-//! The one error type of the crate, and the refusal that the codec speaks in.
+//! The error type of the crate, and [`Refusal`], which the codec returns for a message that it does not
+//! accept.
 
 use std::borrow::Cow;
 use std::error::Error as StdError;
@@ -13,7 +14,7 @@ pub type Result<T, E = Error> = std::result::Result<T, E>;
 
 type BoxError = Box<dyn StdError + Send + Sync>;
 
-/// What failed, while what was waited for, and what a peer should be told.
+/// What failed, what was being waited for, and which response a peer should get.
 ///
 /// One pointer wide. [`kind`](Error::kind) is for programs to match on; `Display` is one line for
 /// people, with the whole cause in it. When a handler returns an error and nothing was written yet,
@@ -58,20 +59,20 @@ pub enum Sent {
     Fully,
 }
 
-/// What kind of thing went wrong.
+/// The kind of an error.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum ErrorKind {
     /// The peer's bytes are not a valid message (RFC 9112): the connection closes.
     Refused,
-    /// A body went on after its limit ([`Body::limit`](crate::Body::limit)).
+    /// A body was longer than its limit ([`Body::limit`](crate::Body::limit)).
     BodyTooLarge,
-    /// The content, or the query, is not what it is said to be: a malformed escape in a form, a
-    /// part of a multipart message without an end.
+    /// The content or the query is malformed: a bad escape in a form, a multipart message without its
+    /// last boundary.
     Malformed,
-    /// The content was to be read as parts, and is of another type.
+    /// The content was to be read as multipart, and its type is another one.
     NotMultipart,
-    /// The content is multipart, and its type does not say what its boundary is.
+    /// The content is multipart, and its `Content-Type` names no boundary.
     MissingBoundary,
     /// The form has no file of that name.
     MissingFile,
@@ -85,29 +86,29 @@ pub enum ErrorKind {
     BodyNotAllowed,
     /// More content was written than the `Content-Length` that was declared.
     ContentLength,
-    /// The connection was taken over with `hijack`; it is no longer the server's to write to.
+    /// The connection was taken over with `hijack`; the server no longer reads or writes it.
     Hijacked,
     /// The request is over: its handler returned, or its connection is gone.
     RequestOver,
     /// The server was shut down or closed.
     ServerClosed,
-    /// What was asked for cannot be done on this connection or with these settings.
+    /// The operation is not possible on this connection or with these settings.
     Unsupported,
     /// An argument is wrong: an address, a pattern, a status, a length.
     Invalid,
     /// A handler wants a response of this status; see [`Error::answer`].
     Answer,
-    /// A name has no address.
+    /// No address was found for a host name.
     Resolve,
-    /// No TLS session came about: a certificate that is not trusted, no common version, or a peer
-    /// that speaks something else.
+    /// The TLS handshake failed: a certificate that is not trusted, no common version, or a peer that
+    /// speaks something else.
     Tls,
     /// A proxy refused to connect, or does not speak its protocol.
     Proxy,
-    /// A redirect that is not followed: one too many, one that leads nowhere, or one that a hook
-    /// refused.
+    /// A redirect that cannot be followed: there were too many, its `Location` is not a usable URL, or
+    /// a hook refused it.
     Redirect,
-    /// Content that is not in the coding that its field names.
+    /// Content that is not encoded as its `Content-Encoding` says.
     Decode,
     /// A status of 400 or above, made an error by `error_for_status`.
     Status,
@@ -127,7 +128,7 @@ pub enum Phase {
     Head,
     /// For a body's next bytes.
     Body,
-    /// For the peer to take what is written.
+    /// For the peer to accept what is written.
     Write,
     /// For a handler to be done (`timeout_handler`).
     Handler,
@@ -180,13 +181,13 @@ impl Error {
         Error::new(ErrorKind::Answer, message).with_status(status)
     }
 
-    /// Wraps an error of the caller's own. At the server's edge it becomes a plain 500; its
-    /// text goes to the log and never to the peer.
+    /// Wraps an error of the caller's own. A handler that returns it has a plain 500 sent; its text
+    /// goes to the log and never to the peer.
     pub fn other(source: impl Into<Box<dyn StdError + Send + Sync>>) -> Error {
         Error::new(ErrorKind::Other, "").with_source(source)
     }
 
-    /// What went wrong.
+    /// The kind of the error.
     pub fn kind(&self) -> ErrorKind {
         self.0.kind
     }
@@ -244,7 +245,7 @@ impl Error {
         self
     }
 
-    /// Says how much of the request was written, unless that was said before.
+    /// Records how much of the request was written, unless that is recorded already.
     pub(crate) fn with_sent(mut self, sent: Sent) -> Error {
         self.0.details.get_or_insert_default().sent.get_or_insert(sent);
         self
@@ -260,7 +261,7 @@ impl Error {
         }
     }
 
-    /// Says which request it was, unless that was said before. The URL must have no credentials.
+    /// Records which request failed, unless that is recorded already. The URL must not contain credentials.
     pub(crate) fn with_request(mut self, method: &Method, url: impl FnOnce() -> String) -> Error {
         let details = self.0.details.get_or_insert_default();
         details.request.get_or_insert_with(|| (method.clone(), url().into()));
@@ -284,7 +285,7 @@ impl Error {
             .with_status(StatusCode::BAD_REQUEST)
     }
 
-    /// The message and all that is behind it.
+    /// The message and all its causes.
     fn cause(&self) -> String {
         let mut text = self.0.message.to_string();
         let mut cause = self.source();
@@ -298,7 +299,7 @@ impl Error {
         text
     }
 
-    /// A copy of this error: one that stays (a broken body) is reported at each call.
+    /// A copy of this error, for what reports the same failure at each call (a body that broke).
     pub(crate) fn again(&self) -> Error {
         let inner = &self.0;
         let text = if inner.source.is_some() { self.cause().into() } else { inner.message.clone() };
@@ -404,13 +405,13 @@ impl From<Box<dyn StdError + Send + Sync>> for Error {
     }
 }
 
-/// Why the codec refuses what a peer sent, and what to tell it. Every refusal closes the
-/// connection: where the next message would start is in doubt.
+/// Why the codec refuses a message, and the status to respond with. Every refusal closes the
+/// connection, because it is not certain where the next message starts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Refusal {
-    /// The status of the response that tells the peer.
+    /// The status of the response.
     pub(crate) status: StatusCode,
-    /// What is wrong, in fixed words: input is never echoed.
+    /// What is wrong: a fixed text, because input is never echoed.
     pub(crate) reason: &'static str,
 }
 
@@ -452,7 +453,7 @@ mod tests {
     }
 
     #[test]
-    fn an_error_said_again_says_the_same() {
+    fn a_copied_error_has_the_same_text() {
         let error = Error::from(io::Error::other("disk full"));
         assert_eq!(error.again().to_string(), error.to_string());
         let plain = Error::timed_out(Phase::Head);

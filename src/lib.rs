@@ -45,7 +45,7 @@
 //! - [`Transport`]: connections and their pool, every other limit, protocols; [`RoundTripper`] to put
 //!   something of your own in its place.
 //! - [`Response`]: status, fields, [`Body`]; when and over which connection it came;
-//!   [`Response::upgrade`]. [`ClientTrace`] is told of each step while it is taken.
+//!   [`Response::upgrade`]. [`ClientTrace`] is called at each step.
 //! - [`Proxy`], [`TcpDialer`], [`Dial`], [`TlsConfig`]: how connections are made.
 //!
 //! Both:

@@ -40,8 +40,8 @@ pub(crate) fn log(record: &RequestRecord, form: LogFormat) {
         LogFormat::None => return,
     };
     text.push('\n');
-    // In one write, so that lines of two workers do not mix. A log that nobody can read any more
-    // is no reason to stop serving.
+    // In one write, so that lines of two workers do not mix. If standard error is closed, serving goes
+    // on without a log.
     let _ = std::io::stderr().write_all(text.as_bytes());
 }
 
@@ -110,7 +110,7 @@ impl Display for CommonLog<'_> {
     }
 }
 
-/// What a stranger sent, unable to move the cursor, to begin a line or a field, or to look like
+/// Escapes what a peer sent, so that it cannot move the cursor, begin a line or a field, or look like
 /// something else: all but visible ASCII is escaped, and quotes are.
 struct Escaped<'a>(&'a str);
 

@@ -1,20 +1,21 @@
-//! Passwords: who may come in, and how a password is written down.
+//! Passwords: which users may read the files, and how a password is stored.
 //!
-//! A password stands on the command line as `pbkdf2-sha256:DEFAULT_ROUNDS_COUNT:SALT:HASH`. To try one takes
-//! some milliseconds, which is the point: whoever reads the hash needs as long for each guess. A
-//! browser sends its password with every request, so the one that was right is remembered, in a
-//! form that is of no use elsewhere.
+//! A password stands on the command line as `pbkdf2-sha256:ROUNDS:SALT:HASH`. To try one takes some
+//! milliseconds, on purpose: an attacker who has the hash needs as long for each guess. A browser sends
+//! its password with every request, so the one that was right is remembered, in a form that is of no
+//! use elsewhere.
 
+use std::collections::HashMap;
 use std::fmt::{self, Display};
 use std::io::{BufRead as _, Write as _};
 use std::num::NonZeroU32;
 use std::str::FromStr;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError, Weak};
 
 use anyhow::{Context as _, anyhow};
 use aws_lc_rs::{hmac, pbkdf2, rand};
 use clap::Args;
-use tokio::sync::Semaphore;
+use tokio::sync::{OnceCell, Semaphore};
 
 /// Hash a password for `serve --auth`
 ///
@@ -105,7 +106,7 @@ fn unhex(text: &str) -> Result<Vec<u8>, ()> {
     (0..text.len()).step_by(2).map(|at| u8::from_str_radix(&text[at..at + 2], 16).map_err(drop)).collect()
 }
 
-/// One who may come in: `USER:HASH`.
+/// A user and the hash of its password, as `USER:HASH` on the command line.
 #[derive(Clone, Debug)]
 pub(crate) struct User {
     name: String,
@@ -123,14 +124,15 @@ impl FromStr for User {
     }
 }
 
-/// All who may come in.
+/// The users of `--auth`, and the checks of their passwords.
 ///
-/// A check takes a core for some milliseconds, and anybody may ask for one. Two run at a time, so that
+/// A check takes a core for some milliseconds, and any client can cause one. Two run at a time, so that
 /// the files are still served; some more wait; beyond those the answer is "not now", at once. A
-/// password that was right before needs no check, so its user comes in however many strangers wait.
+/// password that was right before needs no check, so its user comes in however many strangers wait. A
+/// browser that loads a page sends the same password with many requests at a time: they share a check.
 pub(crate) struct Accounts {
     accounts: Vec<Account>,
-    /// Of this process alone.
+    /// Random, and of this process alone: codes made with it are of no use elsewhere.
     key: hmac::Key,
     /// Checks that wait or run.
     pending: Semaphore,
@@ -141,9 +143,15 @@ struct Account {
     user: User,
     /// A code of the password that was right, under the key.
     right: Mutex<Option<hmac::Tag>>,
+    /// The checks under way, by a code of the password. Each belongs to the requests that wait for it.
+    checks: Mutex<HashMap<Vec<u8>, Weak<OnceCell<bool>>>>,
 }
 
-/// What became of a user and a password.
+/// Too many checks wait already.
+#[derive(Debug)]
+struct Busy;
+
+/// The outcome of a check.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Login {
     Accepted,
@@ -161,17 +169,17 @@ impl Accounts {
         let key = hmac::Key::generate(hmac::HMAC_SHA256, &rand::SystemRandom::new())
             .map_err(|_| anyhow!("the system gives no random bytes"))?;
         Ok(Accounts {
-            accounts: users.iter().map(|user| Account { user: user.clone(), right: Mutex::default() }).collect(),
+            accounts: users.iter().map(Account::new).collect(),
             key,
             pending: Semaphore::new(MAX_PENDING_CHECKS_COUNT),
             running: Arc::new(Semaphore::new(MAX_RUNNING_CHECKS_COUNT)),
         })
     }
 
-    /// Whether this user has this password. How long it takes tells nothing of the password.
+    /// Whether this user has this password. The time that it takes does not depend on the password.
     pub(crate) async fn log_in(&self, name: &str, password: &str) -> Login {
         let Some(account) = self.accounts.iter().find(|account| account.user.name == name) else {
-            // As long as for somebody who is known, so that the time does not tell who is.
+            // An unknown user takes as long as a known one, so that the time does not show which users exist.
             return match self.accounts.first() {
                 Some(other) if self.check(other, password).await == Login::Busy => Login::Busy,
                 _ => Login::Refused,
@@ -189,24 +197,52 @@ impl Accounts {
     }
 
     async fn check(&self, account: &Account, password: &str) -> Login {
-        let Ok(_pending) = self.pending.try_acquire() else { return Login::Busy };
-        let Ok(running) = self.running.clone().acquire_owned().await else { return Login::Busy };
+        let code = hmac::sign(&self.key, password.as_bytes());
+        let check = account.check_under_way(code.as_ref());
+        // If the request that runs it is given up, another one that waits runs it anew.
+        match check.get_or_try_init(|| self.run_check(account, password)).await {
+            Ok(true) => Login::Accepted,
+            Ok(false) => Login::Refused,
+            Err(Busy) => Login::Busy,
+        }
+    }
+
+    async fn run_check(&self, account: &Account, password: &str) -> Result<bool, Busy> {
+        let _pending = self.pending.try_acquire().map_err(|_| Busy)?;
+        let running = self.running.clone().acquire_owned().await.map_err(|_| Busy)?;
         let (hashed, password) = (account.user.password.clone(), password.to_owned());
         let check = move || {
-            // It runs to its end even if nobody waits for it any more, and counts as long.
+            // A blocking task runs to its end even if its request is given up. Held here, the permit is
+            // only given back then.
             let _running = running;
             hashed.is_of(&password)
         };
-        match tokio::task::spawn_blocking(check).await {
-            Ok(true) => Login::Accepted,
-            _ => Login::Refused,
-        }
+        Ok(tokio::task::spawn_blocking(check).await.unwrap_or(false))
     }
 
     /// Compares in constant time.
     fn is_remembered(&self, account: &Account, password: &str) -> bool {
         let right = *account.right.lock().unwrap_or_else(PoisonError::into_inner);
         right.is_some_and(|right| hmac::verify(&self.key, password.as_bytes(), right.as_ref()).is_ok())
+    }
+}
+
+impl Account {
+    fn new(user: &User) -> Account {
+        Account { user: user.clone(), right: Mutex::default(), checks: Mutex::default() }
+    }
+
+    /// The check of this password that others wait for, or a new one.
+    fn check_under_way(&self, code: &[u8]) -> Arc<OnceCell<bool>> {
+        let mut checks = self.checks.lock().unwrap_or_else(PoisonError::into_inner);
+        // Few are left: no more than run and wait, and those that are about to be refused.
+        checks.retain(|_, check| check.strong_count() > 0);
+        if let Some(check) = checks.get(code).and_then(Weak::upgrade) {
+            return check;
+        }
+        let check = Arc::default();
+        checks.insert(code.to_vec(), Arc::downgrade(&check));
+        check
     }
 }
 
@@ -242,7 +278,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn each_comes_in_with_their_own_password_again_and_again() {
+    async fn each_user_is_let_in_with_the_own_password_each_time() {
         let accounts = Accounts::new(&[user("anna", "a"), user("ben", "b")]).unwrap();
         for _ in 0..2 {
             for (name, password) in [("anna", "a"), ("ben", "b")] {
@@ -263,8 +299,8 @@ mod tests {
         assert_eq!(accounts.log_in("anna", "a").await, Login::Accepted);
         let permits = u32::try_from(MAX_RUNNING_CHECKS_COUNT).unwrap();
         let running = accounts.running.acquire_many(permits).await.unwrap();
-        let mut waiting: Vec<_> =
-            (0..MAX_PENDING_CHECKS_COUNT).map(|_| Box::pin(accounts.log_in("ben", "b"))).collect();
+        let guesses: Vec<String> = (0..MAX_PENDING_CHECKS_COUNT).map(|number| number.to_string()).collect();
+        let mut waiting: Vec<_> = guesses.iter().map(|guess| Box::pin(accounts.log_in("ben", guess))).collect();
         for login in &mut waiting {
             assert!(login.as_mut().poll(&mut Context::from_waker(Waker::noop())).is_pending());
         }
@@ -277,8 +313,34 @@ mod tests {
         waiting.push(Box::pin(accounts.log_in("ben", "b")));
         drop(running);
         // In the order in which they came: so they get their permits.
+        let last = waiting.pop().unwrap();
         for login in waiting {
+            assert_eq!(login.await, Login::Refused);
+        }
+        assert_eq!(last.await, Login::Accepted);
+    }
+
+    #[tokio::test]
+    async fn many_requests_with_one_password_share_a_check() {
+        use std::future::Future as _;
+        use std::task::{Context, Waker};
+
+        let accounts = Accounts::new(&[user("anna", "a")]).unwrap();
+        let permits = u32::try_from(MAX_RUNNING_CHECKS_COUNT).unwrap();
+        let running = accounts.running.acquire_many(permits).await.unwrap();
+        let mut page: Vec<_> = (0..1000).map(|_| Box::pin(accounts.log_in("anna", "a"))).collect();
+        for login in &mut page {
+            assert!(login.as_mut().poll(&mut Context::from_waker(Waker::noop())).is_pending());
+        }
+        assert_eq!(accounts.pending.available_permits(), MAX_PENDING_CHECKS_COUNT - 1);
+        // The one that began it leaves; another one takes it over.
+        drop(page.remove(0));
+        drop(running);
+        for login in page {
             assert_eq!(login.await, Login::Accepted);
         }
+        let guess = accounts.log_in("anna", "b");
+        assert_eq!(guess.await, Login::Refused);
+        assert_eq!(accounts.accounts[0].checks.lock().unwrap().len(), 1, "the last one, and none before");
     }
 }

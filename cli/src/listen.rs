@@ -116,7 +116,8 @@ async fn bind_tcp(text: &str, count: usize) -> io::Result<(SocketAddr, Vec<std::
     if count == 1 {
         return Ok((local, vec![first.into_std()?]));
     }
-    // That one has told whether the port is taken: those below would share it with a stranger.
+    // Binding it without SO_REUSEPORT has shown that the port is free. Without that, the sockets below
+    // might share it with another program.
     drop(first);
     let resolved = lookup_host(text).await?.find(|addr| addr.ip() == local.ip()).unwrap_or(local);
     local.set_ip(resolved.ip());
@@ -131,12 +132,12 @@ async fn bind_tcp(text: &str, count: usize) -> io::Result<(SocketAddr, Vec<std::
 
 #[cfg(unix)]
 fn bind_shared(local: SocketAddr) -> io::Result<TcpListener> {
-    const BACKLOG: u32 = 1024;
+    const BACKLOG_COUNT: u32 = 1024;
     let socket = if local.is_ipv4() { TcpSocket::new_v4()? } else { TcpSocket::new_v6()? };
     socket.set_reuseaddr(true)?;
     socket.set_reuseport(true)?;
     socket.bind(local)?;
-    socket.listen(BACKLOG)
+    socket.listen(BACKLOG_COUNT)
 }
 
 #[cfg(not(unix))]
@@ -168,7 +169,7 @@ struct SocketFile(PathBuf);
 #[cfg(unix)]
 impl Drop for SocketFile {
     fn drop(&mut self) {
-        // Left behind, it is replaced by the next one who listens there.
+        // If it stays, the next command that listens there replaces it.
         let _ = std::fs::remove_file(&self.0);
     }
 }
@@ -186,7 +187,7 @@ fn bind_unix(path: &std::path::Path) -> anyhow::Result<(SocketFile, std::os::uni
         if UnixStream::connect(path).is_ok() {
             return Err(anyhow!("unix:{shown} is taken: choose another path with -a unix:PATH"));
         }
-        // Nobody listens there: it was left behind.
+        // Nothing listens there: the file was left behind.
         std::fs::remove_file(path).with_context(|| format!("cannot replace {shown}"))?;
     }
     let listener = UnixListener::bind(path).with_context(|| format!("cannot listen on unix:{shown}"))?;
@@ -210,7 +211,7 @@ fn hosts(listened: IpAddr, outgoing: &BTreeSet<IpAddr>) -> Vec<IpAddr> {
 /// The addresses that this machine would send from to its networks. The system is asked by choosing
 /// a peer for a socket that sends nothing.
 fn outgoing_addresses() -> BTreeSet<IpAddr> {
-    // One in each range of private networks (RFC 1918, RFC 4193), and ones that nobody has.
+    // One in each range of private networks (RFC 1918, RFC 4193), and addresses that are in no use.
     const PEERS: [&str; 6] =
         ["10.255.255.254:9", "172.31.255.254:9", "192.168.255.254:9", "192.0.2.1:9", "[fdff::1]:9", "[2001:db8::1]:9"];
     let chosen = |peer: &str| {

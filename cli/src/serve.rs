@@ -70,8 +70,8 @@ pub(crate) struct ServeArguments {
     site: SiteArguments,
 }
 
-/// Not resolved any further than to where it begins: a link that is swapped while the command
-/// runs is followed where it leads then.
+/// Made absolute, and links in it are not resolved: one that is changed while the command runs is
+/// followed to where it leads then.
 fn directory(path: PathBuf) -> Result<PathBuf, String> {
     match path.metadata() {
         Ok(found) if found.is_dir() => std::path::absolute(path).map_err(|error| error.to_string()),
@@ -95,7 +95,7 @@ fn one_thread() -> io::Result<Runtime> {
 }
 
 async fn serve(arguments: &ServeArguments) -> anyhow::Result<()> {
-    // Before the addresses are told: whoever reads them may send a signal at once.
+    // Before the addresses are printed: a reader of them may send a signal at once.
     let mut signals = StopSignals::new().context("cannot listen for signals")?;
     let workers = match arguments.workers {
         Some(0) => thread::available_parallelism().map_or(1, usize::from),
@@ -144,7 +144,7 @@ impl ServeArguments {
         server.on_request = Some(Arc::new(move |record| access_log::log(record, form)));
         server.on_event = Some(Arc::new(|event| {
             if event.is_own_fault() && !is_peer_s_leaving(event) {
-                // As for the access log: whether anybody can read it is not our concern.
+                // If standard error is closed there is nowhere to report that, as for the access log.
                 let _ = writeln!(io::stderr(), "nethttp: {event}");
             }
         }));
@@ -152,7 +152,8 @@ impl ServeArguments {
     }
 }
 
-/// Whether all that happened is that a client left before it had its answer: the log has a line of it.
+/// Whether all that happened is that a client closed before it had the whole response. The access log
+/// has a line of that.
 fn is_peer_s_leaving(event: &ServerEvent) -> bool {
     matches!(event, ServerEvent::HandlerFailed { error, .. } if error.phase() == Some(Phase::Write))
 }
@@ -171,7 +172,7 @@ fn announce(arguments: &ServeArguments, scheme: &str, bound: &[Bound]) -> io::Re
     writeln!(out, "Press Ctrl-C to stop.")
 }
 
-/// What serves, wherever it runs.
+/// The tasks or threads that serve, and the channels by which they end.
 struct Serving {
     results: mpsc::UnboundedReceiver<nethttp::Result<()>>,
     over: watch::Sender<bool>,
@@ -205,8 +206,8 @@ impl Serving {
                     for socket in sockets {
                         tokio::spawn(tell(serve_on(server.clone(), tls.clone(), socket), told.clone()));
                     }
-                    // Connections end with their runtime: they get the time that the shutdown
-                    // gives them. An error says that the command is over without one.
+                    // Connections end with their runtime, so it lives until the shutdown is over. An error
+                    // here means that the sender is gone: the command ends without a shutdown.
                     let _ = is_over.wait_for(|is_over| *is_over).await;
                 });
             }));
@@ -223,7 +224,7 @@ impl Serving {
     fn end(mut self) -> anyhow::Result<()> {
         self.over.send_replace(true);
         for thread in self.threads.drain(..) {
-            // One that has panicked has said so.
+            // An error is a panic, which has been printed already.
             let _ = thread.join();
         }
         while let Ok(result) = self.results.try_recv() {
@@ -236,9 +237,9 @@ impl Serving {
     }
 }
 
-/// Sends on how it went.
+/// Reports the result of serving.
 async fn tell(serving: impl Future<Output = nethttp::Result<()>>, told: mpsc::UnboundedSender<nethttp::Result<()>>) {
-    // Nobody listens any more when the command is over.
+    // An error means that the receiver is gone: the command is ending.
     let _ = told.send(serving.await);
 }
 

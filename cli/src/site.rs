@@ -60,7 +60,7 @@ pub(crate) struct SiteArguments {
     users: Vec<User>,
 }
 
-/// The prefix as it is in URLs: with a slash before and none behind it.
+/// The prefix as it is in URLs: with a slash before and none after it.
 fn prefix(text: &str) -> std::result::Result<String, &'static str> {
     let inner = text.strip_prefix('/').ok_or("write a path that begins with a slash, such as /files")?;
     let inner = inner.strip_suffix('/').unwrap_or(inner);
@@ -85,7 +85,7 @@ impl FromStr for AddedField {
 
     fn from_str(text: &str) -> std::result::Result<AddedField, &'static str> {
         const FORM: &str = "write a name and a value, such as \"Cache-Control: max-age=60\"";
-        // What frames an answer is not for the user to say.
+        // Fields that frame the response are set by the server alone.
         const OWN: [&str; 5] = ["content-length", "transfer-encoding", "connection", "content-range", "trailer"];
         let (name, value) = text.split_once(':').ok_or(FORM)?;
         let (name, value) = (name.trim(), value.trim());
@@ -174,7 +174,7 @@ impl Handler for Site {
         self.add_cache_fields(w);
         if let Some(origin) = &self.cors {
             allow(w, origin, self.accounts.is_some());
-            // Asks whether it may ask, and brings no password along.
+            // A preflight request: browsers send it without a password.
             if r.method == Method::OPTIONS && r.header.contains("Access-Control-Request-Method") {
                 w.write_header(StatusCode::NO_CONTENT);
                 return Ok(());
@@ -202,15 +202,14 @@ async fn log_in(accounts: &Accounts, r: &Request) -> Login {
     let Some((user, password)) = r.basic_auth() else { return Login::Refused };
     tokio::select! {
         login = accounts.log_in(&user, &password) => login,
-        // Who has left need not wait, and keeps no other from waiting.
+        // The client has closed: its check gives up its place among those that wait.
         () = r.context().cancelled() => Login::Busy,
     }
 }
 
 impl Site {
-    /// They speak of the files. An error or a redirect that is kept as long would outlive its cause: a
-    /// file that is there now would still be missing for whoever asked before. The status is only known
-    /// when the head is sent.
+    /// Adds them to successes and to 304. They are meant for the files: a cache that kept a 404 as long
+    /// would still send it when the file is there. The status is only known when the head is sent.
     fn add_cache_fields(&self, w: &mut ResponseWriter) {
         if self.cache_fields.is_empty() {
             return;

@@ -237,7 +237,7 @@ fn hash(password: &str) -> String {
 }
 
 #[test]
-fn who_has_a_password_comes_in_with_it() {
+fn a_user_is_let_in_with_the_right_password() {
     let folder = Folder::new();
     let (anna, ben) = (format!("anna:{}", hash("secret")), format!("ben:{}", hash("pass:word")));
     let serving = serve(&folder, &["--auth", &anna, "--auth", &ben, "--cors"]);
@@ -263,9 +263,12 @@ fn passwords_beyond_those_that_wait_are_not_checked() {
     // A check of it takes half an hour.
     let anna = format!("anna:pbkdf2-sha256:4000000000:00:{}", "00".repeat(32));
     let serving = serve(&folder, &["--auth", &anna]);
-    let request = "GET /a.txt HTTP/1.1\r\nHost: cli.test\r\nAuthorization: Basic YW5uYTpzZWNyZXQ=\r\n\r\n";
+    let guess = |number: u32| {
+        let credentials = base64(format!("anna:{number}").as_bytes());
+        format!("GET /a.txt HTTP/1.1\r\nHost: cli.test\r\nAuthorization: Basic {credentials}\r\n\r\n")
+    };
     let (tell, told) = std::sync::mpsc::channel();
-    for mut stream in (0..80).map(|_| serving.connect_and_send(request)) {
+    for mut stream in (0..80).map(|number| serving.connect_and_send(&guess(number))) {
         let tell = tell.clone();
         std::thread::spawn(move || {
             let mut answer = [0; 1000];
@@ -381,7 +384,7 @@ fn workers_do_not_share_a_port_with_a_stranger() {
 }
 
 #[test]
-fn a_server_of_all_networks_tells_how_it_is_reached() {
+fn a_server_on_all_networks_prints_the_urls_that_reach_it() {
     let folder = Folder::new();
     let mut serving = Serving::with(&folder, &["--public=0"]);
     assert!(serving.address().starts_with("127.0.0.1:"), "{}", serving.first_line);

@@ -4,7 +4,7 @@ use nethttp::Header;
 
 use crate::reference::header::Model;
 
-/// Each line is one thing that is done: a letter, then `name=value`.
+/// Each line is one operation: a letter, then `name=value`.
 pub fn check(data: &[u8]) {
     let (mut header, mut model) = (Header::new(), Model::default());
     for line in data.split(|b| *b == b'\n').take(200) {
@@ -20,7 +20,7 @@ fn act(action: u8, name: &str, value: &[u8], header: &mut Header, model: &mut Mo
     let set = |header: &mut Header| header.set(name, value);
     match action {
         b's' => (set(header), model.set(name, value)).0,
-        // Often enough for what is left behind to be cleared away.
+        // Often enough that unused bytes are compacted.
         b'r' => (0..=1500 / (value.len() + 1)).for_each(|_| (set(header), model.set(name, value)).0),
         b'd' => assert_eq!(header.del(name), model.del(name)),
         b'c' => (header.clear(), model.clear()).0,

@@ -1,4 +1,4 @@
-//! Heads and chunks given to the library in pieces, and turned into what the reference makes of them.
+//! Gives heads and chunks to the library in pieces, and converts the result to the types of the reference.
 
 use nethttp::fuzzing::{
     FuzzChunks, FuzzHead, FuzzLimits, FuzzPiece, FuzzRequestKind, Refused, RequestHeads, ResponseHeads,
@@ -10,10 +10,10 @@ use crate::reference::fields::{Fields, is_name, values};
 use crate::reference::{request, response};
 
 pub const LIMITS: FuzzLimits = FuzzLimits { max_bytes: 1 << 20, max_values: 500 };
-/// So small that inputs come up against them.
+/// Small, so that inputs reach them.
 pub const TIGHT: FuzzLimits = FuzzLimits { max_bytes: 80, max_values: 3 };
 
-/// What the library makes of a head: not yet one, one, or none.
+/// The library's result for a head: incomplete, accepted, or refused.
 pub type Parsed<T> = Result<Option<T>, Refused>;
 
 /// Where to cut: nowhere, at every byte, and once at some bytes, all of them if they are few.
@@ -71,8 +71,8 @@ pub fn fields(header: &Header) -> Fields {
     header.iter().map(|(name, value)| (name.as_bytes().to_vec(), value.to_vec())).collect()
 }
 
-/// What is left of a head's fields for who is shown them: what is told in another place is not
-/// among them, and what HTTP/1.0 says with `Pragma` is said again (Go's rule).
+/// The fields of a head that the user sees: those that are shown in another place are not among them,
+/// and `Pragma` of HTTP/1.0 adds a `Cache-Control` (Go's rule).
 pub fn shown(sent: &Fields, told_elsewhere: &[&str]) -> Fields {
     let mut shown = sent.clone();
     shown.retain(|field| !told_elsewhere.iter().any(|name| is_name(&field.0, name)));

@@ -18,8 +18,8 @@ macro_rules! replayed {
 
 replayed!(chunked client cookie framing header host range request_head response_head server);
 
-/// So many prefixes of a seed show all that its prefixes can show.
-const PREFIXES: usize = 64;
+/// This many prefixes of a seed are enough.
+const MAX_PREFIX_COUNT: usize = 64;
 
 fn replay(target: &str, check: fn(&[u8])) {
     let seeds = files(&here().join("seeds").join(target));
@@ -28,12 +28,12 @@ fn replay(target: &str, check: fn(&[u8])) {
         let bytes = fs::read(&seed).expect("a seed can be read");
         println!("{}", seed.display());
         check(&bytes);
-        (0..bytes.len()).step_by(bytes.len() / PREFIXES + 1).for_each(|len| check(&bytes[..len]));
+        (0..bytes.len()).step_by(bytes.len() / MAX_PREFIX_COUNT + 1).for_each(|len| check(&bytes[..len]));
     }
 }
 
-/// What a target needs beside its rule lies in `reference` and `play`.
-const MAX_LINES: usize = 40;
+/// What a target needs beside its invariant is in `reference` and `play`.
+const MAX_LINE_COUNT: usize = 40;
 
 #[test]
 fn every_target_is_replayed_short_and_says_its_invariant_first() {
@@ -46,7 +46,7 @@ fn every_target_is_replayed_short_and_says_its_invariant_first() {
         let text = fs::read_to_string(here().join(format!("src/{name}.rs"))).expect("a target can be read");
         let first = text.lines().next().unwrap_or_default();
         assert!(first.starts_with("//! ") && first.ends_with('.'), "{name} begins with {first:?}");
-        assert!(text.lines().count() <= MAX_LINES, "{name} is too long to be seen through");
+        assert!(text.lines().count() <= MAX_LINE_COUNT, "{name} is too long to be seen through");
     }
 }
 

@@ -1,4 +1,4 @@
-//! The client: what becomes of a response before its caller sees it.
+//! The client: cookies, redirects and the time limit over all, around the transport.
 
 use std::fmt;
 use std::pin::{Pin, pin};
@@ -48,14 +48,14 @@ pub struct Client {
     /// What carries the requests. Default: a [`Transport`] that the clients made with
     /// [`Client::new`] share.
     pub transport: Arc<dyn RoundTripper>,
-    /// Keeps cookies: asked before each request, told of each response. Default: none; then only
-    /// cookies that a request has itself are sent.
+    /// Keeps cookies: gives those for each request, and takes those of each response. Default: none;
+    /// then only cookies that a request has itself are sent.
     pub jar: Option<Arc<dyn CookieJar>>,
     /// The most redirects that are followed; one more is an error. Default: 9, for ten requests in
     /// all, as in Go. 0: none is followed, and the response that redirects is the answer.
     pub max_redirects: usize,
-    /// Asked before each redirect, with the request that is about to be sent, which it may
-    /// change, and the responses that led to it, oldest first (Go's `CheckRedirect`).
+    /// Called before each redirect is followed, with the next request, which it may change, and the
+    /// responses that led to it, oldest first (Go's `CheckRedirect`).
     pub check_redirect: Option<RedirectHook>,
     /// Fields that are dropped when a redirect leads to another origin, beside `Authorization`,
     /// `Cookie`, `Proxy-Authorization` and the like, which always are.
@@ -68,7 +68,7 @@ pub struct Client {
 /// See [`Client::check_redirect`].
 pub type RedirectHook = Arc<dyn Fn(&mut Request, &[Redirected]) -> Result<RedirectChoice> + Send + Sync>;
 
-/// What a hook makes of a redirect. An error ends the call with it.
+/// What a hook decides about a redirect. If it returns an error, the call fails with that error.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum RedirectChoice {
     /// Follow it.
@@ -115,7 +115,7 @@ impl Client {
     /// # Errors
     /// As [`send`](Self::send), and for a URL that is none.
     pub async fn get(&self, url: impl IntoUrl) -> Result<Response> {
-        // ConnectionInfo where it stays: a request is large to be moved about.
+        // Made in place, and passed by reference: a request is large, and each move would copy it.
         let url = url.into_url()?;
         self.send_in_time(&mut Request::new(Method::GET, url, Body::empty())).await
     }
@@ -166,7 +166,7 @@ impl Client {
         self.send_in_time(&mut request.into()).await
     }
 
-    /// Closes connections that serve nobody now.
+    /// Closes the connections that are idle now.
     pub fn close_idle_connections(&self) {
         self.transport.close_idle_connections();
     }
@@ -206,16 +206,16 @@ impl Client {
     async fn follow(&self, request: &mut Request) -> Result<Response> {
         let mut trail = Trail::begin(request)?;
         loop {
-            let asked = content_of(request);
+            let content = content_of(request);
             let before = self.add_secrets(request);
-            // Looked at in place: a response is large, and is moved once, to the caller.
+            // Examined in place: a response is large, and is moved only once, to the caller.
             let mut result = self.transport.round_trip(request).await;
             let Ok(response) = &mut result else { return result.map_err(|error| about(error, request)) };
             if let Some(jar) = &self.jar {
                 jar.set_cookies(&jar_url(request), &response.header);
             }
             let header = before.as_ref().unwrap_or(&request.header);
-            let chosen = match self.redirect(response, request, header, asked, &trail) {
+            let chosen = match self.redirect(response, request, header, content, &trail) {
                 RedirectDecision::Follow(next) => self.choose(request, response, *next, &mut trail),
                 RedirectDecision::No => Ok(RedirectChoice::UseResponse),
                 RedirectDecision::Refused(error) => Err(error),
@@ -225,14 +225,14 @@ impl Client {
                     trail.end(request, response);
                     return result;
                 }
-                // A dropped body is read to its end if that is near, so that its connection is kept.
+                // A dropped body is drained if its rest is short, so that the connection can be kept.
                 RedirectChoice::Follow => drop(result),
             }
         }
     }
 
     /// Adds the cookies of the jar and the credentials of the URL, which are for this hop alone. Returns
-    /// the fields without them, if there were any: what a redirect makes the next request of.
+    /// the fields without them, if any were added: a redirect builds the next request from those.
     fn add_secrets(&self, request: &mut Request) -> Option<Header> {
         let cookies = self.jar.as_ref().and_then(|jar| jar.cookies(&jar_url(request)));
         let credentials = credentials_of(request).filter(|_| !request.header.contains("Authorization"));
@@ -286,7 +286,7 @@ impl Client {
         trail: &mut Trail,
     ) -> Result<RedirectChoice> {
         trail.history.push(Redirected::new(request.uri.clone(), response.status, response.header.clone()));
-        let asked = (request.uri.clone(), request.method.clone());
+        let before = (request.uri.clone(), request.method.clone());
         trail.enter(request, next)?;
         let proposed = request.uri.clone();
         let choice = match &self.check_redirect {
@@ -294,10 +294,11 @@ impl Client {
             None => RedirectChoice::Follow,
         };
         if choice == RedirectChoice::UseResponse {
-            (request.uri, request.method) = asked;
+            (request.uri, request.method) = before;
             trail.history.pop();
         } else {
-            // A hook that has set another URL asks another host, unless it has set a host as well.
+            // If the hook has set another URL, the request is for another host, unless the hook has set
+            // `host` as well.
             normalise(&mut request.uri)?;
             if request.uri != proposed && request.host == host_field(&proposed) {
                 host_field(&request.uri).clone_into(&mut request.host);
@@ -307,7 +308,7 @@ impl Client {
     }
 }
 
-/// What is remembered from hop to hop.
+/// What is remembered from one redirect to the next.
 struct Trail {
     /// The host that the caller asks for in place of the URL's.
     host: String,
@@ -322,7 +323,7 @@ impl Trail {
         let is_from_url = request.host == authority || request.host == host_and_port(authority);
         let host = if is_from_url { String::new() } else { request.host.clone() };
         normalise(&mut request.uri).map_err(|error| about(error, request))?;
-        // A normal URL has no default port: what stands behind the user is the value of `Host`. Most
+        // A normal URL has no default port: what stands after the user is the value of `Host`. Most
         // requests have it already.
         let authority = request.uri.authority().map_or("", Authority::as_str);
         if host.is_empty() && request.host != authority {
@@ -348,7 +349,7 @@ impl Trail {
         Ok(())
     }
 
-    /// The response gets what is left of the request, which nobody needs any more.
+    /// Moves method, URL and redirects into the response; the request is not needed any more.
     fn end(self, request: &mut Request, response: &mut Response) {
         let info = response.info.get_or_insert_default();
         info.request = Some((std::mem::take(&mut request.method), std::mem::take(&mut request.uri)));
@@ -363,7 +364,7 @@ fn credentials_of(request: &Request) -> Option<(String, String)> {
     if request.host == authority.as_str() { None } else { credentials(&request.uri) }
 }
 
-/// What is known of the content, before it is sent.
+/// What is known of the request's content before it is sent.
 fn content_of(request: &Request) -> RequestContent {
     match &request.body {
         body if body.is_empty() => RequestContent::None,
@@ -372,9 +373,9 @@ fn content_of(request: &Request) -> RequestContent {
     }
 }
 
-/// Adds the request to an error. The server is to blame, and a gateway answers 502 or 504, unless the
-/// error has a status of its own, which only the request's body can have set. The status of a proxy
-/// is none of that kind: it is for this client.
+/// Adds the request to an error. A gateway that returns it responds with 502 or 504, as the fault is
+/// the server's, unless the error has a status of its own: only the request's body can have set one.
+/// The status of a proxy does not count: it is meant for this client.
 fn about(error: Error, request: &Request) -> Error {
     let is_own = error.status().is_some() && error.kind() != ErrorKind::Proxy;
     let error = if is_own { error } else { error.of_gateway() };

@@ -44,7 +44,7 @@ pub trait RoundTripper: Send + Sync + 'static {
     /// Whatever kept a response from coming.
     fn round_trip<'a>(&'a self, request: &'a mut Request) -> RoundTripFuture<'a>;
 
-    /// Closes connections that serve nobody now.
+    /// Closes connections that are idle now.
     fn close_idle_connections(&self) {}
 }
 

@@ -1,5 +1,5 @@
-//! What of requests and responses takes a client: to make one of a URL, to send it in one line, and
-//! to read where a response leads.
+//! Methods and functions that need the client: requests made from a URL, requests sent in one line, and
+//! `Response::location`.
 
 use http::{Method, Uri};
 
@@ -12,7 +12,7 @@ impl Request {
     /// A GET request for this URL.
     ///
     /// # Errors
-    /// [`ErrorKind::Invalid`](crate::ErrorKind::Invalid) for what is no URL ([`IntoUrl`]).
+    /// [`ErrorKind::Invalid`](crate::ErrorKind::Invalid) for what is not a URL ([`IntoUrl`]).
     ///
     /// ```
     /// use nethttp::Request;
@@ -67,7 +67,7 @@ impl Request {
 }
 
 impl Response {
-    /// Where `Location` leads, seen from what was asked (Go's `Location`); `None` where there is
+    /// The URL in `Location`, resolved against the request's (Go's `Location`); `None` where there is
     /// none, or an empty one. The first counts where there are several.
     ///
     /// In a response that no client got, it has to be a whole URL.
@@ -133,7 +133,7 @@ mod tests {
     use crate::message::ResponseInfo;
 
     #[test]
-    fn a_location_is_seen_from_what_was_asked() {
+    fn a_location_is_resolved_against_the_url_of_the_request() {
         let asked = || {
             let request = Some((Method::GET, Uri::from_static("http://a.test/x/y")));
             Response { info: Some(Box::new(ResponseInfo { request, ..ResponseInfo::default() })), ..by_hand() }

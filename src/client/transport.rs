@@ -1,4 +1,4 @@
-//! The mechanism under a client: connections, their pool, and one exchange on one of them.
+//! The mechanism under a client: it gets a connection from the pool, runs one exchange on it, and retries.
 
 use std::fmt;
 use std::sync::{Arc, OnceLock};
@@ -20,12 +20,12 @@ use crate::net::{Dial, TcpDialer};
 #[cfg(feature = "tls-no-provider")]
 use crate::net::{TlsConfig, TlsConnector};
 
-/// Connections to servers, and what is kept of them (Go's `Transport`).
+/// Makes connections to servers, and keeps them for further requests (Go's `Transport`).
 ///
-/// One transport serves any number of requests at a time and should live as long as the program:
-/// it keeps the connections. ConnectionInfo with [`Transport::new`] and changed through its fields before
-/// it is used: the settings count as they are at the first request. A clone has the settings and
-/// connections of its own.
+/// One transport serves any number of requests at a time and should live as long as the program: it keeps
+/// the connections. It is made with [`Transport::new`] and changed through its fields before it is used:
+/// the settings count as they are at the first request. A clone has the settings and connections of its
+/// own.
 ///
 /// Every time limit can be set for one request alone: [`Request::timeouts`].
 /// [`Duration::ZERO`] is no limit.
@@ -81,13 +81,13 @@ pub struct Transport {
     /// [`max_conns_per_host`](Self::max_conns_per_host) allows (Go's
     /// `StrictMaxConcurrentRequests`). Default: false.
     pub strict_max_concurrent_streams: bool,
-    /// Has every request ask for its connection to be closed. Default: false.
+    /// Sends `Connection: close` with every request. Default: false.
     pub disable_keep_alives: bool,
-    /// Asks for no compression. Without it, a request that names no `Accept-Encoding` and no
-    /// `Range` asks for what this build decodes, and gets its body decoded; `Content-Encoding`
-    /// and `Content-Length` are then gone from the response. Up to five codings are taken off, one
-    /// after the other; content with more of them, or with one that was not asked for, is left as it
-    /// is. Default: false.
+    /// Requests no compression. With `false`, a request without `Accept-Encoding` and `Range` gets an
+    /// `Accept-Encoding` of what this build decodes, and its response's body is decoded;
+    /// `Content-Encoding` and `Content-Length` are then gone from the response. Up to five codings are
+    /// taken off, one after the other; content with more of them, or with one that was not requested, is
+    /// left as it is. Default: false.
     pub disable_compression: bool,
     /// The longest head of a response, interim ones before it included. Default and 0: 1 MiB
     /// (Go: 10 MiB).
@@ -111,7 +111,7 @@ pub struct Transport {
     state: OnceLock<TransportState>,
 }
 
-/// What the settings become at the first request.
+/// The connector and the pool, made from the settings at the first request.
 struct TransportState {
     pool: Pool<Key, HttpConnection>,
     connector: Arc<Connector>,
@@ -121,7 +121,7 @@ struct TransportState {
 pub const DEFAULT_MAX_RESPONSE_HEADER_BYTES: usize = 1 << 20;
 /// The most field values of a response's head unless a transport says otherwise.
 pub const DEFAULT_MAX_RESPONSE_HEADER_VALUE_COUNT: usize = 500;
-/// What requests say of who sends them.
+/// The default `User-Agent`.
 const DEFAULT_USER_AGENT: &str = concat!("nethttp/", env!("CARGO_PKG_VERSION"));
 
 /// The connections to one host, and the requests that wait for one.
@@ -247,7 +247,7 @@ impl Transport {
         loop {
             let (connection, got_connection) = match self.idle_connection(&plan, retry.freshness, &tracer, start) {
                 Some(idle) => (idle, Duration::ZERO),
-                // Boxed, so that the future of a request that need not wait is small.
+                // Boxed, so that the future stays small for requests that need not wait.
                 None => Box::pin(self.await_connection(&plan, &tracer, start)).await?,
             };
             let settings = &self.state().connector.settings;
@@ -256,7 +256,8 @@ impl Transport {
                 // Filled in place: a response is large, and each move of it costs.
                 let mut response = Response::new(());
                 let (connection, permit) = connection.into_inner();
-                // Both take of the attempt what they need at once, so that it is not kept while they wait.
+                // Both take what they need of the attempt when they are called, so that the future does not
+                // keep it while it waits.
                 let sent = match connection {
                     HttpConnection::Http1(conn) => http1::round_trip(conn, permit, attempt, &mut response).await,
                     HttpConnection::Http2(conn) => {
@@ -292,7 +293,7 @@ impl Transport {
             return None;
         }
         let (conn, idle_for) = pool.try_idle(&plan.key, start)?;
-        tell_got(tracer, &conn, Some(idle_for));
+        trace_connection(tracer, &conn, Some(idle_for));
         Some(conn)
     }
 
@@ -310,7 +311,7 @@ impl Transport {
             match acquire.next().await {
                 Acquired::Connection { conn, idle_for } => {
                     let took = start.steady.elapsed();
-                    tell_got(tracer, &conn, idle_for);
+                    trace_connection(tracer, &conn, idle_for);
                     return Ok((conn, took));
                 }
                 Acquired::Failed(error) => return Err(error.with_sent(Sent::No)),
@@ -339,7 +340,7 @@ impl Transport {
     }
 }
 
-fn tell_got(tracer: &Tracer, conn: &PooledConn<Key, HttpConnection>, idle_for: Option<Duration>) {
+fn trace_connection(tracer: &Tracer, conn: &PooledConn<Key, HttpConnection>, idle_for: Option<Duration>) {
     tracer.enter(Phase::Write);
     tracer.tell(|trace| trace.got_conn(&conn.described(idle_for)));
 }

@@ -1,5 +1,5 @@
-//! Whether the client's copy is still good, and which parts it wants: pure functions on what it
-//! said and what there is.
+//! Conditional requests: whether the client's copy is still valid, and which parts of the content it
+//! gets. Pure functions of the request's fields and of the state of the content.
 
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
@@ -8,7 +8,7 @@ use http::Method;
 use super::range::{ByteRange, Ranges, parse_ranges};
 use crate::message::{Header, Request, parse_time};
 
-/// What a request makes its answer depend on (RFC 9110 §13.1 and §14.2).
+/// The conditions of a request (RFC 9110 §13.1 and §14.2).
 #[derive(Debug, Default)]
 pub(super) struct Conditions {
     pub(super) method: MethodKind,
@@ -20,7 +20,7 @@ pub(super) struct Conditions {
     range: Option<Vec<u8>>,
 }
 
-/// What the method asks of a file.
+/// What the method does with a file.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) enum MethodKind {
     #[default]
@@ -30,7 +30,7 @@ pub(super) enum MethodKind {
     Other,
 }
 
-/// What tells one state of the content from another.
+/// The validators of the content: what tells one state of it from another.
 #[derive(Debug, Default)]
 pub(super) struct Validators {
     /// The value of the `ETag` field.
@@ -38,7 +38,7 @@ pub(super) struct Validators {
     pub(super) modified: Option<SystemTime>,
 }
 
-/// What is to be answered.
+/// The response to send.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Selection {
     Whole,
@@ -46,7 +46,7 @@ pub(super) enum Selection {
     Parts(Vec<ByteRange>),
     /// 304: the client's copy is still good.
     NotModified,
-    /// 412: what the client wanted to act on is gone.
+    /// 412: a precondition does not hold.
     PreconditionFailed,
     /// 416, and why.
     Unsatisfiable(&'static str),
@@ -76,7 +76,7 @@ impl Conditions {
         }
     }
 
-    /// What to answer from content of this size, in the order of RFC 9110 §13.2.2.
+    /// Decides the response from content of this size, in the order of RFC 9110 §13.2.2.
     pub(super) fn select(&self, validators: &Validators, size: u64) -> Selection {
         if let Some(selection) = self.precondition(validators) {
             return selection;
@@ -94,7 +94,7 @@ impl Conditions {
         }
     }
 
-    /// The answer that takes the place of content, where a condition does not hold.
+    /// The response in place of content, where a condition does not hold.
     pub(super) fn precondition(&self, validators: &Validators) -> Option<Selection> {
         let reads = self.method != MethodKind::Other;
         // Step 1, and step 2 in its absence.
@@ -157,7 +157,7 @@ fn list(header: &Header, name: &str) -> Option<Vec<u8>> {
     header.contains(name).then(|| header.values_bytes(name).collect::<Vec<_>>().join(&b", "[..]))
 }
 
-/// The value of a field that is no list. RFC 9110 §13.1.3: more than one date is no date.
+/// The value of a field that is no list. RFC 9110 §13.1.3: more than one date is not a date.
 fn single<'a>(header: &'a Header, name: &str) -> Option<&'a [u8]> {
     let mut values = header.values_bytes(name);
     let value = values.next()?;
@@ -513,7 +513,7 @@ mod tests {
     }
 
     #[test]
-    fn a_time_that_every_build_sets_tells_no_change() {
+    fn a_time_that_reproducible_builds_set_is_no_validator() {
         let told = |seconds| time_of_change(Some(UNIX_EPOCH + Duration::from_secs(seconds))).is_some();
         // None, Nix, zip, Gradle, npm, and the last second before the web.
         for constant in [0, 1, 315_532_800, 318_211_200, 499_162_500, 631_151_999] {

@@ -1,15 +1,15 @@
-//! Which of the codings that files lie in a client takes (RFC 9110 §12.5.3). Pure.
+//! Which of a file's stored codings a client accepts (RFC 9110 §12.5.3): a pure function.
 
 use crate::message::Header;
 
-/// A coding that a file may lie in beside the plain one.
+/// A coding in which a file may be stored beside the plain one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Encoding {
     /// Its name in fields.
     pub(super) name: &'static str,
-    /// What its files' names end with.
+    /// The suffix of its files' names.
     pub(super) suffix: &'static str,
-    /// What tells its entity tag from the plain file's.
+    /// The mark in its entity tag, which the plain file's does not have.
     pub(super) variant: &'static str,
 }
 
@@ -20,7 +20,7 @@ const KNOWN: [Encoding; 3] = [
     Encoding { name: "gzip", suffix: ".gz", variant: "-gzip" },
 ];
 
-/// The codings that the client takes at least as gladly as the plain file, the best one first.
+/// The codings that the client likes at least as much as the plain file, best first.
 pub(super) fn accepted(header: &Header) -> Vec<Encoding> {
     let weight = |name: &str| weight(header, name);
     let plain = weight("identity").unwrap_or(0);
@@ -35,7 +35,7 @@ pub(super) fn accepted(header: &Header) -> Vec<Encoding> {
     accepted.into_iter().map(|(_, encoding)| encoding).collect()
 }
 
-/// What the client gives for this coding, in thousandths; `None` where it says nothing of it.
+/// The weight that the client gives this coding, in thousandths; `None` where it does not name it.
 fn weight(header: &Header, name: &str) -> Option<u16> {
     header.values("Accept-Encoding").flat_map(|list| list.split(',')).find_map(|element| {
         let mut parts = element.split(';').map(str::trim);
@@ -62,7 +62,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_client_s_order_comes_first_and_ours_among_equals() {
+    fn the_clients_preference_comes_first_then_the_servers() {
         let cases: [(&str, &[&str]); 17] = [
             ("", &[]),
             ("identity", &[]),

@@ -3,7 +3,6 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use super::blocking::{Blocking, run_blocking};
 use super::condition::Conditions;
 use super::dir::Dir;
 use super::encoding::accepted;
@@ -12,6 +11,7 @@ use super::gzip::OnTheFly;
 use super::lookup::{FileQuery, INDEX_NAME, Listings, NamedBy, NotServed, Resource, look_up_page, unless_blocked};
 use super::path::{Hidden, NameRules, Names, RequestedPath, Spelling, requested_path};
 use super::serve::{find, redirect, refuse, send, send_file, with_request};
+use super::source::{Blocking, run_blocking};
 use crate::error::Result;
 use crate::message::Request;
 use crate::server::{Handler, ResponseWriter};
@@ -39,7 +39,7 @@ pub fn file_server_fs(file_system: impl FileSystem) -> FileServer {
 ///
 /// The request's path is the path below the root; behind a prefix, take it off first with
 /// [`strip_prefix`](crate::strip_prefix). Whether the root exists is seen at the first request:
-/// while it does not, or is no directory, requests are answered 500.
+/// while it does not, or is not a directory, requests are answered 500.
 ///
 /// - Any method is answered, as in Go: `HEAD` without content, all others with it. To have others
 ///   than `GET` and `HEAD` refused, name one to the mux: `GET /` takes both, and what else there is
@@ -62,7 +62,7 @@ pub fn file_server_fs(file_system: impl FileSystem) -> FileServer {
 ///   escaped. On Windows, nor are names with a backslash or a colon (another directory, another
 ///   drive, a stream of a file), names of devices (`CON`, `nul.txt`), those that end with a dot or a
 ///   space, that look like short names (`GIT~1`), that have `<>"|?*` or control characters in them,
-///   or that are no Unicode; on Apple's systems, nor are hidden names behind letters that do not
+///   or that are not Unicode; on Apple's systems, nor are hidden names behind letters that do not
 ///   count, and `..namedfork`. [`portable_names`](Self::portable_names) has all of these rules
 ///   everywhere.
 /// - What links may lead to is for the tree to say; see [`Dir`].

@@ -7,9 +7,8 @@ use bytes::Bytes;
 use flate2::Compression;
 use flate2::write::GzEncoder;
 
-use super::blocking::run_blocking;
 use super::range::ByteRange;
-use super::source::{CHUNK_BYTES, ContentSource, first_chunk};
+use super::source::{CHUNK_BYTES, ContentSource, first_chunk, run_blocking};
 use crate::error::{Error, ErrorKind, Result};
 use crate::server::ResponseWriter;
 

@@ -10,7 +10,7 @@ use super::condition::time_of_change;
 use super::file_system::{DirEntry, File, FileKind};
 use super::path::{NameRules, encode_name, is_servable};
 
-/// What of a directory can be served.
+/// The entries of a directory that can be served.
 pub(super) struct Listing {
     /// Directories first, then by name.
     pub(super) entries: Vec<ListedEntry>,
@@ -179,7 +179,7 @@ fn title(relative: &Path) -> String {
     title
 }
 
-/// How much there is.
+/// How many directories and files the page shows.
 struct EntryCount {
     directories: usize,
     files: usize,
@@ -210,7 +210,7 @@ impl Display for Minute {
 
 /// Year, month and day of a count of days since 1970-01-01, in the Gregorian calendar.
 fn date_of(days: u64) -> (u64, u64, u64) {
-    // EntryCount from 0000-03-01, so that the day that some years have more is a year's last.
+    // Counted from 0000-03-01, so that the leap day is the last day of its year.
     let days = days + 719_468;
     let (era, day_of_era) = (days / 146_097, days % 146_097);
     let year_of_era = (day_of_era - day_of_era / 1460 + day_of_era / 36_524 - day_of_era / 146_096) / 365;
@@ -252,7 +252,7 @@ impl Display for Size {
         let mut size = self.0 as f64 / 1024.0;
         let mut unit = UNITS[0];
         for larger in &UNITS[1..] {
-            // What would be shown as 1024.0 is shown as 1.0 of the next.
+            // A value that rounds to 1024.0 is shown as 1.0 of the next unit.
             if size < 1023.95 {
                 break;
             }
@@ -307,7 +307,7 @@ mod tests {
     }
 
     #[test]
-    fn what_there_is_is_counted() {
+    fn files_and_directories_are_counted() {
         let said = |entries: &[ListedEntry]| {
             let page = render(Path::new(""), entries);
             page.split("<p>").nth(1).and_then(|rest| rest.split("</p>").next()).map(ToOwned::to_owned).unwrap()

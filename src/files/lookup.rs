@@ -1,4 +1,4 @@
-//! What the file system has for a request: opened, decided on, and its first chunk read.
+//! Looks a request's file up: opens it, decides what of it is sent, and reads the first chunk.
 //!
 //! Each function here takes a [`Blocking`] and may run twice; `blocking.rs` says why.
 
@@ -11,7 +11,6 @@ use std::time::SystemTime;
 use bytes::Bytes;
 use http::StatusCode;
 
-use super::blocking::Blocking;
 use super::condition::{Conditions, MethodKind, Selection, Validators, tag_of, time_of_change};
 use super::encoding::Encoding;
 use super::file_system::{File, FileInfo, FileKind, FileSystem};
@@ -21,13 +20,13 @@ use super::mime::type_by_extension;
 use super::path::{NameRules, RequestedPath, Spelling, encode_name};
 use super::range::ByteRange;
 use super::response::Representation;
-use super::source::{CHUNK_BYTES, SNIFFED_BYTES, first_chunk};
+use super::source::{Blocking, CHUNK_BYTES, SNIFFED_BYTES, first_chunk};
 use crate::message::detect_content_type;
 
 /// Served in place of a listing where a directory has it.
 pub(super) const INDEX_NAME: &str = "index.html";
 
-/// What to look for, and what the request and its handlers say about it.
+/// What to look for, and the fields of the request and of the handlers around that matter for it.
 pub(super) struct FileQuery {
     pub(super) file_system: Arc<dyn FileSystem>,
     pub(super) path: RequestedPath,
@@ -37,7 +36,7 @@ pub(super) struct FileQuery {
     pub(super) etag: Option<Vec<u8>>,
     /// The codings to look for, the best one first.
     pub(super) encodings: Vec<Encoding>,
-    /// How to encode what has no such sibling and is worth it.
+    /// How to encode text that has no encoded sibling.
     pub(super) on_the_fly: Option<OnTheFly>,
     /// Which entries of a directory are listed.
     pub(super) rules: NameRules,
@@ -46,7 +45,7 @@ pub(super) struct FileQuery {
     pub(super) index: Arc<str>,
 }
 
-/// What is done with directories without an index.
+/// How directories without an index are served.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Listings {
     Shown,
@@ -54,7 +53,7 @@ pub(super) enum Listings {
 }
 
 impl FileQuery {
-    /// What the path names, plainly.
+    /// What the path names.
     pub(super) fn new(file_system: Arc<dyn FileSystem>, path: RequestedPath, index: Arc<str>) -> FileQuery {
         FileQuery {
             file_system,
@@ -71,7 +70,7 @@ impl FileQuery {
     }
 }
 
-/// Who says which file is served.
+/// Where the name of the served file comes from.
 pub(super) enum NamedBy {
     /// The request's path. It must then end as fits what it names: a directory with a slash, a file
     /// without one. A path that does not is redirected.
@@ -81,7 +80,7 @@ pub(super) enum NamedBy {
     Handler { name: Option<OsString>, last_segment: String },
 }
 
-/// What the path leads to.
+/// What was found.
 pub(super) enum Resource {
     File(OpenedFile),
     Listing {
@@ -151,7 +150,7 @@ pub(super) fn look_up(query: &FileQuery, blocking: Blocking) -> Result<Resource,
             open_file(query, blocking, (file, info), relative, name.as_deref())
         }
         (FileKind::Directory, Spelling::Name, NamedBy::Path) => moved(relative, "", "/"),
-        // Behind a dot and a slash, no segment can be taken for a scheme or a host.
+        // After a dot and a slash, no segment can be taken for a scheme or a host.
         (FileKind::Directory, Spelling::Name, NamedBy::Handler { last_segment, .. }) => {
             Ok(Resource::Moved(format!("./{last_segment}/")))
         }
@@ -351,7 +350,7 @@ mod tests {
         look_up(&query(tree, path), Blocking::Allowed)
     }
 
-    /// What is at this path, in a word or two.
+    /// What is at this path, as a short text.
     fn at(tree: &TempTree, path: &str) -> String {
         match look_up_in(tree, path) {
             Ok(Resource::File(found)) => {

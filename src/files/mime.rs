@@ -1,12 +1,12 @@
-//! The content type that a file's name tells.
+//! The content type for a file's name.
 
 use std::ffi::OsStr;
 use std::path::Path;
 
-/// The type by the extension, without regard to case; `None` where it tells none.
+/// The type for the extension, without regard to case; `None` for an extension that is not known.
 pub(super) fn type_by_extension(name: &OsStr) -> Option<&'static str> {
     let extension = Path::new(name).extension()?.to_str()?;
-    if extension.len() > LONGEST_EXTENSION {
+    if extension.len() > MAX_EXTENSION_BYTES {
         return None;
     }
     let extension = extension.to_ascii_lowercase();
@@ -14,8 +14,8 @@ pub(super) fn type_by_extension(name: &OsStr) -> Option<&'static str> {
     TYPES.get(at).map(|(_, content_type)| *content_type)
 }
 
-/// Spares names with no known extension the copy; `webmanifest` is the longest.
-const LONGEST_EXTENSION: usize = 11;
+/// Longer extensions are not copied to be looked up: `webmanifest` is the longest known one.
+const MAX_EXTENSION_BYTES: usize = 11;
 
 /// What the web uses, sorted by extension. Text says its charset: files are UTF-8 today, and a
 /// browser that is not told guesses. Built in, not read from the system's table as Go does: the
@@ -148,7 +148,7 @@ mod tests {
         assert!(
             TYPES.iter().all(|(extension, _)| extension.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit()))
         );
-        assert_eq!(TYPES.iter().map(|(extension, _)| extension.len()).max(), Some(LONGEST_EXTENSION));
+        assert_eq!(TYPES.iter().map(|(extension, _)| extension.len()).max(), Some(MAX_EXTENSION_BYTES));
     }
 
     #[test]

@@ -12,13 +12,11 @@
 //!     condition     which response, which parts; entity tags (pure)
 //!     range         the Range field, and content in several parts (pure)
 //!     gzip          text encoded while it is sent
-//! source        content that is read at any offset
-//! blocking      calls that may wait for a disk
+//! source        content that is read at any offset, and calls that may wait for a disk
 //! file_system   what a tree of files is, and one that is in the program
 //!   dir           one on the disk
 //! ```
 
-mod blocking;
 mod condition;
 mod dir;
 mod encoding;

@@ -1,6 +1,6 @@
-//! From the path of a request to a path below the root: one pure rule.
+//! Maps the path of a request to a path below the root: a pure function.
 //!
-//! Names are decoded once and judged afterwards, so that no escape can hide what it stands for.
+//! Names are unescaped once and checked afterwards, so that no escape can hide what it stands for.
 //! Which names may be served depends on the system that they are looked up on. That system is a value
 //! here, so that the rules of all systems are tested on each of them. A colon and a backslash are
 //! ordinary letters on Unix, and are served there; on Windows they lead elsewhere (`C:`, `a\b`,
@@ -30,7 +30,7 @@ pub(super) enum Spelling {
     Name,
 }
 
-/// What becomes of names that begin with a dot.
+/// How names that begin with a dot are treated.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Hidden {
     Refused,
@@ -46,7 +46,7 @@ pub(super) enum Names {
     Portable,
 }
 
-/// What a tree of files serves by its names.
+/// Which names a tree of files serves.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct NameRules {
     pub(super) hidden: Hidden,
@@ -54,25 +54,25 @@ pub(super) struct NameRules {
 }
 
 impl NameRules {
-    /// What is served unless a program says otherwise.
+    /// The default: what is served unless a program says otherwise.
     pub(super) const DEFAULT: NameRules = NameRules { hidden: Hidden::Refused, names: Names::OfTheSystem };
 }
 
-/// Whose names they are.
+/// The system whose rules for names hold.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum System {
-    /// Every byte but the slash and NUL is a letter.
+    /// Every byte but the slash and NUL is ordinary.
     Unix,
-    /// Some letters do not count.
+    /// Some characters are ignored where names are compared.
     Apple,
-    /// Names have other names, and some are devices.
+    /// A file has several names, and some names are devices.
     Windows,
 }
 
 impl System {
     const ALL: [System; 3] = [System::Unix, System::Apple, System::Windows];
 
-    /// The one that this was built for. What is no Unix gets the strictest rules.
+    /// The system that this is built for. Systems other than Unix get the strictest rules.
     const OWN: System = if cfg!(target_vendor = "apple") {
         System::Apple
     } else if cfg!(unix) {
@@ -146,10 +146,10 @@ fn without_ignored(mut name: &[u8]) -> &[u8] {
     name
 }
 
-/// Whether Windows finds something else by this name, or what has another name: another drive or
-/// directory, a stream of a file (`a.txt::$DATA` is what `a.txt` has, whatever is served for `.txt`), a
-/// device, a file without the dots and spaces at the end, one by its short name, anything by a pattern.
-/// Names are Unicode there.
+/// Whether Windows would open something else under this name, or a file that has another name: another
+/// drive or directory, a stream of a file (`a.txt::$DATA` is what `a.txt` has, whatever is served for
+/// `.txt`), a device, a file without the dots and spaces at the end, one by its short name, anything by
+/// a pattern. Names are Unicode there.
 fn is_another_on_windows(name: &[u8]) -> bool {
     name.ends_with(b".")
         || name.ends_with(b" ")
@@ -390,7 +390,7 @@ mod tests {
         ("program~1", [true, true, true]),
         ("a~1.html", [true, true, true]),
         ("a~1.b.c", [true, true, true]),
-        // Patterns, and what is no letter.
+        // Patterns, and what is not a letter.
         ("a*", [true, true, false]),
         ("a?", [true, true, false]),
         ("a<b>", [true, true, false]),

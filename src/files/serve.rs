@@ -8,7 +8,6 @@ use std::time::SystemTime;
 use http::StatusCode;
 use tokio::io::{AsyncRead, AsyncSeek, AsyncSeekExt as _};
 
-use super::blocking::{Blocking, run_blocking};
 use super::condition::{Conditions, MethodKind, Selection, Validators, time_of_change};
 use super::dir::Dir;
 use super::listing;
@@ -17,7 +16,7 @@ use super::mime::type_by_extension;
 use super::path::{RequestedPath, Spelling, leads_upwards};
 use super::range::ByteRange;
 use super::response::{Representation, not_modified, precondition_failed, refuse_with, respond, set_validators};
-use super::source::{ContentSource, FileSource, SNIFFED_BYTES, SeekableSource};
+use super::source::{Blocking, ContentSource, FileSource, SNIFFED_BYTES, SeekableSource, run_blocking};
 use crate::error::{Error, Result};
 use crate::message::{Request, detect_content_type};
 use crate::server::ResponseWriter;
@@ -90,10 +89,9 @@ pub async fn serve_content(
 
 /// Answers with a file, or with a directory as its index or a listing (Go's `ServeFile`).
 ///
-/// `path` is the program's word and may lead anywhere: links are followed, hidden names served
-/// (though not listed).
-/// Do not make it of what a peer has sent; [`file_server`](crate::file_server) is there for that. As a safeguard for
-/// programs that do, a request whose path has an element `..`, escaped or not, is answered 400.
+/// `path` is trusted and may lead anywhere: links are followed, hidden names served (though not listed). Do not
+/// build it from what a peer has sent; [`file_server`](crate::file_server) is there for that. As a safeguard
+/// for programs that do, a request whose path has an element `..`, escaped or not, is answered 400.
 ///
 /// All else is as [`serve_content`](crate::serve_content) and [`FileServer`](crate::FileServer) describe it: `ETag`,
 /// `Last-Modified`, conditions, ranges. Any method is answered. As in Go, a request for a path
@@ -196,7 +194,7 @@ pub(super) async fn refuse(w: &mut ResponseWriter, not_served: NotServed) -> Res
     match not_served {
         NotServed::NotFound => refuse_with(w, StatusCode::NOT_FOUND, "404 page not found").await,
         NotServed::Forbidden => refuse_with(w, StatusCode::FORBIDDEN, "403 Forbidden").await,
-        // The server's edge answers 500 and logs it.
+        // The server sends a 500 for it and logs it.
         NotServed::Fault(error) => Err(Error::other(error)),
     }
 }

@@ -1,4 +1,4 @@
-//! What users hold: a form that was read whole, and one file of it.
+//! A form that was read whole, and its files: the public types.
 
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
@@ -15,8 +15,8 @@ use crate::message::{Body, Frame, Header, Source, Values};
 /// A multipart form that was read whole (Go's `multipart.Form`): see
 /// [`Request::multipart_form`](crate::Request::multipart_form).
 ///
-/// A handle: clones are the same form. What it has on disk is gone with the last of them and of
-/// its files.
+/// A handle: clones are the same form. Its temporary file is removed with the last clone of the form
+/// and of its files.
 #[derive(Clone, Debug)]
 pub struct MultipartForm(Arc<FormData>);
 
@@ -31,7 +31,7 @@ impl MultipartForm {
         MultipartForm(Arc::new(FormData { values: Arc::new(values), files }))
     }
 
-    /// The parts that are no files.
+    /// The parts that are not files.
     pub fn values(&self) -> &Values {
         &self.0.values
     }
@@ -66,7 +66,8 @@ impl MultipartForm {
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct FormFile {
-    /// What its sender calls it, without directories: see [`Part::file_name`](crate::Part::file_name).
+    /// The name that its sender gave it, without directories: see
+    /// [`Part::file_name`](crate::Part::file_name).
     pub file_name: String,
     /// The fields of its part: its `Content-Type` is what its sender says it is.
     pub header: Header,

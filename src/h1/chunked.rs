@@ -13,7 +13,7 @@ pub(crate) struct ChunkedReader {
     /// Bytes of the present size line, and how many of them were digits.
     line_len: usize,
     digits: usize,
-    /// Framing bytes that the content does not pay for.
+    /// Framing bytes in excess of what the content allows.
     excess: u64,
     /// The trailer section as far as it came, when it did not come at once.
     trailer: Vec<u8>,
@@ -21,7 +21,7 @@ pub(crate) struct ChunkedReader {
     trailer_limits: HeadLimits,
 }
 
-/// What is at the start of the unread bytes.
+/// What the unread bytes begin with.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum Chunked {
     /// No content. Drop `consumed` bytes and come again with more.
@@ -29,7 +29,7 @@ pub(crate) enum Chunked {
     /// Drop `skip` bytes of framing; `len` bytes of content follow, more than none. They count
     /// as taken.
     Data { skip: usize, len: usize },
-    /// The content is over; the next message starts behind `consumed` bytes. A trailer has
+    /// The content is over; the next message starts after `consumed` bytes. A trailer has
     /// fields that may be one, and is left out where it has none.
     End { consumed: usize, trailer: Option<Header> },
 }
@@ -37,7 +37,7 @@ pub(crate) enum Chunked {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum ChunkedState {
     Size,
-    /// Blanks behind the size, which old senders pad with.
+    /// Blanks after the size, which old senders pad with.
     Blank,
     Extension,
     SizeLf,
@@ -51,7 +51,7 @@ enum ChunkedState {
 const MAX_SIZE_LINE_BYTES: usize = 4096;
 const MAX_SIZE_DIGIT_COUNT: usize = 16;
 
-/// The framing of a chunk that is free: any sender's ordinary size line.
+/// The framing bytes of a chunk that do not count: an ordinary size line.
 const FREE_FRAMING_BYTES: u64 = 16;
 /// How much framing beyond that, and beyond twice the content, a message may have in all.
 /// One-byte chunks are within it; extensions that carry more than the content are not (Go's rule).
@@ -74,7 +74,7 @@ impl ChunkedReader {
             excess: 0,
             trailer: Vec::new(),
             trailer_lines: FieldLines::default(),
-            // The empty line is no trailer.
+            // The empty line is not a trailer.
             trailer_limits: HeadLimits { max_bytes: max_trailer_bytes.max(2), max_values: max_trailer_values },
         }
     }

@@ -1,8 +1,8 @@
 //! Heads, chunks and trailers as they are sent.
 //!
-//! The framing fields are written from what the codec knows, never from the handler's header: one
-//! fact has one place. No value can end a line: what a handler copies from a request into its
-//! response must not become a second response. Heads of requests are in `encode_request.rs`.
+//! The framing fields are written from the framing that was decided, never from the handler's header,
+//! so that the two cannot disagree. No value can end a line: what a handler copies from a request into
+//! its response must not become a second response. Heads of requests are in `encode_request.rs`.
 
 use std::time::Instant;
 
@@ -23,11 +23,11 @@ pub(crate) struct ResponseToSend<'a> {
     pub(crate) connection: ConnectionField,
     /// The type that was guessed, for a header without one.
     pub(crate) content_type: Option<&'a str>,
-    /// When it is, for a header without `Date`; nothing is said otherwise.
+    /// The present time, for a header without `Date`. With `None`, no `Date` is added.
     pub(crate) date: Option<Instant>,
 }
 
-/// What `Connection` says of the connection itself.
+/// The connection option that the codec decides.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum ConnectionField {
     Nothing,
@@ -196,8 +196,8 @@ pub(super) fn append_field(out: &mut Vec<u8>, name: &[u8], value: &[u8]) {
     out.extend_from_slice(b"\r\n");
 }
 
-/// The same of a value of our own. The name has its colon and is of a known length, so that it is
-/// copied without a call.
+/// The same for a value that the codec makes. The name has its colon and a constant length, so that it
+/// is copied without a call.
 fn append_line<const LEN: usize>(out: &mut Vec<u8>, name: &[u8; LEN], value: &[u8]) {
     out.reserve(LEN + value.len() + 2);
     out.extend_from_slice(name);
@@ -302,7 +302,7 @@ mod tests {
     }
 
     #[test]
-    fn connection_has_the_codecs_word_and_the_handlers_other_options() {
+    fn connection_has_the_codecs_option_and_the_handlers_others() {
         use ConnectionField::{Close, KeepAlive, Nothing, Upgrade};
         for (own, values, expected) in [
             (Nothing, &[][..], ""),

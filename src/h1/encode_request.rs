@@ -75,8 +75,8 @@ impl OwnField {
     }
 }
 
-/// What a request line asks for (RFC 9112 §3.2). User and password of a URL never go with it, and
-/// a `Uri` has no fragment.
+/// The target of a request line (RFC 9112 §3.2). User and password of a URL never go with it, and a
+/// `Uri` has no fragment.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum SentTarget<'a> {
     /// Path and query, `/` where there is no path, and `*` for that.
@@ -87,7 +87,7 @@ pub(crate) enum SentTarget<'a> {
     Authority(&'a str),
 }
 
-/// Whether these can be sent as they are meant, before anything is.
+/// Checks that a request can be sent as it is meant, before any of it is sent.
 ///
 /// # Errors
 /// [`ErrorKind::Invalid`], which names what is wrong, and repeats no value: it may be a secret.
@@ -309,7 +309,7 @@ mod tests {
         String::from_utf8(out).unwrap().strip_prefix("before ").expect("it appends").to_owned()
     }
 
-    /// The field lines behind `Host`, as a change to the plain request makes them.
+    /// The field lines after `Host`, as a change to the plain request makes them.
     fn lines(fields: &[(&str, &str)], change: impl Fn(&mut RequestToSend<'_>)) -> String {
         let (uri, header) = (uri("/"), header(fields));
         let mut head = plain(&uri, &header);
@@ -396,7 +396,7 @@ mod tests {
     }
 
     #[test]
-    fn connection_has_the_codecs_word_and_the_callers_other_options() {
+    fn connection_has_the_codecs_option_and_the_callers_others() {
         let fields = [("Connection", "Keep-Alive, Upgrade"), ("Upgrade", "websocket")];
         assert_eq!(lines(&fields, |_| {}), "Upgrade: websocket\r\nConnection: Upgrade\r\n");
         let closing = |fields: &[(&str, &str)]| lines(fields, |head| head.connection = ConnectionField::Close);

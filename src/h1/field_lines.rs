@@ -1,5 +1,5 @@
-//! FieldLine lines (RFC 9112 §5): where they end, what each one says, and which may follow the content.
-//! A head and a trailer section are read by the same rules.
+//! Field lines (RFC 9112 §5): where they end, how one is parsed, and which may follow the content. A
+//! head and a trailer section are read by the same rules.
 
 use std::ops::Range;
 
@@ -13,7 +13,7 @@ use crate::message::{Header, Known, count_controls, is_token, is_token_byte};
 pub(crate) struct HeadLimits {
     /// Bytes of the whole head, from the request line to the empty line.
     pub(crate) max_bytes: usize,
-    /// FieldLine values: one a line, but each name that a `Trailer` field lists is one.
+    /// Field values: one for each line, and one for each name that a `Trailer` field lists.
     pub(crate) max_values: usize,
 }
 
@@ -195,8 +195,8 @@ impl<'a> FieldLine<'a> {
         header.push_received(known, span(self.name_at, self.name), span(self.value_at, self.value));
     }
 
-    /// A line without its line end, that stands `at` in its section. That it has no control
-    /// characters was seen before.
+    /// Parses a line without its line end, which begins at `at` in its section. The scan has made sure
+    /// that it has no control characters.
     fn parse(line: &'a [u8], at: usize) -> Result<FieldLine<'a>, Refusal> {
         let rest = skip_token(line);
         let name = line.get(..line.len() - rest.len()).unwrap_or_default();
@@ -209,8 +209,8 @@ impl<'a> FieldLine<'a> {
     }
 }
 
-/// What follows the token that the text starts with. Four bytes are looked up at once, because a
-/// third of a head's bytes pass through here.
+/// The text after the token at its start. Four bytes are looked up at once, because a third of a head's
+/// bytes pass through here.
 fn skip_token(mut text: &[u8]) -> &[u8] {
     while let [a, b, c, d, rest @ ..] = text {
         if !(is_token_byte(*a) & is_token_byte(*b) & is_token_byte(*c) & is_token_byte(*d)) {
@@ -227,7 +227,7 @@ fn skip_token(mut text: &[u8]) -> &[u8] {
     text
 }
 
-/// What is wrong with a line that has no colon behind a token.
+/// The refusal of a line without a colon after a token.
 fn fault(name: &[u8], rest: &[u8]) -> Refusal {
     match (name, rest) {
         // RFC 9112 §5.2: folding may be refused, and §2.2: so must be blanks before the first field.

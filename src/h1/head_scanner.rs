@@ -1,5 +1,5 @@
-//! What the heads of requests and of responses have in common: a first line, then a section of
-//! field lines, both found while they arrive; and what the fields say to the codec itself.
+//! What the heads of requests and of responses have in common: a first line, then a section of field
+//! lines, both found while they arrive; and what the fields mean to the codec itself.
 
 use super::field_lines::{FieldLines, HeadLimits, TOO_MANY, members, unseen};
 use super::framing::FieldValues;
@@ -8,11 +8,11 @@ use crate::message::{Header, Known};
 
 /// Finds the parts of one head after the other.
 ///
-/// It is shown all unread bytes of the connection: the same each time, with more behind them. Every
-/// byte is looked at once, however small the pieces are that a head comes in.
+/// Each call gets all unread bytes of the connection: those of the call before, and more after them.
+/// Every byte is examined once, however small the pieces are that a head comes in.
 #[derive(Debug, Default)]
 pub(super) struct HeadScanner {
-    /// Where the first line starts, behind empty lines that are skipped.
+    /// Where the first line starts, after empty lines that are skipped.
     start: usize,
     /// How far the first line was looked at, until its end is found.
     scanned: usize,
@@ -25,8 +25,8 @@ pub(super) struct HeadScanner {
 pub(super) enum FirstLine<'a> {
     /// The whole of it, without its line end.
     Whole { line: &'a [u8], has_cr: bool },
-    /// It goes on. `new` are its bytes that were not shown before, `line` is all that came; both are
-    /// without a CR at their end, which may be half a line end.
+    /// A part of it. `new` are its bytes that were not there in the call before, `line` are all that
+    /// have come; both are without a CR at their end, which may be half a line end.
     Begun { new: &'a [u8], line: &'a [u8], is_too_long: bool },
 }
 
@@ -48,7 +48,7 @@ impl HeadScanner {
         input.get(self.start..end).unwrap_or_default()
     }
 
-    /// Skips empty lines before the first line, up to so many bytes of them.
+    /// Skips empty lines before the first line, up to `max_bytes` of them.
     pub(super) fn skip_empty_lines(&mut self, input: &[u8], max_bytes: usize) {
         while self.scanned == self.start
             && self.start < max_bytes
@@ -59,8 +59,8 @@ impl HeadScanner {
         }
     }
 
-    /// Looks for the end of the first line, which may be so long with its line end, and with all of
-    /// the head no longer than its limit.
+    /// Looks for the end of the first line. With its line end it may have `max_line_bytes`, and never
+    /// more than the limit on the whole head.
     pub(super) fn find_first_line<'a>(
         &mut self,
         input: &'a [u8],
@@ -109,8 +109,8 @@ impl HeadScanner {
         self.fields.unfold(section)
     }
 
-    /// Fills the header from the section that was found, but for the fields that it `hides`, and
-    /// says what all of them mean to the codec.
+    /// Fills the header from the section that was found, except for the fields that `hides` names, and
+    /// returns what all of them mean to the codec.
     pub(super) fn read_fields<'a>(
         &self,
         section: &'a [u8],
@@ -148,7 +148,7 @@ impl HeadScanner {
     }
 }
 
-/// What the fields of a head say to the codec itself.
+/// What the fields of a head mean to the codec.
 #[derive(Default)]
 pub(super) struct FieldFacts<'a> {
     value_count: usize,
@@ -182,7 +182,7 @@ impl<'a> FieldFacts<'a> {
                 self.expects_continue |= is_continue;
                 self.expects_else |= !is_continue;
             }),
-            // Each name becomes an entry of its own for whoever reads trailers, so it counts as one.
+            // Each name becomes an entry of its own where trailers are read, so it counts as one value.
             Known::Trailer => self.value_count += memchr::memchr_iter(b',', value).count(),
             Known::Pragma => _ = self.pragma.get_or_insert(value),
             Known::CacheControl => self.has_cache_control = true,

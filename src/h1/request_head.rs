@@ -35,11 +35,11 @@ pub(crate) enum Expectation {
     None,
     /// The content comes after a 100.
     Continue,
-    /// Something that this server cannot meet.
+    /// An expectation that this server does not know.
     Unknown,
 }
 
-/// RFC 9112 §2.2 asks for one; two are what old clients send behind a body.
+/// RFC 9112 §2.2 asks for one; two are what old clients send after a body.
 const MAX_EMPTY_LINE_COUNT: usize = 2;
 const MAX_EMPTY_LINES_BYTES: usize = 2 * MAX_EMPTY_LINE_COUNT;
 
@@ -47,7 +47,7 @@ const MAX_EMPTY_LINES_BYTES: usize = 2 * MAX_EMPTY_LINE_COUNT;
 const MAX_REQUEST_LINE_BYTES: usize = MAX_TARGET_BYTES + 1024;
 
 impl RequestParser {
-    /// Looks at all unread bytes of the connection: the same each time, with more behind them.
+    /// Parses all unread bytes of the connection: those of the call before, and more after them.
     ///
     /// Once the head is complete, `request` is filled and the parser is ready for the next one.
     /// What cannot become a request is refused as soon as that is certain.
@@ -60,7 +60,8 @@ impl RequestParser {
         let mut line = None;
         if self.scanner.fields_at().is_none() {
             let Some(text) = self.find_request_line(input, limits)? else { return Ok(None) };
-            // Now, before the fields are there: an old or a lost client should not wait for its response.
+            // Checked before the fields have arrived: a client that speaks another protocol may send no more
+            // before it gets a response.
             line = Some(RequestLine::parse(text).map_err(|refusal| first_fault(text, refusal))?);
         }
         let Some(section) = self.scanner.find_fields(input, limits)? else { return Ok(None) };
@@ -87,7 +88,7 @@ impl RequestParser {
         !matches!(rest, [] | [b'\r'])
     }
 
-    /// The bytes that it holds in memory from head to head.
+    /// The memory, in bytes, that it keeps from one head to the next.
     pub(crate) fn held(&self) -> usize {
         self.last_host.0.capacity()
     }
@@ -97,8 +98,8 @@ impl RequestParser {
         self.scanner.reset();
     }
 
-    /// The request line without its line end, once it is there. Until then a byte that can stand in
-    /// none is refused at once: a peer that speaks TLS here would wait for a response for ever.
+    /// The request line without its line end, once it is there. Until then a byte that no request line
+    /// can contain is refused at once: a peer that speaks TLS here would wait for a response for ever.
     fn find_request_line<'a>(&mut self, input: &'a [u8], limits: &HeadLimits) -> Result<Option<&'a [u8]>, Refusal> {
         self.scanner.skip_empty_lines(input, MAX_EMPTY_LINES_BYTES);
         match self.scanner.find_first_line(input, MAX_REQUEST_LINE_BYTES, limits) {
@@ -115,14 +116,14 @@ impl RequestParser {
 
 const BAD_BYTE: Refusal = Refusal::bad("a byte that may not stand in a request line");
 
-/// Why a request line is refused that came whole, and so was not looked at byte by byte: as if it had
-/// come byte by byte, for how a head is cut must not change what is said about it.
+/// The refusal of a request line that came whole, and so was not checked byte by byte. It is the same
+/// as if it had come byte by byte: how a head is cut must not change the refusal.
 fn first_fault(line: &[u8], refusal: Refusal) -> Refusal {
     if has_bad_byte(line, line) { BAD_BYTE } else { refusal }
 }
 
-/// Whether one of the new bytes of a request line that has come so far can stand in none: a control
-/// character anywhere, or a byte that is not ASCII before the target. The target may have some.
+/// Whether one of the new bytes of a request line is not allowed there: a control character anywhere,
+/// or a byte that is not ASCII before the target. The target may have such bytes.
 fn has_bad_byte(new: &[u8], line: &[u8]) -> bool {
     let in_method = || {
         let end = memchr::memchr(b' ', line).unwrap_or(line.len());
@@ -566,7 +567,7 @@ mod tests {
     }
 
     #[test]
-    fn framing_is_told_to_the_handler_as_a_length() {
+    fn the_handler_sees_the_framing_as_a_length() {
         for (lines, framing, length) in [
             ("X: 1", Framing::Empty, Some(0)),
             ("Content-Length: 7", Framing::Length(7), Some(7)),

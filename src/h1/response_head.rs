@@ -28,7 +28,7 @@ pub(crate) struct ParsedResponse {
     pub(crate) switch: Switch,
 }
 
-/// Whether the connection speaks another protocol behind this head.
+/// Whether the connection speaks another protocol after this head.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Switch {
     No,
@@ -48,11 +48,11 @@ impl Default for ResponseParser {
 }
 
 impl ResponseParser {
-    /// Looks at all unread bytes of the connection: the same each time, with more behind them.
+    /// Parses all unread bytes of the connection: those of the call before, and more after them.
     ///
-    /// Once the head is complete, status, version, fields and length of `response` are filled and
-    /// the parser is ready for the next one. `Transfer-Encoding` is told by the framing and is not
-    /// among the fields.
+    /// Once the head is complete, status, version, fields and length of `response` are filled and the
+    /// parser is ready for the next one. `Transfer-Encoding` shows in the framing and is not among the
+    /// fields.
     ///
     /// # Errors
     /// What cannot become a response, as soon as that is certain. The status is 502, for a gateway
@@ -94,7 +94,7 @@ impl ResponseParser {
         Ok(Some(ParsedResponse { consumed, ..head }))
     }
 
-    /// The status line, once it is there. A peer that speaks something else is found out by its
+    /// The status line, once it is complete. A peer that speaks something else is recognised by its
     /// first bytes.
     fn find_status_line(&mut self, input: &[u8], limits: &HeadLimits) -> Result<Option<StatusLine>, Refusal> {
         if self.line.is_some() {
@@ -137,8 +137,8 @@ fn fill(
     Ok(ParsedResponse { consumed: 0, framing, keep_alive, switch })
 }
 
-/// A protocol is switched only where the request asked for it: else whoever responds would choose what
-/// the bytes behind the head are.
+/// A switch of protocols counts only where the request asked for it: otherwise a server could choose
+/// how the bytes after the head are read.
 fn switch(request: RequestKind, status: StatusCode, response: &Response) -> Result<Switch, Refusal> {
     match (status, request) {
         // RFC 9110 §15.2.2: the field says what to.
@@ -166,7 +166,7 @@ struct StatusLine {
     status: StatusCode,
 }
 
-/// What each status line starts with.
+/// The start of every status line.
 const STATUS_LINE_START: &[u8; 7] = b"HTTP/1.";
 
 const CONTROL_IN_STATUS_LINE: Refusal = Refusal::bad("a control character in the status line");
@@ -491,7 +491,7 @@ mod tests {
     }
 
     #[test]
-    fn transfer_encoding_is_told_by_the_framing_and_length_stays_visible() {
+    fn transfer_encoding_shows_in_the_framing_only_and_the_length_stays_visible() {
         let (head, response) = parse(with("A: 1\r\ntransfer-Encoding: Chunked\r\nTrailer: x"));
         assert_eq!((head.framing, head.keep_alive, response.content_length), (Framing::Chunked, true, None));
         assert_eq!(response.header, [("A", "1"), ("Trailer", "x")].into_iter().collect());
@@ -543,7 +543,7 @@ mod tests {
     }
 
     #[test]
-    fn a_connection_changes_hands_only_where_that_was_asked_for() {
+    fn a_connection_is_taken_over_only_after_a_switch_of_protocols() {
         let upgraded = "HTTP/1.1 101 x\r\nConnection: Upgrade\r\nUpgrade: foo\r\n\r\n";
         let (head, response) = parse_as(RequestKind::Upgrade, format!("{upgraded}raw"));
         assert_eq!((head.consumed, head.switch, head.keep_alive), (upgraded.len(), Switch::Upgrade, false));

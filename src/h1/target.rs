@@ -14,7 +14,7 @@ pub(super) struct RequestTarget<'a> {
     pub(super) text: &'a str,
     /// The authority that the target itself names; it overrides `Host` (RFC 9112 §3.2.2).
     pub(super) authority: Option<&'a str>,
-    /// Whether characters stand in it that no URI has.
+    /// Whether it has characters that are not allowed in a URI.
     has_raw: bool,
 }
 

@@ -1,4 +1,4 @@
-//! The client's half: a request of ours becomes the crate's, and what the crate has received
+//! The client's half: a request of ours becomes `h2`'s, and what `h2` has received
 //! becomes a response.
 
 use std::time::Duration;
@@ -24,7 +24,7 @@ pub(crate) struct RequestToSend<'a> {
     pub(crate) authority: &'a str,
     pub(crate) uri: &'a Uri,
     pub(crate) header: &'a Header,
-    /// Announced, and sent behind the content.
+    /// Announced, and sent after the content.
     pub(crate) trailer: &'a Header,
     /// `None` where the content tells its length by its end.
     pub(crate) length: Option<u64>,
@@ -45,7 +45,7 @@ const CONNECTION_WINDOW_BYTES: u32 = 64 << 20;
 const RESET_MEMORY: Duration = Duration::from_secs(30);
 const MAX_REMEMBERED_RESET_COUNT: usize = 1_000;
 
-/// The crate's settings for a client's connection.
+/// `h2`'s settings for a client's connection.
 pub(crate) fn client_builder(limits: &HeadLimits) -> h2::client::Builder {
     let mut builder = h2::client::Builder::new();
     builder
@@ -60,7 +60,7 @@ pub(crate) fn client_builder(limits: &HeadLimits) -> h2::client::Builder {
     builder
 }
 
-/// The head as the crate takes it (RFC 9113 §8.3.1).
+/// The head as `h2` takes it (RFC 9113 §8.3.1).
 ///
 /// # Errors
 /// [`ErrorKind::Invalid`] for an authority that is none.
@@ -83,8 +83,8 @@ pub(crate) fn to_request(head: &RequestToSend<'_>) -> Result<http::Request<()>> 
 
 /// Fills status, fields and length of a response. `ends` says that no content follows.
 ///
-/// What the crate has seen to: there is one status, no field speaks of a connection, and
-/// `Content-Length` is one number and the length of the content.
+/// `h2` has checked that there is one status, no field speaks of a connection, and `Content-Length` is
+/// one number and the length of the content.
 ///
 /// # Errors
 /// More fields than `limits` allows.

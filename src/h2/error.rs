@@ -1,4 +1,4 @@
-//! The crate's errors in our words.
+//! Errors of the `h2` crate, turned into this crate's.
 
 use std::io;
 
@@ -26,7 +26,7 @@ pub(crate) fn stream_error(error: h2::Error, phase: Phase) -> Error {
     gone(phase).with_source(error)
 }
 
-/// The connection was closed while something was to come: the crate's own error for that, which no read
+/// The connection was closed while something was to come: `h2`'s own error for that, which no read
 /// of the system's ends with, and that of a TLS session without an end.
 fn is_end(kind: io::ErrorKind) -> bool {
     matches!(kind, io::ErrorKind::BrokenPipe | io::ErrorKind::UnexpectedEof)
@@ -37,7 +37,8 @@ pub(super) fn gone(phase: Phase) -> Error {
     Error::new(ErrorKind::CutOff, "the stream is closed").during(phase)
 }
 
-/// What the crate says in a GOAWAY frame, and in our words. It tells nobody else.
+/// The debug data that `h2` puts into a GOAWAY frame, and this crate's text for it. `h2` reports the reason
+/// nowhere else.
 const SAID: [(&str, &str); 5] = [
     ("too_many_resets", "too many requests were given up before they were taken"),
     ("too_many_internal_resets", "too many streams had to be reset"),
@@ -46,12 +47,12 @@ const SAID: [(&str, &str); 5] = [
     ("too_many_data_frames", "too many small DATA frames"),
 ];
 
-/// What a GOAWAY frame at the end of these bytes says, where the crate wrote it.
+/// What a GOAWAY frame at the end of these bytes says, where `h2` wrote it.
 pub(super) fn said_last(bytes: &[u8]) -> Option<&'static str> {
     SAID.iter().find(|(said, _)| bytes.ends_with(said.as_bytes())).map(|(_, words)| *words)
 }
 
-/// Why the crate ended a connection, in fixed words; the meter of the connection knows best.
+/// Why `h2` ended a connection, as a fixed text; a fault of the connection's meter comes first.
 pub(crate) fn in_words(error: &h2::Error, meter: Option<&Meter>) -> &'static str {
     if let Some(words) = meter.and_then(Meter::said_last) {
         return words;

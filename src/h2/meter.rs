@@ -1,8 +1,8 @@
 //! Counts what a peer does beside sending requests and content.
 //!
-//! None of it is wrong by itself, all of it costs work, and some of it has no bound in the
-//! protocol: the floods of CVE-2019-9512 and its kin, and rapid reset (CVE-2023-44487). Only what
-//! comes in is counted; what the peer gets done for its requests makes up for it.
+//! These frames are allowed, but each costs work, and the protocol has no limit for some of them: the
+//! floods of CVE-2019-9512 and the like, and rapid reset (CVE-2023-44487). Only incoming frames are
+//! counted; content that is sent to the peer, and answered requests, lower the counts.
 
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU8, AtomicU64, Ordering};
@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-/// How many of these frames a peer may send in [`WINDOW`].
+/// How many of these frames a peer may send in [`METER_PERIOD`].
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct MeterLimits {
     /// Frames that bring neither a request nor content.
@@ -20,10 +20,10 @@ pub(crate) struct MeterLimits {
 }
 
 /// The time over which frames are counted.
-const WINDOW: Duration = Duration::from_secs(10);
-/// A DATA frame that was sent may be answered by so many frames: WINDOW_UPDATE, and PING by peers
-/// that measure the line.
-const PER_DATA_FRAME: u64 = 10;
+const METER_PERIOD: Duration = Duration::from_secs(10);
+/// How many frames may answer a DATA frame that was sent: WINDOW_UPDATE, and PING by peers that measure
+/// the round trip.
+const ALLOWED_FRAME_COUNT: u64 = 10;
 /// The size of a DATA frame as peers take them unless they ask for more.
 const DATA_FRAME_BYTES: u64 = 16 << 10;
 
@@ -62,8 +62,8 @@ impl Fault {
     }
 }
 
-/// What is known of one connection's frames. The wire counts, the connection's task looks, and
-/// streams make up for it.
+/// What is known of one connection's frames. The wire counts them, the connection's task checks the
+/// counts, and streams lower them.
 #[derive(Debug)]
 pub(crate) struct Meter {
     limits: MeterLimits,
@@ -115,7 +115,7 @@ impl Meter {
         self.in_head.load(Ordering::Relaxed) && !self.blocked.load(Ordering::Relaxed)
     }
 
-    /// What the peer was told last, where the crate said it.
+    /// What the peer was told last, where `h2` said it.
     pub(super) fn said_last(&self) -> Option<&'static str> {
         self.said_last.get().copied()
     }
@@ -133,10 +133,10 @@ impl Meter {
         self.reads.load(Ordering::Relaxed)
     }
 
-    /// So much content was sent.
+    /// Records that this much content was sent.
     pub(crate) fn sent_data(&self, len: usize) {
         let frames = len as u64 / DATA_FRAME_BYTES + 1;
-        make_up(&self.control, i64::try_from(frames * PER_DATA_FRAME).unwrap_or(i64::MAX));
+        make_up(&self.control, i64::try_from(frames * ALLOWED_FRAME_COUNT).unwrap_or(i64::MAX));
     }
 
     /// A request was answered.
@@ -149,7 +149,7 @@ impl Meter {
     }
 }
 
-/// Not below zero: what was earned is not saved up for a flood.
+/// Not below zero: a peer cannot save up credit for a flood.
 fn make_up(count: &AtomicI64, by: i64) {
     let now = count.load(Ordering::Relaxed);
     if now > 0 {
@@ -162,7 +162,7 @@ fn make_up(count: &AtomicI64, by: i64) {
 pub(super) struct Scanner {
     /// How much of the present frame, or of the preface, is still to come.
     skip: usize,
-    head: [u8; HEAD],
+    head: [u8; FRAME_HEAD_BYTES],
     have: usize,
     block: Block,
     /// Whether the present frame is DATA.
@@ -171,7 +171,7 @@ pub(super) struct Scanner {
 }
 
 /// The length of a frame's head (RFC 9113 §4.1).
-const HEAD: usize = 9;
+const FRAME_HEAD_BYTES: usize = 9;
 
 /// Where a header block is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -193,11 +193,11 @@ const ACK: u8 = 1;
 const END_HEADERS: u8 = 4;
 
 impl Scanner {
-    /// Behind so many bytes of preface.
+    /// A scanner that skips this many bytes of preface first.
     pub(super) fn new(preface: usize) -> Scanner {
         Scanner {
             skip: preface,
-            head: [0; HEAD],
+            head: [0; FRAME_HEAD_BYTES],
             have: 0,
             block: Block::None,
             is_data: false,
@@ -215,14 +215,16 @@ impl Scanner {
             if self.skip == 0 && self.block == Block::Last {
                 self.block = Block::None;
             }
-            while let (Some((&byte, rest)), true) = (bytes.split_first(), self.skip == 0 && self.have < HEAD) {
+            while let (Some((&byte, rest)), true) =
+                (bytes.split_first(), self.skip == 0 && self.have < FRAME_HEAD_BYTES)
+            {
                 if let Some(place) = self.head.get_mut(self.have) {
                     *place = byte;
                 }
                 self.have += 1;
                 bytes = rest;
             }
-            if self.have == HEAD {
+            if self.have == FRAME_HEAD_BYTES {
                 self.have = 0;
                 self.enter_frame(meter);
             }
@@ -259,9 +261,9 @@ impl Scanner {
         }
     }
 
-    /// Looked at only where a count is over its limit: then the clock is worth its price.
+    /// The clock is read only where a count is over its limit.
     fn is_within_window(&mut self, meter: &Meter) -> bool {
-        if self.window_began.elapsed() < WINDOW {
+        if self.window_began.elapsed() < METER_PERIOD {
             return true;
         }
         self.window_began = Instant::now();
@@ -285,7 +287,7 @@ mod tests {
 
     fn frame(kind: u8, flags: u8, len: usize) -> Vec<u8> {
         let mut frame = vec![(len >> 16) as u8, (len >> 8) as u8, len as u8, kind, flags, 0, 0, 0, 1];
-        frame.resize(HEAD + len, 0xff);
+        frame.resize(FRAME_HEAD_BYTES + len, 0xff);
         frame
     }
 
@@ -325,7 +327,7 @@ mod tests {
         for end in 1..=bytes.len() {
             let meter = meter(100, 100);
             scanned(&bytes[..end], 1, &meter);
-            let open = end != HEAD && end < bytes.len();
+            let open = end != FRAME_HEAD_BYTES && end < bytes.len();
             assert_eq!(meter.is_in_head(), open, "after {end} bytes");
         }
     }
@@ -351,7 +353,7 @@ mod tests {
             for _ in 0..10 {
                 scanner.scan(&frame(SETTINGS, 0, 0), &meter);
             }
-            tokio::time::advance(WINDOW).await;
+            tokio::time::advance(METER_PERIOD).await;
         }
         assert_eq!(meter.fault(), None, "ten in a window are allowed");
         for _ in 0..20 {

@@ -1,8 +1,8 @@
-//! HTTP/2 (RFC 9113): the `h2` crate in our words.
+//! HTTP/2 (RFC 9113): the `h2` crate in terms of this crate's types.
 //!
-//! The crate frames, compresses and keeps the windows. Here its requests become ours, its content a
-//! body, our fields its fields, its errors ours; and a [`Wire`] beneath it sees every frame that
-//! comes in, because what a peer may do without end the crate does not count.
+//! The `h2` crate does framing, compression and flow control. This module converts its requests,
+//! content, fields and errors to this crate's and back, and puts a [`Wire`] beneath it, which counts
+//! every incoming frame: `h2` has no limit on some frames that a peer may send without end.
 //!
 //! ```text
 //!  Stream (TCP, TLS) ◀──▶ Wire (stall limit, Meter) ◀──▶ h2 ◀──▶ Received, poll_room, fields
@@ -10,24 +10,22 @@
 
 #[cfg(feature = "client")]
 mod client;
+mod content;
 mod error;
 mod fields;
 mod meter;
-mod receive;
 #[cfg(feature = "server")]
 mod request;
-mod send;
 mod wire;
 
 #[cfg(feature = "client")]
 pub(crate) use client::{RequestToSend, client_builder, field_bytes, fill_response, to_request};
+pub(crate) use content::{Received, poll_room};
 pub(crate) use error::{in_words, stream_error};
 pub(crate) use fields::{append_fields, append_trailer};
 pub(crate) use meter::{Fault, Meter, MeterLimits};
-pub(crate) use receive::Received;
 #[cfg(feature = "server")]
 pub(crate) use request::{content_length, fill_request};
-pub(crate) use send::poll_room;
 pub(crate) use wire::Wire;
 
 /// What a client sends first (RFC 9113 §3.4).

@@ -1,4 +1,4 @@
-//! What the crate has received becomes a request of ours (RFC 9113 §8.3.1), or is refused.
+//! What `h2` has received becomes a request of ours (RFC 9113 §8.3.1), or is refused.
 
 use http::header::{CONTENT_LENGTH, COOKIE, EXPECT, HOST, HeaderMap, TRAILER};
 use http::request::Parts;
@@ -21,8 +21,8 @@ const NO_HOST: Refusal = Refusal::bad("no valid host");
 
 /// Fills the request from the head of a stream. What belongs to the connection is left as it is.
 ///
-/// What the crate has seen to: the pseudo-fields are there once and before the others, names are in
-/// lower case, no field speaks of a connection, and `Content-Length` is one number.
+/// `h2` has checked that the pseudo-fields are there once and before the others, names are in lower
+/// case, no field speaks of a connection, and `Content-Length` is one number.
 pub(crate) fn fill_request(
     request: &mut Request,
     parts: Parts,
@@ -64,7 +64,7 @@ fn fill_target(request: &mut Request, uri: Uri) -> Result<(), Refusal> {
         return Ok(());
     }
     request.host.push_str(authority);
-    // The crate lets a request without `:path` through as far as `http` does.
+    // `h2` lets a request without `:path` through as far as `http` does.
     let path = parts.path_and_query.ok_or(Refusal::bad("no path"))?;
     request.request_uri.push_str(path.as_str());
     let escaped = check_path_target(request.method.as_str().as_bytes(), path.as_str())?;
@@ -72,7 +72,7 @@ fn fill_target(request: &mut Request, uri: Uri) -> Result<(), Refusal> {
     Ok(())
 }
 
-/// What is there of what is rarely there, so that the rest need not look for it.
+/// Which rare fields are there, so that the code below need not search for them.
 struct Special {
     /// One for each value, and one for each name that `Trailer` lists, as in a head of HTTP/1.
     /// Crumbs of a cookie count each.

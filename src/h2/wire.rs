@@ -15,7 +15,7 @@ use super::meter::{Meter, Scanner};
 use crate::net::{Deadline, Io, Stream};
 
 /// A stream that counts the frames that come in, and that fails when its peer takes nothing for
-/// too long: no stream's own limit would see that, once its content is handed to the crate.
+/// too long: no stream's own limit would see that, once its content is handed to `h2`.
 pub(crate) struct Wire {
     stream: Box<dyn Stream>,
     /// What was read before.
@@ -30,20 +30,20 @@ pub(crate) struct Wire {
     tail: [u8; TAIL_BYTES],
 }
 
-/// What the crate says at the end of a GOAWAY frame is no longer.
+/// What `h2` says at the end of a GOAWAY frame is no longer.
 const TAIL_BYTES: usize = 32;
 
 /// How far the closing of a stream is.
 enum Closing {
-    /// Nothing was said yet. So long the peer may then take to hear it.
+    /// This side is not shut down yet. Holds how long the peer may take to close after that.
     No(Duration),
-    /// The peer was told that nothing more comes.
+    /// This side of the stream is shut down.
     Told(Deadline),
 }
 
 impl Wire {
-    /// `preface` bytes come before the first frame. A peer that was ended for a fault is listened
-    /// to for `linger`.
+    /// `preface` bytes come before the first frame. After a fault, what the peer still sends is read
+    /// for `linger`.
     pub(crate) fn new(io: Io, preface: usize, meter: Arc<Meter>, stall: Option<Duration>, linger: Duration) -> Wire {
         let (stream, ahead) = io.into_parts();
         let scanner = Scanner::new(preface);

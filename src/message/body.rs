@@ -16,8 +16,8 @@ use crate::error::{Error, ErrorKind, Result};
 /// What [`Body::text`] and [`Body::json`] read at most, unless told otherwise: 10 MiB.
 pub const DEFAULT_MAX_TEXT_BYTES: u64 = 10 << 20;
 
-/// The content of a request or a response: nothing, bytes in memory, or bytes that come bit by
-/// bit.
+/// The content of a request or a response: nothing, bytes in memory, or bytes that arrive piece by
+/// piece.
 ///
 /// Read it with [`chunk`](Body::chunk), or whole with [`bytes`](Body::bytes),
 /// [`text`](Body::text) and [`json`](Body::json). It is also an
@@ -33,12 +33,13 @@ pub const DEFAULT_MAX_TEXT_BYTES: u64 = 10 << 20;
 #[derive(Default)]
 pub struct Body {
     state: BodyState,
-    /// What was taken from the source and not yet handed out.
+    /// Bytes that were taken from the source and not returned yet.
     ready: Bytes,
     /// How many more bytes may come.
     allowed: Option<Allowed>,
     trailer: Option<Box<Header>>,
-    /// Makes the same body again; `None` where it cannot be made, and where its bytes are here.
+    /// Makes the same body again. `None` where that is impossible, and where it is not needed because the
+    /// bytes are in memory.
     maker: Option<Maker>,
 }
 
@@ -50,7 +51,7 @@ enum BodyState {
     Ended,
     Streaming(Box<dyn Source>),
     Failed(Error),
-    /// It was sent, and something else reads it.
+    /// It was taken to be sent, and something else reads it.
     Spent,
 }
 
@@ -60,7 +61,7 @@ struct Allowed {
     left: u64,
 }
 
-/// Where the bytes of a body come from. One verb, so that every producer is a few lines.
+/// Where the bytes of a body come from. Only one method is required, so that a source is easy to write.
 pub(crate) trait Source: Send + Sync {
     /// The next piece: never an empty `Data`; `None` at the end. Not called again after the end
     /// or an error.
@@ -135,12 +136,12 @@ impl Body {
         }
     }
 
-    /// Whether [`try_clone`](Body::try_clone) would have the content again.
+    /// Whether [`try_clone`](Body::try_clone) can give the content again.
     pub fn is_replayable(&self) -> bool {
         self.maker.is_some() || matches!(self.state, BodyState::Ended)
     }
 
-    /// Whether reading needs no waiting.
+    /// Whether all content is in memory, so that reading never waits.
     pub(crate) fn is_in_memory(&self) -> bool {
         matches!(self.state, BodyState::Ended)
     }
@@ -149,13 +150,13 @@ impl Body {
         self.trailer.take().map(|trailer| *trailer)
     }
 
-    /// All of the content at once, where it lies in memory and nothing limits it.
+    /// All of the content at once, where it is in memory and no limit is set.
     pub(crate) fn take_memory(&mut self) -> Option<Bytes> {
         let whole = matches!(self.state, BodyState::Ended) && self.allowed.is_none() && self.trailer.is_none();
         whole.then(|| self.take_ready())
     }
 
-    /// Takes the body out, and leaves behind what can make it again.
+    /// Takes the body out, and leaves in its place what is needed to make it again.
     pub(crate) fn take_replayable(&mut self) -> Body {
         let left = match (&self.maker, &self.state) {
             (Some(make), _) => Body { state: BodyState::Spent, maker: Some(make.clone()), ..Body::empty() },
@@ -224,7 +225,7 @@ impl Body {
     /// The whole content as text (UTF-8), of [`DEFAULT_MAX_TEXT_BYTES`] at most.
     ///
     /// # Errors
-    /// As [`bytes`](Body::bytes); an error that answers 400 when it is no UTF-8.
+    /// As [`bytes`](Body::bytes); an error that answers 400 when it is not UTF-8.
     pub async fn text(&mut self) -> Result<String> {
         let bytes = self.bytes(DEFAULT_MAX_TEXT_BYTES).await?;
         String::from_utf8(bytes.into()).map_err(|error| {
@@ -235,7 +236,7 @@ impl Body {
     /// The whole content read as JSON, of [`DEFAULT_MAX_TEXT_BYTES`] at most.
     ///
     /// # Errors
-    /// As [`bytes`](Body::bytes); an error that answers 400 when it is no JSON of this type.
+    /// As [`bytes`](Body::bytes); an error that answers 400 when it is not JSON of this type.
     #[cfg(feature = "json")]
     pub async fn json<T: serde::de::DeserializeOwned>(&mut self) -> Result<T> {
         let bytes = self.bytes(DEFAULT_MAX_TEXT_BYTES).await?;
@@ -261,7 +262,7 @@ impl Body {
         self.ready.is_empty() && matches!(self.state, BodyState::Ended)
     }
 
-    /// The trailer fields that came behind the content, once it has been read to its end.
+    /// The trailer fields that came after the content, once it has been read to its end.
     pub fn trailer(&self) -> Option<&Header> {
         self.trailer.as_deref()
     }
@@ -300,7 +301,7 @@ impl Body {
         }
     }
 
-    /// Lets a chunk through as far as the limit goes; the error comes behind what was allowed.
+    /// Cuts a chunk at the limit. The error comes after the bytes that are allowed.
     fn count(&mut self, mut chunk: Bytes) -> Result<Bytes> {
         let Some(allowed) = &mut self.allowed else { return Ok(chunk) };
         let len = chunk.len() as u64;
@@ -323,7 +324,8 @@ impl Body {
         self.remaining().is_some_and(|remaining| remaining > left)
     }
 
-    /// Ends the body with this error; dropping the source tells its connection.
+    /// Ends the body with this error. The source is dropped, by which its connection learns that the body is
+    /// over.
     fn fail(&mut self, error: Error) -> Error {
         self.ready = Bytes::new();
         self.state = BodyState::Failed(error.again());
@@ -362,7 +364,7 @@ fn too_large(allowed: Option<Allowed>) -> Error {
         .with_status(StatusCode::PAYLOAD_TOO_LARGE)
 }
 
-/// A stream behind a lock that is never taken: it only makes the stream `Sync`.
+/// A stream in a mutex that is never locked (`get_mut` is enough): it only makes the stream `Sync`.
 struct StreamSource<S: ?Sized>(Mutex<Pin<Box<S>>>);
 
 impl<S, B, E> Source for StreamSource<S>

@@ -1,4 +1,5 @@
-//! What is known of a connection: its two ends, its TLS session, and which protocols it may speak.
+//! Properties of a connection: the addresses of its ends, its TLS session, and the protocols that it may
+//! speak.
 
 use std::fmt;
 use std::net::{IpAddr, SocketAddr};
@@ -7,8 +8,8 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 
-/// One end of a connection: an internet address, a Unix socket, or a name that a listener of
-/// the user's own gives.
+/// One end of a connection: an internet address, a Unix socket, or a name that a user's own listener
+/// gives.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Addr {
@@ -21,19 +22,20 @@ pub enum Addr {
 }
 
 impl Addr {
-    /// The end of a stream that has no address, or none that is known.
+    /// The end of a stream whose address is not known.
     pub(crate) fn unknown() -> Addr {
         Addr::Unix(None)
     }
 
-    /// The end of a socket. A listener on `[::]` names a peer that came over IPv4 by an address of
-    /// IPv6 that stands for it (RFC 4291 §2.5.5.2): here it has its own, as in Go, so that logs and
-    /// lists of addresses need to know one form alone.
+    /// The address of a socket. A listener on `[::]` reports peers that came over IPv4 as IPv4-mapped
+    /// IPv6 addresses (RFC 4291 §2.5.5.2). They are turned back into IPv4 addresses, as in Go, so that
+    /// logs and address lists need to handle one form only.
     pub(crate) fn of_socket(addr: SocketAddr) -> Addr {
         Addr::Tcp(SocketAddr::new(addr.ip().to_canonical(), addr.port()))
     }
 
-    /// Whether this is the address of a listener on all interfaces, which no connection has.
+    /// Whether this is the wildcard address (`0.0.0.0`, `::`) of a listener on all interfaces. No connection
+    /// has such an address.
     pub(crate) fn is_wildcard(&self) -> bool {
         self.ip().is_some_and(|ip| ip.is_unspecified())
     }
@@ -114,8 +116,8 @@ pub struct Protocols {
     pub http1: bool,
     /// HTTP/2 over TLS, where both sides agree on it (ALPN).
     pub http2: bool,
-    /// HTTP/2 without TLS, by prior knowledge (RFC 9113 §3.3): on a server's port it is told from
-    /// HTTP/1 by its first bytes.
+    /// HTTP/2 without TLS, by prior knowledge (RFC 9113 §3.3): a server recognises it by its first
+    /// bytes.
     pub unencrypted_http2: bool,
 }
 

@@ -1,4 +1,4 @@
-//! What surrounds a request: the server and the connection that it came in on, and whether its peer
+//! The context of a request: the server and the connection that it came in on, and whether its peer
 //! still waits.
 
 use std::fmt;
@@ -12,23 +12,24 @@ use http::Extensions;
 use super::connection::Addr;
 use super::signal::Signal;
 
-/// The surroundings of one request: cheap to clone, and free to be sent to other tasks.
+/// The context of one request: cheap to clone, and can be moved to other tasks.
 ///
-/// [`cancelled`](Context::cancelled) completes when the request is over for its peer: the client
-/// closed its connection, a write to it failed, or the handler returned or was given up by a
-/// `timeout_handler`. A next request that is already waiting on the connection does not cancel
-/// this one (Go's `Request.Context`). Over HTTP/1 a closed connection is seen when the content of the
-/// request was read to its end: the close is behind it.
+/// [`cancelled`](Context::cancelled) completes when the request is over for its peer: the client closed
+/// its connection, a write to it failed, or the handler returned or was dropped by a `timeout_handler`.
+/// A further request that already waits on the connection does not cancel this one (Go's
+/// `Request.Context`). Over HTTP/1 a close is noticed only when the content of the request was read to
+/// its end, because it arrives after that.
 #[derive(Clone)]
 pub struct Context {
-    /// `None` is a background: a count of those who share it would be shared by all threads.
+    /// `None` is the background context. In a static `Arc` it would have one reference count, for which all
+    /// threads contend.
     connection: Option<Arc<ConnContext>>,
     exchange: u64,
-    /// Set where a middleware may give the request up before its exchange is over.
+    /// Set where a middleware may cancel the request before its exchange is over.
     scope: Option<Arc<Scope>>,
 }
 
-/// A part of a exchange, with an end of its own.
+/// A part of an exchange that can be cancelled separately.
 struct Scope {
     over: Signal,
     outer: Option<Arc<Scope>>,
@@ -49,8 +50,8 @@ impl ConnContext {
 }
 
 impl Context {
-    /// A context that nothing surrounds and nothing cancels: what a request has that was made
-    /// by hand.
+    /// A context without a connection, which is never cancelled: that of a request that was made by
+    /// hand.
     pub fn background() -> Context {
         Context { connection: None, exchange: 0, scope: None }
     }
@@ -64,7 +65,7 @@ impl Context {
         self.scope = None;
     }
 
-    /// The same surroundings, but over as soon as [`end_scope`](Context::end_scope) says so.
+    /// The same context, which [`end_scope`](Context::end_scope) can cancel separately.
     pub(crate) fn scoped(&self) -> Context {
         let scope = Scope { over: Signal::default(), outer: self.scope.clone() };
         Context { connection: self.connection.clone(), exchange: self.exchange, scope: Some(Arc::new(scope)) }
@@ -159,7 +160,7 @@ mod tests {
     }
 
     #[test]
-    fn a_scope_is_over_with_its_turn() {
+    fn a_scope_is_over_with_its_exchange() {
         let connection = Arc::new(ConnContext::new(Addr::unknown(), Arc::default(), Arc::default()));
         let mut context = Context::background();
         context.enter(&connection, 4);

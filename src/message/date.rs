@@ -39,8 +39,8 @@ pub(crate) fn append_date(out: &mut Vec<u8>, now: Instant) {
     });
 }
 
-/// Lends the line of a second. Who asks has looked at one clock already; the other one is looked at once
-/// in a second, so a clock that is set is followed within one.
+/// Lends the line for a moment. The caller has read the steady clock already; the wall clock is read
+/// once a second, so a change of the system's time shows within one.
 fn with_line(now: Instant, take: impl FnOnce(&str)) {
     LINE.with_borrow_mut(|line| {
         if !line.holds.as_ref().is_some_and(|holds| holds.contains(&now)) {
@@ -52,8 +52,8 @@ fn with_line(now: Instant, take: impl FnOnce(&str)) {
 
 const DATE: &str = "Date: ";
 
-/// The line of the present second, and for how long it is that. A clock of tests can go back, as the next
-/// test has one of its own.
+/// The line for the present second, and until when it is valid. A test's clock can go back, because each
+/// test has its own.
 struct DateLine {
     text: String,
     holds: Option<Range<Instant>>,

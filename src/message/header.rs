@@ -1,10 +1,10 @@
 //! Header fields: an ordered multimap that keeps order and spelling, and compares names without
 //! regard to ASCII case.
 //!
-//! All text of a `Header` lies in one buffer and a field is two places in it. A head that
-//! arrives is copied into that buffer whole (a kilobyte costs less than a reference count), and
-//! a `Header` that is used again needs no allocation. There is no hashing, so there are no
-//! collisions to be flooded with; the number of fields is bounded by the head's limits.
+//! All text of a `Header` lies in one buffer and a field is two ranges of it. A head that arrives is
+//! copied into that buffer whole (a kilobyte costs less than a reference count), and a `Header` that is
+//! used again needs no allocation. There is no hashing, so there are no collisions to be flooded with;
+//! the number of fields is bounded by the head's limits.
 
 use std::borrow::Cow;
 use std::fmt;
@@ -12,8 +12,7 @@ use std::ops::Range;
 
 use http::header::{HeaderMap, HeaderName, HeaderValue};
 
-use super::known::Known;
-use super::octets::is_token_byte;
+use super::octets::{is_token, is_token_byte};
 
 /// The fields of a message (RFC 9110 §5), in order, as they were spelled.
 ///
@@ -23,7 +22,7 @@ use super::octets::is_token_byte;
 /// [`iter`](Header::iter) show all.
 ///
 /// What is set here is kept as given. What goes on the wire is checked by the codec: a server
-/// turns control characters in a value into spaces and leaves out a field whose name is no token,
+/// turns control characters in a value into spaces and leaves out a field whose name is not a token,
 /// so that no value can end a line (Go's rule).
 ///
 /// ```
@@ -147,7 +146,7 @@ impl Header {
         self.fields.push(StoredField { name, value, known });
     }
 
-    /// Takes all fields of this name away. Says whether there was one.
+    /// Takes all fields of this name away. Returns whether there was one.
     pub fn del(&mut self, name: impl AsRef<str>) -> bool {
         let before = self.fields.len();
         self.remove_from(0, name.as_ref().as_bytes());
@@ -161,8 +160,8 @@ impl Header {
         self.waste = 0;
     }
 
-    /// Starts over with the text of so many field lines that arrived; [`push_received`](Self::push_received)
-    /// then says where its fields are.
+    /// Replaces everything by the text of `lines` received field lines;
+    /// [`push_received`](Self::push_received) then says where its fields are.
     pub(crate) fn load(&mut self, text: &[u8], lines: usize) {
         if self.text.capacity() == 0 {
             // Just as much as it takes, and nothing to be grown.
@@ -301,7 +300,7 @@ pub(crate) fn list_has(list: &[u8], token: &str) -> bool {
 }
 
 /// A field name as Go spells it: the first letter and each after a hyphen in upper case, the
-/// others in lower case. A name that is no token comes back unchanged (Go's `CanonicalHeaderKey`).
+/// others in lower case. A name that is not a token comes back unchanged (Go's `CanonicalHeaderKey`).
 ///
 /// ```
 /// assert_eq!(nethttp::canonical_header_key("accept-ENCODING"), "Accept-Encoding");
@@ -329,6 +328,67 @@ pub fn canonical_header_key(name: &str) -> Cow<'_, str> {
         letter
     });
     Cow::Owned(respelled.collect())
+}
+
+/// Which of the fields that the codec acts on a name stands for, if any: told once, when the field is set.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Known {
+    CacheControl,
+    Connection,
+    ContentEncoding,
+    ContentLength,
+    ContentType,
+    Date,
+    Expect,
+    Host,
+    KeepAlive,
+    Pragma,
+    Trailer,
+    TransferEncoding,
+    /// Any other token.
+    Other,
+    /// No token, and so no field name: the field is not sent.
+    NotAToken,
+}
+
+impl Known {
+    /// Of any name.
+    pub(crate) fn of(name: &[u8]) -> Known {
+        match Known::of_token(name) {
+            Known::Other if !is_token(name) => Known::NotAToken,
+            known => known,
+        }
+    }
+
+    /// Of a name that is a token. Its length and its first letter leave at most one name to compare
+    /// with, and none for most fields that browsers send.
+    pub(crate) fn of_token(name: &[u8]) -> Known {
+        let first = name.first().map_or(0, |b| b | 0x20);
+        let (known, is_it) = match (name.len(), first) {
+            (4, b'd') => (Known::Date, is(name, b"date")),
+            (4, b'h') => (Known::Host, is(name, b"host")),
+            (6, b'e') => (Known::Expect, is(name, b"expect")),
+            (6, b'p') => (Known::Pragma, is(name, b"pragma")),
+            (7, b't') => (Known::Trailer, is(name, b"trailer")),
+            (10, b'c') => (Known::Connection, is(name, b"connection")),
+            (10, b'k') => (Known::KeepAlive, is(name, b"keep-alive")),
+            (12, b'c') => (Known::ContentType, is(name, b"content-type")),
+            (13, b'c') => (Known::CacheControl, is(name, b"cache-control")),
+            (14, b'c') => (Known::ContentLength, is(name, b"content-length")),
+            (16, b'c') => (Known::ContentEncoding, is(name, b"content-encoding")),
+            (17, b't') => (Known::TransferEncoding, is(name, b"transfer-encoding")),
+            _ => return Known::Other,
+        };
+        if is_it { known } else { Known::Other }
+    }
+}
+
+/// Whether a token is this name, without regard to case. Setting bit 5 makes a capital letter a small
+/// one; a hyphen has that bit already, and no other token byte becomes a letter or a hyphen by it. The
+/// length is a constant, so that the compiler compares many bytes at once.
+fn is<const LEN: usize>(token: &[u8], name: &[u8; LEN]) -> bool {
+    let Ok(token) = <&[u8; LEN]>::try_from(token) else { return false };
+    token.map(|b| b | 0x20) == *name
 }
 
 #[cfg(test)]
@@ -400,5 +460,32 @@ mod tests {
             assert_eq!(canonical_header_key(name), spelled);
         }
         assert!(matches!(canonical_header_key("Content-Type"), Cow::Borrowed(_)));
+    }
+
+    #[test]
+    fn a_name_is_known_in_any_case_and_whole_only() {
+        for (name, known) in [
+            ("Host", Known::Host),
+            ("hOST", Known::Host),
+            ("Date", Known::Date),
+            ("expect", Known::Expect),
+            ("PRAGMA", Known::Pragma),
+            ("Trailer", Known::Trailer),
+            ("Upgrade", Known::Other),
+            ("Connection", Known::Connection),
+            ("Keep-Alive", Known::KeepAlive),
+            ("Content-Type", Known::ContentType),
+            ("Cache-Control", Known::CacheControl),
+            ("CONTENT-LENGTH", Known::ContentLength),
+            ("transfer-encoding", Known::TransferEncoding),
+            ("Content-Encoding", Known::ContentEncoding),
+            ("Content_Length", Known::Other),
+            ("Content-Lengths", Known::Other),
+            ("Hast", Known::Other),
+            ("", Known::NotAToken),
+            ("no token", Known::NotAToken),
+        ] {
+            assert_eq!(Known::of(name.as_bytes()), known, "{name}");
+        }
     }
 }

@@ -16,16 +16,13 @@ mod cookie;
 mod date;
 mod form;
 mod header;
-mod known;
 mod multipart;
 mod octets;
 mod parameters;
 mod request;
 mod response;
-mod response_info;
 mod signal;
 mod sniff;
-mod timeouts;
 mod uri;
 
 pub use body::{Body, DEFAULT_MAX_TEXT_BYTES};
@@ -36,11 +33,9 @@ pub use date::{format_time, parse_time};
 pub use form::Values;
 pub use header::{Header, canonical_header_key};
 pub use multipart::{Multipart, MultipartLimits, Part};
-pub use request::Request;
-pub use response::{DEFAULT_MAX_CLIENT_BYTES, Response};
-pub use response_info::{Redirected, Timings};
+pub use request::{Request, Timeouts};
+pub use response::{DEFAULT_MAX_CLIENT_BYTES, Redirected, Response, Timings};
 pub use sniff::detect_content_type;
-pub use timeouts::Timeouts;
 
 pub(crate) use body::{Frame, Source};
 pub(crate) use context::ConnContext;
@@ -49,10 +44,9 @@ pub(crate) use cookie::read_cookie_date;
 #[cfg(all(feature = "server", feature = "http2"))]
 pub(crate) use date::append_date;
 pub(crate) use date::append_date_line;
-pub(crate) use header::list_has;
-pub(crate) use known::Known;
+pub(crate) use header::{Known, list_has};
 pub(crate) use octets::{count_controls, decimal, has, has_control, has_control_or_tab, is_token, is_token_byte};
-pub(crate) use response_info::ResponseInfo;
+pub(crate) use response::ResponseInfo;
 pub(crate) use signal::Signal;
 #[cfg(feature = "client")]
 pub(crate) use uri::{host_and_port, without_credentials};

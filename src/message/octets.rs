@@ -21,15 +21,15 @@ pub(crate) fn has_control_or_tab(line: &[u8]) -> bool {
     has(line, |b| (b < b' ') | (b == 0x7f))
 }
 
-/// The number that digits alone make, if there are some and it is not too large.
+/// Parses a decimal number: digits only, at least one, and no overflow.
 pub(crate) fn decimal(digits: &[u8]) -> Option<u64> {
     let with = |number: u64, b: &u8| number.checked_mul(10)?.checked_add(u64::from(char::from(*b).to_digit(10)?));
     let number = digits.iter().try_fold(0, with)?;
     (!digits.is_empty()).then_some(number)
 }
 
-/// How many control characters other than tabs there are. In bytes that cannot overflow, so that the
-/// compiler counts many at once.
+/// How many control characters other than tabs there are. They are counted by pieces whose count fits a
+/// byte, so that the compiler vectorises the loop.
 pub(crate) fn count_controls(bytes: &[u8]) -> usize {
     let in_piece = |piece: &[u8]| piece.iter().fold(0u8, |count, &b| count.wrapping_add(u8::from(is_control(b))));
     bytes.chunks(128).map(|piece| usize::from(in_piece(piece))).sum()
@@ -39,11 +39,11 @@ const fn is_control(byte: u8) -> bool {
     ((byte < b' ') & (byte != b'\t')) | (byte == 0x7f)
 }
 
-/// So many bytes the compiler looks at with one instruction, if their number is known.
+/// How many bytes the compiler examines with one instruction.
 const BLOCK_BYTES: usize = 16;
 
-/// Whether one of the bytes is such a one. They are looked at in blocks, the last of which shares
-/// bytes with the one before: nothing is left to be looked at one by one, but in the shortest texts.
+/// Whether the test holds for one of the bytes. They are examined in blocks. The last block overlaps
+/// the one before it, so that only texts shorter than a block are examined byte by byte.
 pub(crate) fn has(text: &[u8], is_such: impl Fn(u8) -> bool + Copy) -> bool {
     const SMALL_BLOCK_BYTES: usize = BLOCK_BYTES / 2;
     if let (Some(first), Some(last)) = (text.first_chunk::<BLOCK_BYTES>(), text.last_chunk::<BLOCK_BYTES>()) {

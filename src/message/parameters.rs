@@ -11,12 +11,11 @@ pub(super) struct Parameterized {
     parameters: Vec<(String, Vec<u8>)>,
 }
 
-/// More than anyone sends; few enough to look for duplicates one by one.
+/// More than any sender uses, and few enough to compare each name with all before it.
 const MAX_PARAMETER_COUNT: usize = 32;
 
 impl Parameterized {
-    /// `None` where it is malformed. A name that comes twice is: which one counts would be the
-    /// reader's choice.
+    /// `None` where it is malformed. So is a name that comes twice: readers differ on which one counts.
     pub(super) fn parse(text: &[u8]) -> Option<Parameterized> {
         if has_control(text) {
             return None;
@@ -48,8 +47,8 @@ fn lower_case_value(value: &[u8]) -> Option<String> {
     if well_formed { lower_case(value) } else { None }
 }
 
-/// What stands behind the next semicolon; `Some(None)` where nothing does any more. Semicolons
-/// with nothing between them are allowed.
+/// The text after the next semicolon; `Some(None)` at the end. Semicolons with nothing between them are
+/// allowed.
 fn next_parameter(rest: &mut &[u8]) -> Option<Option<(String, Vec<u8>)>> {
     let mut text = trim(rest);
     while let [b';', after @ ..] = text {
@@ -77,8 +76,8 @@ fn split_token(text: &[u8]) -> Option<(&[u8], &[u8])> {
 
 /// The text up to the closing quote, and what follows that.
 ///
-/// A backslash is one unless a quote or another one follows: browsers of old sent
-/// `filename="C:\dir\file"`, and new ones escape neither.
+/// A backslash stands for itself unless a quote or another backslash follows: old browsers sent
+/// `filename="C:\dir\file"`, and current ones escape neither.
 fn unquote(mut text: &[u8]) -> Option<(Vec<u8>, &[u8])> {
     let mut value = Vec::new();
     loop {

@@ -1,17 +1,17 @@
-//! A response, the same on the server and on the client.
+//! A response, the same on the server and on the client, and what a client knows beside it of how it came.
 
+use std::any::Any;
 use std::sync::Arc;
+use std::time::Duration;
 
 use bytes::Bytes;
-use http::{StatusCode, Uri, Version};
+use http::{Method, StatusCode, Uri, Version};
 
 use super::body::Body;
 use super::charset;
-use super::connection::Addr;
-use super::connection::TlsInfo;
+use super::connection::{Addr, TlsInfo};
 use super::cookie::{self, Cookie};
 use super::header::Header;
-use super::response_info::{Redirected, ResponseInfo, Timings};
 use super::uri::without_credentials;
 use crate::error::{Error, ErrorKind, Result};
 
@@ -43,7 +43,7 @@ pub struct Response {
     pub content_length: Option<u64>,
     /// The TLS session that it came over; `None` without TLS, and on a server.
     pub tls: Option<Arc<TlsInfo>>,
-    /// How it came; `None` for a response that was made by hand.
+    /// How it arrived; `None` for a response that was made by hand.
     pub(crate) info: Option<Box<ResponseInfo>>,
 }
 
@@ -76,7 +76,7 @@ impl Response {
         self
     }
 
-    /// The cookies that the response sets, in order. Lines that are no cookie are passed over;
+    /// The cookies that the response sets, in order. Lines that are not cookies are passed over;
     /// of more than 3,000 lines none is read.
     ///
     /// ```
@@ -99,7 +99,7 @@ impl Response {
     /// As [`Body::chunk`]; [`ErrorKind::BodyTooLarge`] when there is more.
     pub async fn bytes(&mut self) -> Result<Bytes> {
         self.body.bytes(DEFAULT_MAX_CLIENT_BYTES).await.map_err(|error| match error.kind() {
-            // A gateway must not send 413 to its own client: that one's request was not too large.
+            // Not an error that becomes 413: what a gateway's own client sent was not too large.
             ErrorKind::BodyTooLarge => self.about(Error::new(ErrorKind::BodyTooLarge, error.message().to_owned())),
             _ => self.about(error),
         })
@@ -122,7 +122,7 @@ impl Response {
     /// The whole content read as JSON, of [`DEFAULT_MAX_CLIENT_BYTES`] at most.
     ///
     /// # Errors
-    /// As [`bytes`](Response::bytes); [`ErrorKind::Malformed`] when it is no JSON of this type.
+    /// As [`bytes`](Response::bytes); [`ErrorKind::Malformed`] when it is not JSON of this type.
     #[cfg(feature = "json")]
     pub async fn json<T: serde::de::DeserializeOwned>(&mut self) -> Result<T> {
         let bytes = self.bytes().await?;
@@ -183,8 +183,8 @@ impl Response {
         self.info.as_ref().is_some_and(|info| info.reused)
     }
 
-    /// When the steps to it were done, those of the last request where there were redirects. None
-    /// was done where no client sent the request.
+    /// When each step of the exchange was done; after redirects, of the last one. All are `None` where
+    /// no client sent the request.
     pub fn timings(&self) -> Timings {
         self.info.as_ref().map(|info| info.timings).unwrap_or_default()
     }
@@ -212,6 +212,61 @@ impl From<Response> for http::Response<Body> {
         *theirs.version_mut() = response.proto;
         *theirs.headers_mut() = response.header.into();
         theirs
+    }
+}
+
+/// Kept with a response: the connection that it came over, when, and after which redirects.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct ResponseInfo {
+    /// Method and URL of the last request.
+    pub(crate) request: Option<(Method, Uri)>,
+    pub(crate) local_addr: Option<Addr>,
+    pub(crate) remote_addr: Option<Addr>,
+    pub(crate) reused: bool,
+    pub(crate) timings: Timings,
+    pub(crate) history: Vec<Redirected>,
+    /// The connection, after it has switched to another protocol. Only the client knows the type.
+    pub(crate) switched: Option<Arc<dyn Any + Send + Sync>>,
+}
+
+/// When the steps of an exchange were done, each counted from its start. A step that was not taken is
+/// `None`: a connection that is reused needs no lookup and no dial.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Timings {
+    /// The name was resolved.
+    pub resolved: Option<Duration>,
+    /// The connection was made, to the proxy where there is one.
+    pub connected: Option<Duration>,
+    /// The TLS handshake was done.
+    pub secured: Option<Duration>,
+    /// There was a connection to use, new or idle.
+    pub got_connection: Option<Duration>,
+    /// The request's head was written.
+    pub wrote_head: Option<Duration>,
+    /// The whole request was written; `None` while its body is still on its way.
+    pub wrote_request: Option<Duration>,
+    /// The first byte of the response came.
+    pub first_byte: Option<Duration>,
+    /// The response's head was complete.
+    pub head: Option<Duration>,
+}
+
+/// A response that led on to another request.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct Redirected {
+    /// The URL of its request.
+    pub url: Uri,
+    /// The status of the response.
+    pub status: StatusCode,
+    /// The fields of the response; `Location` is among them.
+    pub header: Header,
+}
+
+impl Redirected {
+    pub(crate) fn new(url: Uri, status: StatusCode, header: Header) -> Redirected {
+        Redirected { url, status, header }
     }
 }
 

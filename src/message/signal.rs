@@ -26,7 +26,7 @@ struct WaiterQueue {
 }
 
 impl Signal {
-    /// Ends this round and all before it, and wakes who waits.
+    /// Ends this round and all before it, and wakes the waiters.
     pub(crate) fn announce(&self, round: u64) {
         self.over.fetch_max(round.saturating_add(1), Ordering::SeqCst);
         if self.waiting.load(Ordering::SeqCst) == 0 {
@@ -42,8 +42,9 @@ impl Signal {
         }
     }
 
-    /// Ends this round and all before it, without a look for waiters. Only for a caller that knows that
-    /// no one waits and no one else announces: it spares the common request an atomic exchange.
+    /// Ends this round and all before it without waking anything. Only for a caller that knows that
+    /// nothing waits and no other thread announces: it saves the usual request an atomic
+    /// read-modify-write.
     pub(crate) fn pass(&self, round: u64) {
         let over = self.over.load(Ordering::Relaxed).max(round.saturating_add(1));
         self.over.store(over, Ordering::Release);
@@ -54,14 +55,14 @@ impl Signal {
         self.over.load(Ordering::SeqCst) > round
     }
 
-    /// Completes when this round is over. Dropped before, it leaves nothing behind: the signal
-    /// that a server drains outlives every connection.
+    /// Completes when this round is over. If it is dropped before that, its waker is removed: the
+    /// signal that a server drains outlives every connection.
     pub(crate) async fn wait(&self, round: u64) {
         let mut waiter = self.waiter();
         poll_fn(|cx| waiter.poll(cx, round)).await;
     }
 
-    /// One who waits, for whoever waits for several signals at once.
+    /// A waiter, for a future that waits for several signals at once.
     pub(super) fn waiter(&self) -> SignalWaiter<'_> {
         SignalWaiter { signal: self, number: None }
     }
@@ -71,7 +72,7 @@ impl Signal {
     }
 }
 
-/// One who waits; it has a number in the queue once it has had to wait.
+/// A waiter. It has a number in the queue once it has had to wait.
 pub(super) struct SignalWaiter<'a> {
     signal: &'a Signal,
     number: Option<u64>,

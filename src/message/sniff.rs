@@ -1,4 +1,4 @@
-//! The media type of content, told from how it begins.
+//! The media type of content, found from its first bytes.
 //!
 //! The rules are those of the WHATWG's MIME Sniffing standard (§7 and its tables), in the reading
 //! that Go gives them. Only beginnings are looked at: nothing is parsed, and no input costs more
@@ -10,11 +10,11 @@ const SNIFFED_BYTES: usize = 512;
 /// The media type of content that begins with `data`, of which 512 bytes are looked at (Go's
 /// `DetectContentType`).
 ///
-/// Knows HTML and XML (white space before them is passed over), PDF and PostScript, the usual
-/// images, sounds, films, fonts and archives, WebAssembly, and byte order marks. Anything else is
-/// `text/plain; charset=utf-8` where no byte of it speaks against text, and
-/// `application/octet-stream` otherwise; so the answer is always a valid media type. Nothing at
-/// all is text: a server sends no `Content-Type` for an empty body rather than ask here.
+/// Knows HTML and XML (white space before them is passed over), PDF and PostScript, the usual images,
+/// sounds, films, fonts and archives, WebAssembly, and byte order marks. Anything else is `text/plain;
+/// charset=utf-8` where it has no byte that no text has, and `application/octet-stream` otherwise; so
+/// the result is always a valid media type. Empty content is text; a server sends no `Content-Type`
+/// with it.
 ///
 /// What a stranger uploaded can be made to look like HTML: set `Content-Type` and
 /// `X-Content-Type-Options: nosniff` yourself when you serve such content.
@@ -75,14 +75,14 @@ const HTML_TAGS: [&[u8]; 17] = [
     b"<!--",
 ];
 
-/// A media type, and the pieces that its content has at fixed places. An empty piece asks only
-/// that the content reaches that place.
+/// A media type, and the bytes that its content has at fixed offsets. An empty piece only requires the
+/// content to be that long.
 type Signature = (&'static str, &'static [(usize, &'static [u8])]);
 
 const DOCUMENTS: &[Signature] = &[
     ("application/pdf", &[(0, b"%PDF-")]),
     ("application/postscript", &[(0, b"%!PS-Adobe-")]),
-    // A mark says something only about content that follows it.
+    // A byte order mark counts only where content follows it.
     ("text/plain; charset=utf-16be", &[(0, b"\xFE\xFF"), (4, b"")]),
     ("text/plain; charset=utf-16le", &[(0, b"\xFF\xFE"), (4, b"")]),
     (TEXT, &[(0, b"\xEF\xBB\xBF"), (4, b"")]),

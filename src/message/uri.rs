@@ -1,5 +1,5 @@
-//! What requests and responses do with a URL that was parsed before: its query written, and its
-//! credentials left out where people read it.
+//! Changes to a parsed URL: its query is written, and its credentials are left out where people read
+//! it.
 
 use http::Uri;
 use http::uri::PathAndQuery;
@@ -7,7 +7,7 @@ use http::uri::PathAndQuery;
 use super::octets::has;
 use crate::error::{Error, ErrorKind, Result};
 
-/// What is done with the pairs that the query has already.
+/// Whether the pairs that the query has already are kept.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum OldQuery {
     Kept,
@@ -60,7 +60,7 @@ pub(crate) fn without_credentials(uri: &Uri) -> String {
     format!("{scheme}://{host}{}{query}", uri.path())
 }
 
-/// What of an authority is not user and password.
+/// An authority without user and password.
 pub(crate) fn host_and_port(authority: &str) -> &str {
     if !has(authority.as_bytes(), |b| b == b'@') {
         return authority;
@@ -101,7 +101,7 @@ mod tests {
     }
 
     #[test]
-    fn people_read_neither_user_nor_password() {
+    fn a_displayed_url_has_neither_user_nor_password() {
         for (uri, text) in [
             ("http://u:s%40cret@a.test:81/x?y=1", "http://a.test:81/x?y=1"),
             ("https://u@[::1]/", "https://[::1]/"),

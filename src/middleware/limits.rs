@@ -48,8 +48,8 @@ impl<Inner: Handler> Handler for MaxBytes<Inner> {
     }
 }
 
-/// Gives the handler so much time for each request, and answers 503 in its place when that is
-/// over (Go's `TimeoutHandler`). `Duration::ZERO` is no limit.
+/// Limits the time of the handler for each request, and answers 503 in its place when that is over
+/// (Go's `TimeoutHandler`). `Duration::ZERO` is no limit.
 ///
 /// Nothing is held back for it: what the handler writes goes out as without this middleware, so
 /// an answer may stream and flush. When the time is over
@@ -57,8 +57,8 @@ impl<Inner: Handler> Handler for MaxBytes<Inner> {
 /// - and nothing was sent yet, the handler is dropped where it waits, what it has set and written
 ///   is forgotten (what was set around it stays), and 503 is answered with `message` as content,
 ///   or with a small page if that is empty;
-/// - and the answer has begun, the handler is dropped too and the connection cut, so that the
-///   client can see that the answer is not whole. What stands around gets an error of
+/// - and the answer has begun, the handler is dropped too and the connection cut, so that the client
+///   can see that the answer is not whole. The handlers around it get an error of
 ///   [`ErrorKind::TimedOut`](crate::ErrorKind::TimedOut) in [`Phase::Handler`].
 ///
 /// Content that still waits in the writer (up to 2 KiB, unless flushed) is not sent.
@@ -67,9 +67,9 @@ impl<Inner: Handler> Handler for MaxBytes<Inner> {
 /// handler has started, and that wait for [`Context::cancelled`], end with it. A handler that
 /// blocks its thread cannot be interrupted.
 ///
-/// The `Content-Type` of the message is what it looks like, unless one was set around. A
-/// connection that the handler has taken over is bound by the limit for as long as the handler
-/// keeps it, and not in another task.
+/// The `Content-Type` of the message is found from its content, unless a handler around this one has
+/// set it. A connection that the handler has taken over is bound by the limit for as long as the
+/// handler keeps it, and not in another task.
 ///
 /// ```
 /// use std::time::Duration;

@@ -1,8 +1,8 @@
 //! Handlers around handlers, and the answers that every program gives.
 //!
-//! A middleware here is a function that takes a handler and returns one. What it changes on the
-//! request it changes back, however the inner handler ends: the request is lent, and what stands
-//! around (a log, another middleware) goes on with what it knew.
+//! A middleware here is a function that takes a handler and returns one. What it changes in the request
+//! it changes back, however the inner handler ends: the request is borrowed, and the code around (a
+//! log, another middleware) must see it as it was.
 
 mod error;
 mod limits;

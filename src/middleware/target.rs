@@ -1,4 +1,4 @@
-//! Handlers that see another target than the one that was asked for.
+//! Middleware that changes the target that a handler sees.
 
 use std::mem;
 
@@ -163,7 +163,7 @@ impl Drop for Retargeted<'_> {
 mod tests {
     use super::*;
 
-    /// What the handler behind the prefix sees.
+    /// The target that the handler behind the prefix sees.
     fn seen(prefix: &str, target: &str) -> Option<String> {
         let uri: Uri = target.parse().unwrap();
         let stripping = StripPrefix::new(prefix.to_owned(), ());

@@ -18,7 +18,7 @@ use super::pattern::{Pattern, Segment};
 use super::tree::RouteId;
 use crate::error::{Error, ErrorKind};
 
-/// How what the left one matches lies to what the right one matches.
+/// How the requests that the left pattern matches relate to those that the right one matches.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Relation {
     /// The same.
@@ -36,7 +36,8 @@ pub(super) enum Relation {
 use Relation::{Disjoint, Equal, Narrower, Overlapping, Wider};
 
 impl Relation {
-    /// The relation of two wholes whose parts, each free of the other, have these relations.
+    /// The relation of two patterns from the relations of two parts of them that are independent of each
+    /// other.
     fn and(self, other: Relation) -> Relation {
         match (self, other) {
             (Disjoint, _) | (_, Disjoint) => Disjoint,
@@ -50,7 +51,7 @@ impl Relation {
 
 /// Why `new` may not be registered beside `old`; `None` when it may.
 pub(super) fn conflict(new: &Pattern, old: &Pattern) -> Option<Error> {
-    // A host wins over none, and two hosts are never asked for at once.
+    // A pattern with a host wins over one without, and a request has only one host.
     if new.host != old.host {
         return None;
     }
@@ -93,7 +94,7 @@ fn paths(left: &Pattern, right: &Pattern) -> Relation {
             return Disjoint;
         }
     }
-    // What is left over of the longer one is a part of what the shorter one's rest matches.
+    // The shorter one's rest matches everything that the remaining segments of the longer one match.
     match left.segments.len().cmp(&right.segments.len()) {
         std::cmp::Ordering::Equal => relation,
         std::cmp::Ordering::Less if left.ends_in_rest() => relation.and(Wider),
@@ -151,7 +152,7 @@ fn path_of_left(left: &Pattern, right: &Pattern) -> String {
                 path.push_str(name.as_deref().unwrap_or("x"));
                 return path;
             }
-            // Nothing at all is a rest, but no segment.
+            // A rest matches an empty path; a segment does not.
             (Segment::Rest(_), _) => {
                 path.push('/');
                 return path;
@@ -172,7 +173,7 @@ fn narrower<'a>(left: &'a Segment, right: &'a Segment) -> &'a Segment {
     if segments(left, right) == Wider { right } else { left }
 }
 
-/// What the longer one has beyond the shorter one.
+/// The segments of the longer one beyond the shorter one.
 fn push_left_over(path: &mut String, longer: &Pattern, shorter: &Pattern) {
     for segment in longer.segments.iter().skip(shorter.segments.len()) {
         push(path, segment);
@@ -415,7 +416,7 @@ pub(super) mod tests {
     }
 
     #[test]
-    fn a_name_that_nobody_shares_leaves_no_candidates() {
+    fn a_name_in_no_other_pattern_leaves_no_candidates() {
         let mut index = Index::default();
         for n in 0..1_000 {
             let new = pattern(&format!("/api/item{n}/{{id}}/"));

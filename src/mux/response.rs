@@ -8,7 +8,7 @@ use crate::error::Result;
 use crate::message::Request;
 use crate::server::{HandlerFuture, ResponseWriter};
 
-/// An response that is known whole before a byte of it is sent.
+/// A response that is complete before a byte of it is sent.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct MuxResponse {
     status: StatusCode,
@@ -17,7 +17,7 @@ pub(super) struct MuxResponse {
 }
 
 impl MuxResponse {
-    /// 404, in Go's words.
+    /// 404, with Go's text.
     pub(super) fn not_found() -> MuxResponse {
         MuxResponse::text(StatusCode::NOT_FOUND, "404 page not found\n")
     }
@@ -72,7 +72,7 @@ impl MuxResponse {
     }
 }
 
-/// Text as it stands in an attribute of HTML.
+/// Escapes text for an attribute in HTML.
 fn escaped(text: &str) -> String {
     let mut escaped = String::with_capacity(text.len());
     for letter in text.chars() {
@@ -96,7 +96,7 @@ mod tests {
     }
 
     #[test]
-    fn not_found_is_plain_text_that_nobody_guesses_at() {
+    fn not_found_is_plain_text_with_nosniff() {
         let response = MuxResponse::not_found();
         assert_eq!((response.status.as_u16(), response.content.as_str()), (404, "404 page not found\n"));
         assert_eq!(field(&response, "Content-Type"), Some("text/plain; charset=utf-8"));

@@ -80,7 +80,7 @@ pub struct ServeMux {
 #[derive(Default)]
 struct MuxState {
     routes: Arena<Route>,
-    /// Handlers of no route: of 404 and 405.
+    /// The handlers for 404 and 405.
     fallbacks: Arena<AnyHandler>,
     table: RwLock<Table>,
 }
@@ -90,7 +90,7 @@ pub(super) struct Route {
     handler: AnyHandler,
 }
 
-/// Where in the arenas everything is.
+/// The indices of everything in the arenas.
 #[derive(Default)]
 struct Table {
     tree: Tree,
@@ -125,7 +125,7 @@ pub enum Lookup {
     NotFound,
 }
 
-/// The same with what it takes to do it.
+/// A decision, with what is needed to carry it out.
 pub(super) enum Dispatch<'a> {
     Route(&'a Route),
     Redirect { location: String, pattern: Option<Arc<str>> },
@@ -207,7 +207,7 @@ impl ServeMux {
         others.map(|other| &other.pattern).find_map(|other| conflict(pattern, other))
     }
 
-    /// Decides, and tells the request.
+    /// Decides, and records the pattern and the path values in the request.
     pub(super) fn dispatch(&self, r: &mut Request) -> Dispatch<'_> {
         let decision = self.decide(r);
         r.pattern = match &decision {
@@ -306,7 +306,7 @@ impl Handler for ServeMux {
     }
 }
 
-/// What a path leads to.
+/// The result of a lookup.
 enum PathMatch {
     Route(RouteId),
     /// To nothing but a part of a rest, while with a slash at its end it leads here.

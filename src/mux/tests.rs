@@ -293,14 +293,14 @@ fn connect_is_never_redirected_to_another_host() {
 }
 
 #[test]
-fn an_asterisk_asks_for_no_resource() {
+fn an_asterisk_is_no_resource_of_a_mux() {
     let mux = mux(&["/", "OPTIONS /"]);
     assert!(matches!(mux.decide(&request("OPTIONS", "a.test", "*")), Dispatch::Asterisk));
     assert_eq!(found(&mux, "OPTIONS", "a.test", "/*"), "OPTIONS /");
 }
 
 #[test]
-fn the_request_is_told_the_pattern_and_its_values() {
+fn the_request_gets_the_pattern_and_its_values() {
     let mux = mux(&["GET /a/{x}/b/{y...}", "/tree/", "/plain"]);
     let mut got = request("HEAD", "a.test", "/a/1%2F2/b/c/d%20e");
     got.set_path_value("y", "outer");

@@ -7,7 +7,7 @@ use std::cell::{Cell, RefCell};
 
 use bytes::BytesMut;
 
-/// What one read asks for: a head, and the content of most requests behind it in the same read.
+/// The size of one read: enough for a head, and for the content of most requests in the same read.
 const BUFFER_BYTES: usize = 32 * 1024;
 /// How many buffers a thread keeps. More are simply freed.
 const MAX_KEPT_COUNT: usize = 16;
@@ -29,14 +29,14 @@ pub(crate) fn borrow() -> BytesMut {
     BUFFERS.with_borrow_mut(Vec::pop).unwrap_or_else(|| BytesMut::with_capacity(BUFFER_BYTES))
 }
 
-/// Makes this an empty buffer with room: itself, if it is still one.
+/// Makes this an empty buffer with room, in its own memory where that is still large enough.
 pub(crate) fn renew(buffer: &mut BytesMut) {
     if buffer.capacity() == 0 || !reclaim(buffer) {
         *buffer = borrow();
     }
 }
 
-/// Takes a buffer back, if it is still one.
+/// Takes a buffer back, if it still has its memory.
 pub(crate) fn give_back(mut buffer: BytesMut) {
     if !reclaim(&mut buffer) {
         return;
@@ -51,7 +51,7 @@ pub(crate) fn give_back(mut buffer: BytesMut) {
     });
 }
 
-/// Empties it. Whether it has the room of a buffer then: a body may have taken the memory with it.
+/// Empties a buffer, and returns whether it still has the room of one: a body may have split its memory off.
 fn reclaim(buffer: &mut BytesMut) -> bool {
     buffer.clear();
     buffer.capacity() <= 2 * BUFFER_BYTES && buffer.try_reclaim(BUFFER_BYTES)

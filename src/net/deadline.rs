@@ -1,5 +1,4 @@
-//! Moments after which waiting ends, for one direction of a connection: the timer, and the limits
-//! that a transfer is held to.
+//! Deadlines for one direction of a connection: the timer, and the limits on a transfer.
 
 use std::pin::Pin;
 use std::task::{Context, Poll, Waker};
@@ -8,7 +7,7 @@ use std::time::Duration;
 use tokio::task::coop::has_budget_remaining;
 use tokio::time::{Instant, Sleep, sleep_until};
 
-/// A deadline that may be moved for free.
+/// A deadline that is cheap to move.
 ///
 /// Moving it only stores the moment. The timer beneath is made when something first waits, and
 /// is armed anew only when it fires too early or the deadline has come nearer: a connection that
@@ -36,8 +35,8 @@ impl Deadline {
         self.at.is_some()
     }
 
-    /// Has whoever waits look again at this moment, at the latest: for a deadline that comes
-    /// nearer while it is waited for.
+    /// Wakes the task that waits at this moment at the latest, so that it polls again: for a deadline
+    /// that comes nearer while it is waited for.
     pub(crate) fn wake_at(&mut self, at: Instant) {
         if let Some(timer) = self.timer.as_mut().filter(|timer| at < timer.deadline()) {
             timer.as_mut().reset(at);
@@ -56,11 +55,12 @@ impl Deadline {
             return Poll::Pending;
         }
         loop {
-            // tokio makes a task yield whose budget is used up, before the timer has registered the
-            // waker: it must not be remembered as one that the timer wakes.
-            let is_heard = has_budget_remaining();
+            // When the task's cooperative budget is used up, tokio returns `Pending` before the timer
+            // has registered the waker. Such a waker must not be remembered as one that the timer will
+            // wake.
+            let is_registered = has_budget_remaining();
             if timer.as_mut().poll(cx).is_pending() {
-                self.waiting = is_heard.then(|| cx.waker().clone());
+                self.waiting = is_registered.then(|| cx.waker().clone());
                 return Poll::Pending;
             }
             if timer.deadline() >= at {
@@ -81,12 +81,12 @@ pub(crate) struct TransferLimit {
     stall: Option<Duration>,
     /// When the transfer must be done, whatever progress it makes.
     until: Option<Instant>,
-    /// Since when the peer makes no progress, while something waits for it to.
+    /// Since when something waits for the peer to make progress.
     waiting_since: Option<Instant>,
 }
 
 impl TransferLimit {
-    /// With these limits: on the time without progress, and on the whole.
+    /// `stall` limits the time without progress, `until` the whole transfer.
     pub(crate) fn new(stall: Option<Duration>, until: Option<Instant>) -> TransferLimit {
         TransferLimit { stall, until, waiting_since: None }
     }
@@ -102,21 +102,20 @@ impl TransferLimit {
         self.until
     }
 
-    /// Moves that moment. What waits already does not hear of it: see [`wake`](Self::wake).
+    /// Moves that moment. A wait that is under way does not notice: see [`wake`](Self::wake).
     pub(crate) fn set_until(&mut self, at: Option<Instant>) {
         self.until = at;
     }
 
-    /// Has a wait that is under way look at a moment that came nearer: another task may be the one
-    /// that waits.
+    /// Makes a wait that is under way, perhaps in another task, notice a limit that came nearer.
     pub(crate) fn wake(&self, timer: &mut Deadline) {
         if let (Some(at), Some(_)) = (self.until, self.waiting_since) {
             timer.wake_at(at);
         }
     }
 
-    /// Whether the transfer should be done by now. A peer that makes progress all the time never
-    /// waits, and so never polls the timer: each step asks here first.
+    /// Whether the transfer should be done by now. As long as the peer makes progress all the time, the
+    /// timer is never polled, so each step checks this first.
     pub(crate) fn has_passed(&self) -> bool {
         self.until.is_some_and(|until| until <= Instant::now())
     }
@@ -182,7 +181,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn who_polls_with_another_waker_is_woken_and_who_has_no_budget_left_too() {
+    async fn a_deadline_wakes_the_last_waker_also_after_a_poll_without_budget() {
         let mut deadline = Deadline::default();
         for round in 1..5 {
             deadline.set(Some(Instant::now() + Duration::from_secs(1)));
@@ -255,7 +254,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn a_moment_that_comes_nearer_is_seen_by_who_waits_already() {
+    async fn a_wait_under_way_notices_a_limit_that_came_nearer() {
         let mut limit = TransferLimit::new(Some(Duration::from_secs(30)), None);
         let mut timer = Deadline::default();
         assert!(poll_fn(|cx| Poll::Ready(limit.poll(&mut timer, cx).is_pending())).await);

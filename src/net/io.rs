@@ -1,7 +1,7 @@
 //! One connection's bytes: the stream, what was read ahead of use, and two deadlines.
 //!
-//! Nothing here knows what the bytes mean, or waits by itself: each poll does one step, and who polls
-//! decides under which deadline.
+//! Nothing here knows what the bytes mean. Each poll does one step, and the caller decides under which
+//! deadline.
 
 use std::future::Future;
 use std::io::{self, IoSlice};
@@ -46,13 +46,13 @@ impl Io {
         }
     }
 
-    /// Our end of a TCP connection, which the system is asked for.
+    /// The local address of a TCP connection. Costs a system call.
     pub(crate) fn local_addr(&self) -> Option<Addr> {
         let stream = (*self.stream).as_any().downcast_ref::<TcpStream>()?;
         stream.local_addr().ok().map(Addr::of_socket)
     }
 
-    /// Reads once, behind the input. 0 is the end of the stream.
+    /// Reads once, and appends to the input. 0 is the end of the stream.
     pub(crate) fn poll_fill(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<usize>> {
         if self.input.is_empty() {
             buffers::renew(&mut self.input);
@@ -62,7 +62,7 @@ impl Io {
         }
         let read = read_once(&mut self.stream, &mut self.input, cx);
         if !matches!(read, Poll::Ready(Ok(1..))) {
-            self.hold_little();
+            self.shrink_input();
         }
         self.ended |= matches!(read, Poll::Ready(Ok(0) | Err(_)));
         read
@@ -80,13 +80,13 @@ impl Io {
 
     /// Moves input that has to wait for more into a buffer of about its size: a peer that sends a few
     /// bytes and then nothing must not hold a large one.
-    fn hold_little(&mut self) {
+    fn shrink_input(&mut self) {
         let len = self.input.len();
         if len == 0 {
             buffers::give_back(std::mem::take(&mut self.input));
         } else if self.input.capacity() > 4 * len.max(MIN_BUFFER_BYTES) {
-            let little = BytesMut::from(&self.input[..]);
-            buffers::give_back(std::mem::replace(&mut self.input, little));
+            let small = BytesMut::from(&self.input[..]);
+            buffers::give_back(std::mem::replace(&mut self.input, small));
         }
     }
 
@@ -98,14 +98,14 @@ impl Io {
         }
         let mut chunk = BytesMut::with_capacity(most);
         ready!(self.poll_read_into(&mut chunk, cx, most))?;
-        Poll::Ready(Ok(if is_little(&chunk, most) { Bytes::copy_from_slice(&chunk) } else { chunk.freeze() }))
+        Poll::Ready(Ok(if is_small_part(&chunk, most) { Bytes::copy_from_slice(&chunk) } else { chunk.freeze() }))
     }
 
     /// The same into memory that the thread lends.
     fn poll_read_large(&mut self, cx: &mut Context<'_>, most: usize) -> Poll<io::Result<Bytes>> {
         let mut memory = buffers::borrow_for_content();
         let read = self.poll_read_into(&mut memory, cx, most);
-        let chunk = if is_little(&memory, buffers::MIN_LARGE_READ_BYTES) {
+        let chunk = if is_small_part(&memory, buffers::MIN_LARGE_READ_BYTES) {
             let copy = Bytes::copy_from_slice(&memory);
             memory.clear();
             copy
@@ -124,7 +124,7 @@ impl Io {
         Poll::Ready(read.map(drop))
     }
 
-    /// Writes some of these bytes. Never reports 0 for bytes that are there.
+    /// Writes some of these bytes. A write that takes none is an error.
     pub(crate) fn poll_write(&mut self, cx: &mut Context<'_>, parts: &[IoSlice<'_>]) -> Poll<io::Result<usize>> {
         let written = match parts {
             [part] => ready!(Pin::new(&mut self.stream).poll_write(cx, part))?,
@@ -133,17 +133,17 @@ impl Io {
         Poll::Ready(if written == 0 { Err(io::ErrorKind::WriteZero.into()) } else { Ok(written) })
     }
 
-    /// Passes on what a layer below (TLS) still holds.
+    /// Sends what a layer below (TLS) still buffers.
     pub(crate) fn poll_flush(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         Pin::new(&mut self.stream).poll_flush(cx)
     }
 
-    /// Says to the peer that nothing more comes.
+    /// Tells the peer that nothing more will be sent.
     pub(crate) fn poll_shutdown(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         Pin::new(&mut self.stream).poll_shutdown(cx)
     }
 
-    /// The stream, which is read from what was read ahead of it on.
+    /// The stream, whose reads begin with the bytes that were read ahead.
     pub(crate) fn into_rewind(self) -> Rewind {
         let (stream, ahead) = self.into_parts();
         Rewind::new(stream, ahead)
@@ -169,9 +169,9 @@ impl std::fmt::Debug for Io {
     }
 }
 
-/// Whether this is little of what there was room for. It is copied then: whoever keeps it must not
-/// keep all of the memory.
-fn is_little(chunk: &[u8], room: usize) -> bool {
+/// Whether this is a small part of the room. It is copied then, so that keeping it does not keep all of
+/// the memory.
+fn is_small_part(chunk: &[u8], room: usize) -> bool {
     chunk.len() < room / 4
 }
 
@@ -209,7 +209,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn nothing_read_holds_nothing() {
+    async fn a_read_without_bytes_keeps_no_buffer() {
         let (_peer, stream) = tokio::io::duplex(64);
         let mut io = Io::new(stream);
         assert!(nothing_more(&mut io).await);

@@ -1,4 +1,4 @@
-//! Where connections come from.
+//! Listeners: where a server's connections come from.
 
 use std::future::Future;
 use std::io;
@@ -34,21 +34,21 @@ use crate::message::Addr;
 /// }
 /// ```
 pub trait Listener: Send + 'static {
-    /// What it yields.
+    /// The streams that it yields.
     type Stream: AsyncRead + AsyncWrite + Send + Unpin + 'static;
 
     /// Waits for the next connection. Must be cancel safe.
     ///
     /// # Errors
-    /// Those that pass (out of file descriptors, a peer that left before it was accepted) make
-    /// the server wait a little and try again; all others end it.
+    /// After a temporary one (out of file descriptors, a peer that left before it was accepted) the
+    /// server waits a little and tries again; any other ends serving.
     fn accept(&mut self) -> impl Future<Output = io::Result<(Self::Stream, Addr)>> + Send;
 
     /// Where it listens.
     fn local_addr(&self) -> Addr;
 
-    /// Called once, before the first [`accept`](Self::accept): for options that connections take
-    /// over from their listener. Does nothing unless it is written.
+    /// Called once, before the first [`accept`](Self::accept): for options that connections inherit
+    /// from their listener. The default does nothing.
     fn prepare(&self) {}
 }
 
@@ -72,12 +72,11 @@ impl Listener for TcpListener {
     }
 }
 
-/// Whether connections have the options of their listener from the start. Then four calls into
-/// the system are spared for each.
+/// Whether connections inherit the options of their listener. That saves four system calls for each.
 const INHERITED: bool = cfg!(target_os = "linux");
 
-/// Responses are written whole, so there is nothing to wait for (Nagle); a peer that is gone without
-/// a word is found out by the system (Go's 15 s). Neither is worth a connection when it fails.
+/// Responses are written whole, so Nagle's algorithm would only delay them; keep-alive probes find
+/// peers that have vanished (Go's 15 s). If an option cannot be set, the connection is still good.
 fn set_options(socket: &SockRef<'_>) {
     let _ = socket.set_tcp_nodelay(true);
     let probes = TcpKeepalive::new().with_time(KEEP_ALIVE_PERIOD).with_interval(KEEP_ALIVE_PERIOD);
@@ -143,7 +142,7 @@ pub(crate) fn from_std(listener: std::net::TcpListener) -> io::Result<TcpListene
     TcpListener::from_std(listener)
 }
 
-/// Whether accepting may work again in a moment: the peer left, or something has run out.
+/// Whether a failure to accept is temporary: the peer left, or a resource has run out.
 pub(crate) fn is_temporary(error: &io::Error) -> bool {
     use io::ErrorKind::{ConnectionAborted, ConnectionReset, Interrupted, OutOfMemory, TimedOut, WouldBlock};
     matches!(error.kind(), ConnectionAborted | ConnectionReset | Interrupted | OutOfMemory | TimedOut | WouldBlock)

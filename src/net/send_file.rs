@@ -24,8 +24,8 @@ impl Io {
         (*self.stream).as_any().is::<TcpStream>()
     }
 
-    /// Sends some of what the file has from here on, at most so much. Never reports 0: a file that
-    /// ends is an error. Waits for the socket; the disk makes it block.
+    /// Sends some of what the file has from here on, at most `most` bytes. Never returns 0: the end of
+    /// the file is an error. Waits for the socket, but blocks on the disk.
     #[cfg(target_os = "linux")]
     pub(crate) fn poll_send_file(
         &mut self,
@@ -78,7 +78,7 @@ fn passes(error: &io::Error) -> bool {
     matches!(error.kind(), io::ErrorKind::WouldBlock | io::ErrorKind::Interrupted)
 }
 
-/// Whether the file goes on behind this place. Where that cannot be told, the next try tells.
+/// Whether the file goes on at this offset. Where that is not known, the next try shows it.
 #[cfg(target_os = "linux")]
 fn has_more(file: &File, at: u64) -> bool {
     rustix::fs::fstat(file).is_ok_and(|stat| u64::try_from(stat.st_size).is_ok_and(|size| size > at))

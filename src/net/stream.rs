@@ -86,7 +86,7 @@ impl<T: AsyncRead + AsyncWrite + Send + Unpin + 'static> Stream for T {
     }
 }
 
-/// A stream of which some bytes were read too early: those are read again first.
+/// A stream and bytes that were read ahead of their use: reads return those first.
 pub(crate) struct Rewind {
     stream: Box<dyn Stream>,
     pub(crate) ahead: BytesMut,
@@ -153,7 +153,7 @@ impl AsyncRead for Part<'_> {
     }
 }
 
-/// Puts what a read yields into the buffer, which says how much that may be; nothing at the end.
+/// Appends the bytes of one read to the buffer, as far as it has room; none at the end of the stream.
 fn read_into(buf: &mut ReadBuf<'_>, read: impl FnOnce(usize) -> Poll<Option<Result<Bytes>>>) -> Poll<io::Result<()>> {
     if buf.remaining() == 0 {
         return Poll::Ready(Ok(()));

@@ -19,7 +19,7 @@ use crate::error::{Error, ErrorKind, Phase, Result};
 use crate::message::{Addr, ConnContext};
 use crate::net::{Io, Listener, is_temporary};
 
-/// Accepts until the server shuts down or the listener fails for good; always ends in an error.
+/// Accepts until the server shuts down or the listener fails for good. Always returns an error.
 pub(crate) async fn run(mut listener: impl Listener, settings: Arc<Settings>) -> Result<()> {
     let local_addr = listener.local_addr();
     listener.prepare();
@@ -38,8 +38,8 @@ pub(crate) async fn run(mut listener: impl Listener, settings: Arc<Settings>) ->
                     }
                 }
                 let io = Io::new(stream);
-                // The address of a listener on all interfaces is no connection's. One with an address
-                // spares each connection the call into the system.
+                // A listener on all interfaces has no address that a connection could have, so each
+                // connection is asked for its own: a system call, which other listeners need not make.
                 let own = if local_addr.is_wildcard() { io.local_addr() } else { None };
                 start(io, remote_addr, own.unwrap_or_else(|| local_addr.clone()), &settings);
             }
@@ -69,8 +69,8 @@ fn start(io: Io, remote_addr: Addr, local_addr: Addr, settings: &Arc<Settings>) 
     let values = match &settings.conn_context {
         Some(hook) => {
             let values = Extensions::clone(&settings.values);
-            // The hook panicked: without its values the handlers of this connection would not get
-            // what they rely on (who is logged in, say), so the connection is closed.
+            // If the hook panics, the handlers of this connection would miss the values that they rely
+            // on (who is logged in, say), so the connection is closed.
             let Some(changed) = settings.call("conn_context", || hook(values, &registration.info)) else { return };
             Arc::new(changed)
         }
@@ -97,8 +97,8 @@ async fn unless_draining<F: Future>(mut draining: Pin<&mut impl Future<Output = 
 }
 
 /// The pauses after failures to accept: 5 ms, doubling to a second, from the start again after a
-/// success (Go's rule). Such failures come many in a row, as when file descriptors run out: they are
-/// reported once, and then every few seconds with their count.
+/// success (Go's rule). Such failures come in series, as when file descriptors run out: the first is
+/// reported, then one every few seconds with the number of those between.
 #[derive(Default)]
 struct Pauses {
     last: Option<Duration>,
@@ -106,16 +106,16 @@ struct Pauses {
     unreported: u64,
 }
 
-const MIN_PAUSE: Duration = Duration::from_millis(5);
-const MAX_PAUSE: Duration = Duration::from_secs(1);
-const MIN_TIME_BETWEEN_REPORTS: Duration = Duration::from_secs(5);
+const MIN_ACCEPT_PAUSE: Duration = Duration::from_millis(5);
+const MAX_ACCEPT_PAUSE: Duration = Duration::from_secs(1);
+const MIN_REPORT_INTERVAL: Duration = Duration::from_secs(5);
 
 impl Pauses {
     fn next(&mut self, error: io::Error, settings: &Settings) -> Duration {
-        let pause = self.last.map_or(MIN_PAUSE, |last| (last * 2).min(MAX_PAUSE));
+        let pause = self.last.map_or(MIN_ACCEPT_PAUSE, |last| (last * 2).min(MAX_ACCEPT_PAUSE));
         self.last = Some(pause);
         let now = Instant::now();
-        if self.reported.is_none_or(|at| now.duration_since(at) >= MIN_TIME_BETWEEN_REPORTS) {
+        if self.reported.is_none_or(|at| now.duration_since(at) >= MIN_REPORT_INTERVAL) {
             let unreported = std::mem::take(&mut self.unreported);
             settings.report(&ServerEvent::AcceptFailed { error, pause, unreported });
             self.reported = Some(now);

@@ -1,4 +1,4 @@
-//! One look at the clock for all that happens within one poll of a connection's task.
+//! One reading of the clock for all that happens within one poll of a connection's task.
 //!
 //! A request whose handler does not wait needs the time twice: for `Date`, and for the deadline of the
 //! wait that follows. The time is never kept from one poll to the next, so a deadline is off by at most
@@ -8,12 +8,12 @@ use std::cell::Cell;
 
 use tokio::time::Instant;
 
-/// What this thread knows of the time.
+/// What this thread has read of the clock.
 #[derive(Clone, Copy)]
 enum Look {
     /// No connection is polled.
     Outside,
-    /// One is, and has not looked yet.
+    /// One is, and has not read the clock yet.
     NotYet,
     At(Instant),
 }

@@ -18,7 +18,7 @@ pub enum CloseReason {
     ShuttingDown,
     /// An idle connection made room for a new one (`max_connections`).
     Evicted,
-    /// The end of the response is the end of the connection.
+    /// The response has no length: the end of the connection ends it.
     FramingByClose,
     /// The response to CONNECT, or a protocol switch that was not taken over.
     Tunnel,
@@ -34,7 +34,7 @@ pub enum CloseReason {
     HandlerFailed,
     /// The handler panicked.
     Panicked,
-    /// The peer's bytes were no request.
+    /// The peer's bytes were not a request.
     Refused,
     /// The peer closed, or its connection broke.
     PeerGone,
@@ -42,13 +42,13 @@ pub enum CloseReason {
     IdleTimeout,
     /// A head was not complete within its deadline.
     HeadTimeout,
-    /// No TLS session came about.
+    /// The TLS handshake failed.
     HandshakeFailed,
     /// The peer broke the rules of HTTP/2.
     ProtocolBroken,
     /// The peer did more of something than an HTTP/2 connection allows.
     Flooded,
-    /// The peer did not answer whether it lives.
+    /// The peer did not answer a PING.
     PingTimeout,
     /// The handler took the connection over.
     Hijacked,
@@ -57,7 +57,8 @@ pub enum CloseReason {
 }
 
 impl CloseReason {
-    /// Whether the peer may still be sending: then the close lingers, so that the response reaches it.
+    /// Whether the peer may still be sending. Then the server lingers before it closes, so that the response
+    /// reaches the peer.
     pub(crate) fn wants_linger(self) -> bool {
         use CloseReason::{BodyBroken, BodyUnread, HandshakeFailed, Refused};
         matches!(self, BodyUnread | BodyBroken | HandshakeFailed | Refused)
@@ -69,8 +70,8 @@ impl CloseReason {
         !matches!(self, WriteFailed | Hijacked | Cut)
     }
 
-    /// Whether a response is cut short. Where the end of the connection is its end, a TLS session that
-    /// ends in order would make it look whole (RFC 9112 §9.8), so that must not happen.
+    /// Whether a response is cut short. If the end of the connection ends its content, a close_notify
+    /// would make it look complete (RFC 9112 §9.8), so none is sent.
     pub(crate) fn cuts_response(self) -> bool {
         use CloseReason::{ContentShort, Cut, HandlerFailed, Panicked, WriteFailed};
         matches!(self, ContentShort | HandlerFailed | Panicked | WriteFailed | Cut)

@@ -1,7 +1,7 @@
-//! An exchange, as far as both protocols do it alike: the handler runs, and its response is finished or
-//! replaced by an error.
+//! What an exchange does in the same way in both protocols: it runs the handler, and finishes its
+//! response or replaces it by an error.
 //!
-//! What differs is how bytes move meanwhile: see `http1/exchange.rs` and `http2/exchange.rs`.
+//! How bytes move meanwhile differs: see `http1/exchange.rs` and `http2/exchange.rs`.
 
 use std::any::Any;
 use std::future::poll_fn;
@@ -20,7 +20,7 @@ use crate::error::{Error, ErrorKind};
 use crate::h1::Expectation;
 use crate::message::{Addr, ConnContext, Request, TlsInfo};
 
-/// What the exchanges of a connection have in common.
+/// What all exchanges of a connection share.
 #[derive(Clone)]
 pub(crate) struct ConnShared {
     pub(crate) settings: Arc<Settings>,
@@ -30,8 +30,8 @@ pub(crate) struct ConnShared {
 }
 
 impl ConnShared {
-    /// Sets what the connection says about a request. It is set for each one anew: a handler may have
-    /// changed it, or put another request in the place of the one before.
+    /// Sets the fields of a request that come from its connection. They are set for each request: the
+    /// handler before may have changed them, or replaced the whole request.
     pub(crate) fn prepare(&self, request: &mut Request, context: &Arc<ConnContext>, exchange: u64) {
         request.remote_addr.clone_from(&self.remote_addr);
         request.tls.clone_from(&self.tls);
@@ -47,10 +47,10 @@ pub(crate) enum HandlerOutcome {
     Aborted,
 }
 
-/// What [`abort`] unwinds with.
+/// The payload that [`abort`] unwinds with.
 struct AbortHandler;
 
-/// Ends a handler at once and cuts its connection, without a word in any log (Go's
+/// Ends a handler at once and cuts its connection, without an entry in any log (Go's
 /// `panic(http.ErrAbortHandler)`): for a response that has begun and cannot be completed.
 ///
 /// # Panics
@@ -67,7 +67,7 @@ fn panicked(payload: &(dyn Any + Send)) -> HandlerOutcome {
     }
 }
 
-/// The response that the server gives without its handler, to the few requests where it does.
+/// The response to the few requests that the server answers without calling its handler.
 pub(crate) fn built_in_response(
     settings: &Settings,
     scratch: &mut Scratch,
@@ -75,7 +75,8 @@ pub(crate) fn built_in_response(
 ) -> Option<HandlerOutcome> {
     if matches!(expect, Expectation::Unknown) {
         let status = StatusCode::EXPECTATION_FAILED;
-        // The content is not read, and whether the client still sends it is not known.
+        // The content is not read, and the client may or may not send it: where the next request would start
+        // is not known.
         if scratch.writer.owns_connection() {
             scratch.writer.header().set("Connection", "close");
         }
@@ -89,15 +90,15 @@ pub(crate) fn built_in_response(
     None
 }
 
-/// Runs the handler. Each time it waits, `meanwhile` is called: it moves what the handler has written,
-/// and notices a peer that leaves. It must register the task's waker for both.
+/// Runs the handler. Each time the handler returns `Pending`, `meanwhile` is called: it sends what the
+/// handler has written, and notices a peer that leaves. It must register the task's waker for both.
 pub(crate) async fn run_handler(
     settings: &Settings,
     scratch: &mut Scratch,
     mut meanwhile: impl FnMut(&mut TaskContext<'_>),
 ) -> HandlerOutcome {
     let Scratch { request, writer, .. } = scratch;
-    // A handler may panic before it has a future.
+    // A handler may panic while its future is made.
     let mut handling = match catch(move || settings.handler.serve(writer, request)) {
         Ok(handling) => handling,
         Err(payload) => return panicked(&*payload),
@@ -115,7 +116,7 @@ pub(crate) async fn run_handler(
     .await
 }
 
-/// Finishes the response. Says why the connection closes behind it, if it does.
+/// Finishes the response. Returns why the connection closes after it, if it does.
 pub(crate) fn finish_response(
     settings: &Settings,
     scratch: &mut Scratch,
@@ -131,8 +132,8 @@ pub(crate) fn finish_response(
     }
 }
 
-/// Finishes the response as the handler has left it, or puts an error in its place as long as nothing
-/// of it was sent. One that has begun and failed stays cut.
+/// Finishes the response as the handler has left it, or replaces it by an error if nothing of it was
+/// sent. A response that has begun and then failed stays cut.
 fn apply_outcome(settings: &Settings, scratch: &mut Scratch, outcome: HandlerOutcome) -> Option<CloseReason> {
     let writer = &mut scratch.writer;
     if writer.is_hijacked() {
@@ -160,7 +161,8 @@ fn apply_outcome(settings: &Settings, scratch: &mut Scratch, outcome: HandlerOut
             let status = writer.is_open().then(|| error.status().unwrap_or(StatusCode::INTERNAL_SERVER_ERROR));
             let close = match status {
                 Some(status) => {
-                    // Of what the handler has set, only its wish to close outlives its error.
+                    // `Connection: close` is the only field of the handler's that is kept for the error
+                    // response.
                     let close = writer.header().has_token("Connection", "close");
                     writer.restart();
                     if close {
@@ -177,7 +179,8 @@ fn apply_outcome(settings: &Settings, scratch: &mut Scratch, outcome: HandlerOut
     }
 }
 
-/// The message of an error that is meant for the peer: its own doing, or the handler's words.
+/// The message of an error, if it is meant for the peer: the peer is the cause, or the handler has written it
+/// for the peer.
 fn shown_to_peer(error: &Error) -> Option<&str> {
     let meant = matches!(
         error.kind(),
@@ -192,7 +195,7 @@ fn shown_to_peer(error: &Error) -> Option<&str> {
     Some(error.message()).filter(|message| meant && !message.is_empty())
 }
 
-/// A plain response that says what is wrong, in fixed words or the handler's: never the peer's.
+/// Writes a plain response that says what is wrong. The text is fixed or the handler's, never the peer's.
 pub(crate) fn write_error(writer: &mut ResponseWriter, status: StatusCode, message: Option<&str>) {
     let header = writer.header();
     header.set("Content-Type", "text/plain; charset=utf-8");

@@ -9,7 +9,7 @@ use super::response::ResponseWriter;
 use crate::error::Result;
 use crate::message::Request;
 
-/// The future of a handler, boxed: the one allocation of a plain request.
+/// The future of a handler, boxed: the only allocation of a plain request.
 #[doc(hidden)]
 pub type HandlerFuture<'a> = Pin<Box<dyn Future<Output = Result<()>> + Send + 'a>>;
 

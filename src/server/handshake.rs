@@ -1,4 +1,4 @@
-//! How a connection begins: the TLS handshake, and the protocol that the first bytes speak.
+//! The start of a connection: the TLS handshake, and the detection of the protocol from the first bytes.
 //!
 //! The handshake counts against the deadline of the first head, from accept on: a peer that stalls here is as
 //! silent as one that never sends a head, and shutdowns and evictions treat it so.
@@ -17,14 +17,14 @@ use crate::error::Error;
 use crate::message::{Protocols, TlsInfo};
 use crate::net::{Io, NoSession, Secured, TlsAccept, Unsecured};
 
-/// How a handshake ended. Where the stream is still there it comes back, also without a session, so
-/// that the peer can read why.
+/// How a handshake ended. The stream is returned where it still exists, also after a failure, so that
+/// the alert or a response can be sent on it.
 pub(crate) enum Handshake {
     Done(Io, Arc<TlsInfo>),
     /// The client spoke HTTP in the clear.
     PlainHttp(Io),
     Failed(Io, Error),
-    /// The deadline has passed, or the connection was told to close.
+    /// The deadline has passed, or the registry's command is to close.
     Ended(CloseReason),
 }
 
@@ -43,8 +43,8 @@ pub(crate) async fn handshake(
     }
 }
 
-/// The outcome of a future, unless the deadline passes or the connection is told to close before. An
-/// outcome that is there counts, however late it is seen.
+/// The output of a future, unless the deadline passes or a command to close comes first. The future is
+/// polled first, so that an output that is ready always counts.
 async fn within_limits<T>(
     entry: &Entry,
     deadline: Option<Instant>,
@@ -67,7 +67,7 @@ async fn within_limits<T>(
     .await
 }
 
-/// Which protocol the first bytes of a connection speak.
+/// The protocol of the first bytes of a connection.
 pub(crate) enum Detected {
     /// It may still be one or the other.
     Undecided,
@@ -76,7 +76,7 @@ pub(crate) enum Detected {
     Neither,
 }
 
-/// RFC 9113 §3.2 and §3.3: over TLS both sides have agreed; in the clear the preface tells.
+/// RFC 9113 §3.2 and §3.3: over TLS ALPN has decided it; without TLS the preface of HTTP/2 does.
 pub(crate) fn detect_protocol(protocols: Protocols, tls: Option<&TlsInfo>, input: &[u8]) -> Detected {
     let Protocols { http1, unencrypted_http2, .. } = protocols;
     let agreed = tls.map(|tls| tls.alpn.as_deref() == Some(b"h2"));

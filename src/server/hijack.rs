@@ -35,7 +35,7 @@ impl Hijacked {
         Hijacked { stream: io.into_rewind(), _open_count: OpenCount(open) }
     }
 
-    /// The bytes that were read already and are still to be read here.
+    /// The bytes that the server had read ahead and that are not read yet.
     pub fn buffered(&self) -> &[u8] {
         &self.stream.ahead
     }

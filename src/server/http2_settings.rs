@@ -1,4 +1,4 @@
-//! What a server allows on an HTTP/2 connection.
+//! The limits of a server on an HTTP/2 connection.
 
 use std::time::Duration;
 
@@ -7,9 +7,9 @@ use std::time::Duration;
 /// A number of 0 is the default of its field, as is one that the protocol does not allow. Without
 /// the feature `http2` they have no effect.
 ///
-/// Each cap on what a peer may do ends its connection with GOAWAY and is told as
-/// [`ServerEvent::Http2Closed`](crate::ServerEvent::Http2Closed). Caps that are counted over a time
-/// are counted over ten seconds.
+/// A peer that exceeds one of these limits has its connection closed with GOAWAY, which is reported as
+/// [`ServerEvent::Http2Closed`](crate::ServerEvent::Http2Closed). Limits on a rate are counted over ten
+/// seconds.
 ///
 /// ```
 /// use nethttp::{Http2Settings, Request, ResponseWriter, Server};
@@ -37,12 +37,11 @@ pub struct Http2Settings {
     pub max_send_buffer_per_stream: u32,
     /// The table that compresses the peer's fields, in bytes. Default: 4,096.
     pub max_decoder_header_table_size: u32,
-    /// A connection that has been silent for so long is asked whether it lives (PING). Zero, the
-    /// default: never.
+    /// A PING is sent on a connection that has been silent for so long. Zero, the default: never.
     pub send_ping_timeout: Duration,
     /// How long the answer to that may take, else the connection is closed. Default and zero: 15 s.
     pub ping_timeout: Duration,
-    /// The most requests that may wait, given up by the peer before a handler took them. Default:
+    /// The most requests that the peer may reset before the server has taken them. Default:
     /// 20.
     pub max_pending_resets: u32,
     /// The most streams that the server has to reset on one connection because the peer broke

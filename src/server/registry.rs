@@ -2,14 +2,15 @@
 //!
 //! The registry closes nothing by itself. It stores a [`Command`] in the connection's [`Entry`] and
 //! wakes the connection's task, which obeys when it has no request under way. If the registry closed
-//! connections that it found idle, a request could arrive between the look and the close, and be lost.
+//! idle connections directly, a request that arrives between the check and the close would be lost.
 //!
 //! Two orders of memory operations matter, and both are `SeqCst`:
 //!
 //! - A new connection is inserted before it reads the command for all, and a command for all is stored
 //!   before the entries are visited: a connection that starts during a shutdown cannot miss it.
-//! - A connection stores that it is idle before it asks [`wants_room`](Registry::wants_room), and a new
-//!   connection counts as waiting before it looks for idle ones: one of the two sees the other.
+//! - A connection stores that it is idle before it reads [`wants_room`](Registry::wants_room), and a
+//!   new connection counts itself as waiting before it looks for idle ones: at least one of the two
+//!   sees the other.
 
 use std::collections::HashMap;
 use std::hash::{BuildHasherDefault, Hasher};
@@ -65,7 +66,7 @@ impl Hasher for IdHasher {
     }
 }
 
-/// What the registry knows of one connection. The connection's task holds it too.
+/// One connection, as the registry and the connection's task share it.
 #[derive(Debug)]
 pub(crate) struct Entry {
     pub(crate) id: u64,
@@ -77,7 +78,7 @@ pub(crate) struct Entry {
     waker: OnceLock<Waker>,
 }
 
-/// What a connection is told to do. The order is that of strength: a stronger command replaces a
+/// What a connection has to do. The variants are ordered by strength: a stronger command replaces a
 /// weaker one, never the other way round.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Command {
@@ -101,7 +102,7 @@ impl Command {
         }
     }
 
-    /// Why a connection with nothing under way closes now, if it does.
+    /// The reason for which a connection without a request under way must close now, if it must.
     pub(crate) fn close_reason(self) -> Option<CloseReason> {
         match self {
             Command::Run => None,
@@ -113,8 +114,8 @@ impl Command {
 }
 
 /// A connection that has sent nothing for this long after accept may be closed to make room. Also the
-/// time between two looks for such a one.
-const SILENT_MILLIS: u64 = 1000;
+/// interval in which such connections are looked for.
+const SILENCE_MILLIS: u64 = 1000;
 
 impl Registry {
     pub(crate) fn new() -> Registry {
@@ -167,9 +168,9 @@ impl Registry {
         }
     }
 
-    /// Waits until there are fewer connections than `most`. The one that has been idle longest is told
-    /// to close, else one that was accepted a second ago and has sent nothing; when there is none
-    /// either, the next connection that becomes idle closes instead (see
+    /// Waits until there are fewer connections than `most`. The connection that has been idle longest
+    /// gets the command to close, else one that was accepted a second ago and has sent nothing. Where
+    /// there is neither, the next connection that becomes idle closes itself (see
     /// [`wants_room`](Self::wants_room)).
     pub(crate) async fn make_room(&self, most: usize) {
         if self.len() < most {
@@ -178,7 +179,7 @@ impl Registry {
         let _waiting = WaitingForRoom::new(&self.waiting_for_room);
         loop {
             self.evict_one();
-            if timeout(Duration::from_millis(SILENT_MILLIS), self.wait_below(most)).await.is_ok() {
+            if timeout(Duration::from_millis(SILENCE_MILLIS), self.wait_below(most)).await.is_ok() {
                 return;
             }
         }
@@ -203,9 +204,9 @@ impl Registry {
     fn evict_one(&self) {
         let now = self.millis_at(Instant::now());
         let silent =
-            |entry: &Entry| entry.is(ConnState::New) && now.saturating_sub(entry.since_millis()) >= SILENT_MILLIS;
+            |entry: &Entry| entry.is(ConnState::New) && now.saturating_sub(entry.since_millis()) >= SILENCE_MILLIS;
         let mut evictable = self.entries();
-        // One that has a command already is on its way out: telling it again would free no room.
+        // A connection that has a command is closing already: another command would free no room.
         evictable.retain(|entry| entry.command() == Command::Run && (entry.is(ConnState::Idle) || silent(entry)));
         // Idle ones before silent ones (`false` is less than `true`), then by age.
         if let Some(entry) = evictable.iter().min_by_key(|entry| (entry.is(ConnState::New), entry.since_millis())) {
@@ -246,8 +247,8 @@ impl Registry {
 impl Entry {
     pub(crate) fn set_state(&self, state: ConnState) {
         // Idle is stored in one order with `wants_room` (see the top of this file). The other states
-        // need none: a busy connection that is still seen as idle gets a command, and obeys when it
-        // is idle again.
+        // need no order: a busy connection that is still seen as idle gets a command, and obeys it when
+        // it is idle again.
         let order = if state == ConnState::Idle { Ordering::SeqCst } else { Ordering::Release };
         self.state.store(state as u8, order);
     }

@@ -1,8 +1,8 @@
-//! What an exchange works with (a request, a response writer and a parser) with the memory they have
-//! grown, so that the next exchange allocates nothing.
+//! The objects that an exchange needs (a request, a response writer and a parser), kept with the memory
+//! that they have grown to, so that the next exchange allocates nothing.
 //!
 //! An idle connection has none: it acquires one when the first bytes of a head are there, and releases it
-//! before it waits without any. Each thread keeps a few that are free.
+//! before it waits with an empty input. Each thread keeps a few free ones.
 
 use std::cell::RefCell;
 use std::sync::Arc;
@@ -31,7 +31,7 @@ const MAX_FREE_COUNT: usize = 32;
 const MAX_FREE_BYTES: usize = 32 * 1024;
 
 thread_local! {
-    // Boxed, because what moves between connections is the pointer.
+    // Boxed, so that only a pointer moves between connections.
     #[expect(clippy::vec_box, reason = "large, and handed on as its box")]
     static FREE: RefCell<Vec<Box<Scratch>>> = const { RefCell::new(Vec::new()) };
 }
@@ -57,8 +57,8 @@ pub(crate) fn acquire() -> Box<Scratch> {
     })
 }
 
-/// Clears one of all that is left of its peer, and keeps it for the next exchange on this thread. What
-/// belongs to an exchange is gone already: see [`Scratch::clear_exchange`].
+/// Clears everything that came from the peer, and keeps the scratch for the next exchange on this
+/// thread. What belongs to one exchange is cleared before: see [`Scratch::clear_exchange`].
 pub(crate) fn release_from(mut scratch: Box<Scratch>, state: &mut ConnIoState) {
     scratch.memory = state.write_buffer.take_memory();
     release(scratch);
@@ -76,7 +76,7 @@ pub(crate) fn release(mut scratch: Box<Scratch>) {
     if scratch.held() > MAX_FREE_BYTES {
         return;
     }
-    // `try_with`: a thread that ends may drop its runtime, and connections with it, behind this list.
+    // `try_with`: a thread that ends may drop its runtime, and connections with it, after this list.
     let _ = FREE.try_with(|free| {
         let mut free = free.borrow_mut();
         if free.len() < MAX_FREE_COUNT {

@@ -1,4 +1,4 @@
-//! The server: its settings, and how it begins and ends.
+//! The server: its settings, serving, and shutdown.
 
 use std::fmt;
 use std::sync::Arc;
@@ -56,14 +56,14 @@ pub struct Server {
     /// Where [`listen_and_serve`](Self::listen_and_serve) listens: `host:port`. No host is all
     /// interfaces, an empty address port 80 on all of them. Default: empty.
     pub addr: String,
-    /// Until when a whole request must be read, content included, from its first byte. Limits
-    /// streams too; off by default.
+    /// How long reading a whole request may take, content included, from its first byte. Limits streams
+    /// too; off by default.
     pub read_timeout: Duration,
-    /// Until when a head must be complete: from accept, or from the head's first byte on a
-    /// connection that is kept. Absolute, however the bytes drip. Zero: as `read_timeout`.
+    /// How long a head may take to be complete: from accept, or from the head's first byte on a
+    /// connection that is kept. Slowly arriving bytes do not extend it. Zero: as `read_timeout`.
     /// Default: 10 s. A peer that is too slow is closed without a response.
     pub read_header_timeout: Duration,
-    /// Until when a response must be written, from the end of its request's head. Limits streams
+    /// How long a response may take to be written, from the end of its request's head. Limits streams
     /// too; off by default.
     pub write_timeout: Duration,
     /// How long a connection is kept while no request comes. Zero: as `read_timeout`. Default:
@@ -74,7 +74,7 @@ pub struct Server {
     /// [`ErrorKind::TimedOut`].
     pub stall_timeout: Duration,
     /// The longest head, request line included. Default and zero: 1 MiB. A longer one is answered
-    /// 431. Whatever this says, a target of more than 65,534 bytes is answered 414: a
+    /// 431. With any setting, a target of more than 65,534 bytes is answered 414: a
     /// [`Uri`](http::Uri) holds no more.
     pub max_header_bytes: usize,
     /// The most field values of a head, and of a trailer section: one for each line, and one for
@@ -99,8 +99,8 @@ pub struct Server {
     pub http2: Http2Settings,
     /// Whether `OPTIONS *` goes to the handler. Default: the server answers it itself with 200.
     pub disable_general_options_handler: bool,
-    /// Called for what no response shows: panics, failures, refusals. Default: `tracing`, or standard
-    /// error. Runs on the task where the event happens: keep it short.
+    /// Called for events that no response shows: panics, failures, refusals. Default: `tracing`, or
+    /// standard error. Runs on the task where the event happens: keep it short.
     pub on_event: Option<Arc<dyn Fn(&ServerEvent) + Send + Sync>>,
     /// Called at the end of each request: for access logs and measurements.
     pub on_request: Option<Arc<dyn Fn(&RequestRecord) + Send + Sync>>,
@@ -165,8 +165,9 @@ impl Server {
     /// Listens on [`addr`](Self::addr) and serves until the server is shut down.
     ///
     /// # Errors
-    /// Always ends in one: [`ErrorKind::ServerClosed`] after [`shutdown`](Self::shutdown) or
-    /// [`close`](Self::close), at once if that was before; else what listening or accepting met.
+    /// Always returns one: [`ErrorKind::ServerClosed`] after [`shutdown`](Self::shutdown) or
+    /// [`close`](Self::close), at once if that was called before; else the failure of listening or
+    /// accepting.
     pub async fn listen_and_serve(&self) -> Result<()> {
         self.listen_and_serve_secured(&self.addr, None).await
     }
@@ -185,13 +186,12 @@ impl Server {
     /// Serves the connections of a listener until the server is shut down. May be called several
     /// times, also at once, with a listener each.
     ///
-    /// Each connection runs in a task of its own on the present runtime. Dropping the future
-    /// closes the listener and leaves the connections be.
+    /// Each connection runs in a task of its own on the present runtime. Dropping the future closes the
+    /// listener and does not touch the connections.
     ///
     /// # Errors
-    /// As [`listen_and_serve`](Self::listen_and_serve). Failures to accept that pass by
-    /// themselves (out of file descriptors) end nothing: the server tries again after 5 ms,
-    /// doubling to 1 s.
+    /// As [`listen_and_serve`](Self::listen_and_serve). After a temporary failure to accept (out of
+    /// file descriptors) the server tries again: after 5 ms at first, doubling up to 1 s.
     pub async fn serve(&self, listener: impl Listener) -> Result<()> {
         self.serve_secured(listener, None).await
     }
@@ -302,8 +302,8 @@ impl Server {
 }
 
 fn limit(duration: Duration) -> Option<Duration> {
-    // Longer than any connection lives, and short enough that adding it to an `Instant` cannot
-    // overflow.
+    // 100 years: longer than any connection lives, and short enough that adding it to an `Instant`
+    // cannot overflow.
     const MAX_TIMEOUT: Duration = Duration::from_secs(100 * 365 * 24 * 3600);
     (!duration.is_zero()).then(|| duration.min(MAX_TIMEOUT))
 }

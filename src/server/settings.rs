@@ -38,7 +38,7 @@ pub(crate) struct Settings {
     /// The values of every request's context.
     pub(crate) values: Arc<Extensions>,
     pub(crate) state: Arc<State>,
-    /// What secures each connection before anything is read from it.
+    /// Does the TLS handshake of each connection before anything else is read from it.
     pub(crate) secure: Option<Arc<dyn TlsAccept>>,
 }
 
@@ -51,8 +51,8 @@ impl Settings {
         }
     }
 
-    /// Calls a hook of the user's. Its panic must not end what called it: an accept loop, or a connection
-    /// that is being removed from the registry.
+    /// Calls a user's hook and catches its panic, which must not end the caller: an accept loop, or a
+    /// connection that is being removed from the registry.
     pub(crate) fn call<T>(&self, hook: &'static str, act: impl FnOnce() -> T) -> Option<T> {
         match catch(act) {
             Ok(value) => Some(value),
@@ -64,12 +64,13 @@ impl Settings {
     }
 }
 
-/// A panic of the user's code, as a value. What that code leaves half-done is its own.
+/// Catches a panic of the user's code. The state that the panic leaves half-changed is the user's, so unwind
+/// safety is asserted.
 pub(crate) fn catch<T>(act: impl FnOnce() -> T) -> Result<T, Box<dyn Any + Send>> {
     catch_unwind(AssertUnwindSafe(act))
 }
 
-/// What a panic said.
+/// The message of a panic.
 pub(crate) fn panic_message(payload: &(dyn Any + Send)) -> String {
     let text = payload.downcast_ref::<&str>().map(|text| (*text).to_owned());
     text.or_else(|| payload.downcast_ref::<String>().cloned()).unwrap_or_else(|| "a value that is no text".to_owned())

@@ -1,4 +1,4 @@
-//! What changes while a server serves.
+//! The state of a server that changes while it serves.
 
 use std::fmt;
 use std::net::SocketAddr;
@@ -9,7 +9,7 @@ use super::close_reason::CloseReason;
 use super::registry::Registry;
 use crate::message::Signal;
 
-/// What changes while a server serves.
+/// The state of a server that changes while it serves: shared by all clones and connections.
 pub(crate) struct State {
     pub(crate) registry: Registry,
     /// Announced when a shutdown begins.
@@ -46,7 +46,7 @@ impl State {
         self.keep_alives.store(enabled, Ordering::SeqCst);
     }
 
-    /// Why every connection closes behind its present response, if it does.
+    /// Why every connection closes after its present response, if it does.
     pub(crate) fn closes_all(&self) -> Option<CloseReason> {
         if self.is_draining() {
             Some(CloseReason::ShuttingDown)

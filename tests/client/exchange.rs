@@ -137,7 +137,7 @@ async fn a_body_waits_for_100_continue() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_body_goes_without_100_continue_when_its_time_has_passed() {
+async fn a_body_is_sent_without_100_continue_after_the_timeout() {
     for (limit, waited) in [(secs(1), secs(1)), (secs(7), secs(7)), (secs(0), secs(0))] {
         let (mut transport, mut server) = fake();
         transport.expect_continue_timeout = limit;
@@ -260,7 +260,7 @@ async fn informational_responses_go_to_the_trace_and_its_error_ends_the_request(
 }
 
 #[tokio::test(start_paused = true)]
-async fn informational_responses_share_the_limit_of_the_head_where_nobody_looks_at_them() {
+async fn without_a_trace_informational_responses_share_the_limit_of_the_head() {
     let hints = "HTTP/1.1 103 Early Hints\r\n\r\n".repeat(100);
     for (limit, expected) in [(4096, Ok((200, "ok".to_owned()))), (2048, Err(ErrorKind::Refused))] {
         let (mut transport, mut server) = fake();

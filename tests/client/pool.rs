@@ -216,7 +216,7 @@ async fn idle_connections_can_be_closed_and_those_in_use_live_on_until_they_are_
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_connection_with_bytes_that_nobody_asked_for_is_not_used_again() {
+async fn a_connection_with_unsolicited_bytes_is_not_used_again() {
     let evil = "HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\nevil";
     for (with_answer, later) in [(evil, ""), ("", evil), ("x", ""), ("", "\r\n")] {
         let (client, _, mut server) = pair();
@@ -300,7 +300,7 @@ async fn a_dial_goes_on_when_its_request_is_given_up() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_dial_that_nobody_wants_ends_when_idle_connections_are_closed() {
+async fn a_dial_without_a_waiter_ends_when_idle_connections_are_closed() {
     let (client, transport, mut server, _go) = slow();
     let held = open(&client, &mut server, 1).await;
     assert!(tokio::time::timeout(secs(1), client.get(URL)).await.is_err());
@@ -437,7 +437,7 @@ fn resident() -> usize {
 }
 
 #[test]
-fn a_transport_has_these_settings_without_being_told() {
+fn a_transport_has_these_settings_by_default() {
     let transport = Transport::new();
     let counts = (transport.max_idle_conns, transport.max_idle_conns_per_host, transport.max_conns_per_host);
     assert_eq!(counts, (100, 32, 0));

@@ -147,7 +147,7 @@ async fn a_referer_is_the_callers_or_else_what_led_here() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_response_knows_its_url_and_what_led_to_it() {
+async fn a_response_has_its_url_and_the_redirects_before_it() {
     let (client, _, _log) = site(&[("/", 301, "/x/../then"), ("/then", 302, "end")]);
     let response = client.get(URL).await.unwrap();
     assert_eq!(response.url().unwrap(), "http://a.test/end");

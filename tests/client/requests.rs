@@ -1,4 +1,4 @@
-//! What of a request goes out, in which form, and what never does; what a trace is told.
+//! Which parts of a request are sent, in which form, and which never are; what a trace gets.
 
 use std::io;
 use std::sync::{Arc, Mutex};
@@ -14,7 +14,7 @@ use crate::fake::{FakeServer, OK, URL, client_of, fake, millis, outcome, pair};
 /// Every way in which a line could end where it must not.
 const EVIL: [&str; 6] = ["a\r\nEvil: 1", "a\nEvil: 1", "a\rEvil: 1", "a\0b", "\r\n\r\nGET /evil", "a\u{7f}"];
 
-/// Sends what must be refused, and sees to it that nothing was dialled.
+/// Sends what must be refused, and asserts that nothing was dialled.
 async fn refused(request: Request, what: &str) {
     let (client, _, mut server): (_, _, FakeServer) = pair();
     let error = client.send(request).await.expect_err(what);
@@ -266,7 +266,7 @@ impl ClientTrace for Told {
 }
 
 #[tokio::test]
-async fn a_trace_is_told_each_step_in_order_for_a_new_connection_and_for_one_that_is_used_again() {
+async fn a_trace_gets_each_step_in_order_on_a_new_connection_and_on_a_reused_one() {
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
     let place = listener.local_addr().unwrap();
     tokio::spawn(async move {
@@ -301,7 +301,7 @@ async fn a_trace_is_told_each_step_in_order_for_a_new_connection_and_for_one_tha
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_trace_is_told_of_100_continue() {
+async fn a_trace_gets_100_continue() {
     let (client, _, mut server) = pair();
     let told = Arc::new(Told::default());
     let mut request = Request::post(URL, "hello").unwrap();
@@ -355,7 +355,7 @@ fn the_default_client_serves_on_one_runtime_after_the_other() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_trace_is_told_that_a_request_could_not_be_written() {
+async fn a_trace_gets_the_error_of_a_request_that_could_not_be_written() {
     let (client, _, mut server) = pair();
     let told = Arc::new(Told::default());
     let (feed, body) = crate::fake::fed();

@@ -137,7 +137,7 @@ fn a_name_that_waits_for_a_thread_is_given_up_in_time_and_found_later() {
 }
 
 #[test]
-fn a_directory_that_waits_for_a_thread_delays_nobody_and_is_listed_later() {
+fn a_directory_that_waits_for_a_thread_delays_no_other_request_and_is_listed_later() {
     with_one_thread(async {
         let site = Arc::new(site("directory").await);
         let taken = take().await;

@@ -180,7 +180,7 @@ async fn a_refusal_does_not_keep_the_fields_of_the_file_that_is_not_there() {
 }
 
 #[tokio::test]
-async fn a_missing_root_is_a_fault_whose_path_is_not_told() {
+async fn a_missing_root_is_answered_500_without_its_path() {
     let answer = get(start(file_server("/nonexistent/root")).await, "/a.txt").await;
     assert_eq!(answer.status, 500);
     assert!(!answer.text().contains("nonexistent"));
@@ -323,7 +323,7 @@ async fn a_tag_is_held_against_the_conditions() {
 }
 
 #[tokio::test]
-async fn a_time_that_is_yet_to_come_is_not_told() {
+async fn a_time_in_the_future_makes_no_entity_tag() {
     let tree = Tree::new(&[("a.txt", b"a")]);
     let file = fs::File::options().write(true).open(tree.0.join("a.txt")).unwrap();
     file.set_modified(SystemTime::now() + Duration::from_secs(86_400)).unwrap();
@@ -495,7 +495,7 @@ async fn a_file_that_lies_encoded_beside_the_plain_one_is_sent_to_who_takes_it()
 }
 
 #[tokio::test]
-async fn what_keeps_a_file_from_being_opened_tells_the_status_and_no_more() {
+async fn the_error_of_opening_a_file_decides_the_status_only() {
     struct Failing(ErrorKind);
 
     impl FileSystem for Failing {

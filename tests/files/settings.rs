@@ -169,7 +169,7 @@ mod compressed {
     }
 
     #[tokio::test]
-    async fn a_copy_is_told_to_be_good_by_the_tag_that_it_came_with() {
+    async fn a_copy_is_valid_by_the_tag_that_it_came_with() {
         let tree = Tree::new(&[("a.txt", &text())]);
         tree.settle("a.txt");
         let addr = start(tree.server().compressed(true)).await;
@@ -236,7 +236,7 @@ mod compressed {
     }
 
     #[tokio::test]
-    async fn who_can_read_no_chunks_gets_it_up_to_the_close() {
+    async fn a_client_that_cannot_read_chunks_gets_content_up_to_the_close() {
         let text = text();
         let tree = Tree::new(&[("a.txt", &text)]);
         let addr = start(tree.server().compressed(true)).await;

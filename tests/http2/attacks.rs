@@ -207,7 +207,7 @@ async fn frames_that_bring_nothing_are_counted_and_end_the_connection() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_peer_that_asks_and_does_not_read_is_closed_when_it_takes_nothing() {
+async fn a_peer_that_sends_requests_and_does_not_read_is_closed_after_the_stall_timeout() {
     let attacked = attacked(|server| server.http2.max_control_frames = u32::MAX);
     let mut peer = RawPeer::dial(&attacked.dialer().with_buffer_bytes(1000), &[]).await;
     let began = Instant::now();
@@ -228,7 +228,7 @@ async fn a_header_block_in_empty_pieces_ends_soon() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn small_data_that_nobody_reads_is_bounded_by_its_cost() {
+async fn small_unread_data_frames_are_bounded_by_their_cost() {
     let attacked = attacked(|_| {});
     let mut peer = RawPeer::dial(attacked.dialer(), &[]).await;
     peer.send(&post(1)).await;
@@ -248,7 +248,7 @@ async fn a_first_frame_other_than_settings_is_refused() {
 // ---------------------------------------------------------------- heads
 
 #[tokio::test(start_paused = true)]
-async fn a_head_of_many_small_fields_is_answered_431_and_held_by_nobody() {
+async fn a_head_of_many_small_fields_is_answered_431_and_not_kept_in_memory() {
     let attacked = attacked(|_| {});
     // Windows of nothing: the answers cannot leave.
     let mut peer = RawPeer::dial(attacked.dialer(), &[(4, 0)]).await;

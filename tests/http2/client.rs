@@ -164,7 +164,7 @@ impl ClientTrace for Told {
 }
 
 #[tokio::test(start_paused = true)]
-async fn informational_responses_are_told_and_100_lets_the_body_go() {
+async fn informational_responses_are_traced_and_a_100_releases_the_body() {
     let rig = handled(server::Builder::new(), |mut request, mut respond| async move {
         let hints = http::Response::builder().status(103).header("link", "a").body(()).unwrap();
         respond.send_informational(hints).unwrap();
@@ -185,7 +185,7 @@ async fn informational_responses_are_told_and_100_lets_the_body_go() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_body_goes_without_100_when_that_took_too_long() {
+async fn a_body_is_sent_without_a_100_that_takes_too_long() {
     let rig = echoing();
     let mut request = Request::post(URL, "content").unwrap();
     request.header.set("Expect", "100-continue");
@@ -482,7 +482,7 @@ async fn an_upload_waits_for_a_server_that_does_not_read() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_body_that_nobody_reads_holds_its_window_and_no_other_body_up() {
+async fn an_unread_body_fills_its_own_window_and_delays_no_other_body() {
     let sent = Arc::new(AtomicUsize::new(0));
     let counts = sent.clone();
     let rig = handled(server::Builder::new(), move |request, mut respond| {

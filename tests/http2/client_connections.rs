@@ -106,7 +106,7 @@ async fn a_full_connection_is_waited_for_where_that_is_wanted() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn who_waits_for_a_stream_gets_one_when_the_server_bears_more() {
+async fn a_waiter_gets_a_stream_when_the_server_allows_more() {
     let rig = rig(
         |transport| transport.strict_max_concurrent_streams = true,
         |_, mut stream| async move {

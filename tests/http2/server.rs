@@ -316,7 +316,7 @@ async fn a_body_over_its_limit_is_answered_413() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn content_that_nobody_reads_is_drained_a_little_and_then_not_wanted() {
+async fn unread_content_is_drained_up_to_the_limit_and_then_reset() {
     let running = serve(hello);
     let (mut client, _) = connect(&running).await;
     for (len, asked_to_stop) in [(1000, false), (60_000, true)] {
@@ -332,7 +332,7 @@ async fn content_that_nobody_reads_is_drained_a_little_and_then_not_wanted() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn content_that_nobody_read_makes_room_again_on_its_connection() {
+async fn unread_content_gives_its_window_back_to_its_connection() {
     let running = serve(async |w: &mut ResponseWriter, r: &mut Request| match r.path() {
         "/read" => {
             let length = r.body.bytes(1 << 20).await?.len();

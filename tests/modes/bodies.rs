@@ -161,7 +161,7 @@ async fn content_over_a_limit_is_answered_413() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn content_that_nobody_reads_hinders_no_answer_and_no_next_request() {
+async fn unread_content_delays_no_response_and_no_later_request() {
     on_all_sites(hello, async |site| {
         for length in [0, 1, 100_000, 200_000, 300_000, 20 << 20] {
             let content = Bytes::from(vec![b'x'; length]);
@@ -251,7 +251,7 @@ async fn a_request_whose_content_fails_is_an_error_on_both_sides() {
 type Told = tokio::sync::mpsc::UnboundedSender<Result<usize, ErrorKind>>;
 
 #[tokio::test(start_paused = true)]
-async fn an_answer_before_the_content_was_sent_is_heard() {
+async fn a_response_before_the_content_was_sent_is_read() {
     let handler = async |w: &mut ResponseWriter, r: &mut Request| {
         if r.path() == "/refuse" {
             w.write_header(StatusCode::FORBIDDEN);

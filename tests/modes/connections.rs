@@ -166,7 +166,7 @@ async fn a_new_connection_waits_where_no_other_is_idle() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn states_are_told_in_order() {
+async fn states_are_reported_in_order() {
     in_all_modes(async |mode| {
         let site = Site::start(mode, hello);
         for _ in 0..2 {
@@ -239,7 +239,7 @@ async fn a_server_that_ends_every_connection_at_once_is_not_dialled_for_ever() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn what_both_speak_is_spoken() {
+async fn a_protocol_that_both_sides_support_is_chosen() {
     let only = |http1, http2| Protocols { http1, http2, ..Protocols::default() };
     use ClientProtocols::{Auto, Http1, Http2};
     for (client, server, spoken) in [

@@ -228,7 +228,7 @@ async fn a_connection_that_the_client_kept_for_too_long_is_closed() {
 // ------------------------------------------------------------ peers that stall before all that
 
 #[tokio::test(start_paused = true)]
-async fn fifty_peers_that_stall_before_their_first_request_delay_nobody() {
+async fn fifty_peers_that_stall_before_their_first_request_delay_no_other_peer() {
     const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\0\0\0\x04\0\0\0\0\0";
     const CLIENT_HELLO: &[u8] = &[22, 3, 1, 2, 0, 1, 0, 1, 252, 3, 3, 7, 7, 7, 7];
     in_all_modes(async |mode| {

@@ -60,7 +60,7 @@ async fn nothing_is_lost_in_a_shutdown_under_load() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn what_is_under_way_is_answered_and_the_client_asks_nobody_else() {
+async fn requests_under_way_are_answered_and_not_sent_to_another_server() {
     in_all_modes(async |mode| {
         let handler = async |w: &mut ResponseWriter, r: &mut Request| {
             r.context().draining().await;

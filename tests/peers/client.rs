@@ -161,7 +161,7 @@ impl futures_core::Stream for Pieces {
 }
 
 #[tokio::test]
-async fn nginx_refusing_content_before_it_is_sent_is_heard() {
+async fn a_refusal_by_nginx_before_the_content_is_sent_is_read() {
     let Some(nginx) = nginx().await else { return };
     let (client, _) = client(&nginx, Proxy::none());
     for _ in 0..10 {

@@ -90,7 +90,7 @@ async fn curl_is_served_in_either_version_by_name_and_keeps_its_connection() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn curl_shows_its_certificate_and_hears_why_it_is_refused() {
+async fn curl_shows_its_certificate_and_gets_the_reason_of_a_refusal() {
     if !has("curl") {
         return;
     }

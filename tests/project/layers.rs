@@ -48,7 +48,7 @@ const REASON: &str = "// Longer than 450 lines because ";
 // ------------------------------------------------------------ the rules on the crate itself
 
 #[test]
-fn imports_point_downwards_and_neighbours_are_strangers() {
+fn imports_point_downwards_and_never_sideways() {
     assert_nothing_found(arrows);
 }
 

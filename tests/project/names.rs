@@ -1,5 +1,5 @@
-//! What things are called and where they lie: a type's name is used once, no name is of the household,
-//! functions take few parameters, and modules have one style.
+//! Names and places: a type's name is used once, no name has a word that was replaced, functions take few
+//! parameters, and modules have one style.
 
 use std::collections::BTreeMap;
 
@@ -39,7 +39,7 @@ fn a_types_name_is_used_once() {
 }
 
 #[test]
-fn no_name_is_of_the_household() {
+fn no_name_uses_a_word_that_was_replaced() {
     assert_nothing_found(|path, text| {
         let words = household_words(path, text).into_iter();
         words.map(|(line, word)| Finding(line, format!("{word} is a word of the household"))).collect()
@@ -76,7 +76,7 @@ fn used_twice(sources: &[(String, String)]) -> BTreeMap<String, Vec<String>> {
     places
 }
 
-/// The words of the household in a file's names, whole or as a part: `Shelf`, `is_booked`, `ShelfSize`.
+/// The replaced words in a file's names, whole or as a part: `Shelf`, `is_booked`, `ShelfSize`.
 fn household_words(path: &str, text: &str) -> Vec<(usize, &'static str)> {
     let code = product_code_of(path, text);
     let mut found = Vec::new();
@@ -217,7 +217,7 @@ fn a_name_that_is_used_once_is_not_found() {
 }
 
 #[test]
-fn a_word_of_the_household_is_found_whole_and_as_a_part() {
+fn a_word_that_was_replaced_is_found_whole_and_as_a_part() {
     for (text, word) in [
         ("struct Shelf;", "shelf"),
         ("struct ShelfSize;", "shelf"),

@@ -228,7 +228,7 @@ fn a_proof_that_is_none_is_found() {
 }
 
 #[test]
-fn a_list_of_what_is_not_yet_there_is_held_to_its_word() {
+fn a_list_of_exceptions_fails_when_an_entry_is_out_of_date() {
     let with = |proof: &str, list: &str| found_in(&format!("{}\n## Not yet\n\n{list}\n", page_of(proof)));
     assert_eq!(with("-", "- **`X`**: not built"), Vec::<String>::new());
     assert_eq!(with("`a.rs::plain`", "- **`X`**: not built"), ["one: `X` is listed and has a test"]);

@@ -367,7 +367,7 @@ async fn the_type_is_found_by_looking_at_the_first_512_bytes_however_they_were_w
 }
 
 #[tokio::test(start_paused = true)]
-async fn the_type_is_not_guessed_when_the_handler_has_spoken_of_it() {
+async fn the_type_is_not_guessed_when_the_handler_has_set_or_omitted_it() {
     const REST: &str = "Content-Length: 5\r\nDate: -\r\n\r\nhello";
     for (name, value, lines) in [
         ("Content-Type", "text/x", "Content-Type: text/x\r\n"),
@@ -691,7 +691,7 @@ fn a_mebibyte() -> Vec<u8> {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_mebibyte_comes_through_a_narrow_line_by_every_way_of_writing() {
+async fn a_mebibyte_passes_a_small_buffer_by_every_way_of_writing() {
     let handler = async |w: &mut ResponseWriter, r: &mut Request| {
         let content = a_mebibyte();
         if r.query("declared").is_some() {

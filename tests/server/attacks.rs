@@ -210,7 +210,7 @@ fn a_runtime_may_end_with_its_thread() {
 
 /// Threads on purpose: what is looked for happens between two of them.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_connection_that_goes_idle_while_a_new_one_wants_room_leaves() {
+async fn a_connection_that_becomes_idle_while_a_new_one_waits_for_room_closes() {
     let mut server = quiet(crate::support::hello);
     server.max_connections = 1;
     let running = start(server);

@@ -57,8 +57,8 @@ async fn echo_whole(w: &mut ResponseWriter, r: &mut Request) -> Result<()> {
 
 const WAYS: [&str; 6] = ["/chunk", "/bytes", "/text", "/json", "/read", "/small"];
 
-/// Sends the bytes whole, and cut at every byte on a connection each: what is heard must be the
-/// same, and this.
+/// Sends the bytes whole, and cut at every byte on a connection each: the responses must be the same,
+/// and this.
 async fn assert_heard_at_every_cut(host: &Host, request: &[u8], expected: &Heard) {
     assert_eq!(&host.connect().talk(request).await, expected, "whole");
     for cut in 1..request.len() {
@@ -255,7 +255,7 @@ const EXPECTS: &str = "POST /text HTTP/1.1\r\nHost: a\r\nContent-Length: 5\r\nEx
 const CONTINUE: &str = "HTTP/1.1 100 Continue\r\n\r\n";
 
 #[tokio::test(start_paused = true)]
-async fn a_client_that_waits_is_told_to_continue_when_the_handler_reads_and_not_before() {
+async fn a_client_that_waits_gets_a_100_when_the_handler_reads_and_not_before() {
     let handler = async |w: &mut ResponseWriter, r: &mut Request| {
         assert_eq!(r.header.get("Expect"), Some("100-Continue"), "the handler sees it");
         sleep(Duration::from_secs(1)).await;
@@ -271,13 +271,13 @@ async fn a_client_that_waits_is_told_to_continue_when_the_handler_reads_and_not_
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_client_that_did_not_wait_is_not_told() {
+async fn a_client_that_did_not_wait_gets_no_100() {
     assert_eq!(exchange(echo_whole, format!("{EXPECTS}hello")).await, kept(text("hello")));
     assert_eq!(exchange(echo_whole, format!("{EXPECTS}hello{EXPECTS}world")).await.text.matches("100").count(), 0);
 }
 
 #[tokio::test(start_paused = true)]
-async fn nobody_waits_for_content_that_is_not_there_or_in_http_1_0() {
+async fn no_100_is_sent_without_content_or_to_http_1_0() {
     let empty = EXPECTS.replace("Content-Length: 5", "Content-Length: 0");
     assert_eq!(exchange(echo_whole, empty).await, kept(text("")));
     let mut peer = Host::new(echo_whole).connect();
@@ -298,7 +298,7 @@ async fn an_answer_without_reading_says_nothing_of_continuing_and_closes() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn behind_a_final_status_nobody_is_told_to_continue() {
+async fn no_100_follows_a_final_status() {
     let handler = async |w: &mut ResponseWriter, r: &mut Request| {
         w.write("early").await?;
         w.flush().await?;
@@ -376,7 +376,7 @@ async fn a_100_never_starts_within_an_informational_answer_that_is_half_sent() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn an_expectation_that_nobody_knows_is_refused() {
+async fn an_unknown_expectation_is_refused() {
     for expectation in ["200-ok", "100-continue, x", "100-continued"] {
         let host = Host::new(echo_whole);
         let request = EXPECTS.replace("100-Continue", expectation);
@@ -465,7 +465,7 @@ async fn a_body_that_outlives_its_exchange_reads_as_an_error_and_takes_nothing_o
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_body_that_waits_in_another_task_hears_that_its_exchange_is_over() {
+async fn a_body_that_waits_in_another_task_is_woken_at_the_end_of_its_exchange() {
     type Ended = Arc<Mutex<Option<ErrorKind>>>;
     async fn leave_behind(ended: &Ended, w: &mut ResponseWriter, r: &mut Request) -> Result<()> {
         let (ended, mut body) = (ended.clone(), std::mem::take(&mut r.body));
@@ -628,7 +628,7 @@ async fn assert_itself_or_none(peer: &mut Peer, target: &str, request: &[u8], wh
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_client_that_sends_all_before_it_reads_gets_a_large_answer_to_content_that_nobody_reads() {
+async fn a_client_that_sends_all_before_it_reads_gets_a_large_response_though_its_content_is_unread() {
     let handler = async |w: &mut ResponseWriter, r: &mut Request| {
         w.write(numbers(100_000)).await?;
         if r.path() == "/late" {

@@ -128,7 +128,7 @@ async fn a_panic_ends_a_request_as_a_return_does() {
 // ------------------------------------------------------------ where and who
 
 #[tokio::test(start_paused = true)]
-async fn a_request_knows_both_addresses_and_its_server() {
+async fn a_request_has_both_addresses_and_its_server() {
     let telling = async |w: &mut ResponseWriter, r: &mut Request| {
         let server = r.context().value::<Server>().expect("the server is always there");
         let text = format!("{} to {}, {} open", r.remote_addr, r.context().local_addr(), server.connections());
@@ -220,7 +220,7 @@ async fn a_body_that_is_kept_reads_as_an_error_and_takes_nothing_from_the_next_r
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_task_that_waits_for_content_hears_that_the_request_is_over() {
+async fn a_task_that_waits_for_content_is_woken_at_the_end_of_the_request() {
     async fn read_elsewhere(
         read: &mpsc::UnboundedSender<(ErrorKind, Instant)>,
         w: &mut ResponseWriter,
@@ -244,7 +244,7 @@ async fn a_task_that_waits_for_content_hears_that_the_request_is_over() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_task_that_waits_for_content_hears_that_the_connection_was_taken_over() {
+async fn a_task_that_waits_for_content_is_woken_by_a_takeover() {
     async fn take_over(read: &mpsc::UnboundedSender<ErrorKind>, w: &mut ResponseWriter, r: &mut Request) -> Result<()> {
         let (mut body, read) = (std::mem::take(&mut r.body), read.clone());
         // Ends when the connection is taken over.

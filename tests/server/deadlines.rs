@@ -16,7 +16,7 @@ const LONG_HEAD: &str = "GET / HTTP/1.1\r\nHost: h\r\nX: aaaaaaaaaaaaaaaaaaaaaaa
 // ------------------------------------------------------------ heads
 
 #[tokio::test(start_paused = true)]
-async fn a_connection_that_says_nothing_is_closed_after_10_s_without_a_byte() {
+async fn a_silent_connection_is_closed_after_10_s_without_a_response() {
     let mut server = quiet(hello);
     let states = States::of(&mut server);
     let mut peer = start(server).dial().await;
@@ -208,7 +208,7 @@ async fn the_stall_timeout_can_be_set_and_switched_off() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn time_in_which_nobody_reads_is_no_stall() {
+async fn time_in_which_the_body_is_not_read_is_no_stall() {
     let late = async |w: &mut ResponseWriter, r: &mut Request| {
         let first = r.body.chunk().await?.unwrap_or_default();
         sleep(HOUR).await;
@@ -385,7 +385,7 @@ async fn the_write_timeout_of_the_last_request_does_not_keep_a_refusal_from_its_
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_handler_that_takes_longer_than_the_write_timeout_answers_nobody() {
+async fn after_the_write_timeout_the_response_of_a_handler_is_not_sent() {
     let slow = async |w: &mut ResponseWriter, _: &mut Request| {
         sleep(secs(6)).await;
         w.write("late").await

@@ -213,7 +213,7 @@ async fn parts_are_read_in_one_way_only() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_request_knows_nothing_of_the_form_before_it_on_its_connection() {
+async fn a_request_does_not_see_the_form_of_the_one_before_on_its_connection() {
     async fn show(w: &mut ResponseWriter, r: &mut Request) -> Result<()> {
         let _ = r.multipart_form(1 << 20).await;
         w.write(format!("[{}]", r.form().await?.encode())).await

@@ -99,7 +99,7 @@ async fn general_options_are_answered_without_a_handler_unless_that_is_switched_
 }
 
 #[test]
-fn a_server_has_these_limits_without_being_told() {
+fn a_server_has_these_limits_by_default() {
     let server = Server::new(function);
     let limits = [server.read_timeout, server.write_timeout, server.read_header_timeout];
     assert_eq!(limits.map(|limit| limit.as_secs()), [0, 0, 10]);

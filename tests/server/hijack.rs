@@ -125,7 +125,7 @@ async fn a_connection_is_taken_over_once_and_the_writer_writes_no_more() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_body_that_waits_in_another_task_hears_that_the_connection_was_taken_over() {
+async fn a_body_that_waits_in_another_task_is_woken_by_a_takeover() {
     let handler = async |w: &mut ResponseWriter, r: &mut Request| {
         let mut body = std::mem::take(&mut r.body);
         let reading = tokio::spawn(async move { body.text().await.unwrap_err().kind() });
@@ -175,7 +175,7 @@ async fn answers_to_earlier_requests_are_sent_before() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn nobody_is_told_to_continue_on_a_connection_that_was_taken_over() {
+async fn no_100_is_sent_on_a_connection_that_was_taken_over() {
     let request = "POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 6\r\nExpect: 100-continue\r\n\r\n";
     let mut peer = Host::new(say_back).connect();
     assert_eq!(peer.talk(request).await, kept("ahead  then "));

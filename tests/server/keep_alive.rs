@@ -125,7 +125,7 @@ async fn keep_alives_that_are_off_close_behind_each_answer() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_peer_that_says_nothing_hears_nothing() {
+async fn a_peer_that_sends_nothing_gets_nothing() {
     for start in ["", "GET / HT", "GET / HTTP/1.1\r\nHost: a\r\n", "\r\n"] {
         let host = Host::new(nothing);
         let mut peer = host.connect();
@@ -137,7 +137,7 @@ async fn a_peer_that_says_nothing_hears_nothing() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_peer_that_has_no_more_to_say_still_hears_its_answers() {
+async fn a_peer_that_has_shut_down_its_side_still_gets_its_responses() {
     let handler = async |w: &mut ResponseWriter, r: &mut Request| {
         sleep(Duration::from_secs(1)).await;
         target(w, r).await
@@ -186,7 +186,7 @@ async fn connect_is_the_last_request_and_has_no_framing_when_it_succeeds() {
 // ------------------------------------------------------------ content that was not read
 
 #[tokio::test(start_paused = true)]
-async fn the_answer_does_not_wait_for_content_that_nobody_reads() {
+async fn the_response_does_not_wait_for_unread_content() {
     let host = Host::new(target);
     for request in [post("/1", &[b'x'; 5000]), post_chunked("/1", &[b'x'; 5000], &[1000])] {
         let mut peer = host.connect();
@@ -319,7 +319,7 @@ async fn pipelined_requests_that_are_not_served_do_not_reset_the_answer() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_refusal_says_its_status_and_reason_and_nothing_of_what_came() {
+async fn a_refusal_has_its_status_and_reason_and_repeats_no_input() {
     let host = Host::new(nothing);
     for (request, status) in [
         ("GET /<script> HTTP/1.1\r\n\r\n", "400 Bad Request"),

@@ -194,7 +194,7 @@ impl<Inner: Handler> Handler for After<Inner> {
 }
 
 #[tokio::test(start_paused = true)]
-async fn what_stands_around_sees_the_target_that_it_knew() {
+async fn handlers_around_see_the_original_target() {
     async fn fail(_: &mut ResponseWriter, _: &mut Request) -> Result<()> {
         Err(io::Error::other("no").into())
     }

@@ -78,7 +78,7 @@ async fn a_request_under_way_is_answered_and_the_answer_says_close() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_request_that_has_arrived_is_answered_even_if_nobody_has_looked_yet() {
+async fn a_request_that_has_arrived_but_was_not_read_yet_is_answered() {
     let running = serve(hello);
     let mut peer = running.dial().await;
     peer.ask(GET).await;
@@ -244,7 +244,7 @@ async fn a_handler_that_is_about_to_take_over_counts_as_taken_over_only() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn handlers_hear_that_the_server_drains() {
+async fn handlers_are_notified_that_the_server_drains() {
     let stream = async |w: &mut ResponseWriter, r: &mut Request| {
         assert!(!r.context().is_draining());
         r.context().draining().await;

@@ -1,5 +1,4 @@
-//! The states of a connection as the hook is told them, why connections close, and how many there
-//! may be.
+//! The states of a connection as the hook gets them, why connections close, and how many there may be.
 
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -52,7 +51,7 @@ async fn course_of(bytes: &str) -> (String, Option<CloseReason>) {
 // ------------------------------------------------------------ sequences
 
 #[tokio::test(start_paused = true)]
-async fn a_kept_connection_is_active_and_idle_in_turns() {
+async fn a_kept_connection_is_active_during_requests_and_idle_between_them() {
     let (running, states) = recorded(hello);
     let mut peer = running.dial().await;
     settle().await;
@@ -83,13 +82,13 @@ async fn a_connection_is_active_from_the_first_byte_to_the_end_of_the_answer() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn who_connects_and_leaves_was_new_and_is_closed() {
+async fn a_peer_that_connects_and_leaves_was_new_and_is_closed() {
     assert_eq!(course_of("").await, ("new closed".to_owned(), Some(CloseReason::PeerGone)));
     assert_eq!(course_of("\r\n").await, ("new closed".to_owned(), Some(CloseReason::PeerGone)), "no request yet");
 }
 
 #[tokio::test(start_paused = true)]
-async fn who_leaves_within_a_head_was_active_and_gets_no_answer() {
+async fn a_peer_that_leaves_within_a_head_was_active_and_gets_no_response() {
     let (running, states) = recorded(hello);
     let mut peer = running.dial().await;
     peer.send("GET / HT").await;
@@ -100,7 +99,7 @@ async fn who_leaves_within_a_head_was_active_and_gets_no_answer() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn who_sends_no_request_was_active_and_is_closed() {
+async fn a_peer_that_sends_no_valid_request_was_active_and_is_closed() {
     let refused = ("new active closed".to_owned(), Some(CloseReason::Refused));
     assert_eq!(course_of("garbage\r\n\r\n").await, refused);
     assert_eq!(course_of(&format!("{GET}garbage\r\n\r\n")).await, refused);
@@ -173,7 +172,7 @@ async fn a_connection_is_hijacked_while_the_handler_that_took_it_still_runs() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn the_hook_is_told_which_connection_it_is() {
+async fn the_hook_gets_the_connections_info() {
     let (running, states) = recorded(hello);
     let (mut first, mut second) = (running.dial().await, running.dial().await);
     second.ask(GET).await;
@@ -292,7 +291,7 @@ async fn a_connection_whose_context_cannot_be_made_is_closed_alone() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn without_need_nobody_is_evicted() {
+async fn no_connection_is_evicted_while_there_is_room() {
     let (running, _) = limited(2);
     let first = ask_and_wait(&running).await;
     let mut second = ask_and_wait(&running).await;

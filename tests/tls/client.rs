@@ -61,7 +61,7 @@ async fn content_that_the_close_ends_is_whole_only_where_the_session_was_ended_t
 }
 
 #[tokio::test]
-async fn a_response_tells_of_its_session() {
+async fn a_response_has_its_tls_session() {
     let authority = Authority::new("ca");
     let (client, _, mut server) = client(&authority);
     let (response, _stream) = tokio::join!(client.get(URL), async {

@@ -145,7 +145,7 @@ async fn facts(w: &mut ResponseWriter, r: &mut Request) -> Result<()> {
 // ------------------------------------------------------------ what is agreed on
 
 #[tokio::test(start_paused = true)]
-async fn a_request_knows_the_session_that_it_came_over() {
+async fn a_request_has_the_tls_session_that_it_came_over() {
     let authority = Authority::new("ca");
     let site = site(&authority, facts);
     let modern = offering(trusting(&authority), &["http/1.1"]);
@@ -207,7 +207,7 @@ async fn alpn_chooses_what_the_server_speaks_and_needs_no_choice() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_session_is_resumed_and_the_request_knows() {
+async fn a_session_is_resumed_and_the_request_shows_it() {
     let authority = Authority::new("ca");
     let shown = authority.issue_client("me");
     for versions in [&[&rustls::version::TLS13][..], &[&rustls::version::TLS12]] {
@@ -246,7 +246,7 @@ async fn content_of_a_megabyte_comes_back_as_it_went() {
 
 // ------------------------------------------------------------ certificates
 
-/// The certificate that is shown to who asks for this name.
+/// The certificate that is shown to a client that names this host.
 async fn shown(site: &Site, authority: &Authority, name: &str) -> Vec<u8> {
     let mut config = trusting(authority);
     let any = Arc::new(Any(provider()));
@@ -441,7 +441,7 @@ async fn a_required_client_certificate_may_not_be_missing() {
     assert!(events.contains("client 2: the client sent no certificate"), "{events}");
 }
 
-/// In TLS 1.3 a client has sent its request before it hears that it may not.
+/// In TLS 1.3 a client has sent its request before it gets the refusal.
 async fn assert_refused(site: &Site, config: &ClientConfig, alert: &str) {
     let mut stream = site.secure(config, "a.test").await.unwrap();
     stream.write_all(GET.as_bytes()).await.unwrap();
@@ -450,7 +450,7 @@ async fn assert_refused(site: &Site, config: &ClientConfig, alert: &str) {
 }
 
 #[tokio::test]
-async fn client_certificates_without_anybody_who_may_sign_them_are_a_mistake_that_is_told_at_once() {
+async fn client_certificates_without_roots_are_refused_as_a_configuration_at_once() {
     let tls = config(&[&Authority::new("ca").issue(&["a.test"])]).client_auth(ClientAuth::Required);
     let (listener, _dialer) = testing::listener();
     let error = quiet(hello).serve_tls(listener, &tls).await.unwrap_err();
@@ -660,7 +660,7 @@ async fn a_connection_that_is_taken_over_is_that_within_the_session() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_client_that_leaves_without_a_word_cancels_its_request() {
+async fn a_client_that_resets_its_connection_cancels_its_request() {
     let authority = Authority::new("ca");
     let cancelled = Arc::new(tokio::sync::Notify::new());
     let waits = handle_with(

@@ -1,4 +1,4 @@
-//! hyper 1.x over HTTP/2 on one thread, to clients that know beforehand that it speaks it.
+//! hyper 1.x over HTTP/2 on one thread, for clients with prior knowledge.
 
 use std::convert::Infallible;
 use std::env;

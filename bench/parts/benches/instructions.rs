@@ -10,7 +10,7 @@ use parts::{Exchange, RequestReader, ResponseReader};
 #[bench::plain(RequestReader::warm(PLAIN), PLAIN)]
 #[bench::browser(RequestReader::warm(BROWSER), BROWSER)]
 fn request_head(mut reader: RequestReader, message: &str) -> (usize, RequestReader) {
-    // What grew is handed back: its end is not counted.
+    // The value is returned, so that its drop is not counted.
     (reader.read(black_box(message)), reader)
 }
 

@@ -33,7 +33,7 @@ fn codec(c: &mut Criterion) {
     group.finish();
 }
 
-/// One message of so many requests on a connection that is kept.
+/// One message of several requests on a connection that is kept.
 fn exchange(c: &mut Criterion, name: &str, message: &'static str, requests: usize) {
     let mut exchange = Exchange::warm(message);
     let mut group = c.benchmark_group("exchange");

@@ -34,7 +34,7 @@ impl Exchange {
     }
 }
 
-/// A server in memory, on a runtime that runs while something is waited for.
+/// A server in memory, on a runtime that runs only while the benchmark waits.
 pub fn serving() -> (Runtime, testing::Dialer) {
     let runtime = Builder::new_current_thread().enable_all().build().expect("a runtime");
     let mux = ServeMux::new();
@@ -61,7 +61,7 @@ async fn echo(w: &mut ResponseWriter, r: &mut Request) -> Result<()> {
     Ok(())
 }
 
-/// How long the answers to a message are. Every answer has the same length: so has its date.
+/// The length of all responses to a message. It never changes, because a date always has the same length.
 async fn answer_bytes(stream: &mut DuplexStream, message: &str) -> usize {
     stream.write_all(message.as_bytes()).await.expect("the connection is open");
     let mut received = Vec::new();
@@ -73,7 +73,7 @@ async fn answer_bytes(stream: &mut DuplexStream, message: &str) -> usize {
     received.len()
 }
 
-/// Whether these are so many answers, told by their heads and the length of their contents.
+/// Whether these are that many responses, by their heads and the lengths of their contents.
 fn is_whole(received: &[u8], answers: usize) -> bool {
     let mut rest = received;
     for _ in 0..answers {

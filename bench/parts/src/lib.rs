@@ -8,10 +8,10 @@ mod exchange;
 pub mod messages;
 
 pub use exchange::{Exchange, serving};
-use nethttp::fuzzing::{Asked, Chunks, Limits, Piece, RequestHeads, ResponseHeads};
+use nethttp::fuzzing::{FuzzRequestKind, FuzzChunks, FuzzLimits, FuzzPiece, RequestHeads, ResponseHeads};
 use nethttp::{Body, Method, Request, Response, Uri};
 
-const LIMITS: Limits = Limits { max_bytes: 1 << 20, max_values: 500 };
+const LIMITS: FuzzLimits = FuzzLimits { max_bytes: 1 << 20, max_values: 500 };
 
 /// A reader of requests with the memory that it has grown, as a connection that is kept has it.
 pub struct RequestReader {
@@ -49,23 +49,23 @@ impl ResponseReader {
     /// The response with its head filled in.
     pub fn read(&mut self, message: &str) -> Response {
         let mut response = Response::new(());
-        let head = self.0.parse(message.as_bytes(), LIMITS, Asked::Other, &mut response);
+        let head = self.0.parse(message.as_bytes(), LIMITS, FuzzRequestKind::Other, &mut response);
         head.expect("a response").expect("a whole head");
         response
     }
 }
 
-/// How many bytes of data the chunks of a body have.
+/// The number of content bytes in the chunks of a body.
 pub fn read_chunks(body: &[u8]) -> usize {
-    let (mut chunks, mut rest, mut data) = (Chunks::new(LIMITS), body, 0);
+    let (mut chunks, mut rest, mut data) = (FuzzChunks::new(LIMITS), body, 0);
     loop {
         match chunks.read(rest).expect("chunks") {
-            Piece::Data { skip, len } => {
+            FuzzPiece::Data { skip, len } => {
                 data += len;
                 rest = &rest[skip + len..];
             }
-            Piece::NeedMore { consumed } => rest = &rest[consumed..],
-            Piece::End { .. } => return data,
+            FuzzPiece::NeedMore { consumed } => rest = &rest[consumed..],
+            FuzzPiece::End { .. } => return data,
         }
     }
 }

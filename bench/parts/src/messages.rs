@@ -1,4 +1,4 @@
-//! What is read, as it comes over the wire.
+//! The messages that are read, as they come over the wire.
 
 use std::sync::LazyLock;
 
@@ -11,7 +11,7 @@ pub const ANSWER: &str = "HTTP/1.1 200 OK\r\n\
 pub const PIPELINE_DEPTH: usize = 16;
 pub const ECHO_BYTES: usize = 16 << 10;
 
-/// So many requests at once.
+/// The number of pipelined requests.
 pub static PIPELINE: LazyLock<String> = LazyLock::new(|| PLAIN.repeat(PIPELINE_DEPTH));
 
 /// Content that is sent back.

@@ -1,21 +1,21 @@
-//! What all clients here share: what they are told, and how they say what it took.
+//! What all clients here share: their arguments, and the output of the measurement.
 
 use std::time::{Duration, Instant};
 use std::{env, fs};
 
-/// What each task asks before it counts: connections are made then.
+/// The requests of each task that are not counted: connections are made by them.
 const WARM_UP: usize = 8;
 
 /// The arguments of every client: `URL CONCURRENCY REQUESTS`.
 pub struct Load {
     pub url: String,
-    /// So many tasks share one client.
+    /// How many tasks share one client.
     pub concurrency: usize,
     /// How many requests each of them makes.
     each: usize,
 }
 
-/// How many requests a task is to make: a few first, then those that count.
+/// How many requests a task makes: a few to warm up, then those that count.
 #[derive(Clone, Copy)]
 pub enum Lap {
     WarmUp,

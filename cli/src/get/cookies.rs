@@ -71,8 +71,8 @@ fn read(path: &Path, saved_to: Option<&Path>) -> Result<Jar, Failure> {
     }
 }
 
-/// All of it or nothing: written beside it first. Whoever can read it can be the user, so nobody else
-/// can.
+/// Written to another file first, so that the old one is never half replaced. Only the owner can read
+/// it: a cookie can be as good as a password.
 fn write(path: &Path, text: &str) -> io::Result<()> {
     // A link stays one, and a device is written to as it is.
     let path = std::fs::canonicalize(path).unwrap_or_else(|_| path.to_owned());

@@ -17,7 +17,7 @@ pub(crate) enum Exit {
     Tls = 6,
     Broken = 7,
     Redirect = 8,
-    /// As shells count one that SIGPIPE ended.
+    /// What shells report for a command that SIGPIPE ended: 128 and 13.
     ReaderGone = 141,
 }
 
@@ -50,7 +50,7 @@ impl Failure {
         Failure::new(Exit::Usage, message)
     }
 
-    /// A file of ours.
+    /// A file of this machine cannot be read or written.
     pub(crate) fn local(what: impl Display, error: &io::Error) -> Failure {
         Failure::new(Exit::Local, format!("{what}: {error}"))
     }
@@ -116,7 +116,7 @@ impl Retries {
         let pause = match failure.hint {
             RetryHint::No => return None,
             RetryHint::Yes => self.pause.min(MAX_PAUSE),
-            // Earlier than it asked would be no use, and not kind.
+            // Not earlier than it asked: it would only refuse again.
             RetryHint::After(asked) => Some(asked).filter(|asked| *asked <= MAX_PAUSE)?,
         };
         self.left = self.left.checked_sub(1)?;
@@ -124,8 +124,8 @@ impl Retries {
         Some(pause)
     }
 
-    /// A large file over a bad line breaks off more often than anybody would allow: what counts is how
-    /// often in a row nothing came of it. The file grows each time, so this comes to an end.
+    /// A large file over a bad network may break off more often than `--retry` allows, and get further
+    /// each time. So only tries in a row that brought nothing are counted. This ends, as the file grows.
     fn count_anew_after_progress(&mut self, kept_bytes: u64) {
         if kept_bytes > self.most_bytes {
             *self = Retries { most_bytes: kept_bytes, ..Retries::new(self.count, self.first_pause) };
@@ -224,7 +224,7 @@ mod tests {
     }
 
     #[test]
-    fn a_server_says_how_long_and_too_long_is_never() {
+    fn retry_after_is_obeyed_and_a_pause_that_is_too_long_gives_up() {
         let mut retries = Retries::new(3, Duration::from_secs(1));
         assert_eq!(retries.next(&failed(RetryHint::No, 0)), None);
         assert_eq!(retries.next(&failed(RetryHint::After(Duration::from_secs(7)), 0)), Some(Duration::from_secs(7)));

@@ -43,7 +43,7 @@ use self::request::RequestTemplate;
 use self::screen::{Screen, Shown};
 use self::transfer::Transfers;
 
-/// Gets everything, and says in its exit code what the first URL that failed failed of.
+/// Gets all URLs. The exit code is that of the first one that failed.
 pub(crate) fn run(arguments: GetArguments) -> ExitCode {
     let failed = match Prepared::new(arguments) {
         Ok(prepared) => prepared.carry_out(),

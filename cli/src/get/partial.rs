@@ -1,9 +1,9 @@
 //! A file that is being downloaded: `NAME.part` until it is whole, and beside it `NAME.part.json`
-//! with what says that the rest is the rest of the same (RFC 9110 §13.1.5, §14).
+//! with what shows later whether the rest belongs to the same version (RFC 9110 §13.1.5, §14).
 //!
 //! ```text
 //! open ─► set_conditions ─► accept ─┬─ from its start: part emptied, notes written if there is a validator
-//!                                   ├─ the rest: written on behind what is there
+//!                                   ├─ the rest: written on after what is there
 //!                                   ├─ what is there is whole: left as it is
 //!                                   └─ neither: start again
 //!         … write … ─► finish: synced, renamed     or  give_up: kept if it can be gone on with
@@ -11,7 +11,7 @@
 //!
 //! A part is gone on with only if all that is known of both halves agrees: the URL, the entity tag, the
 //! date, the range and the length of the whole. Where anything differs, the file is fetched from its
-//! start: a file of two versions would have the right length, and nobody would notice.
+//! start. Otherwise it could be put together from two versions, with the right length, unnoticed.
 
 use std::ffi::OsString;
 use std::io::{self, SeekFrom};
@@ -92,7 +92,7 @@ pub(crate) enum Fits {
     Complete,
     /// It is no part of what was asked for: ask for the whole.
     StartAgain,
-    /// It is an error, for which nothing that is there is given away.
+    /// It is an error. What is there is kept.
     Not,
 }
 
@@ -140,7 +140,7 @@ impl Partial {
             }
             Known::File { length, modified } => {
                 if self.options.skips_complete && *length > 0 {
-                    // Behind the end of what is there: if that is whole, the server says so with 416.
+                    // After the end of what is there: if that is whole, the server says so with 416.
                     request.header.set("Range", format!("bytes={length}-"));
                 }
                 if self.options.skips_unchanged {
@@ -218,7 +218,7 @@ impl Partial {
             self.file.try_clone().await?.into_std().await.set_modified(modified)?;
         }
         self.file.sync_all().await?;
-        // The file is closed last: until then it is nobody else's.
+        // The file, and with it the lock, is held until after the rename.
         remove(&self.notes).await?;
         if self.options.replaces { fs::rename(&self.part, &self.name).await } else { self.rename_if_new().await }
     }
@@ -259,7 +259,8 @@ async fn open_alone(part: &Path) -> io::Result<File> {
         if is_still(&file, part).await? {
             return Ok(file);
         }
-        // Another command was done with it in between: this is its file now, by its last name.
+        // Between open and lock another command finished and renamed the file: this handle is to the
+        // finished file, and must not be written to.
     }
 }
 
@@ -296,13 +297,13 @@ async fn open_locked(part: &Path) -> io::Result<File> {
     options.create(true).truncate(false).read(true).write(true).share_mode(RENAMED_ALONE).open(part).await
 }
 
-/// What others cannot open they cannot have renamed.
+/// While it is open here, no other command can open it, so none can have renamed it.
 #[cfg(windows)]
 async fn is_still(_: &File, _: &Path) -> io::Result<bool> {
     Ok(true)
 }
 
-/// That it is not there is what is wanted.
+/// Removes a file that may be missing already.
 async fn remove(path: &Path) -> io::Result<()> {
     match fs::remove_file(path).await {
         Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
@@ -316,8 +317,8 @@ fn rest(notes: &[u8], url: &str, length: u64) -> Option<Rest> {
     let text = |name: &str| notes[name].as_str().map(str::to_owned);
     let validator = text("validator").filter(|validator| is_validator(validator))?;
     let total = notes["length"].as_u64();
-    // All may be there already, but not be renamed yet. Its last byte, asked for once more, tells
-    // whether it is still the same; no byte could not be asked for.
+    // All of it may be there, if the command ended before the rename. Then the last byte is asked for
+    // again, to see whether the file is still the same: an empty range cannot be asked for.
     let from = total.map_or(length, |total| length.min(total.saturating_sub(1)));
     // The validator is one of these; notes of older versions have no other.
     let own = |is_tag: bool| Some(validator.clone()).filter(|validator| validator.starts_with('"') == is_tag);
@@ -325,7 +326,7 @@ fn rest(notes: &[u8], url: &str, length: u64) -> Option<Rest> {
     (notes["url"] == url && from > 0).then_some(Rest { from, validator, etag, last_modified, total })
 }
 
-/// The file may have been changed by anybody.
+/// Whether it can be sent as a field: the notes are a file, and may have been edited.
 fn is_validator(text: &str) -> bool {
     !text.is_empty() && text.bytes().all(|byte| byte == b' ' || byte.is_ascii_graphic())
 }
@@ -333,7 +334,8 @@ fn is_validator(text: &str) -> bool {
 fn fits(known: &Known, options: FileOptions, response: &Response) -> Fits {
     let status = response.status;
     match known {
-        // Whoever asked: there is no content in it to replace a file with.
+        // Also where a field of the command line asked for it: 304 has no content, and must not empty
+        // the file.
         _ if status == StatusCode::NOT_MODIFIED => Fits::Complete,
         Known::Part(rest) => match status {
             StatusCode::PARTIAL_CONTENT if is_rest(rest, response) => Fits::From(rest.from),
@@ -364,7 +366,7 @@ fn fits(known: &Known, options: FileOptions, response: &Response) -> Fits {
 /// its date tells, where there is one.
 fn is_rest(rest: &Rest, response: &Response) -> bool {
     let Some(range) = ContentRange::of(&response.header) else { return false };
-    // Where neither response says how long the whole is, nobody knows whether this is its end.
+    // If neither response says how long the whole is, this range need not reach its end.
     let total = range.total.or(rest.total);
     let is_to_the_end = range.first == rest.from && total == range.last.checked_add(1);
     let is_of_the_same_length = rest.total.is_none() || rest.total == total;

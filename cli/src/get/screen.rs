@@ -71,7 +71,7 @@ impl Screen {
 
     /// A line, or several, above the bars.
     pub(crate) fn say(&self, lines: impl Display) {
-        // Standard error may be closed: then nobody wants to know.
+        // An error means that standard error is closed: there is nowhere to report it.
         self.bars.suspend(|| drop(writeln!(std::io::stderr(), "{lines}")));
     }
 
@@ -95,7 +95,7 @@ impl Progress {
         self.bar.finish();
     }
 
-    /// It starts again, or not: the total is without it.
+    /// It failed. If it is tried again it gets a new bar, so the total loses its bytes.
     pub(crate) fn broken(self) {
         if let Some(total) = &self.total {
             total.set_length(total.length().unwrap_or(0).saturating_sub(self.bar.length().unwrap_or(0)));
@@ -112,7 +112,8 @@ fn style(template: &str) -> ProgressStyle {
     ProgressStyle::with_template(template).expect("the template is one").progress_chars("=> ")
 }
 
-/// For the eyes of a person at a terminal, which a server must not be able to steer.
+/// Text of a server without control characters, which could move the cursor or change the title of a
+/// terminal.
 pub(crate) fn escaped(text: &str) -> String {
     text.chars().map(|c| if c.is_control() { format!("\\u{{{:x}}}", u32::from(c)) } else { c.to_string() }).collect()
 }

@@ -124,7 +124,7 @@ impl Attempt<'_> {
     /// Whether the response is one to write down.
     fn check_status(&self, response: &Response, job: &Job, sink: &Sink) -> Result<(), Failure> {
         let hint = after_response(response, &self.shared.template.method, SystemTime::now());
-        // The range was of our own making: the whole is asked for then.
+        // The command chose the range itself, and asks for the whole when there is none.
         let has_no_rest = sink.asks_for_range() && response.status == StatusCode::RANGE_NOT_SATISFIABLE;
         let is_bad = self.shared.arguments.fail && response.status.as_u16() >= 400 && !has_no_rest;
         if is_bad || (hint != RetryHint::No && !self.is_last) {
@@ -133,8 +133,8 @@ impl Attempt<'_> {
         Ok(())
     }
 
-    /// A part that nobody asked for would be taken for the whole, and the whole, or another part, for
-    /// the range of `-r`.
+    /// Refuses a 206 to a request without a range, which would be taken for the whole, and anything but
+    /// the range of `-r` where that was asked for.
     fn check_range(&self, response: &Response, job: &Job, has_range: bool) -> Result<(), Failure> {
         let broken = |what: &str| Err(Failure::new(Exit::Broken, format!("{}: {what}", about(response, job))));
         let is_part = response.status == StatusCode::PARTIAL_CONTENT;
@@ -190,7 +190,7 @@ impl Attempt<'_> {
                 let message = format!("{}: the content is not as long as its range", about(response, job));
                 Err(Failure::new(Exit::Broken, message))
             }
-            // What stands behind the first half is not to be trusted, whatever it is.
+            // Part of it was written after the first half, and may be anything.
             (false, _) => sink.distrust().await.map(|()| Fetched::StartAgain),
         }
     }
@@ -207,7 +207,7 @@ impl Attempt<'_> {
         bytes
     }
 
-    /// How long the content of a range must be. That of other responses is seen to by their framing.
+    /// How long the content of a range must be. The length of other responses is checked by the library.
     fn expected_bytes(&self, response: &Response) -> Option<u64> {
         let is_part = response.status == StatusCode::PARTIAL_CONTENT && self.shared.template.method != Method::HEAD;
         ContentRange::of(&response.header).filter(|_| is_part).map(ContentRange::length)
@@ -230,7 +230,7 @@ struct Copying<'a> {
 impl Copying<'_> {
     async fn run(&mut self, response: &mut Response, sink: &mut Sink) -> Result<(), Failure> {
         while let Some(chunk) = self.next(response, sink).await? {
-            // Only now: if nothing came, another try writes its own.
+            // Not before content is there: if none comes, the next try writes its own head.
             self.write_head(sink).await?;
             self.bytes = self.bytes.saturating_add(u64::try_from(chunk.len()).unwrap_or(u64::MAX));
             if self.expected_bytes.is_some_and(|expected| self.bytes > expected) {

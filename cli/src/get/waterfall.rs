@@ -163,7 +163,7 @@ impl ClientTrace for Record {
             hop.interim += 1;
             count = hop.interim;
         });
-        // With a trace, nobody else counts them.
+        // The client leaves the limit to the trace where there is one.
         if count > 100 { Err(Error::other("more than 100 interim responses")) } else { Ok(()) }
     }
 }

@@ -16,8 +16,8 @@ fn content() -> Vec<u8> {
 
 /// Serves content that can be gone on with, or not.
 fn site(validator: Option<&'static str>) -> Site {
-    Site::answering(move |asked| {
-        let from = asked.field("Range").and_then(|range| range["bytes=".len()..range.len() - 1].parse().ok());
+    Site::answering(move |received| {
+        let from = received.field("Range").and_then(|range| range["bytes=".len()..range.len() - 1].parse().ok());
         let from: usize = from.unwrap_or(0);
         let mut response = Response::new(Body::from(content().split_off(from)));
         if from > 0 {

@@ -74,7 +74,7 @@ fn a_time_limit_that_passes_is_4() {
 }
 
 #[test]
-fn a_bad_status_is_5_where_that_is_asked_for_and_nothing_is_written() {
+fn with_fail_a_bad_status_exits_with_5_and_writes_nothing() {
     let (site, folder) = (not_found(), Folder::new());
     get(&[&site.url("/")]).says("nothing");
     let ended = get(&["--fail", &site.url("/x")]);
@@ -105,8 +105,8 @@ fn what_is_broken_is_7() {
 
 #[test]
 fn a_redirect_too_many_is_8() {
-    let site = Site::answering(|asked| {
-        let next = format!("{}x", asked.target);
+    let site = Site::answering(|received| {
+        let next = format!("{}x", received.target);
         Response::new("on").with_status(StatusCode::FOUND).with_header("Location", next)
     });
     get(&[&site.url("/")]).says("on");

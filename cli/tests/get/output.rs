@@ -11,7 +11,7 @@ use tokio::sync::Barrier;
 use crate::support::{Folder, Site, bytes, command, get};
 
 fn echo() -> Site {
-    Site::answering(|asked| Response::new(format!("{};", asked.target)))
+    Site::answering(|received| Response::new(format!("{};", received.target)))
 }
 
 #[test]
@@ -56,9 +56,9 @@ fn a_url_cannot_name_a_file_elsewhere() {
 fn a_server_may_propose_the_name_and_never_a_place_nor_a_file_that_is_there() {
     let folder = Folder::new();
     folder.write("there.txt", "old");
-    let site = Site::answering(|asked| {
+    let site = Site::answering(|received| {
         let response = Response::new("content");
-        match asked.target.as_str() {
+        match received.target.as_str() {
             "/named" => response.with_header("Content-Disposition", "attachment; filename=\"a b.txt\""),
             "/hostile" => response.with_header("Content-Disposition", "attachment; filename=\"../.-x\\\"y.txt\""),
             "/there" => response.with_header("Content-Disposition", "attachment; filename=there.txt"),
@@ -147,7 +147,7 @@ fn what_breaks_off_is_not_there_under_its_name() {
 
 #[test]
 fn head_and_content_are_written_together_with_those_of_redirects() {
-    let site = Site::answering(|asked| match asked.target.as_str() {
+    let site = Site::answering(|received| match received.target.as_str() {
         "/from" => Response::new("").with_status(StatusCode::FOUND).with_header("Location", "/to"),
         _ => Response::new("there").with_header("X-Field", "value"),
     });
@@ -173,7 +173,7 @@ fn head_and_content_are_written_together_with_those_of_redirects() {
 }
 
 #[test]
-fn a_reader_that_goes_ends_the_command_without_a_word() {
+fn a_reader_that_closes_the_pipe_ends_the_command_without_a_message() {
     let site = Site::answering(|_| Response::new(Body::from(vec![b'x'; 4 << 20])));
     let urls = [site.url("/1"), site.url("/2")];
     let mut child = command(&[&urls[0], &urls[1]]).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
@@ -235,7 +235,7 @@ fn no_more_files_come_at_a_time_than_allowed() {
 fn what_is_compressed_is_written_decompressed_where_it_was_asked_for() {
     // "hello", by gzip.
     const HELLO: &[u8] = b"\x1f\x8b\x08\0\0\0\0\0\x02\xff\xcb\x48\xcd\xc9\xc9\x07\0\x86\xa6\x10\x36\x05\0\0\0";
-    let site = Site::answering(|asked| match asked.field("Accept-Encoding") {
+    let site = Site::answering(|received| match received.field("Accept-Encoding") {
         Some(codings) if codings.contains("gzip") => Response::new(HELLO).with_header("Content-Encoding", "gzip"),
         _ => Response::new("plain"),
     });

@@ -21,13 +21,13 @@ fn half(folder: &Folder, address: std::net::SocketAddr, part: &str, validator: &
 fn digits(tag: &'static str) -> (Site, Log) {
     let log = Log::default();
     let noted = log.clone();
-    let site = Site::answering(move |asked| {
-        noted.note(asked);
+    let site = Site::answering(move |received| {
+        noted.note(received);
         let whole = Response::new("0123456789").with_header("ETag", tag);
-        if asked.field("If-Range") != Some(tag) {
+        if received.field("If-Range") != Some(tag) {
             return whole;
         }
-        let from = asked.field("Range").unwrap().strip_prefix("bytes=").unwrap().strip_suffix('-').unwrap();
+        let from = received.field("Range").unwrap().strip_prefix("bytes=").unwrap().strip_suffix('-').unwrap();
         let rest = &"0123456789"[from.parse().unwrap()..];
         Response::new(rest)
             .with_status(StatusCode::PARTIAL_CONTENT)
@@ -72,7 +72,7 @@ fn what_is_all_there_is_asked_for_its_last_byte_and_renamed() {
 }
 
 #[test]
-fn a_part_of_something_else_is_not_gone_on_with() {
+fn a_partial_file_of_another_version_is_not_continued() {
     let ((site, log), folder) = (digits("\"v1\""), Folder::new());
     let url = half(&folder, site.address, "abcd", "\"v1\"", 10);
     folder.get(&["-o", "file", &format!("{url}other")]).says("");
@@ -161,7 +161,7 @@ fn what_came_with_a_wrong_rest_is_not_kept() {
 }
 
 #[test]
-fn a_part_that_nobody_asked_for_is_not_the_whole() {
+fn a_206_to_a_request_without_a_range_is_not_the_whole_file() {
     for range in ["Content-Range: bytes 0-3/10\r\n", "Content-Range: bytes 0-3/4\r\n", ""] {
         let part = format!("HTTP/1.1 206 Partial Content\r\n{range}Content-Length: 4\r\n\r\n0123").into_bytes();
         let folder = Folder::new();
@@ -242,7 +242,7 @@ fn an_error_does_not_cost_what_is_there() {
 }
 
 #[test]
-fn what_cannot_be_told_from_its_next_version_is_not_kept() {
+fn a_file_without_a_strong_validator_is_not_kept_for_another_try() {
     for validator in ["X: y", "ETag: W/\"v1\"", "Last-Modified: Sun, 06 Nov 1994 08:49:37 GMT"] {
         let folder = Folder::new();
         let answer = format!("HTTP/1.1 200 OK\r\n{validator}\r\nContent-Length: 10\r\n\r\n0123");
@@ -281,13 +281,13 @@ fn a_retry_asks_for_the_rest_alone() {
 
 /// Files, but the first answer is cut half-way.
 struct CutOnce<H> {
-    asked: AtomicU32,
+    received: AtomicU32,
     files: H,
 }
 
 impl<H: Handler> Handler for CutOnce<H> {
     async fn serve_http(&self, w: &mut ResponseWriter, r: &mut Request) -> nethttp::Result<()> {
-        if self.asked.fetch_add(1, Ordering::SeqCst) > 0 {
+        if self.received.fetch_add(1, Ordering::SeqCst) > 0 {
             return self.files.serve_http(w, r).await;
         }
         w.header().set("ETag", r.header.get("X-Tag").unwrap_or_default());
@@ -305,7 +305,7 @@ fn the_file_server_sends_the_rest_of_a_file() {
     files.write("big", &content);
     let old = std::time::SystemTime::now() - std::time::Duration::from_secs(3600);
     std::fs::File::options().write(true).open(files.path("big")).unwrap().set_modified(old).unwrap();
-    let site = Site::start(CutOnce { asked: AtomicU32::new(0), files: file_server(&files.0) });
+    let site = Site::start(CutOnce { received: AtomicU32::new(0), files: file_server(&files.0) });
     let url = site.url("/big");
     // The tag that the file server gives it.
     let tag = {
@@ -345,7 +345,7 @@ fn a_command_that_was_killed_leaves_what_can_be_gone_on_with() {
 }
 
 #[test]
-fn the_rest_of_what_fell_silent_is_asked_for_by_the_next_try() {
+fn after_a_stall_the_next_try_requests_the_rest() {
     let (site, folder) = (digits_that_stop(), Folder::new());
     let patience = ["--speed-time", "0.1", "--retry", "1", "--retry-delay", "0", "-s"];
     folder.get(&[&patience[..], &["-o", "file", &site.url("/")]].concat()).says("");

@@ -10,13 +10,13 @@ use crate::support::{Folder, Site, bytes, get, silent_after};
 
 /// Answers with this so many times, then with "at last".
 fn failing(times: u32, failure: impl Fn() -> Response + Send + Sync + 'static) -> (Site, Arc<AtomicU32>) {
-    let asked = Arc::new(AtomicU32::new(0));
-    let count = asked.clone();
-    let site = Site::answering(move |_| match count.fetch_add(1, Ordering::SeqCst) {
+    let count = Arc::new(AtomicU32::new(0));
+    let counted = count.clone();
+    let site = Site::answering(move |_| match counted.fetch_add(1, Ordering::SeqCst) {
         number if number < times => failure(),
         _ => Response::new("at last"),
     });
-    (site, asked)
+    (site, count)
 }
 
 fn unavailable() -> Response {
@@ -25,17 +25,17 @@ fn unavailable() -> Response {
 
 #[test]
 fn what_passes_is_tried_again_as_often_as_allowed() {
-    let (site, asked) = failing(2, unavailable);
+    let (site, count) = failing(2, unavailable);
     get(&["-s", "--retry", "2", "--retry-delay", "0", &site.url("/")]).says("at last");
-    assert_eq!(asked.load(Ordering::SeqCst), 3);
-    let (site, asked) = failing(9, unavailable);
+    assert_eq!(count.load(Ordering::SeqCst), 3);
+    let (site, count) = failing(9, unavailable);
     get(&["-s", "--retry", "1", "--retry-delay", "0", &site.url("/")]).says("busy");
-    assert_eq!(asked.load(Ordering::SeqCst), 2);
+    assert_eq!(count.load(Ordering::SeqCst), 2);
     get(&["-sf", "--retry", "1", "--retry-delay", "0", &site.url("/")]).is(5);
 }
 
 #[test]
-fn each_try_is_told_of_unless_silence_is_asked_for() {
+fn each_retry_is_reported_unless_silent() {
     let (site, _) = failing(1, unavailable);
     let ended = get(&["--retry", "1", "--retry-delay", "0", &site.url("/")]);
     let said = format!("nethttp: {}: the status is 503 Service Unavailable; trying again in 0ns\n", site.url("/"));
@@ -49,26 +49,26 @@ fn the_server_says_when() {
     // Its own pause would be too long to wait for here.
     get(&["-s", "--retry", "1", "--retry-delay", "500", &site.url("/")]).says("at last");
     assert!(begun.elapsed() >= Duration::from_secs(1));
-    let (site, asked) = failing(1, || unavailable().with_header("Retry-After", "601"));
+    let (site, count) = failing(1, || unavailable().with_header("Retry-After", "601"));
     get(&["-sf", "--retry", "3", "--retry-delay", "0", &site.url("/")]).is(5);
-    assert_eq!(asked.load(Ordering::SeqCst), 1);
+    assert_eq!(count.load(Ordering::SeqCst), 1);
 }
 
 #[test]
 fn what_may_have_had_an_effect_is_not_repeated() {
-    let (site, asked) = failing(1, || Response::new("oh").with_status(StatusCode::INTERNAL_SERVER_ERROR));
+    let (site, count) = failing(1, || Response::new("oh").with_status(StatusCode::INTERNAL_SERVER_ERROR));
     get(&["--retry", "3", "--retry-delay", "0", "-d", "x", &site.url("/")]).says("oh");
-    assert_eq!(asked.load(Ordering::SeqCst), 1);
-    let (site, asked) = failing(1, unavailable);
+    assert_eq!(count.load(Ordering::SeqCst), 1);
+    let (site, count) = failing(1, unavailable);
     get(&["-s", "--retry", "3", "--retry-delay", "0", "-d", "x", &site.url("/")]).says("at last");
-    assert_eq!(asked.load(Ordering::SeqCst), 2);
+    assert_eq!(count.load(Ordering::SeqCst), 2);
 }
 
 #[test]
 fn a_status_that_does_not_pass_is_not_tried_again() {
-    let (site, asked) = failing(1, || Response::new("no").with_status(StatusCode::NOT_FOUND));
+    let (site, count) = failing(1, || Response::new("no").with_status(StatusCode::NOT_FOUND));
     get(&["--retry", "3", "--retry-delay", "0", &site.url("/")]).says("no");
-    assert_eq!(asked.load(Ordering::SeqCst), 1);
+    assert_eq!(count.load(Ordering::SeqCst), 1);
 }
 
 #[test]

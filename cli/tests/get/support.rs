@@ -43,7 +43,7 @@ impl Site {
     }
 
     /// A server that answers with what this function makes of each request, body read.
-    pub(crate) fn answering(answer: impl Fn(&Asked) -> Response + Send + Sync + 'static) -> Site {
+    pub(crate) fn answering(answer: impl Fn(&Received) -> Response + Send + Sync + 'static) -> Site {
         Site::start(Answering(answer))
     }
 
@@ -63,16 +63,16 @@ impl Drop for Site {
 
 struct Answering<F>(F);
 
-impl<F: Fn(&Asked) -> Response + Send + Sync + 'static> Handler for Answering<F> {
+impl<F: Fn(&Received) -> Response + Send + Sync + 'static> Handler for Answering<F> {
     async fn serve_http(&self, w: &mut ResponseWriter, r: &mut Request) -> nethttp::Result<()> {
-        let asked = Asked::read(r).await;
-        w.send((self.0)(&asked)).await
+        let received = Received::read(r).await;
+        w.send((self.0)(&received)).await
     }
 }
 
 /// A request as a server saw it.
 #[derive(Clone, Debug)]
-pub(crate) struct Asked {
+pub(crate) struct Received {
     pub(crate) method: String,
     pub(crate) target: String,
     pub(crate) host: String,
@@ -80,10 +80,10 @@ pub(crate) struct Asked {
     pub(crate) content: String,
 }
 
-impl Asked {
-    async fn read(r: &mut Request) -> Asked {
+impl Received {
+    async fn read(r: &mut Request) -> Received {
         let content = r.body.bytes(1 << 20).await.unwrap();
-        Asked {
+        Received {
             method: r.method.to_string(),
             target: r.request_uri.clone(),
             host: r.host.clone(),
@@ -99,18 +99,18 @@ impl Asked {
 
 /// What was asked, in order.
 #[derive(Clone, Default)]
-pub(crate) struct Log(Arc<Mutex<Vec<Asked>>>);
+pub(crate) struct Log(Arc<Mutex<Vec<Received>>>);
 
 impl Log {
-    pub(crate) fn note(&self, asked: &Asked) {
-        self.0.lock().unwrap().push(asked.clone());
+    pub(crate) fn note(&self, received: &Received) {
+        self.0.lock().unwrap().push(received.clone());
     }
 
-    pub(crate) fn take(&self) -> Vec<Asked> {
+    pub(crate) fn take(&self) -> Vec<Received> {
         std::mem::take(&mut *self.0.lock().unwrap())
     }
 
-    pub(crate) fn only(&self) -> Asked {
+    pub(crate) fn only(&self) -> Received {
         let mut all = self.take();
         assert_eq!(all.len(), 1, "{all:?}");
         all.remove(0)
@@ -121,8 +121,8 @@ impl Log {
 pub(crate) fn noting() -> (Site, Log) {
     let log = Log::default();
     let noted = log.clone();
-    let site = Site::answering(move |asked| {
-        noted.note(asked);
+    let site = Site::answering(move |received| {
+        noted.note(received);
         Response::new("ok")
     });
     (site, log)

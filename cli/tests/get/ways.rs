@@ -8,8 +8,8 @@ use crate::support::{Folder, Site, bytes, command, get, noting};
 fn a_proxy_is_asked_for_the_whole_url() {
     let (proxy, log) = noting();
     get(&["-x", &proxy.url(""), "http://a.test/x"]).says("ok");
-    let asked = log.only();
-    assert_eq!((asked.target.as_str(), asked.host.as_str()), ("http://a.test/x", "a.test"));
+    let received = log.only();
+    assert_eq!((received.target.as_str(), received.host.as_str()), ("http://a.test/x", "a.test"));
     let ended = command(&["http://a.test/y"]).env("HTTP_PROXY", proxy.url("")).output().unwrap();
     assert!(ended.status.success());
     assert_eq!(log.only().target, "http://a.test/y");
@@ -115,9 +115,9 @@ fn content_goes_no_faster_than_allowed_in_both_directions() {
 
 #[test]
 fn redirects_are_followed_where_that_is_asked_for() {
-    let site = Site::answering(|asked| match asked.target.as_str() {
+    let site = Site::answering(|received| match received.target.as_str() {
         "/from" => Response::new("elsewhere").with_status(StatusCode::FOUND).with_header("Location", "/to"),
-        _ => Response::new(format!("{} {}", asked.method, asked.target)),
+        _ => Response::new(format!("{} {}", received.method, received.target)),
     });
     get(&[&site.url("/from")]).says("elsewhere");
     get(&["-L", &site.url("/from")]).says("GET /to");
@@ -126,7 +126,7 @@ fn redirects_are_followed_where_that_is_asked_for() {
 
 #[test]
 fn a_trace_has_every_step_of_every_request() {
-    let site = Site::answering(|asked| match asked.target.as_str() {
+    let site = Site::answering(|received| match received.target.as_str() {
         "/from" => Response::new("").with_status(StatusCode::FOUND).with_header("Location", "/to"),
         _ => Response::new("there"),
     });

@@ -1,4 +1,4 @@
-//! A client and a server that plays a script, and what has to hold of what passed between them.
+//! A client and a scripted server, and the invariants of what passed between them.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -17,7 +17,7 @@ use crate::heads::{self, LIMITS};
 use crate::reference::fields::Fields;
 use crate::reference::{Read, chunked, response};
 
-/// What the client is to do; each letter of the script's first line adds to it.
+/// What the client does; each letter of the script's first line adds to it.
 #[derive(Clone, Debug)]
 pub struct Errand {
     pub letters: Vec<u8>,
@@ -59,7 +59,7 @@ impl Errand {
         request
     }
 
-    /// Whether the client waits for all, and nothing but the answer decides what becomes of it.
+    /// Whether the client waits for everything, so that only the response decides how the exchange ends.
     pub fn is_patient(&self) -> bool {
         !self.letters.iter().any(|letter| b"BEPdoD".contains(letter))
     }
@@ -70,7 +70,7 @@ impl Errand {
 pub enum ContentEnd {
     Ended,
     Failed,
-    /// Nothing came any more, or nobody wanted it.
+    /// Nothing more came, or the client stopped reading.
     Open,
 }
 
@@ -101,8 +101,8 @@ pub struct Played {
 const SECOND: &[u8] = b"GET /second HTTP/1.1\r\n";
 const ANSWER: &[u8] = b"HTTP/1.1 200 OK\r\nContent-Length: 6\r\n\r\nsecond";
 
-/// Longer than the client waits for anything by itself.
-const PATIENCE: Duration = Duration::from_secs(3600);
+/// Longer than any limit of the client.
+const CLIENT_TIMEOUT: Duration = Duration::from_secs(3600);
 
 /// Plays a script to a client: its first line is the errand, the rest what the server sends.
 pub fn play(data: &[u8]) -> Played {
@@ -191,8 +191,8 @@ async fn answer_second(mut wire: Wire) -> Passed {
 
 async fn first(transport: &Transport, errand: &Errand) -> Option<Got> {
     let mut request = errand.request();
-    let patience = if errand.has(b'D') { Duration::from_millis(1500) } else { PATIENCE };
-    let response = match timeout(patience, transport.round_trip(&mut request)).await {
+    let limit = if errand.has(b'D') { Duration::from_millis(1500) } else { CLIENT_TIMEOUT };
+    let response = match timeout(limit, transport.round_trip(&mut request)).await {
         Ok(response) => response.ok()?,
         Err(_) => {
             assert!(errand.has(b'D'), "a head is waited for for ever");
@@ -215,7 +215,7 @@ async fn read(mut response: Response, pieces: usize) -> Got {
     let (status, fields) = (response.status.as_u16(), heads::fields(&response.header));
     let mut got = Got { status, fields, content: Vec::new(), end: ContentEnd::Open };
     for _ in 0..pieces {
-        match timeout(PATIENCE, response.body.chunk()).await {
+        match timeout(CLIENT_TIMEOUT, response.body.chunk()).await {
             Ok(Ok(Some(piece))) => got.content.extend_from_slice(&piece),
             Ok(Ok(None)) => got.end = ContentEnd::Ended,
             Ok(Err(_)) => got.end = ContentEnd::Failed,
@@ -298,7 +298,7 @@ pub fn is_clean(played: &Played, sent: Option<&Sent>) {
     assert!(!is_due || is_reused, "a clean connection was not used again");
 }
 
-/// Whether the server says all that it says before the client loses patience.
+/// Whether the server says all that it says before the client gives up.
 fn is_prompt(steps: &[Step]) -> bool {
     let delays = |step: &Step| {
         matches!(step, Step::WaitLong | Step::StopReading | Step::ReadSome | Step::SmallBuffers | Step::Next)

@@ -1,4 +1,4 @@
-//! A handler that does what the target of its request says, letter by letter, and keeps what it saw.
+//! A handler that does what the letters in the target of its request say, and records what it saw.
 
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
@@ -42,7 +42,7 @@ pub struct Served {
     pub fields: Fields,
     pub content: Vec<u8>,
     pub content_end: ContentEnd,
-    /// What it wrote, and what of it was taken.
+    /// What it wrote, and how much of it was accepted.
     pub attempted: Vec<u8>,
     pub written: Vec<u8>,
     pub outcome: Outcome,
@@ -57,7 +57,7 @@ pub struct Seen {
     pub served: Vec<Served>,
     /// The number of a request, and its body, which outlives it.
     kept: Option<(usize, Body)>,
-    /// What may never be; told behind the run, as the server catches what a handler panics with.
+    /// Violated invariants. They are checked after the run, because the server catches a handler's panics.
     pub wrong: Option<String>,
 }
 
@@ -121,7 +121,7 @@ impl Acting<'_> {
             b'e' => return Err(Error::answer(StatusCode::IM_A_TEAPOT, "no")),
             b'p' => {
                 self.set(Outcome::Panicked);
-                // Past the hook: this one is on purpose.
+                // Without the panic hook: this panic is intended.
                 std::panic::resume_unwind(Box::new("on purpose"));
             }
             b'a' => {

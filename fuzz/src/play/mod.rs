@@ -12,7 +12,7 @@ use std::panic;
 use std::sync::Once;
 use std::time::Duration;
 
-/// Longer than everything that a script can make anybody wait for. What takes longer hangs.
+/// Longer than any wait that a script can cause. What takes longer hangs.
 pub const FOR_EVER: Duration = Duration::from_secs(365 * 24 * 3600);
 
 thread_local! {
@@ -36,12 +36,12 @@ pub fn run<F: Future>(future: F) -> F::Output {
     output
 }
 
-/// Waits until nobody can do anything any more without time passing: only then it passes.
+/// Waits until no task can run without time passing; only then time passes.
 pub async fn settle() {
     tokio::time::sleep(Duration::from_millis(1)).await;
 }
 
-/// What the future comes to, which it does, however long it takes.
+/// The output of the future, which must complete, however long it takes.
 pub async fn ends<F: Future>(what: &str, future: F) -> F::Output {
     match tokio::time::timeout(FOR_EVER, future).await {
         Ok(output) => output,

@@ -1,4 +1,4 @@
-//! One end of a connection that is played by a script, and what passes over it.
+//! One end of a connection, driven by a script, and a record of what passes over it.
 
 use std::time::Duration;
 
@@ -13,7 +13,7 @@ use super::{ends, settle};
 /// What passed over a connection.
 #[derive(Debug, Default)]
 pub struct Passed {
-    /// What the other side took.
+    /// The bytes that the other side accepted.
     pub sent: Vec<u8>,
     pub received: Vec<u8>,
 }

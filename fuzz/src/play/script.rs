@@ -1,16 +1,16 @@
 //! Bytes to send, with things to do between them: the byte 0xff and a letter.
 //!
-//! So seeds are HTTP that can be read, and each mutation of them is a script too.
+//! So seeds are readable HTTP, and each mutation of them is a script too.
 
 /// One step of a script.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Step {
     Send(Vec<u8>),
-    /// Lets everybody do what they can, or just ends a piece of what is sent.
+    /// Lets all tasks run, or just ends a piece of what is sent.
     Settle,
     /// A second passes.
     Wait,
-    /// More time passes than anybody waits for a peer that does nothing.
+    /// More time passes than any limit on a peer that does nothing.
     WaitLong,
     /// No more bytes in this direction.
     HalfClose,
@@ -23,16 +23,16 @@ pub enum Step {
     ReadSome,
     /// Where a script has two parts: the second begins.
     Next,
-    /// Anywhere in a script: little room for bytes on their way.
+    /// Anywhere in a script: the connection holds few bytes.
     SmallBuffers,
 }
 
-/// More steps than this show nothing new.
-const MAX_STEPS: usize = 64;
+/// More steps than this find nothing new.
+const MAX_STEP_COUNT: usize = 64;
 
 pub fn script(data: &[u8]) -> Vec<Step> {
     let (mut steps, mut rest) = (Vec::new(), data);
-    while !rest.is_empty() && steps.len() < MAX_STEPS {
+    while !rest.is_empty() && steps.len() < MAX_STEP_COUNT {
         let at = rest.iter().position(|b| *b == 0xff).unwrap_or(rest.len());
         let (bytes, from_escape) = rest.split_at(at);
         if !bytes.is_empty() {

@@ -1,4 +1,4 @@
-//! A server and its one peer, and what has to hold of what passed between them.
+//! A server and its only peer, and the invariants of what passed between them.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -47,7 +47,7 @@ pub fn play(data: &[u8]) -> Played {
         let report = ends("the shutdown", server.shutdown(FOR_EVER / 2)).await;
         assert_eq!((report.cut, server.connections()), (0, 0), "a connection outlives its peer");
         assert!(serving.await.expect("serving ends").is_err());
-        // What a handler took over has limits of its own.
+        // A connection that a handler took over has limits of its own.
         tokio::time::sleep(Duration::from_secs(1000)).await;
         let mut seen = stage.lock();
         assert_eq!(seen.wrong, None);
@@ -59,13 +59,13 @@ pub fn play(data: &[u8]) -> Played {
 #[derive(Debug)]
 pub struct Sent {
     pub head: request::Head,
-    /// The bytes behind its head.
+    /// The bytes after its head.
     pub behind: Vec<u8>,
     pub content: Vec<u8>,
     pub is_whole: bool,
 }
 
-/// The requests in these bytes, and whether something behind the last one is certainly none.
+/// The requests in these bytes, and whether something after the last one is certainly none.
 pub fn requests(mut bytes: &[u8]) -> (Vec<Sent>, bool) {
     let mut requests = Vec::new();
     loop {
@@ -115,9 +115,9 @@ pub fn was_sent(served: &[Served], sent: &[Sent]) {
     }
 }
 
-/// What was answered, in order: each answer that of its request, whole unless something kept it
-/// from being so, and nothing behind the last one. How many were whole, and whether the last of
-/// them left the connection open.
+/// Checks the responses, in order: each belongs to its request and is complete, unless a handler or the
+/// peer kept it from that, and nothing follows the last one. Returns how many were complete, and
+/// whether the last of them left the connection open.
 pub fn is_answered(played: &Played, sent: &[Sent]) -> (usize, bool) {
     let mut rest = &played.passed.received[..];
     let (mut number, mut is_open) = (0, true);
@@ -185,7 +185,7 @@ fn is_it(number: usize, head: &response::Head, content: &[u8], is_cut: bool, ser
         return;
     };
     assert_eq!(*stamp, number.to_string().into_bytes(), "the answer to another request");
-    // Of an answer that ends with its connection nobody can say whether it is cut.
+    // Whether a response that ends with its connection is cut cannot be known.
     let is_all = !is_cut && served.outcome == Outcome::Done && head.content != FuzzContent::UntilClose;
     let has_content = head.content != FuzzContent::Empty;
     assert!(served.attempted.starts_with(content), "content that the handler did not write");
@@ -206,7 +206,7 @@ fn is_calm(steps: &[Step]) -> bool {
 }
 
 /// Each request that was sent whole to a peer that is there is answered, unless the connection
-/// ended with an answer before it; and so is what is no request.
+/// ended with an answer before it; and so is what is not a request.
 pub fn none_is_forgotten(played: &Played, sent: &[Sent], is_refused: bool, answered: (usize, bool)) {
     let waits = played.steps.iter().filter(|step| **step == Step::Wait).count();
     let sleeps = played.served.iter().any(|served| served.target.contains(['Z', 'z']));

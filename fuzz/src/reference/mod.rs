@@ -1,4 +1,4 @@
-//! HTTP/1.1 read slowly: what the targets hold the library against.
+//! A slow reference reader of HTTP/1.1, which the targets compare the library with.
 //!
 //! Written from RFC 9110 and RFC 9112, on whole messages, with no state between calls and with
 //! copies wherever they make a rule easier to see. It shares no code with the library.

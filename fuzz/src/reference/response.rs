@@ -16,12 +16,12 @@ pub struct Head {
     pub fields: Fields,
     pub content: FuzzContent,
     pub keep_alive: bool,
-    /// Whether the connection speaks something else behind it.
+    /// Whether the connection speaks something else after it.
     pub switches: bool,
 }
 
 /// With its end a status line is no longer, whatever a head may be.
-const MAX_STATUS_LINE: usize = 8 * 1024;
+const MAX_STATUS_LINE_BYTES: usize = 8 * 1024;
 
 pub fn head(input: &[u8], limits: FuzzLimits, asked: FuzzRequestKind) -> Read<Head> {
     let (lines, consumed) = match fields::lines(input, LineEnd::CrlfOrLf) {
@@ -29,7 +29,7 @@ pub fn head(input: &[u8], limits: FuzzLimits, asked: FuzzRequestKind) -> Read<He
         Read::Refused => return Read::Refused,
         Read::Whole((lines, rest)) => (lines, input.len() - rest.len()),
     };
-    let line_ends_in_time = input.iter().take(MAX_STATUS_LINE).any(|b| *b == b'\n');
+    let line_ends_in_time = input.iter().take(MAX_STATUS_LINE_BYTES).any(|b| *b == b'\n');
     let is_within =
         line_ends_in_time && consumed <= limits.max_bytes && lines.len() <= limits.max_values.saturating_add(1);
     match of_lines(&lines, asked).filter(|head| is_within && fields::count(&head.fields) <= limits.max_values) {
@@ -52,7 +52,7 @@ fn of_lines(lines: &[&[u8]], asked: FuzzRequestKind) -> Option<Head> {
         }
         _ => is_tunnel,
     };
-    // A 204 that speaks of content may have some behind it.
+    // A 204 that speaks of content may have some after it.
     let speaks = fields::values(&fields, "Content-Length").iter().any(|value| value.iter().any(|b| *b != b'0'))
         || !fields::values(&fields, "Transfer-Encoding").is_empty();
     let is_clean = content != FuzzContent::UntilClose && !switches && !(status == 204 && speaks);

@@ -1,4 +1,4 @@
-//! What has to hold of every URL that is taken.
+//! The invariants of every URL that is accepted.
 
 use nethttp::fuzzing::host_field;
 use nethttp::{IntoUrl, Uri};
@@ -6,7 +6,7 @@ use nethttp::{IntoUrl, Uri};
 use super::host::is_host;
 use crate::heads::{self, LIMITS};
 
-/// It is in the form that it would be brought into.
+/// It is in its normal form already.
 pub fn is_normal(url: &Uri) {
     let text = url.to_string();
     assert_eq!(text.as_str().into_url().expect("a normal URL is a URL"), text.as_str());

@@ -13,9 +13,9 @@ use super::key::Key;
 
 /// The right to make a connection.
 pub(crate) type PoolDialPermit = pool::DialPermit<Key, HttpConnection>;
-/// What a connection counts for in the limits of the pool.
+/// The permit of a connection in use: what it counts in the pool's limits.
 pub(crate) type PoolConnPermit = pool::ConnPermit<Key, HttpConnection>;
-/// With this a shared connection tells the pool that its state has changed.
+/// With this a shared connection notifies the pool that its state has changed.
 pub(crate) type KeyNotifier = pool::PoolNotifier<Key, HttpConnection>;
 
 pub(crate) enum HttpConnection {
@@ -26,7 +26,7 @@ pub(crate) enum HttpConnection {
 }
 
 impl HttpConnection {
-    /// What a trace is told of it.
+    /// Its description for a trace.
     pub(crate) fn described(&self, idle: Option<Duration>) -> GotConn {
         let info = self.info();
         let reused = match self {

@@ -1,4 +1,4 @@
-//! What a connection must be: the key of those that requests can share, and the TLS that it is given.
+//! The key of connections that requests can share, and the interface to TLS.
 
 use std::cmp::Ordering;
 use std::future::Future;
@@ -97,7 +97,7 @@ pub(crate) fn authority_of(uri: &Uri, scheme: Scheme) -> Result<Authority> {
 }
 
 impl Key {
-    /// What is compared; first what tells most keys apart. The authority is compared as bytes:
+    /// What is compared: first what most keys differ in. The authority is compared as bytes:
     /// `Authority` itself compares letter by letter, ignoring case, and here all are in lower case.
     fn parts(&self) -> impl Ord {
         let proxy = self.proxy.as_deref().map(ProxyUrl::parts);

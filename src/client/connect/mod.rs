@@ -1,8 +1,8 @@
 //! How a connection is made: to the server or its proxy, through the proxy, with TLS over it.
 //!
-//! A dial runs in a task of its own, which outlives the request that began it: that may get another
-//! connection first, or be dropped, and then the next request of the key has use for this one. Only
-//! a failure is told to the request that began the dial, and to no other.
+//! A dial runs in a task of its own and can outlive the request that began it: that request may get
+//! another connection first, or be dropped, and the next request of the key can use this one. A failure
+//! is reported only to the request that began the dial.
 
 mod connection;
 mod key;
@@ -35,7 +35,7 @@ use crate::error::{Error, ErrorKind, Phase, Result};
 use crate::message::{Addr, Header, Response, TlsInfo};
 use crate::net::{self, Dial, DialTarget, Io, Stream};
 
-/// Sees a proxy's answer to CONNECT.
+/// Called with a proxy's response to CONNECT.
 pub type ConnectHook = Arc<dyn Fn(&Response) -> Result<()> + Send + Sync>;
 
 /// Makes connections by a transport's settings.
@@ -48,7 +48,7 @@ pub(crate) struct Connector {
     pub(crate) settings: TransportSettings,
 }
 
-/// What a request asks of the connection that is made for it.
+/// What a request requires of the connection that is made for it.
 pub(crate) struct ConnectRequest {
     pub(crate) key: Key,
     pub(crate) tracer: Tracer,
@@ -65,8 +65,8 @@ struct HalfOpen {
 }
 
 impl Connector {
-    /// Dials in the background. The task ends with its time limits, or when nobody wants the
-    /// connection any more and idle ones are being closed.
+    /// Dials in a task. The task ends by its time limits, or when idle connections are closed and no
+    /// caller waits for this one.
     pub(crate) fn start(self: &Arc<Connector>, request: ConnectRequest, permit: PoolDialPermit) {
         let connector = self.clone();
         tokio::spawn(async move {
@@ -87,8 +87,8 @@ impl Connector {
         });
     }
 
-    /// `connect_timeout` is for everything but TLS, and counts anew behind it: a slow handshake is not
-    /// taken for a server that cannot be reached.
+    /// `connect_timeout` covers everything but TLS, and starts again after the handshake: a slow
+    /// handshake must not look like a server that cannot be reached.
     async fn connect(&self, request: &ConnectRequest, notifier: KeyNotifier) -> Result<HttpConnection> {
         let observer = DialObserver::new(request.tracer.clone());
         let key = &request.key;
@@ -151,7 +151,7 @@ impl Connector {
         Ok(HalfOpen { stream, tls: Some(info), ..half_open })
     }
 
-    /// A way through the proxy to the target.
+    /// Opens a tunnel through the proxy to the target.
     async fn tunnel(&self, proxy: &ProxyUrl, stream: Box<dyn Stream>, key: &Key) -> Result<Box<dyn Stream>> {
         let Some(authority) = &key.authority else { return Ok(stream) };
         let mut stream = stream;
@@ -205,7 +205,7 @@ fn no_target() -> Error {
     Error::new(ErrorKind::Invalid, "there is nowhere to connect to")
 }
 
-/// Waits no longer than that; the error names the phase that took too long.
+/// Limits the time of a future; the error names the phase that took too long.
 async fn within<T>(
     limit: Option<Duration>,
     name: &'static str,

@@ -34,30 +34,30 @@ pub(crate) struct FailedAttempt {
     pub(crate) error: Error,
     pub(crate) sent: Sent,
     pub(crate) retry_hint: RetryHint,
-    /// The body, where nothing of it was asked for.
+    /// The request's body, if nothing of it was read.
     pub(crate) unread: Option<Body>,
 }
 
-/// What may help if the request is sent again. Whether it may be, [`RetryPolicy`] decides.
+/// How sending the request again could succeed. [`RetryPolicy`] decides whether it is done.
 ///
 /// [`RetryPolicy`]: super::RetryPolicy
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[allow(dead_code, reason = "without HTTP/2, some of these never are")]
 pub(crate) enum RetryHint {
     None,
-    /// Not one byte of a response came, on a connection that had served before: it was dead, most
-    /// likely, before the request reached it.
+    /// No byte of a response came, on a connection that had served before: most likely it was dead
+    /// before the request reached it.
     NewConnection,
     /// The server promises that it did not act on the request.
     Again,
-    /// The server takes this request over HTTP/1.1 alone.
+    /// The server accepts this request over HTTP/1.1 only.
     Http1,
     /// The server, or one on the way to it, does not do what `Expect` asks for (417).
     WithoutExpect,
 }
 
 impl Attempt<'_> {
-    /// What its exchange begins with.
+    /// The initial state of its exchange.
     pub(crate) fn exchange_state(&self) -> ExchangeState {
         let Attempt { request, plan, .. } = self;
         let options = ExchangeOptions {

@@ -1,5 +1,5 @@
-//! One exchange, whatever its protocol: how the request will be sent, one attempt to send it, how far
-//! that has come, and whether the request is sent again.
+//! One exchange, whatever its protocol: the plan for the request, one attempt to send it, how far it
+//! was sent, and whether it is sent again.
 //!
 //! # Theory of operation
 //!
@@ -9,36 +9,37 @@
 //!              └─ RetryPolicy ◄─ FailedAttempt
 //! ```
 //!
-//! **One future, two directions.** An exchange has no task and takes no lock. The future of the
-//! caller polls it, and each poll goes on with both directions, first writing, then reading: a server
-//! may answer before it has read all of the request, and say why it reads no further. A future
-//! that waited for the one before it began the other would hang where both sides wait. Over HTTP/1.1
-//! the exchange has the connection alone, and is woken by the socket; over HTTP/2 it has one stream,
-//! and is woken by the connection's task.
+//! **One future, two directions.** An exchange has no task and takes no lock (except, over HTTP/2, that
+//! of the connection while it opens its stream). The caller's future polls it, and each poll makes
+//! progress in both directions, first writing, then reading: a server may respond before it has read
+//! the whole request. A future that finished writing before it read would hang where the server does
+//! not read on until its response is read. Over HTTP/1.1 the exchange has the connection alone, and is
+//! woken by the socket; over HTTP/2 it has one stream, and is woken by the connection's task.
 //!
-//! **After the head.** The response's body owns the exchange. Whoever reads the body also sends on
-//! what is left of the request. When both messages are over, the connection is given back to the
-//! pool; dropped before, it is closed (HTTP/1.1, unless the rest is short) or the stream is reset.
+//! **After the head.** The response's body owns the exchange, and polling the body also sends the rest
+//! of the request. When both messages are complete, the connection is given back to the pool. If the
+//! body is dropped before that, the connection is closed (HTTP/1.1, unless the rest is short) or the
+//! stream is reset.
 //!
-//! **What a failure means.** [`SendState`] says how far the request has come.
+//! **What a failure means.** [`SendState`] says how far the request was sent.
 //!
-//! - The *body* of the request fails: the exchange fails with the body's own error, and is not sent
-//!   again on its account.
-//! - *Writing* fails: the response is still waited for. Only if none comes, this is the error.
-//! - Writing *stalls*: the same, but nothing is waited for that is not here already.
+//! - The *body* of the request fails: the exchange fails with the body's own error. That is no reason
+//!   to send it again.
+//! - *Writing* fails: the exchange still waits for the response. The error counts only if none comes.
+//! - Writing *stalls*: the same, but only a response that has arrived already counts.
 //! - *Reading* fails or ends: the error of writing comes first, if there was one; else this one.
 //! - A *time limit* passes: the error names it, and nothing is sent again.
 //!
-//! **When it is sent again.** The exchange leaves a [`RetryHint`]; [`RetryPolicy`] decides.
+//! **When it is sent again.** The failed exchange gives a [`RetryHint`]; [`RetryPolicy`] decides.
 //!
-//! - Not a byte of a response came on a connection that had served before: the server had closed it
-//!   while it was idle. Once more on a new connection, where doing the request twice does no harm.
-//! - Nothing of the request was sent at all: once more, whatever it does.
+//! - No byte of a response came on a connection that had served before: most likely the server closed
+//!   it while it was idle. Once more, on a new connection, if the request is idempotent.
+//! - Nothing of the request was sent: once more, whatever the method.
 //! - The server says that it did not act on it (HTTP/2): up to six times, with growing pauses.
-//! - It wants HTTP/1.1: once more over that.
-//! - It takes no `Expect` (417): once more without it.
+//! - The server demands HTTP/1.1 (HTTP/2): once more, over HTTP/1.1.
+//! - The server refuses `Expect` (417): once more, without it.
 //!
-//! Each needs the body a second time: it was not read, or can be made again.
+//! Each needs the request's body again: nothing of it was read, or it can be made again.
 
 mod attempt;
 mod plan;

@@ -1,4 +1,4 @@
-//! A request as it will be sent, decided before there is a connection.
+//! The plan for a request: what is decided before there is a connection.
 
 use std::borrow::Cow;
 
@@ -13,7 +13,7 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::h1::{self, Outgoing, SentTarget};
 use crate::message::{Header, Request};
 
-/// What is decided of a request once, whatever connection it takes.
+/// What is decided once for a request, whichever connection carries it.
 pub(crate) struct Plan {
     pub(crate) key: Key,
     pub(crate) outgoing: Outgoing,
@@ -122,7 +122,7 @@ impl Plan {
         self.key.proxy.as_deref().filter(|_| self.form == TargetForm::Absolute)
     }
 
-    /// What a dial for this request must know.
+    /// What a dial for this request needs.
     pub(crate) fn connect_request(&self, tracer: &Tracer) -> ConnectRequest {
         ConnectRequest {
             key: self.key.clone(),

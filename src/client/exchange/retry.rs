@@ -1,4 +1,4 @@
-//! When a request that failed is sent once more, and how.
+//! Whether a request that failed is sent again, and how.
 
 use std::time::Duration;
 
@@ -8,7 +8,7 @@ use super::plan::Plan;
 use crate::error::{Result, Sent};
 use crate::message::{Body, Request};
 
-/// What was tried already to get a request through.
+/// How often a request was sent again, and what the next attempt needs.
 pub(crate) struct RetryPolicy {
     pub(crate) freshness: Freshness,
     retries: u32,
@@ -37,7 +37,7 @@ impl RetryPolicy {
     /// The body for another attempt, if the request may be sent again and the body can be had again.
     ///
     /// # Errors
-    /// What this attempt failed with.
+    /// The error of the failed attempt.
     pub(crate) fn body_for_another(
         &mut self,
         request: &Request,
@@ -76,8 +76,8 @@ impl RetryPolicy {
         self.retries == 1
     }
 
-    /// How long to wait before the next attempt. A server that refuses streams is asked again at once,
-    /// then less and less often.
+    /// How long to wait before the next attempt. After a refused stream the first retry comes at once,
+    /// the later ones after longer and longer pauses.
     pub(crate) fn retry_delay(&self) -> Option<Duration> {
         (self.refused_streams > 1).then(|| FIRST_RETRY_DELAY * (1 << (self.refused_streams - 2)))
     }
@@ -91,8 +91,8 @@ fn body_again(request: &Request, failed: &mut FailedAttempt) -> Result<Option<Bo
     request.body.try_clone().map_err(|error| error.with_sent(failed.sent))
 }
 
-/// Whether a request that may have reached the server can be sent again (RFC 9110 §9.2.2): to act on
-/// it twice is the same as once, or it has a key by which the server knows it again (Go's rule).
+/// Whether a request that may have reached the server can be sent again (RFC 9110 §9.2.2): it is
+/// idempotent, or it has a key by which the server recognises it (Go's rule).
 fn is_idempotent(request: &Request) -> bool {
     let Request { method, header, .. } = request;
     method.is_idempotent() || header.contains("Idempotency-Key") || header.contains("X-Idempotency-Key")

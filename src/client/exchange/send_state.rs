@@ -1,7 +1,7 @@
-//! How far the request of an exchange has been sent, and what both protocols note on the way.
+//! How far the request of an exchange was sent, and the bookkeeping that both protocols share.
 //!
-//! The two uploads differ in what they write to: one to a connection of its own, the other to one of
-//! many streams. They agree in their states, and in what follows from each:
+//! The uploads of the two protocols differ in what they write to: a connection, or one of its streams.
+//! Their states, and what follows from each, are the same:
 //!
 //! ```text
 //!  Head ──► AwaitingContinue ──► Body ──► Flushing ──► Sent
@@ -29,26 +29,25 @@ use crate::net::{Deadline, TransferLimit};
 #[derive(Debug)]
 #[allow(dead_code, reason = "over HTTP/2, a head is written by the connection's task")]
 pub(crate) enum SendState {
-    /// The head is on its way, and the body is to wait for `100 Continue` behind it.
+    /// The head is being sent, and the body will wait for `100 Continue`.
     Head,
     /// The head was sent; the body waits for `100 Continue`.
     AwaitingContinue,
-    /// The body is asked for content, which leaves behind the head.
+    /// Content is read from the body and sent after the head.
     Body,
-    /// All content was handed on, and is on its way.
+    /// All content was handed over and is being flushed.
     Flushing,
     Sent,
-    /// The connection took no more. The response may be here already, or come nevertheless, and say
-    /// why. Without the error once the exchange has failed with it.
+    /// Writing failed. A response may have arrived, or may still come, and say why. `None` once the
+    /// exchange has failed with the error.
     Failed(Option<Error>),
-    /// The peer took nothing for too long. What is here of a response counts, and no more is
-    /// waited for.
+    /// The peer accepted nothing for too long. Only a response that has arrived already counts.
     Stalled(Error),
     /// The rest is not sent: the body failed, or the server does not want it.
     Abandoned,
 }
 
-/// What stops an upload that has not failed.
+/// Where an upload that has not failed stops.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum SendProgress {
     /// It waits for `100 Continue`.
@@ -56,11 +55,11 @@ pub(crate) enum SendProgress {
     Sent,
 }
 
-/// Why an upload ends before its end.
+/// Why an upload failed.
 pub(crate) enum SendError {
-    /// The body could not be had: its own error, or it is not as long as was announced.
+    /// The body failed, or is not as long as was announced.
     Body(Error),
-    /// The peer takes no more. A response may have come nevertheless.
+    /// Writing failed. A response may have arrived nevertheless.
     Write(Error),
 }
 
@@ -80,14 +79,14 @@ impl SendState {
         !matches!(self, SendState::Flushing | SendState::Sent)
     }
 
-    /// Lets a body go that waits for `100 Continue`.
+    /// Ends the wait for `100 Continue`: the body is sent from now on.
     pub(crate) fn proceed(&mut self) {
         if matches!(self, SendState::Head | SendState::AwaitingContinue) {
             *self = SendState::Body;
         }
     }
 
-    /// What sending failed with. A second call finds nothing.
+    /// Takes the error that sending failed with.
     pub(crate) fn take_error(&mut self) -> Option<Error> {
         match self {
             SendState::Failed(error) => error.take(),
@@ -96,7 +95,7 @@ impl SendState {
         }
     }
 
-    /// The error of a peer that takes nothing.
+    /// The error of a peer that accepted nothing for too long.
     pub(crate) fn take_stall(&mut self) -> Option<Error> {
         if !matches!(self, SendState::Stalled(_)) {
             return None;
@@ -114,7 +113,7 @@ pub(crate) fn wrong_length(length: u64, what: &str) -> SendError {
     SendError::Body(Error::new(ErrorKind::ContentLength, text).during(Phase::Write))
 }
 
-/// What an exchange must know beside its bytes.
+/// The options of an exchange.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct ExchangeOptions {
     pub(crate) kind: RequestKind,
@@ -131,14 +130,14 @@ pub(crate) struct ExchangeOptions {
     pub(crate) is_replayable: bool,
 }
 
-/// What an exchange notes while its request is sent and the head of its response is waited for.
+/// The bookkeeping of an exchange until the head of its response has come.
 pub(crate) struct ExchangeState {
     pub(crate) options: ExchangeOptions,
     pub(crate) tracer: Tracer,
     pub(crate) stopwatch: Stopwatch,
     /// Whether an informational response came.
     pub(crate) interim_came: bool,
-    /// What informational responses have used up of the head's limit.
+    /// How much of the head's limit informational responses have used up.
     pub(crate) interim_bytes: usize,
     /// When a body goes without its `100 Continue`.
     continue_deadline: Deadline,
@@ -162,7 +161,7 @@ impl ExchangeState {
         }
     }
 
-    /// The head was written, which is told once.
+    /// The head was written, which is traced once.
     pub(crate) fn note_head_written(&mut self) {
         if self.stopwatch.timings.wrote_head.is_none() {
             self.stopwatch.note_wrote_head();
@@ -172,10 +171,10 @@ impl ExchangeState {
 
     /// The request was written: from now on the response is waited for.
     pub(crate) fn note_sent(&mut self) {
-        let is_head_told = self.stopwatch.timings.wrote_head.is_some();
-        // One look at the clock for both: a small request leaves in one piece.
+        let is_head_traced = self.stopwatch.timings.wrote_head.is_some();
+        // One reading of the clock for both: a small request is written in one piece.
         self.stopwatch.note_wrote_request();
-        if !is_head_told {
+        if !is_head_traced {
             self.tracer.tell(ClientTrace::wrote_headers);
         }
         self.tracer.enter(Phase::Head);
@@ -184,12 +183,12 @@ impl ExchangeState {
 
     pub(crate) fn note_not_sent(&self, error: &Error) {
         if self.tracer.is_on() {
-            let told = Err(error.again());
-            self.tracer.tell(|trace| trace.wrote_request(&told));
+            let result = Err(error.again());
+            self.tracer.tell(|trace| trace.wrote_request(&result));
         }
     }
 
-    /// Waits for `100 Continue`, no longer than is allowed.
+    /// Waits for the time limit on `100 Continue`.
     pub(crate) fn poll_continue(&mut self, cx: &mut Context<'_>) -> Poll<()> {
         if !self.continue_deadline.is_set() {
             self.tracer.tell(ClientTrace::wait_100_continue);
@@ -199,8 +198,8 @@ impl ExchangeState {
         self.continue_deadline.poll(cx)
     }
 
-    /// Ready when the peer has taken nothing for too long. `taken` is how much it has taken so far,
-    /// where something waits for it to take more, and not for the body to bring more.
+    /// Ready when the peer has accepted nothing for too long. `taken` is how much it has accepted so
+    /// far, if the upload waits for the peer; `None` if it waits for the body.
     pub(crate) fn poll_write_stall(
         &mut self,
         taken: Option<u64>,
@@ -223,7 +222,7 @@ impl ExchangeState {
         self.options.head_limits.max_bytes.saturating_sub(self.interim_bytes)
     }
 
-    /// An informational response of this size, which is told to the trace. Without one, all of them
+    /// An informational response of this size, which is passed to the trace. Without one, all of them
     /// share the limit of the final head: a peer could send them for ever.
     ///
     /// # Errors
@@ -261,6 +260,6 @@ pub(crate) fn expect_refused() -> Error {
 
 /// A head that breaks the rules.
 pub(crate) fn bad_head(refusal: Refusal) -> Error {
-    // The status of a refusal is for a peer that asked; this one answered.
+    // The status of the refusal is not used: it is meant for the sender of a request.
     Error::new(ErrorKind::Refused, refusal.reason).during(Phase::Head)
 }

@@ -35,8 +35,8 @@ pub(super) fn attach(mut exchange: Box<Exchange>, head: &ParsedResponse, respons
         && head.framing != Framing::UntilClose
         && exchange.conn.apply_keep_alive(&response.header);
     if matches!(exchange.upload.state, SendState::AwaitingContinue) {
-        // The server did not want to see the body first. Where the connection is to be kept, it must
-        // still read it (Go's rule): what follows would be taken for the body.
+        // The server responded without asking for the body. If the connection is kept, the body is
+        // still sent (Go's rule): the server would take the next request for it.
         exchange.upload.state = if reusable { SendState::Body } else { SendState::Abandoned };
     }
     let mut content = ContentReader::framed(&head.framing);
@@ -76,15 +76,15 @@ fn switched(exchange: Box<Exchange>, response: &mut Response) {
     response.body = Body::from_source(SwitchedBody(stream));
 }
 
-/// The content of a response while it comes.
+/// The content of a response while it arrives.
 struct Http1Reading {
     exchange: Box<Exchange>,
     content: ContentReader,
     /// Whether the connection may be kept, as far as the two heads say.
     reusable: bool,
-    /// How long the peer may send nothing while somebody waits for it.
+    /// How long the peer may send nothing while the body is being read.
     read_limit: TransferLimit,
-    /// What the request's body failed with.
+    /// The error of the request's body, if it failed.
     upload_error: Option<Error>,
     /// How much may still be read after the body was dropped.
     drain_bytes_left: u64,
@@ -92,15 +92,15 @@ struct Http1Reading {
 
 impl Http1Reading {
     fn poll_frame(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Frame>>> {
-        // A server may send the response as it reads the request: both must go on.
+        // A server may send the response while it reads the request: both directions must make progress.
         if let Err(error) = self.exchange.poll_upload(cx) {
             self.reusable = false;
             self.upload_error = Some(error);
         }
         let io = &mut self.exchange.conn.io;
         match self.content.poll(io, cx) {
-            // Content that is here is handed out first. The rest may never come: the server waits for
-            // a request that will never be whole.
+            // Content that has arrived is handed out first. The rest may never come: the server may
+            // wait for a request that will never be complete.
             Poll::Pending => match self.upload_error.take() {
                 Some(error) => Poll::Ready(Some(Err(error.with_sent(self.exchange.upload.sent())))),
                 None => self.poll_stall(cx),
@@ -114,19 +114,19 @@ impl Http1Reading {
     }
 
     fn poll_stall(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Frame>>> {
-        // Without a limit the clock is not looked at.
+        // Without a limit the clock is not read.
         let Some(limit) = self.exchange.state.options.stall_timeout else { return Poll::Pending };
         ready!(self.read_limit.poll(&mut self.exchange.conn.io.read_deadline, cx));
         Poll::Ready(Some(Err(self.about(Error::over_limit(Phase::Body, "stall_timeout", limit)))))
     }
 
-    /// The server is to blame for what the content failed with: whoever forwards requests as a
-    /// gateway answers 502 or 504.
+    /// Marks an error of the content as the server's fault: a gateway that returns it responds with 502
+    /// or 504.
     fn about(&self, error: Error) -> Error {
         error.of_gateway().with_sent(self.exchange.upload.sent())
     }
 
-    /// Whether nothing of either message is still to come.
+    /// Whether both messages are complete.
     fn is_over(&self) -> bool {
         self.content.remaining() == Some(0) && is_sent(&self.exchange)
     }
@@ -171,8 +171,8 @@ impl Http1Reading {
     }
 }
 
-/// The lock is there because a body must be `Sync`; nobody ever waits for it. Empty once the
-/// connection was given back or closed.
+/// The mutex only makes the body `Sync`; it is never contended. `None` once the connection was given
+/// back or closed.
 struct Http1ResponseBody(Mutex<Option<Box<Http1Reading>>>);
 
 impl Http1ResponseBody {
@@ -194,13 +194,13 @@ impl Source for Http1ResponseBody {
         if matches!(frame, Some(Err(_))) {
             *slot = None;
         } else if reading.is_over() {
-            // With the last byte and not at the next poll, which many callers never make: the next
-            // request then finds this connection.
+            // Given back with the last byte and not at the next poll, which many callers never make. So
+            // the next request finds this connection.
             if let Some(reading) = slot.take() {
                 reading.finish();
             }
         } else if whole {
-            // The response is whole and the request is not: its rest is sent without the caller.
+            // The response is complete and the request is not: its rest is sent in a task.
             if let Some(reading) = slot.take() {
                 drain_later(*reading);
             }

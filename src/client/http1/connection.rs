@@ -72,14 +72,15 @@ impl Http1Conn {
         self.keep_alive.timeout.map(|timeout| timeout - KEEP_ALIVE_MARGIN.min(timeout / 2))
     }
 
-    /// Whether the connection is open and has sent nothing since its last response. Bytes that answer
-    /// no request are a response too many, or the end of the connection: it cannot be used again.
+    /// Whether the connection is open and has sent nothing since its last response. Bytes without a
+    /// request are an unsolicited response, or the end of the stream: the connection cannot be used
+    /// again.
     pub(crate) fn is_quiet(&mut self) -> bool {
         self.io.is_quiet()
     }
 }
 
-/// A name and its number; `None` for what is no number, and is passed over.
+/// A name and its number; `None` for what is not a number, and is passed over.
 fn parameter(text: &str) -> Option<(&str, u64)> {
     let (name, value) = text.split_once('=')?;
     let digits = value.trim();

@@ -21,7 +21,7 @@ use crate::message::Response;
 
 pub(super) struct Exchange {
     pub(super) conn: Box<Http1Conn>,
-    /// What the connection counts for in the pool. Free again when the exchange ends.
+    /// The connection's permit of the pool, released when the exchange ends.
     permit: PoolConnPermit,
     pub(super) upload: Upload,
     pub(super) state: ExchangeState,
@@ -33,12 +33,12 @@ pub(super) struct Exchange {
 enum Awaits {
     /// The final head, under a limit of its own.
     Head,
-    /// The content, whose reader has its own.
+    /// The content, under the limits of its reader.
     Content,
 }
 
 impl Exchange {
-    /// Begins with an encoded head. In a box, as it is handed on to the response's body.
+    /// Begins an exchange: encodes the head. Boxed, because the response's body takes it over.
     pub(super) fn begin(mut conn: Box<Http1Conn>, permit: PoolConnPermit, attempt: Attempt<'_>) -> Box<Exchange> {
         let mut head = std::mem::take(&mut conn.memory);
         attempt.encode(&mut head);
@@ -77,8 +77,8 @@ impl Exchange {
         }
     }
 
-    /// Sends on, as far as it goes. A connection that takes no more is no reason to give up: the
-    /// response may be there already, and say why.
+    /// Sends as much as the connection accepts. If writing fails the exchange goes on: the response may
+    /// have arrived already, and say why.
     ///
     /// # Errors
     /// The body's own.
@@ -118,8 +118,8 @@ impl Exchange {
         Ok(())
     }
 
-    /// Sets the limit on the head, unless it came before the request was sent: the content has the
-    /// limits of its reader.
+    /// Sets the limit on the response's head, unless the head came before the request was sent: the
+    /// content has the limits of its reader.
     fn await_response(&mut self, from: Instant) {
         if self.awaits == Awaits::Head {
             let until = self.state.options.response_header_timeout.map(|limit| from + limit);
@@ -127,7 +127,7 @@ impl Exchange {
         }
     }
 
-    /// A peer that takes nothing for too long is given up like one that has left.
+    /// A peer that accepts nothing for too long is treated like one that has left.
     fn poll_write_stall(&mut self, cx: &mut Context<'_>) {
         let taken = self.upload.taken_while_writing();
         if let Poll::Ready(error) = self.state.poll_write_stall(taken, &mut self.conn.io.write_deadline, cx) {
@@ -151,7 +151,7 @@ impl Exchange {
 
     /// Reads more of the head.
     fn poll_more(&mut self, cx: &mut Context<'_>) -> Poll<Result<()>> {
-        let is_first = !self.has_heard();
+        let is_first = !self.has_first_byte();
         let io = &mut self.conn.io;
         match io.poll_fill(cx) {
             Poll::Ready(Ok(1..)) => {
@@ -166,7 +166,7 @@ impl Exchange {
             // The limit on the head begins when the request is sent: an upload may take long.
             Poll::Pending if self.upload.state.is_open() => Poll::Pending,
             Poll::Pending => {
-                // All that was here has been read, and had no head in it.
+                // Everything that has arrived was read, and is not a whole head.
                 if let Some(error) = self.upload.state.take_stall() {
                     return Poll::Ready(Err(error));
                 }
@@ -182,7 +182,7 @@ impl Exchange {
             (Some(error), _) => error,
             (None, Some(error)) => Error::from(error).during(Phase::Head),
             (None, None) => {
-                let text = if self.has_heard() {
+                let text = if self.has_first_byte() {
                     "the server closed the connection in the middle of its answer"
                 } else {
                     "the server closed the connection without an answer"
@@ -193,16 +193,16 @@ impl Exchange {
     }
 
     /// Whether a byte of a response came.
-    fn has_heard(&self) -> bool {
+    fn has_first_byte(&self) -> bool {
         self.state.interim_came || !self.conn.io.input.is_empty()
     }
 
-    /// What is known for another attempt when there is no response.
+    /// Ends an exchange that has no response, with what another attempt needs to know.
     pub(super) fn fail(mut self: Box<Self>, error: Error) -> FailedAttempt {
         let is_reused = self.conn.served > 1;
         let is_bodys = matches!(self.upload.state, SendState::Abandoned);
         // Whether the server has closed an idle connection shows only when it is used.
-        let was_dead = is_reused && !self.has_heard() && !is_bodys && !error.is_timeout();
+        let was_dead = is_reused && !self.has_first_byte() && !is_bodys && !error.is_timeout();
         let retry_hint = if was_dead { RetryHint::NewConnection } else { RetryHint::None };
         FailedAttempt { sent: self.upload.sent(), retry_hint, unread: self.upload.take_unread(), error }
     }
@@ -231,13 +231,13 @@ impl Exchange {
         }
     }
 
-    /// The connection, which speaks something else from now on, and its place in the pool's count.
+    /// The connection, which speaks another protocol from now on, and its permit of the pool.
     pub(super) fn into_parts(self: Box<Self>) -> (Box<Http1Conn>, PoolConnPermit) {
         (self.conn, self.permit)
     }
 }
 
-/// RFC 9110 §15.2: another response follows. 101 is the last one: the protocol changes behind it.
+/// RFC 9110 §15.2: another response follows. 101 is the last one: the protocol changes after it.
 fn is_interim(status: StatusCode) -> bool {
     status.is_informational() && status != StatusCode::SWITCHING_PROTOCOLS
 }

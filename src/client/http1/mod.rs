@@ -20,11 +20,11 @@ use super::connect::PoolConnPermit;
 use super::exchange::{Attempt, FailedAttempt};
 use crate::message::Response;
 
-/// Writes the request and reads the head of its response, which is filled where it lies: a response
-/// is large to be moved about. Dropped before it is done, it closes the connection.
+/// Writes the request and reads the head of its response, which is filled in place: a response is
+/// large, and each move would copy it. Dropped before it is done, it closes the connection.
 ///
-/// No `async fn`: that would keep the attempt for as long as it waits, and the exchange has what it
-/// needs of it.
+/// Not an `async fn`: its future would keep the attempt while it waits, though the exchange has taken
+/// what it needs.
 pub(crate) fn round_trip<'a>(
     conn: Box<Http1Conn>,
     permit: PoolConnPermit,

@@ -1,4 +1,4 @@
-//! A connection that speaks another protocol now: behind a 101, or a 2xx to CONNECT.
+//! A connection that speaks another protocol now: after a 101, or a 2xx to CONNECT.
 
 use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -59,7 +59,7 @@ impl Response {
     }
 }
 
-/// The connection while it is both a response's body and there to be taken.
+/// The connection while both the response's body and `upgrade` can take it.
 pub(super) struct Switched(Mutex<Option<(Box<Http1Conn>, PoolConnPermit)>>);
 
 impl Switched {
@@ -75,7 +75,7 @@ impl Switched {
 /// The bytes as the body of the response, until the connection ends.
 pub(super) struct SwitchedBody(pub(super) Arc<Switched>);
 
-/// What one read asks for.
+/// The size of one read.
 const MAX_READ_BYTES: usize = 64 * 1024;
 
 impl Source for SwitchedBody {

@@ -1,4 +1,4 @@
-//! A request on its way out: its head, then its body in the form that the head announced.
+//! Sends a request: its head, then its body in the framing that the head announced.
 
 use std::io::IoSlice;
 use std::task::{Context, Poll, ready};
@@ -17,7 +17,7 @@ pub(super) struct Upload {
     out: Vec<u8>,
     /// Content that follows them, in the memory where the body has it.
     content: Bytes,
-    /// The end of a chunk, behind its content.
+    /// The end of a chunk, after its content.
     chunk_end: &'static [u8],
     /// How much of these three the socket has taken.
     taken: usize,
@@ -34,12 +34,12 @@ pub(super) struct Upload {
     is_flushing: bool,
 }
 
-/// Content up to this length is copied behind the head: cheaper than a vectored write.
+/// Content up to this length is copied after the head: cheaper than a vectored write.
 const MAX_COPIED_CONTENT_BYTES: usize = 4 * 1024;
 
 impl Upload {
-    /// Of an encoded head and a body. [`begin`](Self::begin) follows once this lies where it stays, so
-    /// that no content is moved about.
+    /// An upload of an encoded head and a body. [`begin`](Self::begin) is called once this is in its
+    /// final place, so that no content is moved.
     pub(super) fn new(head: Vec<u8>, body: Body, outgoing: Outgoing, trailer: &Header) -> Upload {
         Upload {
             out: head,
@@ -83,7 +83,7 @@ impl Upload {
         }
     }
 
-    /// Sends on. Ready when all is sent, or when nothing more is before a `100 Continue`.
+    /// Sends as much as possible. Ready when all is sent, or when only a `100 Continue` lets it go on.
     pub(super) fn poll(&mut self, io: &mut Io, cx: &mut Context<'_>) -> Poll<Result<SendProgress, SendError>> {
         loop {
             ready!(self.poll_write(io, cx))?;
@@ -97,7 +97,8 @@ impl Upload {
                     Poll::Ready(Some(chunk)) => self.push(chunk.map_err(SendError::Body)?)?,
                     Poll::Ready(None) => self.finish()?,
                     Poll::Pending => {
-                        // The next piece may come only when the peer has answered the ones before.
+                        // The body may produce its next piece only after the peer has responded to the ones
+                        // before, so they must leave now.
                         ready!(self.poll_flush(io, cx))?;
                         return Poll::Pending;
                     }
@@ -112,7 +113,7 @@ impl Upload {
         }
     }
 
-    /// Writes all that was handed on.
+    /// Writes all encoded bytes and content.
     fn poll_write(&mut self, io: &mut Io, cx: &mut Context<'_>) -> Poll<Result<(), SendError>> {
         while self.taken < self.pushed() {
             let written = if self.content.is_empty() && self.chunk_end.is_empty() {
@@ -177,13 +178,13 @@ impl Upload {
         self.wrote_head
     }
 
-    /// How many bytes the socket took, where it is the socket that takes no more for now, and not
-    /// the body that brings no more.
+    /// How many bytes the socket has accepted, if the upload waits for the socket. `None` if it waits
+    /// for the body.
     pub(super) fn taken_while_writing(&self) -> Option<u64> {
         (self.is_flushing || self.taken < self.pushed()).then_some(self.sent)
     }
 
-    /// The body, if nothing was asked of it: the head is written before it is.
+    /// The body, if nothing of it was read: the whole head is written before the body is read.
     pub(super) fn take_unread(&mut self) -> Option<Body> {
         (!self.wrote_head && self.counted == 0).then(|| std::mem::take(&mut self.body))
     }

@@ -37,12 +37,12 @@ pub(super) fn attach(mut exchange: Exchange, content: RecvStream, response: &mut
     response.body = Body::from_source(Http2ResponseBody(Some(Box::new(reading))));
 }
 
-/// The content of a response while it comes.
+/// The content of a response while it arrives.
 struct Http2Reading {
     // Dropped before the exchange: its half of the stream goes first.
     received: Received,
     exchange: Exchange,
-    /// How long the peer may send nothing while somebody waits for it.
+    /// How long the peer may send nothing while the body is being read.
     read_limit: TransferLimit,
     read_timer: Deadline,
 }
@@ -71,8 +71,8 @@ impl Http2Reading {
         Poll::Ready(Some(Err(self.about(Error::over_limit(Phase::Body, "stall_timeout", limit)))))
     }
 
-    /// The server is to blame for what the content failed with: whoever forwards requests as a
-    /// gateway answers 502 or 504.
+    /// Marks an error of the content as the server's fault: a gateway that returns it responds with 502
+    /// or 504.
     fn about(&self, error: Error) -> Error {
         error.of_gateway().with_sent(self.exchange.upload.sent())
     }

@@ -56,7 +56,7 @@ pub(in super::super) async fn connect(
 
 struct Driver {
     connection: client::Connection<Wire, Bytes>,
-    /// Weak, as the connection is to close when nobody has a handle on it.
+    /// Weak, because the connection has to close when there are no more handles on it.
     core: Weak<ConnectionCore>,
     state: Arc<Http2State>,
     notifier: KeyNotifier,
@@ -84,7 +84,7 @@ impl Driver {
             let Driver { connection, state, notifier, .. } = driver;
             state.set_ended(ended);
             state.set_spent();
-            // Wakes the exchanges of streams that are still open. They ask for the reason, so it is set
+            // Wakes the exchanges of streams that are still open. They read the reason, so it is set
             // first.
             drop(connection);
             notifier.notify();
@@ -135,7 +135,7 @@ impl Driver {
     }
 }
 
-/// What a KeepAlive knows of the peer.
+/// What the keep-alive knows of the peer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum PeerState {
     /// It has sent something lately, or need not: no stream is open.
@@ -174,13 +174,12 @@ impl KeepAlive {
         self.reads = reads;
         let is_asked = matches!(self.stage, KeepAliveStage::Pinged | KeepAliveStage::Unanswered) && !is_heard;
         match suspicion {
-            Suspicion::None if is_asked => {}
+            Suspicion::None | Suspicion::Probe if is_asked => {}
             Suspicion::None if !has_streams => self.enter(KeepAliveStage::Idle, None),
             Suspicion::None if is_heard || self.stage == KeepAliveStage::Idle => {
                 self.enter(KeepAliveStage::Listening, Some(SILENCE_TIMEOUT));
             }
             Suspicion::None => {}
-            Suspicion::Probe if is_asked => {}
             Suspicion::Probe => self.send_ping(),
             Suspicion::Doubt => {
                 if !is_asked {

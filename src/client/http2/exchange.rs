@@ -1,5 +1,5 @@
-//! One exchange on a stream: the request is handed over and the head of its response is waited for,
-//! polled together. See [`exchange`](super::super::exchange) for what both protocols share.
+//! One exchange on a stream: the request is sent and the head of its response awaited, polled together.
+//! See [`exchange`](super::super::exchange) for what both protocols share.
 
 use std::future::Future;
 use std::pin::Pin;
@@ -95,7 +95,7 @@ impl Exchange {
     ) -> Poll<Result<RecvStream, FailedAttempt>> {
         loop {
             self.poll_upload(cx).map_err(|error| self.failed(error))?;
-            // A peer that takes nothing for too long is asked for its response no further.
+            // After a stall, only a response that has arrived already counts.
             if let Some(stalled) = self.upload.state.take_stall() {
                 return Poll::Ready(Err(self.failed(stalled)));
             }
@@ -103,7 +103,7 @@ impl Exchange {
                 Poll::Ready(Some(Ok(interim))) => {
                     self.note_first_byte();
                     self.note_interim(&interim).map_err(|error| self.failed(error))?;
-                    // What waited for it may go out now.
+                    // The body that waited for it may be sent now.
                     continue;
                 }
                 Poll::Ready(Some(Err(error))) => return Poll::Ready(Err(self.no_response(error))),
@@ -130,8 +130,8 @@ impl Exchange {
         Ok(content)
     }
 
-    /// Sends on, as far as it goes. A peer that takes no more is no reason to give up: the response
-    /// may be there already, and say why.
+    /// Sends as much as the peer accepts. If that fails the exchange goes on: the response may have
+    /// arrived already, and say why.
     ///
     /// # Errors
     /// The body's own.
@@ -171,7 +171,7 @@ impl Exchange {
         self.response_deadline.set(until);
     }
 
-    /// A peer that takes nothing for too long is given up like one that has left.
+    /// A peer that accepts nothing for too long is treated like one that has left.
     fn poll_write_stall(&mut self, cx: &mut Context<'_>) {
         let taken = self.upload.taken_while_writing();
         if let Poll::Ready(error) = self.state.poll_write_stall(taken, &mut self.write_deadline, cx) {
@@ -210,7 +210,7 @@ impl Exchange {
         Ok(())
     }
 
-    /// The stream ended without a response. What went wrong first says most.
+    /// The stream ended without a response. The first failure is the error.
     fn no_response(&mut self, error: h2::Error) -> FailedAttempt {
         let silent = self.reused && !self.state.interim_came;
         let (sent, retry_hint) = retry_hint(&error, self.upload.sent(), silent);
@@ -251,8 +251,8 @@ impl Drop for Exchange {
     }
 }
 
-/// What an informational response counts for beside its fields: `:status` with its value and the 32
-/// bytes that each field is taken to need (RFC 9113 §10.5.1).
+/// The size of an informational response beside its fields: `:status` with its value, and 32 bytes as
+/// for each field (RFC 9113 §10.5.1).
 const INTERIM_OVERHEAD_BYTES: usize = 42;
 
 fn head_of(attempt: &Attempt<'_>) -> Result<http::Request<()>> {

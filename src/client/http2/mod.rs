@@ -9,7 +9,7 @@
 //!     └─ Upload: SendStream                     └────► Http2State ◄──────┘─── KeyNotifier ──► pool
 //! ```
 //!
-//! A connection has one task, its [driver](driver), which does all reading and writing. An exchange
+//! A connection has one task, its [driver], which does all reading and writing. An exchange
 //! runs in the future of its caller: it hands the request's head to `h2` and waits for the head of
 //! the response. From then on the response's body owns the exchange, and with it the stream, a
 //! permit for it and a permit of the pool. All are given back when it ends or is dropped; a stream
@@ -22,14 +22,22 @@
 //! **Locks.** `ConnectionCore::requests` alone, and never across a wait: each exchange copies the
 //! sender under it. All else is atomic, in `Http2State`.
 //!
-//! **Who wakes whom.** `h2` wakes the exchange whose stream has something, and the driver when a
-//! frame is to be written. The driver tells the pool of what changes for requests that wait: the
-//! peer takes more streams, the connection takes none any more, the peer does not answer.
+//! **Who wakes whom.** `h2` wakes an exchange when something arrives on its stream or its window opens,
+//! and the driver when a frame is to be written; the socket and the timers wake the driver. The driver
+//! notifies the pool of changes that matter to waiting requests: the peer takes more streams, the
+//! connection takes none any more, the peer does not answer a PING.
 //!
-//! **Health.** `Good` ◄─► `Doubtful` (a PING has no answer yet: no new streams, the old ones go on)
-//! ─► `Spent` (GOAWAY, an error, or a request with `Connection: close`: no new streams, ever). When it
-//! ends, the driver sets the reason before it drops the connection, which wakes the exchanges: they
-//! find there why their streams have ended.
+//! ```text
+//!          a PING is unanswered
+//!   Good ───────────────────────▶ Doubtful
+//!    │   ◀───────────────────────    │
+//!    │       something arrives       │
+//!    └── GOAWAY, error, close ───────┴─▶ Spent ── its last stream is over ──▶ ended
+//! ```
+//!
+//! **Health.** In `Doubtful` and `Spent` the connection gets no new streams; those that are open go on.
+//! When it ends, the driver sets the reason before it drops the connection, which wakes the exchanges:
+//! they read there why their streams have ended.
 
 mod body;
 mod connection;

@@ -34,7 +34,7 @@ pub(in super::super) async fn round_trip(
                 exchange.note_unanswered(true);
             }
             if !matches!(failed.error.kind(), ErrorKind::CutOff | ErrorKind::Io) {
-                // The peer need not go on with what nobody waits for.
+                // Reset, so that the peer does not go on with a response that is not needed.
                 exchange.upload.reset(Reason::CANCEL);
             }
             Err(failed)

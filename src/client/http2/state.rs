@@ -74,8 +74,8 @@ impl Http2State {
         }
     }
 
-    /// The peer answers no PING, or is heard of again; a spent connection stays spent. Returns whether
-    /// this changed anything.
+    /// The peer does not answer a PING, or has sent something again; a spent connection stays spent.
+    /// Returns whether this changed anything.
     pub(super) fn set_doubtful(&self, is_doubtful: bool) -> bool {
         let (from, to) = if is_doubtful { (GOOD, DOUBTFUL) } else { (DOUBTFUL, GOOD) };
         self.health.compare_exchange(from, to, Ordering::Relaxed, Ordering::Relaxed).is_ok()

@@ -1,4 +1,4 @@
-//! The content of a request on its way out, no faster than the peer takes it.
+//! Sends the content of a request, no faster than the peer's windows allow.
 
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
@@ -13,7 +13,7 @@ use crate::h1::Outgoing;
 use crate::h2::{Meter, append_trailer, poll_room};
 use crate::message::{Body, Header};
 
-/// What is still to be sent of one request, behind its head.
+/// What is still to be sent of one request, after its head.
 pub(super) struct Upload {
     stream: SendStream<Bytes>,
     meter: Arc<Meter>,
@@ -53,7 +53,7 @@ impl Upload {
         Upload { stream, meter, body, outgoing, trailer, chunk: Bytes::new(), counted: 0, taken: 0, state }
     }
 
-    /// Sends on. Ready when all is handed over, or when nothing more is before a `100 Continue`.
+    /// Sends as much as possible. Ready when all is handed over, or when only a `100 Continue` lets it go on.
     pub(super) fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Result<SendProgress, SendError>> {
         loop {
             match self.state {
@@ -124,8 +124,8 @@ impl Upload {
         self.stream.send_reset(reason);
     }
 
-    /// How much content was handed over, where it is the peer that takes no more for now, and not the
-    /// body that brings no more.
+    /// How much content was handed over, if the upload waits for the peer. `None` if it waits for the
+    /// body.
     pub(super) fn taken_while_writing(&self) -> Option<u64> {
         (!self.chunk.is_empty()).then_some(self.taken)
     }
@@ -135,7 +135,7 @@ impl Upload {
         matches!(self.state, SendState::AwaitingContinue).then(|| std::mem::take(&mut self.body))
     }
 
-    /// The head is always out of our hands.
+    /// The head is always handed over before.
     pub(super) fn sent(&self) -> Sent {
         if matches!(self.state, SendState::Sent) { Sent::Fully } else { Sent::Partly }
     }

@@ -1,4 +1,4 @@
-//! Cookies between requests: what a client asks of a jar, and a jar that does as browsers do.
+//! Cookies between requests: the interface of a jar, and a jar that follows the rules of browsers.
 
 #[cfg(feature = "cookies")]
 mod memory;
@@ -24,8 +24,9 @@ use crate::message::Header;
 
 /// Keeps cookies between requests (Go's `CookieJar`).
 ///
-/// A client asks it before each request and tells it of each response, redirects included, from
-/// many tasks at once. The crate's own is `Jar`, with the feature `cookies`.
+/// A client calls [`cookies`](Self::cookies) before each request and [`set_cookies`](Self::set_cookies)
+/// after each response, redirects included, from many tasks at once. The crate's own is `Jar`, with the
+/// feature `cookies`.
 ///
 /// ```
 /// use std::sync::Mutex;

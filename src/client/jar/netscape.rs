@@ -1,4 +1,4 @@
-//! Cookies as text: the `cookies.txt` of Netscape, which curl, wget and browsers' exports speak.
+//! Cookies as text: the `cookies.txt` of Netscape, which curl, wget and browsers' exports use.
 
 use std::fmt::Write as _;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};

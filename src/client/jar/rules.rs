@@ -11,7 +11,7 @@ use http::Uri;
 
 use crate::message::{SameSite, read_cookie_date};
 
-/// What a line says. Whether its sender may say so is decided later, by `rules`.
+/// A parsed line. Whether its sender may set such a cookie is decided later, by `rules`.
 #[derive(Debug, Default)]
 pub(super) struct SetCookie {
     pub(super) name: String,
@@ -44,7 +44,7 @@ pub(super) const MAX_PAIR_BYTES: usize = 4096;
 const MAX_ATTRIBUTE_BYTES: usize = 1024;
 
 /// No cookie lives longer (RFC 6265bis §5.5).
-pub(super) const MAX_AGE: Duration = Duration::from_secs(400 * 24 * 3600);
+pub(super) const MAX_COOKIE_AGE: Duration = Duration::from_secs(400 * 24 * 3600);
 
 /// Reads a line; the error says why it is passed over.
 pub(super) fn read(line: &[u8], now: SystemTime) -> Result<SetCookie, &'static str> {
@@ -111,7 +111,7 @@ fn read_attribute(line: &mut SetCookie, ages: &mut Ages, attribute: &str, now: S
     }
 }
 
-/// RFC 6265bis §5.6.2: any number of digits, perhaps behind a minus sign. All else is passed over.
+/// RFC 6265bis §5.6.2: any number of digits, perhaps after a minus sign. All else is passed over.
 fn max_age(value: &str, now: SystemTime) -> Option<Lifetime> {
     let digits = value.strip_prefix('-').unwrap_or(value);
     if digits.is_empty() || !digits.bytes().all(|byte| byte.is_ascii_digit()) {
@@ -122,7 +122,7 @@ fn max_age(value: &str, now: SystemTime) -> Option<Lifetime> {
     if seconds == 0 || value.starts_with('-') {
         return Some(Lifetime::Over);
     }
-    let age = Duration::from_secs(seconds).min(MAX_AGE);
+    let age = Duration::from_secs(seconds).min(MAX_COOKIE_AGE);
     Some(now.checked_add(age).map_or(Lifetime::Session, Lifetime::Until))
 }
 
@@ -131,7 +131,7 @@ pub(super) fn until(time: SystemTime, now: SystemTime) -> Lifetime {
     if time <= now {
         return Lifetime::Over;
     }
-    Lifetime::Until(now.checked_add(MAX_AGE).map_or(time, |latest| time.min(latest)))
+    Lifetime::Until(now.checked_add(MAX_COOKIE_AGE).map_or(time, |latest| time.min(latest)))
 }
 
 fn same_site(value: &str) -> SameSite {

@@ -1,5 +1,5 @@
-//! Who is told of the steps of a request: its trace, the limit over all of it, and the timings of
-//! its response.
+//! Observers of the steps of a request: its trace, its progress for the limit over all of it, and the
+//! timings of its response.
 
 mod timings;
 mod trace;

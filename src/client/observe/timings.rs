@@ -1,4 +1,4 @@
-//! When the steps of a dial and of an exchange are done, and what a response tells of them.
+//! When the steps of a dial and of an exchange are done, for the response's info.
 //!
 //! Reading the clock is not free: steps that are done at the same time share one reading.
 
@@ -32,8 +32,8 @@ pub(crate) struct DialTimings {
 }
 
 impl ConnectionInfo {
-    /// What a response tells of its connection. An exchange that found it made (`reused`) spent no
-    /// time on resolving, connecting and TLS.
+    /// What a response shows of its connection. An exchange that found it made (`reused`) spent no time
+    /// on resolving, connecting and TLS.
     pub(crate) fn response_info(&self, stopwatch: &Stopwatch, reused: bool) -> Box<ResponseInfo> {
         let mut info = Box::<ResponseInfo>::default();
         let timings = &mut info.timings;
@@ -130,7 +130,7 @@ pub(crate) struct Stopwatch {
 }
 
 impl Stopwatch {
-    /// Of a request that was begun then, and had its connection so much later.
+    /// For a request that was begun at `start`, and got its connection this much later.
     pub(crate) fn new(start: Timestamp, got_connection: Duration) -> Stopwatch {
         let timings = Timings { got_connection: Some(got_connection), ..Timings::default() };
         Stopwatch { start, timings }
@@ -145,14 +145,15 @@ impl Stopwatch {
         self.start
     }
 
-    /// Now, with one reading of the steady clock; the wall clock is taken to have gone on as much. It is
-    /// behind if the machine slept meanwhile: a connection that becomes idle now then seems to be
-    /// idle for longer, and is closed too early rather than too late.
+    /// Now, with one reading of the steady clock; the wall clock is assumed to have advanced as much.
+    /// If the machine slept meanwhile, the result is too early: a connection that becomes idle now then
+    /// seems to be idle for longer, and is closed too early rather than too late.
     pub(crate) fn now(&self) -> Timestamp {
         self.start.later(self.elapsed())
     }
 
-    /// When the head was complete. That is now for who has not waited since, and takes no reading.
+    /// When the head was complete. For a caller that has not waited since, this is the present time without
+    /// reading the clock.
     pub(crate) fn head_at(&self) -> Timestamp {
         self.timings.head.map_or_else(|| self.now(), |head| self.start.later(head))
     }

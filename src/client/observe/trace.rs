@@ -1,5 +1,5 @@
-//! What a client tells while a request is on its way (Go's `httptrace`), and how far the request has come,
-//! for the time limit over all of it: when that passes, the error names the phase.
+//! The trace of a request (Go's `httptrace`), and its progress, for the time limit over all of it: when
+//! that passes, the error names the phase.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU8, Ordering};
@@ -12,8 +12,8 @@ use crate::error::{Error, Phase, Result, Sent};
 use crate::message::{Addr, Header, Request, TlsInfo};
 use crate::net::Resolved;
 
-/// Told of each step of a request (Go's `ClientTrace`). Write the methods that matter; the
-/// others do nothing.
+/// Called at each step of a request (Go's `ClientTrace`). Implement the methods that matter; the others
+/// do nothing.
 ///
 /// Methods run where the step is taken, some of them in the task of a dial: keep them short. A
 /// dial belongs to the request that began it, even if another request gets its connection.
@@ -37,9 +37,9 @@ use crate::net::Resolved;
 /// # }
 /// ```
 pub trait ClientTrace: Send + Sync + 'static {
-    /// A connection is wanted to this host and port, an idle one or a new one.
+    /// A connection to this host and port is needed, an idle one or a new one.
     fn get_conn(&self, _host_port: &str) {}
-    /// There is one. Not called when none could be had.
+    /// The request has got a connection. Not called when it gets none.
     fn got_conn(&self, _conn: &GotConn) {}
     /// The connection has become idle, or could not be kept: said by the second value. Not
     /// called for HTTP/2, nor where keep-alives are off.
@@ -92,7 +92,7 @@ pub struct GotConn {
     pub idle: Option<Duration>,
 }
 
-/// What is told of the steps of one request: its trace and its progress. Most requests have neither.
+/// The observers of one request: its trace and its progress. Most requests have neither.
 #[derive(Clone, Default)]
 pub(crate) struct Tracer {
     trace: Option<Arc<dyn ClientTrace>>,
@@ -103,7 +103,7 @@ pub(crate) struct Tracer {
 struct Attached(Arc<dyn ClientTrace>);
 
 impl Request {
-    /// Has this trace told of each step that a client takes for this request.
+    /// Calls this trace at each step that a client takes for this request.
     pub fn set_trace(&mut self, trace: Arc<dyn ClientTrace>) {
         self.extensions.insert(Attached(trace));
     }
@@ -115,14 +115,14 @@ impl Tracer {
         Tracer { trace, progress: Progress::of(request) }
     }
 
-    /// What is waited for from now on.
+    /// Sets the phase: what is being waited for from now on.
     pub(crate) fn enter(&self, phase: Phase) {
         if let Some(progress) = &self.progress {
             progress.enter(phase);
         }
     }
 
-    /// The same of the dial that the request began.
+    /// The same for the dial that the request began.
     pub(crate) fn enter_in_dial(&self, phase: Phase) {
         if let Some(progress) = &self.progress {
             progress.enter_in_dial(phase);
@@ -159,11 +159,11 @@ impl fmt::Debug for Tracer {
     }
 }
 
-/// Lies in the extensions of a request that has such a limit.
+/// Kept in the extensions of a request that has such a limit.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Progress(Arc<AtomicU8>);
 
-/// What is waited for, in the order in which it comes. Kept as the index in this list.
+/// The phases in their order. The present one is kept as the index in this list.
 const STEPS: [Phase; 7] =
     [Phase::Pool, Phase::Resolve, Phase::Connect, Phase::Proxy, Phase::Tls, Phase::Write, Phase::Head];
 
@@ -204,7 +204,7 @@ impl Progress {
         self.0.fetch_or(EXPIRED, Ordering::Relaxed);
     }
 
-    /// How much of the request was sent, as far as the phase tells.
+    /// How much of the request was sent, as far as the phase shows.
     pub(crate) fn sent(&self) -> Sent {
         match self.phase() {
             Phase::Head => Sent::Fully,
@@ -225,7 +225,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_dial_says_nothing_of_a_request_that_has_got_another_connection() {
+    fn a_dial_does_not_change_the_phase_of_a_request_that_has_got_another_connection() {
         let progress = Progress::default();
         progress.enter_in_dial(Phase::Connect);
         assert_eq!((progress.phase(), progress.sent()), (Phase::Connect, Sent::No));

@@ -11,9 +11,8 @@ use super::permits::{DialPermit, PooledConn};
 use super::pool::Pool;
 use crate::error::Error;
 
-/// Waits for a connection, and has a place in the queue from the first poll of
-/// [`next`](Acquire::next) to its drop. What was meant for one that is dropped goes to the next
-/// waiter, or is kept.
+/// Waits for a connection, and has a place in the queue from the first poll of [`next`](Acquire::next)
+/// to its drop. If it is dropped, what it was served with goes to the next waiter, or becomes idle.
 pub(crate) struct Acquire<K: PoolKey, C: Pooled> {
     pool: Pool<K, C>,
     key: Arc<K>,
@@ -22,8 +21,8 @@ pub(crate) struct Acquire<K: PoolKey, C: Pooled> {
 
 /// What an [`Acquire`] gets.
 pub(crate) enum Acquired<K: PoolKey, C: Pooled> {
-    /// A connection, and how long it was idle: `None` for one that comes fresh from a dial, or
-    /// from another caller's hands; zero for a multiplexed one that others use at this moment.
+    /// A connection, and how long it was idle: `None` for one that comes directly from a dial or from
+    /// another caller; zero for a multiplexed one that others use at this moment.
     Connection { conn: PooledConn<K, C>, idle_for: Option<Duration> },
     /// The right to dial. The holder starts the dial in a task of its own, since the connection is of
     /// use to others when this `Acquire` is dropped, and goes on waiting with [`Acquire::next`].
@@ -49,15 +48,15 @@ impl<K: PoolKey, C: Pooled> Pool<K, C> {
         }
     }
 
-    /// Asks for a connection of this key. Nothing happens before [`Acquire::next`] is polled.
+    /// Begins to wait for a connection of this key. Nothing happens before [`Acquire::next`] is polled.
     pub(crate) fn acquire(&self, key: K) -> Acquire<K, C> {
         Acquire { pool: self.clone(), key: Arc::new(key), state: WaiterState::NotQueued }
     }
 }
 
 impl<K: PoolKey, C: Pooled> Acquire<K, C> {
-    /// Waits for whichever comes first. After a connection or a failure this is done, and a further
-    /// call asks anew.
+    /// Waits for whichever comes first. After a connection or a failure this is done; a further call
+    /// waits for another connection.
     ///
     /// Cancel safe: a future that is dropped took nothing, and the place in the queue is kept.
     pub(crate) async fn next(&mut self) -> Acquired<K, C> {
@@ -77,14 +76,15 @@ impl<K: PoolKey, C: Pooled> Acquire<K, C> {
             };
             let idle_for = checkout.idle_for;
             let mut conn = PooledConn::new(self.pool.clone(), self.key.clone(), checkout);
-            // A fresh connection is the result even if it is dead by now: against a server that ends
-            // every connection at once, the loop would dial without end.
+            // A fresh connection is returned even if it is dead by now: if the server ends every
+            // connection at once, the loop would dial without end.
             let is_fresh = idle_for.is_none();
             if is_known_to_live || is_fresh || conn.probe() {
                 self.state = WaiterState::NotQueued;
                 return Acquired::Connection { conn, idle_for };
             }
-            // Back in the queue before the dead connection is dropped, whose room is for this waiter.
+            // Queued again before the dead connection is dropped, so that the room it leaves goes to this
+            // waiter.
             self.requeue();
         }
     }

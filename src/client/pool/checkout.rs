@@ -1,5 +1,5 @@
-//! What passes between the pool's state and the handles: a connection on its way to a caller, what a waiter
-//! is told, and since when a connection was idle, on which runtime, and for how long at most.
+//! What passes between the pool's state and the handles: a connection on its way to a caller, the outcome
+//! for a waiter, and since when a connection is idle, on which runtime, and until when.
 
 use std::time::{Duration, SystemTime};
 
@@ -20,7 +20,7 @@ pub(super) struct Checkout<C> {
     pub(super) idle_for: Option<Duration>,
 }
 
-/// What a connection in use is.
+/// The kind of a connection in use.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(super) enum Origin {
     /// It carries one exchange at a time, and belongs to this runtime.
@@ -29,13 +29,13 @@ pub(super) enum Origin {
     Multiplexed(u64),
 }
 
-/// What was put aside for a waiter that has not been polled since.
+/// What is set aside for a waiter that was woken and has not been polled since.
 pub(super) enum Served<C> {
     Connection(Checkout<C>),
     Failed(Error),
 }
 
-/// Where an `Acquire` stands.
+/// The state of an `Acquire`.
 pub(super) enum WaiterState {
     /// Before its first poll, and after it got what it waited for.
     NotQueued,
@@ -45,7 +45,7 @@ pub(super) enum WaiterState {
     Probing(WaiterId),
 }
 
-/// What an `Acquire` is to do next.
+/// The next step of an `Acquire`.
 pub(super) enum AcquireStep<C> {
     /// Probe this connection, and come back if it is dead.
     Probe(Checkout<C>),
@@ -66,8 +66,8 @@ pub(super) struct IdleInfo {
     pub(super) until: Option<Instant>,
 }
 
-/// The runtime that a connection belongs to, whose reactor wakes it: it is of no use on others,
-/// which may outlive that one. `None` is outside of any runtime.
+/// The runtime that a connection belongs to, whose reactor wakes it: it cannot be used on another
+/// runtime, which may outlive that one. `None` is outside of any runtime.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(super) struct RuntimeId(Option<Id>);
 
@@ -123,12 +123,12 @@ impl Timestamp {
         Timestamp { steady: Instant::now(), wall: SystemTime::now() }
     }
 
-    /// So much later by the steady clock, if the machine does not sleep meanwhile.
+    /// This much later by the steady clock, if the machine does not sleep meanwhile.
     pub(crate) fn later(self, by: Duration) -> Timestamp {
         Timestamp { steady: self.steady + by, wall: self.wall.checked_add(by).unwrap_or(self.wall) }
     }
 
-    /// How long ago that was, by the clock that went further.
+    /// How long ago that was, by the clock that has advanced further.
     pub(super) fn since(self, then: Timestamp) -> Duration {
         let wall = self.wall.duration_since(then.wall).unwrap_or_default();
         self.steady.saturating_duration_since(then.steady).max(wall)

@@ -1,10 +1,10 @@
-//! What the pool asks of its connections and keys, how it is configured, and what it counts.
+//! What the pool requires of connections and keys, its limits, and its statistics.
 
 use std::time::Duration;
 
 use tokio::time::Instant;
 
-/// What connections have in common that are of use to the same requests.
+/// The key of a connection: connections with equal keys can serve the same requests.
 pub(crate) trait PoolKey: Clone + Ord + Send + Sync + 'static {
     /// Whether a connection of this key may turn out to be multiplexed (https with HTTP/2 on). The
     /// first dial then runs alone, and the other waiters wait for what it finds.
@@ -13,8 +13,8 @@ pub(crate) trait PoolKey: Clone + Ord + Send + Sync + 'static {
     }
 }
 
-/// A connection, as far as the pool looks at it. Dropping it closes it; for a multiplexed one, it
-/// drops this handle on it.
+/// A connection as the pool sees it. Dropping it closes it; for a multiplexed one, it drops this handle
+/// on it.
 ///
 /// All but [`probe`](Pooled::probe) are called under the pool's lock: they must be short, and must
 /// not call the pool.
@@ -30,7 +30,7 @@ pub(crate) trait Pooled: Send + Sized + 'static {
         None
     }
 
-    /// Whether a multiplexed connection is of further use.
+    /// Whether a multiplexed connection takes more exchanges.
     fn health(&self) -> Health {
         Health::Good
     }
@@ -88,7 +88,7 @@ pub(crate) struct Limits {
     pub(crate) when_full: WhenFull,
 }
 
-/// What a key's connections do at the moment.
+/// The numbers of a key's connections, by state, and of its waiters.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct PoolStats {
     /// Kept for the next request. A multiplexed connection is idle when no exchange is open on it.

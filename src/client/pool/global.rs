@@ -1,4 +1,4 @@
-//! What the keys share, and what a decision leaves to be done when the lock is free again.
+//! The state that all keys share, and the actions that a decision leaves for after the lock.
 
 use std::task::Waker;
 
@@ -7,7 +7,7 @@ use tokio::time::Instant;
 use super::checkout::{IdleInfo, RuntimeId, Timestamp};
 use super::contract::{Limits, Pooled};
 
-/// What the keys share.
+/// The state that all keys share.
 pub(super) struct Global {
     pub(super) limits: Limits,
     pub(super) on_return: OnReturn,
@@ -21,22 +21,22 @@ pub(super) struct Global {
     next_reaping: Option<Instant>,
 }
 
-/// What happens to a connection that nobody waits for.
+/// What happens to a connection that is given back while no caller waits.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(super) enum OnReturn {
     Keep,
-    /// Idle connections were closed, and nobody asked for one since.
+    /// Idle connections were closed, and none was asked for since.
     Close,
 }
 
-/// What is left to do when the lock is free again.
+/// The actions to carry out after the lock is released.
 pub(super) struct Actions<C> {
     pub(super) close: Vec<C>,
     pub(super) wake: Vec<Waker>,
     pub(super) reaping: Reaping,
 }
 
-/// What the reapers must learn.
+/// What the reapers have to be notified of.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Reaping {
     AsPlanned,
@@ -103,7 +103,7 @@ impl<C: Pooled> PoolContext<'_, C> {
         IdleInfo::new(connection, runtime, self.now, self.global.last_stamp, &self.global.limits)
     }
 
-    /// Counts a connection that became idle, and sees to it that a reaper wakes up in time.
+    /// Counts a connection that became idle, and makes sure that a reaper wakes up in time.
     pub(super) fn note_idle(&mut self, info: &IdleInfo) {
         self.global.idle_count += 1;
         self.actions.reaping = self.actions.reaping.max(self.global.reaping_for(info));
@@ -121,14 +121,14 @@ impl<C: Pooled> PoolContext<'_, C> {
 }
 
 impl<C> Actions<C> {
-    /// What is to be done now, if anything is.
+    /// The actions to carry out now, if there are any.
     pub(super) fn take(&mut self) -> Option<Actions<C>> {
         let is_nothing = self.close.is_empty() && self.wake.is_empty() && self.reaping == Reaping::AsPlanned;
         (!is_nothing).then(|| std::mem::take(self))
     }
 
     pub(super) fn close_and_wake(self) {
-        // Closed first: who is woken may look at what is open.
+        // Closed first: a task that is woken may count the open connections.
         drop(self.close);
         self.wake.into_iter().for_each(Waker::wake);
     }
@@ -140,9 +140,9 @@ impl<C> Default for Actions<C> {
     }
 }
 
-/// Takes out of a list what is to go; what stays keeps its order.
+/// Removes the matching items from a list; the others keep their order.
 pub(super) fn extract<T>(list: &mut Vec<T>, goes: impl Fn(&T) -> bool) -> Vec<T> {
-    // Mostly nothing goes, and then nothing is moved or allocated.
+    // Mostly nothing matches, and then nothing is moved or allocated.
     if !list.iter().any(&goes) {
         return Vec::new();
     }

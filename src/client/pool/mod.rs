@@ -1,13 +1,13 @@
-//! Connections that are kept, and the callers that wait for one. Go's algorithm.
+//! The pool: idle connections, and the callers that wait for one. Go's algorithm.
 //!
 //! # Theory of operation
 //!
-//! A caller asks for a connection of a key (scheme, host, proxy, TLS settings), and there are three
+//! A caller needs a connection of a key (scheme, authority, proxy, protocols offered). There are three
 //! cases. *One is idle*, or a multiplexed one takes another exchange: it is handed out, the one used
-//! last first. *There is room for a new one*: the caller waits for whichever comes first, its own
-//! dial or a connection that another caller gives back; the loser of the two serves the next waiter
-//! or becomes idle. *There is no room* (`max_per_key`, or a first dial still finds out whether the
-//! server speaks HTTP/2): the caller waits in the queue, which is served in order.
+//! last first. *There is room for a new one*: the caller waits for its own dial or for a connection
+//! that another caller gives back, whichever comes first; the other one serves the next waiter or
+//! becomes idle. *There is no room* (`max_per_key`, or a first dial still finds out whether the server
+//! speaks HTTP/2): the caller waits in the queue, which is served in order.
 //!
 //! ```text
 //! a waiter                                          a connection
@@ -24,21 +24,22 @@
 //! ```
 //!
 //! **The lock.** All of this is decided by [`PoolState`](state::PoolState) under one mutex, in
-//! [`PoolCore::decide`](pool::PoolCore::decide) alone. A decision has no clock, task or socket: the
-//! time is an argument. It closes nothing and wakes nobody, but leaves that in
-//! [`Actions`](global::Actions), which are carried out when the lock is free again: first the
-//! connections are closed, then the waiters woken, then a reaper is told or started. A connection is
+//! [`PoolCore::decide`](pool::PoolCore::decide) alone. A decision reads no clock and touches no task or
+//! socket: the time is an argument. It closes and wakes nothing itself, but collects that in
+//! [`Actions`](global::Actions), which are carried out after the lock is released: first the
+//! connections are closed, then the waiters woken, then a reaper is woken or started. A connection is
 //! probed without the lock too, between two decisions.
 //!
-//! **Who is woken by what.** A waiter: by the decision that serves it or offers it a dial. A dial
-//! task: by `close_idle`, to see whether it is abandoned. A reaper (one for each runtime with idle
+//! **Who is woken by what.** A waiter: by the decision that serves it or offers it a dial. A dial's
+//! task: by `close_idle`, to check whether it is abandoned. A reaper (one for each runtime with idle
 //! connections): by its timer, when something expires sooner than it thinks, and by the drop of the
-//! pool. The driver of a multiplexed connection wakes nobody: it calls `PoolNotifier::notify`, and the
-//! decision serves the waiters.
+//! pool. The driver of a multiplexed connection wakes no waiter itself: it calls
+//! `PoolNotifier::notify`, whose decision serves the waiters.
 //!
-//! **Handles.** Whatever counts is held by a handle whose drop gives it back: [`PooledConn`] and
-//! [`ConnPermit`] a connection in use, [`DialPermit`] a dial, [`Acquire`](acquire::Acquire) a place in the queue. A
-//! future that is dropped at any await loses neither a connection nor the right to make one.
+//! **Handles.** Everything that counts against a limit is held by a handle whose drop gives it back:
+//! [`PooledConn`] and [`ConnPermit`] a connection in use, [`DialPermit`] a dial, [`Acquire`](acquire::Acquire)
+//! a place in the queue. A future that is dropped at any await loses neither a connection nor the right to make
+//! one.
 //!
 //! **Invariants**, after each decision:
 //! - `dialing + in use + idle` of a key is at most `max_per_key`; idle ones are at most

@@ -38,8 +38,8 @@ impl<C: Pooled> Multiplexed<C> {
         Checkout { connection: first_exchange, origin: Origin::Multiplexed(id), idle_for: None }
     }
 
-    /// An exchange on the first connection of the runtime that takes one. A connection that is dead
-    /// or too old goes on the way: at once if it is idle, else with its last exchange.
+    /// An exchange on the first connection of the runtime that takes one. A connection that is dead or
+    /// too old is closed: at once if it is idle, else with its last exchange.
     pub(super) fn checkout(&mut self, runtime: RuntimeId, cx: &mut PoolContext<'_, C>) -> Option<Checkout<C>> {
         let mut at = 0;
         while let Some(it) = self.0.get_mut(at) {
@@ -61,7 +61,7 @@ impl<C: Pooled> Multiplexed<C> {
                 continue;
             }
             if is_idle {
-                // Idle and still unwilling to share: it never will be again.
+                // With no exchange open it still does not share, so it never will.
                 cx.global.idle_count -= 1;
                 at -= 1;
                 cx.close(self.0.remove(at).connection);
@@ -91,8 +91,7 @@ impl<C: Pooled> Multiplexed<C> {
         cx.note_idle(&it.info);
     }
 
-    /// Reacts to what the connections say of themselves: one that is spent is closed, at once or
-    /// with its last exchange.
+    /// Closes the connections that report that they are spent: at once, or with their last exchange.
     pub(super) fn close_spent(&mut self, cx: &mut PoolContext<'_, C>) {
         for it in self.0.iter_mut().filter(|it| it.connection.health() == Health::Spent) {
             it.is_draining = true;

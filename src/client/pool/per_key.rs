@@ -29,11 +29,11 @@ pub(super) struct PerKey<K, C> {
     waiters: BTreeMap<WaiterId, Waiter>,
     /// The waiters that have no dial.
     without_dial: BTreeSet<WaiterId>,
-    /// What waiters were given and did not come for yet.
+    /// What waiters were served with and have not fetched yet.
     served: HashMap<WaiterId, Served<C>>,
 }
 
-/// What the connections of a key are like, as far as the latest showed.
+/// Whether the connections of a key are multiplexed, as far as the latest one showed.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Multiplexing {
     Unknown,
@@ -56,7 +56,7 @@ struct Waiter {
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum WaiterDial {
     None,
-    /// It may dial, and was not polled since.
+    /// It may dial, and has not been polled since.
     Offered,
     Running,
 }
@@ -102,11 +102,11 @@ impl<K: PoolKey, C: Pooled> PerKey<K, C> {
         self.serve_waiters(cx);
     }
 
-    /// What there is for a waiter in the queue.
+    /// The next step for a waiter in the queue.
     pub(super) fn poll(&mut self, waiter: WaiterId, waker: &Waker) -> Poll<AcquireStep<C>> {
         match self.served.remove(&waiter) {
             Some(Served::Failed(error)) => return Poll::Ready(AcquireStep::Fail(error)),
-            // It came from a dial or from another caller a moment ago, and was alive then.
+            // It came from a dial or from another caller a moment ago, so it need not be probed.
             Some(Served::Connection(it)) if matches!(it.origin, Origin::Exclusive(_)) => {
                 return Poll::Ready(AcquireStep::Use(it));
             }
@@ -126,7 +126,7 @@ impl<K: PoolKey, C: Pooled> PerKey<K, C> {
         Poll::Pending
     }
 
-    /// Takes a waiter out for good. What it was given and did not come for is returned, so that the
+    /// Removes a waiter for good. What it was served with and has not fetched is returned, so that the
     /// caller can give it back.
     pub(super) fn leave(&mut self, waiter: WaiterId, cx: &mut PoolContext<'_, C>) -> Option<Served<C>> {
         self.dequeue(waiter);
@@ -156,13 +156,13 @@ impl<K: PoolKey, C: Pooled> PerKey<K, C> {
         if connection.health() == Health::Spent {
             cx.close(connection);
             let error = Error::new(ErrorKind::CutOff, "the server ended the connection at once").during(Phase::Connect);
-            // If the waiter has left, nobody is told.
+            // If the waiter has left, the error is dropped.
             let _untold = self.failed(waiter, error, cx);
             return None;
         }
         self.dialing -= 1;
         self.multiplexing = Multiplexing::No;
-        // Its age is not looked at: its waiter has no other dial, and would wait forever.
+        // Its age is not checked: its waiter has no other dial, and would wait for ever.
         self.hand_on(connection, runtime, Some(waiter), cx);
         self.serve_waiters(cx);
         None
@@ -226,7 +226,7 @@ impl<K: PoolKey, C: Pooled> PerKey<K, C> {
         !self.waiters.is_empty()
     }
 
-    /// Whether it can be forgotten: it has no connection, and nobody has a handle on it.
+    /// Whether it can be removed: it has no connection, and nothing has a handle on it.
     pub(super) fn is_bare(&self) -> bool {
         self.conn_count() == 0 && self.waiters.is_empty() && self.served.is_empty()
     }
@@ -315,7 +315,7 @@ impl<K: PoolKey, C: Pooled> PerKey<K, C> {
             && runtime.is_some_and(|runtime| self.multiplexed.is_of_use_on(runtime))
     }
 
-    /// Whether there is room for one more connection. An idle connection that is there while somebody
+    /// Whether there is room for one more connection. An idle connection that exists while a caller
     /// waits belongs to another runtime, and is closed to make room.
     fn make_room(&mut self, cx: &mut PoolContext<'_, C>) -> bool {
         let most = cx.global.limits.max_per_key;
@@ -326,7 +326,7 @@ impl<K: PoolKey, C: Pooled> PerKey<K, C> {
         oldest.is_some_and(|oldest| self.remove_idle(|info| info.stamp == oldest, cx) > 0)
     }
 
-    /// How many went.
+    /// Returns how many were removed.
     fn remove_idle(&mut self, goes: impl Fn(&IdleInfo) -> bool, cx: &mut PoolContext<'_, C>) -> usize {
         let exclusive = extract(&mut self.idle, |idle| goes(&idle.info));
         let multiplexed = self.multiplexed.remove_idle(goes);
@@ -345,7 +345,7 @@ impl<K: PoolKey, C: Pooled> PerKey<K, C> {
         self.waiters.iter().find(|(_, waiting)| waiting.runtime == runtime).map(|(waiter, _)| *waiter)
     }
 
-    /// Puts something aside for a waiter, and wakes it.
+    /// Sets something aside for a waiter, and wakes it.
     fn serve(&mut self, waiter: WaiterId, served: Served<C>, cx: &mut PoolContext<'_, C>) {
         cx.actions.wake.extend(self.dequeue(waiter));
         self.served.insert(waiter, served);

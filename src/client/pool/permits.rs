@@ -1,4 +1,4 @@
-//! The handles on what the pool counts: each gives back what it holds when it is dropped.
+//! The handles on everything that the pool counts: each gives back what it holds when it is dropped.
 
 use std::ops::{Deref, DerefMut};
 use std::pin::pin;
@@ -17,7 +17,8 @@ pub(crate) struct PooledConn<K: PoolKey, C: Pooled> {
     permit: ConnPermit<K, C>,
 }
 
-/// What a connection counts for, apart from the connection: dropping it makes room for another.
+/// The place of a connection in the pool's counts, apart from the connection: dropping it makes room for
+/// another.
 pub(crate) struct ConnPermit<K: PoolKey, C: Pooled> {
     pool: Pool<K, C>,
     key: Arc<K>,
@@ -30,11 +31,11 @@ pub(crate) struct ConnPermit<K: PoolKey, C: Pooled> {
 pub(crate) struct DialPermit<K: PoolKey, C: Pooled> {
     pool: Pool<K, C>,
     key: Arc<K>,
-    /// The waiter that the dial was offered to; `None` once the outcome was told.
+    /// The waiter that the dial was offered to; `None` once the outcome is reported.
     waiter: Option<WaiterId>,
 }
 
-/// Tells the pool that a multiplexed connection of the key takes more exchanges than it did, or none
+/// Notifies the pool that a multiplexed connection of the key takes more exchanges than before, or none
 /// any more. It keeps neither the pool nor a connection alive.
 pub(crate) struct PoolNotifier<K: PoolKey, C: Pooled> {
     core: Weak<PoolCore<K, C>>,
@@ -64,8 +65,8 @@ impl<K: PoolKey, C: Pooled> PooledConn<K, C> {
         permit.give_back(connection, Timestamp::now());
     }
 
-    /// Takes the connection out of the pool's hands: for an upgrade, or a tunnel. It counts until
-    /// the permit is dropped, which is to be done when the connection closes.
+    /// Separates the connection from its permit. The connection counts until the permit is dropped,
+    /// which must happen when the connection closes.
     pub(crate) fn into_inner(self) -> (C, ConnPermit<K, C>) {
         (self.connection, self.permit)
     }
@@ -122,12 +123,12 @@ impl<K: PoolKey, C: Pooled> DialPermit<K, C> {
         if let Some(waiter) = self.waiter.take() {
             let (runtime, now) = (RuntimeId::current(), Timestamp::now());
             let unused = self.pool.decide(|state| state.established(&self.key, waiter, connection, runtime, now));
-            // An exchange that nobody waits for: ended like any other.
+            // No caller waits for this exchange: it is ended like any other.
             drop(unused.map(|checkout| PooledConn::new(self.pool.clone(), self.key.clone(), checkout)));
         }
     }
 
-    /// The dial failed. Its own waiter is told, if it still waits, and no other.
+    /// The dial failed. Only its own waiter gets the error, if it still waits.
     pub(crate) fn failed(mut self, error: Error) {
         self.fail(error);
     }
@@ -137,8 +138,8 @@ impl<K: PoolKey, C: Pooled> DialPermit<K, C> {
         PoolNotifier { core: Arc::downgrade(self.pool.core()), key: self.key.clone() }
     }
 
-    /// Ends when idle connections were closed, nobody waits for this key, and nobody asked for a
-    /// connection since: then the dial is not worth going on with. Cancel safe.
+    /// Completes when idle connections were closed, no caller waits for this key, and no connection was
+    /// asked for since: then nothing needs the dial. Cancel safe.
     pub(crate) async fn abandoned(&self) {
         loop {
             let mut closed_idle = pin!(self.pool.core().closed_idle.notified());

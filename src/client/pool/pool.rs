@@ -1,5 +1,4 @@
-//! The handle on a pool, its lock, and the task that closes what is idle too long when no request comes by
-//! that would notice.
+//! The handle on a pool, its lock, and the task that closes connections that were idle for too long.
 
 use std::pin::pin;
 use std::sync::{Arc, Mutex, PoisonError, Weak};
@@ -29,22 +28,21 @@ impl<K: PoolKey, C: Pooled> Pool<K, C> {
     }
 
     /// Closes what is idle, and until the next time that a connection is asked for, of any key, what
-    /// becomes idle. Dials that nobody waits for learn it (`DialPermit::abandoned`). What is in use
-    /// stays open.
+    /// becomes idle. Dials that no caller waits for are ended (`DialPermit::abandoned`). Connections in
+    /// use stay open.
     pub(crate) fn close_idle(&self) {
         self.decide(|state| state.close_idle(Timestamp::now()));
         self.0.closed_idle.notify_waiters();
     }
 
-    /// Closes what is idle of this key: one of them was found dead in use, and what ended that one
-    /// has ended the others more often than not.
+    /// Closes the idle connections of this key: one of them was found dead in use, and most likely the
+    /// same has ended the others.
     pub(crate) fn close_idle_of(&self, key: &K) {
         let now = Timestamp::now();
         self.decide(|state| state.close_idle_of(key, now));
     }
 
-    /// What the connections of each key do; a key that has neither connections nor waiters is left
-    /// out.
+    /// The statistics of each key; a key that has neither connections nor waiters is left out.
     pub(crate) fn stats(&self) -> Vec<(K, PoolStats)> {
         self.decide(|state| state.stats())
     }
@@ -74,7 +72,7 @@ pub(super) struct PoolCore<K: PoolKey, C: Pooled> {
     /// Wakes the reapers: something expires sooner than they think, or the pool is gone. They hold it
     /// themselves, and only a weak handle on the rest.
     pub(super) reap_sooner: Arc<Notify>,
-    /// Wakes the dials: idle connections were closed, and perhaps nobody wants theirs.
+    /// Wakes the dials after `close_idle`: perhaps theirs are not needed any more.
     pub(super) closed_idle: Notify,
 }
 
@@ -87,7 +85,8 @@ impl<K: PoolKey, C: Pooled> PoolCore<K, C> {
     /// Decides under the lock, then closes and wakes without it. The caller starts a reaper if one
     /// is needed.
     pub(super) fn decide<R>(&self, decision: impl FnOnce(&mut PoolState<K, C>) -> R) -> (R, Reaping) {
-        // A decision does not panic half-way; if one does, its state is still better than none.
+        // A decision does not panic. If one does all the same, going on with its state is better than failing
+        // all requests.
         let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
         let result = decision(&mut state);
         let actions = state.actions.take();
@@ -110,8 +109,8 @@ impl<K: PoolKey, C: Pooled> Drop for PoolCore<K, C> {
     }
 }
 
-/// Starts a reaper on this runtime, unless there is one. Each runtime has its own: one that
-/// stands still must not keep the connections of another open.
+/// Starts a reaper on this runtime, unless there is one. Each runtime has its own: a runtime that is
+/// blocked must not keep the connections of another one open.
 fn start_reaper<K: PoolKey, C: Pooled>(core: &Arc<PoolCore<K, C>>) {
     let Ok(handle) = Handle::try_current() else {
         // Without a runtime nothing can wait. What is idle is still checked before it is used.
@@ -119,12 +118,12 @@ fn start_reaper<K: PoolKey, C: Pooled>(core: &Arc<PoolCore<K, C>>) {
     };
     let runtime = RuntimeId::of(&handle);
     if !core.decide(|state| state.global.register_reaper(runtime)).0 {
-        // It may sleep for longer than it should.
+        // The runtime's reaper may sleep for longer than it should now.
         return core.reap_sooner.notify_waiters();
     }
     let mut reaper = Reaper { core: Arc::downgrade(core), registered: Some(runtime) };
     let reap_sooner = core.reap_sooner.clone();
-    // Ends when nothing is idle any more, or when the pool is gone, of which it holds no part.
+    // Ends when nothing is idle any more, or when the pool is dropped: it has only a weak handle on it.
     handle.spawn(async move {
         loop {
             let mut sooner = pin!(reap_sooner.notified());
@@ -143,7 +142,7 @@ struct Reaper<K: PoolKey, C: Pooled> {
 }
 
 impl<K: PoolKey, C: Pooled> Reaper<K, C> {
-    /// Closes what was idle too long. When to come again; `None` when there is nothing to wait for.
+    /// Closes what was idle for too long. Returns when to reap again; `None` when nothing is idle.
     fn reap(&mut self) -> Option<Instant> {
         let (core, runtime) = (self.core.upgrade()?, self.registered?);
         let (next, _) = core.decide(|state| state.reap(runtime, Timestamp::now()));

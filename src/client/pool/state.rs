@@ -1,4 +1,4 @@
-//! The pool's state: every key's connections, and what is decided over all of them.
+//! The pool's state: every key's connections, and the decisions about them.
 //!
 //! A decision takes all it needs as arguments, the time included. What must not happen under the
 //! lock, it leaves in [`Actions`]: no connection is closed and no task woken here.
@@ -19,7 +19,7 @@ pub(super) struct PoolState<K, C> {
     /// A tree, not a hash table: most clients know a few keys, which are compared sooner than hashed.
     keys: BTreeMap<Arc<K>, PerKey<K, C>>,
     pub(super) global: Global,
-    /// What the decision that is being made leaves to do: mostly nothing.
+    /// The actions that the present decision leaves: mostly none.
     pub(super) actions: Actions<C>,
     last_waiter: WaiterId,
 }
@@ -35,7 +35,7 @@ impl<K: PoolKey, C: Pooled> PoolState<K, C> {
         self.at(key, now, |per_key, cx| Some((per_key.key.clone(), per_key.checkout(runtime, cx)?)))?
     }
 
-    /// What there is for an `Acquire`. A new one gets what is idle, or a place in the queue.
+    /// The next step for an `Acquire`. A new one gets an idle connection, or a place in the queue.
     pub(super) fn poll(
         &mut self,
         key: &mut Arc<K>,
@@ -66,8 +66,8 @@ impl<K: PoolKey, C: Pooled> PoolState<K, C> {
         per_key.poll(waiter, waker)
     }
 
-    /// What a waiter was served is dead: it goes back to its old place, with the dead connection
-    /// still in its hands, so that it is first to get the room that becomes free.
+    /// The connection that a waiter was served with is dead: the waiter goes back to its old place
+    /// before it drops the connection, so that it is the first to get the room that this frees.
     pub(super) fn requeue(&mut self, key: &K, waiter_state: &mut WaiterState, runtime: RuntimeId, now: Timestamp) {
         if let WaiterState::Probing(waiter) = *waiter_state {
             *waiter_state = WaiterState::Queued(waiter);
@@ -75,12 +75,12 @@ impl<K: PoolKey, C: Pooled> PoolState<K, C> {
         }
     }
 
-    /// A waiter goes. What it was given and did not come for is returned, and counts on.
+    /// Removes a waiter. What it was served with and has not fetched is returned, and still counts.
     pub(super) fn leave(&mut self, key: &K, waiter: WaiterId, now: Timestamp) -> Option<Served<C>> {
         self.at(key, now, |per_key, cx| per_key.leave(waiter, cx))?
     }
 
-    /// A dial made a connection. An exchange on it that nobody waits for is returned.
+    /// A dial made a connection. If no caller waits for an exchange on it, that exchange is returned.
     pub(super) fn established(
         &mut self,
         key: &K,
@@ -125,7 +125,7 @@ impl<K: PoolKey, C: Pooled> PoolState<K, C> {
         self.keys.get(key).and_then(PerKey::capacity)
     }
 
-    /// Whether a dial for the key is of no use to anybody.
+    /// Whether no caller needs a dial for the key any more.
     pub(super) fn is_abandoned(&self, key: &K) -> bool {
         self.global.on_return == OnReturn::Close && !self.keys.get(key).is_some_and(PerKey::has_waiters)
     }
@@ -135,7 +135,7 @@ impl<K: PoolKey, C: Pooled> PoolState<K, C> {
         self.everywhere(now, |per_key, cx| per_key.close_idle(|_| true, cx));
     }
 
-    /// The same for one key, and without consequences for what becomes idle later.
+    /// The same for one key. Connections that become idle later are kept.
     pub(super) fn close_idle_of(&mut self, key: &K, now: Timestamp) {
         self.at(key, now, |per_key, cx| per_key.close_idle(|_| true, cx));
     }
@@ -144,8 +144,8 @@ impl<K: PoolKey, C: Pooled> PoolState<K, C> {
         self.keys.values().map(|per_key| (K::clone(&per_key.key), per_key.stats())).collect()
     }
 
-    /// Closes what was idle too long. Returns when the next connection will be so; if none ever
-    /// will, the reaper that asks is removed and ends.
+    /// Closes what was idle for too long. Returns when the next connection will be; if none is idle,
+    /// the calling reaper is removed and ends.
     pub(super) fn reap(&mut self, runtime: RuntimeId, now: Timestamp) -> Option<Instant> {
         self.everywhere(now, |per_key, cx| per_key.close_idle(|info| info.is_over(now), cx));
         let next = self.keys.values().filter_map(PerKey::next_expiry).min();
@@ -156,8 +156,8 @@ impl<K: PoolKey, C: Pooled> PoolState<K, C> {
         next
     }
 
-    /// Closes what was idle longest while there is too much. This looks at every key, but only when
-    /// one more connection became idle than is kept.
+    /// Closes what was idle longest while there are too many idle connections. It visits every key, but
+    /// only when one connection too many became idle.
     fn evict(&mut self, now: Timestamp) {
         let most = self.global.limits.max_idle;
         while most > 0 && self.global.idle_count > most {

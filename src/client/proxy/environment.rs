@@ -1,4 +1,4 @@
-//! What the environment says about proxies.
+//! The proxies that the environment variables set.
 
 use std::collections::HashMap;
 use std::sync::{Arc, OnceLock};
@@ -9,7 +9,7 @@ use super::no_proxy::NoProxy;
 use super::url::ProxyUrl;
 use crate::error::{Error, ErrorKind, Result};
 
-/// The environment, read. Pure: which variables there are is the caller's affair.
+/// The parsed environment. Pure: the caller passes the variables in.
 #[derive(Debug)]
 pub(super) struct Environment {
     http: Setting,
@@ -17,7 +17,7 @@ pub(super) struct Environment {
     no_proxy: NoProxy,
 }
 
-/// What a scheme's variable says.
+/// The setting of a scheme's variable.
 #[derive(Debug)]
 enum Setting {
     Missing,
@@ -33,7 +33,8 @@ pub(super) fn of_process() -> Arc<Environment> {
     ENVIRONMENT.get_or_init(read).clone()
 }
 
-/// What is no text in a variable's value is replaced: as a proxy it is then refused by name.
+/// Bytes of a variable that are not text are replaced: the value is then refused as a proxy, in an error that
+/// names the variable.
 fn as_text((name, value): (std::ffi::OsString, std::ffi::OsString)) -> Option<(String, String)> {
     Some((name.into_string().ok()?, value.to_string_lossy().into_owned()))
 }
@@ -94,7 +95,7 @@ fn all_proxy(variables: &HashMap<String, String>) -> Option<(&str, &str)> {
 mod tests {
     use super::*;
 
-    /// What is chosen for the URL, in words.
+    /// What is chosen for the URL, as text.
     fn choice(variables: &[(&str, &str)], uri: &str) -> String {
         let variables = variables.iter().map(|&(name, value)| (name.to_owned(), value.to_owned())).collect();
         match Environment::read(&variables).choose(&uri.parse().unwrap()) {
@@ -153,7 +154,7 @@ mod tests {
     }
 
     #[test]
-    fn in_a_cgi_program_the_proxy_of_plain_http_is_not_believed() {
+    fn in_a_cgi_program_http_proxy_is_not_used() {
         let cgi = ("REQUEST_METHOD", "POST");
         let refused = "error: HTTP_PROXY is not believed in a CGI program, where the client sets it";
         let variables = [cgi, ("HTTP_PROXY", "evil.test"), ("HTTPS_PROXY", "s.test"), ("NO_PROXY", "a.test")];

@@ -1,9 +1,9 @@
-//! What a redirect makes of a request, decided in one place.
+//! The rules of redirects, decided in one place.
 //!
-//! [`decide`] sees one response and the request that it answers, and makes the next request's head.
-//! It has no memory: what it drops is not in the head that it returns. So nothing that was dropped
-//! once, be it the body or a password, can come back when a later redirect leads to the first origin
-//! again (Go's CVE-2024-45336).
+//! [`decide`] gets one response and the request before it, and returns the head of the next request. It
+//! keeps no state between redirects: what it drops is not in the head that it returns. So nothing that
+//! was dropped once, be it the body or a password, can come back when a later redirect leads to the
+//! first origin again (Go's CVE-2024-45336).
 
 use std::borrow::Cow;
 
@@ -13,14 +13,14 @@ use super::url::{host_field, join};
 use crate::error::{Error, ErrorKind, Phase};
 use crate::message::{Header, without_credentials};
 
-/// A response, and the request that it answers as it was sent.
+/// A response, and its request as it was sent.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Hop<'a> {
     pub(crate) status: StatusCode,
     /// The fields of the response.
     pub(crate) response: &'a Header,
     pub(crate) method: &'a Method,
-    /// What was asked, in its normal form.
+    /// The URL of the request, in its normal form.
     pub(crate) url: &'a Uri,
     /// The fields of the request as the caller set them, or as [`NextRequest`] had them: without those
     /// that a jar and the credentials of the URL add to each request anew.
@@ -57,7 +57,7 @@ pub(crate) enum Referer {
     Redirect,
 }
 
-/// Who looks after cookies.
+/// Where cookies come from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Cookies {
     /// A jar: what the response sets, the jar has, and the caller's own of that name is old.
@@ -71,9 +71,9 @@ pub(crate) enum Cookies {
 pub(crate) enum RedirectDecision {
     /// It is the caller's: no redirect, or one that cannot be followed without harm.
     No,
-    /// It leads nowhere, or one too many: the call fails, in [`Phase::Redirect`].
+    /// It cannot be followed, or there were too many: the call fails, in [`Phase::Redirect`].
     Refused(Error),
-    /// Another request answers the caller.
+    /// Another request follows.
     Follow(Box<NextRequest>),
 }
 
@@ -89,7 +89,7 @@ pub(crate) struct NextRequest {
     pub(crate) referer: Referer,
 }
 
-/// What becomes of the content.
+/// What happens to the content.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum NextContent {
     /// It is sent again, with the trailer; where there is none, there is none again.
@@ -177,7 +177,7 @@ fn drop_content_fields(header: &mut Header) {
     }
 }
 
-/// What tells one server who the user is at another (RFC 9110 §15.4, step 1).
+/// Fields that would show one server the user's credentials for another (RFC 9110 §15.4, step 1).
 const SENSITIVE: [&str; 6] =
     ["Authorization", "WWW-Authenticate", "Cookie", "Cookie2", "Proxy-Authorization", "Proxy-Authenticate"];
 

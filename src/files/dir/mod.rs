@@ -11,8 +11,8 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 
-use super::blocking::Blocking;
 use super::file_system::{DirEntry, File, FileInfo, FileSystem};
+use super::source::Blocking;
 #[cfg(not(unix))]
 use portable::{PortableFile as NativeFile, open_beneath, open_following};
 #[cfg(unix)]
@@ -92,7 +92,7 @@ impl FileSystem for Dir {
 
 struct DirFile {
     opened: NativeFile,
-    /// Where it came from, for what links in it lead to.
+    /// The path that it was opened by, for the links in it.
     dir: Dir,
     name: PathBuf,
 }

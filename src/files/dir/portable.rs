@@ -12,8 +12,8 @@ use std::time::UNIX_EPOCH;
 
 use bytes::Bytes;
 
-use crate::files::blocking::Blocking;
 use crate::files::file_system::{FileInfo, FileKind, outside_of_root, root_fault};
+use crate::files::source::Blocking;
 
 pub(super) enum PortableFile {
     /// Kept open, so that a file which is put in its place later is not read instead. It has one
@@ -174,7 +174,7 @@ mod tests {
     }
 
     #[test]
-    fn whatever_is_asked_for_without_patience_would_block() {
+    fn a_call_that_must_not_block_fails_where_it_would() {
         let tree = tree();
         let would_block = Err(io::ErrorKind::WouldBlock);
         assert_eq!(content(open_beneath(&tree.root(), Path::new("real/a"), Blocking::Never)), would_block);

@@ -13,8 +13,8 @@ use rustix::buffer::spare_capacity;
 use rustix::fs::{AtFlags, FileType, Mode, OFlags, Stat, fstat, open, openat, statat};
 use rustix::io::{Errno, pread};
 
-use crate::files::blocking::Blocking;
 use crate::files::file_system::{FileInfo, FileKind, outside_of_root, root_fault};
+use crate::files::source::Blocking;
 
 /// `NONBLOCK`: opening a pipe does not wait for a writer.
 const READ: OFlags = OFlags::RDONLY.union(OFlags::CLOEXEC).union(OFlags::NONBLOCK).union(OFlags::NOCTTY);

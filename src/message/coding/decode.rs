@@ -1,4 +1,4 @@
-//! A body behind a decoder, and what a decoder is.
+//! The body of decoded content, and the interface of a decoder.
 
 use std::task::{Context, Poll, ready};
 
@@ -18,7 +18,7 @@ pub(crate) struct Coding {
 /// What is wrong with the content.
 pub(super) type DecodeFault = &'static str;
 
-/// Takes the coding off content that comes bit by bit.
+/// Decodes content that arrives piece by piece.
 pub(super) trait Decode: Send + Sync {
     /// Decodes into the free capacity of `output`, and says how much of `input` it took. It goes on
     /// until one of the two is used up; `input` is empty when output was left to fetch.
@@ -39,7 +39,7 @@ const MAX_EMPTY_ROUND_COUNT: usize = 32;
 /// The content of `body` without its coding. Its trailer is handed on.
 ///
 /// The body is read to its end, so that its connection can be used again. An empty one has no
-/// coding to take off (Go's rule), and is empty. One that ends too early, has something behind its
+/// coding to take off (Go's rule), and is empty. One that ends too early, has something after its
 /// end, or does not add up is an error of [`ErrorKind::Decode`] in [`Phase::Decode`].
 pub(crate) fn decoded(body: Body, coding: Coding) -> Body {
     Body::from_source(Decoded { body, coding, decoder: None, input: Bytes::new(), more: MoreOutput::No })

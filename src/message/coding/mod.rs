@@ -27,9 +27,9 @@ use self::decode::{Coding, decoded};
 use crate::message::body::Body;
 use crate::message::header::{Header, list_has};
 
-/// What a client asks for where its user asks for nothing: gzip, then `br`, then `zstd`, as far as
-/// this build decodes them; empty where it decodes none. `deflate` is not asked for: what servers
-/// send under that name differs.
+/// The default `Accept-Encoding` of a client: gzip, then `br`, then `zstd`, as far as this build
+/// decodes them; empty where it decodes none. `deflate` is not among them, because servers send two
+/// different formats under that name.
 pub(crate) fn accept_encoding() -> &'static str {
     static LIST: LazyLock<String> = LazyLock::new(|| {
         let asked = [gzip(), br(), zstandard()];

@@ -8,12 +8,12 @@ use std::ops::RangeInclusive;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 /// From the start of 1601 to that of 1970, in seconds.
-const EPOCH: u64 = 11_644_473_600;
+const EPOCH_SECS: u64 = 11_644_473_600;
 /// The start of the year 10000, in seconds from that of 1601.
-const END: u64 = EPOCH + 253_402_300_800;
+const END_SECS: u64 = EPOCH_SECS + 253_402_300_800;
 
 const FIRST_YEAR: u64 = 1601;
-const DAY: u64 = 86_400;
+const DAY_SECS: u64 = 86_400;
 
 const MONTHS: [(&str, u64); 12] = [
     ("Jan", 31),
@@ -42,7 +42,7 @@ pub(super) fn can_be_written(time: SystemTime) -> bool {
 /// that [cannot be written](can_be_written).
 pub(super) fn written(time: SystemTime) -> Option<String> {
     let seconds = seconds(time)?;
-    let (days, of_day) = (seconds / DAY, seconds % DAY);
+    let (days, of_day) = (seconds / DAY_SECS, seconds % DAY_SECS);
     let (year, month, day) = date_of(days)?;
     let weekday = WEEKDAYS.get((days % 7) as usize)?;
     let (hour, minute, second) = (of_day / 3600, of_day / 60 % 60, of_day % 60);
@@ -62,7 +62,7 @@ pub(crate) fn read(text: &str) -> Option<SystemTime> {
     }
     let (hour, minute, second) = time.filter(|&(hour, minute, second)| hour < 24 && minute < 60 && second < 60)?;
     let days = days_to(year?, month?, day?)?;
-    at(days * DAY + hour * 3600 + minute * 60 + second)
+    at(days * DAY_SECS + hour * 3600 + minute * 60 + second)
 }
 
 /// Whether the slot was empty and is full now.
@@ -99,7 +99,7 @@ fn year_in(word: &str) -> Option<u64> {
     }
 }
 
-/// The number that the word begins with, when it has so many digits.
+/// The number that the word begins with, if it has an allowed count of digits.
 fn number_in(word: &str, digits: RangeInclusive<usize>) -> Option<u64> {
     let end = word.bytes().position(|byte| !byte.is_ascii_digit()).unwrap_or(word.len());
     if digits.contains(&end) { word.get(..end)?.parse().ok() } else { None }
@@ -140,19 +140,19 @@ fn months(year: u64) -> impl Iterator<Item = (&'static str, u64)> {
 /// Whole seconds from the start of 1601, when the year has four digits and is not before it.
 fn seconds(time: SystemTime) -> Option<u64> {
     let seconds = match time.duration_since(UNIX_EPOCH) {
-        Ok(since) => EPOCH.checked_add(since.as_secs()),
+        Ok(since) => EPOCH_SECS.checked_add(since.as_secs()),
         Err(before) => {
             let before = before.duration();
-            EPOCH.checked_sub(before.as_secs().saturating_add(u64::from(before.subsec_nanos() > 0)))
+            EPOCH_SECS.checked_sub(before.as_secs().saturating_add(u64::from(before.subsec_nanos() > 0)))
         }
     };
-    seconds.filter(|&seconds| seconds < END)
+    seconds.filter(|&seconds| seconds < END_SECS)
 }
 
 fn at(seconds: u64) -> Option<SystemTime> {
-    match seconds.checked_sub(EPOCH) {
+    match seconds.checked_sub(EPOCH_SECS) {
         Some(since) => UNIX_EPOCH.checked_add(Duration::from_secs(since)),
-        None => UNIX_EPOCH.checked_sub(Duration::from_secs(EPOCH.saturating_sub(seconds))),
+        None => UNIX_EPOCH.checked_sub(Duration::from_secs(EPOCH_SECS.saturating_sub(seconds))),
     }
 }
 
@@ -161,7 +161,7 @@ mod tests {
     use super::*;
 
     fn from_epoch(seconds: i64) -> SystemTime {
-        at(EPOCH.checked_add_signed(seconds).unwrap()).unwrap()
+        at(EPOCH_SECS.checked_add_signed(seconds).unwrap()).unwrap()
     }
 
     #[test]
@@ -235,7 +235,7 @@ mod tests {
     #[test]
     fn every_day_of_400_years_is_written_and_read_back() {
         for day in 0..146_097 {
-            let time = at(day * DAY + day % DAY).unwrap();
+            let time = at(day * DAY_SECS + day % DAY_SECS).unwrap();
             assert_eq!(written(time).as_deref().and_then(read), Some(time), "day {day}");
         }
     }
@@ -243,7 +243,7 @@ mod tests {
     #[test]
     fn from_1970_on_it_writes_as_http_dates_are_written() {
         for day in (0..2_900_000).step_by(17) {
-            let time = UNIX_EPOCH + Duration::from_secs(day * DAY + day % DAY);
+            let time = UNIX_EPOCH + Duration::from_secs(day * DAY_SECS + day % DAY_SECS);
             assert_eq!(written(time), Some(crate::message::format_time(time)));
         }
     }

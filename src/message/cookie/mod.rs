@@ -1,8 +1,8 @@
-//! Cookies: what one is, when it is valid, and how it gets into a header.
+//! Cookies: the type, its validation, and how it is written into a header.
 //!
-//! The writing is here, the reading in `read`, the dates in `date`. All ask the rules at the end of
-//! this file which bytes may stand where, so that what is written is what is read back. The rules are those of RFC 6265bis for servers (§4.1) in Go's reading, which
-//! lets spaces and commas into values.
+//! The writing is here, the reading in `read`, the dates in `date`. All of them use the rules at the end of
+//! this file for the bytes that are allowed, so that what is written is read back. The rules are those of RFC
+//! 6265bis for servers (§4.1) in Go's reading, which lets spaces and commas into values.
 
 use std::fmt;
 use std::net::Ipv4Addr;
@@ -22,15 +22,15 @@ pub(crate) use date::read as read_cookie_date;
 pub use read::{parse_cookie, parse_set_cookie};
 pub(super) use read::{read_cookies, read_set_cookies};
 
-/// A cookie: a pair of name and value, and what a browser is to do with it.
+/// A cookie: a name, a value, and attributes for the browser.
 ///
 /// Write one as a literal over [`Cookie::new`]; fields may be added in later versions. On its
 /// way out it is checked by [`set_cookie`] or [`Request::add_cookie`](crate::Request::add_cookie).
 /// One that was read with a request has a name, a value and [`quoted`](Cookie::quoted) only:
 /// browsers send nothing else.
 ///
-/// Whoever can read an answer or a log can read a cookie, `Debug` included. Browsers ignore a
-/// cookie whose name and value take more than 4,096 bytes together.
+/// A cookie can be read by all who can read a response or a log; `Debug` shows it too. Browsers ignore
+/// a cookie whose name and value take more than 4,096 bytes together.
 ///
 /// ```
 /// use std::time::Duration;
@@ -53,7 +53,7 @@ pub(super) use read::{read_cookies, read_set_cookies};
 /// );
 /// # Ok::<(), nethttp::Error>(())
 /// ```
-// Not `#[non_exhaustive]`: that would forbid the literal, the way in which Go's users write one.
+// Not `#[non_exhaustive]`: that would forbid struct literals, which is how cookies are written in Go.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Cookie {
     /// The name, a token (RFC 9110 §5.6.2). Case matters.
@@ -88,7 +88,7 @@ pub struct Cookie {
     /// Whether the cookie goes along with requests that start on other sites.
     pub same_site: SameSite,
     /// Attributes that were not understood when the cookie was read, such as `Priority=High` or
-    /// an `Expires` that is no date. They are never written.
+    /// an `Expires` that is not a date. They are never written.
     pub unparsed: Vec<String>,
 }
 
@@ -291,8 +291,8 @@ fn is_domain(domain: &str) -> bool {
     is_host_name(domain) || domain.parse::<Ipv4Addr>().is_ok()
 }
 
-/// RFC 1034 §3.5 with RFC 1123 §2.1, and with a letter somewhere: otherwise it were an address
-/// that is none.
+/// RFC 1034 §3.5 with RFC 1123 §2.1, and with a letter somewhere: without one it would be a malformed
+/// address.
 fn is_host_name(domain: &str) -> bool {
     let name = domain.strip_prefix('.').unwrap_or(domain);
     let name = name.strip_suffix('.').unwrap_or(name);

@@ -1,7 +1,7 @@
 //! Cookies from text: strictly, with an error that says what is wrong, and from the fields of a
 //! message, where what is wrong is passed over.
 //!
-//! Text comes as bytes: one byte that is no UTF-8 must cost its own pair and no other.
+//! Text comes as bytes: one byte that is not UTF-8 must cost its own pair and no other.
 
 use std::time::Duration;
 
@@ -14,7 +14,7 @@ use crate::message::octets::is_token;
 
 /// The most cookies that a message may have (Go's number): each takes far more memory than the
 /// two bytes that it can be sent with.
-const MAX_COOKIES: usize = 3_000;
+const MAX_COOKIE_COUNT: usize = 3_000;
 
 const TOO_MANY: &str = "there are more than 3,000 cookies";
 const BLANK: &str = "there is no cookie";
@@ -27,7 +27,7 @@ const NO_EQUALS: &str = "a cookie has no =";
 ///
 /// # Errors
 /// [`ErrorKind::Invalid`], to be answered with 400, when there is no pair, a pair has no `=`,
-/// a name is no token, a value has a byte that it must not have, or there are more than 3,000
+/// a name is not a token, a value has a byte that it must not have, or there are more than 3,000
 /// pairs. Nothing of the text is in the error.
 ///
 /// ```
@@ -45,7 +45,7 @@ pub fn parse_cookie(line: impl AsRef<[u8]>) -> Result<Vec<Cookie>> {
 }
 
 fn cookies_of(line: &[u8]) -> Result<Vec<Cookie>, &'static str> {
-    if pairs_in(line) > MAX_COOKIES {
+    if pairs_in(line) > MAX_COOKIE_COUNT {
         return Err(TOO_MANY);
     }
     if trimmed(line).is_empty() {
@@ -69,7 +69,7 @@ fn cookies_of(line: &[u8]) -> Result<Vec<Cookie>, &'static str> {
 /// [`Cookie::validate`].
 ///
 /// # Errors
-/// [`ErrorKind::Invalid`] when there is no pair, the pair has no `=`, the name is no token, or
+/// [`ErrorKind::Invalid`] when there is no pair, the pair has no `=`, the name is not a token, or
 /// the value has a byte that it must not have. Nothing of the text is in the error.
 ///
 /// ```
@@ -155,7 +155,7 @@ pub(in crate::message) fn read_cookies<'a>(
     wanted: Option<&'a str>,
 ) -> impl Iterator<Item = Cookie> + 'a {
     let count = header.values_bytes("Cookie").map(pairs_in).fold(0, usize::saturating_add);
-    let lines = (count <= MAX_COOKIES).then(|| header.values_bytes("Cookie"));
+    let lines = (count <= MAX_COOKIE_COUNT).then(|| header.values_bytes("Cookie"));
     lines
         .into_iter()
         .flatten()
@@ -170,7 +170,7 @@ pub(in crate::message) fn read_cookies<'a>(
 /// at all when there are too many.
 pub(in crate::message) fn read_set_cookies(header: &Header) -> impl Iterator<Item = Cookie> {
     let count = header.values_bytes("Set-Cookie").count();
-    let lines = (count <= MAX_COOKIES).then(|| header.values_bytes("Set-Cookie"));
+    let lines = (count <= MAX_COOKIE_COUNT).then(|| header.values_bytes("Set-Cookie"));
     lines.into_iter().flatten().filter_map(|line| set_cookie_of(line).ok())
 }
 
@@ -198,7 +198,7 @@ fn text_of(bytes: &[u8], is_allowed: bool) -> Option<String> {
     std::str::from_utf8(bytes).ok().map(str::to_owned)
 }
 
-/// What stands before and after the first of this byte.
+/// The parts before and after the first byte of this value.
 fn cut(text: &[u8], at: u8) -> Option<(&[u8], &[u8])> {
     let (before, after) = text.split_at_checked(memchr::memchr(at, text)?)?;
     Some((before, after.get(1..)?))

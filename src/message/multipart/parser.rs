@@ -1,4 +1,4 @@
-//! Multipart content taken apart: bytes go in as they come, what they say comes out.
+//! The parser of multipart content: takes bytes as they arrive, and returns heads, content and the end.
 
 use bytes::{Buf, Bytes, BytesMut};
 use http::StatusCode;
@@ -30,9 +30,9 @@ impl Default for MultipartLimits {
 #[derive(Debug)]
 pub(super) struct Parser {
     boundary: Boundary,
-    /// What is not decided yet. It begins with the CRLF of the line before: a delimiter may
-    /// begin with the line end of the head that it stands behind (RFC 2046 §5.1.1), and with
-    /// nothing at all at the start of the content.
+    /// Bytes that are not parsed yet. They begin with the CRLF of the line before: a delimiter may
+    /// begin with the line end of the head that it stands after (RFC 2046 §5.1.1), and with nothing at
+    /// all at the start of the content.
     buffer: BytesMut,
     input: Input,
     state: ParserState,
@@ -42,7 +42,7 @@ pub(super) struct Parser {
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum ParserState {
-    /// Before the first delimiter. Nothing there is anything.
+    /// Before the first delimiter: the preamble, which means nothing.
     Preamble,
     /// In a part's head, which was searched that far for its end.
     Head {
@@ -51,14 +51,14 @@ enum ParserState {
     /// At the CRLF that ends a head.
     ContentStart,
     Content,
-    /// Behind the last delimiter. Nothing there is anything.
+    /// After the last delimiter: the epilogue, which means nothing.
     Epilogue,
 }
 
-/// What the content says next.
+/// What comes next in the content.
 #[derive(Debug)]
 pub(super) enum MultipartEvent {
-    /// Nothing, before more of it comes.
+    /// Nothing until more of it arrives.
     NeedMore,
     Part(PartHead),
     /// Of the part's content; never empty.
@@ -71,7 +71,7 @@ pub(super) enum MultipartEvent {
 /// No setting allows more: a header is of less than 4 GiB.
 const MAX_HEAD_BYTES: usize = 1 << 30;
 
-const LINE_END: usize = b"\r\n".len();
+const LINE_END_BYTES: usize = b"\r\n".len();
 
 impl Parser {
     pub(super) fn new(boundary: Boundary) -> Parser {
@@ -132,7 +132,7 @@ impl Parser {
         let Some(at) = end.map(|end| scanned + end) else {
             // Three bytes of the empty line may be there already.
             self.state = ParserState::Head { scanned: self.buffer.len().saturating_sub(3) };
-            if self.buffer.len() > max_bytes + 2 * LINE_END {
+            if self.buffer.len() > max_bytes + 2 * LINE_END_BYTES {
                 return Err(too_large("the head of a part is too large"));
             }
             return self.need_more();
@@ -144,14 +144,14 @@ impl Parser {
         if self.parts > limits.max_parts {
             return Err(too_large("too many parts"));
         }
-        let head = self.buffer.get(LINE_END..at + LINE_END).unwrap_or_default();
+        let head = self.buffer.get(LINE_END_BYTES..at + LINE_END_BYTES).unwrap_or_default();
         // Before anything is kept: a field costs more than its bytes.
         self.header_lines = self.header_lines.saturating_add(memchr::memchr_iter(b'\n', head).count());
         if self.header_lines > limits.max_header_lines {
             return Err(too_large("too many header lines in all parts"));
         }
         let head = PartHead::parse(head)?;
-        self.buffer.advance(at + LINE_END);
+        self.buffer.advance(at + LINE_END_BYTES);
         self.state = ParserState::ContentStart;
         Ok(MultipartEvent::Part(head))
     }
@@ -160,7 +160,7 @@ impl Parser {
         let found = self.boundary.find(&self.buffer, self.input)?;
         let (ScanResult::Content(end) | ScanResult::Next { at: end, .. } | ScanResult::Last { at: end }) = found;
         // The line end of the head is not of the content.
-        let start = if self.state == ParserState::ContentStart { LINE_END } else { 0 };
+        let start = if self.state == ParserState::ContentStart { LINE_END_BYTES } else { 0 };
         if end > start {
             self.buffer.advance(start);
             self.state = ParserState::Content;
@@ -173,7 +173,7 @@ impl Parser {
         Ok(MultipartEvent::PartEnd)
     }
 
-    /// Goes behind a delimiter.
+    /// Moves past a delimiter.
     fn pass(&mut self, delimiter: &ScanResult) {
         match delimiter {
             ScanResult::Next { line_end, .. } => {

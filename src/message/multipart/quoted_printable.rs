@@ -11,11 +11,11 @@ use crate::message::form::malformed;
 /// Takes the encoding off, piece by piece.
 #[derive(Debug, Default)]
 pub(super) struct QuotedPrintable {
-    /// What the next bytes decide: an escape that is not whole, or blanks that may end a line.
+    /// What cannot be decoded before more bytes arrive: an incomplete escape, or blanks that may end a line.
     undecided: Vec<u8>,
 }
 
-/// The longest run of blanks that is held back until it is known whether the line ends behind it. A
+/// The longest run of blanks that is held back until it is known whether the line ends after it. A
 /// line of mail has no more (RFC 5322 §2.1.1).
 const MAX_BLANK_BYTES: usize = 998;
 
@@ -24,7 +24,7 @@ impl QuotedPrintable {
     ///
     /// # Errors
     /// [`ErrorKind::Malformed`](crate::ErrorKind::Malformed) for `=` without two hexadecimal digits or
-    /// the end of a line behind it (Go takes some of these for themselves), for control characters, and
+    /// the end of a line after it (Go takes some of these for themselves), for control characters, and
     /// for more than 998 blanks in a row.
     pub(super) fn decode(&mut self, piece: &[u8], input: Input) -> Result<Bytes> {
         let mut bytes = mem::take(&mut self.undecided);
@@ -35,7 +35,8 @@ impl QuotedPrintable {
             let taken = match first {
                 b'=' => escape(rest, input, &mut decoded)?,
                 b' ' | b'\t' => blanks(rest, input, &mut decoded)?,
-                // Bytes of other texts than ASCII should be escaped. Some send them, and they are clear.
+                // Bytes that are not ASCII should be escaped. Some senders do not, and such bytes can be read
+                // in one way only.
                 b'\r' | b'\n' | b'!'..=b'~' | 0x80.. => {
                     decoded.push(first);
                     1
@@ -52,7 +53,7 @@ impl QuotedPrintable {
     }
 }
 
-/// How many bytes the escape takes that they begin with; 0 if the next bytes decide.
+/// The length of the escape at the start; 0 if more bytes are needed to know.
 fn escape(bytes: &[u8], input: Input, decoded: &mut Vec<u8>) -> Result<usize> {
     if let [_, high, low, ..] = bytes {
         if let (Some(high), Some(low)) = (hex_digit(*high), hex_digit(*low)) {
@@ -60,7 +61,7 @@ fn escape(bytes: &[u8], input: Input, decoded: &mut Vec<u8>) -> Result<usize> {
             return Ok(3);
         }
     }
-    // Otherwise the line goes on behind its end. Blanks before the end are from the transport.
+    // Otherwise the line goes on after its end. Blanks before the end are from the transport.
     let blanks = blank_count(bytes.get(1..).unwrap_or_default())?;
     match (bytes.get(1 + blanks..).unwrap_or_default(), input) {
         ([b'\r', b'\n', ..], _) => Ok(blanks + 3),
@@ -72,8 +73,8 @@ fn escape(bytes: &[u8], input: Input, decoded: &mut Vec<u8>) -> Result<usize> {
     }
 }
 
-/// How many bytes the blanks take that they begin with; 0 if the next bytes decide. At the end of a line
-/// they are no content: gateways added and removed them.
+/// The length of the run of blanks at the start; 0 if more bytes are needed to know. At the end of a
+/// line they are not content: gateways added and removed them.
 fn blanks(bytes: &[u8], input: Input, decoded: &mut Vec<u8>) -> Result<usize> {
     let count = blank_count(bytes)?;
     match (bytes.get(count..).unwrap_or_default(), input) {

@@ -2,13 +2,13 @@
 //!
 //! Each `set_…` changes a request, each `with_…` is the same in a chain.
 
-use super::Request;
+use super::{Request, Timeouts};
 use crate::error::Result;
 #[cfg(feature = "json")]
 use crate::error::{Error, ErrorKind};
 use crate::message::body::Body;
 use crate::message::form::ReadAs;
-use crate::message::timeouts::Timeouts;
+
 use crate::message::uri::{OldQuery, with_query};
 
 impl Request {
@@ -47,7 +47,7 @@ impl Request {
         Ok(())
     }
 
-    /// Adds these pairs to the query of the URL, escaped, behind those that are there.
+    /// Adds these pairs to the query of the URL, escaped, after those that are there.
     ///
     /// # Errors
     /// As [`set_query`](Request::set_query).
@@ -64,7 +64,7 @@ impl Request {
     pub fn set_body(&mut self, body: impl Into<Body>) {
         self.body = body.into();
         self.content_length = self.body.remaining();
-        // What the content was read as is not what this one is.
+        // What was read of the content before does not belong to the new content.
         self.extensions.remove::<ReadAs>();
     }
 
@@ -73,7 +73,7 @@ impl Request {
     ///
     /// # Errors
     /// [`ErrorKind::Invalid`] when the value cannot be JSON: its own serializing failed, or a map
-    /// has keys that are no text.
+    /// has keys that are not text.
     #[cfg(feature = "json")]
     pub fn set_json<T: serde::Serialize + ?Sized>(&mut self, value: &T) -> Result<()> {
         let content = serde_json::to_vec(value)

@@ -1,24 +1,23 @@
 //! A request, the same on the server and on the client.
 
+mod build;
+
 use std::sync::Arc;
+use std::time::Duration;
 
 use base64::Engine as _;
 use http::{Extensions, Method, StatusCode, Uri, Version};
 
 use super::body::{Body, DEFAULT_MAX_TEXT_BYTES};
-use super::connection::Addr;
-use super::connection::TlsInfo;
+use super::connection::{Addr, TlsInfo};
 use super::context::Context;
 use super::cookie::{self, Cookie};
 use super::form::{Parsed, ReadAs, Values, malformed, query_pairs, query_value};
 use super::header::Header;
 use super::multipart::{BAD_BOUNDARY, Boundary, Multipart};
 use super::parameters::Parameterized;
-use super::timeouts::Timeouts;
 use super::uri::host_and_port;
 use crate::error::{Error, ErrorKind, Result};
-
-mod build;
 
 /// An HTTP request: received by a server, or to be sent by a client.
 ///
@@ -54,7 +53,7 @@ pub struct Request {
     pub close: bool,
     /// The TLS session that the request came over; `None` without TLS, and on a client.
     pub tls: Option<Arc<TlsInfo>>,
-    /// The trailer to send behind the body (RFC 9110 §6.5), for which the body is sent in chunks.
+    /// The trailer to send after the body (RFC 9110 §6.5), for which the body is sent in chunks.
     /// On a server trailers hang on the [`body`](Body::trailer), and this is empty.
     pub trailer: Header,
     /// Time limits of this request alone, for a client.
@@ -100,7 +99,7 @@ impl Request {
         }
     }
 
-    /// What surrounds the request: its cancellation, the server, the local address.
+    /// The context of the request: its cancellation, the server, the local address.
     pub fn context(&self) -> &Context {
         &self.context
     }
@@ -111,11 +110,11 @@ impl Request {
     }
 
     /// What the mux matched for the wildcard of this name, unescaped; empty where there is none, and
-    /// where the value is no UTF-8 (Go's `PathValue`).
+    /// where the value is not UTF-8 (Go's `PathValue`).
     ///
-    /// The value is the client's. With `path_value("id").parse::<u32>()?` a bad one is answered 500 and
-    /// logged as a fault of the handler, which it is not: say that it is a 400, or a 404, where such a
-    /// path names nothing.
+    /// The value is the client's. A failed `path_value("id").parse::<u32>()?` is answered with 500 and
+    /// logged as a fault of the handler, which it is not: map the error to a 400, or to a 404 where
+    /// such a path names nothing.
     ///
     /// ```
     /// use nethttp::{Error, Request, ResponseWriter, Result, ServeMux, StatusCode};
@@ -196,7 +195,7 @@ impl Request {
         form.whole()
     }
 
-    /// What an urlencoded content has, well-formed or not.
+    /// The pairs of an urlencoded content, well-formed or not.
     pub(crate) async fn content_form(&mut self) -> Result<Parsed> {
         if let Some(read) = self.extensions.get::<ReadAs>() {
             return Ok(if let ReadAs::Form(form) = read { Parsed::clone(form) } else { Parsed::default() });
@@ -214,12 +213,12 @@ impl Request {
         Ok(Parsed::clone(&form))
     }
 
-    /// What the query has, well-formed or not.
+    /// The pairs of the query, well-formed or not.
     pub(crate) fn query_form(&self) -> Parsed {
         Parsed::read(self.uri.query().unwrap_or_default().as_bytes())
     }
 
-    /// What the parts had that `multipart_form` has read.
+    /// The values of the parts that `multipart_form` has read.
     pub(crate) fn multipart_values(&self) -> Parsed {
         match self.extensions.get::<ReadAs>() {
             Some(ReadAs::Parts(values)) => Values::clone(values).into(),
@@ -311,7 +310,7 @@ impl Request {
         self.header.get("Referer").unwrap_or_default()
     }
 
-    /// The cookies that came with the request, in order. Pairs that are no cookie are passed
+    /// The cookies that came with the request, in order. Pairs that are not cookies are passed
     /// over; of more than 3,000 pairs none is read. [`parse_cookie`](crate::parse_cookie) is
     /// the strict way.
     ///
@@ -346,7 +345,7 @@ impl Request {
     /// sent. There is one such field afterwards, whatever there was before.
     ///
     /// # Errors
-    /// [`ErrorKind::Invalid`](crate::ErrorKind::Invalid) for a name that is no token or a value
+    /// [`ErrorKind::Invalid`](crate::ErrorKind::Invalid) for a name that is not a token or a value
     /// with a byte that it must not have; nothing is added then. Go sends what is left of it.
     ///
     /// ```
@@ -414,6 +413,32 @@ impl From<Request> for http::Request<Body> {
         }
         theirs
     }
+}
+
+/// Time limits of one request, in place of its client's. `None` is the client's or transport's
+/// own; `Some(Duration::ZERO)` is no limit. They matter to a client alone.
+///
+/// ```
+/// use std::time::Duration;
+/// use nethttp::{Body, Method, Request, Timeouts, Uri};
+///
+/// let mut request = Request::new(Method::GET, Uri::from_static("http://example.com/slow"), Body::empty());
+/// request.timeouts = Timeouts { response_header: Some(Duration::from_secs(600)), ..Timeouts::default() };
+/// ```
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Timeouts {
+    /// From the call to the last byte of the response's body, redirects included.
+    pub total: Option<Duration>,
+    /// To resolve the name and to connect, proxies included, TLS excluded.
+    pub connect: Option<Duration>,
+    /// The TLS handshake.
+    pub tls_handshake: Option<Duration>,
+    /// From the request's last byte to the end of the response's head.
+    pub response_header: Option<Duration>,
+    /// How long a body waits for `100 Continue` before it is sent anyway.
+    pub expect_continue: Option<Duration>,
+    /// The longest pause while the request's body is taken or the response's body comes.
+    pub stall: Option<Duration>,
 }
 
 #[cfg(test)]

@@ -1,9 +1,9 @@
-//! Connections to others: names become addresses, and addresses connections.
+//! Outgoing connections: names become addresses, and addresses connections.
 //!
 //! A [`Dial`] turns a host and a port into a byte stream. The usual one, [`TcpDialer`], asks a
-//! [`Resolve`] for addresses and lets them race (RFC 8305). Nothing here knows of time limits
-//! beyond those of the race: who dials gives up by dropping the future, and everything that was
-//! begun ends with it.
+//! [`Resolve`] for addresses and lets them race (RFC 8305). There are no time limits here except those
+//! of the race: a caller gives up by dropping the future, which ends everything that the dial has
+//! begun.
 
 mod race;
 mod resolve;
@@ -55,13 +55,13 @@ use crate::net::stream::{Stream, delegate_read, delegate_write};
 /// }
 /// ```
 ///
-/// A function will do where there is nothing to keep: see [`dial_fn`].
+/// Where there is no state to keep, a function is enough: see [`dial_fn`].
 pub trait Dial: Send + Sync + 'static {
-    /// Dials. The future is dropped when the time for it is over or nobody wants the connection
-    /// any more; it must leave nothing behind then.
+    /// Dials. The future is dropped when its time is over or the connection is no longer needed; that
+    /// must end everything that it has begun.
     ///
     /// # Errors
-    /// Any; an [`Error`](crate::Error) that is wrapped in the `io::Error` is seen through.
+    /// Any; an [`Error`](crate::Error) that is wrapped in the `io::Error` is unwrapped.
     fn dial<'a>(
         &'a self,
         target: &'a DialTarget<'a>,
@@ -121,7 +121,7 @@ where
     }
 }
 
-/// Where a connection is wanted to, and who watches it being made.
+/// The target of a dial, and the observer of the dial.
 ///
 /// Displayed as `host:port`, an IPv6 address in brackets.
 #[derive(Clone, Copy)]
@@ -138,7 +138,7 @@ impl<'a> DialTarget<'a> {
         DialTarget { host: bare.unwrap_or(host), port, watch: None }
     }
 
-    /// The same, watched.
+    /// The same with an observer.
     #[must_use]
     pub fn with_watch(self, watch: &'a dyn DialWatch) -> DialTarget<'a> {
         DialTarget { watch: Some(watch), ..self }
@@ -154,7 +154,7 @@ impl<'a> DialTarget<'a> {
         self.port
     }
 
-    /// Who wants to know what happens on the way. A dialer may tell, and need not.
+    /// The observer of the dial. A dialer may report its steps to it, and need not.
     pub fn watch(&self) -> Option<&'a dyn DialWatch> {
         self.watch
     }
@@ -177,7 +177,7 @@ impl fmt::Debug for DialTarget<'_> {
 
 /// A connection that was dialled: a byte stream and its two ends.
 ///
-/// It is a stream itself, so that a dialer can lay one of its own over what another made.
+/// It is a stream itself, so that a dialer can wrap the stream of another.
 pub struct DialedStream {
     stream: Box<dyn Stream>,
     local: Addr,
@@ -230,8 +230,8 @@ impl fmt::Debug for DialedStream {
     }
 }
 
-/// Dials, and makes one error of this crate of what goes wrong: with the target in its line and a
-/// phase, which a dialer of the user's own does not know.
+/// Dials, and turns a failure into an error of this crate, which names the target and the phase: a
+/// user's own dialer does not know them.
 pub(crate) async fn dial(dialer: &dyn Dial, target: &DialTarget<'_>) -> Result<DialedStream> {
     dialer.dial(target).await.map_err(|error| match error.downcast::<Error>() {
         Ok(ours) if ours.phase().is_some() => ours,

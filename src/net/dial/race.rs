@@ -1,7 +1,7 @@
-//! Happy Eyeballs (RFC 8305): several addresses race, so that one that is dead costs a quarter of
-//! a second and not the patience of the user.
+//! Happy Eyeballs (RFC 8305): several addresses race, so that a dead one costs a quarter of a second
+//! and not a whole connect timeout.
 //!
-//! All attempts are polled by who dials: whoever drops the race ends them all.
+//! All attempts are polled by the caller's future: dropping it ends them all.
 
 use std::future::{Future, pending, poll_fn};
 use std::io;
@@ -109,7 +109,7 @@ mod tests {
     }
 
     #[test]
-    fn families_take_turns_and_the_resolvers_first_is_first() {
+    fn address_families_alternate_beginning_with_the_resolvers_first() {
         for (given, ordered) in [
             (&[][..], &[][..]),
             (&["::1"], &["::1"]),
@@ -202,7 +202,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn all_failures_are_told_in_the_order_in_which_they_failed() {
+    async fn all_failures_are_reported_in_the_order_in_which_they_happened() {
         let script = [
             ("::1", 400, Err(io::ErrorKind::TimedOut)),
             ("10.0.0.1", 10, Err(io::ErrorKind::ConnectionRefused)),
@@ -226,7 +226,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn who_drops_the_race_ends_all_attempts() {
+    async fn dropping_the_race_ends_all_attempts() {
         let (log, start) = (Log::default(), Instant::now());
         let addrs = addrs(&["::1", "10.0.0.1"]);
         let connect = |addr| {

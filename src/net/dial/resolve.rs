@@ -1,4 +1,4 @@
-//! Names to addresses: the trait, and the system's resolver with lookups shared.
+//! Name resolution: the trait, and the system's resolver, which shares lookups.
 
 use std::collections::HashMap;
 use std::fmt;
@@ -81,8 +81,8 @@ impl FromIterator<SocketAddr> for Resolved {
 
 /// The system's resolver (`getaddrinfo`: the hosts file, DNS, whatever the machine is set up for).
 ///
-/// It remembers nothing. Lookups of one name that run at the same time are one, which goes on
-/// when those who asked are gone, as the system's call cannot be called off. Clones share lookups.
+/// It caches nothing. Lookups of one name that run at the same time share one system call, which goes
+/// on when its callers are gone, because it cannot be cancelled. Clones share lookups.
 #[derive(Clone)]
 pub struct SystemResolver(Arc<Lookups>);
 
@@ -129,7 +129,7 @@ struct Lookups {
     running: Mutex<HashMap<Box<str>, SharedLookup>>,
 }
 
-/// A lookup, as those see it who wait for it.
+/// A lookup as its waiters see it.
 #[derive(Clone)]
 struct SharedLookup {
     answer: watch::Receiver<Option<Answer>>,
@@ -144,7 +144,8 @@ impl Lookups {
             let (mut lookup, is_own) = Lookups::join(this, host);
             let answer = lookup.answer.wait_for(Option::is_some).await.ok().and_then(|answer| answer.clone());
             let Some(answer) = answer else {
-                // The runtime that it was begun on was shut down: that is another's affair.
+                // The runtime of the lookup was shut down. If the lookup is another caller's, a new one is
+                // begun.
                 if is_own {
                     return Err(io::Error::other("the lookup was broken off"));
                 }
@@ -169,41 +170,41 @@ impl Lookups {
         let lookup = SharedLookup { answer, coalesced: Arc::default() };
         running.insert(host.into(), lookup.clone());
         drop(running);
-        let entry = CacheEntry { lookups: this.clone(), host: host.into(), sender };
+        let entry = RunningLookup { lookups: this.clone(), host: host.into(), sender };
         // Ends by itself when the system has answered. It cannot be cancelled: the system call cannot.
         drop(tokio::task::spawn_blocking(move || entry.answer()));
         (lookup, true)
     }
 }
 
-/// A lookup's place among those that run. It is given up when the lookup is over, and also when it
-/// never ran or panicked.
-struct CacheEntry {
+/// A lookup's entry among those that run. It is removed when the lookup is over, and also when it never
+/// ran or panicked.
+struct RunningLookup {
     lookups: Arc<Lookups>,
     host: Box<str>,
     sender: watch::Sender<Option<Answer>>,
 }
 
-impl CacheEntry {
+impl RunningLookup {
     fn answer(self) {
         let answer = (self.lookups.look_up)(&self.host).map_err(Arc::new);
-        // Off the list first: a lookup that begins from now on needs a fresh answer.
-        self.strike();
+        // Removed before the result is published: a lookup that begins from now on needs a fresh answer.
+        self.remove();
         self.sender.send_replace(Some(answer));
     }
 
-    fn strike(&self) {
+    fn remove(&self) {
         let mut running = self.lookups.running.lock().unwrap_or_else(PoisonError::into_inner);
-        // By now it may be another's: this is asked twice.
+        // This runs twice, and by now the entry may belong to another lookup.
         if running.get(&self.host).is_some_and(|lookup| lookup.answer.same_channel(&self.sender.subscribe())) {
             running.remove(&self.host);
         }
     }
 }
 
-impl Drop for CacheEntry {
+impl Drop for RunningLookup {
     fn drop(&mut self) {
-        self.strike();
+        self.remove();
     }
 }
 

@@ -92,10 +92,10 @@ impl TcpDialer {
         TcpDialer { local_address: Some(address), ..self }
     }
 
-    /// The same with a check of each address before it is connected to, behind all names and
-    /// resolvers: where a service fetches what its users name, this is the place to refuse
-    /// addresses of the inside (Go's `Dialer.Control`). An address that is refused counts as one
-    /// that failed. With a proxy it is the proxy's address that is checked.
+    /// The same with a check of each address before it is connected to, after all names are resolved:
+    /// where a service fetches what its users name, this is the place to refuse addresses of the inside
+    /// (Go's `Dialer.Control`). An address that is refused counts as one that failed. With a proxy it
+    /// is the proxy's address that is checked.
     ///
     /// ```
     /// use std::io;
@@ -141,7 +141,7 @@ impl TcpDialer {
         if let Some(check) = &self.address_check {
             check(addr)?;
         }
-        for _ in 0..MIN_ATTEMPT_COUNT {
+        for _ in 0..MAX_SELF_CONNECT_COUNT {
             let stream = self.socket(addr)?.connect(addr).await?;
             let local = stream.local_addr()?;
             if local != addr {
@@ -153,7 +153,7 @@ impl TcpDialer {
 
     fn socket(&self, addr: SocketAddr) -> io::Result<TcpSocket> {
         let socket = if addr.is_ipv6() { TcpSocket::new_v6() } else { TcpSocket::new_v4() }?;
-        // Neither is worth a connection when it fails.
+        // If one of these options cannot be set, the connection is still good.
         let _ = socket.set_nodelay(self.no_delay);
         if let Some(period) = self.keep_alive {
             let probes = TcpKeepalive::new().with_time(period).with_interval(period);
@@ -166,10 +166,10 @@ impl TcpDialer {
     }
 }
 
-/// Where nobody listens on a port of this machine, the system may pick that very port for our end
-/// and connect us to ourselves. Then another port is tried, and at last it is what it should have
-/// been from the start: refused (Go's rule).
-const MIN_ATTEMPT_COUNT: usize = 3;
+/// Where nothing listens on a port of this machine, the system may choose the same port for this end
+/// and connect the socket to itself. Then the dial is repeated, with another local port, and in the end
+/// fails as it should: connection refused (Go's rule).
+const MAX_SELF_CONNECT_COUNT: usize = 3;
 
 impl Default for TcpDialer {
     fn default() -> TcpDialer {
@@ -207,8 +207,8 @@ fn resolve_error(message: String) -> Error {
     Error::new(ErrorKind::Resolve, message).during(Phase::Resolve)
 }
 
-/// One error of all, with the kind that the system gave the first. The last is its source, which
-/// an error's line ends with.
+/// One error for all attempts, with the kind that the system gave the first. The last is its source,
+/// whose text ends the message.
 fn unreachable(target: &DialTarget<'_>, mut failures: Failures) -> io::Error {
     let kind = failures.first().map_or(io::ErrorKind::Other, |(_, error)| error.kind());
     let last = failures.pop();
@@ -283,7 +283,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_name_is_looked_up_and_its_addresses_tried_and_all_of_it_told() {
+    async fn a_name_is_looked_up_and_its_addresses_tried_and_each_step_is_observed() {
         let (listener, open, closed) = places().await;
         let told = Told::default();
         let dialer = dialer("a.test", &[closed, open]);
@@ -311,7 +311,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_total_failure_tells_each_address_and_its_error_in_one_line() {
+    async fn a_total_failure_names_each_address_and_its_error_in_one_line() {
         let (_listener, open, closed) = places().await;
         let other = SocketAddr::from(([127, 0, 0, 3], open.port()));
         let refusing = dialer("a.test", &[closed, other]);

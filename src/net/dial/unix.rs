@@ -1,4 +1,4 @@
-//! Everything to one Unix socket, whatever host is asked for.
+//! A dialer that connects to one Unix socket, whatever the host.
 
 use std::future::Future;
 use std::io;

@@ -1,4 +1,5 @@
-//! Who watches a connection being made, and the care that what began is also said to be over.
+//! The observer of a dial. Each step that is reported as begun is also reported as over, even when the dial
+//! is dropped.
 
 use std::io;
 
@@ -32,7 +33,7 @@ pub trait DialWatch: Send + Sync {
     }
 }
 
-/// Waits for a connection to this address and tells who watches.
+/// Waits for a connection to this address and reports to the observer.
 pub(super) async fn watched_connect<T>(
     watch: Option<&dyn DialWatch>,
     addr: &Addr,
@@ -47,7 +48,7 @@ pub(super) async fn watched_connect<T>(
     result
 }
 
-/// Waits for addresses and tells who watches.
+/// Waits for addresses and reports to the observer.
 pub(super) async fn watched_lookup(
     watch: Option<&dyn DialWatch>,
     host: &str,

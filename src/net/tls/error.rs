@@ -1,4 +1,4 @@
-//! Why there is no session, in plain words.
+//! Why a handshake or a session failed, in plain words.
 
 use std::borrow::Cow;
 use std::io;
@@ -10,7 +10,7 @@ use rustls::{AlertDescription, CertificateError, PeerIncompatible};
 use crate::error::{Error, ErrorKind, Phase};
 use crate::message::format_time;
 
-/// Who is at the other end.
+/// The role of the peer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Peer {
     Server,
@@ -41,10 +41,10 @@ pub(super) fn handshake_failed(peer: Peer, error: io::Error) -> Error {
 /// The error of a session that was under way. What the network says stays as it is.
 pub(super) fn session_failed(peer: Peer, error: io::Error) -> io::Error {
     match error.get_ref().and_then(|inner| inner.downcast_ref::<rustls::Error>()) {
-        // In TLS 1.3 this is also how a client hears that its certificate will not do: its own half
-        // of the handshake was done before.
+        // In TLS 1.3 a client also learns here that its certificate was rejected: its own half of the
+        // handshake was done before.
         Some(reason) => described(peer, reason, "the session failed").into(),
-        // RFC 8446 §6.1: without close_notify nobody knows whether that was all.
+        // RFC 8446 §6.1: without close_notify the content may have been cut off.
         None if error.kind() == io::ErrorKind::UnexpectedEof => {
             let message = format!("the {} closed the connection without ending the TLS session", peer.name());
             Error::new(ErrorKind::CutOff, message).into()
@@ -57,7 +57,7 @@ pub(super) fn tls_error(message: impl Into<Cow<'static, str>>) -> Error {
     Error::new(ErrorKind::Tls, message)
 }
 
-/// What is said in full here needs no source; for all else rustls' own words follow.
+/// A message that is complete has no source; otherwise the error of rustls is its source.
 fn described(peer: Peer, error: &rustls::Error, otherwise: &'static str) -> Error {
     let name = peer.name();
     match error {
@@ -85,7 +85,7 @@ fn described(peer: Peer, error: &rustls::Error, otherwise: &'static str) -> Erro
     }
 }
 
-/// What is wrong with a certificate, where that has plain words.
+/// A plain text for what is wrong with a certificate, where there is one.
 fn certificate_reason(error: &CertificateError) -> Option<String> {
     Some(match error {
         CertificateError::UnknownIssuer => "is signed by nobody who is trusted here".to_owned(),
@@ -107,7 +107,7 @@ fn certificate_reason(error: &CertificateError) -> Option<String> {
     })
 }
 
-/// `DnsName("a.test")` is how the names come; without such a shell they are shown as they are.
+/// The names come as `DnsName("a.test")`. Any other form is shown as it is.
 fn plain_name(presented: &str) -> &str {
     match (presented.split_once('('), presented.strip_suffix(')')) {
         (Some((shell, inner)), Some(_)) if shell.chars().all(char::is_alphanumeric) => {
@@ -117,7 +117,7 @@ fn plain_name(presented: &str) -> &str {
     }
 }
 
-/// What the other side has said before it closed.
+/// The text for an alert of the peer.
 fn alert_reason(alert: AlertDescription) -> Cow<'static, str> {
     match alert {
         AlertDescription::CertificateRequired => "requires a client certificate".into(),
@@ -143,7 +143,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn names_come_out_of_their_shells() {
+    fn names_are_taken_out_of_their_debug_form() {
         assert_eq!(plain_name("DnsName(\"a.test\")"), "a.test");
         assert_eq!(plain_name("IpAddress(127.0.0.1)"), "127.0.0.1");
         assert_eq!(plain_name("a.test"), "a.test");

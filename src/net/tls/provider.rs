@@ -1,4 +1,4 @@
-//! Who does the cryptography, chosen by feature, and which versions of TLS it is for.
+//! The provider of cryptography, chosen by feature, and the versions of TLS.
 
 use std::sync::Arc;
 
@@ -35,8 +35,8 @@ fn of_feature() -> Option<Arc<CryptoProvider>> {
     None
 }
 
-/// What seals sessions into tickets, so that clients keep them and not the server. None where only
-/// the program's own provider is there: a few sessions are then remembered.
+/// Encrypts sessions into tickets, so that clients store them and not the server. `None` where only the
+/// program's own provider is there: the server then remembers a few sessions.
 #[cfg(all(feature = "tls-aws-lc", feature = "server"))]
 pub(super) fn ticketer() -> Option<Arc<dyn rustls::server::ProducesTickets>> {
     rustls::crypto::aws_lc_rs::Ticketer::new().ok()

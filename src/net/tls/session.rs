@@ -1,4 +1,5 @@
-//! A session as a stream, whose errors are in our words, and what it agreed on.
+//! A TLS session as a stream, whose errors are turned into this crate's, and the parameters it has
+//! negotiated.
 
 use std::io;
 use std::pin::Pin;
@@ -70,8 +71,9 @@ impl<S: Stream> AsyncWrite for TlsSession<S> {
     fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
         let mut done = Pin::new(&mut self.stream).poll_write(cx, buf);
         if done.is_pending() {
-            // A write that waits may have made room in the session, and takes nothing into it. To a
-            // limit on silence, what goes in there later would look as if the peer had moved.
+            // A write that returns `Pending` may have made room in the session's buffer without using
+            // it. A later write that only fills that room would look like progress of the peer to a
+            // stall limit.
             done = Pin::new(&mut self.stream).poll_write(cx, buf);
         }
         self.said_of_write(cx, done)
@@ -107,10 +109,10 @@ impl<S: Stream> AsyncWrite for TlsSession<S> {
 
 /// Whether this is an error of the session, and not of the connection beneath it.
 fn is_of_tls(error: &io::Error) -> bool {
-    error.get_ref().is_some_and(|inner| inner.is::<rustls::Error>())
+    error.get_ref().and_then(|inner| inner.downcast_ref::<rustls::Error>()).is_some()
 }
 
-/// What a session agreed on whose handshake is done.
+/// The parameters that a session has negotiated, after its handshake.
 pub(super) fn info(session: &CommonState, server_name: Option<&str>) -> TlsInfo {
     let suite = session.negotiated_cipher_suite().and_then(|suite| suite.suite().as_str());
     TlsInfo {

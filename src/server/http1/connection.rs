@@ -10,32 +10,33 @@
 //! ```
 //!
 //! One task does all of this: it waits for a head, runs the exchange's handler, and waits for the next
-//! head. Between two heads it holds no memory but its own struct: the request, the writer and the parser
-//! are a [`Scratch`], acquired when bytes are there and released before the task waits without any.
+//! head. While it is idle it holds no memory but its own struct: the request, the writer and the parser
+//! are a [`Scratch`], acquired when the first bytes are there and released before the task waits with an
+//! empty input.
 //!
 //! Waiting for a head is one poll function, [`Connection::poll_next_head`], which does in this order:
 //! parse what is there; send the responses that were collected, for the peer may send nothing before it
-//! has them; set the deadline; read; and only when nothing is there to be read, look whether the
-//! connection should close instead. A request that has arrived is thus always answered, also during a
-//! shutdown. A pipeline is parsed to its end before anything is sent, except when the write buffer is
-//! full: then a peer that does not read is not served further.
+//! has them; set the deadline; read; and only when there is nothing to read, check whether the
+//! connection should close. So a request that has arrived is always answered, also during a shutdown.
+//! All requests of a pipeline that are in the input are answered before anything is sent, except when
+//! the write buffer is full: a peer that does not read is not served further.
 //!
-//! The [`ReadPhase`] says what the read deadline stands for. It is set when reading first has to wait in
-//! a phase, and does not move within it, however slowly the bytes drip:
+//! The [`ReadPhase`] says what the read deadline limits. The deadline is set when reading first has to
+//! wait in a phase, and does not move within the phase, however slowly the bytes arrive:
 //!
 //! | phase            | deadline counts from   | limit          | when it passes           |
 //! |------------------|------------------------|----------------|--------------------------|
-//! | New, FirstHead   | accept                 | `head_timeout` | `HeadTimeout`, no answer |
+//! | New, FirstHead   | accept                 | `head_timeout` | `HeadTimeout`, closed    |
 //! | Idle             | the first wait         | `idle_timeout` | `IdleTimeout`            |
-//! | Head             | the head's first byte  | `head_timeout` | `HeadTimeout`, no answer |
+//! | Head             | the head's first byte  | `head_timeout` | `HeadTimeout`, closed    |
 //!
-//! After a head was parsed no deadline runs until reading waits again: requests of a pipeline that lie
-//! there already cost no look at the clock. While an exchange runs, its body reads under limits of its own
-//! (`conn_io`), on the same timer.
+//! After a head was parsed no deadline runs until reading waits again, so that a request that is in the
+//! input already costs no reading of the clock. While an exchange runs, its body is read under limits of
+//! its own (`conn_io`), with the same timer.
 //!
 //! The registry may give a command at any time (make room, finish, stop) and then wakes the task. `Stop`
-//! is looked at in each poll and drops whatever runs; the others only where nothing is under way. The
-//! hook for connection states is the user's code: it is never called under the connection's lock.
+//! is checked in each poll and drops whatever runs; the others are checked only where no request is
+//! under way. The `conn_state` hook is the user's code: it is never called under the connection's lock.
 
 use std::future::{Future, poll_fn};
 use std::pin::pin;
@@ -69,7 +70,7 @@ struct Connection {
     shared: ConnShared,
     conn_io: Arc<ConnIo>,
     registration: Registration,
-    /// There while bytes of a head are, and until the exchange is over.
+    /// `Some` from the first byte of a head until the connection waits with an empty input.
     scratch: Option<Box<Scratch>>,
     accepted: Instant,
     phase: ReadPhase,
@@ -79,29 +80,29 @@ struct Connection {
     exchange: u64,
 }
 
-/// What the connection reads for.
+/// What the connection is reading.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum ReadPhase {
-    /// For the first byte of all.
+    /// The first byte of the connection.
     New,
-    /// For the rest of the first head.
+    /// The rest of the first head.
     FirstHead,
-    /// For the first byte of another head.
+    /// The first byte of a later head.
     Idle,
-    /// For the rest of another head.
+    /// The rest of a later head.
     Head,
 }
 
-/// What follows on a connection that waits for a head.
+/// What waiting for a head ended with.
 enum Next {
     Request {
         head: ParsedRequest,
-        /// When its first byte was seen. `None` if no deadline needed to know.
+        /// When its first byte was read. `None` if the head came in one read, so that the time was not noted.
         began: Option<Instant>,
     },
     /// The client speaks HTTP/2.
     Http2,
-    /// What came is no request that is served here: an error is sent, and the connection closes.
+    /// The bytes are not a request that this server accepts: an error is sent, and the connection closes.
     Refuse(Refusal),
     /// The connection closes without another response.
     Close(CloseReason),
@@ -109,8 +110,8 @@ enum Next {
 
 const NOT_SERVED: Refusal = Refusal::with(StatusCode::HTTP_VERSION_NOT_SUPPORTED, "this protocol is not served here");
 
-/// Serves a connection until it closes, or until the registry says that it must stop. Not an `async fn`:
-/// its future would have room for the arguments twice.
+/// Serves a connection until it closes, or until the registry's command is `Stop`. Not an `async fn`:
+/// the future of one would have room for the arguments twice.
 pub(crate) fn serve(
     settings: Arc<Settings>,
     conn_io: Arc<ConnIo>,
@@ -147,7 +148,8 @@ pub(crate) fn serve(
 impl Connection {
     async fn serve(&mut self) -> CloseReason {
         if let Some(tls_accept) = self.shared.settings.secure.clone() {
-            // Boxed: what a handshake needs is of no use to the connection afterwards.
+            // Boxed: without the box, the connection's future would keep the room of the handshake for its
+            // whole life.
             if let Err(closed) = Box::pin(self.secure(&*tls_accept)).await {
                 return closed;
             }
@@ -184,8 +186,8 @@ impl Connection {
 
     // ---------------------------------------------------------------- before the first head
 
-    /// Puts a secured stream in the place of the connection's. Where there is no session, closes and says
-    /// why.
+    /// Does the TLS handshake, and puts the secured stream in the place of the plain one. If the
+    /// handshake fails, closes the connection and returns why.
     async fn secure(&mut self, tls_accept: &dyn TlsAccept) -> Result<(), CloseReason> {
         let Some(io) = self.conn_io.lock().take_io() else { return Err(CloseReason::Hijacked) };
         let deadline = self.shared.settings.head_timeout.map(|limit| self.accepted + limit);
@@ -220,15 +222,15 @@ impl Connection {
 
     // ---------------------------------------------------------------- waiting for a head
 
-    /// The next head. The state hook is called here, where the lock is free again.
+    /// Polls for the next head. The `conn_state` hook is called from here, because the lock is released here.
     fn poll_next_head(&mut self, conn_io: &ConnIo, cx: &mut TaskContext<'_>) -> Poll<Next> {
         let polled = self.poll_head_locked(&mut conn_io.lock(), cx);
         let has_come = matches!(polled, Poll::Ready(Next::Request { .. } | Next::Refuse(_)));
         if has_come || self.phase.has_begun() {
             self.registration.enter_state(ConnState::Active);
         } else if self.is_idle() && self.registration.enter_state(ConnState::Idle) {
-            // A new connection that wanted room just before this did not find this one idle, and does not
-            // look again: so this one looks.
+            // A new connection that looked for an idle one just before this has not seen this one, and
+            // only looks again after a while. So this connection checks whether it has to make room.
             if let (Poll::Pending, Some(reason)) = (&polled, self.closes_idle()) {
                 return Poll::Ready(Next::Close(reason));
             }
@@ -238,7 +240,7 @@ impl Connection {
 
     fn poll_head_locked(&mut self, state: &mut ConnIoState, cx: &mut TaskContext<'_>) -> Poll<Next> {
         loop {
-            // A peer that sends requests and reads no responses is served no further.
+            // A full write buffer stops a peer that sends requests and does not read responses.
             if state.write_buffer.is_full() && ready!(state.poll_flush(cx)).is_err() {
                 return Poll::Ready(Next::Close(CloseReason::WriteFailed));
             }
@@ -256,7 +258,7 @@ impl Connection {
         }
     }
 
-    /// Parses what is there. `None` if more is needed.
+    /// Parses the input. `None` if more is needed.
     fn parse_input(&mut self, state: &mut ConnIoState) -> Option<Next> {
         if !state.has_input() {
             return None;
@@ -279,15 +281,15 @@ impl Connection {
             Err(refusal) => return Some(Next::Refuse(refusal)),
         };
         io.input.advance(head.consumed.min(io.input.len()));
-        // In `Idle` the whole head came at once, and its first byte was not looked at.
+        // In `Idle` the whole head came in one read, so no wait has noted the time of its first byte.
         let began = self.phase_since.filter(|_| self.phase != ReadPhase::Idle);
         Some(Next::Request { head, began })
     }
 
     /// Reads, or waits for bytes under the deadline of the phase.
     fn poll_more_input(&mut self, state: &mut ConnIoState, cx: &mut TaskContext<'_>) -> Poll<Result<(), CloseReason>> {
-        // Empty lines ahead of a request stay in the input: they begin no head, but the parser that has
-        // counted them is still needed.
+        // Empty lines before a request stay in the input. They begin no head, but the parser that
+        // counts them is still needed, so the scratch is kept.
         if !state.has_input() {
             if let Some(scratch) = self.scratch.take() {
                 scratch::release_from(scratch, state);
@@ -300,7 +302,7 @@ impl Connection {
             Poll::Ready(Ok(1..)) => Poll::Ready(Ok(())),
             Poll::Ready(Ok(0) | Err(_)) => Poll::Ready(Err(CloseReason::PeerGone)),
             Poll::Pending => {
-                // Behind the read: a request that has arrived is answered, not thrown away.
+                // Only after the read found nothing: a request that has arrived is answered, not dropped.
                 if let Some(reason) = self.closes_idle().filter(|_| !has_begun) {
                     return Poll::Ready(Err(reason));
                 }
@@ -315,7 +317,7 @@ impl Connection {
 
     /// Enters a phase, and sets its deadline if that does not run already.
     fn wait_in(&mut self, phase: ReadPhase, io: &mut Io) {
-        // The first head has one deadline, whenever its first byte came.
+        // `New` and `FirstHead` share one deadline, which counts from accept.
         let runs_already = phase == self.phase || phase.is_first();
         self.phase = phase;
         if runs_already && self.phase_since.is_some() {
@@ -325,13 +327,13 @@ impl Connection {
         let since = if phase.is_first() { self.accepted } else { cached_now::now() };
         self.phase_since = Some(since);
         io.read_deadline.set(phase.limit(settings).map(|limit| since + limit));
-        // Noted only where there is a limit on connections: nothing else asks for it.
+        // Only `max_connections` needs to know which connection is idle longest.
         if phase == ReadPhase::Idle && settings.max_connections > 0 {
             settings.state.registry.note_idle(&self.registration.entry, since);
         }
     }
 
-    /// Whether the connection waits for another head, and nothing of it is here.
+    /// Whether the connection waits for a later head of which no byte has come.
     fn is_idle(&self) -> bool {
         self.phase == ReadPhase::Idle && self.phase_since.is_some()
     }
@@ -348,7 +350,7 @@ impl Connection {
 
     // ---------------------------------------------------------------- the end
 
-    /// Sends the error to what is no request, and closes.
+    /// Sends an error response to bytes that are not an acceptable request, and closes.
     async fn refuse(&mut self, refusal: Refusal) -> CloseReason {
         let settings = &self.shared.settings;
         settings.report(&ServerEvent::Refused {
@@ -358,7 +360,7 @@ impl Connection {
         });
         {
             let mut state = self.conn_io.lock();
-            // In place of the limit of the exchange before.
+            // Replaces the limit that the exchange before has left.
             state.write_limit.set_until(settings.write_timeout.map(|limit| Instant::now() + limit));
             let scratch = self.scratch.get_or_insert_with(|| scratch::acquire_for(&self.conn_io, &mut state));
             drop(state);
@@ -378,13 +380,13 @@ impl Connection {
         if reason.wants_flush() && self.conn_io.flush().await.is_err() {
             return CloseReason::WriteFailed;
         }
-        // A response that was cut short may not look whole: the session gets no orderly end.
+        // A response that was cut short must not look complete, so the session gets no close_notify.
         if self.shared.tls.is_some() && reason.cuts_response() {
             return reason;
         }
         if reason.wants_flush() && (reason.wants_linger() || self.has_unread()) {
-            // Whether the peer closed in time changes nothing: it had its chance to read. Boxed: it is
-            // rare, and every idle connection would hold the room for its timer.
+            // Whether the peer has closed in time makes no difference. Boxed: lingering is rare, and
+            // without the box every idle connection would have the room for its timer.
             let linger_timeout = self.shared.settings.linger_timeout;
             let _ = Box::pin(timeout(linger_timeout, request_body::linger(&self.conn_io))).await;
             return reason;
@@ -392,8 +394,8 @@ impl Connection {
         self.leave(reason).await
     }
 
-    /// Closes without another byte of HTTP. A TLS session is closed by an alert before its connection
-    /// is (RFC 9112 §9.8).
+    /// Closes without sending more HTTP. A TLS session ends with a close_notify alert first (RFC 9112
+    /// §9.8).
     async fn leave(&mut self, reason: CloseReason) -> CloseReason {
         if self.shared.tls.is_some() && reason.wants_flush() {
             let linger_timeout = self.shared.settings.linger_timeout;
@@ -402,8 +404,8 @@ impl Connection {
         reason
     }
 
-    /// Whether a close now would throw bytes of the peer away: the system then resets the connection, and
-    /// the peer may lose the response.
+    /// Whether the peer has sent bytes that were not read: on a close the system then resets the
+    /// connection, and the peer may lose the response.
     fn has_unread(&self) -> bool {
         let mut state = self.conn_io.lock();
         state.unread() != Unread::Nothing || state.io().is_ok_and(|io| !io.input.is_empty())
@@ -420,7 +422,7 @@ impl Drop for Connection {
 }
 
 impl ReadPhase {
-    /// The phase with or without a byte of a head.
+    /// The phase that this one becomes, by whether a byte of a head is there.
     fn now(self, has_begun: bool) -> ReadPhase {
         match (self.is_first(), has_begun) {
             (true, false) => ReadPhase::New,

@@ -22,13 +22,13 @@ pub(super) struct Http1Exchange<'a> {
     pub(super) conn_io: &'a Arc<ConnIo>,
     pub(super) registration: &'a mut Registration,
     pub(super) number: u64,
-    /// When the first byte of the head came, where that was looked at.
+    /// When the first byte of the head came, if that was noted.
     pub(super) head_began: Option<Instant>,
 }
 
 impl Http1Exchange<'_> {
-    /// Runs the handler on the request that `scratch` holds, and finishes its response. Says why the
-    /// connection closes behind it, if it does.
+    /// Runs the handler on the request in `scratch`, and finishes its response. Returns why the
+    /// connection closes after it, if it does.
     pub(super) async fn run(mut self, scratch: &mut Scratch, head: ParsedRequest) -> Option<CloseReason> {
         let settings = &self.shared.settings;
         let started = settings.on_request.is_some().then(Instant::now);
@@ -55,7 +55,7 @@ impl Http1Exchange<'_> {
         let request = &mut scratch.request;
         self.shared.prepare(request, &self.conn_io.context, self.number);
         match head.framing {
-            // The body is empty already: an exchange leaves it so.
+            // The body is empty already: `clear_exchange` has emptied it.
             Framing::Empty => {}
             Framing::Length(_) | Framing::Chunked | Framing::UntilClose => {
                 let awaits_continue = matches!(head.expect, Expectation::Continue);
@@ -72,7 +72,7 @@ impl Http1Exchange<'_> {
     /// Sets the absolute limits of this exchange, in place of those of the one before.
     fn set_limits(&self) {
         let settings = &self.shared.settings;
-        // By default there are none: then neither the clock nor the lock is needed.
+        // By default there are none. Then neither the clock is read nor the lock taken.
         if settings.read_timeout.is_none() && settings.write_timeout.is_none() && !self.conn_io.has_limits() {
             return;
         }
@@ -98,7 +98,7 @@ impl Http1Exchange<'_> {
             let failed = matches!(state.poll_flush_beside(cx), Poll::Ready(Err(_)));
             if !peer_left && (failed || state.poll_peer_left(cx).is_ready()) {
                 peer_left = true;
-                // The lock goes first: cancelling wakes tasks that may want it.
+                // Unlocked first: cancelling wakes tasks, which may take the lock at once.
                 drop(state);
                 conn_io.cancel(*number);
             }
@@ -107,7 +107,7 @@ impl Http1Exchange<'_> {
     }
 }
 
-/// RFC 9112 §9.3: what the request's head already says.
+/// RFC 9112 §9.3: the reasons to close that the request's head gives.
 fn close_known_beforehand(request: &Request, head: &ParsedRequest) -> Option<CloseReason> {
     if head.keep_alive {
         None
@@ -118,9 +118,9 @@ fn close_known_beforehand(request: &Request, head: &ParsedRequest) -> Option<Clo
     }
 }
 
-/// Reads and throws away what the handler has left of the request's content, if that is little, so that
-/// the connection can be kept; with more it closes. The response is sent first: the client may wait for
-/// it before it sends the rest.
+/// Reads and discards what the handler has left of the request's content, up to `drain_bytes`, so that
+/// the connection can be kept; with more content it closes. The response is sent first: the client may
+/// wait for it before it sends the rest.
 async fn drain_request_body(conn_io: &ConnIo, settings: &Settings, close: Option<CloseReason>) -> Option<CloseReason> {
     if close == Some(CloseReason::Hijacked) {
         return close;

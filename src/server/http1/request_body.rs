@@ -1,4 +1,4 @@
-//! A request's body, and what becomes of content that nobody read.
+//! A request's body, and how unread content is drained when the exchange or the connection ends.
 
 use std::io;
 use std::sync::Arc;
@@ -36,7 +36,7 @@ impl Source for RequestBody {
     }
 }
 
-/// Reads content and throws it away, up to so many bytes. Says whether its end was reached.
+/// Reads and discards content, up to this many bytes. Returns whether its end was reached.
 pub(crate) async fn drain(conn_io: &ConnIo, most: u64) -> bool {
     let mut left = most;
     loop {
@@ -60,8 +60,8 @@ pub(crate) async fn shut_down(conn_io: &ConnIo) -> io::Result<()> {
     .await
 }
 
-/// Ends the server's half, and reads what the peer still sends until it closes too. A close with unread
-/// bytes resets the connection: the response that is on its way would be lost.
+/// Ends the server's half of the stream, and discards what the peer sends until it closes too. A close
+/// with unread bytes would reset the connection, and the response on its way would be lost.
 pub(crate) async fn linger(conn_io: &ConnIo) -> io::Result<()> {
     shut_down(conn_io).await?;
     std::future::poll_fn(|cx| {

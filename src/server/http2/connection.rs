@@ -8,21 +8,25 @@
 //!                         └── fault: the peer broke a rule or a cap ── GOAWAY, reset ─┘
 //! ```
 //!
-//! One task owns the crate's connection, and with it the socket. Only its polls move bytes: an exchange
-//! hands content to the crate, which wakes this task. Each poll does, in this order:
+//! One task owns `h2`'s connection, and with it the socket. Only its polls move bytes: an exchange
+//! hands content to `h2`, which wakes this task. Each poll does, in this order:
 //!
 //! 1. obey the registry's command and the server's switches;
 //! 2. remove the exchanges that have ended;
 //! 3. read frames and accept requests, no more at a time than handlers may run, and start their exchanges;
 //!    what those write leaves in the same poll;
-//! 4. look whether the [`Meter`] has found a fault;
+//! 4. check whether the [`Meter`] has found a fault;
 //! 5. poll the deadlines: of a head, of the keep-alive ping, of idleness, of the end.
 //!
 //! Ending is graceful: after GOAWAY the streams that the peer has opened are served to their end, and the
 //! connection closes when none is left and the peer has closed, or after `linger_timeout`. A fault ends all
 //! streams at once. `ending` keeps the first reason, except that a fault replaces it.
 //!
-//! Locks: each stream has one (`StreamIo`), held for one poll; the crate has one of its own, which is only
+//! Who wakes whom: this task is woken by the socket, by an exchange that hands content to `h2` or
+//! whose task ends, by a command of the registry, and by its deadlines. `h2` wakes the task of an
+//! exchange when content arrives on its stream or room is there to send.
+//!
+//! Locks: each stream has one (`StreamIo`), held for one poll; `h2` has one of its own, which is only
 //! taken under that of a stream, never the other way round. The meter is atomic.
 //!
 //! The connection's future ends only when no handler runs any more: a handler whose peer has left runs on,
@@ -52,7 +56,7 @@ use crate::server::http2_settings::Http2Settings;
 use crate::server::registration::Registration;
 use crate::server::settings::Settings;
 
-/// Serves HTTP/2 on a connection whose preface is on its way, or here. Ends with all its streams.
+/// Serves HTTP/2 on a connection, from the preface on. Returns when all its streams have ended.
 pub(crate) async fn serve(
     conn: ConnShared,
     context: &ConnContext,
@@ -71,7 +75,7 @@ pub(crate) async fn serve(
     let ConnContext { local_addr, values, draining, .. } = context;
     let shared = StreamsShared {
         conn,
-        // Of its own: exchanges of streams are numbered apart from those of HTTP/1.
+        // A context of its own: the exchanges of streams are numbered apart from those of HTTP/1.
         context: Arc::new(ConnContext::new(local_addr.clone(), values.clone(), draining.clone())),
         signals: Arc::new(ConnSignals::new(meter.clone())),
         spare: Mutex::default(),
@@ -81,7 +85,7 @@ pub(crate) async fn serve(
 
 type Handshaken = server::Connection<Wire, Bytes>;
 
-/// Exchanges prefaces, under the deadline of a head. A shutdown ends it.
+/// Does the exchange of prefaces, under the deadline of the first head. A command to close ends it.
 async fn shake_hands(
     io: Io,
     meter: &Arc<Meter>,
@@ -184,7 +188,7 @@ impl<'a> Http2<'a> {
     async fn serve(mut self) -> CloseReason {
         self.registration.enter_state(ConnState::Active);
         let reason = poll_fn(|cx| self.poll_connection(cx)).await;
-        // Its streams learn now that their peer is gone.
+        // Dropped first: the streams that are left see now that their peer is gone.
         self.h2 = None;
         self.exchanges.end(&self.shared).await;
         reason
@@ -212,7 +216,7 @@ impl<'a> Http2<'a> {
         let state = &self.shared.conn.settings.state;
         let idle = self.registration.is_idle();
         let reason = match self.registration.entry.command().close_reason() {
-            // To make room is asked of connections that are idle.
+            // `MakeRoom` is for idle connections only.
             Some(CloseReason::Evicted) if !idle => None,
             None if idle && state.registry.wants_room() => Some(CloseReason::Evicted),
             // One that has served nothing yet may answer its first request (Go's rule).
@@ -224,8 +228,8 @@ impl<'a> Http2<'a> {
         }
     }
 
-    /// Moves bytes, takes requests in as long as handlers may run, and runs those. What they answer
-    /// leaves together.
+    /// Moves bytes, takes requests in as long as handlers may run, and runs those. Their responses are
+    /// sent together.
     fn poll_frames(&mut self, cx: &mut Context<'_>) -> Poll<CloseReason> {
         if let Poll::Ready(reason) = self.poll_arrivals(cx) {
             return Poll::Ready(reason);
@@ -311,7 +315,8 @@ impl<'a> Http2<'a> {
             let now = Instant::now();
             self.idle.set(settings.idle_timeout.map(|limit| now + limit));
             settings.state.registry.note_idle(&self.registration.entry, now);
-            // Who wanted room a moment ago has not seen it idle, and does not look again.
+            // A new connection that looked for an idle one just before has not seen this one: check for it
+            // here.
             self.obey();
         }
         if self.ending.is_none() && self.idle.poll(cx).is_ready() {
@@ -330,7 +335,7 @@ impl<'a> Http2<'a> {
         }
         if is_idle && !self.lingers {
             self.let_linger();
-            // Poll again, so that the crate sends GOAWAY.
+            // Poll again, so that `h2` sends GOAWAY.
             cx.waker().wake_by_ref();
             return Poll::Pending;
         }
@@ -351,7 +356,7 @@ impl<'a> Http2<'a> {
     }
 }
 
-/// Why the crate ended a connection. What the peer did wrong is reported.
+/// Why `h2` ended a connection. What the peer did wrong is reported.
 fn why_ended(settings: &Settings, registration: &Registration, meter: &Meter, error: &h2::Error) -> CloseReason {
     if !error.is_library() {
         let stalled = error.get_io().is_some_and(|io| io.kind() == std::io::ErrorKind::TimedOut);

@@ -25,16 +25,16 @@ use crate::server::response::sink::ResponseSink;
 use crate::server::scratch::{self, Scratch};
 use crate::server::settings::Settings;
 
-/// A request as the crate hands it over.
+/// A request as the `h2` crate returns it.
 pub(super) type Arrival = (http::Request<RecvStream>, SendResponse<Bytes>);
 
 /// What the streams of one connection have in common.
 pub(super) struct StreamsShared {
     pub(super) conn: ConnShared,
-    /// What the contexts of its requests are made from.
+    /// The connection's part of its requests' contexts.
     pub(super) context: Arc<ConnContext>,
     pub(super) signals: Arc<ConnSignals>,
-    /// The `StreamIo` of an exchange that is over, if nobody holds it: the next exchange reuses it.
+    /// The `StreamIo` of an exchange that is over, if nothing else refers to it: the next exchange reuses it.
     pub(super) spare: Mutex<Option<Arc<StreamIo>>>,
 }
 
@@ -139,8 +139,8 @@ impl StreamsShared {
 
 /// Reads and throws away what the handler has left of the request's content, if that is little, so that
 /// the peer ends the stream by itself. If it does not in time, dropping `unread` resets the stream with
-/// NO_ERROR (RFC 9113 §8.1). By then the peer has had the time to read the response, which some peers give
-/// up when they are reset. If more content was announced than is worth reading, the reset follows the
+/// NO_ERROR (RFC 9113 §8.1). By then the peer has had time to read the response; some peers discard it
+/// when the stream is reset. If more content was announced than is worth reading, the reset follows the
 /// response at once, as nginx does: curl (7.88) reads nothing else while it waits for room to send, and
 /// would wait for ever.
 async fn drain(mut unread: Received, settings: &Settings) {
@@ -159,7 +159,7 @@ async fn drain(mut unread: Received, settings: &Settings) {
     let _ = timeout(settings.drain_timeout, draining).await;
 }
 
-/// Sends the error to what is no acceptable request. Only its stream ends: the connection stays open.
+/// Sends an error response to an unacceptable request. Only its stream ends: the connection stays open.
 fn refuse(shared: &StreamsShared, scratch: &mut Scratch, refusal: Refusal) -> HandlerOutcome {
     shared.conn.settings.report(&ServerEvent::Refused {
         remote_addr: shared.conn.remote_addr.clone(),
@@ -182,13 +182,13 @@ async fn run_handler(settings: &Settings, stream_io: &StreamIo, scratch: &mut Sc
     .await
 }
 
-/// Sends what is left of the response, or cuts it where it cannot be whole.
+/// Sends the rest of the response, or resets the stream where the response cannot be completed.
 async fn send_rest(stream_io: &StreamIo, close: Option<CloseReason>) {
     use CloseReason::{ContentShort, HandlerFailed, WriteFailed};
     match close {
         // Not `Panicked`: the error that was sent in place of that response is whole.
         Some(ContentShort | HandlerFailed | WriteFailed) => {
-            // A reset discards what the crate has not sent yet. Yielding lets the connection's task send
+            // A reset discards what `h2` has not sent yet. Yielding lets the connection's task send
             // what the handler has flushed.
             tokio::task::yield_now().await;
             stream_io.reset(Reason::INTERNAL_ERROR);

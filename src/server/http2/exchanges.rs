@@ -2,9 +2,10 @@
 //!
 //! Most handlers are done when they are polled for the first time. Where the runtime has one thread,
 //! the connection's task does that itself, request by request as they came, and only an exchange that
-//! waits for something becomes a task: a task, its place in the set and two wakeups cost as much as
-//! all else that is ours. Where there are several threads each exchange is a task at once, so that the
-//! handlers of one connection can have them all, and one that keeps its thread holds up no other.
+//! waits for something becomes a task: a task, its entry in the set and two wakeups cost as much as all
+//! else that this crate does for a request. Where there are several threads each exchange is a task at
+//! once, so that the handlers of one connection can have them all, and one that blocks its thread
+//! delays no other.
 
 use std::collections::VecDeque;
 use std::future::Future as _;
@@ -34,7 +35,7 @@ enum Begin {
     Apart,
 }
 
-/// So many exchanges begin in a row before bytes are moved, and other connections are looked at.
+/// The most exchanges that begin in a row before bytes are moved and other tasks run.
 const MAX_BEGUN_IN_A_ROW_COUNT: usize = 64;
 
 impl Exchanges {
@@ -69,7 +70,7 @@ impl Exchanges {
         }
     }
 
-    /// Begins some of the exchanges that wait. Says whether there were any.
+    /// Begins some of the exchanges that wait. Returns whether there were any.
     pub(super) fn run_some(&mut self, shared: &Arc<StreamsShared>, cx: &mut Context<'_>) -> bool {
         let mut began = false;
         for _ in 0..MAX_BEGUN_IN_A_ROW_COUNT {

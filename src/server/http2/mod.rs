@@ -22,12 +22,12 @@ pub(crate) use stream_io::StreamIo;
 
 use crate::h2::PREFACE;
 
-/// What the first bytes of a connection are.
+/// Whether the first bytes of a connection are the preface of HTTP/2.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Preface {
-    /// No HTTP/2.
+    /// They are not.
     Other,
-    /// What may become the preface of HTTP/2, or a request of HTTP/1 still.
+    /// They are a part of it, and may still become a request of HTTP/1.
     Partial,
     Whole,
 }

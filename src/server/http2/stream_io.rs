@@ -1,9 +1,9 @@
-//! One stream, shared by those that read and write it: what [`ConnIo`] is for a connection of HTTP/1.
+//! One stream, shared by the tasks that read and write it: what [`ConnIo`] is for a connection of HTTP/1.
 //!
-//! The exchange's task watches and sends, its writer collects, and the request's body reads: each
-//! locks the stream for one poll. Small content collects here and is handed to the crate when
-//! something waits or when it is much; large content is handed over as it comes. Either waits until
-//! the windows and the buffer have room, so that a peer that does not read holds its handler.
+//! The exchange's task watches and sends, its writer collects, and the request's body reads: each locks
+//! the stream for one poll. Small content collects here and is handed to `h2` when something waits
+//! or when it is much; large content is handed over as it comes. Both wait until the windows and the
+//! buffer have room, so that a handler writes no faster than its peer reads.
 //!
 //! [`ConnIo`]: crate::server::http1::conn_io::ConnIo
 
@@ -31,7 +31,7 @@ use crate::server::response::write_buffer::{DirectWrite, WriteBuffer};
 #[derive(Debug)]
 pub(super) struct ConnSignals {
     pub(super) meter: Arc<Meter>,
-    /// A handler wants no more requests on this connection.
+    /// A handler has set `Connection: close`: no more requests are accepted on this connection.
     pub(super) wants_close: AtomicBool,
 }
 
@@ -95,7 +95,7 @@ impl StreamIo {
         state.writer = None;
     }
 
-    /// A poisoned lock is taken as it is: no code that panics half-way through a change runs under it.
+    /// Poisoning is ignored: no code under this lock panics in the middle of a change.
     fn lock(&self) -> MutexGuard<'_, StreamState> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -109,8 +109,8 @@ impl StreamIo {
         state.write_buffer.give_memory(memory);
     }
 
-    /// While the handler waits for something: sends what was collected, as far as there is room,
-    /// and sees the peer leave.
+    /// Called while the handler waits: sends what was collected, as far as there is room, and notices
+    /// that the peer has left.
     pub(super) fn poll_peer_left(&self, cx: &mut Context<'_>) -> Poll<()> {
         let mut state = self.lock();
         if !state.write_buffer.is_sending_direct() && matches!(state.poll_flush(cx), Poll::Ready(Err(_))) {
@@ -130,13 +130,13 @@ impl StreamIo {
         .await
     }
 
-    /// Ends the stream without the rest of its response: visibly cut.
+    /// Resets the stream, so that the peer can see that the response is incomplete.
     pub(super) fn reset(&self, reason: Reason) {
         self.lock().reset(reason);
     }
 
-    /// The exchange is over: its body reads as an error. The memory comes back, and content that nobody
-    /// has read.
+    /// Ends the exchange: its body reads as an error from now on. Returns the memory, and the content
+    /// that is unread.
     pub(super) fn end_exchange(&self) -> (Vec<u8>, Option<Received>) {
         let mut state = self.lock();
         let received = std::mem::replace(&mut state.received, Content::NoExchange);
@@ -166,7 +166,7 @@ impl StreamIo {
         polled
     }
 
-    /// Begins large content, behind what was collected. Until it is [sent](Self::poll_send_direct)
+    /// Begins large content, after what was collected. Until it is [sent](Self::poll_send_direct)
     /// whole, the stream sends nothing else.
     pub(crate) fn begin_direct(&self) -> Result<()> {
         let mut state = self.lock();
@@ -197,7 +197,7 @@ impl StreamIo {
         state.send_informational(status, header)
     }
 
-    /// Sends the head, and collects content behind it. If that fails, the next write returns the error.
+    /// Sends the head, and collects content after it. If that fails, the next write returns the error.
     pub(crate) fn send_head(&self, head: &StreamHead<'_>, content: &[u8]) {
         let response = response_of(head);
         let mut state = self.lock();
@@ -209,8 +209,9 @@ impl StreamIo {
                 self.signals.meter.answered();
             }
             Ok(mut stream) => {
-                // A whole response that fits goes at once, and nothing is left to do at its end. With a
-                // deadline it goes there, where that is looked at.
+                // A whole response that fits the windows is handed over at once, and nothing is left to
+                // do at its end. With a deadline it is handed over at its end, where deadlines are
+                // checked.
                 if head.is_whole(content) && state.write_limit.until().is_none() && send_at_once(&mut stream, content) {
                     state.sending = Sending::Over;
                     self.signals.meter.sent_data(content.len());
@@ -266,7 +267,7 @@ impl StreamIo {
     }
 }
 
-/// Hands over all content of a stream, where the windows have room for it now. Says whether it did.
+/// Hands over all content of a stream, where the windows have room for it now. Returns whether it did.
 fn send_at_once(stream: &mut SendStream<Bytes>, content: &[u8]) -> bool {
     stream.reserve_capacity(content.len());
     stream.capacity() >= content.len() && stream.send_data(Bytes::copy_from_slice(content), true).is_ok()

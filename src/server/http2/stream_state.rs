@@ -1,4 +1,4 @@
-//! What a `StreamIo` does under its lock: polls of content in and content out.
+//! The state of a `StreamIo` under its lock, and the polls that receive and send content.
 
 use std::task::{Context, Poll, Waker, ready};
 
@@ -24,9 +24,11 @@ pub(super) struct StreamState {
     pub(super) write_limit: TransferLimit,
     pub(super) read_deadline: Deadline,
     pub(super) write_deadline: Deadline,
-    /// Who waits for content: perhaps another task, which nothing would wake at the exchange's end.
+    /// The waker of a body that waits for content: perhaps of another task, which nothing else would wake at
+    /// the exchange's end.
     pub(super) reader: Option<Waker>,
-    /// Who waits for room. The crate keeps one waker, and the exchange's task watches with its own.
+    /// The waker of a writer that waits for room. `h2` keeps only one waker, and that is mostly the
+    /// exchange's task's.
     pub(super) writer: Option<Waker>,
 }
 
@@ -44,12 +46,12 @@ pub(super) enum Content {
 pub(super) enum Sending {
     Head(SendResponse<Bytes>),
     Content(SendStream<Bytes>),
-    /// The same, and what is collected is the end, perhaps with a trailer behind it.
+    /// The same, and what is collected is the end, perhaps with a trailer after it.
     Ending(SendStream<Bytes>, Option<Box<HeaderMap>>),
     Over,
 }
 
-/// The most that is handed to the crate at once.
+/// The most that is handed to `h2` at once.
 const MAX_DATA_BYTES: usize = 64 << 10;
 
 impl StreamState {
@@ -95,7 +97,7 @@ impl StreamState {
         }
     }
 
-    /// Waits for room for some of so many bytes, and hands that many over.
+    /// Waits for room for some of these bytes, and hands over as many.
     pub(super) fn poll_hand_over(
         &mut self,
         cx: &mut Context<'_>,
@@ -125,8 +127,8 @@ impl StreamState {
         Poll::Ready(Err(Error::timed_out(Phase::Write)))
     }
 
-    /// Hands over what is left of a response that was ended, its end with it. One that was not is an
-    /// error.
+    /// Hands over the rest of a response that was ended, with the end of the stream. A response that
+    /// was not ended is an error.
     pub(super) fn poll_finish(&mut self, cx: &mut Context<'_>, meter: &Meter) -> Poll<Result<()>> {
         self.write_buffer.check()?;
         match self.sending {
@@ -200,8 +202,8 @@ impl StreamState {
         self.writer = waker.cloned();
     }
 
-    /// The crate keeps the waker of who asked last, and that is the exchange's task from here on: it
-    /// passes on what the writer waits for.
+    /// `h2` keeps the waker of the last poll, which is the exchange's task's from here on: that
+    /// task wakes the writer.
     pub(super) fn wake_writer(&mut self, acting: &Waker) {
         let has_room = match &self.sending {
             Sending::Content(stream) | Sending::Ending(stream, _) => stream.capacity() > 0,
@@ -254,7 +256,7 @@ impl StreamState {
 }
 
 fn over() -> Error {
-    Error::new(ErrorKind::RequestOver, "the answer of this request is over")
+    Error::new(ErrorKind::RequestOver, "the response to this request is over")
 }
 
 fn copy_of(bytes: &[u8], len: usize) -> Bytes {

@@ -34,7 +34,7 @@ const MAX_PENDING_BYTES: usize = 2048;
 const MAX_POLL_WRITE_BYTES: usize = 64 * 1024;
 
 impl ResponseWriter {
-    /// Holds content back if there is room for it. Says whether it did.
+    /// Holds content back if there is room for it. Returns whether it did.
     pub(super) fn try_buffer(&mut self, content: &[u8]) -> Result<bool> {
         self.check_writable()?;
         self.check_length(content.len() as u64)?;
@@ -73,8 +73,9 @@ impl ResponseWriter {
         content: &'a [u8],
         shared: Option<&'a Bytes>,
     ) -> impl Future<Output = Result<()>> + 'a {
-        // No `async fn`: this part runs when the future is made, so that the future, which is copied
-        // into the box of each request's handler, has no room for its state.
+        // Not an `async fn`: this part runs when the future is made and not in it, which keeps the
+        // future small. It is a part of each handler's future, which is moved into a box for each
+        // request.
         self.written += content.len() as u64;
         self.commit(Extent::Start(content));
         self.send_pending(content, shared)
@@ -101,8 +102,9 @@ impl ResponseWriter {
         self.fail_on_error(sent)
     }
 
-    /// Whether copying what was held back and this content costs less than a write of its own. Content
-    /// that is not sent at all, as in the response to HEAD, counts as small: `collect` drops it.
+    /// Whether copying this content, with what was held back, costs less than a write of its own.
+    /// Content that is not sent at all, as in the response to HEAD, counts as small: `collect` drops
+    /// it.
     fn is_small(&self, content: &[u8]) -> bool {
         let Stage::Sent { outgoing, .. } = self.stage else { return false };
         self.pending.len() + content.len() < MIN_DIRECT_WRITE_BYTES || !self.traits.has_content(outgoing)
@@ -137,8 +139,8 @@ impl ResponseWriter {
         Poll::Ready(self.fail_on_error(sent))
     }
 
-    /// After a write that failed the peer does not get this response any more: the request's context
-    /// is cancelled, so that the handler can stop.
+    /// After a failed write the peer cannot get this response: the request's context is cancelled, so
+    /// that the handler can stop.
     pub(super) fn fail_on_error(&mut self, result: Result<()>) -> Result<()> {
         if result.is_err() {
             self.stage = Stage::Failed;
@@ -153,8 +155,8 @@ impl AsyncWrite for ResponseWriter {
     fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, content: &[u8]) -> Poll<io::Result<usize>> {
         let writer = &mut *self;
         ready!(writer.poll_make_room(cx))?;
-        // Content is copied here, because a poll that waits cannot keep what it was given. The limit is
-        // what keeps the write buffer from growing with the caller's.
+        // Content is copied here, because a poll that waits cannot keep what it was given. The limit
+        // keeps the write buffer from growing to the size of the caller's buffer.
         let content = content.get(..content.len().min(MAX_POLL_WRITE_BYTES)).unwrap_or_default();
         if !writer.try_buffer(content)? {
             writer.written += content.len() as u64;
@@ -181,7 +183,7 @@ impl AsyncWrite for ResponseWriter {
     }
 }
 
-/// Content that is a file: the system sends it, and the program does not see its bytes.
+/// Content that is a file: the system sends it, and its bytes never pass through the program.
 impl ResponseWriter {
     /// Whether the connection can send files at all. Decides nothing, unlike
     /// [`sends_files`](Self::sends_files).
@@ -206,8 +208,8 @@ impl ResponseWriter {
     /// # Errors
     /// As [`write`](Self::write); and when the file ends before.
     pub(crate) async fn send_file(&mut self, file: &File, offset: u64, length: u64) -> Result<()> {
-        // The head goes out by itself: having the system put it in front of the file was measured, and
-        // costs more.
+        // The head is sent first, in a write of its own: letting the system send it together with the
+        // file was measured, and costs more.
         self.flush().await?;
         self.check_length(length)?;
         let (Stage::Sent { outgoing, declared }, Some(ResponseSink::Http1(conn_io))) = (&self.stage, &self.sink) else {

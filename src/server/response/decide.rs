@@ -1,5 +1,5 @@
-//! The decisions about a response, from what the request says, the fields that the handler has set and
-//! the content that it has left unread: pure functions, one decision each.
+//! The decisions about a response: pure functions of the request, of the fields that the handler has
+//! set, and of the content that it has left unread.
 
 use http::{Method, StatusCode, Version};
 
@@ -7,7 +7,8 @@ use crate::h1::{ConnectionField, Outgoing, OutgoingResponse};
 use crate::message::{Header, Known, Request, decimal, detect_content_type, list_has};
 use crate::server::close_reason::CloseReason;
 
-/// What a request says about the response to it. It stays the same while the response is written.
+/// The properties of a request on which its response depends. They stay the same while the response is
+/// written.
 #[derive(Debug, Clone, Copy, Default)]
 pub(crate) struct RequestTraits {
     pub(crate) head_request: bool,
@@ -53,7 +54,7 @@ impl RequestTraits {
         }
     }
 
-    /// Why the response itself makes the connection close behind it (RFC 9112 §9.6).
+    /// Why the response makes the connection close after it (RFC 9112 §9.6).
     pub(super) fn close_reason(
         &self,
         status: StatusCode,
@@ -63,15 +64,16 @@ impl RequestTraits {
         if fields.close {
             return Some(CloseReason::HandlerAsked);
         }
-        // What follows such a response is not HTTP. If the handler had hijacked the connection, the
-        // reason would not be asked for.
+        // The bytes after such a response are not HTTP. If the handler hijacks the connection, this
+        // reason is not used.
         if self.connect_request || status == StatusCode::SWITCHING_PROTOCOLS {
             return Some(CloseReason::Tunnel);
         }
         (outgoing == Outgoing::UntilClose).then_some(CloseReason::FramingByClose)
     }
 
-    /// What the response says of its connection, which closes behind it for this reason, if for any.
+    /// The `Connection` field of the response. `close` is the reason for which the connection closes after
+    /// it, if it does.
     pub(super) fn connection_field(&self, status: StatusCode, close: Option<CloseReason>) -> ConnectionField {
         if status == StatusCode::SWITCHING_PROTOCOLS {
             return ConnectionField::Upgrade;
@@ -87,7 +89,7 @@ impl RequestTraits {
     }
 }
 
-/// What is left of a request's content, when the response's head is decided or its handler is done.
+/// A request's unread content, when the response's head is decided or the handler is done.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum Unread {
     Nothing,
@@ -116,7 +118,7 @@ impl Unread {
     }
 }
 
-/// What is known of the content when the head is decided, beside what was held back.
+/// What is known of the response's content when the head is decided, beside the part that was held back.
 #[derive(Clone, Copy)]
 pub(super) enum Extent<'a> {
     /// It goes on with these bytes, and then perhaps with more.
@@ -237,7 +239,7 @@ mod tests {
     }
 
     #[test]
-    fn a_tunnel_says_nothing_of_its_connection() {
+    fn a_tunnels_response_has_no_connection_field() {
         let traits = RequestTraits { connect_request: true, ..RequestTraits::default() };
         let close = Some(CloseReason::Tunnel);
         assert_eq!(traits.connection_field(StatusCode::OK, close), ConnectionField::Nothing);
@@ -245,7 +247,7 @@ mod tests {
     }
 
     #[test]
-    fn the_type_is_found_over_the_seam_of_two_writes() {
+    fn the_type_is_found_across_two_writes() {
         assert_eq!(sniffed_content_type(b"<!DOC", b"TYPE HTML>"), Some("text/html; charset=utf-8"));
         assert_eq!(sniffed_content_type(b"", b"\x89PNG\r\n\x1a\n"), Some("image/png"));
         assert_eq!(sniffed_content_type(b"", b""), None);

@@ -12,7 +12,7 @@ use crate::server::http2::{StreamHead, StreamIo};
 
 impl ResponseWriter {
     /// Decides the head and encodes it; a second time does nothing. Content that is whole is encoded
-    /// right behind it, except in chunks. Says whether it was.
+    /// right after it, except in chunks. Returns whether it was.
     pub(super) fn commit(&mut self, content: Extent<'_>) -> bool {
         if !matches!(self.stage, Stage::Open) {
             return false;
@@ -27,8 +27,9 @@ impl ResponseWriter {
             hook.run(status, &mut self.header);
         }
         let fields = HandlerFields::of(&self.header);
-        // `check_length` saw each write, but a length that was set after more content than that, or by
-        // a hook, has passed it by. The peer would take the response to end in the middle.
+        // `check_length` has checked each write, but not a length that was set later, or by a hook, and
+        // that is less than what was written. With it, the peer would see the response end in the
+        // middle.
         let fields = HandlerFields { length: fields.length.filter(|&length| length >= self.written), ..fields };
         let response = self.traits.outgoing_response(
             status,
@@ -42,7 +43,7 @@ impl ResponseWriter {
             self.header.set("Trailer", names.join(", "));
         }
         let declared = fields.length;
-        // Taken out for the calls, which need the rest of `self`: a clone would count references.
+        // Taken out while the calls borrow the rest of `self`. A clone would cost an atomic count.
         let sink = self.sink.take();
         let (outgoing, with_content) = match &sink {
             Some(ResponseSink::Http1(conn_io)) => {
@@ -57,7 +58,7 @@ impl ResponseWriter {
     }
 
     /// Encodes the head for HTTP/1, and decides with it whether the connection closes. Whole content
-    /// is encoded behind the head, except in chunks. Says whether it was.
+    /// is encoded after the head, except in chunks. Returns whether it was.
     fn encode_head(
         &mut self,
         conn_io: &ConnIo,
@@ -91,7 +92,7 @@ impl ResponseWriter {
         with_content
     }
 
-    /// Sends the head on an HTTP/2 stream, and whole content behind it. Says in which form content
+    /// Sends the head on an HTTP/2 stream, and whole content after it. Says in which form content
     /// follows, and whether it was whole.
     fn send_head(
         &mut self,
@@ -111,8 +112,8 @@ impl ResponseWriter {
         };
         let has_content = self.traits.has_content(outgoing);
         let is_empty = content.is_whole() && content.next().is_empty() && self.trailer.is_empty();
-        // A length that was declared and not written stays open, and is reset: a stream that ends in
-        // order would pass for a complete response.
+        // If a length was declared and nothing written, the stream is reset: a stream that ends
+        // normally would look like a complete response.
         let may_end_empty = matches!(outgoing, Outgoing::Chunked | Outgoing::Length(0));
         let head = StreamHead {
             status,

@@ -1,5 +1,6 @@
-//! The life of a writer around its handler: it is made for a connection, begins a response for each
-//! request, and finishes it. Until the head is sent, a response can be rolled back or replaced.
+//! What the server does with a writer before and after the handler: it attaches the writer to a
+//! connection, begins a response for each request, and finishes it. Until the head is sent, a response
+//! can be rolled back or replaced.
 
 use std::panic::Location;
 
@@ -40,8 +41,8 @@ impl ResponseWriter {
         self.sink = sink;
     }
 
-    /// Begins the response to a request. `close` says why the connection closes behind it, if that is
-    /// known already; `max_drain_bytes` how much unread content of the request the connection is worth.
+    /// Begins the response to a request. `close` is the reason for which the connection closes after
+    /// it, if that is known already. Unread content of the request is drained up to `max_drain_bytes`.
     pub(crate) fn begin(&mut self, traits: RequestTraits, close: Option<CloseReason>, max_drain_bytes: u64) {
         self.reset();
         self.traits = traits;
@@ -87,8 +88,8 @@ impl ResponseWriter {
         self.written = self.pending.len() as u64;
     }
 
-    /// Encodes what was held back and the end of the content; nothing is sent yet. Says why the
-    /// connection must close behind this response, if it must.
+    /// Encodes what was held back and the end of the content; nothing is sent yet. Returns why the
+    /// connection must close after this response, if it must.
     pub(crate) fn finish(&mut self) -> Option<CloseReason> {
         match self.stage {
             Stage::Hijacked => return Some(CloseReason::Hijacked),
@@ -118,7 +119,7 @@ impl ResponseWriter {
     }
 }
 
-/// What the server asks a writer about its response.
+/// Queries of the server about a response.
 impl ResponseWriter {
     /// Whether the response has its connection for itself, as in HTTP/1.
     pub(crate) fn owns_connection(&self) -> bool {
@@ -179,7 +180,7 @@ impl ResponseWriter {
         }
     }
 
-    /// Undoes what was set and written since the checkpoint. Says whether that was possible: what was
+    /// Undoes what was set and written since the checkpoint. Returns whether that was possible: what was
     /// sent cannot be undone.
     pub(crate) fn rollback(&mut self, checkpoint: Checkpoint) -> bool {
         if !self.is_open() {

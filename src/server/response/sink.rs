@@ -48,8 +48,8 @@ impl ResponseSink {
     }
 
     /// Begins a direct write of content that is delimited like this, after what was collected. Until
-    /// [`poll_send_direct`](Self::poll_send_direct) has sent all of it, nothing else can be sent, and if
-    /// it never does, nothing ever: the peer has a part of something.
+    /// [`poll_send_direct`](Self::poll_send_direct) has sent all of it, nothing else can be sent. If
+    /// that never happens, nothing is ever sent again, because the peer has a part of the content.
     pub(crate) fn begin_direct(&self, outgoing: Outgoing, direct: &mut DirectWrite<'_>) -> Result<()> {
         match self {
             ResponseSink::Http1(conn_io) => conn_io.begin_direct(outgoing, direct),

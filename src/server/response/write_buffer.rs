@@ -5,9 +5,9 @@
 //! caller's memory, in one vectored write with what was collected before: a direct write.
 //!
 //! A direct write can be abandoned, when the future that writes is dropped. The peer then has a part of
-//! something, and nothing that is sent after it would be understood. So the buffer is marked as
-//! [`Writing`](WriteHealth::Writing) before the first byte and unmarked after the last, and whoever finds
-//! the mark later makes it a failure.
+//! the content, and would misread anything that is sent after it. So the buffer is marked as
+//! [`Writing`](WriteHealth::Writing) before the first byte and unmarked after the last; a later write
+//! that still finds the mark fails.
 
 use std::task::Poll;
 
@@ -33,9 +33,9 @@ pub(crate) struct WriteBuffer {
 /// Content that is sent from the caller's memory, in parts; what was sent of it is cut off.
 #[derive(Debug)]
 pub(crate) struct DirectWrite<'a> {
-    /// What was held back, what the handler writes now, and the end of their chunk.
+    /// Content that was held back, content that the handler writes now, and the end of their chunk.
     pub(crate) parts: [&'a [u8]; 3],
-    /// What the handler writes now, if it is in memory that can be shared.
+    /// The content that the handler writes now, if it is in memory that can be shared.
     shared: Option<&'a Bytes>,
 }
 
@@ -64,7 +64,7 @@ impl WriteBuffer {
         self.bytes.len() >= WRITE_BUFFER_FULL_BYTES
     }
 
-    /// Whether the peer has a part of something, so that nothing else may be sent before the rest.
+    /// Whether a write is incomplete, so that nothing else may be sent before the rest of it.
     pub(crate) fn is_half_sent(&self) -> bool {
         (0 < self.sent && self.sent < self.bytes.len()) || !matches!(self.health, WriteHealth::Good)
     }
@@ -155,7 +155,7 @@ impl<'a> DirectWrite<'a> {
         self.parts.iter().map(|part| part.len()).find(|&len| len > 0).unwrap_or_default()
     }
 
-    /// So many bytes of that piece, to be kept: copied only where the memory cannot be shared.
+    /// `len` bytes of that piece, to be kept: copied only where the memory cannot be shared.
     pub(crate) fn piece(&self, len: usize) -> Bytes {
         let cut = |part: &'a [u8]| part.get(..len).unwrap_or_default();
         match (self.parts, self.shared) {

@@ -1,4 +1,4 @@
-//! What a handler writes its response with.
+//! The writer with which a handler writes its response.
 //!
 //! ```text
 //!         the first flush, more than 2 KiB of content, or the end
@@ -8,11 +8,12 @@
 //!                                                       a write fails, or is dropped half-way
 //! ```
 //!
-//! Open: nothing was encoded, and header, status and content can all change. The way to Sent decides
-//! the head, once. Failed: the peer has a part of something, so nothing more can be written.
+//! Open: nothing is encoded, and header, status and content can all change. The transition to Sent
+//! decides the head, once. Failed: the peer has an incomplete response, so nothing more can be written.
 //!
-//! The handler's calls are in this file; `head` decides and encodes the head, `content` says which
-//! bytes are copied and which are sent at once, `lifecycle` is what the server does with a writer.
+//! This file has the methods that handlers call; `head` decides and encodes the head, `content` decides
+//! which bytes are copied and which are sent at once, `lifecycle` has what the server does with a
+//! writer.
 
 use std::future::poll_fn;
 use std::panic::Location;
@@ -61,7 +62,7 @@ pub struct ResponseWriter {
     /// The first status that could not be set, and where the handler tried to.
     pub(super) ignored_status: Option<(StatusCode, &'static Location<'static>)>,
     pub(super) traits: RequestTraits,
-    /// Why the connection closes behind this response, as far as is known.
+    /// Why the connection closes after this response, as far as is known.
     pub(super) close: Option<CloseReason>,
     /// Unread content of the request up to this length is read and thrown away.
     pub(super) max_drain_bytes: u64,
@@ -307,7 +308,7 @@ impl ResponseWriter {
         match self.stage {
             Stage::Open | Stage::Sent { .. } => Ok(()),
             Stage::Failed => self.sink.as_ref().map_or(Ok(()), ResponseSink::check),
-            Stage::Over => Err(Error::new(ErrorKind::RequestOver, "the answer of this request is over")),
+            Stage::Over => Err(Error::new(ErrorKind::RequestOver, "the response to this request is over")),
             Stage::Hijacked => Err(Error::new(ErrorKind::Hijacked, "the connection was taken over")),
         }
     }

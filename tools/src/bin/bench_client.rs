@@ -7,8 +7,8 @@ use std::{env, fs};
 
 use nethttp::{Client, Error, Result, Transport};
 
-/// What each task asks before it counts: connections are made then.
-const WARM_UP: usize = 8;
+/// The requests of each task that are not counted: connections are made by them.
+const WARM_UP_COUNT: usize = 8;
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<()> {
@@ -21,7 +21,7 @@ async fn main() -> Result<()> {
     let mut transport = Transport::new();
     transport.max_idle_conns_per_host = concurrency;
     let client = Client::with_transport(transport);
-    load(&client, url, concurrency, WARM_UP).await?;
+    load(&client, url, concurrency, WARM_UP_COUNT).await?;
     let (began, before) = (Instant::now(), cpu());
     load(&client, url, concurrency, each).await?;
     let (took, after) = (began.elapsed(), cpu());

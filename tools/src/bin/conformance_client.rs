@@ -32,7 +32,7 @@ async fn main() -> Result<()> {
             "do" => {
                 let client = clients[name].0.clone();
                 under_way.spawn(async move { println!("{}", run(client, &command).await) });
-                // A set keeps what has ended until it is asked for it.
+                // A `JoinSet` keeps finished tasks until they are joined.
                 while let Some(ended) = under_way.try_join_next() {
                     ended.map_err(Error::other)?;
                 }
@@ -127,7 +127,7 @@ fn stats(transport: &Transport) -> Value {
     })
 }
 
-/// Sends one request and tells what came of it.
+/// Sends one request and returns the outcome.
 async fn run(client: Client, command: &Value) -> Value {
     let began = Instant::now();
     let infos = Arc::new(Infos::default());

@@ -1,5 +1,5 @@
-//! The server that the conformance kit talks to (tests/conformance/README.md): one `Server`, one
-//! `ServeMux`, and a handler for each rule that is looked at from outside.
+//! The server that the conformance kit tests (tests/conformance/README.md): one `Server`, one
+//! `ServeMux`, and a handler for each rule that can be seen from outside.
 
 use std::collections::BTreeMap;
 use std::env;
@@ -128,7 +128,7 @@ async fn echo(w: &mut ResponseWriter, r: &mut Request) -> Result<()> {
     }
 }
 
-/// As `echo`, but what is wrong with the body answers for itself: over the limit is 413.
+/// As `echo`, but an error of the body becomes the response: over the limit it is 413.
 async fn echo_strictly(w: &mut ResponseWriter, r: &mut Request) -> Result<()> {
     let body = r.body.bytes(u64::MAX).await?;
     answer_echo(w, r, &body).await

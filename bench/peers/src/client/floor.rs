@@ -1,6 +1,6 @@
-//! The floor of clients: straight on tokio, a connection for each task, the request as bytes that
-//! were made once; of the answer it reads where it ends, and nothing else. It shares no
-//! connections and knows its answers: it is no HTTP client.
+//! The lower bound for clients: directly on tokio, a connection for each task, the request as bytes
+//! that are encoded once; of the response it finds the end, and reads nothing else. It shares no
+//! connections and knows what the server sends: it is not an HTTP client.
 
 use std::io;
 use std::rc::Rc;
@@ -12,7 +12,7 @@ use tokio::net::TcpStream;
 use tokio::sync::Mutex;
 use tokio::task::LocalSet;
 
-/// What one read asks for.
+/// The size of one read.
 const BUFFER_BYTES: usize = 64 << 10;
 
 struct Connection {

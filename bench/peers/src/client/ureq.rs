@@ -6,7 +6,7 @@ use std::thread;
 use peers::client::{Lap, Load};
 use ureq::Agent;
 
-/// What one read of content asks for.
+/// The size of one read of content.
 const BUFFER_BYTES: usize = 64 << 10;
 
 #[tokio::main(flavor = "current_thread")]

@@ -1,6 +1,6 @@
-//! The floor: a server straight on tokio that parses nothing but where a message ends. Nothing
-//! that runs on tokio and reads and writes sockets can cost less, so it tells what tokio and the
-//! system take. It knows the requests that it gets: it is no HTTP server.
+//! The lower bound: a server directly on tokio that only finds the end of each message. Nothing that
+//! reads and writes sockets on tokio can cost less, so it shows what tokio and the system take. It
+//! knows the requests that it gets: it is not an HTTP server.
 
 use std::env;
 use std::io::{self, IoSlice};
@@ -21,12 +21,12 @@ async fn main() -> io::Result<()> {
     loop {
         let (stream, _) = listener.accept().await?;
         stream.set_nodelay(true)?;
-        // Ends with its connection; a peer that leaves is no news.
+        // Ends with its connection; a peer that leaves is not reported.
         tokio::spawn(async move { serve(stream, hello, big).await.ok() });
     }
 }
 
-/// An answer to copy. With `CLOSE` set it says that the connection closes, and so it does.
+/// The response. With `CLOSE` set it has `Connection: close`, and the connection closes.
 fn ready_made(kind: &str, content: &[u8]) -> &'static [u8] {
     let length = content.len();
     let close = if closes() { "Connection: close\r\n" } else { "" };

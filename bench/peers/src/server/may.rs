@@ -1,4 +1,4 @@
-//! may_minihttp with one worker. It knows no streams, so it has no `/echo`.
+//! may_minihttp with one worker. It cannot stream, so it has no `/echo`.
 
 use std::io;
 

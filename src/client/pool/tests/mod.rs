@@ -282,7 +282,7 @@ fn an_idle_connection_that_died_is_closed_and_the_next_one_is_tried() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn who_gets_a_connection_learns_how_long_it_was_idle() {
+async fn a_connection_comes_with_the_time_that_it_was_idle() {
     let (pool, ledger) = pool(NO_LIMITS);
     let mut acquire = pool.acquire("a");
     dial_permit(&mut acquire).established(ledger.connect(1));
@@ -385,7 +385,7 @@ fn a_connection_that_is_given_back_comes_before_the_dial_which_is_kept_for_the_n
 }
 
 #[test]
-fn a_dial_goes_on_when_its_want_is_gone_and_serves_the_next_in_line() {
+fn a_dial_goes_on_when_its_waiter_has_left_and_serves_the_next_one() {
     let (pool, ledger) = pool(Limits { max_per_key: 1, ..NO_LIMITS });
     let (mut first, mut second) = (pool.acquire("a"), pool.acquire("a"));
     let dial = dial_permit(&mut first);
@@ -396,7 +396,7 @@ fn a_dial_goes_on_when_its_want_is_gone_and_serves_the_next_in_line() {
 }
 
 #[test]
-fn a_want_gets_what_its_own_dial_made_even_if_others_wait_longer() {
+fn a_waiter_gets_the_connection_of_its_own_dial_even_if_others_wait_longer() {
     let (pool, ledger) = pool(NO_LIMITS);
     let (mut first, mut second) = (pool.acquire("a"), pool.acquire("a"));
     let _slow = dial_permit(&mut first);
@@ -406,7 +406,7 @@ fn a_want_gets_what_its_own_dial_made_even_if_others_wait_longer() {
 }
 
 #[test]
-fn a_dial_that_fails_tells_its_own_want_and_the_next_in_line_may_dial() {
+fn a_dial_that_fails_fails_its_own_waiter_and_the_next_one_may_dial() {
     let (pool, _) = pool(Limits { max_per_key: 1, ..NO_LIMITS });
     let (mut first, mut second) = (pool.acquire("a"), pool.acquire("a"));
     let (dial, wakes) = (dial_permit(&mut first), Arc::<WakeFlag>::default());
@@ -422,7 +422,7 @@ fn a_dial_that_fails_tells_its_own_want_and_the_next_in_line_may_dial() {
 }
 
 #[test]
-fn a_dial_that_fails_when_its_want_was_served_tells_nobody() {
+fn a_dial_that_fails_when_its_waiter_was_served_fails_no_other_waiter() {
     let (pool, ledger) = pool(NO_LIMITS);
     let used = connected(&pool, "a", ledger.connect(1));
     let mut acquire = pool.acquire("a");
@@ -502,7 +502,7 @@ fn dialing_idle_and_used_connections_count_against_the_limit_of_a_key() {
 }
 
 #[test]
-fn a_want_that_was_served_may_want_again() {
+fn a_waiter_that_was_served_can_wait_again() {
     let (pool, ledger) = pool(NO_LIMITS);
     let mut acquire = pool.acquire("a");
     dial_permit(&mut acquire).failed(refused());
@@ -515,7 +515,7 @@ fn a_want_that_was_served_may_want_again() {
 // ------------------------------------------------------------ closing idle connections
 
 #[test]
-fn idle_connections_are_closed_and_so_is_what_becomes_idle_until_somebody_wants_one() {
+fn idle_connections_are_closed_and_so_are_those_that_become_idle_before_the_next_request() {
     let (pool, ledger) = pool(NO_LIMITS);
     let [one, two, three] = [1, 2, 3].map(|id| connected(&pool, "a", ledger.connect(id)));
     let shared = connected(&pool, "https://a", ledger.connect_shared(4, 8));
@@ -532,7 +532,7 @@ fn idle_connections_are_closed_and_so_is_what_becomes_idle_until_somebody_wants_
 }
 
 #[test]
-fn dials_that_nobody_waits_for_end_when_idle_connections_are_closed() {
+fn dials_without_a_request_end_when_idle_connections_are_closed() {
     let (pool, ledger) = pool(NO_LIMITS);
     let (mut gone, mut waits, wakes) = (pool.acquire("a"), pool.acquire("b"), Arc::<WakeFlag>::default());
     let (left, wanted) = (dial_permit(&mut gone), dial_permit(&mut waits));
@@ -785,7 +785,7 @@ fn an_idle_shared_connection_that_takes_no_more_exchanges_is_closed() {
 }
 
 #[test]
-fn shares_that_died_on_the_way_leave_wants_in_their_order() {
+fn shared_connections_that_died_on_the_way_leave_waiters_in_their_order() {
     let (pool, ledger) = pool(Limits { max_per_key: 1, ..NO_LIMITS });
     let used = connected(&pool, "https://a", ledger.connect_shared(1, 1));
     let mut acquires = [1, 2].map(|_| pool.acquire("https://a"));

@@ -410,7 +410,7 @@ impl Drop for Seed {
 const ANY: Key = "https://any";
 
 #[tokio::test(start_paused = true)]
-async fn nobody_waits_for_a_share_that_is_there_nor_for_a_dial_that_nobody_makes() {
+async fn no_waiter_waits_for_a_stream_that_is_free_or_for_a_dial_that_is_not_made() {
     for seed in 0..SEEDS {
         let mut random = Random::new(seed);
         let limits = random.limits();

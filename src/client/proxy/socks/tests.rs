@@ -17,7 +17,7 @@ async fn asked(
     let speaking = async {
         for piece in [&said[..cut], &said[cut..]] {
             proxy.write_all(piece).await.unwrap();
-            // Whoever reads reads this piece alone.
+            // A read returns this piece only.
             tokio::task::yield_now().await;
         }
         proxy.shutdown().await.unwrap();
@@ -88,7 +88,7 @@ async fn credentials_are_offered_and_shown_only_when_they_are_asked_for() {
 }
 
 #[tokio::test]
-async fn each_way_to_refuse_is_told_in_words() {
+async fn each_refusal_has_a_plain_text() {
     const NOBODY: Option<(&[u8], &[u8])> = None;
     for (credentials, said, told) in [
         (NOBODY, &b"\x05\xff"[..], "the SOCKS proxy wants credentials"),
@@ -108,7 +108,7 @@ async fn each_way_to_refuse_is_told_in_words() {
 }
 
 #[tokio::test]
-async fn each_reply_is_told_in_words() {
+async fn each_reply_has_a_plain_text() {
     for (reply, told) in [
         (1, "general failure"),
         (2, "its rules do not allow it"),
@@ -151,7 +151,7 @@ async fn what_cannot_be_said_is_refused_before_a_byte_is() {
 }
 
 #[tokio::test]
-async fn a_stream_that_breaks_is_told_as_such() {
+async fn a_stream_that_breaks_is_reported_as_an_error() {
     let (mut stream, proxy) = duplex(64);
     drop(proxy);
     let error = connect(&mut stream, "a.test", 443, None).await.unwrap_err();

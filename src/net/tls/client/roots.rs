@@ -27,7 +27,7 @@ pub enum TlsRoots {
 
 type Verifier = Arc<dyn ServerCertVerifier>;
 
-/// Who decides about a server's certificate. May read many files.
+/// The verifier of servers' certificates. May read many files.
 pub(super) fn verifier(
     roots: TlsRoots,
     extra: &[CertificateDer<'static>],
@@ -63,8 +63,8 @@ fn verifier_of(
     Ok(built.map_err(|error| invalid("the root certificates cannot be used").with_source(error))?)
 }
 
-/// What the system says. Without roots of the caller's own it is asked once for the process: its
-/// files are many.
+/// The system's verifier. Without roots of the caller's own it is made once for the process, because it
+/// reads many files.
 #[cfg(feature = "tls")]
 fn platform(extra: &[CertificateDer<'static>], provider: &Arc<CryptoProvider>) -> Result<Verifier> {
     use std::sync::{Mutex, PoisonError};
@@ -78,7 +78,7 @@ fn platform(extra: &[CertificateDer<'static>], provider: &Arc<CryptoProvider>) -
         return Ok(verifier.clone());
     }
     let verifier = load_platform(extra, provider)?;
-    // A program has one provider, or two; one that makes them without end is not remembered.
+    // A program has one provider, or two. The list is bounded, in case a program makes them without end.
     if loaded.len() < 4 {
         loaded.push((provider.clone(), verifier.clone()));
     }

@@ -93,7 +93,7 @@ async fn both_sides_know_what_was_agreed_on() {
 }
 
 #[tokio::test]
-async fn alpn_settles_on_what_both_speak() {
+async fn alpn_chooses_a_protocol_that_both_speak() {
     let authority = Authority::new("ca");
     let tls = server(&authority.issue(&["a.test"]));
     let client = TlsConnector::new(trusting(&authority));
@@ -133,7 +133,7 @@ async fn a_session_is_resumed_by_the_same_connector_and_by_no_other() {
 }
 
 #[tokio::test]
-async fn a_certificate_that_will_not_do_is_refused_in_plain_words() {
+async fn a_certificate_that_is_not_valid_is_refused_with_a_plain_reason() {
     let authority = Authority::new("ca");
     let good = server(&authority.issue(&["a.test", "*.b.test"]));
     let stranger = trusting(&Authority::new("another"));
@@ -157,7 +157,7 @@ async fn a_certificate_that_will_not_do_is_refused_in_plain_words() {
 }
 
 #[tokio::test]
-async fn a_certificate_that_will_not_do_is_accepted_where_that_is_wanted() {
+async fn a_certificate_that_is_not_valid_is_accepted_with_insecure() {
     let expired = server(&Authority::new("ca").issue_expired(&["a.test"]));
     let careless = TlsConfig::new().danger_accept_invalid_certs(true);
     for version in [TlsVersion::Tls12, TlsVersion::Tls13] {
@@ -205,7 +205,7 @@ async fn what_is_no_name_is_refused_before_a_byte_is_sent() {
 }
 
 #[tokio::test]
-async fn a_client_certificate_is_shown_to_who_asks_for_it() {
+async fn a_client_certificate_is_shown_to_a_server_that_requests_it() {
     let authority = Authority::new("ca");
     let shown = authority.issue_client("me");
     let tls = server(&authority.issue(&["a.test"]));
@@ -402,7 +402,7 @@ fn a_system_without_roots_is_an_error_that_names_the_fixes() {
 
 #[test]
 #[cfg(all(feature = "tls", target_os = "linux"))]
-fn the_roots_of_the_system_are_trusted_without_a_word() {
+fn the_roots_of_the_system_are_trusted_by_default() {
     let (roots, site) = (new_path("roots.pem"), new_path("site.pem"));
     let authority = Authority::new("ca");
     let issued = authority.issue(&["a.test"]);
@@ -472,4 +472,15 @@ async fn with_a_key_log() {
     let client = trusting(&authority);
     visit(client.clone(), "a.test", &tls).await.unwrap();
     visit(client.key_log(true), "a.test", &tls.key_log(true)).await.unwrap();
+}
+
+#[test]
+fn what_is_offered_is_chosen_here_and_foreign_entries_stay() {
+    let own = [b"http/1.1".to_vec(), b"acme/1".to_vec(), b"h2".to_vec()];
+    let list = |offer: AlpnOffer, own: &[Vec<u8>]| {
+        offer.among(own).iter().map(|name| String::from_utf8_lossy(name).into_owned()).collect::<Vec<_>>().join(" ")
+    };
+    assert_eq!(list(AlpnOffer::Http2OrHttp1, &[]), "h2 http/1.1");
+    assert_eq!(list(AlpnOffer::Http1, &own), "http/1.1 acme/1");
+    assert_eq!(list(AlpnOffer::Http2, &own), "h2 acme/1");
 }

@@ -31,7 +31,7 @@ impl Certificates {
         Ok(Certificates(RwLock::new(Arc::new(ByName::new(provider, certificates)?))))
     }
 
-    /// Takes these in place of all before, if each of them can be used.
+    /// Replaces all certificates by these, if each of them can be used.
     pub(super) fn replace(
         &self,
         provider: &CryptoProvider,

@@ -1,4 +1,4 @@
-//! The stream of an HTTP/1 connection, shared by those that read and write it.
+//! The stream of an HTTP/1 connection, shared by the tasks that read and write it.
 //!
 //! # Theory of operation
 //!
@@ -10,31 +10,41 @@
 //!  RequestBody ──────── reads content; a handler may have moved it to another task ───────────────┘
 //! ```
 //!
-//! The lock is held for one poll and never across an await. As long as the body stays with its handler all
-//! three are polled by one task, and the lock is free. No user code runs under it, and wakers are woken
-//! under it only for a task that has to look again.
+//! The lock is held for one poll and never across an await. As long as the body stays with its handler,
+//! all three are polled by one task, so the lock is never contended. No user code runs under it. The two
+//! wakers below are called while it is held: they only schedule a task.
+//!
+//! The states of the request's content, and of the write buffer (`response/write_buffer`):
+//!
+//! ```text
+//!  content: Over ── a head with content ──▶ Length, Chunked ─┬─ its last byte was read ─▶ Over
+//!                                                            └─ error, limit, hijack ───▶ Broken
+//!  writing: Good ── a direct write begins ──▶ Writing ─┬─ it is sent whole ─▶ Good
+//!                                                      └─ error, dropped ───▶ Failed
+//! ```
 //!
 //! Who is woken by what:
 //!
 //! - The socket keeps one waker for each direction: that of the last poll. While a handler runs, both the
 //!   handler's own reads and writes and the connection's task poll it, and all of them are the same task.
-//! - `reader` is the waker of a body that waits for content. The end of the exchange and a hijack wake it:
-//!   on another task nothing else would, and it would wait for ever.
+//! - `reader` is the waker of a body that waits for content. It is woken by the end of the exchange and by
+//!   a hijack, because a body on another task would wait for ever, and by a write that has read content
+//!   ahead.
 //! - `watcher` is the waker of the connection's task while content is still to be read. When a body on
-//!   another task has read the last content, the watcher is woken, for only then may it read itself to
-//!   notice that the peer left. When that body finds the socket full, the watcher is woken too, for the
-//!   socket has just kept the body's waker in place of the writer's.
-//! - Nothing is woken that is the acting task itself: it looks again anyway.
+//!   another task has read the last content, the watcher is woken, because only then may the
+//!   connection's task itself read, to notice that the peer left. When that body finds the socket full,
+//!   the watcher is woken too, because the socket has just replaced the writer's waker by the body's.
+//! - The acting task is never woken by itself: it polls again anyway.
 //!
 //! Invariants:
 //!
 //! - Bytes leave in the order in which they were collected. While a [direct write] is under way nothing
-//!   else is sent; one that was dropped half-way fails everything behind it.
-//! - Whoever is about to wait for the peer sends what was collected first. So a response that is ready
+//!   else is sent; one that was dropped half-way fails all later writes.
+//! - Before a poll waits for the peer to send, it sends what was collected. So a response that is ready
 //!   never waits for the next request, and a client that waits for `100 Continue` gets it.
 //! - While a write waits, some content is read ahead: a client may send all before it reads anything.
-//! - A body knows the number of its exchange. When `exchange` is another number, it reads as an error,
-//!   wherever it was moved to; the next request's content is never given to it.
+//! - A body knows the number of its exchange. As soon as `exchange` has another value, the body reads
+//!   as an error, wherever it was moved to; it never gets the next request's content.
 //! - `io` is `None` after a hijack and after the end: then reads and writes fail, and do not panic.
 //!
 //! [direct write]: crate::server::response::write_buffer
@@ -60,7 +70,7 @@ use crate::server::state::State;
 
 pub(crate) struct ConnIo {
     state: Mutex<ConnIoState>,
-    /// What the requests of this connection share. It also tells them that their exchange is over.
+    /// The part of the context that all requests of this connection share. It also cancels them.
     pub(crate) context: Arc<ConnContext>,
     hijacked: AtomicBool,
     /// Whether an exchange has set limits that the next one must not inherit.
@@ -74,16 +84,17 @@ pub(crate) struct ConnIoState {
     /// The number of the exchange whose content may be read.
     exchange: u64,
     content: ContentReader,
-    /// The client may wait for a `100 Continue` before it sends its content (RFC 9110 §10.1.1):
-    /// it is to be sent when the content is first read.
+    /// The client may wait for a `100 Continue` before it sends its content (RFC 9110 §10.1.1). It is
+    /// sent when the content is first read.
     awaits_continue: bool,
     pub(crate) write_buffer: WriteBuffer,
     /// On reading content, and on writing.
     pub(crate) read_limit: TransferLimit,
     pub(crate) write_limit: TransferLimit,
-    /// Waits for content, perhaps on another task than the connection's.
+    /// The waker of a body that waits for content, perhaps on another task than the connection's.
     reader: Option<Waker>,
-    /// The connection's task while content is to be read. It must learn what a body on another task does.
+    /// The waker of the connection's task while content is still to be read, for what a body on another task
+    /// does.
     watcher: Option<Waker>,
 }
 
@@ -112,7 +123,7 @@ impl ConnIo {
         }
     }
 
-    /// A poisoned lock is taken as it is: no code that panics half-way through a change runs under it.
+    /// Poisoning is ignored: no code under this lock panics in the middle of a change.
     pub(crate) fn lock(&self) -> MutexGuard<'_, ConnIoState> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -142,8 +153,8 @@ impl ConnIo {
         self.hijacked.load(Ordering::SeqCst)
     }
 
-    /// The connection is over: closes the stream, also where a body is still kept somewhere, and cancels
-    /// the request that was under way.
+    /// Ends the connection: closes the stream, even where a body still holds this `ConnIo`, and cancels
+    /// the request that is under way.
     pub(crate) fn hang_up(&self) {
         let io = {
             let mut state = self.lock();
@@ -176,8 +187,8 @@ impl ConnIo {
         self.context.exchanges.announce(exchange);
     }
 
-    /// The exchange is over. Announcing that takes a lock, so it is done only if somebody may listen: with
-    /// two references, one here and one in the request, nobody has kept the context.
+    /// Ends the exchange. Announcing that costs more, so it is done only if the context may have been
+    /// cloned: its two own references are the one here and the one in the request.
     pub(crate) fn end_exchange(&self, exchange: u64) {
         if Arc::strong_count(&self.context) > 2 {
             self.cancel(exchange);
@@ -228,7 +239,7 @@ impl ConnIoState {
         self.wake_reader();
     }
 
-    /// Sets who waits for content, if a body does.
+    /// Keeps the waker of a body that waits for content.
     pub(crate) fn keep_reader(&mut self, waker: Option<&Waker>) {
         self.reader = waker.cloned();
     }
@@ -239,14 +250,14 @@ impl ConnIoState {
         }
     }
 
-    /// Sets the connection's task, as long as another one may read content.
+    /// Keeps the waker of the connection's task, as long as another task may read content.
     pub(crate) fn keep_watcher(&mut self, waker: &Waker) {
         if !self.content_is_over() && !self.watcher.as_ref().is_some_and(|kept| kept.will_wake(waker)) {
             self.watcher = Some(waker.clone());
         }
     }
 
-    /// Has the connection's task look again, unless it is the acting task itself.
+    /// Wakes the connection's task, unless it is the acting task itself.
     fn wake_watcher(&self, acting: &Waker) {
         if let Some(watcher) = self.watcher.as_ref().filter(|watcher| !watcher.will_wake(acting)) {
             watcher.wake_by_ref();
@@ -258,7 +269,7 @@ impl ConnIoState {
         matches!(self.content, ContentReader::Over)
     }
 
-    /// What is left of the content that the peer has announced.
+    /// The content that the peer has announced and that is unread.
     pub(crate) fn unread(&self) -> Unread {
         let known = match &self.content {
             ContentReader::Over => return Unread::Nothing,
@@ -281,20 +292,20 @@ impl ConnIoState {
         self.exchange == exchange
     }
 
-    /// A final status is about to be sent: no 100 may follow it. Says what content it leaves unread.
+    /// Called before a final status is sent: no 100 may follow it. Returns what content is left unread.
     pub(crate) fn final_status(&mut self) -> Unread {
         let unread = self.unread();
         self.forgo_continue();
         unread
     }
 
-    /// A final status, or a 100 of the handler's own, is on its way: none of ours may follow.
+    /// Cancels the automatic 100: a final status, or a 100 of the handler's own, is being sent.
     pub(crate) fn forgo_continue(&mut self) {
         self.awaits_continue = false;
     }
 
-    /// Moves the limit on the reading of this exchange, for a read that waits already too: the body
-    /// may be read by another task.
+    /// Moves the limit on the reading of this exchange, also for a read that is already waiting,
+    /// perhaps in another task.
     fn set_read_until(&mut self, at: Option<Instant>) {
         self.read_limit.set_until(at);
         if let Some(io) = &mut self.io {

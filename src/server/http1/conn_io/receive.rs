@@ -1,4 +1,4 @@
-//! What is read beside heads: content for a body, and the end of the peer's stream.
+//! Reads of a connection other than heads: content for a body, and the end of the peer's stream.
 
 use std::task::{Context, Poll, ready};
 
@@ -40,11 +40,11 @@ impl ConnIoState {
         let Some(io) = &mut self.io else { return Poll::Ready(Some(Err(hijacked()))) };
         let piece = self.content.poll(io, cx);
         if piece.is_pending() {
-            // The peer may wait for what was collected before it sends more.
+            // The peer may wait for bytes that are still in the write buffer before it sends more.
             match self.poll_flush_beside(cx) {
                 Poll::Ready(Ok(())) => {}
                 Poll::Ready(Err(error)) => return Poll::Ready(Some(Err(error))),
-                // The socket has kept this task's waker now, in place of that of the task that writes.
+                // The socket has just replaced the writer's waker by this task's.
                 Poll::Pending => self.wake_watcher(cx.waker()),
             }
         }
@@ -68,8 +68,9 @@ impl ConnIoState {
         self.read_limit.poll(&mut io.read_deadline, cx)
     }
 
-    /// Notices, while a handler runs, that the peer has left. Reads only when neither content nor another
-    /// request is to be read: those bytes belong to others, and a peer that sends has not left.
+    /// Notices, while a handler runs, that the peer has left. Reads only when no content is left to read
+    /// and no further request is in the input: those bytes are the body's or the next exchange's, and a
+    /// peer that sends has not left.
     pub(crate) fn poll_peer_left(&mut self, cx: &mut Context<'_>) -> Poll<()> {
         let is_over = self.content_is_over();
         let Some(io) = &mut self.io else { return Poll::Pending };

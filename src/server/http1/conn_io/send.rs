@@ -1,4 +1,4 @@
-//! What is written: the write buffer, large content behind it, and files.
+//! Writes of a connection: the write buffer, large content after it, and files.
 
 use std::fs::File;
 use std::future::poll_fn;
@@ -20,7 +20,7 @@ impl ConnIo {
         poll_fn(|cx| self.lock().poll_flush(cx)).await
     }
 
-    /// Begins large content in this form, behind what was collected. Until it is
+    /// Begins large content in this form, after what was collected. Until it is
     /// [sent](Self::poll_send_direct) whole, the write buffer sends nothing else.
     pub(crate) fn begin_direct(&self, outgoing: Outgoing, direct: &mut DirectWrite<'_>) -> Result<()> {
         let mut state = self.lock();
@@ -66,7 +66,8 @@ impl ConnIo {
 }
 
 impl ConnIoState {
-    /// Sends all that was collected. What is left when this waits is sent by the next poll, whoever does it.
+    /// Sends all that was collected. What is left when this returns `Pending` is sent by the next poll,
+    /// whichever task does it.
     pub(crate) fn poll_flush(&mut self, cx: &mut Context<'_>) -> Poll<Result<()>> {
         if self.write_buffer.is_empty() {
             return Poll::Ready(Ok(()));
@@ -76,12 +77,12 @@ impl ConnIoState {
     }
 
     /// The same for a task that waits for something else. During a direct write there is nothing to do:
-    /// that sends what was collected before it.
+    /// the direct write itself sends what was collected before it.
     pub(crate) fn poll_flush_beside(&mut self, cx: &mut Context<'_>) -> Poll<Result<()>> {
         if self.write_buffer.is_sending_direct() { Poll::Ready(Ok(())) } else { self.poll_flush(cx) }
     }
 
-    /// Sends all that was collected, and this behind it.
+    /// Sends all that was collected, and this after it.
     fn poll_send(&mut self, cx: &mut Context<'_>, direct: &mut DirectWrite<'_>) -> Poll<Result<()>> {
         let (bytes, mut sent) = self.write_buffer.take();
         let polled = self.poll_write_all(cx, &bytes, &mut sent, direct);
@@ -119,7 +120,7 @@ impl ConnIoState {
     /// Sends some of a file, under the same limits.
     fn poll_send_file(&mut self, cx: &mut Context<'_>, file: &File, at: u64, most: u64) -> Poll<Result<u64>> {
         let sent = match self.write_in_time().and_then(|()| Ok(self.io()?.poll_send_file(cx, file, at, most))) {
-            // The file is shorter than it was: the peer has nothing to do with that.
+            // The file has become shorter: not a failure of the write, so no phase is set.
             Ok(Poll::Ready(Err(error))) if error.kind() == io::ErrorKind::UnexpectedEof => Err(error.into()),
             Ok(sent) => ready!(self.under_write_deadline(cx, sent)).map_err(|error| error.during(Phase::Write)),
             Err(error) => Err(error.during(Phase::Write)),
@@ -150,9 +151,9 @@ impl ConnIoState {
         self.write_limit.poll(&mut io.write_deadline, cx)
     }
 
-    /// The peer takes nothing. It may be one that reads only when it has sent all its content, so some of
-    /// that is read ahead; else both sides would wait until a limit passes. Not needed if the body is read
-    /// by another task.
+    /// Called when the peer accepts no bytes. It may read only after it has sent all its content, so some
+    /// of that is read ahead; otherwise both sides would wait until a limit passes. Not needed if another
+    /// task reads the body.
     fn read_ahead(&mut self, cx: &mut Context<'_>) {
         let read_elsewhere = self.reader.as_ref().is_some_and(|reader| !reader.will_wake(cx.waker()));
         if self.content_is_over() || read_elsewhere {

@@ -12,10 +12,10 @@ use crate::process::Held;
 pub(crate) struct Counts {
     ended: [AtomicU64; KINDS.len()],
     unexpected: AtomicU64,
-    /// How long this process was kept from its work at worst, in milliseconds. Where that is near the
-    /// server's patience, an error is the machine's.
+    /// The longest time that this process was not scheduled, in milliseconds. Where that is near the
+    /// server's timeouts, the machine is the cause of an error.
     lag: AtomicU64,
-    /// The first that went wrong says most.
+    /// The first failure is the most useful one.
     first: Mutex<Option<String>>,
 }
 
@@ -32,7 +32,7 @@ impl Counts {
         }
     }
 
-    /// Sees how late a timer is, again and again.
+    /// Measures how late a timer is, again and again.
     pub(crate) async fn watch_lag(&self, until: Instant) {
         const PAUSE: Duration = Duration::from_millis(50);
         while Instant::now() < until {

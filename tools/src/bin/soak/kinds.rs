@@ -1,4 +1,4 @@
-//! The kinds of clients, and what each must see.
+//! The kinds of clients, and what each expects of the server.
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -12,7 +12,7 @@ use tokio::time::{sleep, timeout};
 use crate::counts::Counts;
 use crate::process::Soaked;
 use crate::raw;
-use crate::server::{LARGE, PATIENCE};
+use crate::server::{LARGE_BYTES, PEER_TIMEOUT};
 
 /// What a client does to the server.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -30,13 +30,13 @@ pub(crate) enum Kind {
     GivenUp,
     /// Sends its head byte by byte, or reads a large answer in small bites.
     Slow,
-    /// Says nothing any more, in one of the phases, until the server closes.
+    /// Falls silent in one of the phases, until the server closes.
     Silent,
-    /// Sends what is no request, or a head that is far too long.
+    /// Sends what is not a request, or a head that is far too long.
     Broken,
     /// Leaves in one of the phases, with a reset or without.
     Dying,
-    /// Sends frames of HTTP/2 that nobody needs.
+    /// Sends useless HTTP/2 frames.
     Frames,
 }
 
@@ -95,7 +95,7 @@ fn client(protocols: ClientProtocols, root: &str) -> Client {
     transport.proxy = Proxy::none();
     transport.protocols = protocols;
     // The server closes what is idle for longer: a POST must not meet that.
-    transport.idle_conn_timeout = PATIENCE / 2;
+    transport.idle_conn_timeout = PEER_TIMEOUT / 2;
     let tls = TlsConfig::new().roots(TlsRoots::None).add_root_pem(root).expect("the server's root is one");
     transport.set_tls(tls);
     let mut client = Client::new();
@@ -104,7 +104,7 @@ fn client(protocols: ClientProtocols, root: &str) -> Client {
     client
 }
 
-/// What chance does: the same numbers in each run.
+/// Pseudo-random numbers, the same in each run.
 struct Chance(u64);
 
 impl Chance {
@@ -124,13 +124,13 @@ pub(crate) async fn warm_up(world: &World) -> Result<()> {
     Ok(())
 }
 
-/// Is a client of this kind, again and again, until the time is over.
+/// Runs clients of this kind, one after the other, until the time is over.
 pub(crate) async fn work(world: Arc<World>, counts: Arc<Counts>, kind: Kind, seed: usize, until: Instant) {
     let mut chance = Chance((seed as u64 + 1).wrapping_mul(0x9e37_79b9_7f4a_7c15));
     while Instant::now() < until {
         let outcome = be(kind, &world, &mut chance).await;
         counts.note(kind, outcome);
-        // The machine is others' too.
+        // Other programs run on the machine too.
         sleep(Duration::from_millis(1 + chance.below(4) as u64)).await;
     }
 }
@@ -190,7 +190,7 @@ async fn huge(world: &World, way: usize, chance: &mut Chance) -> Result<()> {
             while let Some(chunk) = response.body.chunk().await? {
                 read += chunk.len() as u64;
             }
-            return if read == LARGE { Ok(()) } else { Err(wrong(read)) };
+            return if read == LARGE_BYTES { Ok(()) } else { Err(wrong(read)) };
         }
         1 => (client.post(&*format!("{base}/count"), "text/plain", content).await, length),
         _ => {
@@ -226,7 +226,7 @@ async fn given_up(world: &World, way: usize, chance: &mut Chance) {
             _ => client.post(&*format!("{base}/count"), "text/plain", vec![b'x'; 1 << 20]).await.map(drop),
         }
     };
-    // Whether it was in time is all the same.
+    // It does not matter whether it was in time.
     let _ = timeout(patience, asking).await;
 }
 
@@ -243,8 +243,9 @@ async fn slow(world: &World, chance: &mut Chance) -> Result<(), String> {
             sleep(Duration::from_millis(10)).await;
         }
         let answer = raw::read_to_end(stream).await?;
-        // Half a second, unless the machine has much else to do: then the server has closed with right.
-        let is_right = answer.ends_with("hello") || began.elapsed() >= PATIENCE;
+        // Half a second, unless the machine is loaded: then the server's timeout has passed, and it was right
+        // to close.
+        let is_right = answer.ends_with("hello") || began.elapsed() >= PEER_TIMEOUT;
         return if is_right { Ok(()) } else { Err(format!("to a head in pieces it got {answer:?}")) };
     }
     let _ = SockRef::from(&stream).set_recv_buffer_size(16 << 10);
@@ -279,15 +280,15 @@ async fn silent(world: &World, chance: &mut Chance) -> Result<(), String> {
     if !heard.starts_with(expected) || (expected.is_empty() && !heard.is_empty()) {
         return Err(format!("to {said:?} it got {heard:?}"));
     }
-    // What it may take on a machine that has much else to do.
-    let late = PATIENCE + Duration::from_secs(6);
-    if waited < PATIENCE / 2 || waited > late {
+    // Extra time for a loaded machine.
+    let late = PEER_TIMEOUT + Duration::from_secs(6);
+    if waited < PEER_TIMEOUT / 2 || waited > late {
         return Err(format!("closed after {waited:?} of silence behind {said:?}"));
     }
     Ok(())
 }
 
-/// What is no request, and how the answer begins.
+/// What is not a request, and how the answer begins.
 const WRONG: [(&str, &str); 7] = [
     ("GET / HTTP/1.1\r\n\r\n", "HTTP/1.1 400"),
     ("GET / HTTP/1.1\r\nHost: a\r\nHost: b\r\n\r\n", "HTTP/1.1 400"),
@@ -349,7 +350,7 @@ async fn frames(world: &World, chance: &mut Chance) -> Result<(), String> {
             bytes.extend(frame(1, 5, 2 * number + 1, GET_ROOT));
             bytes.extend(frame(3, 0, 2 * number + 1, &[0, 0, 0, 8]));
         }),
-        // More signs of life than anybody asked for.
+        // Many PING frames.
         1 => (0..20_000).for_each(|_| bytes.extend(frame(6, 0, 0, b"01234567"))),
         // Fields without an end.
         2 => {
@@ -365,7 +366,7 @@ async fn frames(world: &World, chance: &mut Chance) -> Result<(), String> {
         let mut buf = [0; 4096];
         while let Ok(1..) = reader.read(&mut buf).await {}
     };
-    // A server that has had enough closes before all was sent. What it does not mind ends here.
+    // At a limit the server closes before all was sent. What it tolerates ends here.
     let sending = async {
         let _ = writer.write_all(&bytes).await;
         sleep(Duration::from_millis(50)).await;

@@ -1,14 +1,15 @@
-//! A soak: a server under mixed load, good and bad, and whether what it holds stays flat.
+//! A soak test: a server under mixed load, good and bad, and whether the resources that it holds stay
+//! constant.
 //!
 //! ```text
 //! cargo run --release -p tools --bin soak -- 5      five minutes; `20s` are twenty seconds
 //! ```
 //!
 //! The server is this program once more, in a process of its own ([`server`]), so that what it takes can
-//! be told apart. Clients of every kind ([`kinds`]) are at it all the time. Each ten seconds a line says
-//! how often each kind has come and gone, what went otherwise than it must, and what both processes hold.
-//! At the end all clients leave, and tasks and descriptors must be back where they were. Ends with 1, and
-//! says why, when something is not as it must be. Needs Linux, which says what a process holds.
+//! be told apart. Clients of every kind ([`kinds`]) run all the time. Every ten seconds a line shows how
+//! many clients of each kind have finished, what failed, and what both processes hold. At the end all
+//! clients leave, and tasks and descriptors must be back where they were. Ends with 1, and says why, when
+//! something is not as it must be. Needs Linux, which says what a process holds.
 
 mod counts;
 mod kinds;
@@ -57,7 +58,7 @@ async fn soak(length: Duration) -> Result<(), String> {
     let mut soaked = Soaked::start()?;
     let counts = Arc::new(Counts::default());
     let world = Arc::new(World::new(&soaked));
-    // What is made once is made before it is counted.
+    // Things that are made once are made before the count begins.
     kinds::warm_up(&world).await.map_err(|error| format!("the first requests fail: {error}"))?;
     let world = {
         drop(world);

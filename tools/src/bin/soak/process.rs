@@ -1,4 +1,4 @@
-//! The server's process: starting it, asking it, and what Linux says that it holds.
+//! The server's process: how it is started, and what it holds, according to Linux.
 
 use std::fmt;
 use std::io::{BufRead as _, BufReader};
@@ -14,7 +14,7 @@ pub(crate) struct Soaked {
     child: Child,
     pub(crate) plain: SocketAddr,
     pub(crate) secure: SocketAddr,
-    /// Whom the server's certificate is signed by, in PEM.
+    /// The certificate of the server's authority, in PEM.
     pub(crate) root: String,
 }
 
@@ -89,12 +89,12 @@ impl Soaked {
         }
     }
 
-    /// What is held once nobody but the one who asks is connected; `None` where somebody stays for long.
+    /// What is held once only the asking client is connected; `None` where others stay for long.
     pub(crate) async fn quiet(&self) -> Option<Held> {
         for _ in 0..300 {
             tokio::time::sleep(Duration::from_millis(100)).await;
             let held = self.ask().await.ok()?;
-            // The connection that asks is one, with its task; its descriptor is closed by now, or soon.
+            // The asking connection is one of them, with its task; its descriptor is closed by now, or soon.
             if held.server_connections == 1 && held.server_tasks <= 3 {
                 tokio::time::sleep(Duration::from_millis(100)).await;
                 return Some(Held { server_connections: 0, ..self.with_own(&held) });

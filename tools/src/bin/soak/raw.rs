@@ -1,4 +1,4 @@
-//! Bytes as they are, over sockets: for what no client of ours would send.
+//! Raw bytes over sockets: for what a correct client would not send.
 
 use std::net::SocketAddr;
 use std::time::Duration;
@@ -7,8 +7,8 @@ use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 use tokio::time::timeout;
 
-/// Longer than anything here takes.
-const LIMIT: Duration = Duration::from_secs(20);
+/// Longer than the server takes to close.
+const CLOSE_TIMEOUT: Duration = Duration::from_secs(20);
 
 pub(crate) async fn connect(addr: SocketAddr) -> Result<TcpStream, String> {
     TcpStream::connect(addr).await.map_err(|error| format!("no connection: {error}"))
@@ -30,6 +30,6 @@ pub(crate) async fn exchange(addr: SocketAddr, bytes: &[u8]) -> Result<String, S
 pub(crate) async fn read_to_end(mut reader: impl tokio::io::AsyncRead + Unpin) -> Result<String, String> {
     let mut read = Vec::new();
     let reading = async { while let Ok(1..) = reader.read_buf(&mut read).await {} };
-    timeout(LIMIT, reading).await.map_err(|_| format!("not closed in {LIMIT:?}"))?;
+    timeout(CLOSE_TIMEOUT, reading).await.map_err(|_| format!("not closed in {CLOSE_TIMEOUT:?}"))?;
     Ok(String::from_utf8_lossy(&read).into_owned())
 }

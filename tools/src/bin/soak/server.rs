@@ -1,4 +1,4 @@
-//! The server that is soaked. Its limits are short, so that they pass often.
+//! The server under test. Its limits are short, so that they pass often.
 
 use std::io::Read as _;
 use std::sync::Arc;
@@ -14,20 +14,20 @@ use tokio::net::TcpListener;
 use tokio::runtime::Handle;
 
 /// How long a peer may be silent, in each of the phases. Half a second more is lingered.
-pub(crate) const PATIENCE: Duration = Duration::from_secs(4);
+pub(crate) const PEER_TIMEOUT: Duration = Duration::from_secs(4);
 /// The length of `/large`.
-pub(crate) const LARGE: u64 = 4 << 20;
-/// What `/slow` takes.
-const WORK: Duration = Duration::from_millis(20);
+pub(crate) const LARGE_BYTES: u64 = 4 << 20;
+/// How long `/slow` takes.
+const WORK_TIME: Duration = Duration::from_millis(20);
 
 pub(crate) async fn run() {
-    // The panics here are meant.
+    // Panics here are intended.
     std::panic::set_hook(Box::new(|_| {}));
     let faults = Arc::new(AtomicUsize::new(0));
     let mut server = Server::new(routes(&faults));
-    server.read_header_timeout = PATIENCE;
-    server.idle_timeout = PATIENCE;
-    server.stall_timeout = PATIENCE;
+    server.read_header_timeout = PEER_TIMEOUT;
+    server.idle_timeout = PEER_TIMEOUT;
+    server.stall_timeout = PEER_TIMEOUT;
     server.on_event = Some(Arc::new(move |event: &ServerEvent| {
         if matches!(event, ServerEvent::AcceptFailed { .. } | ServerEvent::HookPanicked { .. }) {
             eprintln!("{event}");
@@ -74,14 +74,14 @@ fn routes(faults: &Arc<AtomicUsize>) -> ServeMux {
     });
     mux.handle("/large", async |w: &mut ResponseWriter, _: &mut Request| {
         let chunk = nethttp::Bytes::from(vec![b'x'; 64 << 10]);
-        for _ in 0..LARGE / chunk.len() as u64 {
+        for _ in 0..LARGE_BYTES / chunk.len() as u64 {
             w.write_bytes(chunk.clone()).await?;
         }
         Ok(())
     });
     mux.handle("/slow", async |w: &mut ResponseWriter, r: &mut Request| {
         let context = r.context().clone();
-        let _ = tokio::time::timeout(WORK, context.cancelled()).await;
+        let _ = tokio::time::timeout(WORK_TIME, context.cancelled()).await;
         w.write("slow").await
     });
     mux.handle("/fail", async |_: &mut ResponseWriter, _: &mut Request| {
@@ -97,7 +97,7 @@ fn routes(faults: &Arc<AtomicUsize>) -> ServeMux {
     mux
 }
 
-/// A certificate for `localhost`, and whom it is signed by.
+/// A certificate for `localhost`, and that of its authority.
 fn tls() -> (TlsServerConfig, String) {
     let key = || KeyPair::generate().expect("there is chance enough");
     let mut params = CertificateParams::default();

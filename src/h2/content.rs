@@ -1,17 +1,18 @@
-//! Content on its way in.
+//! The content of a stream on its way in, and on its way out: no more than the windows and the buffer take.
 
 use std::task::{Context, Poll, ready};
 
-use h2::RecvStream;
+use bytes::Bytes;
+use h2::{RecvStream, SendStream};
 
-use super::error::stream_error;
+use super::error::{gone, stream_error};
 use super::fields::to_trailer;
 use crate::error::{Error, Phase, Result};
 use crate::message::Frame;
 
 /// The content of a stream. What was read makes room in the windows, so a peer can send no further
-/// ahead than they are wide. That its length is the one announced is seen to by the crate
-/// (RFC 9113 §8.1.1): it resets the stream, and reading fails.
+/// ahead than they are wide. `h2` checks that the content has the announced length (RFC 9113 §8.1.1):
+/// otherwise it resets the stream, and reading fails.
 #[derive(Debug)]
 pub(crate) struct Received {
     stream: RecvStream,
@@ -80,4 +81,30 @@ impl Received {
 
 fn in_content(error: h2::Error) -> Error {
     stream_error(error, Phase::Body)
+}
+
+/// Waits for room for some of this much content, and returns for how much: never more than can be
+/// handed over at once, so that content that has to wait stays with its writer.
+pub(crate) fn poll_room(stream: &mut SendStream<Bytes>, want: usize, cx: &mut Context<'_>) -> Poll<Result<usize>> {
+    stream.reserve_capacity(want);
+    loop {
+        let room = stream.capacity();
+        if room > 0 {
+            return Poll::Ready(Ok(room.min(want)));
+        }
+        match ready!(stream.poll_capacity(cx)) {
+            // The room is looked at again: another may have taken it.
+            Some(Ok(_)) => {}
+            Some(Err(error)) => return Poll::Ready(Err(stream_error(error, Phase::Write))),
+            None => return Poll::Ready(Err(why_closed(stream, cx))),
+        }
+    }
+}
+
+fn why_closed(stream: &mut SendStream<Bytes>, cx: &mut Context<'_>) -> Error {
+    match stream.poll_reset(cx) {
+        Poll::Ready(Ok(reason)) => gone(Phase::Write).with_source(h2::Error::from(reason)),
+        Poll::Ready(Err(error)) => stream_error(error, Phase::Write),
+        Poll::Pending => gone(Phase::Write),
+    }
 }
