@@ -16,7 +16,9 @@ macro_rules! replayed {
     };
 }
 
-replayed!(chunked client cookie framing header host range request_head response_head server);
+replayed!(
+    chunked client cookie decode files framing h2_client h2_server header host jar multipart mux netscape no_proxy paths proxy range redirect request_head response_head server tls
+);
 
 /// This many prefixes of a seed are enough.
 const MAX_PREFIX_COUNT: usize = 64;
