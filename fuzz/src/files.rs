@@ -1,7 +1,7 @@
 //! A file server opens only what lies in its tree, and sends of a file what the file has there, and of nothing else.
 
 use crate::input::Input;
-use crate::play::tree::{Settings, asked};
+use crate::play::tree::{Settings, response_to};
 use crate::reference::served::{is_content, is_safe};
 
 const FIELDS: [&str; 8] = [
@@ -32,7 +32,7 @@ pub fn check(data: &[u8]) {
         }
     }
     head.extend(b"\r\n");
-    let answer = asked(&settings, &head);
-    is_safe(&answer);
-    is_content(&answer, has_range);
+    let response = response_to(&settings, &head);
+    is_safe(&response);
+    is_content(&response, has_range);
 }

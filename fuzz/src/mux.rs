@@ -3,14 +3,14 @@
 use nethttp::{Body, Method, Request, ResponseWriter, ServeMux};
 
 use crate::input::Input;
-use crate::reference::mux::{Asked, Pattern, is_decided, path, refusal_is_due, stands_beside};
+use crate::reference::mux::{MuxRequest, Pattern, is_decided, path, refusal_is_due, stands_beside};
 
 const METHODS: [&str; 5] = ["", "", "GET ", "POST ", "HEAD "];
 const HOSTS: [&str; 6] = ["", "", "", "h", "H.test", "[::1]"];
 const SEGMENTS: [&str; 12] = ["a", "b", "{x}", "{y}", "{z...}", "{$}", "", "%61", "a%2Fb", "c", "%2A", "%"];
-const ASKED_METHODS: [&str; 5] = ["GET", "HEAD", "POST", "PUT", "get"];
-const ASKED_HOSTS: [&str; 9] = ["h", "h:80", "H", "h.test", "h.TEST:1", "x", "[::1]", "[::1]:8", ""];
-const ASKED_SEGMENTS: [&str; 13] = ["a", "b", "c", "d", "", ".", "..", "%61", "a%2fb", "%2e%2e", "*", "%", "%2A"];
+const SENT_METHODS: [&str; 5] = ["GET", "HEAD", "POST", "PUT", "get"];
+const SENT_HOSTS: [&str; 9] = ["h", "h:80", "H", "h.test", "h.TEST:1", "x", "[::1]", "[::1]:8", ""];
+const SENT_SEGMENTS: [&str; 13] = ["a", "b", "c", "d", "", ".", "..", "%61", "a%2fb", "%2e%2e", "*", "%", "%2A"];
 
 /// Patterns line by line up to an empty one, then requests: a letter each for the method, the host
 /// and up to four segments.
@@ -30,11 +30,11 @@ pub fn check(data: &[u8]) {
     }
     while !input.is_empty() {
         let mut line = Input(input.until(b'\n'));
-        let (method, host) = (line.pick(&ASKED_METHODS), line.pick(&ASKED_HOSTS));
-        let path = path(&mut line, &ASKED_SEGMENTS, 4);
+        let (method, host) = (line.pick(&SENT_METHODS), line.pick(&SENT_HOSTS));
+        let path = path(&mut line, &SENT_SEGMENTS, 4);
         let method_of_request = Method::from_bytes(method.as_bytes()).expect("it is a token");
         let mut request = Request::new(method_of_request, path.parse().expect("it is a target"), Body::empty());
         (request.request_uri, request.host) = (path.clone(), host.into());
-        is_decided(&Asked::new(method, host, &path), &patterns, &mux.lookup(&request));
+        is_decided(&MuxRequest::new(method, host, &path), &patterns, &mux.lookup(&request));
     }
 }

@@ -90,17 +90,17 @@ impl File for Opened {
     }
 }
 
-/// An answer of the server, whole.
+/// A response of the server, whole.
 #[derive(Debug)]
-pub struct Answer {
+pub struct FileResponse {
     pub status: u16,
     pub fields: Fields,
     pub content: Vec<u8>,
     pub is_head: bool,
 }
 
-/// The answer to this request.
-pub fn asked(settings: &Settings, request: &[u8]) -> Answer {
+/// The response to this request.
+pub fn response_to(settings: &Settings, request: &[u8]) -> FileResponse {
     let tree = Tree::default();
     let all = run(async {
         let mut files = file_server_fs(tree.clone());
@@ -134,5 +134,5 @@ pub fn asked(settings: &Settings, request: &[u8]) -> Answer {
         }
         FuzzContent::Empty => rest.to_vec(),
     };
-    Answer { status: head.status, fields: head.fields, content, is_head: settings.has(b'H') }
+    FileResponse { status: head.status, fields: head.fields, content, is_head: settings.has(b'H') }
 }

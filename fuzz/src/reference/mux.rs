@@ -176,16 +176,16 @@ pub fn refusal_is_due(text: &str, patterns: &[Pattern], reason: &str) {
 
 /// A request, as far as a mux looks at it.
 #[derive(Debug)]
-pub struct Asked<'a> {
+pub struct MuxRequest<'a> {
     method: &'a str,
     host: String,
     path: &'a str,
     is_clean: bool,
 }
 
-impl<'a> Asked<'a> {
-    pub fn new(method: &'a str, host: &str, path: &'a str) -> Asked<'a> {
-        Asked { method, host: bare(host), path, is_clean: is_clean(path) }
+impl<'a> MuxRequest<'a> {
+    pub fn new(method: &'a str, host: &str, path: &'a str) -> MuxRequest<'a> {
+        MuxRequest { method, host: bare(host), path, is_clean: is_clean(path) }
     }
 
     /// The pattern within all others that take it; one with a host goes first.
@@ -223,33 +223,33 @@ fn is_clean(path: &str) -> bool {
 }
 
 /// The mux says what comes of comparing the request with each pattern.
-pub fn is_decided(asked: &Asked<'_>, patterns: &[Pattern], found: &Lookup) {
+pub fn is_decided(request: &MuxRequest<'_>, patterns: &[Pattern], found: &Lookup) {
     let text = |pattern: Option<&Pattern>| pattern.map_or(String::new(), |pattern| pattern.text.clone());
-    let own = asked.best(asked.path, patterns);
+    let own = request.best(request.path, patterns);
     match found {
         Lookup::Matched { pattern } => {
-            assert!(asked.is_clean, "{asked:?} is not cleaned");
-            assert_eq!(text(own), **pattern, "{asked:?} of {patterns:?}");
-            let slashed = format!("{}/", asked.path);
-            let is_below = !asked.path.ends_with('/') && own.is_some_and(|own| !own.is_exact(asked.path));
-            let is_missing = is_below && asked.best(&slashed, patterns).is_some_and(|other| other.is_exact(&slashed));
-            assert!(!is_missing, "no slash is added: {asked:?} of {patterns:?}");
+            assert!(request.is_clean, "{request:?} is not cleaned");
+            assert_eq!(text(own), **pattern, "{request:?} of {patterns:?}");
+            let slashed = format!("{}/", request.path);
+            let is_below = !request.path.ends_with('/') && own.is_some_and(|own| !own.is_exact(request.path));
+            let is_missing = is_below && request.best(&slashed, patterns).is_some_and(|other| other.is_exact(&slashed));
+            assert!(!is_missing, "no slash is added: {request:?} of {patterns:?}");
         }
         Lookup::Redirect { location, pattern } => {
             assert!(location.starts_with('/') && is_clean(location) && !location.starts_with("/\\"), "{location}");
-            assert!(!asked.is_clean || *location == format!("{}/", asked.path), "{asked:?} leads to {location}");
-            let there = asked.best(location, patterns);
-            assert_eq!(text(there), **pattern, "{asked:?} leads to {location} of {patterns:?}");
-            assert!(!asked.is_clean || there.is_some(), "{asked:?} leads to nothing");
+            assert!(!request.is_clean || *location == format!("{}/", request.path), "{request:?} leads to {location}");
+            let there = request.best(location, patterns);
+            assert_eq!(text(there), **pattern, "{request:?} leads to {location} of {patterns:?}");
+            assert!(!request.is_clean || there.is_some(), "{request:?} leads to nothing");
         }
         Lookup::MethodNotAllowed { allow } => {
-            assert!(asked.is_clean && own.is_none(), "{asked:?} is {own:?}");
-            assert_eq!(asked.allowed(patterns), *allow, "{asked:?} of {patterns:?}");
+            assert!(request.is_clean && own.is_none(), "{request:?} is {own:?}");
+            assert_eq!(request.allowed(patterns), *allow, "{request:?} of {patterns:?}");
             assert!(!allow.is_empty());
         }
         Lookup::NotFound => {
-            let is_none = own.is_none() && asked.allowed(patterns).is_empty();
-            assert!(asked.path == "/*" || (asked.is_clean && is_none), "{asked:?} is {own:?} of {patterns:?}");
+            let is_none = own.is_none() && request.allowed(patterns).is_empty();
+            assert!(request.path == "/*" || (request.is_clean && is_none), "{request:?} is {own:?} of {patterns:?}");
         }
         _ => panic!("{found:?}"),
     }
