@@ -59,7 +59,7 @@ pub enum Sent {
     Fully,
 }
 
-/// What kind of thing went wrong.
+/// The kind of an error.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum ErrorKind {
@@ -187,7 +187,7 @@ impl Error {
         Error::new(ErrorKind::Other, "").with_source(source)
     }
 
-    /// What went wrong.
+    /// The kind of the error.
     pub fn kind(&self) -> ErrorKind {
         self.0.kind
     }
@@ -285,7 +285,7 @@ impl Error {
             .with_status(StatusCode::BAD_REQUEST)
     }
 
-    /// The message and all that is behind it.
+    /// The message and all its causes.
     fn cause(&self) -> String {
         let mut text = self.0.message.to_string();
         let mut cause = self.source();

@@ -13,7 +13,7 @@ use crate::files;
 use crate::h1::{self, Chunked, ChunkedReader, Framing, HeadLimits, RequestParser, ResponseParser, Switch};
 use crate::message::{Body, Header, Request, Response, coding};
 
-/// How the content behind a head ends.
+/// How the content after a head ends.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum FuzzContent {
     Empty,
@@ -33,13 +33,13 @@ impl FuzzContent {
     }
 }
 
-/// What a head says beside what is in its message.
+/// What a head says about its message and connection, beside the message itself.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct FuzzHead {
     pub consumed: usize,
     pub content: FuzzContent,
     pub keep_alive: bool,
-    /// Whether the connection speaks something else behind it.
+    /// Whether the connection speaks something else after it.
     pub switches: bool,
 }
 
@@ -167,7 +167,7 @@ pub fn host_field(uri: &Uri) -> &str {
     client::host_field(uri)
 }
 
-/// What a `Range` field comes to: start and length of each part.
+/// The outcome of a `Range` field: start and length of each part.
 #[derive(Debug, PartialEq, Eq)]
 pub enum FuzzRanges {
     Whole,

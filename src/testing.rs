@@ -102,8 +102,8 @@ pub struct Dialer {
 }
 
 impl Dialer {
-    /// A dialer of the same listener whose connections hold so many bytes in each direction,
-    /// instead of 64 KiB. With few, a peer that does not read stops the server's writes early.
+    /// A dialer of the same listener whose connections hold this many bytes in each direction, instead
+    /// of 64 KiB. With few, a peer that does not read stops the server's writes early.
     ///
     /// # Panics
     /// With 0: nothing would ever arrive.
@@ -125,7 +125,7 @@ impl Dialer {
         Ok(ours)
     }
 
-    /// Lets one `accept` fail with this error, behind the connections that were dialed before. It
+    /// Lets one `accept` fail with this error, after the connections that were dialed before. It
     /// is lost when the listener is gone.
     ///
     /// ```

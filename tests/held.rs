@@ -258,7 +258,7 @@ fn many(path: &str) -> Vec<u8> {
     streams().flat_map(|stream| head(stream, 0x82, path, true)).collect()
 }
 
-/// As many requests as there may be, whose content nobody reads, and more of it than the windows allow.
+/// As many requests as are allowed, with unread content, and more of it than the windows allow.
 fn unread() -> Vec<u8> {
     let mut bytes = Vec::new();
     streams().for_each(|stream| bytes.extend(head(stream, 0x83, "/wait", false)));

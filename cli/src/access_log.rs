@@ -110,7 +110,7 @@ impl Display for CommonLog<'_> {
     }
 }
 
-/// What a stranger sent, unable to move the cursor, to begin a line or a field, or to look like
+/// Escapes what a peer sent, so that it cannot move the cursor, begin a line or a field, or look like
 /// something else: all but visible ASCII is escaped, and quotes are.
 struct Escaped<'a>(&'a str);
 

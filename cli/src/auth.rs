@@ -1,9 +1,9 @@
 //! Passwords: which users may read the files, and how a password is stored.
 //!
-//! A password stands on the command line as `pbkdf2-sha256:ROUNDS:SALT:HASH`. To try one takes
-//! some milliseconds, which is the point: whoever reads the hash needs as long for each guess. A
-//! browser sends its password with every request, so the one that was right is remembered, in a
-//! form that is of no use elsewhere.
+//! A password stands on the command line as `pbkdf2-sha256:ROUNDS:SALT:HASH`. To try one takes some
+//! milliseconds, on purpose: an attacker who has the hash needs as long for each guess. A browser sends
+//! its password with every request, so the one that was right is remembered, in a form that is of no
+//! use elsewhere.
 
 use std::collections::HashMap;
 use std::fmt::{self, Display};
@@ -126,7 +126,7 @@ impl FromStr for User {
 
 /// The users of `--auth`, and the checks of their passwords.
 ///
-/// A check takes a core for some milliseconds, and anybody may ask for one. Two run at a time, so that
+/// A check takes a core for some milliseconds, and any client can cause one. Two run at a time, so that
 /// the files are still served; some more wait; beyond those the answer is "not now", at once. A
 /// password that was right before needs no check, so its user comes in however many strangers wait. A
 /// browser that loads a page sends the same password with many requests at a time: they share a check.
@@ -176,7 +176,7 @@ impl Accounts {
         })
     }
 
-    /// Whether this user has this password. How long it takes tells nothing of the password.
+    /// Whether this user has this password. The time that it takes does not depend on the password.
     pub(crate) async fn log_in(&self, name: &str, password: &str) -> Login {
         let Some(account) = self.accounts.iter().find(|account| account.user.name == name) else {
             // An unknown user takes as long as a known one, so that the time does not show which users exist.

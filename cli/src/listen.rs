@@ -211,7 +211,7 @@ fn hosts(listened: IpAddr, outgoing: &BTreeSet<IpAddr>) -> Vec<IpAddr> {
 /// The addresses that this machine would send from to its networks. The system is asked by choosing
 /// a peer for a socket that sends nothing.
 fn outgoing_addresses() -> BTreeSet<IpAddr> {
-    // One in each range of private networks (RFC 1918, RFC 4193), and ones that nobody has.
+    // One in each range of private networks (RFC 1918, RFC 4193), and addresses that are in no use.
     const PEERS: [&str; 6] =
         ["10.255.255.254:9", "172.31.255.254:9", "192.168.255.254:9", "192.0.2.1:9", "[fdff::1]:9", "[2001:db8::1]:9"];
     let chosen = |peer: &str| {

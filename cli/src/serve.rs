@@ -95,7 +95,7 @@ fn one_thread() -> io::Result<Runtime> {
 }
 
 async fn serve(arguments: &ServeArguments) -> anyhow::Result<()> {
-    // Before the addresses are told: whoever reads them may send a signal at once.
+    // Before the addresses are printed: a reader of them may send a signal at once.
     let mut signals = StopSignals::new().context("cannot listen for signals")?;
     let workers = match arguments.workers {
         Some(0) => thread::available_parallelism().map_or(1, usize::from),

@@ -60,7 +60,7 @@ pub(crate) struct SiteArguments {
     users: Vec<User>,
 }
 
-/// The prefix as it is in URLs: with a slash before and none behind it.
+/// The prefix as it is in URLs: with a slash before and none after it.
 fn prefix(text: &str) -> std::result::Result<String, &'static str> {
     let inner = text.strip_prefix('/').ok_or("write a path that begins with a slash, such as /files")?;
     let inner = inner.strip_suffix('/').unwrap_or(inner);

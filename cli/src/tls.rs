@@ -14,7 +14,7 @@ use rcgen::{CertificateParams, DnType, ExtendedKeyUsagePurpose, KeyPair};
 
 #[derive(Debug, Args)]
 pub(crate) struct TlsArguments {
-    /// Serve over TLS with the certificate of this PEM file, its chain behind it
+    /// Serve over TLS with the certificate of this PEM file, its chain after it
     #[arg(long, value_name = "FILE", requires = "tls_key", help_heading = "TLS")]
     tls_cert: Option<PathBuf>,
 

@@ -1,6 +1,7 @@
 //! Where a message ends is what the slow reference says, and no order of its field lines and no spelling changes that.
 
-use nethttp::fuzzing::{FuzzContent, FuzzRequestKind};
+use nethttp::fuzzing::FuzzContent;
+use nethttp::fuzzing::FuzzRequestKind::{self, Connect, Head, Other};
 
 use crate::heads::{self, LIMITS};
 use crate::reference::{request, response};
@@ -12,12 +13,11 @@ pub fn check(data: &[u8]) {
     for version in ["1.1", "1.0"] {
         let asked = of_request(version, &lines);
         assert_eq!(of_request(version, &backwards), asked, "in another order");
-        let (other, head, connect) = (FuzzRequestKind::Other, FuzzRequestKind::Head, FuzzRequestKind::Connect);
-        for (status, method) in [(200, other), (204, other), (304, head), (200, connect)] {
+        for (status, method) in [(200, Other), (204, Other), (304, Head), (200, Connect)] {
             of_response(version, status, method, &lines);
         }
         // What both sides may send means the same in both directions.
-        let answered = of_response(version, 200, FuzzRequestKind::Other, &lines);
+        let answered = of_response(version, 200, Other, &lines);
         if let (Some(one), Some(other)) = (asked, answered) {
             let until_close = (FuzzContent::Empty, FuzzContent::UntilClose);
             assert!(one == other || (one.0, other.0) == until_close, "{one:?} and {other:?}");

@@ -197,7 +197,7 @@ impl Client {
     async fn follow(&self, request: &mut Request) -> Result<Response> {
         let mut trail = Trail::begin(request)?;
         loop {
-            let asked = content_of(request);
+            let content = content_of(request);
             let before = self.add_secrets(request);
             // Examined in place: a response is large, and is moved only once, to the caller.
             let mut result = self.transport.round_trip(request).await;
@@ -206,7 +206,7 @@ impl Client {
                 jar.set_cookies(&jar_url(request), &response.header);
             }
             let header = before.as_ref().unwrap_or(&request.header);
-            let chosen = match self.redirect(response, request, header, asked, &trail) {
+            let chosen = match self.redirect(response, request, header, content, &trail) {
                 RedirectDecision::Follow(next) => self.choose(request, response, *next, &mut trail),
                 RedirectDecision::No => Ok(RedirectChoice::UseResponse),
                 RedirectDecision::Refused(error) => Err(error),
@@ -277,7 +277,7 @@ impl Client {
         trail: &mut Trail,
     ) -> Result<RedirectChoice> {
         trail.history.push(Redirected::new(request.uri.clone(), response.status, response.header.clone()));
-        let asked = (request.uri.clone(), request.method.clone());
+        let before = (request.uri.clone(), request.method.clone());
         trail.enter(request, next)?;
         let proposed = request.uri.clone();
         let choice = match &self.check_redirect {
@@ -285,7 +285,7 @@ impl Client {
             None => RedirectChoice::Follow,
         };
         if choice == RedirectChoice::UseResponse {
-            (request.uri, request.method) = asked;
+            (request.uri, request.method) = before;
             trail.history.pop();
         } else {
             // If the hook has set another URL, the request is for another host, unless the hook has set
@@ -314,7 +314,7 @@ impl Trail {
         let is_from_url = request.host == authority || request.host == host_and_port(authority);
         let host = if is_from_url { String::new() } else { request.host.clone() };
         normalise(&mut request.uri).map_err(|error| about(error, request))?;
-        // A normal URL has no default port: what stands behind the user is the value of `Host`. Most
+        // A normal URL has no default port: what stands after the user is the value of `Host`. Most
         // requests have it already.
         let authority = request.uri.authority().map_or("", Authority::as_str);
         if host.is_empty() && request.host != authority {

@@ -26,7 +26,7 @@ pub(crate) struct TransportSettings {
     pub(crate) codings: OwnField,
 }
 
-/// What an HTTP client speaks.
+/// The protocols of an HTTP client.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum ClientProtocols {

@@ -12,7 +12,7 @@ impl Request {
     /// A GET request for this URL.
     ///
     /// # Errors
-    /// [`ErrorKind::Invalid`](crate::ErrorKind::Invalid) for what is no URL ([`IntoUrl`]).
+    /// [`ErrorKind::Invalid`](crate::ErrorKind::Invalid) for what is not a URL ([`IntoUrl`]).
     ///
     /// ```
     /// use nethttp::Request;

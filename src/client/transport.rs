@@ -104,7 +104,7 @@ pub struct Transport {
     state: OnceLock<TransportState>,
 }
 
-/// What the settings become at the first request.
+/// The connector and the pool, made from the settings at the first request.
 struct TransportState {
     pool: Pool<Key, HttpConnection>,
     connector: Arc<Connector>,
@@ -286,7 +286,7 @@ impl Transport {
             return None;
         }
         let (conn, idle_for) = pool.try_idle(&plan.key, start)?;
-        tell_got(tracer, &conn, Some(idle_for));
+        trace_connection(tracer, &conn, Some(idle_for));
         Some(conn)
     }
 
@@ -304,7 +304,7 @@ impl Transport {
             match acquire.next().await {
                 Acquired::Connection { conn, idle_for } => {
                     let took = start.steady.elapsed();
-                    tell_got(tracer, &conn, idle_for);
+                    trace_connection(tracer, &conn, idle_for);
                     return Ok((conn, took));
                 }
                 Acquired::Failed(error) => return Err(error.with_sent(Sent::No)),
@@ -333,17 +333,17 @@ impl Transport {
     }
 }
 
-fn tell_got(tracer: &Tracer, conn: &PooledConn<Key, HttpConnection>, idle_for: Option<Duration>) {
+fn trace_connection(tracer: &Tracer, conn: &PooledConn<Key, HttpConnection>, idle_for: Option<Duration>) {
     tracer.enter(Phase::Write);
     tracer.tell(|trace| trace.got_conn(&conn.described(idle_for)));
 }
 
 /// Decodes the content of the response, if the transport asked for a coding.
 fn decode(response: &mut Response, plan: &Plan) {
-    let Some(asked) = plan.accept_encoding else { return };
+    let Some(accept_encoding) = plan.accept_encoding else { return };
     let mut codings = response.header.values_bytes("Content-Encoding");
     let coding = match (codings.next(), codings.next()) {
-        (Some(coding), None) => coding::decoder_for(coding, asked.as_bytes()),
+        (Some(coding), None) => coding::decoder_for(coding, accept_encoding.as_bytes()),
         _ => None,
     };
     drop(codings);

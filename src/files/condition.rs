@@ -157,7 +157,7 @@ fn list(header: &Header, name: &str) -> Option<Vec<u8>> {
     header.contains(name).then(|| header.values_bytes(name).collect::<Vec<_>>().join(&b", "[..]))
 }
 
-/// The value of a field that is no list. RFC 9110 §13.1.3: more than one date is no date.
+/// The value of a field that is no list. RFC 9110 §13.1.3: more than one date is not a date.
 fn single<'a>(header: &'a Header, name: &str) -> Option<&'a [u8]> {
     let mut values = header.values_bytes(name);
     let value = values.next()?;

@@ -7,9 +7,9 @@ use crate::message::Header;
 pub(super) struct Encoding {
     /// Its name in fields.
     pub(super) name: &'static str,
-    /// What its files' names end with.
+    /// The suffix of its files' names.
     pub(super) suffix: &'static str,
-    /// What its entity tag has that the plain file's has not.
+    /// The mark in its entity tag, which the plain file's does not have.
     pub(super) variant: &'static str,
 }
 

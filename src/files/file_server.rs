@@ -39,7 +39,7 @@ pub fn file_server_fs(file_system: impl FileSystem) -> FileServer {
 ///
 /// The request's path is the path below the root; behind a prefix, take it off first with
 /// [`strip_prefix`](crate::strip_prefix). Whether the root exists is seen at the first request:
-/// while it does not, or is no directory, requests are answered 500.
+/// while it does not, or is not a directory, requests are answered 500.
 ///
 /// - Any method is answered, as in Go: `HEAD` without content, all others with it. To have others
 ///   than `GET` and `HEAD` refused, name one to the mux: `GET /` takes both, and what else there is
@@ -62,7 +62,7 @@ pub fn file_server_fs(file_system: impl FileSystem) -> FileServer {
 ///   escaped. On Windows, nor are names with a backslash or a colon (another directory, another
 ///   drive, a stream of a file), names of devices (`CON`, `nul.txt`), those that end with a dot or a
 ///   space, that look like short names (`GIT~1`), that have `<>"|?*` or control characters in them,
-///   or that are no Unicode; on Apple's systems, nor are hidden names behind letters that do not
+///   or that are not Unicode; on Apple's systems, nor are hidden names behind letters that do not
 ///   count, and `..namedfork`. [`portable_names`](Self::portable_names) has all of these rules
 ///   everywhere.
 /// - What links may lead to is for the tree to say; see [`Dir`].

@@ -43,8 +43,7 @@ pub trait FileSystem: Send + Sync + 'static {
 /// What was opened (Go's `File`): a file, a directory, or something else. It is closed when it is
 /// dropped.
 pub trait File: Send + Sync {
-    /// What is known of it, as it is now. Does not wait for what
-    /// [`try_open`](FileSystem::try_open) has opened.
+    /// Its present metadata. Does not wait for what [`try_open`](FileSystem::try_open) has opened.
     ///
     /// # Errors
     /// As [`FileSystem::open`].
@@ -82,10 +81,10 @@ pub trait File: Send + Sync {
     fn read_dir(&self) -> io::Result<Vec<DirEntry>>;
 }
 
-/// What is known of a file.
+/// The metadata of a file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct FileInfo {
-    /// What it is.
+    /// Its type.
     pub kind: FileKind,
     /// Its length in bytes; of no meaning for a directory.
     pub length: u64,
@@ -93,7 +92,7 @@ pub struct FileInfo {
     pub modified: Option<SystemTime>,
 }
 
-/// What a file is.
+/// The type of a file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum FileKind {
     /// A regular file.
@@ -180,7 +179,7 @@ impl FileSystem for EmbeddedFiles {
     }
 }
 
-/// What lies in a directory itself, by what lies anywhere below it.
+/// The entries of a directory, from all names below it.
 fn entries(below: impl Iterator<Item = (&'static Path, &'static [u8])>) -> Vec<DirEntry> {
     let mut entries: Vec<DirEntry> = Vec::new();
     for (path, content) in below {

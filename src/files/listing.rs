@@ -10,7 +10,7 @@ use super::condition::time_of_change;
 use super::file_system::{DirEntry, File, FileKind};
 use super::path::{NameRules, encode_name, is_servable};
 
-/// What of a directory can be served.
+/// The entries of a directory that can be served.
 pub(super) struct Listing {
     /// Directories first, then by name.
     pub(super) entries: Vec<ListedEntry>,
@@ -252,7 +252,7 @@ impl Display for Size {
         let mut size = self.0 as f64 / 1024.0;
         let mut unit = UNITS[0];
         for larger in &UNITS[1..] {
-            // What would be shown as 1024.0 is shown as 1.0 of the next.
+            // A value that rounds to 1024.0 is shown as 1.0 of the next unit.
             if size < 1023.95 {
                 break;
             }

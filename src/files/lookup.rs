@@ -45,7 +45,7 @@ pub(super) struct FileQuery {
     pub(super) index: Arc<str>,
 }
 
-/// What is done with directories without an index.
+/// How directories without an index are served.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Listings {
     Shown,
@@ -150,7 +150,7 @@ pub(super) fn look_up(query: &FileQuery, blocking: Blocking) -> Result<Resource,
             open_file(query, blocking, (file, info), relative, name.as_deref())
         }
         (FileKind::Directory, Spelling::Name, NamedBy::Path) => moved(relative, "", "/"),
-        // Behind a dot and a slash, no segment can be taken for a scheme or a host.
+        // After a dot and a slash, no segment can be taken for a scheme or a host.
         (FileKind::Directory, Spelling::Name, NamedBy::Handler { last_segment, .. }) => {
             Ok(Resource::Moved(format!("./{last_segment}/")))
         }

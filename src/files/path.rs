@@ -398,7 +398,7 @@ mod tests {
         ("program~1", [true, true, true]),
         ("a~1.html", [true, true, true]),
         ("a~1.b.c", [true, true, true]),
-        // Patterns, and what is no letter.
+        // Patterns, and what is not a letter.
         ("a*", [true, true, false]),
         ("a?", [true, true, false]),
         ("a<b>", [true, true, false]),

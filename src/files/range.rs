@@ -19,12 +19,12 @@ impl ByteRange {
         self.start.saturating_add(self.length.saturating_sub(1))
     }
 
-    /// The first so many bytes at most.
+    /// At most the first `bytes` bytes.
     pub(crate) fn first(self, bytes: u64) -> ByteRange {
         ByteRange { start: self.start, length: self.length.min(bytes) }
     }
 
-    /// What is left when so many bytes are taken off the front.
+    /// The rest after this many bytes at the front.
     pub(crate) fn after(self, bytes: u64) -> ByteRange {
         let bytes = bytes.min(self.length);
         ByteRange { start: self.start.saturating_add(bytes), length: self.length.saturating_sub(bytes) }
@@ -42,7 +42,7 @@ pub(crate) enum Ranges {
     Refused(&'static str),
 }
 
-/// With more ranges than this the field is ignored, as in Go: only attacks ask for so many.
+/// With more ranges than this the field is ignored, as in Go: only attacks have more.
 const MAX_RANGE_COUNT: usize = 200;
 
 /// Reads the value of a `Range` field for content of this size.

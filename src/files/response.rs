@@ -16,7 +16,7 @@ use crate::server::ResponseWriter;
 /// The most that the system is asked to send at a time.
 const WINDOW_BYTES: u64 = 1024 * 1024;
 
-/// What the head of the response says of the content.
+/// The content's description in the head of the response.
 pub(super) struct Representation {
     pub(super) status: StatusCode,
     pub(super) size: u64,

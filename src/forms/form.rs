@@ -31,7 +31,7 @@ impl MultipartForm {
         MultipartForm(Arc::new(FormData { values: Arc::new(values), files }))
     }
 
-    /// The parts that are no files.
+    /// The parts that are not files.
     pub fn values(&self) -> &Values {
         &self.0.values
     }

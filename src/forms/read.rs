@@ -13,7 +13,7 @@ use super::temp_file::TempFile;
 use crate::error::{Error, ErrorKind, Result};
 use crate::message::{Header, Multipart, Part, Request, Values};
 
-/// What the files of a form may take of memory where nothing else is said: 32 MiB.
+/// The default limit on the memory for the files of a form: 32 MiB.
 pub const DEFAULT_MAX_FORM_MEMORY: u64 = 32 << 20;
 
 impl Request {
@@ -47,11 +47,11 @@ impl Request {
     /// ```
     ///
     /// # Errors
-    /// As [`multipart`](Request::multipart), but `multipart/mixed` is no form, and as
+    /// As [`multipart`](Request::multipart), but `multipart/mixed` is not a form, and as
     /// [`Multipart::next_part`](crate::Multipart::next_part);
     /// [`ErrorKind::BodyTooLarge`](crate::ErrorKind::BodyTooLarge), which answers 413, for more
     /// values than memory is allowed for; [`ErrorKind::Malformed`](crate::ErrorKind::Malformed),
-    /// which answers 400, for a value that is no UTF-8;
+    /// which answers 400, for a value that is not UTF-8;
     /// [`ErrorKind::Io`](crate::ErrorKind::Io) where the disk fails.
     pub async fn multipart_form(&mut self, max_memory: u64) -> Result<MultipartForm> {
         if let Some(form) = self.extensions.get::<MultipartForm>() {
@@ -140,8 +140,8 @@ struct Memory {
 /// For values, names and fields, in addition to the memory for files (Go's amount).
 const VALUES_MEMORY_BYTES: u64 = 10 << 20;
 
-/// What an entry and a field cost in addition to their bytes, roughly. Without this, a form of a million
-/// empty values would count for nothing.
+/// The rough cost of an entry and of a field in addition to their bytes. Without this, a form of a
+/// million empty values would count for nothing.
 const ENTRY_OVERHEAD_BYTES: u64 = 200;
 const FIELD_OVERHEAD_BYTES: u64 = 50;
 

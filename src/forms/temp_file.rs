@@ -11,7 +11,7 @@ use bytes::Bytes;
 
 #[derive(Debug)]
 pub(super) struct TempFile {
-    /// Behind a lock, because it has one position that reads and writes move.
+    /// After a lock, because it has one position that reads and writes move.
     file: Mutex<File>,
     /// Its name, where it still has one.
     name: Option<PathBuf>,
@@ -39,12 +39,12 @@ impl TempFile {
         Err(last)
     }
 
-    /// Writes behind what was written before. Not to be used any more after a read.
+    /// Writes after what was written before. Not to be used any more after a read.
     pub(super) fn append(&self, bytes: &[u8]) -> io::Result<()> {
         self.lock().write_all(bytes)
     }
 
-    /// Reads so many bytes, which were written there before.
+    /// Reads `length` bytes, which were written there before.
     pub(super) fn read(&self, at: u64, length: u64) -> io::Result<Bytes> {
         let mut file = self.lock();
         file.seek(SeekFrom::Start(at))?;

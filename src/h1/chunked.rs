@@ -21,7 +21,7 @@ pub(crate) struct ChunkedReader {
     trailer_limits: HeadLimits,
 }
 
-/// What is at the start of the unread bytes.
+/// What the unread bytes begin with.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum Chunked {
     /// No content. Drop `consumed` bytes and come again with more.
@@ -29,7 +29,7 @@ pub(crate) enum Chunked {
     /// Drop `skip` bytes of framing; `len` bytes of content follow, more than none. They count
     /// as taken.
     Data { skip: usize, len: usize },
-    /// The content is over; the next message starts behind `consumed` bytes. A trailer has
+    /// The content is over; the next message starts after `consumed` bytes. A trailer has
     /// fields that may be one, and is left out where it has none.
     End { consumed: usize, trailer: Option<Header> },
 }
@@ -37,7 +37,7 @@ pub(crate) enum Chunked {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum ChunkedState {
     Size,
-    /// Blanks behind the size, which old senders pad with.
+    /// Blanks after the size, which old senders pad with.
     Blank,
     Extension,
     SizeLf,
@@ -74,7 +74,7 @@ impl ChunkedReader {
             excess: 0,
             trailer: Vec::new(),
             trailer_lines: FieldLines::default(),
-            // The empty line is no trailer.
+            // The empty line is not a trailer.
             trailer_limits: HeadLimits { max_bytes: max_trailer_bytes.max(2), max_values: max_trailer_values },
         }
     }

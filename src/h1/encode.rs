@@ -27,7 +27,7 @@ pub(crate) struct ResponseToSend<'a> {
     pub(crate) date: Option<Instant>,
 }
 
-/// What `Connection` says of the connection itself.
+/// The connection option that the codec decides.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum ConnectionField {
     Nothing,

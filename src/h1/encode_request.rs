@@ -65,8 +65,8 @@ impl OwnField {
     }
 }
 
-/// What a request line asks for (RFC 9112 §3.2). User and password of a URL never go with it, and
-/// a `Uri` has no fragment.
+/// The target of a request line (RFC 9112 §3.2). User and password of a URL never go with it, and a
+/// `Uri` has no fragment.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum SentTarget<'a> {
     /// Path and query, `/` where there is no path, and `*` for that.
@@ -299,7 +299,7 @@ mod tests {
         String::from_utf8(out).unwrap().strip_prefix("before ").expect("it appends").to_owned()
     }
 
-    /// The field lines behind `Host`, as a change to the plain request makes them.
+    /// The field lines after `Host`, as a change to the plain request makes them.
     fn lines(fields: &[(&str, &str)], change: impl Fn(&mut RequestToSend<'_>)) -> String {
         let (uri, header) = (uri("/"), header(fields));
         let mut head = plain(&uri, &header);

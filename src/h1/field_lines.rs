@@ -209,8 +209,8 @@ impl<'a> FieldLine<'a> {
     }
 }
 
-/// What follows the token that the text starts with. Four bytes are looked up at once, because a
-/// third of a head's bytes pass through here.
+/// The text after the token at its start. Four bytes are looked up at once, because a third of a head's
+/// bytes pass through here.
 fn skip_token(mut text: &[u8]) -> &[u8] {
     while let [a, b, c, d, rest @ ..] = text {
         if !(is_token_byte(*a) & is_token_byte(*b) & is_token_byte(*c) & is_token_byte(*d)) {
@@ -227,7 +227,7 @@ fn skip_token(mut text: &[u8]) -> &[u8] {
     text
 }
 
-/// What is wrong with a line that has no colon behind a token.
+/// The refusal of a line without a colon after a token.
 fn fault(name: &[u8], rest: &[u8]) -> Refusal {
     match (name, rest) {
         // RFC 9112 §5.2: folding may be refused, and §2.2: so must be blanks before the first field.

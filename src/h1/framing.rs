@@ -6,10 +6,10 @@
 //!  client   incoming_response ─▶ Framing     outgoing_request  ─▶ Outgoing
 //! ```
 //!
-//! What comes in is decided on all values of both fields, `Content-Length` and
-//! `Transfer-Encoding`; what two readers could understand differently is refused, for that is how
-//! requests are smuggled. What goes out is decided by what is known of the content, and the encoder
-//! writes both fields from that alone.
+//! The framing of received messages is decided on all values of both fields, `Content-Length` and
+//! `Transfer-Encoding`; what two readers could understand differently is refused, because that is how
+//! requests are smuggled. The framing of sent messages is decided from what is known of the content,
+//! and the encoder writes both fields from that decision alone.
 
 use http::{Method, StatusCode, Version};
 
@@ -23,7 +23,7 @@ use crate::message::{Header, decimal};
 pub(crate) enum Framing {
     /// There is none.
     Empty,
-    /// After so many bytes; never 0.
+    /// After this many bytes; never 0.
     Length(u64),
     /// With the last chunk.
     Chunked,
@@ -58,7 +58,7 @@ pub(super) fn incoming_request(
 pub(crate) enum RequestKind {
     /// HEAD: no content, whatever the fields say.
     Head,
-    /// CONNECT: behind a 2xx comes the tunnel.
+    /// CONNECT: after a 2xx comes the tunnel.
     Connect,
     /// Any other, with an `Upgrade` field: 101 may be the response.
     Upgrade,
@@ -169,7 +169,7 @@ impl<'a> FieldValues<'a> {
 
 // ---------------------------------------------------------------- what goes out
 
-/// What the head of a message that is sent says about its content. A request's is one of the first
+/// The framing of a message that is sent, as its head announces it. A request has one of the first
 /// three.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Outgoing {
@@ -207,7 +207,7 @@ pub(crate) fn outgoing_response(response: &OutgoingResponse) -> Outgoing {
     match *response {
         // RFC 9110 §8.6: no length in 1xx and 204; §15.4.5: and none is needed in 304.
         OutgoingResponse { status, .. } if !allows_content(status) => Outgoing::None,
-        // RFC 9110 §9.3.6: behind a 2xx comes the tunnel.
+        // RFC 9110 §9.3.6: after a 2xx comes the tunnel.
         OutgoingResponse { connect_request: true, status, .. } if status.is_success() => Outgoing::None,
         // RFC 9110 §9.3.2: to HEAD what GET would have said, or nothing. A handler that wrote nothing
         // for HEAD has not said that there is nothing.
@@ -221,7 +221,7 @@ pub(crate) fn outgoing_response(response: &OutgoingResponse) -> Outgoing {
         } => Outgoing::Length(length),
         OutgoingResponse { head_request: true, .. } => Outgoing::HeadUnknown,
         OutgoingResponse { close_delimited: true, .. } => Outgoing::UntilClose,
-        // Only chunks can have a trailer behind them (RFC 9112 §7.1.2), and HTTP/1.0 has no chunks.
+        // Only chunks can have a trailer after them (RFC 9112 §7.1.2), and HTTP/1.0 has no chunks.
         OutgoingResponse { trailers: true, http10: false, .. } => Outgoing::Chunked,
         OutgoingResponse { whole: Some(length), .. } => Outgoing::Length(length),
         OutgoingResponse { http10: true, .. } => Outgoing::UntilClose,
@@ -254,7 +254,7 @@ pub(crate) fn outgoing_request(
         (_, whole) if has_no_content && (whole != Some(0) || has_trailer) => {
             Err(Error::new(ErrorKind::BodyNotAllowed, format!("{method} has no content")))
         }
-        // RFC 9112 §7.1.2: only chunks can have a trailer behind them.
+        // RFC 9112 §7.1.2: only chunks can have a trailer after them.
         _ if has_trailer => Ok(Outgoing::Chunked),
         (_, Some(0)) if !expects_content(method) => Ok(Outgoing::None),
         (_, Some(length)) | (Some(length), None) => Ok(Outgoing::Length(length)),
@@ -270,7 +270,7 @@ fn expects_content(method: &Method) -> bool {
 /// The length that a header declares, for [`outgoing_request`].
 ///
 /// # Errors
-/// [`ErrorKind::Invalid`] for what is no length, and for several that differ.
+/// [`ErrorKind::Invalid`] for what is not a length, and for several that differ.
 pub(crate) fn declared_length(header: &Header) -> Result<Option<u64>> {
     let mut lengths = FieldValues::default();
     header.values_bytes("Content-Length").for_each(|length| lengths.add(length.trim_ascii()));

@@ -8,11 +8,11 @@ use crate::message::{Header, Known};
 
 /// Finds the parts of one head after the other.
 ///
-/// Each call gets all unread bytes of the connection: those of the call before, and more behind them.
+/// Each call gets all unread bytes of the connection: those of the call before, and more after them.
 /// Every byte is examined once, however small the pieces are that a head comes in.
 #[derive(Debug, Default)]
 pub(super) struct HeadScanner {
-    /// Where the first line starts, behind empty lines that are skipped.
+    /// Where the first line starts, after empty lines that are skipped.
     start: usize,
     /// How far the first line was looked at, until its end is found.
     scanned: usize,
@@ -25,8 +25,8 @@ pub(super) struct HeadScanner {
 pub(super) enum FirstLine<'a> {
     /// The whole of it, without its line end.
     Whole { line: &'a [u8], has_cr: bool },
-    /// It goes on. `new` are its bytes that were not shown before, `line` is all that came; both are
-    /// without a CR at their end, which may be half a line end.
+    /// A part of it. `new` are its bytes that were not there in the call before, `line` are all that
+    /// have come; both are without a CR at their end, which may be half a line end.
     Begun { new: &'a [u8], line: &'a [u8], is_too_long: bool },
 }
 
@@ -48,7 +48,7 @@ impl HeadScanner {
         input.get(self.start..end).unwrap_or_default()
     }
 
-    /// Skips empty lines before the first line, up to so many bytes of them.
+    /// Skips empty lines before the first line, up to `max_bytes` of them.
     pub(super) fn skip_empty_lines(&mut self, input: &[u8], max_bytes: usize) {
         while self.scanned == self.start
             && self.start < max_bytes
@@ -59,8 +59,8 @@ impl HeadScanner {
         }
     }
 
-    /// Looks for the end of the first line, which may be so long with its line end, and with all of
-    /// the head no longer than its limit.
+    /// Looks for the end of the first line. With its line end it may have `max_line_bytes`, and never
+    /// more than the limit on the whole head.
     pub(super) fn find_first_line<'a>(
         &mut self,
         input: &'a [u8],
@@ -109,8 +109,8 @@ impl HeadScanner {
         self.fields.unfold(section)
     }
 
-    /// Fills the header from the section that was found, but for the fields that it `hides`, and
-    /// says what all of them mean to the codec.
+    /// Fills the header from the section that was found, except for the fields that `hides` names, and
+    /// returns what all of them mean to the codec.
     pub(super) fn read_fields<'a>(
         &self,
         section: &'a [u8],

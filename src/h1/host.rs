@@ -69,7 +69,7 @@ fn is_port(rest: &[u8], port: Port) -> bool {
 }
 
 /// The bytes of a registered name but for escapes: unreserved and sub-delims, without the comma:
-/// a list of hosts is no host.
+/// a list of hosts is not a host.
 static NAME_BYTE: [bool; 256] = name_table();
 
 const fn name_table() -> [bool; 256] {

@@ -39,7 +39,7 @@ pub(crate) enum Expectation {
     Unknown,
 }
 
-/// RFC 9112 §2.2 asks for one; two are what old clients send behind a body.
+/// RFC 9112 §2.2 asks for one; two are what old clients send after a body.
 const MAX_EMPTY_LINE_COUNT: usize = 2;
 const MAX_EMPTY_LINES_BYTES: usize = 2 * MAX_EMPTY_LINE_COUNT;
 
@@ -47,7 +47,7 @@ const MAX_EMPTY_LINES_BYTES: usize = 2 * MAX_EMPTY_LINE_COUNT;
 const MAX_REQUEST_LINE_BYTES: usize = MAX_TARGET_BYTES + 1024;
 
 impl RequestParser {
-    /// Parses all unread bytes of the connection: those of the call before, and more behind them.
+    /// Parses all unread bytes of the connection: those of the call before, and more after them.
     ///
     /// Once the head is complete, `request` is filled and the parser is ready for the next one.
     /// What cannot become a request is refused as soon as that is certain.
@@ -122,8 +122,8 @@ fn first_fault(line: &[u8], refusal: Refusal) -> Refusal {
     if has_bad_byte(line, line) { BAD_BYTE } else { refusal }
 }
 
-/// Whether one of the new bytes of a request line that has come so far can stand in none: a control
-/// character anywhere, or a byte that is not ASCII before the target. The target may have some.
+/// Whether one of the new bytes of a request line is not allowed there: a control character anywhere,
+/// or a byte that is not ASCII before the target. The target may have such bytes.
 fn has_bad_byte(new: &[u8], line: &[u8]) -> bool {
     let in_method = || {
         let end = memchr::memchr(b' ', line).unwrap_or(line.len());

@@ -28,7 +28,7 @@ pub(crate) struct ParsedResponse {
     pub(crate) switch: Switch,
 }
 
-/// Whether the connection speaks another protocol behind this head.
+/// Whether the connection speaks another protocol after this head.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Switch {
     No,
@@ -48,7 +48,7 @@ impl Default for ResponseParser {
 }
 
 impl ResponseParser {
-    /// Parses all unread bytes of the connection: those of the call before, and more behind them.
+    /// Parses all unread bytes of the connection: those of the call before, and more after them.
     ///
     /// Once the head is complete, status, version, fields and length of `response` are filled and the
     /// parser is ready for the next one. `Transfer-Encoding` shows in the framing and is not among the
@@ -166,7 +166,7 @@ struct StatusLine {
     status: StatusCode,
 }
 
-/// What each status line starts with.
+/// The start of every status line.
 const STATUS_LINE_START: &[u8; 7] = b"HTTP/1.";
 
 const CONTROL_IN_STATUS_LINE: Refusal = Refusal::bad("a control character in the status line");

@@ -1,4 +1,4 @@
-//! The client's half: a request of ours becomes the crate's, and what the crate has received
+//! The client's half: a request of ours becomes `h2`'s, and what `h2` has received
 //! becomes a response.
 
 use http::header::{
@@ -21,7 +21,7 @@ pub(crate) struct RequestToSend<'a> {
     pub(crate) authority: &'a str,
     pub(crate) uri: &'a Uri,
     pub(crate) header: &'a Header,
-    /// Announced, and sent behind the content.
+    /// Announced, and sent after the content.
     pub(crate) trailer: &'a Header,
     /// `None` where the content tells its length by its end.
     pub(crate) length: Option<u64>,
@@ -36,7 +36,7 @@ const STREAM_WINDOW_BYTES: u32 = 4 << 20;
 /// Go's number, too: with less, a few bodies that are held and not read would stop all others.
 const CONNECTION_WINDOW_BYTES: u32 = 1 << 30;
 
-/// The crate's settings for a client's connection.
+/// `h2`'s settings for a client's connection.
 pub(crate) fn client_builder(limits: &HeadLimits) -> h2::client::Builder {
     let mut builder = h2::client::Builder::new();
     builder
@@ -47,7 +47,7 @@ pub(crate) fn client_builder(limits: &HeadLimits) -> h2::client::Builder {
     builder
 }
 
-/// The head as the crate takes it (RFC 9113 §8.3.1).
+/// The head as `h2` takes it (RFC 9113 §8.3.1).
 ///
 /// # Errors
 /// [`ErrorKind::Invalid`] for an authority that is none.

@@ -83,8 +83,8 @@ fn in_content(error: h2::Error) -> Error {
     stream_error(error, Phase::Body)
 }
 
-/// Waits for room for some of so much content, and says for how much: never more than can be handed
-/// over at once, so that content that has to wait stays with its writer.
+/// Waits for room for some of this much content, and returns for how much: never more than can be
+/// handed over at once, so that content that has to wait stays with its writer.
 pub(crate) fn poll_room(stream: &mut SendStream<Bytes>, want: usize, cx: &mut Context<'_>) -> Poll<Result<usize>> {
     stream.reserve_capacity(want);
     loop {

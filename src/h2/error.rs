@@ -26,7 +26,7 @@ pub(crate) fn stream_error(error: h2::Error, phase: Phase) -> Error {
     gone(phase).with_source(error)
 }
 
-/// The connection was closed while something was to come: the crate's own error for that, which no read
+/// The connection was closed while something was to come: `h2`'s own error for that, which no read
 /// of the system's ends with, and that of a TLS session without an end.
 fn is_end(kind: io::ErrorKind) -> bool {
     matches!(kind, io::ErrorKind::BrokenPipe | io::ErrorKind::UnexpectedEof)
@@ -47,7 +47,7 @@ const SAID: [(&str, &str); 5] = [
     ("too_many_data_frames", "too many small DATA frames"),
 ];
 
-/// What a GOAWAY frame at the end of these bytes says, where the crate wrote it.
+/// What a GOAWAY frame at the end of these bytes says, where `h2` wrote it.
 pub(super) fn said_last(bytes: &[u8]) -> Option<&'static str> {
     SAID.iter().find(|(said, _)| bytes.ends_with(said.as_bytes())).map(|(_, words)| *words)
 }

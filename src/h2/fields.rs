@@ -13,7 +13,7 @@ pub(crate) struct Seen {
     pub(crate) date: bool,
 }
 
-/// A trailer section holds so many fields; of more, the first ones are taken.
+/// The most fields of a trailer section; of more, the first ones are taken.
 const MAX_TRAILER_FIELD_COUNT: usize = 500;
 
 /// Appends fields for a message to be sent: without those that speak of a connection, which

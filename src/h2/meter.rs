@@ -1,7 +1,7 @@
 //! Counts what a peer does beside sending requests and content.
 //!
-//! None of it is wrong by itself, all of it costs work, and some of it has no bound in the protocol:
-//! the floods of CVE-2019-9512 and its kin, and rapid reset (CVE-2023-44487). Only incoming frames are
+//! These frames are allowed, but each costs work, and the protocol has no limit for some of them: the
+//! floods of CVE-2019-9512 and the like, and rapid reset (CVE-2023-44487). Only incoming frames are
 //! counted; content that is sent to the peer, and answered requests, lower the counts.
 
 use std::sync::OnceLock;
@@ -21,8 +21,8 @@ pub(crate) struct MeterLimits {
 
 /// The time over which frames are counted.
 const METER_PERIOD: Duration = Duration::from_secs(10);
-/// A DATA frame that was sent may be answered by so many frames: WINDOW_UPDATE, and PING by peers that
-/// measure the round trip.
+/// How many frames may answer a DATA frame that was sent: WINDOW_UPDATE, and PING by peers that measure
+/// the round trip.
 const ALLOWED_FRAME_COUNT: u64 = 10;
 /// The size of a DATA frame as peers take them unless they ask for more.
 const DATA_FRAME_BYTES: u64 = 16 << 10;
@@ -106,7 +106,7 @@ impl Meter {
         self.in_head.load(Ordering::Relaxed) && !self.blocked.load(Ordering::Relaxed)
     }
 
-    /// What the peer was told last, where the crate said it.
+    /// What the peer was told last, where `h2` said it.
     pub(super) fn said_last(&self) -> Option<&'static str> {
         self.said_last.get().copied()
     }
@@ -124,7 +124,7 @@ impl Meter {
         self.reads.load(Ordering::Relaxed)
     }
 
-    /// So much content was sent.
+    /// Records that this much content was sent.
     pub(crate) fn sent_data(&self, len: usize) {
         let frames = len as u64 / DATA_FRAME_BYTES + 1;
         make_up(&self.control, i64::try_from(frames * ALLOWED_FRAME_COUNT).unwrap_or(i64::MAX));
@@ -184,7 +184,7 @@ const ACK: u8 = 1;
 const END_HEADERS: u8 = 4;
 
 impl Scanner {
-    /// Behind so many bytes of preface.
+    /// A scanner that skips this many bytes of preface first.
     pub(super) fn new(preface: usize) -> Scanner {
         Scanner {
             skip: preface,

@@ -1,4 +1,4 @@
-//! What the crate has received becomes a request of ours (RFC 9113 §8.3.1), or is refused.
+//! What `h2` has received becomes a request of ours (RFC 9113 §8.3.1), or is refused.
 
 use http::header::{CONTENT_LENGTH, COOKIE, EXPECT, HOST, HeaderMap, TRAILER};
 use http::request::Parts;
@@ -64,7 +64,7 @@ fn fill_target(request: &mut Request, uri: Uri) -> Result<(), Refusal> {
         return Ok(());
     }
     request.host.push_str(authority);
-    // The crate lets a request without `:path` through as far as `http` does.
+    // `h2` lets a request without `:path` through as far as `http` does.
     let path = parts.path_and_query.ok_or(Refusal::bad("no path"))?;
     request.request_uri.push_str(path.as_str());
     let escaped = check_path_target(request.method.as_str().as_bytes(), path.as_str())?;

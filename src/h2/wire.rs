@@ -15,7 +15,7 @@ use super::meter::{Meter, Scanner};
 use crate::net::{Deadline, Io, Stream};
 
 /// A stream that counts the frames that come in, and that fails when its peer takes nothing for
-/// too long: no stream's own limit would see that, once its content is handed to the crate.
+/// too long: no stream's own limit would see that, once its content is handed to `h2`.
 pub(crate) struct Wire {
     stream: Box<dyn Stream>,
     /// What was read before.
@@ -30,7 +30,7 @@ pub(crate) struct Wire {
     tail: [u8; TAIL_BYTES],
 }
 
-/// What the crate says at the end of a GOAWAY frame is no longer.
+/// What `h2` says at the end of a GOAWAY frame is no longer.
 const TAIL_BYTES: usize = 32;
 
 /// How far the closing of a stream is.

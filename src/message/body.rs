@@ -33,7 +33,7 @@ pub const DEFAULT_MAX_TEXT_BYTES: u64 = 10 << 20;
 #[derive(Default)]
 pub struct Body {
     state: BodyState,
-    /// What was taken from the source and not yet handed out.
+    /// Bytes that were taken from the source and not returned yet.
     ready: Bytes,
     /// How many more bytes may come.
     allowed: Option<Allowed>,
@@ -225,7 +225,7 @@ impl Body {
     /// The whole content as text (UTF-8), of [`DEFAULT_MAX_TEXT_BYTES`] at most.
     ///
     /// # Errors
-    /// As [`bytes`](Body::bytes); an error that answers 400 when it is no UTF-8.
+    /// As [`bytes`](Body::bytes); an error that answers 400 when it is not UTF-8.
     pub async fn text(&mut self) -> Result<String> {
         let bytes = self.bytes(DEFAULT_MAX_TEXT_BYTES).await?;
         String::from_utf8(bytes.into()).map_err(|error| {
@@ -236,7 +236,7 @@ impl Body {
     /// The whole content read as JSON, of [`DEFAULT_MAX_TEXT_BYTES`] at most.
     ///
     /// # Errors
-    /// As [`bytes`](Body::bytes); an error that answers 400 when it is no JSON of this type.
+    /// As [`bytes`](Body::bytes); an error that answers 400 when it is not JSON of this type.
     #[cfg(feature = "json")]
     pub async fn json<T: serde::de::DeserializeOwned>(&mut self) -> Result<T> {
         let bytes = self.bytes(DEFAULT_MAX_TEXT_BYTES).await?;
@@ -262,7 +262,7 @@ impl Body {
         self.ready.is_empty() && matches!(self.state, BodyState::Ended)
     }
 
-    /// The trailer fields that came behind the content, once it has been read to its end.
+    /// The trailer fields that came after the content, once it has been read to its end.
     pub fn trailer(&self) -> Option<&Header> {
         self.trailer.as_deref()
     }

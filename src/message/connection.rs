@@ -1,4 +1,5 @@
-//! What is known of a connection: its two ends, its TLS session, and which protocols it may speak.
+//! Properties of a connection: the addresses of its ends, its TLS session, and the protocols that it may
+//! speak.
 
 use std::fmt;
 use std::net::{IpAddr, SocketAddr};

@@ -29,7 +29,7 @@ pub struct Context {
     scope: Option<Arc<Scope>>,
 }
 
-/// A part of an exchange that can be cancelled by itself.
+/// A part of an exchange that can be cancelled separately.
 struct Scope {
     over: Signal,
     outer: Option<Arc<Scope>>,
@@ -65,7 +65,7 @@ impl Context {
         self.scope = None;
     }
 
-    /// The same context, which [`end_scope`](Context::end_scope) can cancel by itself.
+    /// The same context, which [`end_scope`](Context::end_scope) can cancel separately.
     pub(crate) fn scoped(&self) -> Context {
         let scope = Scope { over: Signal::default(), outer: self.scope.clone() };
         Context { connection: self.connection.clone(), exchange: self.exchange, scope: Some(Arc::new(scope)) }

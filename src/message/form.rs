@@ -42,7 +42,7 @@ impl Values {
     ///
     /// # Errors
     /// [`ErrorKind::Malformed`], which answers 400, for a `%` without two hexadecimal digits; for
-    /// bytes that are no UTF-8 once they are unescaped (the URL standard replaces them, and then `%FF`
+    /// bytes that are not UTF-8 once they are unescaped (the URL standard replaces them, and then `%FF`
     /// and `%FE` would be the same value); for a semicolon that is not escaped, which others may take for a separator; and for more than
     /// 10,000 pairs.
     pub fn parse(text: &str) -> Result<Values> {
@@ -99,7 +99,7 @@ impl Values {
         self.0.push((name.into(), value.into()));
     }
 
-    /// Takes all values of this name away. Says whether there was one.
+    /// Takes all values of this name away. Returns whether there was one.
     pub fn del(&mut self, name: &str) -> bool {
         let before = self.0.len();
         self.0.retain(|(n, _)| n != name);
@@ -185,7 +185,7 @@ impl Parsed {
         }
     }
 
-    /// Adds others behind these. The first thing that is wrong stays the first.
+    /// Adds others after these. The first thing that is wrong stays the first.
     pub(crate) fn append(&mut self, others: Parsed) {
         self.values.extend(others.values);
         self.fault = self.fault.or(others.fault);

@@ -22,7 +22,7 @@ use super::octets::{is_token, is_token_byte};
 /// [`iter`](Header::iter) show all.
 ///
 /// What is set here is kept as given. What goes on the wire is checked by the codec: a server
-/// turns control characters in a value into spaces and leaves out a field whose name is no token,
+/// turns control characters in a value into spaces and leaves out a field whose name is not a token,
 /// so that no value can end a line (Go's rule).
 ///
 /// ```
@@ -146,7 +146,7 @@ impl Header {
         self.fields.push(StoredField { name, value, known });
     }
 
-    /// Takes all fields of this name away. Says whether there was one.
+    /// Takes all fields of this name away. Returns whether there was one.
     pub fn del(&mut self, name: impl AsRef<str>) -> bool {
         let before = self.fields.len();
         self.remove_from(0, name.as_ref().as_bytes());
@@ -160,8 +160,8 @@ impl Header {
         self.waste = 0;
     }
 
-    /// Starts over with the text of so many field lines that arrived; [`push_received`](Self::push_received)
-    /// then says where its fields are.
+    /// Replaces everything by the text of `lines` received field lines;
+    /// [`push_received`](Self::push_received) then says where its fields are.
     pub(crate) fn load(&mut self, text: &[u8], lines: usize) {
         if self.text.capacity() == 0 {
             // Just as much as it takes, and nothing to be grown.
@@ -300,7 +300,7 @@ pub(crate) fn list_has(list: &[u8], token: &str) -> bool {
 }
 
 /// A field name as Go spells it: the first letter and each after a hyphen in upper case, the
-/// others in lower case. A name that is no token comes back unchanged (Go's `CanonicalHeaderKey`).
+/// others in lower case. A name that is not a token comes back unchanged (Go's `CanonicalHeaderKey`).
 ///
 /// ```
 /// assert_eq!(nethttp::canonical_header_key("accept-ENCODING"), "Accept-Encoding");

@@ -47,8 +47,8 @@ fn lower_case_value(value: &[u8]) -> Option<String> {
     if well_formed { lower_case(value) } else { None }
 }
 
-/// What stands behind the next semicolon; `Some(None)` where nothing does any more. Semicolons
-/// with nothing between them are allowed.
+/// The text after the next semicolon; `Some(None)` at the end. Semicolons with nothing between them are
+/// allowed.
 fn next_parameter(rest: &mut &[u8]) -> Option<Option<(String, Vec<u8>)>> {
     let mut text = trim(rest);
     while let [b';', after @ ..] = text {

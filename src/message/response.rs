@@ -75,7 +75,7 @@ impl Response {
         self
     }
 
-    /// The cookies that the response sets, in order. Lines that are no cookie are passed over;
+    /// The cookies that the response sets, in order. Lines that are not cookies are passed over;
     /// of more than 3,000 lines none is read.
     ///
     /// ```
@@ -108,7 +108,7 @@ impl Response {
     /// `Content-Type` names is not looked at.
     ///
     /// # Errors
-    /// As [`bytes`](Response::bytes); [`ErrorKind::Malformed`] when it is no UTF-8.
+    /// As [`bytes`](Response::bytes); [`ErrorKind::Malformed`] when it is not UTF-8.
     pub async fn text(&mut self) -> Result<String> {
         let bytes = self.bytes().await?;
         String::from_utf8(bytes.into()).map_err(|error| {
@@ -119,7 +119,7 @@ impl Response {
     /// The whole content read as JSON, of [`DEFAULT_MAX_CLIENT_BYTES`] at most.
     ///
     /// # Errors
-    /// As [`bytes`](Response::bytes); [`ErrorKind::Malformed`] when it is no JSON of this type.
+    /// As [`bytes`](Response::bytes); [`ErrorKind::Malformed`] when it is not JSON of this type.
     #[cfg(feature = "json")]
     pub async fn json<T: serde::de::DeserializeOwned>(&mut self) -> Result<T> {
         let bytes = self.bytes().await?;

@@ -7,7 +7,7 @@ use http::uri::PathAndQuery;
 use super::octets::has;
 use crate::error::{Error, ErrorKind, Result};
 
-/// What is done with the pairs that the query has already.
+/// Whether the pairs that the query has already are kept.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum OldQuery {
     Kept,
@@ -60,7 +60,7 @@ pub(crate) fn without_credentials(uri: &Uri) -> String {
     format!("{scheme}://{host}{}{query}", uri.path())
 }
 
-/// What of an authority is not user and password.
+/// An authority without user and password.
 pub(crate) fn host_and_port(authority: &str) -> &str {
     if !has(authority.as_bytes(), |b| b == b'@') {
         return authority;

@@ -25,7 +25,7 @@ use crate::server::{Handler, ResponseWriter};
 ///
 /// async fn page(w: &mut ResponseWriter, r: &mut Request) -> Result<()> {
 ///     let Some(number) = r.query("page").and_then(|page| page.parse::<u32>().ok()) else {
-///         return error(w, "the page is no number", StatusCode::BAD_REQUEST).await;
+///         return error(w, "the page is not a number", StatusCode::BAD_REQUEST).await;
 ///     };
 ///     w.write(format!("page {number}\n")).await
 /// }

@@ -48,8 +48,8 @@ impl<Inner: Handler> Handler for MaxBytes<Inner> {
     }
 }
 
-/// Gives the handler so much time for each request, and answers 503 in its place when that is
-/// over (Go's `TimeoutHandler`). `Duration::ZERO` is no limit.
+/// Limits the time of the handler for each request, and answers 503 in its place when that is over
+/// (Go's `TimeoutHandler`). `Duration::ZERO` is no limit.
 ///
 /// Nothing is held back for it: what the handler writes goes out as without this middleware, so
 /// an answer may stream and flush. When the time is over

@@ -12,7 +12,7 @@ use crate::server::{Handler, ResponseWriter};
 
 /// Leads the client to another place (Go's `Redirect`), with a status of 3xx.
 ///
-/// - With a scheme (`https://a.test/`), or a host behind two slashes (`//a.test/`), `url` is taken
+/// - With a scheme (`https://a.test/`), or a host after two slashes (`//a.test/`), `url` is taken
 ///   as it is. Never pass what a peer has sent unless you know where it leads.
 /// - Else `url` is a path with perhaps a query: it is resolved against the directory of the
 ///   request's path, and cleaned of `.`, `..` and repeated slashes. An end with a slash is kept,
@@ -21,7 +21,7 @@ use crate::server::{Handler, ResponseWriter};
 /// - Control characters, spaces and non-ASCII are percent-encoded, so no header can be split;
 ///   escapes that are there stay.
 ///
-/// Behind [`strip_prefix`](crate::strip_prefix) the request's path is the shorter one.
+/// After [`strip_prefix`](crate::strip_prefix) the request's path is the shorter one.
 ///
 /// A GET gets a line of HTML with the link, for clients that do not know the status; GET and HEAD
 /// get the `Content-Type` of that. Neither happens where a `Content-Type` was set before.

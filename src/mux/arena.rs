@@ -1,8 +1,8 @@
 //! Memory that only grows, so that what lies in it stays where it is.
 //!
-//! A handler's future borrows the handler for as long as it runs, while others register routes.
-//! What sits in a `Vec` behind a lock cannot be lent for that long; what sits in a bucket that is
-//! never moved can, without a lock and without a count of references.
+//! A handler's future borrows the handler for as long as it runs, while others register routes. An item
+//! of a `Vec` behind a lock cannot be borrowed for that long; an item in a bucket that is never moved
+//! can, without a lock and without a reference count.
 
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicUsize, Ordering};

@@ -94,7 +94,7 @@ fn paths(left: &Pattern, right: &Pattern) -> Relation {
             return Disjoint;
         }
     }
-    // What is left over of the longer one is a part of what the shorter one's rest matches.
+    // The shorter one's rest matches everything that the remaining segments of the longer one match.
     match left.segments.len().cmp(&right.segments.len()) {
         std::cmp::Ordering::Equal => relation,
         std::cmp::Ordering::Less if left.ends_in_rest() => relation.and(Wider),
@@ -173,7 +173,7 @@ fn narrower<'a>(left: &'a Segment, right: &'a Segment) -> &'a Segment {
     if segments(left, right) == Wider { right } else { left }
 }
 
-/// What the longer one has beyond the shorter one.
+/// The segments of the longer one beyond the shorter one.
 fn push_left_over(path: &mut String, longer: &Pattern, shorter: &Pattern) {
     for segment in longer.segments.iter().skip(shorter.segments.len()) {
         push(path, segment);

@@ -44,9 +44,9 @@ fn is_clean(path: &str) -> bool {
 
 /// The `Location` that leads to `path` on the same host with the query of the request.
 ///
-/// What comes back always starts with one slash and a byte that is neither slash nor backslash:
-/// browsers take `//host` and `/\host` for another host. Escapes stay as they are; bytes that
-/// stand for themselves in no path get one.
+/// The result always starts with one slash and a byte that is neither slash nor backslash: browsers
+/// take `//host` and `/\host` for another host. Escapes stay as they are; bytes that stand for
+/// themselves in no path get one.
 pub(super) fn location(path: &str, query: Option<&str>) -> String {
     let mut location = String::with_capacity(path.len() + query.map_or(0, str::len) + 2);
     location.push('/');
@@ -75,7 +75,7 @@ pub(super) const NOT_IN_A_PATH: AsciiSet = CONTROLS
 
 const NOT_IN_A_QUERY: AsciiSet = CONTROLS.add(b' ').add(b'"').add(b'#').add(b'<').add(b'>');
 
-/// The host of a `Host` field, without the port. What is no host and port stays as it is.
+/// The host of a `Host` field, without the port. What is not a host and port stays as it is.
 pub(super) fn without_port(host: &str) -> &str {
     if host.starts_with('[') {
         return match host.split_once(']') {
@@ -111,7 +111,7 @@ pub(super) enum PathStep<'a> {
     Segment(&'a str, &'a str),
 }
 
-/// Takes the first step of a path. What does not start with a slash is no path, and has none.
+/// Takes the first step of a path. What does not start with a slash is not a path, and has none.
 pub(super) fn step(path: &str) -> PathStep<'_> {
     match path.strip_prefix('/') {
         None => PathStep::End,
@@ -123,7 +123,7 @@ pub(super) fn step(path: &str) -> PathStep<'_> {
     }
 }
 
-/// What a segment stands for. One whose escapes are malformed stands for itself (Go's rule).
+/// A segment, unescaped. One with malformed escapes stays as it is (Go's rule).
 pub(super) fn decode(segment: &str) -> Cow<'_, [u8]> {
     if find(segment, b'%').is_none() || has_wrong_escape(segment) {
         return Cow::Borrowed(segment.as_bytes());
@@ -131,7 +131,7 @@ pub(super) fn decode(segment: &str) -> Cow<'_, [u8]> {
     percent_decode_str(segment).into()
 }
 
-/// The same as text; empty where it is no UTF-8. With a replacement character, `%FF` and `%FE` would be
+/// The same as text; empty where it is not UTF-8. With a replacement character, `%FF` and `%FE` would be
 /// the same value.
 pub(super) fn decode_text(segment: &str) -> String {
     match decode(segment) {

@@ -1,4 +1,4 @@
-//! What a route matches: the text of a pattern, taken apart.
+//! The pattern of a route, and its parser.
 
 use std::borrow::Cow;
 use std::panic::Location;
@@ -25,7 +25,7 @@ pub(super) struct Pattern {
     pub(super) location: &'static Location<'static>,
 }
 
-/// What stands between two slashes of a pattern.
+/// A segment of a pattern: what is between two slashes.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Segment {
     /// This name, unescaped: bytes, for an escape may stand for any.
@@ -75,7 +75,7 @@ impl Pattern {
 
     /// Gives every named wildcard what it stands for in a path that this pattern matches.
     ///
-    /// A value that is no UTF-8 once it is unescaped is empty. The request is answered all the same:
+    /// A value that is not UTF-8 once it is unescaped is empty. The request is answered all the same:
     /// the handler may not need the value, or may serve files, whose names are bytes.
     pub(super) fn capture(&self, path: &str, mut found: impl FnMut(&Arc<str>, String)) {
         if self.names == 0 {
@@ -179,7 +179,7 @@ fn parse_wildcard(inner: &str) -> Result<Segment, Cow<'static, str>> {
     Ok(if is_rest { Segment::Rest(Some(name.into())) } else { Segment::Single(name.into()) })
 }
 
-/// What a segment may not be because of those before it and of what follows.
+/// Checks a segment against those before it and what follows it.
 fn check_place(segment: &Segment, before: &[Segment], further: &str) -> Result<(), Cow<'static, str>> {
     match segment {
         Segment::Slash if !further.is_empty() => return Err("{$} may only stand at the end".into()),

@@ -306,7 +306,7 @@ impl Handler for ServeMux {
     }
 }
 
-/// What a path leads to.
+/// The result of a lookup.
 enum PathMatch {
     Route(RouteId),
     /// To nothing but a part of a rest, while with a slash at its end it leads here.

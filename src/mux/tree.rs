@@ -19,7 +19,7 @@ pub(super) struct RouteId(pub(super) usize);
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 struct NodeId(usize);
 
-/// What routes there are, by what they match.
+/// All routes, by host, method and path.
 #[derive(Default)]
 pub(super) struct Tree {
     nodes: Vec<Node>,
@@ -34,7 +34,7 @@ struct Methods {
     any: Option<NodeId>,
 }
 
-/// What may follow a part of a path.
+/// The continuations of a part of a path.
 #[derive(Default)]
 struct Node {
     children: Children,
@@ -59,7 +59,7 @@ pub(super) enum RouteMatch {
 /// How to treat the end of a path.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Ending {
-    /// What it is.
+    /// As the end.
     AsSent,
     /// As if a slash followed. Only for paths that do not end in one.
     WithSlash,

@@ -7,7 +7,7 @@ use std::cell::{Cell, RefCell};
 
 use bytes::BytesMut;
 
-/// What one read asks for: a head, and the content of most requests behind it in the same read.
+/// The size of one read: enough for a head, and for the content of most requests in the same read.
 const BUFFER_BYTES: usize = 32 * 1024;
 /// How many buffers a thread keeps. More are simply freed.
 const MAX_KEPT_COUNT: usize = 16;

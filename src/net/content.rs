@@ -26,7 +26,7 @@ const MAX_BODY_READ_BYTES: u64 = 256 * 1024;
 const MAX_COPIED_BYTES: usize = 2048;
 /// Content up to this size is taken in one piece, and held in memory whether it is read or not.
 const MAX_AT_ONCE_BYTES: u64 = 64 * 1024;
-/// A trailer section may be this long and hold so many values.
+/// The limits of a trailer section.
 const MAX_TRAILER_BYTES: usize = 16 * 1024;
 const MAX_TRAILER_VALUE_COUNT: usize = 500;
 

@@ -34,7 +34,7 @@ use crate::message::Addr;
 /// }
 /// ```
 pub trait Listener: Send + 'static {
-    /// What it yields.
+    /// The streams that it yields.
     type Stream: AsyncRead + AsyncWrite + Send + Unpin + 'static;
 
     /// Waits for the next connection. Must be cancel safe.

@@ -24,8 +24,8 @@ impl Io {
         (*self.stream).as_any().is::<TcpStream>()
     }
 
-    /// Sends some of what the file has from here on, at most so much. Never returns 0: the end of the
-    /// file is an error. Waits for the socket, but blocks on the disk.
+    /// Sends some of what the file has from here on, at most `most` bytes. Never returns 0: the end of
+    /// the file is an error. Waits for the socket, but blocks on the disk.
     #[cfg(target_os = "linux")]
     pub(crate) fn poll_send_file(
         &mut self,

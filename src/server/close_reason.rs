@@ -34,7 +34,7 @@ pub enum CloseReason {
     HandlerFailed,
     /// The handler panicked.
     Panicked,
-    /// The peer's bytes were no request.
+    /// The peer's bytes were not a request.
     Refused,
     /// The peer closed, or its connection broke.
     PeerGone,

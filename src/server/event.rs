@@ -23,7 +23,7 @@ use crate::message::Addr;
 pub enum ServerEvent {
     /// A connection could not be accepted; the next try comes after the pause.
     AcceptFailed {
-        /// What the listener said.
+        /// The listener's error.
         error: io::Error,
         /// The pause before the next try.
         pause: Duration,
@@ -36,7 +36,7 @@ pub enum ServerEvent {
         remote_addr: Addr,
         /// The request's method and target.
         request: String,
-        /// What the panic said.
+        /// The panic's message.
         message: String,
     },
     /// A handler returned an error.
@@ -67,10 +67,10 @@ pub enum ServerEvent {
     HookPanicked {
         /// The hook's name.
         hook: &'static str,
-        /// What the panic said.
+        /// The panic's message.
         message: String,
     },
-    /// The TLS handshake with a peer failed: it sent what is no handshake, wanted a version or cipher
+    /// The TLS handshake with a peer failed: it sent what is not a handshake, wanted a version or cipher
     /// that is not offered, showed a certificate that is not accepted, or took too long
     /// ([`Error::is_timeout`]).
     HandshakeFailed {
@@ -79,13 +79,13 @@ pub enum ServerEvent {
         /// What was wrong.
         error: Error,
     },
-    /// A peer sent bytes that are no acceptable request.
+    /// A peer sent bytes that are not an acceptable request.
     Refused {
         /// The peer.
         remote_addr: Addr,
         /// The status of the response.
         status: StatusCode,
-        /// What was wrong, in fixed words.
+        /// What was wrong: a fixed text.
         reason: &'static str,
     },
     /// An HTTP/2 connection was ended with an error, because its peer broke the protocol or did
@@ -95,7 +95,7 @@ pub enum ServerEvent {
         remote_addr: Addr,
         /// The error code that was sent with GOAWAY (RFC 9113 §7).
         code: u32,
-        /// What was wrong, in fixed words.
+        /// What was wrong: a fixed text.
         reason: &'static str,
     },
 }

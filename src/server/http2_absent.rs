@@ -14,7 +14,7 @@ use crate::h1::Outgoing;
 use crate::message::{ConnContext, Header};
 use crate::net::{Io, TransferDeadlines};
 
-/// What the first bytes of a connection are.
+/// Whether the first bytes of a connection are the preface of HTTP/2.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Preface {
     Other,

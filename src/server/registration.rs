@@ -25,7 +25,7 @@ impl Registration {
         registration
     }
 
-    /// Sets the state, and calls the hook if it is another one. Says whether it is.
+    /// Sets the state, and calls the hook if it is another one. Returns whether it is.
     pub(crate) fn enter_state(&mut self, state: ConnState) -> bool {
         let changes = self.state != state && self.state != ConnState::Hijacked;
         if changes {

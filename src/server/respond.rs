@@ -84,8 +84,8 @@ macro_rules! bytes_into_response {
 
 bytes_into_response!(Bytes, Vec<u8>, &'static [u8], Body);
 
-/// Makes a handler of a function that returns its response. What becomes of an error that it returns
-/// [`Handler`] says.
+/// Makes a handler of a function that returns its response. [`Handler`] says how an error that it
+/// returns is answered.
 ///
 /// ```
 /// use nethttp::{IntoResponse, Request, Result, StatusCode, respond};
@@ -159,7 +159,7 @@ impl ResponseWriter {
     /// its content as it comes.
     ///
     /// # Errors
-    /// What reading its body or [`write`](ResponseWriter::write) meets.
+    /// Those of reading its body and of [`write`](ResponseWriter::write).
     pub async fn send(&mut self, response: Response) -> Result<()> {
         let Response { status, header, mut body, .. } = response;
         self.write_header(status);

@@ -1,4 +1,4 @@
-//! What of a request goes out, in which form, and what never does; what a trace is told.
+//! Which parts of a request are sent, in which form, and which never are; what a trace gets.
 
 use std::io;
 use std::sync::{Arc, Mutex};
@@ -14,7 +14,7 @@ use crate::fake::{FakeServer, OK, URL, client_of, fake, millis, outcome, pair};
 /// Every way in which a line could end where it must not.
 const EVIL: [&str; 6] = ["a\r\nEvil: 1", "a\nEvil: 1", "a\rEvil: 1", "a\0b", "\r\n\r\nGET /evil", "a\u{7f}"];
 
-/// Sends what must be refused, and sees to it that nothing was dialled.
+/// Sends what must be refused, and asserts that nothing was dialled.
 async fn refused(request: Request, what: &str) {
     let (client, _, mut server): (_, _, FakeServer) = pair();
     let error = client.send(request).await.expect_err(what);

@@ -366,7 +366,7 @@ async fn limits_that_are_not_reached_say_nothing_and_end_nothing() {
     let (feed, body) = fed();
     let feeding = async {
         for _ in 0..3 {
-            // Longer than a stall may be: it is we who are slow, and nobody stalls.
+            // Longer than the stall limit: the reader is slow, which is no stall of the peer.
             tokio::time::sleep(secs(6)).await;
             feed.send(Ok("slow".into())).unwrap();
         }

@@ -111,7 +111,7 @@ fn expected(mode: Mode, moment: Moment, ending: Ending) -> Option<Outcome> {
         // Of HTTP/1 the end is behind the content (Go's rule): nobody looks for it while that is to be read.
         (Moment::Unread, Fin | Reset) if !mode.is_http2() => (Some(Seen::Nothing), WriteFailed, WORK.as_secs()),
         (Moment::Handler | Moment::Unread, Fin | Reset) => (Some(Seen::Cancelled), either(WriteFailed, PeerGone), 0),
-        // Nobody can know that it is gone: the handler does its work, and its answer leaves for nowhere.
+        // The server cannot notice that it is gone: the handler does its work, and its response is lost.
         (Moment::Handler, Silence) => (Some(Seen::Nothing), IdleTimeout, WORK.as_secs() + 120),
         // A second for the rest of the content to come, and half of one to linger.
         (Moment::Unread, Silence) => (Some(Seen::Nothing), either(BodyUnread, IdleTimeout), WORK.as_secs() + 1 + idle),

@@ -1,4 +1,4 @@
-//! No file needs another that needs it in turn, however long the way around, inside a folder too.
+//! No files import each other in a circle, however long, inside a folder too.
 //!
 //! A file needs another where it names something that is defined there: in a `use`, or by a path in its
 //! code. Both are resolved as the compiler does: `crate`, `self`, `super` and modules in scope, through
@@ -20,7 +20,7 @@ fn no_files_need_each_other() {
 // ------------------------------------------------------------ who needs whom
 
 /// The files of a crate, each with what it needs.
-struct Tree {
+pub(crate) struct Tree {
     files: Vec<File>,
     /// The file of each module, by its path: `server::http1`.
     modules: HashMap<String, usize>,
@@ -51,6 +51,15 @@ struct Use {
 
 impl Tree {
     fn of(sources: &[(String, String)]) -> Tree {
+        let mut tree = Tree::of_names(sources);
+        for at in 0..tree.files.len() {
+            tree.find_needs(at);
+        }
+        tree
+    }
+
+    /// The files with what they define and bind, and without what they need, which takes long to find.
+    pub(crate) fn of_names(sources: &[(String, String)]) -> Tree {
         let mut tree = Tree { files: Vec::new(), modules: HashMap::new(), needs: BTreeMap::new() };
         for (path, text) in sources {
             let code = product_code_of(path, text);
@@ -66,9 +75,6 @@ impl Tree {
         tree.add_modules_with_another_name(sources);
         for at in 0..tree.files.len() {
             tree.bind(at);
-        }
-        for at in 0..tree.files.len() {
-            tree.find_needs(at);
         }
         tree
     }
@@ -174,6 +180,18 @@ impl Tree {
         found.find(|(at, name)| self.files[*at].defined.contains(name)).or_else(|| Some((at, name.clone())))
     }
 
+    /// The path of the file that defines what a path from the crate's root leads to, and its name there.
+    pub(crate) fn file_that_defines(&self, path: &[String]) -> Option<(String, String)> {
+        // A module and a function in it may have one name: `m::error` is then what `m` re-exports.
+        let (name, folder) = path.split_last()?;
+        let re_exported = match self.modules.get(&path.join("::")).and(self.modules.get(&folder.join("::"))) {
+            Some(&folder) => self.files[folder].bound.get(name).cloned().flatten(),
+            None => None,
+        };
+        let (at, name) = self.definition(re_exported.as_deref().unwrap_or(path), 8)?;
+        Some((self.files[at].path.clone(), name))
+    }
+
     // -------------------------------------------------------- circles
 
     /// The largest sets of files that all need each other.
@@ -277,7 +295,7 @@ fn uses(code: &str) -> Vec<Use> {
 }
 
 /// `a::{b, c as d}` is `a::b`, which binds `b`, and `a::c`, which binds `d`.
-fn expand(tree: &str) -> Vec<(Vec<String>, String)> {
+pub(crate) fn expand(tree: &str) -> Vec<(Vec<String>, String)> {
     let tree = tree.trim().trim_start_matches("::");
     let segments = |path: &str| path.split("::").map(|s| s.trim().to_owned()).filter(|s| !s.is_empty()).collect();
     let Some(brace) = tree.find('{') else {

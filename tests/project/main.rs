@@ -4,4 +4,5 @@ mod circles;
 mod layers;
 mod names;
 mod parity;
+mod public_api;
 mod rust;

@@ -1,5 +1,5 @@
-//! What things are called and where they lie: a type's name is used once, no name is of the household,
-//! functions take few parameters, and modules have one style.
+//! Names and places: a type's name is used once, no name has a word that was replaced, functions take few
+//! parameters, and modules have one style.
 
 use std::collections::BTreeMap;
 
@@ -76,7 +76,7 @@ fn used_twice(sources: &[(String, String)]) -> BTreeMap<String, Vec<String>> {
     places
 }
 
-/// The words of the household in a file's names, whole or as a part: `Shelf`, `is_booked`, `ShelfSize`.
+/// The replaced words in a file's names, whole or as a part: `Shelf`, `is_booked`, `ShelfSize`.
 fn household_words(path: &str, text: &str) -> Vec<(usize, &'static str)> {
     let code = product_code_of(path, text);
     let mut found = Vec::new();

@@ -57,8 +57,8 @@ async fn echo_whole(w: &mut ResponseWriter, r: &mut Request) -> Result<()> {
 
 const WAYS: [&str; 6] = ["/chunk", "/bytes", "/text", "/json", "/read", "/small"];
 
-/// Sends the bytes whole, and cut at every byte on a connection each: what is heard must be the
-/// same, and this.
+/// Sends the bytes whole, and cut at every byte on a connection each: the responses must be the same,
+/// and this.
 async fn assert_heard_at_every_cut(host: &Host, request: &[u8], expected: &Heard) {
     assert_eq!(&host.connect().talk(request).await, expected, "whole");
     for cut in 1..request.len() {

@@ -15,7 +15,7 @@ const FAILED: &str = "HTTP/1.1 500 Internal Server Error\r\nContent-Type: text/p
                       X-Content-Type-Options: nosniff\r\nContent-Length: 26\r\nDate: -\r\nConnection: close\r\n\r\n\
                       500 Internal Server Error\n";
 
-/// What is heard from a handler on a server of its own, and what that server reports.
+/// The response of a handler on a server of its own, and what that server reports.
 async fn heard_and_told(handler: impl Handler) -> (crate::wire::Heard, Vec<String>) {
     let host = Host::new(handler);
     let heard = host.connect().talk(GET).await;

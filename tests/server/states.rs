@@ -1,5 +1,4 @@
-//! The states of a connection as the hook is told them, why connections close, and how many there
-//! may be.
+//! The states of a connection as the hook gets them, why connections close, and how many there may be.
 
 use std::sync::{Arc, Mutex};
 use std::time::Duration;

@@ -9,7 +9,7 @@ use std::time::Duration;
 
 const MARK: &str = "NETHTTP_TEST_ALONE";
 
-/// Whether this process is one test's alone. It does nothing where somebody runs ignored tests by hand.
+/// Whether this process is one test's alone. It does nothing where ignored tests are run by hand.
 pub(crate) fn is_alone() -> bool {
     std::env::var_os(MARK).is_some()
 }

@@ -6,7 +6,7 @@ use rcgen::{
     KeyUsagePurpose, SignatureAlgorithm, date_time_ymd,
 };
 
-/// Somebody who signs certificates.
+/// An authority that signs certificates.
 pub(crate) struct Authority(CertifiedIssuer<'static, KeyPair>);
 
 /// A certificate and its key, in PEM.

@@ -194,7 +194,7 @@ impl Answer {
     }
 }
 
-/// Everything that the state hook is told, in order.
+/// Every call of the state hook, in order.
 #[derive(Clone, Default)]
 pub(crate) struct States(Arc<Mutex<Vec<(ConnInfo, ConnState)>>>);
 

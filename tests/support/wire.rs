@@ -184,7 +184,7 @@ impl Peer {
         self.talk("").await
     }
 
-    /// Sends these bytes, as far as they are taken, while it hears.
+    /// Sends these bytes, as far as they are accepted, while it reads.
     pub(crate) async fn talk(&mut self, bytes: impl AsRef<[u8]>) -> Heard {
         let (bytes, closed) = self.talk_bytes(bytes).await;
         Heard { text: shown(&bytes), closed }

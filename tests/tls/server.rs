@@ -246,7 +246,7 @@ async fn content_of_a_megabyte_comes_back_as_it_went() {
 
 // ------------------------------------------------------------ certificates
 
-/// The certificate that is shown to who asks for this name.
+/// The certificate that is shown to a client that names this host.
 async fn shown(site: &Site, authority: &Authority, name: &str) -> Vec<u8> {
     let mut config = trusting(authority);
     let any = Arc::new(Any(provider()));
@@ -441,7 +441,7 @@ async fn a_required_client_certificate_may_not_be_missing() {
     assert!(events.contains("client 2: the client sent no certificate"), "{events}");
 }
 
-/// In TLS 1.3 a client has sent its request before it hears that it may not.
+/// In TLS 1.3 a client has sent its request before it gets the refusal.
 async fn assert_refused(site: &Site, config: &ClientConfig, alert: &str) {
     let mut stream = site.secure(config, "a.test").await.unwrap();
     stream.write_all(GET.as_bytes()).await.unwrap();

@@ -28,7 +28,7 @@ pub(crate) enum Target {
     Announced {
         fallback: Option<PathBuf>,
     },
-    /// Something that is no file, such as /dev/null: written to as it is.
+    /// Something that is not a file, such as /dev/null: written to as it is.
     Device(PathBuf),
 }
 
@@ -82,7 +82,7 @@ fn with_name_of(url: &Uri, file: &Path) -> Result<Uri, Failure> {
     Uri::from_parts(parts).map_err(|error| Failure::usage(format!("{}: {error}", shown(url))))
 }
 
-/// What is no URL may hold a password all the same.
+/// What is not a URL may hold a password all the same.
 fn without_password(text: &str) -> &str {
     text.rsplit_once('@').map_or(text, |(_, rest)| rest)
 }

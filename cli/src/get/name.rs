@@ -3,7 +3,7 @@
 
 use nethttp::{Header, IntoUrl as _, Result, Uri};
 
-/// File systems allow 255, and `.part.json` comes behind it.
+/// File systems allow 255, and `.part.json` comes after it.
 const MAX_NAME_BYTES: usize = 240;
 
 /// What was typed, as a URL.
@@ -63,7 +63,7 @@ fn is_invisible(c: char) -> bool {
     matches!(c, '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{feff}')
 }
 
-/// Whether Windows takes it for a device, whatever comes behind the first dot.
+/// Whether Windows takes it for a device, whatever comes after the first dot.
 fn is_device(name: &str) -> bool {
     let stem = name.split('.').next().unwrap_or_default().trim_end().to_ascii_uppercase();
     let is_numbered = |kind: &str| {
@@ -73,7 +73,7 @@ fn is_device(name: &str) -> bool {
     matches!(&*stem, "CON" | "PRN" | "AUX" | "NUL" | "CONIN$" | "CONOUT$") || is_numbered("COM") || is_numbered("LPT")
 }
 
-/// Name and value of each parameter behind the first semicolon, quotes taken away (RFC 9110 §5.6.6).
+/// Name and value of each parameter after the first semicolon, quotes taken away (RFC 9110 §5.6.6).
 fn parameters(value: &str) -> Vec<(String, String)> {
     let mut found = Vec::new();
     let Some((_, mut rest)) = value.split_once(';') else { return found };
@@ -93,7 +93,7 @@ fn parameters(value: &str) -> Vec<(String, String)> {
     found
 }
 
-/// What stands before the closing quote, and what behind it.
+/// What stands before the closing quote, and what after it.
 fn unquoted(text: &str) -> (String, &str) {
     let mut value = String::new();
     let mut chars = text.char_indices();
@@ -114,7 +114,7 @@ fn extended_value(text: &str) -> Option<String> {
     if charset.eq_ignore_ascii_case("UTF-8") { decoded(value) } else { None }
 }
 
-/// Percent-decoded; `None` where that is no text.
+/// Percent-decoded; `None` where that is not text.
 fn decoded(text: &str) -> Option<String> {
     let mut bytes = Vec::with_capacity(text.len());
     let mut rest = text.as_bytes();

@@ -1,6 +1,6 @@
 //! Users and passwords by host, from `~/.netrc`.
 //!
-//! The file is a row of words: `machine HOST`, or `default` for all others, and behind it
+//! The file is a row of words: `machine HOST`, or `default` for all others, and after it
 //! `login USER`, `password PASSWORD` and `account NAME`, which is of no use here. A word may stand in
 //! double quotes. `macdef` begins a macro of FTP, which ends with an empty line. The first entry of a
 //! host counts.
@@ -36,7 +36,7 @@ impl Netrc {
         };
         match std::fs::read_to_string(&path) {
             Ok(text) => Ok(Netrc::parse(&text)),
-            // Nobody has to have one; a file that is named is meant to be there.
+            // The default file need not exist; a file that is named must.
             Err(error) if error.kind() == io::ErrorKind::NotFound && arguments.netrc_file.is_none() => {
                 Ok(Netrc::default())
             }
@@ -110,7 +110,7 @@ impl Words<'_> {
         Some(word.to_owned())
     }
 
-    /// What stands behind the opening quote, so many bytes before the end; a backslash keeps its next
+    /// What stands after the opening quote, so many bytes before the end; a backslash keeps its next
     /// character from meaning anything.
     fn take_quoted(&mut self, length: usize) -> String {
         let start = self.0.len() - length;

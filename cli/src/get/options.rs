@@ -125,7 +125,7 @@ pub(crate) struct GetArguments {
     pub(crate) max_redirs: usize,
 
     /// Send this as a form; @FILE is the content of a file, @- standard input, each as it is.
-    /// Given again, it is added behind an &
+    /// Given again, it is added after an &
     #[arg(short, long, value_name = "DATA", allow_hyphen_values = true, group = "content", help_heading = "Content")]
     pub(crate) data: Vec<String>,
 
@@ -134,7 +134,7 @@ pub(crate) struct GetArguments {
     pub(crate) json: Vec<String>,
 
     /// Send a part of a form with files (multipart/form-data): NAME=TEXT, NAME=@FILE to send a file,
-    /// NAME=<FILE for a text from a file. ;type=TYPE and ;filename=NAME may stand behind it
+    /// NAME=<FILE for a text from a file. ;type=TYPE and ;filename=NAME may stand after it
     #[arg(short = 'F', long, value_name = "PART", value_parser = form_part, group = "content", help_heading = "Content")]
     pub(crate) form: Vec<FormPart>,
 
@@ -163,7 +163,7 @@ pub(crate) struct GetArguments {
     #[arg(short = 'c', long, value_name = "FILE", help_heading = "Identity")]
     pub(crate) cookie_jar: Option<PathBuf>,
 
-    /// Show this certificate (PEM, its chain behind it) to servers that ask for one
+    /// Show this certificate (PEM, its chain after it) to servers that ask for one
     #[arg(short = 'E', long, value_name = "FILE", help_heading = "Identity")]
     pub(crate) cert: Option<PathBuf>,
 

@@ -7,7 +7,7 @@ use nethttp::{Body, Bytes};
 use tokio::time::{Instant, sleep_until, timeout};
 
 /// Notices content that does not come, or too slowly. Only time in which the server is waited for
-/// counts: a reader of standard output that is in no hurry, and our own limit, are not its doing.
+/// counts: waits for a slow reader of standard output, and for this command's own limit, do not count.
 pub(crate) struct StallGuard {
     /// So many bytes must come in each time of this length; zero is for ever.
     min_bytes: u64,
@@ -80,7 +80,7 @@ fn bytes_in(rate: u64, window: Duration) -> u64 {
     u64::try_from(bytes).unwrap_or(u64::MAX)
 }
 
-/// A year at most: a moment behind that may not exist.
+/// A year at most: a moment after that may not exist.
 fn time_for(bytes: u64, rate: u64) -> Duration {
     const MAX_PAUSE: Duration = Duration::from_secs(365 * 24 * 3600);
     let millis = u128::from(bytes) * 1000 / u128::from(rate.max(1));

@@ -3,7 +3,7 @@
 //!
 //! ```text
 //! open ─► set_conditions ─► accept ─┬─ from its start: part emptied, notes written if there is a validator
-//!                                   ├─ the rest: written on behind what is there
+//!                                   ├─ the rest: written on after what is there
 //!                                   ├─ what is there is whole: left as it is
 //!                                   └─ neither: start again
 //!         … write … ─► finish: synced, renamed     or  give_up: kept if it can be gone on with
@@ -140,7 +140,7 @@ impl Partial {
             }
             Known::File { length, modified } => {
                 if self.options.skips_complete && *length > 0 {
-                    // Behind the end of what is there: if that is whole, the server says so with 416.
+                    // After the end of what is there: if that is whole, the server says so with 416.
                     request.header.set("Range", format!("bytes={length}-"));
                 }
                 if self.options.skips_unchanged {

@@ -86,12 +86,12 @@ impl ContentRange {
     }
 }
 
-/// The length of the whole, where a range lies behind its end: `bytes */LENGTH`.
+/// The length of the whole, where a range lies after its end: `bytes */LENGTH`.
 pub(crate) fn length_beside_range(header: &Header) -> Option<u64> {
     decimal(in_bytes(header)?.strip_prefix("*/")?)
 }
 
-/// What stands behind the unit, in whatever case that is (RFC 9110 §14.1).
+/// What stands after the unit, in whatever case that is (RFC 9110 §14.1).
 fn in_bytes(header: &Header) -> Option<&str> {
     let (unit, range) = header.get("Content-Range")?.trim().split_once(' ')?;
     unit.eq_ignore_ascii_case("bytes").then_some(range)

@@ -190,7 +190,7 @@ impl Attempt<'_> {
                 let message = format!("{}: the content is not as long as its range", about(response, job));
                 Err(Failure::new(Exit::Broken, message))
             }
-            // Part of it was written behind the first half, and may be anything.
+            // Part of it was written after the first half, and may be anything.
             (false, _) => sink.distrust().await.map(|()| Fetched::StartAgain),
         }
     }

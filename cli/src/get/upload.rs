@@ -42,7 +42,7 @@ const STDIN: &str = "-";
 const CHUNK_BYTES: usize = 64 << 10;
 
 impl Upload {
-    /// Texts, files (`@FILE`) and standard input (`@-`), one behind the other.
+    /// Texts, files (`@FILE`) and standard input (`@-`), one after the other.
     pub(crate) fn of_data(parts: &[String], between: &'static str) -> Result<Upload, Failure> {
         let mut pieces = Vec::new();
         for (number, part) in parts.iter().enumerate() {

@@ -59,13 +59,13 @@ pub fn play(data: &[u8]) -> Played {
 #[derive(Debug)]
 pub struct Sent {
     pub head: request::Head,
-    /// The bytes behind its head.
+    /// The bytes after its head.
     pub behind: Vec<u8>,
     pub content: Vec<u8>,
     pub is_whole: bool,
 }
 
-/// The requests in these bytes, and whether something behind the last one is certainly none.
+/// The requests in these bytes, and whether something after the last one is certainly none.
 pub fn requests(mut bytes: &[u8]) -> (Vec<Sent>, bool) {
     let mut requests = Vec::new();
     loop {
@@ -206,7 +206,7 @@ fn is_calm(steps: &[Step]) -> bool {
 }
 
 /// Each request that was sent whole to a peer that is there is answered, unless the connection
-/// ended with an answer before it; and so is what is no request.
+/// ended with an answer before it; and so is what is not a request.
 pub fn none_is_forgotten(played: &Played, sent: &[Sent], is_refused: bool, answered: (usize, bool)) {
     let waits = played.steps.iter().filter(|step| **step == Step::Wait).count();
     let sleeps = played.served.iter().any(|served| served.target.contains(['Z', 'z']));

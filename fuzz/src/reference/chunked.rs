@@ -9,7 +9,7 @@ use super::fields::{self, Fields, LineEnd};
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Whole {
     pub content: Vec<u8>,
-    /// All fields behind the content, those that may not stand there included.
+    /// All fields after the content, those that may not stand there included.
     pub trailer: Fields,
     pub consumed: usize,
 }
@@ -71,7 +71,7 @@ fn trailer(text: &[u8], limits: FuzzLimits) -> Read<(Fields, usize)> {
         Read::Refused => return Read::Refused,
         Read::Whole((lines, rest)) => (lines, text.len() - rest.len()),
     };
-    // The empty line is no trailer.
+    // The empty line is not a trailer.
     let is_within = lines.is_empty() || (consumed <= limits.max_bytes && lines.len() <= limits.max_values);
     match fields::fields(&lines) {
         Some(fields) if is_within => Read::Whole((fields, consumed)),

@@ -25,7 +25,7 @@ pub fn ranges(field: &[u8], size: u64) -> FuzzRanges {
     }
 }
 
-/// Where a range starts, and where the first byte behind it is; empty beyond the content.
+/// Where a range starts, and where the first byte after it is; empty beyond the content.
 fn positions(spec: &[u8], size: u128) -> Option<(u128, u128)> {
     let dash = spec.iter().position(|b| *b == b'-')?;
     match (spec[..dash].trim_ascii(), spec[dash + 1..].trim_ascii()) {

@@ -16,7 +16,7 @@ pub struct Head {
     pub fields: Fields,
     pub content: FuzzContent,
     pub keep_alive: bool,
-    /// Whether the connection speaks something else behind it.
+    /// Whether the connection speaks something else after it.
     pub switches: bool,
 }
 
@@ -52,7 +52,7 @@ fn of_lines(lines: &[&[u8]], asked: FuzzRequestKind) -> Option<Head> {
         }
         _ => is_tunnel,
     };
-    // A 204 that speaks of content may have some behind it.
+    // A 204 that speaks of content may have some after it.
     let speaks = fields::values(&fields, "Content-Length").iter().any(|value| value.iter().any(|b| *b != b'0'))
         || !fields::values(&fields, "Transfer-Encoding").is_empty();
     let is_clean = content != FuzzContent::UntilClose && !switches && !(status == 204 && speaks);

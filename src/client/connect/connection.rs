@@ -26,7 +26,7 @@ pub(crate) enum HttpConnection {
 }
 
 impl HttpConnection {
-    /// What a trace gets to know of it.
+    /// Its description for a trace.
     pub(crate) fn described(&self, idle: Option<Duration>) -> GotConn {
         let info = self.info();
         let reused = match self {

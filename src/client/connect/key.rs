@@ -1,4 +1,4 @@
-//! What a connection must be: the key of those that requests can share, and the TLS that it is given.
+//! The key of connections that requests can share, and the interface to TLS.
 
 use std::cmp::Ordering;
 use std::future::Future;

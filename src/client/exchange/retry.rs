@@ -37,7 +37,7 @@ impl RetryPolicy {
     /// The body for another attempt, if the request may be sent again and the body can be had again.
     ///
     /// # Errors
-    /// What this attempt failed with.
+    /// The error of the failed attempt.
     pub(crate) fn body_for_another(
         &mut self,
         request: &Request,

@@ -86,7 +86,7 @@ impl SendState {
         }
     }
 
-    /// What sending failed with. A second call finds nothing.
+    /// Takes the error that sending failed with.
     pub(crate) fn take_error(&mut self) -> Option<Error> {
         match self {
             SendState::Failed(error) => error.take(),
@@ -113,7 +113,7 @@ pub(crate) fn wrong_length(length: u64, what: &str) -> SendError {
     SendError::Body(Error::new(ErrorKind::ContentLength, text).during(Phase::Write))
 }
 
-/// What an exchange must know beside its bytes.
+/// The options of an exchange.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct ExchangeOptions {
     pub(crate) kind: RequestKind,
@@ -125,14 +125,14 @@ pub(crate) struct ExchangeOptions {
     pub(crate) keep_alive: bool,
 }
 
-/// What an exchange notes while its request is sent and the head of its response is waited for.
+/// The bookkeeping of an exchange until the head of its response has come.
 pub(crate) struct ExchangeState {
     pub(crate) options: ExchangeOptions,
     pub(crate) tracer: Tracer,
     pub(crate) stopwatch: Stopwatch,
     /// Whether an informational response came.
     pub(crate) interim_came: bool,
-    /// What informational responses have used up of the head's limit.
+    /// How much of the head's limit informational responses have used up.
     pub(crate) interim_bytes: usize,
     /// When a body goes without its `100 Continue`.
     continue_deadline: Deadline,
@@ -166,10 +166,10 @@ impl ExchangeState {
 
     /// The request was written: from now on the response is waited for.
     pub(crate) fn note_sent(&mut self) {
-        let is_head_told = self.stopwatch.timings.wrote_head.is_some();
-        // One look at the clock for both: a small request leaves in one piece.
+        let is_head_traced = self.stopwatch.timings.wrote_head.is_some();
+        // One reading of the clock for both: a small request is written in one piece.
         self.stopwatch.note_wrote_request();
-        if !is_head_told {
+        if !is_head_traced {
             self.tracer.tell(ClientTrace::wrote_headers);
         }
         self.tracer.enter(Phase::Head);
@@ -178,12 +178,12 @@ impl ExchangeState {
 
     pub(crate) fn note_not_sent(&self, error: &Error) {
         if self.tracer.is_on() {
-            let told = Err(error.again());
-            self.tracer.tell(|trace| trace.wrote_request(&told));
+            let result = Err(error.again());
+            self.tracer.tell(|trace| trace.wrote_request(&result));
         }
     }
 
-    /// Waits for `100 Continue`, no longer than is allowed.
+    /// Waits for the time limit on `100 Continue`.
     pub(crate) fn poll_continue(&mut self, cx: &mut Context<'_>) -> Poll<()> {
         if !self.continue_deadline.is_set() {
             self.tracer.tell(ClientTrace::wait_100_continue);
@@ -193,8 +193,8 @@ impl ExchangeState {
         self.continue_deadline.poll(cx)
     }
 
-    /// Ready when the peer has taken nothing for too long. `taken` is how much it has taken so far,
-    /// where something waits for it to take more, and not for the body to bring more.
+    /// Ready when the peer has accepted nothing for too long. `taken` is how much it has accepted so
+    /// far, if the upload waits for the peer; `None` if it waits for the body.
     pub(crate) fn poll_write_stall(
         &mut self,
         taken: Option<u64>,

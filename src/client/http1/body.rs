@@ -84,7 +84,7 @@ struct Http1Reading {
     reusable: bool,
     /// How long the peer may send nothing while the body is being read.
     read_limit: TransferLimit,
-    /// What the request's body failed with.
+    /// The error of the request's body, if it failed.
     upload_error: Option<Error>,
     /// How much may still be read after the body was dropped.
     drain_bytes_left: u64,
@@ -92,7 +92,7 @@ struct Http1Reading {
 
 impl Http1Reading {
     fn poll_frame(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Frame>>> {
-        // A server may send the response as it reads the request: both must go on.
+        // A server may send the response while it reads the request: both directions must make progress.
         if let Err(error) = self.exchange.poll_upload(cx) {
             self.reusable = false;
             self.upload_error = Some(error);
@@ -114,7 +114,7 @@ impl Http1Reading {
     }
 
     fn poll_stall(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Frame>>> {
-        // Without a limit the clock is not looked at.
+        // Without a limit the clock is not read.
         let Some(limit) = self.exchange.state.options.stall_timeout else { return Poll::Pending };
         ready!(self.read_limit.poll(&mut self.exchange.conn.io.read_deadline, cx));
         Poll::Ready(Some(Err(self.about(Error::over_limit(Phase::Body, "stall_timeout", limit)))))
@@ -200,7 +200,7 @@ impl Source for Http1ResponseBody {
                 reading.finish();
             }
         } else if whole {
-            // The response is whole and the request is not: its rest is sent without the caller.
+            // The response is complete and the request is not: its rest is sent in a task.
             if let Some(reading) = slot.take() {
                 drain_later(*reading);
             }

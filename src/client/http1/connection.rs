@@ -80,7 +80,7 @@ impl Http1Conn {
     }
 }
 
-/// A name and its number; `None` for what is no number, and is passed over.
+/// A name and its number; `None` for what is not a number, and is passed over.
 fn parameter(text: &str) -> Option<(&str, u64)> {
     let (name, value) = text.split_once('=')?;
     let digits = value.trim();

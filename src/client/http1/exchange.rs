@@ -230,7 +230,7 @@ impl Exchange {
     }
 }
 
-/// RFC 9110 §15.2: another response follows. 101 is the last one: the protocol changes behind it.
+/// RFC 9110 §15.2: another response follows. 101 is the last one: the protocol changes after it.
 fn is_interim(status: StatusCode) -> bool {
     status.is_informational() && status != StatusCode::SWITCHING_PROTOCOLS
 }

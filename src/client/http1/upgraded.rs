@@ -1,4 +1,4 @@
-//! A connection that speaks another protocol now: behind a 101, or a 2xx to CONNECT.
+//! A connection that speaks another protocol now: after a 101, or a 2xx to CONNECT.
 
 use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};

@@ -17,7 +17,7 @@ pub(super) struct Upload {
     out: Vec<u8>,
     /// Content that follows them, in the memory where the body has it.
     content: Bytes,
-    /// The end of a chunk, behind its content.
+    /// The end of a chunk, after its content.
     chunk_end: &'static [u8],
     /// How much of these three the socket has taken.
     taken: usize,
@@ -34,7 +34,7 @@ pub(super) struct Upload {
     is_flushing: bool,
 }
 
-/// Content up to this length is copied behind the head: cheaper than a vectored write.
+/// Content up to this length is copied after the head: cheaper than a vectored write.
 const MAX_COPIED_CONTENT_BYTES: usize = 4 * 1024;
 
 impl Upload {

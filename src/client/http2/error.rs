@@ -1,4 +1,4 @@
-//! What the `h2` crate reports of a stream or a connection, as an error of this crate.
+//! Errors of streams and connections, from those of the `h2` crate.
 
 use std::io;
 use std::time::Duration;
@@ -37,8 +37,8 @@ impl ConnectionEnd {
     }
 }
 
-/// The error of a stream or a connection. Why the connection ended is known better by its task
-/// (`ended`) than by the stream, which only hears that it did.
+/// The error of a stream or a connection. The connection's task knows the reason of its end (`ended`);
+/// the stream only knows that it has ended.
 pub(super) fn connection_error(error: h2::Error, ended: Option<&ConnectionEnd>, phase: Phase) -> Error {
     let new = |kind, text: String| Error::new(kind, text).during(phase);
     if let (false, Some(ended)) = (error.is_reset(), ended) {

@@ -93,7 +93,7 @@ impl Exchange {
                 Poll::Ready(Some(Ok(interim))) => {
                     self.note_first_byte();
                     self.note_interim(&interim).map_err(|error| self.failed(error))?;
-                    // What waited for it may go out now.
+                    // The body that waited for it may be sent now.
                     continue;
                 }
                 Poll::Ready(Some(Err(error))) => return Poll::Ready(Err(self.no_response(error))),
@@ -215,8 +215,8 @@ impl Exchange {
     }
 }
 
-/// What an informational response counts for beside its fields: `:status` with its value and the 32
-/// bytes that each field is taken to need (RFC 9113 §10.5.1).
+/// The size of an informational response beside its fields: `:status` with its value, and 32 bytes as
+/// for each field (RFC 9113 §10.5.1).
 const INTERIM_OVERHEAD_BYTES: usize = 42;
 
 fn head_of(attempt: &Attempt<'_>) -> Result<http::Request<()>> {

@@ -9,7 +9,7 @@
 //!     └─ Upload: SendStream                     └────► Http2State ◄──────┘─── KeyNotifier ──► pool
 //! ```
 //!
-//! A connection has one task, its [driver](driver), which does all reading and writing. An exchange
+//! A connection has one task, its [driver], which does all reading and writing. An exchange
 //! runs in the future of its caller: it hands the request's head to `h2` and waits for the head of
 //! the response. From then on the response's body owns the exchange, and with it the stream, a
 //! permit for it and a permit of the pool. All are given back when it ends or is dropped; a stream

@@ -13,7 +13,7 @@ use crate::h1::Outgoing;
 use crate::h2::{Meter, append_trailer, poll_room};
 use crate::message::{Body, Header};
 
-/// What is still to be sent of one request, behind its head.
+/// What is still to be sent of one request, after its head.
 pub(super) struct Upload {
     stream: SendStream<Bytes>,
     meter: Arc<Meter>,

@@ -26,7 +26,7 @@ use crate::message::{Cookie, Header};
 /// - The prefixes `__Host-` and `__Secure-` are held to what they promise, in any case of letters.
 /// - `SameSite` is kept and of no effect: a client has no pages.
 /// - A cookie of more than 4,096 bytes, one with a control character other than a tab, and one that
-///   is no UTF-8 are passed over, and so are attributes of more than 1,024 bytes. At most 180 cookies of a site
+///   is not UTF-8 are passed over, and so are attributes of more than 1,024 bytes. At most 180 cookies of a site
 ///   (`example.co.uk` with all below it) and 3,000 of all are kept; beyond that those go first that
 ///   have ended, then of a site with too many those that are not secure, then those that were not
 ///   used for longest.

@@ -111,7 +111,7 @@ fn read_attribute(line: &mut SetCookie, ages: &mut Ages, attribute: &str, now: S
     }
 }
 
-/// RFC 6265bis §5.6.2: any number of digits, perhaps behind a minus sign. All else is passed over.
+/// RFC 6265bis §5.6.2: any number of digits, perhaps after a minus sign. All else is passed over.
 fn max_age(value: &str, now: SystemTime) -> Option<Lifetime> {
     let digits = value.strip_prefix('-').unwrap_or(value);
     if digits.is_empty() || !digits.bytes().all(|byte| byte.is_ascii_digit()) {

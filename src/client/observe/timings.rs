@@ -130,7 +130,7 @@ pub(crate) struct Stopwatch {
 }
 
 impl Stopwatch {
-    /// Of a request that was begun then, and had its connection so much later.
+    /// For a request that was begun at `start`, and got its connection this much later.
     pub(crate) fn new(start: Timestamp, got_connection: Duration) -> Stopwatch {
         let timings = Timings { got_connection: Some(got_connection), ..Timings::default() };
         Stopwatch { start, timings }

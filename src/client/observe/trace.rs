@@ -115,14 +115,14 @@ impl Tracer {
         Tracer { trace, progress: Progress::of(request) }
     }
 
-    /// What is waited for from now on.
+    /// Sets the phase: what is being waited for from now on.
     pub(crate) fn enter(&self, phase: Phase) {
         if let Some(progress) = &self.progress {
             progress.enter(phase);
         }
     }
 
-    /// The same of the dial that the request began.
+    /// The same for the dial that the request began.
     pub(crate) fn enter_in_dial(&self, phase: Phase) {
         if let Some(progress) = &self.progress {
             progress.enter_in_dial(phase);
@@ -157,7 +157,7 @@ impl fmt::Debug for Tracer {
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Progress(Arc<AtomicU8>);
 
-/// What is waited for, in the order in which it comes. Kept as the index in this list.
+/// The phases in their order. The present one is kept as the index in this list.
 const STEPS: [Phase; 7] =
     [Phase::Pool, Phase::Resolve, Phase::Connect, Phase::Proxy, Phase::Tls, Phase::Write, Phase::Head];
 

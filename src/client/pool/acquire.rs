@@ -76,8 +76,8 @@ impl<K: PoolKey, C: Pooled> Acquire<K, C> {
             };
             let idle_for = checkout.idle_for;
             let mut conn = PooledConn::new(self.pool.clone(), self.key.clone(), checkout);
-            // A fresh connection is the result even if it is dead by now: against a server that ends
-            // every connection at once, the loop would dial without end.
+            // A fresh connection is returned even if it is dead by now: if the server ends every
+            // connection at once, the loop would dial without end.
             let is_fresh = idle_for.is_none();
             if is_known_to_live || is_fresh || conn.probe() {
                 self.state = WaiterState::NotQueued;

@@ -20,7 +20,7 @@ pub(super) struct Checkout<C> {
     pub(super) idle_for: Option<Duration>,
 }
 
-/// What a connection in use is.
+/// The kind of a connection in use.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(super) enum Origin {
     /// It carries one exchange at a time, and belongs to this runtime.
@@ -35,7 +35,7 @@ pub(super) enum Served<C> {
     Failed(Error),
 }
 
-/// Where an `Acquire` stands.
+/// The state of an `Acquire`.
 pub(super) enum WaiterState {
     /// Before its first poll, and after it got what it waited for.
     NotQueued,
@@ -45,7 +45,7 @@ pub(super) enum WaiterState {
     Probing(WaiterId),
 }
 
-/// What an `Acquire` is to do next.
+/// The next step of an `Acquire`.
 pub(super) enum AcquireStep<C> {
     /// Probe this connection, and come back if it is dead.
     Probe(Checkout<C>),
@@ -123,7 +123,7 @@ impl Timestamp {
         Timestamp { steady: Instant::now(), wall: SystemTime::now() }
     }
 
-    /// So much later by the steady clock, if the machine does not sleep meanwhile.
+    /// This much later by the steady clock, if the machine does not sleep meanwhile.
     pub(crate) fn later(self, by: Duration) -> Timestamp {
         Timestamp { steady: self.steady + by, wall: self.wall.checked_add(by).unwrap_or(self.wall) }
     }

@@ -88,7 +88,7 @@ pub(crate) struct Limits {
     pub(crate) when_full: WhenFull,
 }
 
-/// What a key's connections do at the moment.
+/// The numbers of a key's connections, by state, and of its waiters.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct PoolStats {
     /// Kept for the next request. A multiplexed connection is idle when no exchange is open on it.

@@ -7,7 +7,7 @@ use tokio::time::Instant;
 use super::checkout::{IdleInfo, RuntimeId, Timestamp};
 use super::contract::{Limits, Pooled};
 
-/// What the keys share.
+/// The state that all keys share.
 pub(super) struct Global {
     pub(super) limits: Limits,
     pub(super) on_return: OnReturn,
@@ -29,7 +29,7 @@ pub(super) enum OnReturn {
     Close,
 }
 
-/// What is left to do when the lock is free again.
+/// The actions to carry out after the lock is released.
 pub(super) struct Actions<C> {
     pub(super) close: Vec<C>,
     pub(super) wake: Vec<Waker>,

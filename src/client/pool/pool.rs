@@ -42,8 +42,7 @@ impl<K: PoolKey, C: Pooled> Pool<K, C> {
         self.decide(|state| state.close_idle_of(key, now));
     }
 
-    /// What the connections of each key do; a key that has neither connections nor waiters is left
-    /// out.
+    /// The statistics of each key; a key that has neither connections nor waiters is left out.
     pub(crate) fn stats(&self) -> Vec<(K, PoolStats)> {
         self.decide(|state| state.stats())
     }

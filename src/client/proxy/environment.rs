@@ -17,7 +17,7 @@ pub(super) struct Environment {
     no_proxy: NoProxy,
 }
 
-/// What a scheme's variable says.
+/// The setting of a scheme's variable.
 #[derive(Debug)]
 enum Setting {
     Missing,
@@ -33,7 +33,8 @@ pub(super) fn of_process() -> Arc<Environment> {
     ENVIRONMENT.get_or_init(read).clone()
 }
 
-/// What is no text in a variable's value is replaced: as a proxy it is then refused by name.
+/// Bytes of a variable that are not text are replaced: the value is then refused as a proxy, in an error that
+/// names the variable.
 fn as_text((name, value): (std::ffi::OsString, std::ffi::OsString)) -> Option<(String, String)> {
     Some((name.into_string().ok()?, value.to_string_lossy().into_owned()))
 }

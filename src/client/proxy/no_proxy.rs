@@ -116,8 +116,8 @@ impl Domain {
     }
 }
 
-/// The host and the port, where a single colon, or one behind brackets, begins one. `None` where
-/// that is no number.
+/// The host and the port, where a single colon, or one after brackets, begins one. `None` where
+/// that is not a number.
 fn split_port(entry: &str) -> Option<(&str, Option<u16>)> {
     let after_brackets = entry.find(']').map_or(0, |at| at + 1);
     match entry[after_brackets..].split_once(':') {

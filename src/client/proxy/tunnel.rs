@@ -32,7 +32,7 @@ pub(crate) struct Connect<'a> {
 /// The limits are those of all heads together, interim ones included. `on_response` sees the
 /// answer whatever its status is, and its error is the tunnel's.
 ///
-/// What came behind the answer stays in the input and is the target's. TLS is begun by the
+/// What came after the answer stays in the input and is the target's. TLS is begun by the
 /// client: where it goes on with TLS, there must be nothing.
 ///
 /// Not to be used again when it fails or is dropped half-way.
@@ -111,8 +111,8 @@ async fn read_response(io: &mut Io, mut limits: HeadLimits) -> Result<(Response,
     }
 }
 
-/// What a head says behind its status, for people: proxies tell there what is wrong. Where it says
-/// nothing, the status has a reason of its own.
+/// The reason phrase of a status line: proxies often explain a failure there. Where it is empty, the
+/// status' canonical reason.
 fn reason(head: &[u8], response: &Response) -> String {
     const MAX_REASON_CHARS: usize = 200;
     let line = head.split(|&b| b == b'\n').next().unwrap_or_default();
@@ -154,7 +154,7 @@ mod tests {
         let answering = async {
             for piece in pieces {
                 proxy.write_all(piece).await.unwrap();
-                // Whoever reads reads this piece alone.
+                // A read returns this piece only.
                 tokio::task::yield_now().await;
             }
             drop(proxy);

@@ -13,14 +13,14 @@ use super::url::{host_field, join};
 use crate::error::{Error, ErrorKind, Phase};
 use crate::message::{Header, without_credentials};
 
-/// A response, and the request that it answers as it was sent.
+/// A response, and its request as it was sent.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Hop<'a> {
     pub(crate) status: StatusCode,
     /// The fields of the response.
     pub(crate) response: &'a Header,
     pub(crate) method: &'a Method,
-    /// What was asked, in its normal form.
+    /// The URL of the request, in its normal form.
     pub(crate) url: &'a Uri,
     /// The fields of the request as the caller set them, or as [`NextRequest`] had them: without those
     /// that a jar and the credentials of the URL add to each request anew.

@@ -1,10 +1,10 @@
 //! Text that becomes the URL of a request.
 //!
 //! A URL is read once, here, by the rules of browsers (the URL standard, with international host
-//! names), and everything behind this file sees a normal ASCII [`Uri`]: scheme and host in lower case,
-//! no default port, no dot segments, no fragment, no byte that a request line could not carry. What two
-//! parsers could read in two ways is refused and not repaired: control characters and backslashes where
-//! the host is looked for.
+//! names), and all other code sees a normal ASCII [`Uri`]: scheme and host in lower case, no default
+//! port, no dot segments, no fragment, no byte that a request line could not carry. What two parsers
+//! could read in two ways is refused and not repaired: control characters and backslashes where the
+//! host is looked for.
 //!
 //! Most URLs are in that form already. [`is_normal`] sees that without the `url` crate.
 
@@ -171,7 +171,7 @@ fn parse(text: &str) -> Result<Uri> {
     to_uri(Url::parse(&text).map_err(of_parser)?)
 }
 
-/// What the parser would repair in silence, or read where others read something else.
+/// Refuses what the parser would silently repair, or read differently from other parsers.
 fn check(text: &str) -> Result<()> {
     if text.len() > MAX_URL_BYTES {
         return Err(invalid(TOO_LONG));
@@ -246,7 +246,7 @@ fn starts_with_ignoring_case(text: &str, start: &str) -> bool {
     text.get(..start.len()).is_some_and(|first| first.eq_ignore_ascii_case(start))
 }
 
-/// What ends the host (RFC 3986 §3.2).
+/// The bytes that end the host (RFC 3986 §3.2).
 fn ends_authority(byte: u8) -> bool {
     matches!(byte, b'/' | b'?' | b'#')
 }
@@ -281,7 +281,7 @@ fn with_target(base: &Uri, target: &[u8]) -> Result<Uri> {
     parts.path_and_query = Some(PathAndQuery::try_from(target).map_err(not_a_url)?);
     let uri = Uri::from_parts(parts).map_err(|_| invalid(NO_URL))?;
     let length = base.authority().map_or(0, |authority| authority.as_str().len()).saturating_add(target.len());
-    // The scheme and what stands behind it are at most eight bytes more.
+    // The scheme and what stands after it are at most eight bytes more.
     if length.saturating_add(8) > MAX_URL_BYTES { Err(invalid(TOO_LONG)) } else { Ok(uri) }
 }
 
@@ -355,7 +355,7 @@ fn is_normal_target(target: &[u8]) -> bool {
         && (in_path & PERCENT == 0 || !path.windows(3).any(|escape| escape.eq_ignore_ascii_case(b"%2e")))
 }
 
-/// What each byte is. Seen together, the classes of a text's bytes say most of it in one pass.
+/// The class of each byte. Combined over a text, the classes decide most questions about it in one pass.
 static CLASSES: [u8; 256] = {
     let mut classes = [0; 256];
     let mut at = 0;
@@ -367,7 +367,7 @@ static CLASSES: [u8; 256] = {
 };
 
 const LETTER: u8 = 1;
-/// What stands between others in a host.
+/// A separator within a host.
 const BREAK: u8 = 2;
 const DOT: u8 = 4;
 const PERCENT: u8 = 8;

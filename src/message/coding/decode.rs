@@ -1,4 +1,4 @@
-//! A body behind a decoder, and what a decoder is.
+//! The body of decoded content, and the interface of a decoder.
 
 use std::task::{Context, Poll, ready};
 
@@ -39,7 +39,7 @@ const MAX_EMPTY_ROUND_COUNT: usize = 32;
 /// The content of `body` without its coding. Its trailer is handed on.
 ///
 /// The body is read to its end, so that its connection can be used again. An empty one has no
-/// coding to take off (Go's rule), and is empty. One that ends too early, has something behind its
+/// coding to take off (Go's rule), and is empty. One that ends too early, has something after its
 /// end, or does not add up is an error of [`ErrorKind::Decode`] in [`Phase::Decode`].
 pub(crate) fn decoded(body: Body, coding: Coding) -> Body {
     Body::from_source(Decoded { body, coding, decoder: None, input: Bytes::new(), more: MoreOutput::No })

@@ -19,9 +19,9 @@ pub(super) struct Gzip {
 enum GzipState {
     Head(MemberHead),
     Content,
-    /// What has come of checksum and length.
+    /// The bytes of checksum and length that have come.
     End(Vec<u8>),
-    /// Behind a member: here the content may end.
+    /// After a member: here the content may end.
     Between,
 }
 
@@ -32,7 +32,7 @@ struct MemberHead {
     crc: Crc,
 }
 
-/// What the next byte belongs to.
+/// The field that the next byte belongs to.
 #[derive(Clone, Copy)]
 enum HeadField {
     /// The first ten bytes, by number.
@@ -198,7 +198,7 @@ impl MemberHead {
         })
     }
 
-    /// This field, or the first behind it that the flags announce.
+    /// This field, or the first after it that the flags announce.
     fn present(&self, field: HeadField) -> HeadField {
         let has = |flag: u8| self.flags & flag != 0;
         match field {

@@ -27,9 +27,9 @@ pub(crate) use decode::{Coding, decoded};
 
 use crate::message::header::list_has;
 
-/// What a client asks for where its user asks for nothing: gzip, then `br`, then `zstd`, as far as
-/// this build decodes them; empty where it decodes none. `deflate` is not asked for: what servers
-/// send under that name differs.
+/// The default `Accept-Encoding` of a client: gzip, then `br`, then `zstd`, as far as this build
+/// decodes them; empty where it decodes none. `deflate` is not among them, because servers send two
+/// different formats under that name.
 pub(crate) fn accept_encoding() -> &'static str {
     static LIST: LazyLock<String> = LazyLock::new(|| {
         let asked = [gzip(), br(), zstandard()];
@@ -38,17 +38,17 @@ pub(crate) fn accept_encoding() -> &'static str {
     &LIST
 }
 
-/// The decoder for the value of a `Content-Encoding` field, where the request asked for it: `asked` is
-/// its `Accept-Encoding`. A coding that was not asked for is left on the content, and so are several
+/// The decoder for the value of a `Content-Encoding` field, where the request's
+/// `Accept-Encoding` has it. A coding that was not asked for is left on the content, and so are several
 /// codings (Go's rule).
-pub(crate) fn decoder_for(coding: &[u8], asked: &[u8]) -> Option<Coding> {
+pub(crate) fn decoder_for(coding: &[u8], accept_encoding: &[u8]) -> Option<Coding> {
     let coding = coding.trim_ascii();
     // RFC 9110 §8.4.1.3: an old name for the same.
     let coding = if coding.eq_ignore_ascii_case(b"x-gzip") { b"gzip" } else { coding };
     let all = [gzip(), br(), zstandard(), deflated()];
     all.into_iter()
         .flatten()
-        .find(|known| coding.eq_ignore_ascii_case(known.name.as_bytes()) && list_has(asked, known.name))
+        .find(|known| coding.eq_ignore_ascii_case(known.name.as_bytes()) && list_has(accept_encoding, known.name))
 }
 
 #[cfg(feature = "gzip")]

@@ -171,7 +171,7 @@ async fn every_flipped_bit_of_a_gzip_is_an_error_or_means_nothing() {
             let mut flipped = bytes.clone();
             flipped[at] ^= 1 << bit;
             // Time, hint and system of the head mean nothing, nor does the flag for text, nor do the
-            // bits behind the last code, up to the checksum.
+            // bits after the last code, up to the checksum.
             let means_nothing = (4..10).contains(&at) || (at, bit) == (3, 0) || at == bytes.len() - 9;
             let result = decode(in_pieces(&flipped, 1000), "gzip").await;
             match result {

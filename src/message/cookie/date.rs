@@ -99,7 +99,7 @@ fn year_in(word: &str) -> Option<u64> {
     }
 }
 
-/// The number that the word begins with, when it has so many digits.
+/// The number that the word begins with, if it has an allowed count of digits.
 fn number_in(word: &str, digits: RangeInclusive<usize>) -> Option<u64> {
     let end = word.bytes().position(|byte| !byte.is_ascii_digit()).unwrap_or(word.len());
     if digits.contains(&end) { word.get(..end)?.parse().ok() } else { None }

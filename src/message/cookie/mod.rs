@@ -29,8 +29,8 @@ pub(super) use read::{read_cookies, read_set_cookies};
 /// One that was read with a request has a name, a value and [`quoted`](Cookie::quoted) only:
 /// browsers send nothing else.
 ///
-/// Whoever can read an answer or a log can read a cookie, `Debug` included. Browsers ignore a
-/// cookie whose name and value take more than 4,096 bytes together.
+/// A cookie can be read by all who can read a response or a log; `Debug` shows it too. Browsers ignore
+/// a cookie whose name and value take more than 4,096 bytes together.
 ///
 /// ```
 /// use std::time::Duration;
@@ -88,7 +88,7 @@ pub struct Cookie {
     /// Whether the cookie goes along with requests that start on other sites.
     pub same_site: SameSite,
     /// Attributes that were not understood when the cookie was read, such as `Priority=High` or
-    /// an `Expires` that is no date. They are never written.
+    /// an `Expires` that is not a date. They are never written.
     pub unparsed: Vec<String>,
 }
 

@@ -1,7 +1,7 @@
 //! Cookies from text: strictly, with an error that says what is wrong, and from the fields of a
 //! message, where what is wrong is passed over.
 //!
-//! Text comes as bytes: one byte that is no UTF-8 must cost its own pair and no other.
+//! Text comes as bytes: one byte that is not UTF-8 must cost its own pair and no other.
 
 use std::time::Duration;
 
@@ -27,7 +27,7 @@ const NO_EQUALS: &str = "a cookie has no =";
 ///
 /// # Errors
 /// [`ErrorKind::Invalid`], to be answered with 400, when there is no pair, a pair has no `=`,
-/// a name is no token, a value has a byte that it must not have, or there are more than 3,000
+/// a name is not a token, a value has a byte that it must not have, or there are more than 3,000
 /// pairs. Nothing of the text is in the error.
 ///
 /// ```
@@ -69,7 +69,7 @@ fn cookies_of(line: &[u8]) -> Result<Vec<Cookie>, &'static str> {
 /// [`Cookie::validate`].
 ///
 /// # Errors
-/// [`ErrorKind::Invalid`] when there is no pair, the pair has no `=`, the name is no token, or
+/// [`ErrorKind::Invalid`] when there is no pair, the pair has no `=`, the name is not a token, or
 /// the value has a byte that it must not have. Nothing of the text is in the error.
 ///
 /// ```
@@ -198,7 +198,7 @@ fn text_of(bytes: &[u8], is_allowed: bool) -> Option<String> {
     std::str::from_utf8(bytes).ok().map(str::to_owned)
 }
 
-/// What stands before and after the first of this byte.
+/// The parts before and after the first byte of this value.
 fn cut(text: &[u8], at: u8) -> Option<(&[u8], &[u8])> {
     let (before, after) = text.split_at_checked(memchr::memchr(at, text)?)?;
     Some((before, after.get(1..)?))

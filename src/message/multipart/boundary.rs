@@ -7,7 +7,7 @@ use crate::message::form::malformed;
 
 /// The line between two parts, made ready to be searched for.
 ///
-/// A delimiter is a whole line: CRLF, two hyphens, the boundary, blanks, and the next CRLF. Behind
+/// A delimiter is a whole line: CRLF, two hyphens, the boundary, blanks, and the next CRLF. After
 /// the last one two more hyphens stand before the blanks, and the content may end instead of the
 /// line. A line that goes on otherwise is content, as in Go: the boundary of a multipart message
 /// inside a part may begin with that of the outer one.
@@ -27,7 +27,7 @@ pub(super) enum Input {
 /// What comes next in the bytes.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum ScanResult {
-    /// So many bytes are content, whatever comes behind them.
+    /// This many bytes are content, whatever follows them.
     Content(usize),
     /// A part follows. Its delimiter begins at `at`; the CRLF that ends it begins at `line_end`.
     Next { at: usize, line_end: usize },
@@ -41,7 +41,7 @@ pub(in crate::message) const BAD_BOUNDARY: &str =
 /// RFC 2046 §5.1.1.
 const MAX_BOUNDARY_BYTES: usize = 70;
 
-/// Blanks behind a boundary: mail gateways of old added some. Their number is bounded, because
+/// Blanks after a boundary: mail gateways of old added some. Their number is bounded, because
 /// they are looked at again with every piece of content while the line is not whole.
 const MAX_PADDING_BYTES: usize = 64;
 
@@ -93,7 +93,7 @@ impl Boundary {
     }
 }
 
-/// What a line is that begins as a delimiter does.
+/// What a line is that begins like a delimiter.
 enum DelimiterLine {
     Next { padding: usize },
     Last,

@@ -8,7 +8,7 @@ use crate::message::header::Header;
 use crate::message::octets::{has_control, is_token};
 use crate::message::parameters::{Parameterized, trim};
 
-/// What stands before a part's content.
+/// The head of a part.
 #[derive(Debug, Default)]
 pub(super) struct PartHead {
     pub(super) header: Header,
@@ -51,7 +51,7 @@ fn field(line: &[u8]) -> Result<(&str, &[u8])> {
 }
 
 /// The names of a part and of its file (RFC 7578 §4.2). `None` where the field is malformed, or one of
-/// the names is no UTF-8: a replacement character would make two names one, and a file without its
+/// the names is not UTF-8: a replacement character would make two names one, and a file without its
 /// name would be taken for a value.
 fn names(disposition: &[u8]) -> Option<(String, Option<String>)> {
     let disposition = Parameterized::parse(disposition)?;

@@ -30,9 +30,9 @@ impl Default for MultipartLimits {
 #[derive(Debug)]
 pub(super) struct Parser {
     boundary: Boundary,
-    /// What is not decided yet. It begins with the CRLF of the line before: a delimiter may
-    /// begin with the line end of the head that it stands behind (RFC 2046 §5.1.1), and with
-    /// nothing at all at the start of the content.
+    /// Bytes that are not parsed yet. They begin with the CRLF of the line before: a delimiter may
+    /// begin with the line end of the head that it stands after (RFC 2046 §5.1.1), and with nothing at
+    /// all at the start of the content.
     buffer: BytesMut,
     input: Input,
     state: ParserState,

@@ -15,7 +15,7 @@ pub(super) struct QuotedPrintable {
     undecided: Vec<u8>,
 }
 
-/// The longest run of blanks that is held back until it is known whether the line ends behind it. A
+/// The longest run of blanks that is held back until it is known whether the line ends after it. A
 /// line of mail has no more (RFC 5322 §2.1.1).
 const MAX_BLANK_BYTES: usize = 998;
 
@@ -24,7 +24,7 @@ impl QuotedPrintable {
     ///
     /// # Errors
     /// [`ErrorKind::Malformed`](crate::ErrorKind::Malformed) for `=` without two hexadecimal digits or
-    /// the end of a line behind it (Go takes some of these for themselves), for control characters, and
+    /// the end of a line after it (Go takes some of these for themselves), for control characters, and
     /// for more than 998 blanks in a row.
     pub(super) fn decode(&mut self, piece: &[u8], input: Input) -> Result<Bytes> {
         let mut bytes = mem::take(&mut self.undecided);
@@ -61,7 +61,7 @@ fn escape(bytes: &[u8], input: Input, decoded: &mut Vec<u8>) -> Result<usize> {
             return Ok(3);
         }
     }
-    // Otherwise the line goes on behind its end. Blanks before the end are from the transport.
+    // Otherwise the line goes on after its end. Blanks before the end are from the transport.
     let blanks = blank_count(bytes.get(1..).unwrap_or_default())?;
     match (bytes.get(1 + blanks..).unwrap_or_default(), input) {
         ([b'\r', b'\n', ..], _) => Ok(blanks + 3),

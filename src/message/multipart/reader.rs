@@ -20,7 +20,7 @@ use crate::message::header::Header;
 /// [`Request::multipart`](crate::Request::multipart).
 ///
 /// Lines end with CRLF, and a head is read by the rules of a message's head: what two readers
-/// could read in two ways is refused. What stands before the first boundary and behind the last
+/// could read in two ways is refused. What stands before the first boundary and after the last
 /// one is passed over.
 ///
 /// A `Content-Transfer-Encoding` of `quoted-printable` is undone by [`next_part`](Self::next_part), as
@@ -68,7 +68,7 @@ impl Multipart {
         Multipart { limits: MultipartLimits::default(), body, parser: Parser::new(boundary), failed: None }
     }
 
-    /// The next part; `None` behind the last one. What was not read of the part before is passed
+    /// The next part; `None` after the last one. What was not read of the part before is passed
     /// over. Quoted-printable content is decoded, and the field that said so is gone (Go's `NextPart`).
     ///
     /// Cancel safe: when dropped it has at most passed over what would be passed over anyway.
@@ -153,20 +153,20 @@ pub struct Part<'a> {
     multipart: &'a mut Multipart,
     /// Until the content has ended, where it is encoded.
     decoder: Option<QuotedPrintable>,
-    /// What was taken from the parser and not yet handed out.
+    /// Content that was taken from the parser and not returned yet.
     ready: Bytes,
 }
 
 impl Part<'_> {
     /// The name of the form's field; empty where there is none (Go's `FormName`). There is none, and no
     /// file name either, where `Content-Disposition` is malformed, stands there twice, or has a name
-    /// that is no UTF-8; the field is in [`header`](Part::header) as it was sent.
+    /// that is not UTF-8; the field is in [`header`](Part::header) as it was sent.
     pub fn name(&self) -> &str {
         &self.name
     }
 
     /// The name of the file that this is, as the sender calls it, without directories (Go's
-    /// `FileName`). `None` where this is no file, and where no name is left.
+    /// `FileName`). `None` where this is not a file, and where no name is left.
     ///
     /// It is still the sender's text. It may be any name of a file: one that exists, one that
     /// begins with a dot, one that means something to the system.
@@ -251,7 +251,7 @@ impl Part<'_> {
         }
     }
 
-    /// Reads so many bytes at most: what [`AsyncRead`](tokio::io::AsyncRead) does with this part.
+    /// Reads at most `room` bytes: what [`AsyncRead`](tokio::io::AsyncRead) does with this part.
     pub(crate) fn poll_copy(&mut self, cx: &mut Context<'_>, room: usize) -> Poll<Option<Result<Bytes>>> {
         let mut chunk = match ready!(self.poll_chunk(cx)) {
             Some(Ok(chunk)) => chunk,

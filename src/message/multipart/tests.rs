@@ -113,7 +113,7 @@ async fn parts_are_read_whole_at_every_cut() {
         ),
         ("--b--".into(), String::new()),
         ("preamble\r\n--b--epilogue\r\n--b--\r\nmore".into(), String::new()),
-        // Blanks behind a boundary are of the line.
+        // Blanks after a boundary are of the line.
         (format!("--b \t\r\n{NAMED}\r\n\r\nx\r\n--b  \r\n\r\ny\r\n--b-- "), one("x") + &none("y")),
         // Empty content, with and without an empty line of its own; empty heads.
         ("--b\r\n\r\n\r\n--b--".into(), none("")),

@@ -47,7 +47,7 @@ impl Request {
         Ok(())
     }
 
-    /// Adds these pairs to the query of the URL, escaped, behind those that are there.
+    /// Adds these pairs to the query of the URL, escaped, after those that are there.
     ///
     /// # Errors
     /// As [`set_query`](Request::set_query).
@@ -73,7 +73,7 @@ impl Request {
     ///
     /// # Errors
     /// [`ErrorKind::Invalid`] when the value cannot be JSON: its own serializing failed, or a map
-    /// has keys that are no text.
+    /// has keys that are not text.
     #[cfg(feature = "json")]
     pub fn set_json<T: serde::Serialize + ?Sized>(&mut self, value: &T) -> Result<()> {
         let content = serde_json::to_vec(value)

@@ -53,7 +53,7 @@ pub struct Request {
     pub close: bool,
     /// The TLS session that the request came over; `None` without TLS, and on a client.
     pub tls: Option<Arc<TlsInfo>>,
-    /// The trailer to send behind the body (RFC 9110 §6.5), for which the body is sent in chunks.
+    /// The trailer to send after the body (RFC 9110 §6.5), for which the body is sent in chunks.
     /// On a server trailers hang on the [`body`](Body::trailer), and this is empty.
     pub trailer: Header,
     /// Time limits of this request alone, for a client.
@@ -110,7 +110,7 @@ impl Request {
     }
 
     /// What the mux matched for the wildcard of this name, unescaped; empty where there is none, and
-    /// where the value is no UTF-8 (Go's `PathValue`).
+    /// where the value is not UTF-8 (Go's `PathValue`).
     ///
     /// The value is the client's. A failed `path_value("id").parse::<u32>()?` is answered with 500 and
     /// logged as a fault of the handler, which it is not: map the error to a 400, or to a 404 where
@@ -310,7 +310,7 @@ impl Request {
         self.header.get("Referer").unwrap_or_default()
     }
 
-    /// The cookies that came with the request, in order. Pairs that are no cookie are passed
+    /// The cookies that came with the request, in order. Pairs that are not cookies are passed
     /// over; of more than 3,000 pairs none is read. [`parse_cookie`](crate::parse_cookie) is
     /// the strict way.
     ///
@@ -345,7 +345,7 @@ impl Request {
     /// sent. There is one such field afterwards, whatever there was before.
     ///
     /// # Errors
-    /// [`ErrorKind::Invalid`](crate::ErrorKind::Invalid) for a name that is no token or a value
+    /// [`ErrorKind::Invalid`](crate::ErrorKind::Invalid) for a name that is not a token or a value
     /// with a byte that it must not have; nothing is added then. Go sends what is left of it.
     ///
     /// ```

@@ -189,11 +189,11 @@ impl RunningLookup {
     fn answer(self) {
         let answer = (self.lookups.look_up)(&self.host).map_err(Arc::new);
         // Removed before the result is published: a lookup that begins from now on needs a fresh answer.
-        self.strike();
+        self.remove();
         self.sender.send_replace(Some(answer));
     }
 
-    fn strike(&self) {
+    fn remove(&self) {
         let mut running = self.lookups.running.lock().unwrap_or_else(PoisonError::into_inner);
         // This runs twice, and by now the entry may belong to another lookup.
         if running.get(&self.host).is_some_and(|lookup| lookup.answer.same_channel(&self.sender.subscribe())) {
@@ -204,7 +204,7 @@ impl RunningLookup {
 
 impl Drop for RunningLookup {
     fn drop(&mut self) {
-        self.strike();
+        self.remove();
     }
 }
 

@@ -92,10 +92,10 @@ impl TcpDialer {
         TcpDialer { local_address: Some(address), ..self }
     }
 
-    /// The same with a check of each address before it is connected to, behind all names and
-    /// resolvers: where a service fetches what its users name, this is the place to refuse
-    /// addresses of the inside (Go's `Dialer.Control`). An address that is refused counts as one
-    /// that failed. With a proxy it is the proxy's address that is checked.
+    /// The same with a check of each address before it is connected to, after all names are resolved:
+    /// where a service fetches what its users name, this is the place to refuse addresses of the inside
+    /// (Go's `Dialer.Control`). An address that is refused counts as one that failed. With a proxy it
+    /// is the proxy's address that is checked.
     ///
     /// ```
     /// use std::io;

@@ -26,7 +26,7 @@ pub struct Certificate {
 
 impl Certificate {
     /// Reads both from PEM files (Go's `LoadX509KeyPair`): the certificate first, those that lead
-    /// to its root behind it; the key in PKCS #8, PKCS #1 or SEC 1, unencrypted. One file may hold
+    /// to its root after it; the key in PKCS #8, PKCS #1 or SEC 1, unencrypted. One file may hold
     /// both.
     ///
     /// # Errors

@@ -10,7 +10,7 @@ use rustls::{AlertDescription, CertificateError, PeerIncompatible};
 use crate::error::{Error, ErrorKind, Phase};
 use crate::message::format_time;
 
-/// Who is at the other end.
+/// The role of the peer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Peer {
     Server,
@@ -57,7 +57,7 @@ pub(super) fn tls_error(message: impl Into<Cow<'static, str>>) -> Error {
     Error::new(ErrorKind::Tls, message)
 }
 
-/// A message that is complete by itself has no source; otherwise the text of rustls follows.
+/// A message that is complete has no source; otherwise the error of rustls is its source.
 fn described(peer: Peer, error: &rustls::Error, otherwise: &'static str) -> Error {
     let name = peer.name();
     match error {
@@ -85,7 +85,7 @@ fn described(peer: Peer, error: &rustls::Error, otherwise: &'static str) -> Erro
     }
 }
 
-/// What is wrong with a certificate, where that has plain words.
+/// A plain text for what is wrong with a certificate, where there is one.
 fn certificate_reason(error: &CertificateError) -> Option<String> {
     Some(match error {
         CertificateError::UnknownIssuer => "is signed by nobody who is trusted here".to_owned(),
@@ -117,7 +117,7 @@ fn plain_name(presented: &str) -> &str {
     }
 }
 
-/// What the other side has said before it closed.
+/// The text for an alert of the peer.
 fn alert_reason(alert: AlertDescription) -> Cow<'static, str> {
     match alert {
         AlertDescription::CertificateRequired => "requires a client certificate".into(),

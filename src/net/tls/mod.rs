@@ -6,8 +6,8 @@
 //!  client:  TlsConfig ──────▶ connector ─┘   peeked stream     └─▶ TlsInfo, or an error
 //! ```
 //!
-//! The provider of cryptography is always handed to rustls. What a program has installed for the
-//! process is neither asked for nor changed: two crates that choose differently do not meet here.
+//! The provider of cryptography is always passed to rustls. The process-wide default provider is
+//! neither used nor changed, so that crates with different choices do not conflict.
 
 mod certificate;
 #[cfg(feature = "client")]

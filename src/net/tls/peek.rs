@@ -14,7 +14,7 @@ use crate::net::stream::{Stream, delegate_write};
 
 pub(super) struct Peek {
     stream: Box<dyn Stream>,
-    /// What came first, as long as a record's head (RFC 8446 §5.1).
+    /// The first bytes, as many as a record's head has (RFC 8446 §5.1).
     first: [u8; 5],
     /// How many of them were read, and how many of those were passed on.
     seen: u8,
@@ -35,7 +35,7 @@ impl Peek {
         Peek { stream, first: [0; 5], seen: 0, passed: 0, stage: PeekStage::Looking }
     }
 
-    /// What was read of the first five bytes.
+    /// The bytes read so far of the first five.
     pub(super) fn first(&self) -> &[u8] {
         self.first.get(..usize::from(self.seen)).unwrap_or_default()
     }
@@ -45,12 +45,12 @@ impl Peek {
     }
 
     /// Waits for the first byte, and reads as far as is needed to tell what the peer speaks. What
-    /// is no TLS is an error.
+    /// is not TLS is an error.
     pub(super) async fn look(&mut self) -> io::Result<()> {
         poll_fn(|cx| self.poll_look(cx)).await
     }
 
-    /// Reads until it is clear what the peer speaks. What is no TLS is read as far as is needed to
+    /// Reads until it is clear what the peer speaks. What is not TLS is read as far as is needed to
     /// tell what it is.
     fn poll_look(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         loop {

@@ -76,7 +76,7 @@ impl<S: Stream> AsyncWrite for TlsSession<S> {
     }
 }
 
-/// What a session agreed on whose handshake is done.
+/// The parameters that a session has negotiated, after its handshake.
 pub(super) fn info(session: &CommonState, server_name: Option<&str>) -> TlsInfo {
     let suite = session.negotiated_cipher_suite().and_then(|suite| suite.suite().as_str());
     TlsInfo {

@@ -240,7 +240,7 @@ impl Connection {
 
     fn poll_head_locked(&mut self, state: &mut ConnIoState, cx: &mut TaskContext<'_>) -> Poll<Next> {
         loop {
-            // The write buffer is the limit for a peer that sends requests and does not read responses.
+            // A full write buffer stops a peer that sends requests and does not read responses.
             if state.write_buffer.is_full() && ready!(state.poll_flush(cx)).is_err() {
                 return Poll::Ready(Next::Close(CloseReason::WriteFailed));
             }

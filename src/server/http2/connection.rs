@@ -8,8 +8,8 @@
 //!                         └── fault: the peer broke a rule or a cap ── GOAWAY, reset ─┘
 //! ```
 //!
-//! One task owns the crate's connection, and with it the socket. Only its polls move bytes: an exchange
-//! hands content to the crate, which wakes this task. Each poll does, in this order:
+//! One task owns `h2`'s connection, and with it the socket. Only its polls move bytes: an exchange
+//! hands content to `h2`, which wakes this task. Each poll does, in this order:
 //!
 //! 1. obey the registry's command and the server's switches;
 //! 2. remove the exchanges that have ended;
@@ -22,11 +22,11 @@
 //! connection closes when none is left and the peer has closed, or after `linger_timeout`. A fault ends all
 //! streams at once. `ending` keeps the first reason, except that a fault replaces it.
 //!
-//! Who wakes whom: this task is woken by the socket, by an exchange that hands content to the crate or
-//! whose task ends, by a command of the registry, and by its deadlines. The crate wakes the task of an
+//! Who wakes whom: this task is woken by the socket, by an exchange that hands content to `h2` or
+//! whose task ends, by a command of the registry, and by its deadlines. `h2` wakes the task of an
 //! exchange when content arrives on its stream or room is there to send.
 //!
-//! Locks: each stream has one (`StreamIo`), held for one poll; the crate has one of its own, which is only
+//! Locks: each stream has one (`StreamIo`), held for one poll; `h2` has one of its own, which is only
 //! taken under that of a stream, never the other way round. The meter is atomic.
 //!
 //! The connection's future ends only when no handler runs any more: a handler whose peer has left runs on,
@@ -335,7 +335,7 @@ impl<'a> Http2<'a> {
         }
         if is_idle && !self.lingers {
             self.let_linger();
-            // Poll again, so that the crate sends GOAWAY.
+            // Poll again, so that `h2` sends GOAWAY.
             cx.waker().wake_by_ref();
             return Poll::Pending;
         }
@@ -356,7 +356,7 @@ impl<'a> Http2<'a> {
     }
 }
 
-/// Why the crate ended a connection. What the peer did wrong is reported.
+/// Why `h2` ended a connection. What the peer did wrong is reported.
 fn why_ended(settings: &Settings, registration: &Registration, meter: &Meter, error: &h2::Error) -> CloseReason {
     if !error.is_library() {
         let stalled = error.get_io().is_some_and(|io| io.kind() == std::io::ErrorKind::TimedOut);

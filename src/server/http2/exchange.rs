@@ -31,7 +31,7 @@ pub(super) type Arrival = (http::Request<RecvStream>, SendResponse<Bytes>);
 /// What the streams of one connection have in common.
 pub(super) struct StreamsShared {
     pub(super) conn: ConnShared,
-    /// What the contexts of its requests are made from.
+    /// The connection's part of its requests' contexts.
     pub(super) context: Arc<ConnContext>,
     pub(super) signals: Arc<ConnSignals>,
     /// The `StreamIo` of an exchange that is over, if nothing else refers to it: the next exchange reuses it.
@@ -188,7 +188,7 @@ async fn send_rest(stream_io: &StreamIo, close: Option<CloseReason>) {
     match close {
         // Not `Panicked`: the error that was sent in place of that response is whole.
         Some(ContentShort | HandlerFailed | WriteFailed) => {
-            // A reset discards what the crate has not sent yet. Yielding lets the connection's task send
+            // A reset discards what `h2` has not sent yet. Yielding lets the connection's task send
             // what the handler has flushed.
             tokio::task::yield_now().await;
             stream_io.reset(Reason::INTERNAL_ERROR);

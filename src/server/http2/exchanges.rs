@@ -35,7 +35,7 @@ enum Begin {
     Apart,
 }
 
-/// So many exchanges begin in a row before bytes are moved, and other connections are looked at.
+/// The most exchanges that begin in a row before bytes are moved and other tasks run.
 const MAX_BEGUN_IN_A_ROW_COUNT: usize = 64;
 
 impl Exchanges {
@@ -70,7 +70,7 @@ impl Exchanges {
         }
     }
 
-    /// Begins some of the exchanges that wait. Says whether there were any.
+    /// Begins some of the exchanges that wait. Returns whether there were any.
     pub(super) fn run_some(&mut self, shared: &Arc<StreamsShared>, cx: &mut Context<'_>) -> bool {
         let mut began = false;
         for _ in 0..MAX_BEGUN_IN_A_ROW_COUNT {

@@ -1,4 +1,4 @@
-//! The head of a response as the crate takes it.
+//! The head of a response as `h2` takes it.
 
 use std::time::Instant;
 
@@ -26,7 +26,7 @@ pub(crate) struct StreamHead<'a> {
 }
 
 impl StreamHead<'_> {
-    /// Whether this content is all that follows: as long as the head says, and no trailer behind it.
+    /// Whether this content is all that follows: as long as the head says, and no trailer after it.
     pub(super) fn is_whole(&self, content: &[u8]) -> bool {
         !self.trailer && self.outgoing == Outgoing::Length(content.len() as u64)
     }

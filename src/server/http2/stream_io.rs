@@ -1,7 +1,7 @@
 //! One stream, shared by the tasks that read and write it: what [`ConnIo`] is for a connection of HTTP/1.
 //!
 //! The exchange's task watches and sends, its writer collects, and the request's body reads: each locks
-//! the stream for one poll. Small content collects here and is handed to the crate when something waits
+//! the stream for one poll. Small content collects here and is handed to `h2` when something waits
 //! or when it is much; large content is handed over as it comes. Both wait until the windows and the
 //! buffer have room, so that a handler writes no faster than its peer reads.
 //!
@@ -166,7 +166,7 @@ impl StreamIo {
         polled
     }
 
-    /// Begins large content, behind what was collected. Until it is [sent](Self::poll_send_direct)
+    /// Begins large content, after what was collected. Until it is [sent](Self::poll_send_direct)
     /// whole, the stream sends nothing else.
     pub(crate) fn begin_direct(&self) -> Result<()> {
         let mut state = self.lock();
@@ -197,7 +197,7 @@ impl StreamIo {
         state.send_informational(status, header)
     }
 
-    /// Sends the head, and collects content behind it. If that fails, the next write returns the error.
+    /// Sends the head, and collects content after it. If that fails, the next write returns the error.
     pub(crate) fn send_head(&self, head: &StreamHead<'_>, content: &[u8]) {
         let response = response_of(head);
         let mut state = self.lock();
@@ -267,7 +267,7 @@ impl StreamIo {
     }
 }
 
-/// Hands over all content of a stream, where the windows have room for it now. Says whether it did.
+/// Hands over all content of a stream, where the windows have room for it now. Returns whether it did.
 fn send_at_once(stream: &mut SendStream<Bytes>, content: &[u8]) -> bool {
     stream.reserve_capacity(content.len());
     stream.capacity() >= content.len() && stream.send_data(Bytes::copy_from_slice(content), true).is_ok()

@@ -27,7 +27,7 @@ pub(super) struct StreamState {
     /// The waker of a body that waits for content: perhaps of another task, which nothing else would wake at
     /// the exchange's end.
     pub(super) reader: Option<Waker>,
-    /// The waker of a writer that waits for room. The crate keeps only one waker, and that is mostly the
+    /// The waker of a writer that waits for room. `h2` keeps only one waker, and that is mostly the
     /// exchange's task's.
     pub(super) writer: Option<Waker>,
 }
@@ -46,12 +46,12 @@ pub(super) enum Content {
 pub(super) enum Sending {
     Head(SendResponse<Bytes>),
     Content(SendStream<Bytes>),
-    /// The same, and what is collected is the end, perhaps with a trailer behind it.
+    /// The same, and what is collected is the end, perhaps with a trailer after it.
     Ending(SendStream<Bytes>, Option<Box<HeaderMap>>),
     Over,
 }
 
-/// The most that is handed to the crate at once.
+/// The most that is handed to `h2` at once.
 const MAX_DATA_BYTES: usize = 64 << 10;
 
 impl StreamState {
@@ -97,7 +97,7 @@ impl StreamState {
         }
     }
 
-    /// Waits for room for some of so many bytes, and hands that many over.
+    /// Waits for room for some of these bytes, and hands over as many.
     pub(super) fn poll_hand_over(
         &mut self,
         cx: &mut Context<'_>,
@@ -202,7 +202,7 @@ impl StreamState {
         self.writer = waker.cloned();
     }
 
-    /// The crate keeps the waker of the last poll, which is the exchange's task's from here on: that
+    /// `h2` keeps the waker of the last poll, which is the exchange's task's from here on: that
     /// task wakes the writer.
     pub(super) fn wake_writer(&mut self, acting: &Waker) {
         let has_room = match &self.sending {

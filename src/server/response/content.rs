@@ -34,7 +34,7 @@ const MAX_PENDING_BYTES: usize = 2048;
 const MAX_POLL_WRITE_BYTES: usize = 64 * 1024;
 
 impl ResponseWriter {
-    /// Holds content back if there is room for it. Says whether it did.
+    /// Holds content back if there is room for it. Returns whether it did.
     pub(super) fn try_buffer(&mut self, content: &[u8]) -> Result<bool> {
         self.check_writable()?;
         self.check_length(content.len() as u64)?;

@@ -64,8 +64,8 @@ impl RequestTraits {
         if fields.close {
             return Some(CloseReason::HandlerAsked);
         }
-        // What follows such a response is not HTTP. If the handler had hijacked the connection, the
-        // reason would not be asked for.
+        // The bytes after such a response are not HTTP. If the handler hijacks the connection, this
+        // reason is not used.
         if self.connect_request || status == StatusCode::SWITCHING_PROTOCOLS {
             return Some(CloseReason::Tunnel);
         }
@@ -89,7 +89,7 @@ impl RequestTraits {
     }
 }
 
-/// What is left of a request's content, when the response's head is decided or its handler is done.
+/// A request's unread content, when the response's head is decided or the handler is done.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum Unread {
     Nothing,
@@ -118,7 +118,7 @@ impl Unread {
     }
 }
 
-/// What is known of the content when the head is decided, beside what was held back.
+/// What is known of the response's content when the head is decided, beside the part that was held back.
 #[derive(Clone, Copy)]
 pub(super) enum Extent<'a> {
     /// It goes on with these bytes, and then perhaps with more.

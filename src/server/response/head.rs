@@ -12,7 +12,7 @@ use crate::server::http2::{StreamHead, StreamIo};
 
 impl ResponseWriter {
     /// Decides the head and encodes it; a second time does nothing. Content that is whole is encoded
-    /// right behind it, except in chunks. Says whether it was.
+    /// right after it, except in chunks. Returns whether it was.
     pub(super) fn commit(&mut self, content: Extent<'_>) -> bool {
         if !matches!(self.stage, Stage::Open) {
             return false;
@@ -58,7 +58,7 @@ impl ResponseWriter {
     }
 
     /// Encodes the head for HTTP/1, and decides with it whether the connection closes. Whole content
-    /// is encoded behind the head, except in chunks. Says whether it was.
+    /// is encoded after the head, except in chunks. Returns whether it was.
     fn encode_head(
         &mut self,
         conn_io: &ConnIo,
@@ -92,7 +92,7 @@ impl ResponseWriter {
         with_content
     }
 
-    /// Sends the head on an HTTP/2 stream, and whole content behind it. Says in which form content
+    /// Sends the head on an HTTP/2 stream, and whole content after it. Says in which form content
     /// follows, and whether it was whole.
     fn send_head(
         &mut self,

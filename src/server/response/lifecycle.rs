@@ -88,8 +88,8 @@ impl ResponseWriter {
         self.written = self.pending.len() as u64;
     }
 
-    /// Encodes what was held back and the end of the content; nothing is sent yet. Says why the
-    /// connection must close behind this response, if it must.
+    /// Encodes what was held back and the end of the content; nothing is sent yet. Returns why the
+    /// connection must close after this response, if it must.
     pub(crate) fn finish(&mut self) -> Option<CloseReason> {
         match self.stage {
             Stage::Hijacked => return Some(CloseReason::Hijacked),
@@ -119,7 +119,7 @@ impl ResponseWriter {
     }
 }
 
-/// What the server asks a writer about its response.
+/// Queries of the server about a response.
 impl ResponseWriter {
     /// Whether the response has its connection for itself, as in HTTP/1.
     pub(crate) fn owns_connection(&self) -> bool {
@@ -180,7 +180,7 @@ impl ResponseWriter {
         }
     }
 
-    /// Undoes what was set and written since the checkpoint. Says whether that was possible: what was
+    /// Undoes what was set and written since the checkpoint. Returns whether that was possible: what was
     /// sent cannot be undone.
     pub(crate) fn rollback(&mut self, checkpoint: Checkpoint) -> bool {
         if !self.is_open() {

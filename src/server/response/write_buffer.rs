@@ -33,9 +33,9 @@ pub(crate) struct WriteBuffer {
 /// Content that is sent from the caller's memory, in parts; what was sent of it is cut off.
 #[derive(Debug)]
 pub(crate) struct DirectWrite<'a> {
-    /// What was held back, what the handler writes now, and the end of their chunk.
+    /// Content that was held back, content that the handler writes now, and the end of their chunk.
     pub(crate) parts: [&'a [u8]; 3],
-    /// What the handler writes now, if it is in memory that can be shared.
+    /// The content that the handler writes now, if it is in memory that can be shared.
     shared: Option<&'a Bytes>,
 }
 
@@ -155,7 +155,7 @@ impl<'a> DirectWrite<'a> {
         self.parts.iter().map(|part| part.len()).find(|&len| len > 0).unwrap_or_default()
     }
 
-    /// So many bytes of that piece, to be kept: copied only where the memory cannot be shared.
+    /// `len` bytes of that piece, to be kept: copied only where the memory cannot be shared.
     pub(crate) fn piece(&self, len: usize) -> Bytes {
         let cut = |part: &'a [u8]| part.get(..len).unwrap_or_default();
         match (self.parts, self.shared) {

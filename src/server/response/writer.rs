@@ -1,4 +1,4 @@
-//! What a handler writes its response with.
+//! The writer with which a handler writes its response.
 //!
 //! ```text
 //!         the first flush, more than 2 KiB of content, or the end
@@ -62,7 +62,7 @@ pub struct ResponseWriter {
     /// The first status that could not be set, and where the handler tried to.
     pub(super) ignored_status: Option<(StatusCode, &'static Location<'static>)>,
     pub(super) traits: RequestTraits,
-    /// Why the connection closes behind this response, as far as is known.
+    /// Why the connection closes after this response, as far as is known.
     pub(super) close: Option<CloseReason>,
     /// Unread content of the request up to this length is read and thrown away.
     pub(super) max_drain_bytes: u64,

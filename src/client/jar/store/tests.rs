@@ -477,7 +477,7 @@ impl Random {
         from[self.below(from.len())]
     }
 
-    /// A few of these, one behind the other.
+    /// A few of these, one after the other.
     fn text(&mut self, pieces: &[&str]) -> String {
         (0..self.below(5)).map(|_| self.pick(pieces)).collect()
     }

@@ -43,7 +43,7 @@ async fn wait(random: &mut Random) {
     }
 }
 
-/// Drops the future behind so many polls, wherever it is then.
+/// Drops the future after this many polls, wherever it is then.
 async fn cut(future: impl Future<Output = ()>, polls: usize) {
     let mut future = pin!(future);
     let mut left = polls;
@@ -72,7 +72,7 @@ async fn run(pool: &Pool<Key, Conn>, ledger: &Ledger, seed: u64) {
     while let Some(ended) = tasks.join_next().await {
         ended.expect("nothing panics");
     }
-    // What is dialed still comes to its end, and what nobody waits for any more is closed behind it.
+    // What is dialed still comes to its end, and what nobody waits for any more is closed after it.
     let began = std::time::Instant::now();
     loop {
         pool.close_idle();

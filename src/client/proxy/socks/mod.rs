@@ -1,7 +1,7 @@
 //! SOCKS5 as its client speaks it (RFC 1928, with the credentials of RFC 1929).
 //!
 //! Names go to the proxy as they are, for `socks5` and `socks5h` alike (Go's rule). What is read is
-//! read to the byte: what comes behind the last answer is the target's.
+//! read to the byte: what comes after the last answer is the target's.
 
 use std::borrow::Cow;
 use std::io;

@@ -17,7 +17,7 @@ async fn asked(
     let speaking = async {
         for piece in [&said[..cut], &said[cut..]] {
             proxy.write_all(piece).await.unwrap();
-            // Whoever reads reads this piece alone.
+            // A read returns this piece only.
             tokio::task::yield_now().await;
         }
         proxy.shutdown().await.unwrap();

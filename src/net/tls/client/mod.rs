@@ -159,7 +159,7 @@ impl TlsConfig {
         self
     }
 
-    /// Who does the cryptography, in place of what the features chose. Needed with
+    /// The provider of cryptography, in place of the one that the features choose. Needed with
     /// `tls-no-provider` alone.
     #[must_use]
     pub fn provider(mut self, provider: Arc<CryptoProvider>) -> TlsConfig {
@@ -169,7 +169,7 @@ impl TlsConfig {
 
     /// Takes a configuration of rustls 0.23 as it is; all settings here but
     /// [`server_name`](Self::server_name) are then of no effect. Protocols in its ALPN list other
-    /// than `h2` and `http/1.1` are offered behind those.
+    /// than `h2` and `http/1.1` are offered after those.
     pub fn from_rustls_0_23(config: Arc<ClientConfig>) -> TlsConfig {
         TlsConfig { ready_made: Some(config), ..TlsConfig::new() }
     }
@@ -336,7 +336,7 @@ impl TlsConnector {
 }
 
 impl AlpnOffer {
-    /// The list to offer, where the configuration has entries of its own: they stay, behind ours.
+    /// The list to offer, where the configuration has entries of its own: they stay, after ours.
     fn among(self, own: &[Vec<u8>]) -> Vec<Vec<u8>> {
         let offered: &[&[u8]] = match self {
             AlpnOffer::Http2OrHttp1 => &[H2, HTTP_11],

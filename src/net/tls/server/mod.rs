@@ -131,7 +131,7 @@ impl TlsServerConfig {
 
     /// Takes a configuration of rustls 0.23. All settings here are then of no effect, and
     /// [`reload`](Self::reload) fails. Of its ALPN list, `h2` and `http/1.1` are replaced by what
-    /// the server speaks; others stay, behind them.
+    /// the server speaks; others stay, after them.
     pub fn from_rustls_0_23(config: Arc<ServerConfig>) -> TlsServerConfig {
         TlsServerConfig(Kind::ReadyMade(config))
     }
@@ -199,8 +199,7 @@ impl TlsServerConfig {
         self.reload([Certificate::from_pem_files(certificate, key)?])
     }
 
-    /// What does the handshakes, for a server that speaks these protocols (ALPN), the preferred one
-    /// first.
+    /// The acceptor for a server that speaks these protocols (ALPN), the preferred one first.
     pub(crate) fn acceptor(&self, protocols: &[&[u8]]) -> Result<Arc<dyn TlsAccept>> {
         let mut config = match &self.0 {
             Kind::Described(described) => described.build()?,

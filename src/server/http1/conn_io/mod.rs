@@ -70,7 +70,7 @@ use crate::server::state::State;
 
 pub(crate) struct ConnIo {
     state: Mutex<ConnIoState>,
-    /// What the requests of this connection share. It also tells them that their exchange is over.
+    /// The part of the context that all requests of this connection share. It also cancels them.
     pub(crate) context: Arc<ConnContext>,
     hijacked: AtomicBool,
     /// Whether an exchange has set limits that the next one must not inherit.
@@ -269,7 +269,7 @@ impl ConnIoState {
         matches!(self.content, ContentReader::Over)
     }
 
-    /// What is left of the content that the peer has announced.
+    /// The content that the peer has announced and that is unread.
     pub(crate) fn unread(&self) -> Unread {
         let known = match &self.content {
             ContentReader::Over => return Unread::Nothing,

@@ -20,7 +20,7 @@ impl ConnIo {
         poll_fn(|cx| self.lock().poll_flush(cx)).await
     }
 
-    /// Begins large content in this form, behind what was collected. Until it is
+    /// Begins large content in this form, after what was collected. Until it is
     /// [sent](Self::poll_send_direct) whole, the write buffer sends nothing else.
     pub(crate) fn begin_direct(&self, outgoing: Outgoing, direct: &mut DirectWrite<'_>) -> Result<()> {
         let mut state = self.lock();
@@ -82,7 +82,7 @@ impl ConnIoState {
         if self.write_buffer.is_sending_direct() { Poll::Ready(Ok(())) } else { self.poll_flush(cx) }
     }
 
-    /// Sends all that was collected, and this behind it.
+    /// Sends all that was collected, and this after it.
     fn poll_send(&mut self, cx: &mut Context<'_>, direct: &mut DirectWrite<'_>) -> Poll<Result<()>> {
         let (bytes, mut sent) = self.write_buffer.take();
         let polled = self.poll_write_all(cx, &bytes, &mut sent, direct);

@@ -32,7 +32,7 @@ pub(crate) enum Kind {
     Slow,
     /// Falls silent in one of the phases, until the server closes.
     Silent,
-    /// Sends what is no request, or a head that is far too long.
+    /// Sends what is not a request, or a head that is far too long.
     Broken,
     /// Leaves in one of the phases, with a reset or without.
     Dying,
@@ -288,7 +288,7 @@ async fn silent(world: &World, chance: &mut Chance) -> Result<(), String> {
     Ok(())
 }
 
-/// What is no request, and how the answer begins.
+/// What is not a request, and how the answer begins.
 const WRONG: [(&str, &str); 7] = [
     ("GET / HTTP/1.1\r\n\r\n", "HTTP/1.1 400"),
     ("GET / HTTP/1.1\r\nHost: a\r\nHost: b\r\n\r\n", "HTTP/1.1 400"),
