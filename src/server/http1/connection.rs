@@ -288,8 +288,8 @@ impl Connection {
 
     /// Reads, or waits for bytes under the deadline of the phase.
     fn poll_more_input(&mut self, state: &mut ConnIoState, cx: &mut TaskContext<'_>) -> Poll<Result<(), CloseReason>> {
-        // Empty lines before a request stay in the input. They begin no head, but the parser that
-        // counts them is still needed, so the scratch is kept.
+        // Empty lines before a request stay in the input. They are not part of a head, but the parser
+        // counts them, so the scratch is kept.
         if !state.has_input() {
             if let Some(scratch) = self.scratch.take() {
                 scratch::release_from(scratch, state);

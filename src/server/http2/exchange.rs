@@ -46,7 +46,7 @@ pub(super) struct PendingExchange {
     ends: bool,
 }
 
-/// One whose handler runs or is about to.
+/// An exchange whose handler runs or is about to.
 pub(super) struct StartedExchange {
     shared: Arc<StreamsShared>,
     stream_io: Arc<StreamIo>,
