@@ -52,9 +52,8 @@ use crate::net::{Deadline, Io};
 use crate::server::close_reason::CloseReason;
 use crate::server::event::{ConnState, ServerEvent};
 use crate::server::exchange::ConnShared;
-use crate::server::http2_settings::Http2Settings;
 use crate::server::registration::Registration;
-use crate::server::settings::Settings;
+use crate::server::settings::{Http2Settings, Settings};
 
 /// Serves HTTP/2 on a connection, from the preface on. Returns when all its streams have ended.
 pub(crate) async fn serve(
@@ -85,7 +84,8 @@ pub(crate) async fn serve(
 
 type Handshaken = server::Connection<Wire, Bytes>;
 
-/// Does the exchange of prefaces, under the deadline of the first head. A command to close ends it.
+/// Exchanges prefaces, under the deadline of a head. A shutdown does not end it: the peer has begun to
+/// speak, and what it asks for is served within the grace.
 async fn shake_hands(
     io: Io,
     meter: &Arc<Meter>,
@@ -102,7 +102,9 @@ async fn shake_hands(
             return Poll::Ready(done.map_err(|error| why_ended(settings, registration, meter, &error)));
         }
         if let Some(reason) = registration.entry.command().close_reason() {
-            return Poll::Ready(Err(reason));
+            if reason != CloseReason::ShuttingDown {
+                return Poll::Ready(Err(reason));
+            }
         }
         ready!(deadline.poll(cx));
         Poll::Ready(Err(CloseReason::HeadTimeout))
@@ -215,15 +217,22 @@ impl<'a> Http2<'a> {
     fn obey(&mut self) {
         let state = &self.shared.conn.settings.state;
         let idle = self.registration.is_idle();
-        let reason = match self.registration.entry.command().close_reason() {
-            // `MakeRoom` is for idle connections only.
-            Some(CloseReason::Evicted) if !idle => None,
-            None if idle && state.registry.wants_room() => Some(CloseReason::Evicted),
+        let may_end = |reason: &CloseReason| match reason {
+            // To make room is asked of connections that are idle.
+            CloseReason::Evicted => idle,
             // One that has served nothing yet may answer its first request (Go's rule).
-            None => state.closes_all().filter(|&reason| self.has_served || reason != CloseReason::KeepAlivesOff),
+            CloseReason::KeepAlivesOff => self.has_served,
+            // At a shutdown too, as long as a first head may take: its client has begun to speak, and would
+            // lose the request that it is about to send.
+            CloseReason::ShuttingDown => self.has_served || self.head.first_is_late(),
+            _ => true,
+        };
+        let reason = match self.registration.entry.command().close_reason() {
+            None if idle && state.registry.wants_room() => Some(CloseReason::Evicted),
+            None => state.closes_all(),
             reason => reason,
         };
-        if let Some(reason) = reason {
+        if let Some(reason) = reason.filter(may_end) {
             self.end(reason);
         }
     }
@@ -322,13 +331,24 @@ impl<'a> Http2<'a> {
         if self.ending.is_none() && self.idle.poll(cx).is_ready() {
             self.end(CloseReason::IdleTimeout);
         }
+        let awaits_first = self.ending.is_none() && !self.has_served;
+        if awaits_first && self.shared.conn.settings.state.is_draining() {
+            // Free as long as the connection does not end.
+            self.linger.set(self.head.preface_until);
+            if self.linger.poll(cx).is_ready() {
+                self.end(CloseReason::ShuttingDown);
+            }
+        }
         self.poll_linger(cx, is_idle)
     }
 
     /// A connection that is ending closes when its peer closes, or `linger_timeout` after its last stream.
     fn poll_linger(&mut self, cx: &mut Context<'_>, is_idle: bool) -> Poll<CloseReason> {
         let Some(reason) = self.ending else { return Poll::Pending };
-        if !is_idle && self.meter.fault().is_none() {
+        // At a shutdown a head that has begun to come is a request under way. At another end it is not:
+        // a peer could go on for ever with beginnings.
+        let head_is_coming = reason == CloseReason::ShuttingDown && self.meter.is_in_head();
+        if (!is_idle || head_is_coming) && self.meter.fault().is_none() {
             // The peer may open streams until it has read GOAWAY: those are served.
             self.lingers = false;
             return Poll::Pending;
@@ -382,6 +402,11 @@ struct HeadDeadline {
 }
 
 impl HeadDeadline {
+    /// Whether the time is over in which a first head should have come.
+    fn first_is_late(&self) -> bool {
+        self.preface_until.is_some_and(|until| until <= Instant::now())
+    }
+
     fn poll(&mut self, cx: &mut Context<'_>, meter: &Meter, limit: Option<Duration>) -> Poll<()> {
         let Some(limit) = limit else { return Poll::Pending };
         if !meter.has_begun() {
