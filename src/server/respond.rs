@@ -49,7 +49,7 @@ impl IntoResponse for () {
 impl IntoResponse for StatusCode {
     /// The status with its reason as text, where it allows content.
     fn into_response(self) -> Response {
-        let text = self.canonical_reason().filter(|_| crate::h1::allows_content(self)).unwrap_or_default();
+        let text = self.canonical_reason().filter(|_| crate::h1::may_send_content(self)).unwrap_or_default();
         Response::new(text).with_status(self)
     }
 }
@@ -173,7 +173,7 @@ impl ResponseWriter {
                 seen.push(name);
             }
         }
-        if !crate::h1::allows_content(status) {
+        if !crate::h1::may_send_content(status) {
             return Ok(());
         }
         if let Some(length) = body.remaining().filter(|_| !self.header().contains("Content-Length")) {
