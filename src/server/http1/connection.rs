@@ -382,8 +382,7 @@ impl Connection {
         if reason.wants_flush() && self.conn_io.flush().await.is_err() {
             return CloseReason::WriteFailed;
         }
-        // A response that was cut short may not look whole: nothing that its end could be gets an orderly
-        // end, neither the session nor the stream.
+        // A response that was cut short may not look whole: neither session nor stream ends in order.
         let ends_by_close = std::mem::take(&mut self.conn_io.lock().ends_by_close);
         if reason.cuts_response() && (ends_by_close || self.shared.tls.is_some()) {
             self.conn_io.lock().ends_by_close = ends_by_close;

@@ -307,7 +307,8 @@ impl ResponseWriter {
     }
 
     /// Sets until when the response must be written; `None` is no limit. After a write has failed for
-    /// it, later ones fail too.
+    /// it, later ones fail too. When that moment comes while the handler does something else, the peer is
+    /// released as at [`write_timeout`](crate::Server::write_timeout).
     pub fn set_write_deadline(&mut self, at: Option<Instant>) {
         self.with_sink(|sink| sink.set_write_until(at));
     }

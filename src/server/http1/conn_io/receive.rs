@@ -11,7 +11,7 @@ use crate::net::ContentReader;
 const CONTINUE: &[u8] = b"HTTP/1.1 100 Continue\r\n\r\n";
 
 /// How much is read ahead of content that nobody reads yet, to notice that the peer has left.
-const CONTENT_AHEAD_BYTES: usize = 64 << 10;
+const CONTENT_AHEAD_BYTES: usize = 32 << 10;
 /// The same of further requests.
 const REQUESTS_AHEAD_BYTES: usize = 16 << 10;
 
