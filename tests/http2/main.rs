@@ -20,3 +20,5 @@ mod client;
 mod client_connections;
 #[cfg(feature = "server")]
 mod server;
+#[cfg(feature = "server")]
+mod streams;

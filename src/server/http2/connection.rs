@@ -37,12 +37,12 @@ use std::pin::pin;
 use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex};
 use std::task::{Context, Poll, ready};
-use std::time::Duration;
 
 use bytes::Bytes;
-use h2::{Ping, PingPong, Reason, server};
+use h2::{Reason, server};
 use tokio::time::Instant;
 
+use super::deadlines::{HeadDeadline, KeepAlive, Leftover};
 use super::exchange::{Arrival, StreamsShared};
 use super::exchanges::Exchanges;
 use super::stream_io::ConnSignals;
@@ -151,12 +151,16 @@ struct Http2<'a> {
     registration: &'a mut Registration,
     exchanges: Exchanges,
     has_served: bool,
+    /// It began while the server was draining already, and its first request has not come. Its client has
+    /// begun to speak, and would lose the request that it is about to send: that may take as long as a head.
+    awaits_first: bool,
     ending: Option<CloseReason>,
     head: HeadDeadline,
     idle: Deadline,
     /// How long a connection that is ending may take without a stream.
     linger: Deadline,
     lingers: bool,
+    leftover: Leftover,
     keep_alive: Option<KeepAlive>,
 }
 
@@ -169,6 +173,7 @@ impl<'a> Http2<'a> {
         until: Option<Instant>,
     ) -> Http2<'a> {
         let keep_alive = KeepAlive::new(&shared.conn.settings.http2, &mut h2);
+        let awaits_first = shared.conn.settings.state.is_draining();
         Http2 {
             h2: Some(h2),
             meter,
@@ -176,11 +181,13 @@ impl<'a> Http2<'a> {
             registration,
             exchanges: Exchanges::new(),
             has_served: false,
+            awaits_first,
             ending: None,
-            head: HeadDeadline { since: None, deadline: Deadline::default(), preface_until: until },
+            head: HeadDeadline::new(until),
             idle: Deadline::default(),
             linger: Deadline::default(),
             lingers: false,
+            leftover: Leftover::default(),
             keep_alive,
         }
     }
@@ -222,9 +229,7 @@ impl<'a> Http2<'a> {
             CloseReason::Evicted => idle,
             // One that has served nothing yet may answer its first request (Go's rule).
             CloseReason::KeepAlivesOff => self.has_served,
-            // At a shutdown too, as long as a first head may take: its client has begun to speak, and would
-            // lose the request that it is about to send.
-            CloseReason::ShuttingDown => self.has_served || self.head.first_is_late(),
+            CloseReason::ShuttingDown => !self.awaits_first || self.head.first_is_late(),
             _ => true,
         };
         let reason = match self.registration.entry.command().close_reason() {
@@ -284,6 +289,7 @@ impl<'a> Http2<'a> {
         self.registration.enter_state(ConnState::Active);
         self.idle.set(None);
         self.has_served = true;
+        self.awaits_first = false;
         self.exchanges.start(&self.shared, arrival);
     }
 
@@ -319,7 +325,12 @@ impl<'a> Http2<'a> {
                 return Poll::Ready(CloseReason::PingTimeout);
             }
         }
-        let is_idle = self.exchanges.is_empty() && self.meter.has_begun() && !self.has_streams();
+        let no_exchange = self.exchanges.is_empty();
+        let has_streams = no_exchange && self.has_streams();
+        let is_idle = no_exchange && self.meter.has_begun() && !has_streams;
+        if self.leftover.poll(cx, has_streams, &self.meter, settings.stall_timeout).is_ready() {
+            return Poll::Ready(CloseReason::WriteFailed);
+        }
         if is_idle && self.registration.enter_state(ConnState::Idle) {
             let now = Instant::now();
             self.idle.set(settings.idle_timeout.map(|limit| now + limit));
@@ -331,8 +342,7 @@ impl<'a> Http2<'a> {
         if self.ending.is_none() && self.idle.poll(cx).is_ready() {
             self.end(CloseReason::IdleTimeout);
         }
-        let awaits_first = self.ending.is_none() && !self.has_served;
-        if awaits_first && self.shared.conn.settings.state.is_draining() {
+        if self.ending.is_none() && self.awaits_first {
             // Free as long as the connection does not end.
             self.linger.set(self.head.preface_until);
             if self.linger.poll(cx).is_ready() {
@@ -390,81 +400,4 @@ fn why_ended(settings: &Settings, registration: &Registration, meter: &Meter, er
 fn report(settings: &Settings, registration: &Registration, code: u32, reason: &'static str) {
     let remote_addr = registration.info.remote_addr.clone();
     settings.report(&ServerEvent::Http2Closed { remote_addr, code, reason });
-}
-
-/// The deadline of a head: until SETTINGS have come, and for each header block from its first
-/// byte to its last. A drip of bytes does not move it.
-struct HeadDeadline {
-    since: Option<Instant>,
-    deadline: Deadline,
-    /// The deadline of the preface, which counts from accept.
-    preface_until: Option<Instant>,
-}
-
-impl HeadDeadline {
-    /// Whether the time is over in which a first head should have come.
-    fn first_is_late(&self) -> bool {
-        self.preface_until.is_some_and(|until| until <= Instant::now())
-    }
-
-    fn poll(&mut self, cx: &mut Context<'_>, meter: &Meter, limit: Option<Duration>) -> Poll<()> {
-        let Some(limit) = limit else { return Poll::Pending };
-        if !meter.has_begun() {
-            self.deadline.set(self.preface_until);
-            return self.deadline.poll(cx);
-        }
-        if !meter.is_in_head() {
-            self.since = None;
-            return Poll::Pending;
-        }
-        let since = *self.since.get_or_insert_with(Instant::now);
-        self.deadline.set(Some(since + limit));
-        self.deadline.poll(cx)
-    }
-}
-
-/// Sends PING to a peer that has been silent for a while, and waits for the answer.
-struct KeepAlive {
-    pings: PingPong,
-    silence_timeout: Duration,
-    ping_timeout: Duration,
-    deadline: Deadline,
-    /// The meter's count of reads when the silence began.
-    reads: Option<u64>,
-    awaits_pong: bool,
-}
-
-impl KeepAlive {
-    fn new(settings: &Http2Settings, h2: &mut Handshaken) -> Option<KeepAlive> {
-        if settings.send_ping_timeout.is_zero() {
-            return None;
-        }
-        Some(KeepAlive {
-            pings: h2.ping_pong()?,
-            silence_timeout: settings.send_ping_timeout,
-            ping_timeout: settings.ping_timeout,
-            deadline: Deadline::default(),
-            reads: None,
-            awaits_pong: false,
-        })
-    }
-
-    /// Ready when the peer did not answer in time.
-    fn poll(&mut self, cx: &mut Context<'_>, meter: &Meter) -> Poll<()> {
-        // Any frame is a sign of life, but the next PING is sent only when this one was answered.
-        let answered = self.awaits_pong && self.pings.poll_pong(cx).is_ready();
-        if answered || self.reads != Some(meter.reads()) {
-            self.reads = Some(meter.reads());
-            self.awaits_pong &= !answered;
-            self.deadline.set(Some(Instant::now() + self.silence_timeout));
-        }
-        loop {
-            ready!(self.deadline.poll(cx));
-            if self.awaits_pong {
-                return Poll::Ready(());
-            }
-            self.awaits_pong = self.pings.send_ping(Ping::opaque()).is_ok();
-            self.deadline.set(Some(Instant::now() + self.ping_timeout));
-        }
-    }
 }
