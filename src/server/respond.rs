@@ -110,19 +110,23 @@ struct Respond<F>(F);
 
 impl<F: for<'a> RespondFn<'a>> Handler for Respond<F> {
     async fn serve_http(&self, w: &mut ResponseWriter, r: &mut Request) -> Result<()> {
-        let response = self.0.call(r).await?;
+        let response = self.0.call(r).await.try_into_response()?;
         w.send(response).await
     }
 }
 
-/// Functions whose result is a response.
+/// Functions whose result is a response. The future is an associated type, as `HandlerFn` has it: of one
+/// that a method returns as `impl Future`, Rust 1.85 cannot tell for every `'a` that it is `Send`.
 #[doc(hidden)]
 #[diagnostic::on_unimplemented(
     message = "`{Self}` is no function that `respond` takes",
     note = "it takes an `async fn(r: &mut Request) -> impl IntoResponse`, or one that returns a `Result` of that"
 )]
 pub trait RespondFn<'a>: Send + Sync + 'static {
-    fn call(&self, r: &'a mut Request) -> impl Future<Output = Result<Response>> + Send;
+    type Output: TryIntoResponse;
+    type Future: Future<Output = Self::Output> + Send + 'a;
+
+    fn call(&self, r: &'a mut Request) -> Self::Future;
 }
 
 impl<'a, F, Fut, Output> RespondFn<'a> for F
@@ -131,8 +135,11 @@ where
     Fut: Future<Output = Output> + Send + 'a,
     Output: TryIntoResponse,
 {
-    async fn call(&self, r: &'a mut Request) -> Result<Response> {
-        self(r).await.try_into_response()
+    type Output = Output;
+    type Future = Fut;
+
+    fn call(&self, r: &'a mut Request) -> Fut {
+        self(r)
     }
 }
 
