@@ -3,13 +3,15 @@
 //! begin with `Fuzz`, because the crate has its own of the same names.
 #![allow(missing_docs, reason = "nobody but fuzz/ sees it, and each item says what it passes on")]
 
+use std::path::PathBuf;
+
 use http::Uri;
 
 use crate::client;
 use crate::error::{self, Refusal};
 use crate::files;
 use crate::h1::{self, Chunked, ChunkedReader, Framing, HeadLimits, RequestParser, ResponseParser, Switch};
-use crate::message::{Header, Request, Response};
+use crate::message::{Body, Header, Request, Response, coding};
 
 /// How the content after a head ends.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -180,4 +182,23 @@ pub fn ranges(field: &[u8], size: u64) -> FuzzRanges {
         files::Ranges::Parts(parts) => FuzzRanges::Parts(parts.iter().map(|part| (part.start, part.length)).collect()),
         files::Ranges::Refused(_) => FuzzRanges::Refused,
     }
+}
+
+/// Content without its coding; `None` where nobody asked for it, or this build does not know it.
+pub fn decoded(body: Body, coding: &[u8], asked: &[u8]) -> Option<Body> {
+    coding::decoder_for(coding, asked).map(|coding| coding::decoded(body, coding))
+}
+
+/// Which names of files are served.
+#[derive(Clone, Copy, Debug)]
+pub struct FuzzNames {
+    /// Those that begin with a dot, too.
+    pub hidden: bool,
+    /// Those only that every system can have.
+    pub portable: bool,
+}
+
+/// The path below the root that a request's path leads to.
+pub fn requested_path(path: &str, names: FuzzNames) -> Option<PathBuf> {
+    files::relative_path(path, names.hidden, names.portable)
 }

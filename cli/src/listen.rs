@@ -104,7 +104,7 @@ impl Bound {
                 .map(|host| format!("{scheme}://{}{path}", SocketAddr::new(host, local.port())))
                 .collect(),
             #[cfg(unix)]
-            BoundTo::Unix(file) => vec![format!("unix:{}", file.0.display())],
+            BoundTo::Unix(file) => vec![format!("unix:{}", file.path.display())],
         }
     }
 }
@@ -161,16 +161,34 @@ fn cannot_listen(address: &str, error: io::Error) -> anyhow::Error {
     }
 }
 
-/// Removed when nothing listens there any more.
+/// Removed when nothing listens there any more, unless another has taken the path over.
 #[cfg(unix)]
 #[derive(Debug)]
-struct SocketFile(PathBuf);
+struct SocketFile {
+    path: PathBuf,
+    identity: FileIdentity,
+}
+
+/// Device, inode and time of writing: which file a path leads to. The time is needed because an inode
+/// that becomes free may be given to the next file that is made.
+#[cfg(unix)]
+type FileIdentity = (u64, u64, i64, i64);
+
+#[cfg(unix)]
+fn identity(path: &std::path::Path) -> io::Result<FileIdentity> {
+    use std::os::unix::fs::MetadataExt as _;
+    let found = path.symlink_metadata()?;
+    Ok((found.dev(), found.ino(), found.mtime(), found.mtime_nsec()))
+}
 
 #[cfg(unix)]
 impl Drop for SocketFile {
     fn drop(&mut self) {
-        // If it stays, the next command that listens there replaces it.
-        let _ = std::fs::remove_file(&self.0);
+        // A server that drains for long may have been replaced: then the file is its successor's.
+        if identity(&self.path).is_ok_and(|found| found == self.identity) {
+            // If it stays, the next command that listens there replaces it.
+            let _ = std::fs::remove_file(&self.path);
+        }
     }
 }
 
@@ -191,7 +209,8 @@ fn bind_unix(path: &std::path::Path) -> anyhow::Result<(SocketFile, std::os::uni
         std::fs::remove_file(path).with_context(|| format!("cannot replace {shown}"))?;
     }
     let listener = UnixListener::bind(path).with_context(|| format!("cannot listen on unix:{shown}"))?;
-    let file = SocketFile(path.to_owned());
+    let identity = identity(path).with_context(|| format!("cannot listen on unix:{shown}"))?;
+    let file = SocketFile { path: path.to_owned(), identity };
     listener.set_nonblocking(true)?;
     Ok((file, listener))
 }

@@ -357,6 +357,31 @@ fn several_addresses_serve_the_same_and_a_socket_s_file_goes_with_it() {
 
 #[cfg(unix)]
 #[test]
+fn a_socket_s_file_that_another_has_taken_over_stays_when_the_first_ends() {
+    use std::io::Read as _;
+    use std::os::unix::net::UnixStream;
+
+    let folder = Folder::new();
+    std::fs::write(folder.0.join("large"), vec![b'x'; 8 << 20]).unwrap();
+    let path = folder.0.join("socket");
+    let unix = format!("unix:{}", path.display());
+    let mut first = Serving::with(&folder, &["-a", &unix]);
+    let mut download = UnixStream::connect(&path).unwrap();
+    download.write_all(b"GET /large HTTP/1.1\r\nHost: cli.test\r\nConnection: close\r\n\r\n").unwrap();
+    download.read_exact(&mut [0; 12]).unwrap();
+    first.signal("TERM");
+    while UnixStream::connect(&path).is_ok() {
+        std::thread::sleep(std::time::Duration::from_millis(10));
+    }
+    let _second = Serving::with(&folder, &["-a", &unix]);
+    std::io::copy(&mut download, &mut std::io::sink()).unwrap();
+    assert!(first.child.wait().unwrap().success());
+    assert!(path.exists(), "the file of the second");
+    UnixStream::connect(&path).unwrap();
+}
+
+#[cfg(unix)]
+#[test]
 fn workers_serve_all_addresses_and_end_in_good_order() {
     let folder = Folder::new();
     for workers in ["0", "1", "3"] {

@@ -16,13 +16,16 @@ macro_rules! replayed {
     };
 }
 
-replayed!(chunked client cookie framing header host range request_head response_head server);
+replayed!(
+    chunked client cookie decode files framing h2_client h2_server header host jar multipart mux netscape
+    no_proxy paths proxy range redirect request_head response_head server tls
+);
 
 /// This many prefixes of a seed are enough.
 const MAX_PREFIX_COUNT: usize = 64;
 
 fn replay(target: &str, check: fn(&[u8])) {
-    let seeds = files(&here().join("seeds").join(target));
+    let seeds = paths_in(&here().join("seeds").join(target));
     assert!(!seeds.is_empty(), "{target} has no seeds");
     for seed in seeds {
         let bytes = fs::read(&seed).expect("a seed can be read");
@@ -37,7 +40,7 @@ const MAX_LINE_COUNT: usize = 40;
 
 #[test]
 fn every_target_is_replayed_short_and_says_its_invariant_first() {
-    let names: Vec<String> = files(&here().join("fuzz_targets"))
+    let names: Vec<String> = paths_in(&here().join("fuzz_targets"))
         .iter()
         .map(|path| path.file_stem().expect("it has a name").to_string_lossy().into_owned())
         .collect();
@@ -54,9 +57,9 @@ fn here() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR"))
 }
 
-fn files(folder: &Path) -> Vec<PathBuf> {
+fn paths_in(folder: &Path) -> Vec<PathBuf> {
     let entries = fs::read_dir(folder).into_iter().flatten();
-    let mut files: Vec<PathBuf> = entries.map(|entry| entry.expect("it can be listed").path()).collect();
-    files.sort();
-    files
+    let mut paths: Vec<PathBuf> = entries.map(|entry| entry.expect("it can be listed").path()).collect();
+    paths.sort();
+    paths
 }

@@ -71,7 +71,7 @@ impl TransportSettings {
 }
 
 impl TimeLimits {
-    /// These limits, except where the request has its own.
+    /// These limits, with those of the request in place of them where it has any.
     pub(crate) fn with(&self, own: &Timeouts) -> TimeLimits {
         let choose = |own: Option<Duration>, default| own.map_or(default, time_limit);
         TimeLimits {

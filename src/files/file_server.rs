@@ -238,7 +238,7 @@ impl FileServer {
         send(w, r, found).await
     }
 
-    /// Where there is nothing: the application's page, for who would read it.
+    /// The application's page in place of a 404, for clients that accept HTML.
     async fn fall_back(&self, w: &mut ResponseWriter, r: &Request) -> Result<()> {
         let Some(page) = self.fallback_page.as_deref() else { return self.refuse(w, r, NotServed::NotFound).await };
         let last_segment = r.path().rsplit('/').next().unwrap_or_default();

@@ -42,5 +42,7 @@ pub use dir::Dir;
 pub use file_server::{FileServer, file_server, file_server_fs};
 pub use file_system::{DirEntry, EmbeddedFiles, File, FileInfo, FileKind, FileSystem};
 #[cfg(fuzzing)]
+pub(crate) use path::relative_path;
+#[cfg(fuzzing)]
 pub(crate) use range::{Ranges, parse_ranges};
 pub use serve::{serve_content, serve_file};

@@ -93,6 +93,14 @@ pub(super) fn requested_path(path: &str, rules: NameRules) -> Option<RequestedPa
     Some(RequestedPath { relative, spelling })
 }
 
+/// The same without its types, for the fuzz targets.
+#[cfg(fuzzing)]
+pub(crate) fn relative_path(path: &str, hidden: bool, portable: bool) -> Option<PathBuf> {
+    let hidden = if hidden { Hidden::Served } else { Hidden::Refused };
+    let names = if portable { Names::Portable } else { Names::OfTheSystem };
+    requested_path(path, NameRules { hidden, names }).map(|requested| requested.relative)
+}
+
 /// Whether a name of a file may be served here, and so be listed.
 pub(super) fn is_servable(name: &OsStr, rules: NameRules) -> bool {
     has_servable_bytes(name.as_encoded_bytes(), rules)

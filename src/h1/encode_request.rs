@@ -153,7 +153,7 @@ fn has_host(uri: &Uri) -> bool {
     uri.authority().is_some_and(|authority| is_host(without_userinfo(authority).as_bytes(), Port::Optional))
 }
 
-/// One pass, and nothing is allocated where all is well.
+/// One pass, without an allocation if all is well.
 fn check_fields(header: &Header, section: &str) -> Result<()> {
     for (known, name, value) in header.iter_known() {
         let name = || String::from_utf8_lossy(name).escape_debug().to_string();

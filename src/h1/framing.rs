@@ -209,6 +209,8 @@ pub(crate) fn outgoing_response(response: &OutgoingResponse) -> Outgoing {
         OutgoingResponse { status, .. } if !allows_content(status) => Outgoing::None,
         // RFC 9110 §9.3.6: after a 2xx comes the tunnel.
         OutgoingResponse { connect_request: true, status, .. } if status.is_success() => Outgoing::None,
+        // RFC 9110 §15.3.6: a 205 has no content, and says so, for a client takes it for one that may.
+        OutgoingResponse { status: StatusCode::RESET_CONTENT, .. } => Outgoing::Length(0),
         // RFC 9110 §9.3.2: to HEAD what GET would have said, or nothing. A handler that wrote nothing
         // for HEAD has not said that there is nothing.
         OutgoingResponse { declared: Some(length), .. }
@@ -280,6 +282,12 @@ pub(crate) fn declared_length(header: &Header) -> Result<Option<u64>> {
 /// Whether a response of this status may have content (RFC 9110 §6.4.1).
 pub(crate) fn allows_content(status: StatusCode) -> bool {
     !status.is_informational() && status != StatusCode::NO_CONTENT && status != StatusCode::NOT_MODIFIED
+}
+
+/// Whether a server may send content with it: RFC 9110 §15.3.6 forbids that with 205, which is framed as
+/// any other nevertheless.
+pub(crate) fn may_send_content(status: StatusCode) -> bool {
+    allows_content(status) && status != StatusCode::RESET_CONTENT
 }
 
 #[cfg(test)]

@@ -161,6 +161,8 @@ pub(super) struct FieldFacts<'a> {
     pub(super) close: bool,
     /// `Connection` has the option `keep-alive`.
     pub(super) keep_alive: bool,
+    /// `Connection` has the option `upgrade`.
+    pub(super) upgrade: bool,
     /// `Expect` asks for `100-continue`.
     pub(super) expects_continue: bool,
     /// `Expect` asks for something else.
@@ -176,6 +178,7 @@ impl<'a> FieldFacts<'a> {
             Known::Connection => members(value).for_each(|option| {
                 self.close |= option.eq_ignore_ascii_case(b"close");
                 self.keep_alive |= option.eq_ignore_ascii_case(b"keep-alive");
+                self.upgrade |= option.eq_ignore_ascii_case(b"upgrade");
             }),
             Known::Expect => members(value).for_each(|expectation| {
                 let is_continue = expectation.eq_ignore_ascii_case(b"100-continue");

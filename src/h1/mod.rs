@@ -32,7 +32,7 @@ pub(crate) use encode_request::{
     OwnField, ProxyAuthorization, RequestToSend, SentTarget, check_request, encode_request_head,
 };
 pub(crate) use field_lines::{HeadLimits, may_be_trailer};
-pub(crate) use framing::{Framing, Outgoing, OutgoingResponse, allows_content, outgoing_response};
+pub(crate) use framing::{Framing, Outgoing, OutgoingResponse, allows_content, may_send_content, outgoing_response};
 #[cfg(feature = "client")]
 pub(crate) use framing::{RequestKind, declared_length, outgoing_request};
 pub(crate) use host::{Port, is_host};

@@ -26,6 +26,8 @@ pub(crate) struct ParsedRequest {
     pub(crate) expect: Expectation,
     /// Whether version and `Connection` allow another request on this connection (RFC 9112 §9.3).
     pub(crate) keep_alive: bool,
+    /// Whether `Connection` says that `Upgrade` is meant for this server (RFC 9110 §7.8).
+    pub(crate) upgrade: bool,
 }
 
 /// What `Expect` asks for (RFC 9110 §10.1.1).
@@ -155,7 +157,7 @@ fn fill(
         Framing::Chunked | Framing::UntilClose => None,
     };
     let expect = expectation_of(facts, line.version, framing);
-    Ok(ParsedRequest { consumed: 0, framing, expect, keep_alive })
+    Ok(ParsedRequest { consumed: 0, framing, expect, keep_alive, upgrade: facts.upgrade })
 }
 
 /// Replaces the text and keeps its memory: a connection's requests need none of their own.

@@ -74,6 +74,8 @@ pub(crate) struct Meter {
     in_head: AtomicBool,
     /// How many times something was read.
     reads: AtomicU64,
+    /// How much content has left for the peer.
+    content_written: AtomicU64,
     /// The peer takes nothing at present, and is not read from therefore.
     blocked: AtomicBool,
     /// What the last GOAWAY said, once all is said.
@@ -90,6 +92,7 @@ impl Meter {
             began: AtomicBool::new(false),
             in_head: AtomicBool::new(false),
             reads: AtomicU64::new(0),
+            content_written: AtomicU64::new(0),
             blocked: AtomicBool::new(false),
             said_last: OnceLock::new(),
         }
@@ -131,6 +134,15 @@ impl Meter {
     /// Changes with everything that comes in.
     pub(crate) fn reads(&self) -> u64 {
         self.reads.load(Ordering::Relaxed)
+    }
+
+    /// How much content has left for the peer, on all streams: this changes with nothing else.
+    pub(crate) fn content_written(&self) -> u64 {
+        self.content_written.load(Ordering::Relaxed)
+    }
+
+    pub(super) fn add_content_written(&self, len: u64) {
+        self.content_written.fetch_add(len, Ordering::Relaxed);
     }
 
     /// Records that this much content was sent.

@@ -10,6 +10,7 @@ use bytes::{Buf, BytesMut};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::time::Instant;
 
+use super::PREFACE;
 use super::error::said_last;
 use super::meter::{Meter, Scanner};
 use crate::net::{Deadline, Io, Stream};
@@ -21,6 +22,7 @@ pub(crate) struct Wire {
     /// What was read before.
     ahead: BytesMut,
     scanner: Scanner,
+    written: Written,
     meter: Arc<Meter>,
     stall: Option<Duration>,
     waits_since: Option<Instant>,
@@ -52,6 +54,8 @@ impl Wire {
             stream,
             ahead,
             scanner,
+            // The side that sends a preface does so first.
+            written: Written { head: [0; 9], head_len: 0, is_data: false, left: PREFACE.len() - preface },
             meter,
             stall,
             waits_since: None,
@@ -84,6 +88,20 @@ impl Wire {
         }
     }
 
+    /// Tells the meter how much content is among the bytes that were written.
+    fn count_written(&mut self, written: &Poll<io::Result<usize>>, parts: &[io::IoSlice<'_>]) {
+        let Poll::Ready(Ok(mut left)) = *written else { return };
+        let mut content = 0;
+        for part in parts {
+            let taken = left.min(part.len());
+            left -= taken;
+            content += self.written.content_of(part.get(..taken).unwrap_or_default());
+        }
+        if content > 0 {
+            self.meter.add_content_written(content);
+        }
+    }
+
     fn under_stall_limit<T>(&mut self, cx: &mut Context<'_>, step: Poll<io::Result<T>>) -> Poll<io::Result<T>> {
         if step.is_ready() {
             if self.waits_since.take().is_some() {
@@ -96,6 +114,43 @@ impl Wire {
         self.deadline.set(self.stall.map(|stall| since + stall));
         ready!(self.deadline.poll(cx));
         Poll::Ready(Err(io::ErrorKind::TimedOut.into()))
+    }
+}
+
+/// How far the frames are that are written (RFC 9113 §4.1).
+struct Written {
+    head: [u8; 9],
+    head_len: usize,
+    is_data: bool,
+    /// What is left of the present frame, or of the preface.
+    left: usize,
+}
+
+impl Written {
+    /// How many of these bytes are payload of DATA frames.
+    fn content_of(&mut self, mut bytes: &[u8]) -> u64 {
+        let mut content = 0;
+        while let Some((&first, rest)) = bytes.split_first() {
+            if self.left > 0 {
+                let len = self.left.min(bytes.len());
+                self.left -= len;
+                content += if self.is_data { len as u64 } else { 0 };
+                bytes = bytes.get(len..).unwrap_or_default();
+                continue;
+            }
+            if let Some(byte) = self.head.get_mut(self.head_len) {
+                *byte = first;
+            }
+            self.head_len += 1;
+            bytes = rest;
+            if self.head_len == self.head.len() {
+                let [one, two, three, kind, ..] = self.head;
+                self.left = usize::from(one) << 16 | usize::from(two) << 8 | usize::from(three);
+                self.is_data = kind == 0;
+                self.head_len = 0;
+            }
+        }
+        content
     }
 }
 
@@ -127,6 +182,7 @@ impl AsyncWrite for Wire {
         let wire = self.get_mut();
         wire.keep_tail(bytes);
         let written = Pin::new(&mut wire.stream).poll_write(cx, bytes);
+        wire.count_written(&written, &[io::IoSlice::new(bytes)]);
         wire.under_stall_limit(cx, written)
     }
 
@@ -140,6 +196,7 @@ impl AsyncWrite for Wire {
             wire.keep_tail(last);
         }
         let written = Pin::new(&mut wire.stream).poll_write_vectored(cx, parts);
+        wire.count_written(&written, parts);
         wire.under_stall_limit(cx, written)
     }
 
@@ -170,5 +227,20 @@ impl AsyncWrite for Wire {
         }
         let Closing::Told(deadline) = &mut wire.closing else { return Poll::Ready(Ok(())) };
         deadline.poll(cx).map(Ok)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn content_is_counted_however_the_bytes_of_frames_are_cut() {
+        let frame = |kind: u8, len: u8| [&[0, 0, len, kind, 0, 0, 0, 0, 1][..], &vec![b'x'; len.into()]].concat();
+        let bytes = [&b"PRI"[..], &frame(4, 6), &frame(0, 5), &frame(6, 8), &frame(0, 0), &frame(0, 200)].concat();
+        for size in 1..bytes.len() {
+            let mut written = Written { head: [0; 9], head_len: 0, is_data: false, left: 3 };
+            assert_eq!(bytes.chunks(size).map(|piece| written.content_of(piece)).sum::<u64>(), 205, "pieces of {size}");
+        }
     }
 }

@@ -3,7 +3,7 @@
 use http::StatusCode;
 
 use crate::error::Result;
-use crate::h1::allows_content;
+use crate::h1::may_send_content;
 use crate::message::Request;
 use crate::server::{Handler, ResponseWriter};
 
@@ -37,7 +37,7 @@ pub async fn error(w: &mut ResponseWriter, message: impl AsRef<str>, status: Sta
     header.set("X-Content-Type-Options", "nosniff");
     header.set("Content-Type", "text/plain; charset=utf-8");
     w.write_header(status);
-    if allows_content(status) { w.write(text).await } else { Ok(()) }
+    if may_send_content(status) { w.write(text).await } else { Ok(()) }
 }
 
 /// Answers `404 page not found` (Go's `NotFound`). It is a handler too.

@@ -6,7 +6,7 @@ use http::{Method, StatusCode};
 use percent_encoding::{AsciiSet, CONTROLS, utf8_percent_encode};
 
 use crate::error::Result;
-use crate::h1::allows_content;
+use crate::h1::may_send_content;
 use crate::message::Request;
 use crate::server::{Handler, ResponseWriter};
 
@@ -43,7 +43,7 @@ pub async fn redirect(w: &mut ResponseWriter, r: &Request, url: &str, status: St
     if !typed && matches!(r.method, Method::GET | Method::HEAD) {
         w.header().set("Content-Type", "text/html; charset=utf-8");
     }
-    let page = (!typed && r.method == Method::GET && allows_content(status)).then(|| page(&location, status));
+    let page = (!typed && r.method == Method::GET && may_send_content(status)).then(|| page(&location, status));
     w.header().set("Location", location);
     w.write_header(status);
     match page {

@@ -125,6 +125,21 @@ impl TransferLimit {
         self.waiting_since = None;
     }
 
+    /// Ready once the transfer should be done, whether anything waits for the peer or not.
+    pub(crate) fn poll_until(&self, timer: &mut Deadline, cx: &mut Context<'_>) -> Poll<()> {
+        let Some(until) = self.until else { return Poll::Pending };
+        if self.has_passed() {
+            return Poll::Ready(());
+        }
+        // Whoever waits for the peer has armed the timer, for no later than this. It may have given up
+        // since, so what fires is not always that moment.
+        if self.waiting_since.is_some() && timer.is_set() && timer.poll(cx).is_pending() {
+            return Poll::Pending;
+        }
+        timer.set(Some(until));
+        timer.poll(cx)
+    }
+
     /// Ready once the peer has made no progress for too long, or the transfer should be done.
     pub(crate) fn poll(&mut self, timer: &mut Deadline, cx: &mut Context<'_>) -> Poll<()> {
         let since = *self.waiting_since.get_or_insert_with(Instant::now);
@@ -251,6 +266,20 @@ mod tests {
         limit.restart(None);
         assert!(!limit.has_passed());
         assert_eq!(waits(&mut limit, &mut timer).await, Duration::from_secs(3));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn the_moment_comes_also_where_nothing_waits_for_the_peer_or_what_waited_has_given_up() {
+        for waits_before in [false, true] {
+            let start = Instant::now();
+            let mut limit = TransferLimit::new(Some(Duration::from_secs(3)), Some(start + Duration::from_secs(5)));
+            let mut timer = Deadline::default();
+            if waits_before {
+                assert!(poll_fn(|cx| Poll::Ready(limit.poll(&mut timer, cx).is_pending())).await);
+            }
+            poll_fn(|cx| limit.poll_until(&mut timer, cx)).await;
+            assert_eq!(start.elapsed(), Duration::from_secs(5));
+        }
     }
 
     #[tokio::test(start_paused = true)]

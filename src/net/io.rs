@@ -23,6 +23,8 @@ pub(crate) struct Io {
     pub(crate) input: BytesMut,
     /// The peer sends no more: it has said so, or the connection broke.
     pub(crate) ended: bool,
+    /// It did not say so: the connection broke, and nothing that is sent reaches it.
+    pub(crate) broken: bool,
     pub(crate) read_deadline: Deadline,
     pub(crate) write_deadline: Deadline,
 }
@@ -41,6 +43,7 @@ impl Io {
             stream,
             input: BytesMut::new(),
             ended: false,
+            broken: false,
             read_deadline: Deadline::default(),
             write_deadline: Deadline::default(),
         }
@@ -65,6 +68,7 @@ impl Io {
             self.shrink_input();
         }
         self.ended |= matches!(read, Poll::Ready(Ok(0) | Err(_)));
+        self.broken |= matches!(read, Poll::Ready(Err(_)));
         read
     }
 
@@ -121,6 +125,7 @@ impl Io {
         let mut limited = bytes::BufMut::limit(chunk, room);
         let read = ready!(pin!(self.stream.read_buf(&mut limited)).poll(cx));
         self.ended |= matches!(read, Ok(0) | Err(_));
+        self.broken |= read.is_err();
         Poll::Ready(read.map(drop))
     }
 
@@ -141,6 +146,24 @@ impl Io {
     /// Tells the peer that nothing more will be sent.
     pub(crate) fn poll_shutdown(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         Pin::new(&mut self.stream).poll_shutdown(cx)
+    }
+
+    /// Closes the stream at once, also where others still hold this: they read its end.
+    #[cfg(feature = "server")]
+    pub(crate) fn close(&mut self) {
+        self.stream = Box::new(tokio::io::empty());
+        self.input.clear();
+        self.ended = true;
+    }
+
+    /// Has the close to come reset a TCP connection: without it, content that ends with its connection
+    /// and was cut short would look whole. What the system has not sent yet is lost.
+    #[cfg(feature = "server")]
+    pub(crate) fn reset_on_close(&self) {
+        if let Some(stream) = (*self.stream).as_any().downcast_ref::<TcpStream>() {
+            // Where it fails the connection is broken already, and its peer knows.
+            let _ = socket2::SockRef::from(stream).set_linger(Some(std::time::Duration::ZERO));
+        }
     }
 
     /// The stream, whose reads begin with the bytes that were read ahead.

@@ -7,6 +7,7 @@ use std::future::Future;
 use std::io;
 use std::pin::Pin;
 use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 use std::task::{Context, Poll, ready};
 
 use bytes::{Buf, Bytes, BytesMut};
@@ -115,8 +116,9 @@ delegate_write!(Rewind, stream);
 /// Does the server's half of a handshake. It is there without TLS too, so that the server looks the
 /// same with and without it.
 pub(crate) trait TlsAccept: Send + Sync + 'static {
-    /// Has no deadline of its own. Dropping it drops the stream.
-    fn secure(&self, stream: Box<dyn Stream>) -> Securing<'_>;
+    /// Has no deadline of its own. Dropping it drops the stream. `heard` is set once the peer has sent
+    /// anything.
+    fn secure<'a>(&'a self, stream: Box<dyn Stream>, heard: &'a AtomicBool) -> Securing<'a>;
 }
 
 pub(crate) type Securing<'a> = Pin<Box<dyn Future<Output = Result<Secured, Unsecured>> + Send + 'a>>;

@@ -30,6 +30,8 @@ pub enum CloseReason {
     ContentShort,
     /// The response could not be sent.
     WriteFailed,
+    /// The response was not written by its deadline.
+    WriteTimeout,
     /// The handler failed after the response had begun.
     HandlerFailed,
     /// The handler panicked.
@@ -93,6 +95,7 @@ impl fmt::Display for CloseReason {
             CloseReason::BodyBroken => "the request's content was broken",
             CloseReason::ContentShort => "less content than was announced",
             CloseReason::WriteFailed => "the answer could not be sent",
+            CloseReason::WriteTimeout => "the answer took too long",
             CloseReason::HandlerFailed => "the handler failed",
             CloseReason::Panicked => "the handler panicked",
             CloseReason::Refused => "no acceptable request",

@@ -1,11 +1,13 @@
 //! The start of a connection: the TLS handshake, and the detection of the protocol from the first bytes.
 //!
 //! The handshake counts against the deadline of the first head, from accept on: a peer that stalls here is as
-//! silent as one that never sends a head, and shutdowns and evictions treat it so.
+//! silent as one that never sends a head, and evictions treat it so. A shutdown closes only those that have
+//! sent nothing: who has begun a handshake is about to send a request, and is served within the grace.
 
 use std::future::{Future, poll_fn};
 use std::pin::pin;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::task::Poll;
 
 use tokio::time::{Instant, sleep_until};
@@ -35,7 +37,8 @@ pub(crate) async fn handshake(
     deadline: Option<Instant>,
 ) -> Handshake {
     let (stream, _) = io.into_parts();
-    match within_limits(entry, deadline, tls_accept.secure(stream)).await {
+    let heard = AtomicBool::new(false);
+    match within_limits(entry, deadline, &heard, tls_accept.secure(stream, &heard)).await {
         Ok(Ok(Secured { stream, info })) => Handshake::Done(Io::boxed(stream), info),
         Ok(Err(Unsecured { stream, reason: NoSession::PlainHttp })) => Handshake::PlainHttp(Io::boxed(stream)),
         Ok(Err(Unsecured { stream, reason: NoSession::Failed(error) })) => Handshake::Failed(Io::boxed(stream), error),
@@ -48,6 +51,7 @@ pub(crate) async fn handshake(
 async fn within_limits<T>(
     entry: &Entry,
     deadline: Option<Instant>,
+    heard: &AtomicBool,
     future: impl Future<Output = T>,
 ) -> Result<T, CloseReason> {
     let mut future = pin!(future);
@@ -56,7 +60,9 @@ async fn within_limits<T>(
         if let Poll::Ready(outcome) = future.as_mut().poll(cx) {
             return Poll::Ready(Ok(outcome));
         }
-        if let Some(reason) = entry.command().close_reason() {
+        let reason = entry.command().close_reason();
+        let has_begun = heard.load(Ordering::Relaxed);
+        if let Some(reason) = reason.filter(|&reason| !(has_begun && reason == CloseReason::ShuttingDown)) {
             return Poll::Ready(Err(reason));
         }
         match timer.as_mut().as_pin_mut().map(|timer| timer.poll(cx)) {

@@ -29,7 +29,6 @@ mod http2;
 #[cfg(not(feature = "http2"))]
 #[path = "http2_absent.rs"]
 mod http2;
-mod http2_settings;
 mod per_core;
 mod registration;
 mod registry;
@@ -48,7 +47,6 @@ pub use event::{ConnInfo, ConnState, RequestRecord, ServerEvent};
 pub use exchange::abort;
 pub use handler::{Handler, HandlerFn, HandlerFuture, StateFn, handle_with};
 pub use hijack::Hijacked;
-pub use http2_settings::Http2Settings;
 #[cfg(feature = "json")]
 pub use respond::Json;
 pub use respond::{IntoResponse, RespondFn, TryIntoResponse, respond};
@@ -56,6 +54,7 @@ pub use response::{AutoField, ResponseWriter};
 pub use server::{
     DEFAULT_MAX_HEADER_BYTES, DEFAULT_MAX_HEADER_VALUE_COUNT, Server, ShutdownReport, listen_and_serve, serve,
 };
+pub use settings::Http2Settings;
 #[cfg(feature = "tls-no-provider")]
 pub use tls::{listen_and_serve_tls, serve_tls};
 

@@ -49,7 +49,7 @@ impl IntoResponse for () {
 impl IntoResponse for StatusCode {
     /// The status with its reason as text, where it allows content.
     fn into_response(self) -> Response {
-        let text = self.canonical_reason().filter(|_| crate::h1::allows_content(self)).unwrap_or_default();
+        let text = self.canonical_reason().filter(|_| crate::h1::may_send_content(self)).unwrap_or_default();
         Response::new(text).with_status(self)
     }
 }
@@ -110,19 +110,23 @@ struct Respond<F>(F);
 
 impl<F: for<'a> RespondFn<'a>> Handler for Respond<F> {
     async fn serve_http(&self, w: &mut ResponseWriter, r: &mut Request) -> Result<()> {
-        let response = self.0.call(r).await?;
+        let response = self.0.call(r).await.try_into_response()?;
         w.send(response).await
     }
 }
 
-/// Functions whose result is a response.
+/// Functions whose result is a response. The future is an associated type, as `HandlerFn` has it: of one
+/// that a method returns as `impl Future`, Rust 1.85 cannot tell for every `'a` that it is `Send`.
 #[doc(hidden)]
 #[diagnostic::on_unimplemented(
     message = "`{Self}` is no function that `respond` takes",
     note = "it takes an `async fn(r: &mut Request) -> impl IntoResponse`, or one that returns a `Result` of that"
 )]
 pub trait RespondFn<'a>: Send + Sync + 'static {
-    fn call(&self, r: &'a mut Request) -> impl Future<Output = Result<Response>> + Send;
+    type Output: TryIntoResponse;
+    type Future: Future<Output = Self::Output> + Send + 'a;
+
+    fn call(&self, r: &'a mut Request) -> Self::Future;
 }
 
 impl<'a, F, Fut, Output> RespondFn<'a> for F
@@ -131,8 +135,11 @@ where
     Fut: Future<Output = Output> + Send + 'a,
     Output: TryIntoResponse,
 {
-    async fn call(&self, r: &'a mut Request) -> Result<Response> {
-        self(r).await.try_into_response()
+    type Output = Output;
+    type Future = Fut;
+
+    fn call(&self, r: &'a mut Request) -> Fut {
+        self(r)
     }
 }
 
@@ -173,7 +180,7 @@ impl ResponseWriter {
                 seen.push(name);
             }
         }
-        if !crate::h1::allows_content(status) {
+        if !crate::h1::may_send_content(status) {
             return Ok(());
         }
         if let Some(length) = body.remaining().filter(|_| !self.header().contains("Content-Length")) {

@@ -11,9 +11,8 @@ use tokio::time::timeout;
 use super::accept;
 use super::event::{ConnInfo, ConnState, RequestRecord, ServerEvent};
 use super::handler::{AnyHandler, Handler};
-use super::http2_settings::Http2Settings;
 use super::registry::Command;
-use super::settings::Settings;
+use super::settings::{Http2Settings, Settings};
 use super::state::State;
 use crate::error::{Error, ErrorKind, Phase, Result};
 use crate::h1::HeadLimits;
@@ -64,7 +63,9 @@ pub struct Server {
     /// Default: 10 s. A peer that is too slow is closed without a response.
     pub read_header_timeout: Duration,
     /// How long a response may take to be written, from the end of its request's head. Limits streams
-    /// too; off by default.
+    /// too; off by default. A handler that still runs then is not waited for: the peer gets a 503 where
+    /// nothing was sent yet, else its connection closes (on HTTP/2 its stream is reset), and the request's
+    /// context is cancelled.
     pub write_timeout: Duration,
     /// How long a connection is kept while no request comes. Zero: as `read_timeout`. Default:
     /// 120 s.
@@ -210,7 +211,8 @@ impl Server {
     }
 
     /// Ends the server gracefully: listeners close, idle connections and those that have sent nothing
-    /// close at once, requests under way are answered; connections that are left after `grace` are
+    /// close at once, requests under way are answered, and so is the first request of a peer that has
+    /// begun its handshake; connections that are left after `grace` are
     /// cut. Handlers can wait for it with [`Context::draining`](crate::Context::draining).
     ///
     /// If the future is dropped, the server goes on draining, and no connection is cut.

@@ -22,3 +22,5 @@ mod client_connections;
 mod client_frames;
 #[cfg(feature = "server")]
 mod server;
+#[cfg(feature = "server")]
+mod streams;

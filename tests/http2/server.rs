@@ -438,9 +438,35 @@ async fn absolute_limits_hold_for_each_stream() {
     let (response, _sender) = send(&mut client, ask(Method::POST, "/read"), false);
     let (other, _) = send(&mut client, ask(Method::GET, "/write"), true);
     let cut = async { read(&mut other.await?.into_body()).await }.await.unwrap_err();
-    assert_eq!((cut.reason(), began.elapsed().as_secs()), (Some(Reason::INTERNAL_ERROR), 3));
-    assert!(response.await.is_err(), "its answer came after the limit on writing");
-    assert_eq!(began.elapsed().as_secs(), 5);
+    assert_eq!((cut.reason(), began.elapsed().as_secs()), (Some(Reason::INTERNAL_ERROR), 2));
+    assert!(response.await.is_err(), "it reads for longer than its answer may take");
+    assert_eq!(began.elapsed().as_secs(), 2);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_stream_is_reset_at_the_deadline_of_its_response_though_the_handler_runs_on() {
+    async fn slow(told: &Arc<Mutex<Vec<bool>>>, w: &mut ResponseWriter, r: &mut Request) -> Result<()> {
+        if r.path() == "/own" {
+            w.set_write_deadline(Some(Instant::now() + secs(1)));
+        }
+        tokio::time::sleep(millis(1001)).await;
+        told.lock().unwrap().push(r.context().is_cancelled());
+        tokio::time::sleep(secs(3)).await;
+        w.write("too late").await
+    }
+    for (path, limit) in [("/", secs(1)), ("/own", std::time::Duration::ZERO)] {
+        let told = Arc::default();
+        let mut server = quiet(handle_with(Arc::clone(&told), slow));
+        server.write_timeout = limit;
+        let running = start(server);
+        let (mut client, _) = connect(&running).await;
+        let began = Instant::now();
+        let (response, _) = send(&mut client, ask(Method::GET, path), true);
+        assert_eq!(response.await.unwrap_err().reason(), Some(Reason::INTERNAL_ERROR), "{path}");
+        assert_eq!(began.elapsed().as_secs(), 1, "{path}");
+        tokio::time::sleep(secs(4)).await;
+        assert_eq!(*told.lock().unwrap(), [true], "{path}");
+    }
 }
 
 #[tokio::test(start_paused = true)]

@@ -4,7 +4,7 @@ use nethttp::{AutoField, Bytes, Error, ErrorKind, Json, Request, Response, Respo
 use nethttp::{Body, IntoResponse, respond};
 use tokio::io::AsyncWriteExt;
 
-use crate::wire::{Answer, GET, Host, closed, exchange, kept};
+use crate::wire::{Answer, GET, Host, closed, exchange, kept, post};
 
 const HEAD: &str = "HEAD / HTTP/1.1\r\nHost: a\r\n\r\n";
 const GET_10: &str = "GET / HTTP/1.0\r\n\r\n";
@@ -288,6 +288,22 @@ async fn a_101_is_final_has_no_content_and_closes_when_nobody_takes_over() {
     };
     let expected = "HTTP/1.1 101 Switching Protocols\r\nUpgrade: chat\r\nDate: -\r\nConnection: Upgrade\r\n\r\n";
     assert_eq!(exchange(handler, GET).await, closed(expected));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_205_has_no_content_and_says_so() {
+    let handler = async |w: &mut ResponseWriter, r: &mut Request| {
+        w.write_header(StatusCode::RESET_CONTENT);
+        w.header().set("Content-Length", "5");
+        assert_eq!(w.write("hello").await.unwrap_err().kind(), ErrorKind::BodyNotAllowed);
+        if r.method == "POST" {
+            w.flush().await?;
+        }
+        Ok(())
+    };
+    let expected = "HTTP/1.1 205 Reset Content\r\nContent-Length: 0\r\nDate: -\r\n\r\n";
+    assert_eq!(exchange(handler, GET).await, kept(expected));
+    assert_eq!(exchange(handler, post("/", b"")).await, kept(expected), "flushed before its end");
 }
 
 // ------------------------------------------------------------ HTTP/1.0

@@ -6,7 +6,7 @@ use std::time::Duration;
 use nethttp::{
     Addr, Body, ConnInfo, Context, ErrorKind, Extensions, Request, ResponseWriter, Result, Server, handle_with, testing,
 };
-use tokio::io::AsyncWriteExt;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::sync::mpsc;
 use tokio::time::{Instant, sleep, timeout};
 
@@ -271,4 +271,75 @@ async fn a_body_that_is_kept_does_not_keep_the_connection_open() {
     assert_eq!(timeout(secs(10), peer.end()).await.expect("closed").at, Duration::ZERO);
     sleep(secs(1)).await;
     assert!(peer.stream.write_all(b"x").await.is_err(), "in both directions");
+}
+
+// ------------------------------------------------------------ connections that break
+
+/// A server on a socket, and a connection to it.
+async fn over_tcp(handler: impl nethttp::Handler) -> (Server, tokio::net::TcpStream) {
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let addr = listener.local_addr().unwrap();
+    let server = quiet(handler);
+    let serving = server.clone();
+    tokio::spawn(async move { serving.serve(listener).await });
+    (server, tokio::net::TcpStream::connect(addr).await.unwrap())
+}
+
+async fn wait_to_be_cancelled(
+    begun: &mpsc::UnboundedSender<Context>,
+    _: &mut ResponseWriter,
+    r: &mut Request,
+) -> Result<()> {
+    begun.send(r.context().clone()).unwrap();
+    r.context().cancelled().await;
+    Ok(())
+}
+
+#[tokio::test]
+async fn a_reset_cancels_the_request_also_behind_unread_content_and_further_requests() {
+    for request in [GET.to_owned(), format!("{POST_3}abc"), format!("{POST_3}a"), [GET, GET].concat()] {
+        let (begun, mut begins) = mpsc::unbounded_channel();
+        let (_server, mut stream) = over_tcp(handle_with(begun, wait_to_be_cancelled)).await;
+        stream.write_all(request.as_bytes()).await.unwrap();
+        let context: Context = begins.recv().await.unwrap();
+        sleep(millis(20)).await;
+        assert!(!context.is_cancelled(), "{request:?}");
+        socket2::SockRef::from(&stream).set_linger(Some(Duration::ZERO)).unwrap();
+        drop(stream);
+        timeout(secs(10), context.cancelled()).await.unwrap_or_else(|_| panic!("{request:?} is not cancelled"));
+    }
+}
+
+#[tokio::test]
+async fn content_that_ends_with_its_connection_and_is_cut_ends_in_a_reset() {
+    let fails = async |w: &mut ResponseWriter, r: &mut Request| {
+        w.write("some of it").await?;
+        w.flush().await?;
+        // The client has read that much: a reset may take it away.
+        sleep(millis(50)).await;
+        if r.path() == "/fails" { Err(nethttp::Error::other("no more")) } else { std::future::pending().await }
+    };
+    for target in ["/fails", "/is-cut"] {
+        let (server, mut stream) = over_tcp(fails).await;
+        stream.write_all(format!("GET {target} HTTP/1.0\r\n\r\n").as_bytes()).await.unwrap();
+        let mut head = [0; 12];
+        stream.read_exact(&mut head).await.unwrap();
+        assert_eq!(&head, b"HTTP/1.0 200");
+        if target == "/is-cut" {
+            server.close();
+        }
+        let mut rest = Vec::new();
+        let ended = timeout(secs(10), stream.read_to_end(&mut rest)).await.expect("it ends");
+        let kind = ended.expect_err("it looks whole").kind();
+        assert_eq!(kind, std::io::ErrorKind::ConnectionReset, "{target}");
+    }
+    let (_server, mut stream) = over_tcp(async |w: &mut ResponseWriter, _: &mut Request| {
+        w.flush().await?;
+        w.write("all of it").await
+    })
+    .await;
+    stream.write_all(b"GET / HTTP/1.0\r\n\r\n").await.unwrap();
+    let mut whole = String::new();
+    stream.read_to_string(&mut whole).await.unwrap();
+    assert!(whole.ends_with("\r\n\r\nall of it"), "{whole}");
 }

@@ -385,7 +385,7 @@ async fn the_write_timeout_of_the_last_request_does_not_keep_a_refusal_from_its_
 }
 
 #[tokio::test(start_paused = true)]
-async fn after_the_write_timeout_the_response_of_a_handler_is_not_sent() {
+async fn a_handler_that_takes_longer_than_the_write_timeout_is_not_waited_for() {
     let slow = async |w: &mut ResponseWriter, _: &mut Request| {
         sleep(secs(6)).await;
         w.write("late").await
@@ -393,8 +393,8 @@ async fn after_the_write_timeout_the_response_of_a_handler_is_not_sent() {
     let mut server = quiet(slow);
     server.write_timeout = secs(5);
     let mut peer = start(server).dial().await;
-    peer.send(GET).await;
-    assert_eq!(peer.end().await, End::silent(secs(6)));
+    assert_eq!(peer.ask(GET).await.status, 503);
+    assert_eq!(peer.end().await, End::silent(secs(5)));
 }
 
 // ------------------------------------------------------------ deadlines of a handler's own
@@ -567,4 +567,73 @@ async fn deadlines_of_a_handler_end_with_its_request() {
     peer.send(POST_10).await;
     sleep(secs(10)).await;
     assert_eq!(peer.ask("0123456789").await.content, "0123456789");
+}
+
+// ------------------------------------------------------------ a handler that takes longer than its response may
+
+/// Works for 4 s, whatever becomes of its peer, and answers then. Keeps whether it was told after 1 s.
+async fn slow(told: &Arc<Mutex<Vec<bool>>>, w: &mut ResponseWriter, r: &mut Request) -> Result<()> {
+    if r.path() == "/begun" {
+        w.write("begun").await?;
+        w.flush().await?;
+    }
+    if r.path() == "/own" {
+        w.set_write_deadline(Some(Instant::now() + secs(1)));
+    }
+    sleep(millis(1001)).await;
+    told.lock().unwrap().push(r.context().is_cancelled());
+    sleep(secs(3)).await;
+    w.write("too late").await
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_peer_is_released_at_the_deadline_of_its_response_though_the_handler_runs_on() {
+    for (target, limit) in [("/", secs(1)), ("/own", Duration::ZERO)] {
+        let told = Arc::default();
+        let mut server = quiet(handle_with(Arc::clone(&told), slow));
+        server.write_timeout = limit;
+        let states = States::of(&mut server);
+        let running = start(server);
+        let mut peer = running.dial().await;
+        let answer = peer.ask(&format!("GET {target} HTTP/1.1\r\nHost: h\r\n\r\n")).await;
+        assert_eq!((answer.status, answer.closes(), peer.age()), (503, true, secs(1)), "{target}");
+        assert_eq!(peer.end().await, End::silent(secs(1)), "{target}: no 200 behind it");
+        sleep(secs(4)).await;
+        assert_eq!(*told.lock().unwrap(), [true], "{target}");
+        assert_eq!(states.reason(1), Some(CloseReason::WriteTimeout), "{target}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_response_that_has_begun_is_cut_at_its_deadline() {
+    let told = Arc::default();
+    let mut server = quiet(handle_with(Arc::clone(&told), slow));
+    server.write_timeout = secs(1);
+    let mut peer = start(server).dial().await;
+    peer.send("GET /begun HTTP/1.1\r\nHost: h\r\n\r\n").await;
+    let end = peer.end().await;
+    assert!(end.received.ends_with("\r\n\r\n5\r\nbegun\r\n"), "{}", end.received);
+    assert_eq!(end.at, secs(1));
+    sleep(secs(1)).await;
+    assert_eq!(*told.lock().unwrap(), [true]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_peer_that_is_released_while_it_still_sends_reads_the_503() {
+    let mut server = quiet(async |_: &mut ResponseWriter, r: &mut Request| {
+        r.context().cancelled().await;
+        Ok(())
+    });
+    server.write_timeout = secs(1);
+    let records = Arc::new(Mutex::new(Vec::new()));
+    let kept = records.clone();
+    server.on_request =
+        Some(Arc::new(move |record| kept.lock().unwrap().push(record.status.map(|status| status.as_u16()))));
+    let mut peer = start(server).dial().await;
+    peer.send("POST / HTTP/1.1\r\nHost: h\r\nContent-Length: 9999999\r\n\r\nxyz").await;
+    assert_eq!((peer.answer().await.status, peer.age()), (503, secs(1)));
+    peer.send("more of it").await;
+    assert_eq!(peer.end().await, End::silent(secs(1)));
+    sleep(secs(1)).await;
+    assert_eq!(*records.lock().unwrap(), [Some(503)], "what was sent, not what the handler had in mind");
 }

@@ -286,3 +286,66 @@ async fn http_1_0_knows_no_101() {
     let heard = exchange(handler, request).await;
     assert!(heard.text.starts_with("HTTP/1.0 200 OK\r\n") && heard.text.ends_with("\r\n\r\nan answer"), "{heard:?}");
 }
+
+const UPGRADE: &str = "Connection: upgrade\r\nUpgrade: chat, other/2";
+
+/// Upgrades to the protocol that the target names, and says back what comes up to an `!`.
+async fn switch(w: &mut ResponseWriter, r: &mut Request) -> Result<()> {
+    w.header().set("Upgrade", &r.path()[1..]);
+    w.omit(nethttp::AutoField::Date);
+    let mut raw = w.upgrade().await?;
+    let mut heard = Vec::new();
+    while !heard.ends_with(b"!") {
+        heard.push(raw.read_u8().await?);
+    }
+    Ok(raw.write_all(&heard).await?)
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_new_protocol_begins_behind_the_content_of_the_request() {
+    for (field, content) in [("Content-Length: 3", "abc"), ("Transfer-Encoding: chunked", "3\r\nabc\r\n0\r\n\r\n")] {
+        let request = format!("POST /chat HTTP/1.1\r\nHost: a\r\n{UPGRADE}\r\n{field}\r\n\r\n{content}xyz!");
+        let switched = "HTTP/1.1 101 Switching Protocols\r\nUpgrade: chat\r\nConnection: Upgrade\r\n\r\n";
+        let host = Host::new(switch);
+        assert_eq!(host.connect().talk(&request).await, closed(format!("{switched}xyz!")));
+        for cut in 1..request.len() {
+            let mut peer = host.connect();
+            peer.send(&request[..cut]).await;
+            let heard = peer.talk(&request[cut..]).await;
+            assert!(heard.closed && heard.text.ends_with("\r\n\r\nxyz!"), "cut at {cut}: {heard:?}");
+        }
+    }
+    let host = Host::with(switch, |server| server.drain_bytes = 2);
+    let content = "c".repeat(200_000);
+    let long = format!("POST /chat HTTP/1.1\r\nHost: a\r\n{UPGRADE}\r\nContent-Length: 200000\r\n\r\n{content}xyz!");
+    let heard = host.connect().talk(long).await;
+    assert!(heard.text.starts_with("HTTP/1.1 413 "), "{heard:?}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_client_that_waits_to_send_its_content_gets_a_100_and_then_the_101() {
+    let mut peer = Host::new(switch).connect();
+    let head =
+        format!("POST /chat HTTP/1.1\r\nHost: a\r\n{UPGRADE}\r\nExpect: 100-continue\r\nContent-Length: 3\r\n\r\n");
+    assert_eq!(peer.talk(head).await, kept("HTTP/1.1 100 Continue\r\n\r\n"));
+    let heard = peer.talk("abcxyz!").await;
+    assert!(heard.text.starts_with("HTTP/1.1 101 ") && heard.text.ends_with("\r\n\r\nxyz!"), "{heard:?}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_protocol_that_the_client_did_not_ask_for_is_its_error_and_no_switch() {
+    for (target, version, fields, status) in [
+        ("/chat", "1.1", UPGRADE, 101),
+        ("/CHAT", "1.1", UPGRADE, 101),
+        ("/other/2", "1.1", UPGRADE, 101),
+        ("/other", "1.1", UPGRADE, 400),
+        ("/chat,%20more", "1.1", UPGRADE, 400),
+        ("/chat", "1.1", "X: 1", 400),
+        ("/chat", "1.1", "Connection: upgrade", 400),
+        ("/chat", "1.1", "Upgrade: chat", 400),
+        ("/chat", "1.0", UPGRADE, 400),
+    ] {
+        let heard = exchange(switch, format!("GET {target} HTTP/{version}\r\nHost: a\r\n{fields}\r\n\r\n")).await;
+        assert!(heard.text.starts_with(&format!("HTTP/{version} {status} ")), "{target} {fields:?}: {heard:?}");
+    }
+}

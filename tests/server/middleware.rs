@@ -319,7 +319,7 @@ async fn begin_and_hang(w: &mut ResponseWriter, _: &mut Request) -> Result<()> {
     w.trailer().set("X-Sum", "1");
     w.before_head(|_, header| header.set("X-Inner-Hook", "1"));
     w.omit(nethttp::AutoField::Date);
-    w.set_write_deadline(Some(Instant::now() + Duration::from_secs(1)));
+    w.set_write_deadline(Some(Instant::now() + 2 * LIMIT));
     w.write_header(StatusCode::CREATED);
     w.write("the beginning of an answer").await?;
     std::future::pending().await

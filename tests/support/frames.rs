@@ -119,7 +119,7 @@ impl RawPeer {
     }
 }
 
-async fn frames_until_end(mut stream: impl tokio::io::AsyncRead + Unpin) -> Vec<Frame> {
+pub(crate) async fn frames_until_end(mut stream: impl tokio::io::AsyncRead + Unpin) -> Vec<Frame> {
     let mut frames = Vec::new();
     while let Some(frame) = read_frame(&mut stream).await {
         frames.push(frame);

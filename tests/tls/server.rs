@@ -566,25 +566,89 @@ async fn what_is_neither_tls_nor_http_gets_no_answer() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_shutdown_ends_stalled_handshakes_and_silent_sessions_at_once() {
+async fn a_shutdown_waits_for_those_who_have_begun_to_speak_until_their_deadline_and_for_no_others() {
     let authority = Authority::new("ca");
     let site = site(&authority, hello);
     let mut stalled = site.dial().await;
     stalled.send([22, 3, 1]).await;
     let mut silent = site.secure(&trusting(&authority), "a.test").await.unwrap();
+    let mut mute = site.dial().await;
     let mut idle = site.secure(&trusting(&authority), "a.test").await.unwrap();
     idle.write_all(GET.as_bytes()).await.unwrap();
     idle.read_buf(&mut Vec::with_capacity(4096)).await.unwrap();
     settle().await;
 
     let began = Instant::now();
-    let report = site.server.shutdown(secs(30)).await;
-    assert_eq!((report.drained, report.cut, began.elapsed()), (3, 0, Duration::ZERO));
-    assert_eq!(stalled.end().await.received, "");
-    assert_eq!(read_to_end(&mut silent).await.unwrap(), "");
+    let server = site.server.clone();
+    let ending = tokio::spawn(async move { server.shutdown(secs(30)).await });
     assert_eq!(read_to_end(&mut idle).await.unwrap(), "");
+    assert_eq!(mute.end().await.received, "");
+    assert_eq!(began.elapsed(), Duration::ZERO);
+    assert_eq!(site.states.reason(3), Some(CloseReason::ShuttingDown));
+    assert_eq!(stalled.end().await, End::silent(secs(10)), "the deadline of a head");
+    assert_eq!(read_to_end(&mut silent).await.unwrap(), "");
+    let report = ending.await.unwrap();
+    assert_eq!((report.drained, report.cut), (4, 0));
+    assert!(began.elapsed() <= secs(10));
     assert_eq!(site.serving.await.unwrap().unwrap_err().kind(), ErrorKind::ServerClosed);
-    assert_eq!(site.states.reason(1), Some(CloseReason::ShuttingDown));
+    assert_eq!(site.states.reason(1), Some(CloseReason::HeadTimeout));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_shutdown_serves_the_first_request_of_whoever_has_begun_a_handshake() {
+    let authority = Authority::new("ca");
+    for protocols in [&["http/1.1"][..], &["h2"]] {
+        let site = site(&authority, hello);
+        let config = offering(trusting(&authority), protocols);
+        // One at the first record of its handshake, one behind the last.
+        let (stalled, handshake) = half_secured(&site, &config).await;
+        let secured = site.secure(&config, "a.test").await.unwrap();
+        settle().await;
+        let server = site.server.clone();
+        let ending = tokio::spawn(async move { server.shutdown(secs(30)).await });
+        tokio::time::sleep(secs(2)).await;
+        handshake.notify_one();
+        for stream in [stalled.await.unwrap(), secured] {
+            assert_eq!(first_answer(stream, protocols == ["h2"]).await, 200, "{protocols:?}");
+        }
+        let report = ending.await.unwrap();
+        assert_eq!((report.drained, report.cut), (2, 0), "{protocols:?}");
+    }
+}
+
+type Stalled = JoinHandle<TlsStream<DuplexStream>>;
+
+/// A handshake whose client has sent its first record, in pieces, and goes on when it is told to.
+async fn half_secured(site: &Site, config: &ClientConfig) -> (Stalled, Arc<tokio::sync::Notify>) {
+    let go: Arc<tokio::sync::Notify> = Arc::default();
+    let (near, mut far) = tokio::io::duplex(64 << 10);
+    let mut server = site.dialer.dial().await.unwrap();
+    let told = go.clone();
+    tokio::spawn(async move {
+        let mut first = [0; 40];
+        far.read_exact(&mut first).await.unwrap();
+        server.write_all(&first).await.unwrap();
+        told.notified().await;
+        tokio::io::copy_bidirectional(&mut far, &mut server).await
+    });
+    let connector = TlsConnector::from(Arc::new(config.clone()));
+    let name = ServerName::try_from("a.test").unwrap();
+    (tokio::spawn(async move { connector.connect(name, near).await.unwrap() }), go)
+}
+
+/// The status of the answer to a first request.
+async fn first_answer(mut stream: TlsStream<DuplexStream>, http2: bool) -> u16 {
+    if !http2 {
+        stream.write_all(GET.as_bytes()).await.unwrap();
+        let answer = read_to_end(&mut stream).await.unwrap();
+        assert!(answer.contains("Connection: close"), "{answer}");
+        return answer[9..12].parse().unwrap();
+    }
+    let (mut client, connection) = h2::client::handshake(stream).await.unwrap();
+    tokio::spawn(connection);
+    let request = http::Request::builder().uri("https://a.test/").body(()).unwrap();
+    let (response, _) = client.send_request(request, true).unwrap();
+    response.await.unwrap().status().as_u16()
 }
 
 #[tokio::test(start_paused = true)]

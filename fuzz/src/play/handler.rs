@@ -165,7 +165,7 @@ impl Acting<'_> {
         let had_ended = self.stage.lock().served[number].content_end == ContentEnd::Ended;
         let read = body.chunk().await;
         if read.is_ok() && !had_ended {
-            self.stage.lock().wrong = Some(format!("a body outlived its turn: {read:?}"));
+            self.stage.lock().wrong = Some(format!("a body outlived its request: {read:?}"));
         }
     }
 

@@ -1,10 +1,20 @@
 //! Peers and handlers that do what a script says, in virtual time.
 
 pub mod client_side;
+pub mod coded;
+pub mod frames;
+pub mod h2_client_side;
+pub mod h2_script;
+pub mod h2_server_side;
 pub mod handler;
+pub mod parts;
 pub mod peer;
+pub mod pieces;
 pub mod script;
 pub mod server_side;
+pub mod tls;
+pub mod tree;
+pub mod tunnel;
 
 use std::cell::Cell;
 use std::future::Future;

@@ -80,6 +80,16 @@ impl Wire {
         self.received.wait_for(has).await.is_ok()
     }
 
+    /// Whether the other side has ended, and all that it sent was read.
+    pub fn is_over(&self) -> bool {
+        self.reader.is_finished()
+    }
+
+    /// All that came so far.
+    pub fn received(&self) -> Vec<u8> {
+        self.received.borrow().clone()
+    }
+
     /// Reads to the end.
     pub async fn end(self) -> Passed {
         _ = self.allow.send(usize::MAX);

@@ -4,14 +4,22 @@
 //! copies wherever they make a rule easier to see. It shares no code with the library.
 
 pub mod chunked;
+pub mod coding;
 pub mod cookie;
 pub mod fields;
 pub mod framing;
 pub mod header;
 pub mod host;
+pub mod jar;
+pub mod mux;
+pub mod no_proxy;
+pub mod path;
 pub mod range;
 pub mod request;
+pub mod resolve;
 pub mod response;
+pub mod served;
+pub mod socks;
 pub mod url;
 
 /// What came of bytes that may be the start of something longer.

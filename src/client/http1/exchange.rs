@@ -28,7 +28,7 @@ pub(super) struct Exchange {
     awaits: Awaits,
 }
 
-/// What is still to come of the response.
+/// The part of the response that comes next.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Awaits {
     /// The final head, under a limit of its own.

@@ -78,7 +78,7 @@ impl Driver {
         let close_deadline = Deadline::default();
         let mut driver = Driver { connection, core: Arc::downgrade(core), state, notifier, keep_alive, close_deadline };
         // Ends with the connection: when the peer closes it, breaks its rules or is found dead, and
-        // when nobody has a handle on it or a stream of it, CLOSE_TIMEOUT later at most.
+        // when there is no handle on it and no stream of it, at most CLOSE_TIMEOUT later.
         tokio::spawn(async move {
             let ended = poll_fn(|cx| driver.poll(cx)).await;
             let Driver { connection, state, notifier, .. } = driver;

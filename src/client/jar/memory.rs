@@ -69,7 +69,7 @@ impl Jar {
         self.store().all(SystemTime::now()).into_iter()
     }
 
-    /// Keeps the cookies that `keep` wants, and drops all others. It must not ask this jar.
+    /// Keeps the cookies for which `keep` returns true, and drops all others. `keep` must not call this jar.
     ///
     /// ```
     /// # let jar = nethttp::Jar::new();

@@ -40,7 +40,7 @@ pub(super) struct Actions<C> {
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Reaping {
     AsPlanned,
-    /// Something expires sooner than they think.
+    /// A connection expires sooner than they expect.
     Sooner,
     /// There is no reaper on the runtime of what became idle.
     Start,

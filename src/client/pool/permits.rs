@@ -117,8 +117,8 @@ impl<K: PoolKey, C: Pooled> DialPermit<K, C> {
         DialPermit { pool, key, waiter: Some(waiter) }
     }
 
-    /// The dial made a connection: for its own waiter if that still waits, else for the next one,
-    /// else to be kept. It belongs to the runtime that this is called on.
+    /// The dial made a connection: for its own waiter if that still waits, else for the next one, else
+    /// it becomes idle. It belongs to the runtime that this is called on.
     pub(crate) fn established(mut self, connection: C) {
         if let Some(waiter) = self.waiter.take() {
             let (runtime, now) = (RuntimeId::current(), Timestamp::now());

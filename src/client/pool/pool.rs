@@ -69,8 +69,8 @@ impl<K: PoolKey, C: Pooled> Clone for Pool<K, C> {
 
 pub(super) struct PoolCore<K: PoolKey, C: Pooled> {
     state: Mutex<PoolState<K, C>>,
-    /// Wakes the reapers: something expires sooner than they think, or the pool is gone. They hold it
-    /// themselves, and only a weak handle on the rest.
+    /// Wakes the reapers: a connection expires sooner than they expect, or the pool is dropped. They
+    /// have a strong handle on this, and only a weak one on the rest.
     pub(super) reap_sooner: Arc<Notify>,
     /// Wakes the dials after `close_idle`: perhaps theirs are not needed any more.
     pub(super) closed_idle: Notify,

@@ -170,7 +170,7 @@ impl Connection {
             self.exchange += 1;
             let mut scratch = self.scratch.take().expect("the head was parsed into it");
             let Connection { shared, registration, exchange: number, .. } = self;
-            let exchange = Http1Exchange { shared, conn_io: &conn_io, registration, number: *number, head_began };
+            let exchange = Http1Exchange::new(shared, &conn_io, registration, *number, head_began);
             let close = exchange.run(&mut scratch, head).await;
             self.scratch = Some(scratch);
             if let Some(reason) = close {
@@ -288,8 +288,8 @@ impl Connection {
 
     /// Reads, or waits for bytes under the deadline of the phase.
     fn poll_more_input(&mut self, state: &mut ConnIoState, cx: &mut TaskContext<'_>) -> Poll<Result<(), CloseReason>> {
-        // Empty lines before a request stay in the input. They begin no head, but the parser that
-        // counts them is still needed, so the scratch is kept.
+        // Empty lines before a request stay in the input. They are not part of a head, but the parser
+        // counts them, so the scratch is kept.
         if !state.has_input() {
             if let Some(scratch) = self.scratch.take() {
                 scratch::release_from(scratch, state);
@@ -342,6 +342,8 @@ impl Connection {
     fn closes_idle(&self) -> Option<CloseReason> {
         let state = &self.shared.settings.state;
         match self.registration.entry.command().close_reason() {
+            // Behind a handshake, which is the first of what this peer has to say, its request follows.
+            Some(CloseReason::ShuttingDown) if self.phase == ReadPhase::New && self.shared.tls.is_some() => None,
             None if self.is_idle() && state.registry.wants_room() => Some(CloseReason::Evicted),
             None if self.is_idle() && !state.keep_alives() => Some(CloseReason::KeepAlivesOff),
             reason => reason,
@@ -380,8 +382,10 @@ impl Connection {
         if reason.wants_flush() && self.conn_io.flush().await.is_err() {
             return CloseReason::WriteFailed;
         }
-        // A response that was cut short must not look complete, so the session gets no close_notify.
-        if self.shared.tls.is_some() && reason.cuts_response() {
+        // A response that was cut short may not look whole: neither session nor stream ends in order.
+        let ends_by_close = std::mem::take(&mut self.conn_io.lock().ends_by_close);
+        if reason.cuts_response() && (ends_by_close || self.shared.tls.is_some()) {
+            self.conn_io.lock().ends_by_close = ends_by_close;
             return reason;
         }
         if reason.wants_flush() && (reason.wants_linger() || self.has_unread()) {

@@ -1,34 +1,50 @@
 //! An exchange on an HTTP/1 connection: one request and its response, from the parsed head on.
 
 use std::sync::Arc;
-use std::task::Poll;
+use std::task::{Context as TaskContext, Poll};
 
+use http::StatusCode;
 use tokio::time::{Instant, timeout};
 
 use super::conn_io::ConnIo;
-use super::request_body::{self, RequestBody};
+use super::request_body::RequestBody;
+use crate::error::{Error, Phase};
 use crate::h1::{Expectation, Framing, ParsedRequest};
 use crate::message::{Body, Request};
 use crate::server::close_reason::CloseReason;
 use crate::server::exchange::{self, ConnShared, HandlerOutcome};
 use crate::server::registration::Registration;
+use crate::server::response::ResponseWriter;
 use crate::server::response::decide::{RequestTraits, Unread};
+use crate::server::response::sink::ResponseSink;
 use crate::server::scratch::Scratch;
 use crate::server::settings::Settings;
 
 /// What an exchange needs of its connection.
 pub(super) struct Http1Exchange<'a> {
-    pub(super) shared: &'a ConnShared,
-    pub(super) conn_io: &'a Arc<ConnIo>,
-    pub(super) registration: &'a mut Registration,
-    pub(super) number: u64,
+    shared: &'a ConnShared,
+    conn_io: &'a Arc<ConnIo>,
+    registration: &'a mut Registration,
+    number: u64,
     /// When the first byte of the head came, if that was noted.
-    pub(super) head_began: Option<Instant>,
+    head_began: Option<Instant>,
+    /// The deadline of the response has passed while the handler ran: its peer is not there any more.
+    is_released: bool,
 }
 
-impl Http1Exchange<'_> {
-    /// Runs the handler on the request in `scratch`, and finishes its response. Returns why the
-    /// connection closes after it, if it does.
+impl<'a> Http1Exchange<'a> {
+    pub(super) fn new(
+        shared: &'a ConnShared,
+        conn_io: &'a Arc<ConnIo>,
+        registration: &'a mut Registration,
+        number: u64,
+        head_began: Option<Instant>,
+    ) -> Http1Exchange<'a> {
+        Http1Exchange { shared, conn_io, registration, number, head_began, is_released: false }
+    }
+
+    /// Runs the handler on the request that `scratch` holds, and finishes its response. Says why the
+    /// connection closes behind it, if it does.
     pub(super) async fn run(mut self, scratch: &mut Scratch, head: ParsedRequest) -> Option<CloseReason> {
         let settings = &self.shared.settings;
         let started = settings.on_request.is_some().then(Instant::now);
@@ -37,7 +53,12 @@ impl Http1Exchange<'_> {
             Some(outcome) => outcome,
             None => self.run_handler(scratch).await,
         };
-        let close = exchange::finish_response(settings, scratch, outcome);
+        let mut close = exchange::finish_response(settings, scratch, outcome);
+        if self.is_released {
+            // What the handler has written since goes nowhere.
+            self.conn_io.lock().write_buffer.abandon(&Error::timed_out(Phase::Write));
+            close = Some(CloseReason::WriteTimeout);
+        }
         let close = match head.framing {
             Framing::Empty => close,
             Framing::Length(_) | Framing::Chunked | Framing::UntilClose => {
@@ -67,6 +88,9 @@ impl Http1Exchange<'_> {
         let close = close_known_beforehand(request, head);
         let traits = RequestTraits::of(request, self.number);
         scratch.writer.begin(traits, close, self.shared.settings.drain_bytes);
+        if head.upgrade {
+            scratch.writer.allow_upgrade(&request.header);
+        }
     }
 
     /// Sets the absolute limits of this exchange, in place of those of the one before.
@@ -84,18 +108,31 @@ impl Http1Exchange<'_> {
     }
 
     /// Runs the handler. While it waits, what was collected is sent (responses to earlier requests of a
-    /// pipeline, and what this one has written) and the peer is watched.
+    /// pipeline, and what this one has written), the peer is watched, and released at the deadline of the
+    /// response.
     async fn run_handler(&mut self, scratch: &mut Scratch) -> HandlerOutcome {
-        let Http1Exchange { shared, conn_io, registration, number, .. } = self;
+        let Http1Exchange { shared, conn_io, registration, number, is_released, .. } = self;
+        let traits = RequestTraits::of(&scratch.request, *number);
         let mut peer_left = false;
-        exchange::run_handler(&shared.settings, scratch, |cx| {
+        let mut sent_status = None;
+        let outcome = exchange::run_handler(&shared.settings, scratch, |cx| {
             if conn_io.is_hijacked() {
                 registration.set_hijacked();
+                return;
+            }
+            if *is_released {
                 return;
             }
             let mut state = conn_io.lock();
             state.keep_watcher(cx.waker());
             let failed = matches!(state.poll_flush_beside(cx), Poll::Ready(Err(_)));
+            if state.poll_write_until(cx).is_ready() {
+                *is_released = true;
+                drop(state);
+                sent_status = release_peer(conn_io, traits, cx);
+                conn_io.cancel(*number);
+                return;
+            }
             if !peer_left && (failed || state.poll_peer_left(cx).is_ready()) {
                 peer_left = true;
                 // Unlocked first: cancelling wakes tasks, which may take the lock at once.
@@ -103,8 +140,29 @@ impl Http1Exchange<'_> {
                 conn_io.cancel(*number);
             }
         })
-        .await
+        .await;
+        if *is_released && !scratch.writer.is_hijacked() {
+            scratch.writer.give_up(sent_status);
+        }
+        outcome
     }
+}
+
+/// The response should be written by now, and the handler still runs. Where nothing of a response has
+/// left, and all of it can now, the peer gets a 503; else the connection is cut. Returns the status that
+/// was sent.
+fn release_peer(conn_io: &Arc<ConnIo>, traits: RequestTraits, cx: &mut TaskContext<'_>) -> Option<StatusCode> {
+    let has_begun = conn_io.lock().has_responded(traits.exchange);
+    if !has_begun {
+        // One of its own: the handler holds the other.
+        let mut writer = ResponseWriter::new();
+        writer.attach(Some(ResponseSink::Http1(conn_io.clone())));
+        writer.begin(traits, Some(CloseReason::WriteTimeout), 0);
+        exchange::write_error(&mut writer, StatusCode::SERVICE_UNAVAILABLE, None);
+        writer.finish();
+    }
+    let has_left = conn_io.lock().release_peer(!has_begun, cx);
+    has_left.then_some(StatusCode::SERVICE_UNAVAILABLE)
 }
 
 /// RFC 9112 §9.3: the reasons to close that the request's head gives.
@@ -137,7 +195,7 @@ async fn drain_request_body(conn_io: &ConnIo, settings: &Settings, close: Option
             if conn_io.flush().await.is_err() {
                 return Some(CloseReason::WriteFailed);
             }
-            let draining = request_body::drain(conn_io, settings.drain_bytes);
+            let draining = conn_io.drain(settings.drain_bytes);
             // Boxed: it is rare, and every connection would hold the room for its timer.
             let drained = Box::pin(timeout(settings.drain_timeout, draining)).await.unwrap_or(false);
             (!drained).then_some(CloseReason::BodyUnread)

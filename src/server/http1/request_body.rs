@@ -1,4 +1,4 @@
-//! A request's body, and how unread content is drained when the exchange or the connection ends.
+//! A request's body, and the end of a stream whose peer may still be sending.
 
 use std::io;
 use std::sync::Arc;
@@ -33,21 +33,6 @@ impl Source for RequestBody {
 
     fn remaining(&self) -> Option<u64> {
         self.conn_io.lock().remaining(self.exchange)
-    }
-}
-
-/// Reads and discards content, up to this many bytes. Returns whether its end was reached.
-pub(crate) async fn drain(conn_io: &ConnIo, most: u64) -> bool {
-    let mut left = most;
-    loop {
-        match std::future::poll_fn(|cx| conn_io.lock().poll_content(cx)).await {
-            None | Some(Ok(Frame::Trailer(_))) => return true,
-            Some(Ok(Frame::Data(chunk))) => match left.checked_sub(chunk.len() as u64) {
-                Some(rest) => left = rest,
-                None => return conn_io.lock().content_is_over(),
-            },
-            Some(Err(_)) => return false,
-        }
     }
 }
 

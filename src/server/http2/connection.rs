@@ -37,12 +37,12 @@ use std::pin::pin;
 use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex};
 use std::task::{Context, Poll, ready};
-use std::time::Duration;
 
 use bytes::Bytes;
-use h2::{Ping, PingPong, Reason, server};
+use h2::{Reason, server};
 use tokio::time::Instant;
 
+use super::deadlines::{HeadDeadline, KeepAlive, Leftover};
 use super::exchange::{Arrival, StreamsShared};
 use super::exchanges::Exchanges;
 use super::stream_io::ConnSignals;
@@ -52,9 +52,8 @@ use crate::net::{Deadline, Io};
 use crate::server::close_reason::CloseReason;
 use crate::server::event::{ConnState, ServerEvent};
 use crate::server::exchange::ConnShared;
-use crate::server::http2_settings::Http2Settings;
 use crate::server::registration::Registration;
-use crate::server::settings::Settings;
+use crate::server::settings::{Http2Settings, Settings};
 
 /// Serves HTTP/2 on a connection, from the preface on. Returns when all its streams have ended.
 pub(crate) async fn serve(
@@ -85,7 +84,8 @@ pub(crate) async fn serve(
 
 type Handshaken = server::Connection<Wire, Bytes>;
 
-/// Does the exchange of prefaces, under the deadline of the first head. A command to close ends it.
+/// Exchanges prefaces, under the deadline of a head. A shutdown does not end it: the peer has begun to
+/// speak, and what it asks for is served within the grace.
 async fn shake_hands(
     io: Io,
     meter: &Arc<Meter>,
@@ -102,7 +102,9 @@ async fn shake_hands(
             return Poll::Ready(done.map_err(|error| why_ended(settings, registration, meter, &error)));
         }
         if let Some(reason) = registration.entry.command().close_reason() {
-            return Poll::Ready(Err(reason));
+            if reason != CloseReason::ShuttingDown {
+                return Poll::Ready(Err(reason));
+            }
         }
         ready!(deadline.poll(cx));
         Poll::Ready(Err(CloseReason::HeadTimeout))
@@ -149,12 +151,16 @@ struct Http2<'a> {
     registration: &'a mut Registration,
     exchanges: Exchanges,
     has_served: bool,
+    /// It began while the server was draining already, and its first request has not come. Its client has
+    /// begun to speak, and would lose the request that it is about to send: that may take as long as a head.
+    awaits_first: bool,
     ending: Option<CloseReason>,
     head: HeadDeadline,
     idle: Deadline,
     /// How long a connection that is ending may take without a stream.
     linger: Deadline,
     lingers: bool,
+    leftover: Leftover,
     keep_alive: Option<KeepAlive>,
 }
 
@@ -167,6 +173,7 @@ impl<'a> Http2<'a> {
         until: Option<Instant>,
     ) -> Http2<'a> {
         let keep_alive = KeepAlive::new(&shared.conn.settings.http2, &mut h2);
+        let awaits_first = shared.conn.settings.state.is_draining();
         Http2 {
             h2: Some(h2),
             meter,
@@ -174,11 +181,13 @@ impl<'a> Http2<'a> {
             registration,
             exchanges: Exchanges::new(),
             has_served: false,
+            awaits_first,
             ending: None,
-            head: HeadDeadline { since: None, deadline: Deadline::default(), preface_until: until },
+            head: HeadDeadline::new(until),
             idle: Deadline::default(),
             linger: Deadline::default(),
             lingers: false,
+            leftover: Leftover::default(),
             keep_alive,
         }
     }
@@ -215,15 +224,20 @@ impl<'a> Http2<'a> {
     fn obey(&mut self) {
         let state = &self.shared.conn.settings.state;
         let idle = self.registration.is_idle();
-        let reason = match self.registration.entry.command().close_reason() {
-            // `MakeRoom` is for idle connections only.
-            Some(CloseReason::Evicted) if !idle => None,
-            None if idle && state.registry.wants_room() => Some(CloseReason::Evicted),
+        let may_end = |reason: &CloseReason| match reason {
+            // To make room is asked of connections that are idle.
+            CloseReason::Evicted => idle,
             // One that has served nothing yet may answer its first request (Go's rule).
-            None => state.closes_all().filter(|&reason| self.has_served || reason != CloseReason::KeepAlivesOff),
+            CloseReason::KeepAlivesOff => self.has_served,
+            CloseReason::ShuttingDown => !self.awaits_first || self.head.first_is_late(),
+            _ => true,
+        };
+        let reason = match self.registration.entry.command().close_reason() {
+            None if idle && state.registry.wants_room() => Some(CloseReason::Evicted),
+            None => state.closes_all(),
             reason => reason,
         };
-        if let Some(reason) = reason {
+        if let Some(reason) = reason.filter(may_end) {
             self.end(reason);
         }
     }
@@ -275,6 +289,7 @@ impl<'a> Http2<'a> {
         self.registration.enter_state(ConnState::Active);
         self.idle.set(None);
         self.has_served = true;
+        self.awaits_first = false;
         self.exchanges.start(&self.shared, arrival);
     }
 
@@ -310,7 +325,12 @@ impl<'a> Http2<'a> {
                 return Poll::Ready(CloseReason::PingTimeout);
             }
         }
-        let is_idle = self.exchanges.is_empty() && self.meter.has_begun() && !self.has_streams();
+        let no_exchange = self.exchanges.is_empty();
+        let has_streams = no_exchange && self.has_streams();
+        let is_idle = no_exchange && self.meter.has_begun() && !has_streams;
+        if self.leftover.poll(cx, has_streams, &self.meter, settings.stall_timeout).is_ready() {
+            return Poll::Ready(CloseReason::WriteFailed);
+        }
         if is_idle && self.registration.enter_state(ConnState::Idle) {
             let now = Instant::now();
             self.idle.set(settings.idle_timeout.map(|limit| now + limit));
@@ -322,13 +342,23 @@ impl<'a> Http2<'a> {
         if self.ending.is_none() && self.idle.poll(cx).is_ready() {
             self.end(CloseReason::IdleTimeout);
         }
+        if self.ending.is_none() && self.awaits_first {
+            // Free as long as the connection does not end.
+            self.linger.set(self.head.preface_until);
+            if self.linger.poll(cx).is_ready() {
+                self.end(CloseReason::ShuttingDown);
+            }
+        }
         self.poll_linger(cx, is_idle)
     }
 
     /// A connection that is ending closes when its peer closes, or `linger_timeout` after its last stream.
     fn poll_linger(&mut self, cx: &mut Context<'_>, is_idle: bool) -> Poll<CloseReason> {
         let Some(reason) = self.ending else { return Poll::Pending };
-        if !is_idle && self.meter.fault().is_none() {
+        // At a shutdown a head that has begun to come is a request under way. At another end it is not:
+        // a peer could go on for ever with beginnings.
+        let head_is_coming = reason == CloseReason::ShuttingDown && self.meter.is_in_head();
+        if (!is_idle || head_is_coming) && self.meter.fault().is_none() {
             // The peer may open streams until it has read GOAWAY: those are served.
             self.lingers = false;
             return Poll::Pending;
@@ -370,76 +400,4 @@ fn why_ended(settings: &Settings, registration: &Registration, meter: &Meter, er
 fn report(settings: &Settings, registration: &Registration, code: u32, reason: &'static str) {
     let remote_addr = registration.info.remote_addr.clone();
     settings.report(&ServerEvent::Http2Closed { remote_addr, code, reason });
-}
-
-/// The deadline of a head: until SETTINGS have come, and for each header block from its first
-/// byte to its last. A drip of bytes does not move it.
-struct HeadDeadline {
-    since: Option<Instant>,
-    deadline: Deadline,
-    /// The deadline of the preface, which counts from accept.
-    preface_until: Option<Instant>,
-}
-
-impl HeadDeadline {
-    fn poll(&mut self, cx: &mut Context<'_>, meter: &Meter, limit: Option<Duration>) -> Poll<()> {
-        let Some(limit) = limit else { return Poll::Pending };
-        if !meter.has_begun() {
-            self.deadline.set(self.preface_until);
-            return self.deadline.poll(cx);
-        }
-        if !meter.is_in_head() {
-            self.since = None;
-            return Poll::Pending;
-        }
-        let since = *self.since.get_or_insert_with(Instant::now);
-        self.deadline.set(Some(since + limit));
-        self.deadline.poll(cx)
-    }
-}
-
-/// Sends PING to a peer that has been silent for a while, and waits for the answer.
-struct KeepAlive {
-    pings: PingPong,
-    silence_timeout: Duration,
-    ping_timeout: Duration,
-    deadline: Deadline,
-    /// The meter's count of reads when the silence began.
-    reads: Option<u64>,
-    awaits_pong: bool,
-}
-
-impl KeepAlive {
-    fn new(settings: &Http2Settings, h2: &mut Handshaken) -> Option<KeepAlive> {
-        if settings.send_ping_timeout.is_zero() {
-            return None;
-        }
-        Some(KeepAlive {
-            pings: h2.ping_pong()?,
-            silence_timeout: settings.send_ping_timeout,
-            ping_timeout: settings.ping_timeout,
-            deadline: Deadline::default(),
-            reads: None,
-            awaits_pong: false,
-        })
-    }
-
-    /// Ready when the peer did not answer in time.
-    fn poll(&mut self, cx: &mut Context<'_>, meter: &Meter) -> Poll<()> {
-        // Any frame is a sign of life, but the next PING is sent only when this one was answered.
-        let answered = self.awaits_pong && self.pings.poll_pong(cx).is_ready();
-        if answered || self.reads != Some(meter.reads()) {
-            self.reads = Some(meter.reads());
-            self.awaits_pong &= !answered;
-            self.deadline.set(Some(Instant::now() + self.silence_timeout));
-        }
-        loop {
-            ready!(self.deadline.poll(cx));
-            if self.awaits_pong {
-                return Poll::Ready(());
-            }
-            self.awaits_pong = self.pings.send_ping(Ping::opaque()).is_ok();
-            self.deadline.set(Some(Instant::now() + self.ping_timeout));
-        }
-    }
 }

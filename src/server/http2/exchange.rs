@@ -46,7 +46,7 @@ pub(super) struct PendingExchange {
     ends: bool,
 }
 
-/// One whose handler runs or is about to.
+/// An exchange whose handler runs or is about to.
 pub(super) struct StartedExchange {
     shared: Arc<StreamsShared>,
     stream_io: Arc<StreamIo>,
@@ -170,16 +170,27 @@ fn refuse(shared: &StreamsShared, scratch: &mut Scratch, refusal: Refusal) -> Ha
     HandlerOutcome::Done
 }
 
-/// Runs the handler. While it waits, what it has written is sent and the peer is watched.
+/// Runs the handler. While it waits, what it has written is sent, the peer is watched, and released at the
+/// deadline of the response.
 async fn run_handler(settings: &Settings, stream_io: &StreamIo, scratch: &mut Scratch) -> HandlerOutcome {
     let mut peer_left = false;
-    exchange::run_handler(settings, scratch, |cx| {
+    let mut is_released = false;
+    let outcome = exchange::run_handler(settings, scratch, |cx| {
         if !peer_left && stream_io.poll_peer_left(cx).is_ready() {
             peer_left = true;
             stream_io.cancel();
         }
+        if !is_released && stream_io.poll_release(cx).is_ready() {
+            is_released = true;
+            peer_left = true;
+            stream_io.cancel();
+        }
     })
-    .await
+    .await;
+    if is_released {
+        scratch.writer.give_up(None);
+    }
+    outcome
 }
 
 /// Sends the rest of the response, or resets the stream where the response cannot be completed.

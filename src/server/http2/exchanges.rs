@@ -19,9 +19,9 @@ use tokio::task::{JoinError, JoinSet};
 use super::exchange::{Arrival, PendingExchange, StreamsShared};
 
 pub(super) struct Exchanges {
-    /// Those that are tasks.
+    /// The exchanges that run as tasks.
     tasks: JoinSet<()>,
-    /// Those that have not run yet.
+    /// The exchanges that have not begun yet.
     waiting: VecDeque<Arrival>,
     begin: Begin,
 }

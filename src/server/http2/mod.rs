@@ -10,6 +10,7 @@
 //! something are. They end with the connection's task, which holds them.
 
 mod connection;
+mod deadlines;
 mod exchange;
 mod exchanges;
 mod response_head;

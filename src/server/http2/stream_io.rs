@@ -120,6 +120,19 @@ impl StreamIo {
         state.poll_reset(cx)
     }
 
+    /// Ready once the response should be written, whether a write waits or not. The stream is reset then:
+    /// nothing that the handler writes from here on leaves.
+    pub(super) fn poll_release(&self, cx: &mut Context<'_>) -> Poll<()> {
+        let state = &mut *self.lock();
+        ready!(state.write_limit.poll_until(&mut state.write_deadline, cx));
+        state.write_buffer.abandon(&Error::timed_out(Phase::Write));
+        state.reset(Reason::INTERNAL_ERROR);
+        if let Some(writer) = state.writer.take() {
+            writer.wake();
+        }
+        Poll::Ready(())
+    }
+
     /// Sends what is left of a response that is whole.
     pub(super) async fn finish(&self) -> Result<()> {
         poll_fn(|cx| {

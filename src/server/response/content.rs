@@ -51,7 +51,7 @@ impl ResponseWriter {
     #[inline]
     fn check_length(&self, more: u64) -> Result<()> {
         let status = self.status.unwrap_or(StatusCode::OK);
-        if more > 0 && !h1::allows_content(status) {
+        if more > 0 && !h1::may_send_content(status) {
             return Err(Error::new(ErrorKind::BodyNotAllowed, format!("{status} allows no content")));
         }
         let declared = match &self.stage {

@@ -121,7 +121,7 @@ impl Unread {
 /// What is known of the response's content when the head is decided, beside the part that was held back.
 #[derive(Clone, Copy)]
 pub(super) enum Extent<'a> {
-    /// It goes on with these bytes, and then perhaps with more.
+    /// The content goes on with these bytes, and may have more after them.
     Start(&'a [u8]),
     /// This is all of it.
     Whole(&'a [u8]),

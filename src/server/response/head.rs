@@ -5,7 +5,7 @@ use http::{StatusCode, Version};
 use super::decide::{Extent, HandlerFields, sniffed_content_type};
 use super::sink::ResponseSink;
 use super::writer::{ResponseWriter, Stage};
-use crate::h1::{self, Outgoing, ResponseToSend, allows_content};
+use crate::h1::{self, Outgoing, ResponseToSend, allows_content, may_send_content};
 use crate::server::cached_now;
 use crate::server::http1::conn_io::ConnIo;
 use crate::server::http2::{StreamHead, StreamIo};
@@ -68,7 +68,7 @@ impl ResponseWriter {
         content: Extent<'_>,
     ) -> bool {
         let mut state = conn_io.lock();
-        let unread = state.final_status();
+        let unread = state.final_head(self.traits.exchange, outgoing == Outgoing::UntilClose);
         self.close = self
             .close
             .or_else(|| conn_io.server.closes_all())
@@ -138,7 +138,7 @@ impl ResponseWriter {
         fields: &HandlerFields,
         content: Extent<'_>,
     ) -> Option<&'static str> {
-        if self.omitted.content_type || fields.content_type || fields.coded || !allows_content(status) {
+        if self.omitted.content_type || fields.content_type || fields.coded || !may_send_content(status) {
             return None;
         }
         sniffed_content_type(&self.pending, content.next())

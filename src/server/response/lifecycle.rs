@@ -33,6 +33,7 @@ impl ResponseWriter {
             close: None,
             max_drain_bytes: 0,
             sink: None,
+            upgrades: Vec::new(),
         }
     }
 
@@ -62,6 +63,15 @@ impl ResponseWriter {
         self.omitted = Omitted::default();
         self.hooks.clear();
         self.ignored_status = None;
+        self.upgrades = Vec::new();
+    }
+
+    /// Sets what the client would switch to: what its `Upgrade` names.
+    pub(crate) fn allow_upgrade(&mut self, request: &Header) {
+        for offer in request.values_bytes("Upgrade") {
+            self.upgrades.extend_from_slice(offer);
+            self.upgrades.push(b',');
+        }
     }
 
     /// Begins another response in place of one that was not sent. The hooks stay: middleware that adds
@@ -82,7 +92,7 @@ impl ResponseWriter {
     pub(crate) fn write_whole(&mut self, status: StatusCode, content: &[u8]) {
         self.status = Some(status);
         self.pending.clear();
-        if h1::allows_content(status) {
+        if h1::may_send_content(status) {
             self.pending.extend_from_slice(content);
         }
         self.written = self.pending.len() as u64;
@@ -139,6 +149,13 @@ impl ResponseWriter {
 
     pub(crate) fn is_hijacked(&self) -> bool {
         matches!(self.stage, Stage::Hijacked)
+    }
+
+    /// The peer was released while the handler still ran, with a response of the server's own if there is
+    /// a status: this one goes nowhere any more.
+    pub(crate) fn give_up(&mut self, status: Option<StatusCode>) {
+        self.status = status.or(self.status);
+        self.stage = Stage::Failed;
     }
 
     /// The status, if a response was sent.

@@ -81,6 +81,13 @@ impl WriteBuffer {
         }
     }
 
+    /// Drops what was collected, and takes nothing more.
+    pub(crate) fn abandon(&mut self, error: &Error) {
+        self.bytes.clear();
+        self.sent = 0;
+        self.health = WriteHealth::Failed(error.again());
+    }
+
     /// Nothing can be sent after this.
     pub(crate) fn fail(&mut self, error: Error) -> Error {
         self.health = WriteHealth::Failed(error.again());

@@ -26,7 +26,7 @@ use super::decide::{Extent, Omitted, RequestTraits};
 use super::sink::ResponseSink;
 use crate::error::{Error, ErrorKind, Result};
 use crate::h1::{self, Outgoing};
-use crate::message::Header;
+use crate::message::{Header, list_has};
 use crate::server::close_reason::CloseReason;
 use crate::server::hijack::Hijacked;
 
@@ -67,6 +67,8 @@ pub struct ResponseWriter {
     /// Unread content of the request up to this length is read and thrown away.
     pub(super) max_drain_bytes: u64,
     pub(super) sink: Option<ResponseSink>,
+    /// The protocols that the client would switch to, as its `Upgrade` names them.
+    pub(super) upgrades: Vec<u8>,
 }
 
 /// How far a response is; the drawing is at the top of this file.
@@ -175,7 +177,7 @@ impl ResponseWriter {
     /// Writes content.
     ///
     /// # Errors
-    /// [`ErrorKind::BodyNotAllowed`] for a status without content (1xx, 204, 304);
+    /// [`ErrorKind::BodyNotAllowed`] for a status without content (1xx, 204, 205, 304);
     /// [`ErrorKind::ContentLength`] beyond the length that was set, and then nothing of this
     /// content is sent; [`ErrorKind::TimedOut`] or [`ErrorKind::Io`] when the peer does not take
     /// it, and then the request's context is cancelled; [`ErrorKind::Hijacked`].
@@ -267,17 +269,32 @@ impl ResponseWriter {
     }
 
     /// Answers `101 Switching Protocols` with the present header and takes the connection over
-    /// (RFC 9110 §7.8). Set `Upgrade` to the protocol before; `Connection: Upgrade` is added.
+    /// (RFC 9110 §7.8). Set `Upgrade` to the protocol before; `Connection: Upgrade` is added. The client must
+    /// have asked for that protocol, in `Upgrade` and `Connection`.
+    ///
+    /// The new protocol begins behind the request, so content that was not read is thrown away first, up to
+    /// [`drain_bytes`](crate::Server::drain_bytes).
     ///
     /// # Errors
-    /// [`ErrorKind::Unsupported`] on HTTP/2 and to a client of HTTP/1.0; [`ErrorKind::Invalid`] without an
-    /// `Upgrade` field; else as [`hijack`](Self::hijack).
+    /// [`ErrorKind::Unsupported`] on HTTP/2, to a client of HTTP/1.0, and to one that did not ask for it: as
+    /// the error of a handler it is answered 400. The same where more content is unread, which is answered
+    /// 413. [`ErrorKind::Invalid`] without an `Upgrade` field; else as [`hijack`](Self::hijack).
     pub async fn upgrade(&mut self) -> Result<Hijacked> {
+        let refused = |status, why| Err(Error::new(ErrorKind::Unsupported, why).with_status(status));
         if !self.may_switch() {
-            return Err(Error::new(ErrorKind::Unsupported, "only HTTP/1.1 has upgrades"));
+            return refused(StatusCode::BAD_REQUEST, "only HTTP/1.1 has upgrades");
         }
-        if !self.header.contains("Upgrade") || self.is_sent() {
+        if self.is_sent() || !self.header.contains("Upgrade") {
             return Err(Error::new(ErrorKind::Invalid, "set `Upgrade`, and send nothing, before an upgrade"));
+        }
+        let is_offered = |name: &str| list_has(&self.upgrades, name.trim());
+        if !self.header.values("Upgrade").all(|value| value.split(',').all(is_offered)) {
+            return refused(StatusCode::BAD_REQUEST, "the client did not ask for this protocol");
+        }
+        if let Some(ResponseSink::Http1(conn_io)) = &self.sink {
+            if !conn_io.drain(self.max_drain_bytes).await {
+                return refused(StatusCode::PAYLOAD_TOO_LARGE, "too much of the request's content is unread");
+            }
         }
         self.status = Some(StatusCode::SWITCHING_PROTOCOLS);
         self.hijack().await
@@ -290,7 +307,8 @@ impl ResponseWriter {
     }
 
     /// Sets until when the response must be written; `None` is no limit. After a write has failed for
-    /// it, later ones fail too.
+    /// it, later ones fail too. When that moment comes while the handler does something else, the peer is
+    /// released as at [`write_timeout`](crate::Server::write_timeout).
     pub fn set_write_deadline(&mut self, at: Option<Instant>) {
         self.with_sink(|sink| sink.set_write_until(at));
     }

@@ -127,9 +127,9 @@ impl TlsConfig {
         self
     }
 
-    /// Accepts every certificate: of anybody, for any name, of any date (Go's
-    /// `InsecureSkipVerify`). Whoever is between here and the server can then read and change all
-    /// that is sent. For tests; else add the server's certificate as a root.
+    /// Accepts every certificate: of any issuer, for any name, of any date (Go's `InsecureSkipVerify`).
+    /// An attacker on the way to the server can then read and change all that is sent. For tests; else
+    /// add the server's certificate as a root.
     #[must_use]
     pub fn danger_accept_invalid_certs(mut self, accept: bool) -> TlsConfig {
         self.check = if accept { Check::KeyOnly } else { Check::Whole };

@@ -58,7 +58,7 @@ async fn meet(
 }
 
 async fn greet(acceptor: &dyn TlsAccept, stream: DuplexStream) -> Option<Arc<TlsInfo>> {
-    let Secured { mut stream, info } = acceptor.secure(Box::new(stream)).await.ok()?;
+    let Secured { mut stream, info } = acceptor.secure(Box::new(stream), &Default::default()).await.ok()?;
     stream.write_all(b"hello").await.ok()?;
     stream.shutdown().await.ok()?;
     Some(info)
@@ -281,7 +281,9 @@ async fn an_end_of_the_connection_is_no_end_of_what_is_said_in_it() {
     let acceptor = server(&authority.issue(&["a.test"])).acceptor(&[]).unwrap();
     let (ours, theirs) = duplex(1 << 16);
     tokio::spawn(async move {
-        let Ok(Secured { mut stream, .. }) = acceptor.secure(Box::new(theirs)).await else { panic!("no session") };
+        let Ok(Secured { mut stream, .. }) = acceptor.secure(Box::new(theirs), &Default::default()).await else {
+            panic!("no session")
+        };
         stream.write_all(b"so far").await.unwrap();
         stream.flush().await.unwrap();
     });

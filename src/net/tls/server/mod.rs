@@ -7,6 +7,7 @@ use std::fmt;
 use std::io;
 use std::path::Path;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use rustls::crypto::CryptoProvider;
 use rustls::pki_types::CertificateDer;
@@ -286,10 +287,12 @@ impl Acceptor {
 }
 
 impl TlsAccept for Acceptor {
-    fn secure(&self, stream: Box<dyn Stream>) -> Securing<'_> {
+    fn secure<'a>(&'a self, stream: Box<dyn Stream>, heard: &'a AtomicBool) -> Securing<'a> {
         let mut stream = Peek::new(stream);
         Box::pin(async move {
-            match stream.look().await {
+            let looked = stream.look().await;
+            heard.store(true, Ordering::Relaxed);
+            match looked {
                 // Boxed, and begun only now: a peer that says nothing does not hold a session.
                 Ok(()) => Box::pin(self.accept(stream)).await,
                 Err(error) => Err(unsecured(stream, error)),

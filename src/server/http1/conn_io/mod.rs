@@ -87,6 +87,10 @@ pub(crate) struct ConnIoState {
     /// The client may wait for a `100 Continue` before it sends its content (RFC 9110 §10.1.1). It is
     /// sent when the content is first read.
     awaits_continue: bool,
+    /// The exchange whose final head was encoded last.
+    responded: u64,
+    /// The content of that response ends with the connection, and has not ended in order so far.
+    pub(crate) ends_by_close: bool,
     pub(crate) write_buffer: WriteBuffer,
     /// On reading content, and on writing.
     pub(crate) read_limit: TransferLimit,
@@ -108,6 +112,8 @@ impl ConnIo {
             exchange: NO_EXCHANGE,
             content: ContentReader::Over,
             awaits_continue: false,
+            responded: NO_EXCHANGE,
+            ends_by_close: false,
             write_buffer: WriteBuffer::default(),
             read_limit: TransferLimit::new(stall, None),
             write_limit: TransferLimit::new(stall, None),
@@ -131,6 +137,8 @@ impl ConnIo {
     /// Takes the stream away from the server for good.
     pub(crate) fn hijack(&self) -> Result<Hijacked> {
         let mut state = self.lock();
+        // Whose write failed, or whose peer was released, has no stream to take over.
+        state.write_buffer.check()?;
         let mut io = state.io.take().ok_or_else(hijacked)?;
         state.content = ContentReader::Broken;
         state.wake_reader();
@@ -159,6 +167,7 @@ impl ConnIo {
         let io = {
             let mut state = self.lock();
             state.end_content();
+            state.reset_if_cut();
             state.io.take()
         };
         drop(io);
@@ -292,8 +301,11 @@ impl ConnIoState {
         self.exchange == exchange
     }
 
-    /// Called before a final status is sent: no 100 may follow it. Returns what content is left unread.
-    pub(crate) fn final_status(&mut self) -> Unread {
+    /// The final head of an exchange is about to be sent: no 100 may follow it. `ends_by_close` says
+    /// that its content will end with the connection. Returns what content of the request it leaves unread.
+    pub(crate) fn final_head(&mut self, exchange: u64, ends_by_close: bool) -> Unread {
+        self.responded = exchange;
+        self.ends_by_close = ends_by_close;
         let unread = self.unread();
         self.forgo_continue();
         unread
@@ -302,6 +314,19 @@ impl ConnIoState {
     /// Cancels the automatic 100: a final status, or a 100 of the handler's own, is being sent.
     pub(crate) fn forgo_continue(&mut self) {
         self.awaits_continue = false;
+    }
+
+    /// Whether the final head of this exchange was encoded.
+    pub(crate) fn has_responded(&self, exchange: u64) -> bool {
+        self.responded == exchange
+    }
+
+    /// Before the stream is closed: content that ends with it, and has not ended in order, must not look
+    /// whole.
+    fn reset_if_cut(&self) {
+        if let Some(io) = self.io.as_ref().filter(|_| self.ends_by_close) {
+            io.reset_on_close();
+        }
     }
 
     /// Moves the limit on the reading of this exchange, also for a read that is already waiting,

@@ -1,13 +1,42 @@
 //! Reads of a connection other than heads: content for a body, and the end of the peer's stream.
 
+use std::future::poll_fn;
 use std::task::{Context, Poll, ready};
 
-use super::{ConnIoState, hijacked};
+use super::{ConnIo, ConnIoState, hijacked};
 use crate::error::{Error, Phase, Result};
 use crate::message::Frame;
 use crate::net::ContentReader;
 
 const CONTINUE: &[u8] = b"HTTP/1.1 100 Continue\r\n\r\n";
+
+/// How much is read ahead of content that nobody reads yet, to notice that the peer has left.
+const CONTENT_AHEAD_BYTES: usize = 32 << 10;
+/// The same of further requests.
+const REQUESTS_AHEAD_BYTES: usize = 16 << 10;
+
+impl ConnIo {
+    /// Reads content and throws it away, up to so many bytes. Says whether its end was reached.
+    pub(crate) async fn drain(&self, most: u64) -> bool {
+        let mut left = most;
+        loop {
+            let piece = poll_fn(|cx| {
+                let mut state = self.lock();
+                let polled = state.poll_content(cx);
+                state.keep_reader(polled.is_pending().then(|| cx.waker()));
+                polled
+            });
+            match piece.await {
+                None | Some(Ok(Frame::Trailer(_))) => return true,
+                Some(Ok(Frame::Data(chunk))) => match left.checked_sub(chunk.len() as u64) {
+                    Some(rest) => left = rest,
+                    None => return self.lock().content_is_over(),
+                },
+                Some(Err(_)) => return false,
+            }
+        }
+    }
+}
 
 impl ConnIoState {
     /// The next piece of content. The stall limit runs while this waits and starts anew with
@@ -68,22 +97,30 @@ impl ConnIoState {
         self.read_limit.poll(&mut io.read_deadline, cx)
     }
 
-    /// Notices, while a handler runs, that the peer has left. Reads only when no content is left to read
-    /// and no further request is in the input: those bytes are the body's or the next exchange's, and a
-    /// peer that sends has not left.
+    /// Notices, while a handler runs, that the peer has left. Content that nobody reads yet and further
+    /// requests are read ahead for that, up to a limit: the end of the stream is only seen behind them. A
+    /// peer that has ended its half behind such bytes still waits for what they ask; one whose connection
+    /// broke does not.
     pub(crate) fn poll_peer_left(&mut self, cx: &mut Context<'_>) -> Poll<()> {
-        let is_over = self.content_is_over();
+        let most = match (self.content_is_over(), &self.reader) {
+            (true, _) => REQUESTS_AHEAD_BYTES,
+            (false, None) => CONTENT_AHEAD_BYTES,
+            // Whoever waits for content sees the end by itself.
+            (false, Some(_)) => 0,
+        };
         let Some(io) = &mut self.io else { return Poll::Pending };
-        if io.ended && (is_over || io.input.is_empty()) {
-            return Poll::Ready(());
+        let mut came = false;
+        while !io.ended && io.input.len() < most {
+            match io.poll_fill(cx) {
+                Poll::Ready(Ok(1..)) => came = true,
+                Poll::Ready(Ok(0) | Err(_)) | Poll::Pending => break,
+            }
         }
-        if !is_over || !io.input.is_empty() {
-            return Poll::Pending;
+        let has_left = io.broken || (io.ended && io.input.is_empty());
+        if came && !self.content_is_over() {
+            // A reader that is about to wait would wait for the stream, which has nothing more for it.
+            cx.waker().wake_by_ref();
         }
-        match ready!(io.poll_fill(cx)) {
-            // A pipelined request: it waits in `input`, and reading on would only buffer more.
-            Ok(1..) => Poll::Pending,
-            Ok(0) | Err(_) => Poll::Ready(()),
-        }
+        if has_left { Poll::Ready(()) } else { Poll::Pending }
     }
 }

@@ -146,6 +146,32 @@ impl ConnIoState {
         }
     }
 
+    /// Ready once the response should be written, whether a write waits or not.
+    pub(crate) fn poll_write_until(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        let Some(io) = &mut self.io else { return Poll::Pending };
+        self.write_limit.poll_until(&mut io.write_deadline, cx)
+    }
+
+    /// Ends the response now, though its handler still runs: the peer waits no longer, and nothing that is
+    /// written from here on leaves. If the write buffer holds a `whole` response that can leave at once, the
+    /// server's half of the stream ends behind it; else the stream is closed. Says whether it left.
+    pub(crate) fn release_peer(&mut self, whole: bool, cx: &mut Context<'_>) -> bool {
+        self.write_limit.set_until(None);
+        let has_left = whole && matches!(self.poll_flush(cx), Poll::Ready(Ok(())));
+        self.write_buffer.abandon(&Error::timed_out(Phase::Write));
+        if !has_left {
+            self.reset_if_cut();
+        }
+        let Some(io) = &mut self.io else { return has_left };
+        if has_left {
+            // Where it cannot end yet, the close behind the handler ends it.
+            let _ = io.poll_shutdown(cx);
+        } else {
+            io.close();
+        }
+        has_left
+    }
+
     fn poll_write_deadline(&mut self, cx: &mut Context<'_>) -> Poll<()> {
         let Some(io) = &mut self.io else { return Poll::Pending };
         self.write_limit.poll(&mut io.write_deadline, cx)
