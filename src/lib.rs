@@ -71,6 +71,7 @@
 //! | `http2` | yes | HTTP/2 on both sides, beside HTTP/1.1 on the same port |
 //! | `tls` | yes | TLS on both sides, with aws-lc-rs and the platform's roots |
 //! | `gzip` | yes | decoded by the client, made by [`FileServer`] where it is told to |
+//! | `charset` | yes | [`Response::text`] in other charsets than UTF-8 |
 //! | `cookies` | yes | [`Jar`], with the list of public suffixes |
 //! | `json` | yes | [`Body::json`] and [`Json`] |
 //! | `tracing` | yes | server events go to `tracing` where no sink is set |

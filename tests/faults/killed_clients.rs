@@ -108,8 +108,11 @@ fn expected(mode: Mode, moment: Moment, ending: Ending) -> Option<Outcome> {
         (Moment::Content, Silence) => {
             (failed(ErrorKind::TimedOut, Phase::Body), either(BodyBroken, IdleTimeout), 30 + idle)
         }
-        // Of HTTP/1 the end is behind the content (Go's rule): nobody looks for it while that is to be read.
-        (Moment::Unread, Fin | Reset) if !mode.is_http2() => (Some(Seen::Nothing), WriteFailed, WORK.as_secs()),
+        // Of HTTP/1 an end in order is behind the content, which may still be read. A reset is noticed, and
+        // so is the end of a session without its last word.
+        (Moment::Unread, Fin) if !mode.is_http2() && !mode.is_secure() => {
+            (Some(Seen::Nothing), WriteFailed, WORK.as_secs())
+        }
         (Moment::Handler | Moment::Unread, Fin | Reset) => (Some(Seen::Cancelled), either(WriteFailed, PeerGone), 0),
         // The server cannot notice that it is gone: the handler does its work, and its response is lost.
         (Moment::Handler, Silence) => (Some(Seen::Nothing), IdleTimeout, WORK.as_secs() + 120),

@@ -26,10 +26,9 @@ const GRACE: u64 = 100;
 /// for the whole grace.
 fn waits(mode: Mode, moment: Moment) -> u64 {
     match moment {
-        // Half a head has no number yet: GOAWAY says that it was not taken.
-        Moment::Head if mode.is_http2() => 0,
-        Moment::Accepted | Moment::Handshake | Moment::Idle => 0,
-        Moment::Head => 10,
+        Moment::Accepted | Moment::Idle => 0,
+        // Who has begun a handshake has begun to speak.
+        Moment::Handshake | Moment::Head => 10,
         Moment::Content | Moment::Answer => 30,
         // A second more for the rest of the content; HTTP/1 closes on it.
         Moment::Unread if mode.is_http2() => 61,

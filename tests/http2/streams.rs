@@ -13,7 +13,7 @@ use crate::support::{millis, quiet, secs, settle, start};
 
 const INITIAL_WINDOW_SIZE: u16 = 4;
 
-/// The crate's frames are in virtual time, so a write that goes on for ever costs nothing.
+/// Answers with more than the line holds, and less than a window.
 async fn large(w: &mut ResponseWriter, _: &mut Request) -> Result<()> {
     w.write([b'x'; 30_000]).await
 }
@@ -115,7 +115,7 @@ async fn uploads_that_nobody_reads_hold_up_no_other_stream() {
     windows.hear(&mut peer).await;
     assert!(windows.connection >= 5, "no room for a fifth: {}", windows.connection);
     // `content-length: 5`, a literal with an indexed name (28): this one is read at once.
-    let head = [&crate::frames::POST_ROOT[..], &[0x0f, 0x0d, 0x01, b'5']].concat();
+    let head = [crate::frames::POST_ROOT, &[0x0f, 0x0d, 0x01, b'5']].concat();
     peer.send(&[frame(HEADERS, 4, 9, &head), frame(DATA, END_STREAM, 9, b"small")].concat()).await;
     let began = Instant::now();
     loop {

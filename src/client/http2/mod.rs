@@ -28,12 +28,18 @@
 //! connection takes none any more, the peer does not answer a PING.
 //!
 //! ```text
-//!          a PING is unanswered
+//!   a PING is unanswered, or a request
 //!   Good ───────────────────────▶ Doubtful
 //!    │   ◀───────────────────────    │
 //!    │       something arrives       │
 //!    └── GOAWAY, error, close ───────┴─▶ Spent ── its last stream is over ──▶ ended
 //! ```
+//!
+//! **Silence.** A peer that is silent for 15 s while streams are open is sent a PING. So is one from which
+//! nothing came since a request was sent, when that request ends at a time limit or is given up: its
+//! exchange tells the driver when it is dropped, just before its stream is reset, which wakes the driver.
+//! After a time limit, or a second of waiting, the connection is `Doubtful` at once. Without a pong in 15 s
+//! it ends.
 //!
 //! **Health.** In `Doubtful` and `Spent` the connection gets no new streams; those that are open go on.
 //! When it ends, the driver sets the reason before it drops the connection, which wakes the exchanges:

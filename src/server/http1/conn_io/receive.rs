@@ -10,10 +10,9 @@ use crate::net::ContentReader;
 
 const CONTINUE: &[u8] = b"HTTP/1.1 100 Continue\r\n\r\n";
 
-/// How much is read ahead of content that nobody reads yet, to notice that the peer has left.
-const CONTENT_AHEAD_BYTES: usize = 32 << 10;
-/// The same of further requests.
-const REQUESTS_AHEAD_BYTES: usize = 16 << 10;
+/// How much is read ahead of content that nobody reads yet, and of further requests, to notice that the
+/// peer has left. With the head before it, it fits into one buffer.
+const WATCH_AHEAD_BYTES: usize = 16 << 10;
 
 impl ConnIo {
     /// Reads content and throws it away, up to so many bytes. Says whether its end was reached.
@@ -103,8 +102,7 @@ impl ConnIoState {
     /// broke does not.
     pub(crate) fn poll_peer_left(&mut self, cx: &mut Context<'_>) -> Poll<()> {
         let most = match (self.content_is_over(), &self.reader) {
-            (true, _) => REQUESTS_AHEAD_BYTES,
-            (false, None) => CONTENT_AHEAD_BYTES,
+            (true, _) | (false, None) => WATCH_AHEAD_BYTES,
             // Whoever waits for content sees the end by itself.
             (false, Some(_)) => 0,
         };
