@@ -86,8 +86,10 @@ impl Windows {
 
 // RFC 9113 §5.2: the window of the connection is given back as content arrives in the bounded memory of its
 // stream, or is as wide as those of all streams: content that one handler does not read holds up no other.
+// This passes by itself as it is: the connection's window came back here for a reason that is not known yet,
+// so it does not show the fault that was seen with a client of `h2`.
 #[tokio::test(start_paused = true)]
-#[ignore = "the HTTP/2 engine: streams interfere"]
+#[ignore = "the HTTP/2 engine: streams interfere, which this does not show yet"]
 async fn uploads_that_nobody_reads_hold_up_no_other_stream() {
     let may = Arc::new(Semaphore::new(0));
     let running = start(quiet(handle_with(may.clone(), read_later)));
