@@ -3,7 +3,6 @@
 //! No runtime, no clock that is waited for, no bytes of any protocol.
 
 mod body;
-#[cfg(feature = "client")]
 #[cfg(feature = "charset")]
 mod charset;
 #[cfg(not(feature = "charset"))]
