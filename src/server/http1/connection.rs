@@ -342,7 +342,7 @@ impl Connection {
     fn closes_idle(&self) -> Option<CloseReason> {
         let state = &self.shared.settings.state;
         match self.registration.entry.command().close_reason() {
-            // Behind a handshake, which is the first of what this peer has to say, its request follows.
+            // The peer has done its TLS handshake: a shutdown waits for the request that it did it for.
             Some(CloseReason::ShuttingDown) if self.phase == ReadPhase::New && self.shared.tls.is_some() => None,
             None if self.is_idle() && state.registry.wants_room() => Some(CloseReason::Evicted),
             None if self.is_idle() && !state.keep_alives() => Some(CloseReason::KeepAlivesOff),

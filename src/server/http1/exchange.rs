@@ -28,7 +28,7 @@ pub(super) struct Http1Exchange<'a> {
     number: u64,
     /// When the first byte of the head came, if that was noted.
     head_began: Option<Instant>,
-    /// The deadline of the response has passed while the handler ran: its peer is not there any more.
+    /// The deadline of the response has passed while the handler ran, and the peer was told or cut off.
     is_released: bool,
 }
 
@@ -43,15 +43,15 @@ impl<'a> Http1Exchange<'a> {
         Http1Exchange { shared, conn_io, registration, number, head_began, is_released: false }
     }
 
-    /// Runs the handler on the request that `scratch` holds, and finishes its response. Says why the
-    /// connection closes behind it, if it does.
+    /// Runs the handler on the request that `scratch` holds, and finishes its response. Returns why the
+    /// connection closes after it, if it does.
     pub(super) async fn run(mut self, scratch: &mut Scratch, head: ParsedRequest) -> Option<CloseReason> {
         let settings = &self.shared.settings;
         let started = settings.on_request.is_some().then(Instant::now);
-        self.begin(scratch, &head);
+        let traits = self.begin(scratch, &head);
         let outcome = match exchange::built_in_response(settings, scratch, head.expect) {
             Some(outcome) => outcome,
-            None => self.run_handler(scratch).await,
+            None => self.run_handler(scratch, traits).await,
         };
         let mut close = exchange::finish_response(settings, scratch, outcome);
         if self.is_released {
@@ -72,7 +72,7 @@ impl<'a> Http1Exchange<'a> {
         close
     }
 
-    fn begin(&self, scratch: &mut Scratch, head: &ParsedRequest) {
+    fn begin(&self, scratch: &mut Scratch, head: &ParsedRequest) -> RequestTraits {
         let request = &mut scratch.request;
         self.shared.prepare(request, &self.conn_io.context, self.number);
         match head.framing {
@@ -91,6 +91,7 @@ impl<'a> Http1Exchange<'a> {
         if head.upgrade {
             scratch.writer.allow_upgrade(&request.header);
         }
+        traits
     }
 
     /// Sets the absolute limits of this exchange, in place of those of the one before.
@@ -110,9 +111,8 @@ impl<'a> Http1Exchange<'a> {
     /// Runs the handler. While it waits, what was collected is sent (responses to earlier requests of a
     /// pipeline, and what this one has written), the peer is watched, and released at the deadline of the
     /// response.
-    async fn run_handler(&mut self, scratch: &mut Scratch) -> HandlerOutcome {
+    async fn run_handler(&mut self, scratch: &mut Scratch, traits: RequestTraits) -> HandlerOutcome {
         let Http1Exchange { shared, conn_io, registration, number, is_released, .. } = self;
-        let traits = RequestTraits::of(&scratch.request, *number);
         let mut peer_left = false;
         let mut sent_status = None;
         let outcome = exchange::run_handler(&shared.settings, scratch, |cx| {
