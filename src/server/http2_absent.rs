@@ -11,7 +11,7 @@ use super::registration::Registration;
 use super::response::write_buffer::{DirectWrite, WriteBuffer};
 use crate::error::Result;
 use crate::h1::Outgoing;
-use crate::message::{ConnContext, Header};
+use crate::message::{ConnContext, Header, Signal};
 use crate::net::{Io, TransferDeadlines};
 
 /// Whether the first bytes of a connection are the preface of HTTP/2.
@@ -80,6 +80,10 @@ impl StreamIo {
     }
 
     pub(crate) fn cancel(&self) {
+        match *self {}
+    }
+
+    pub(crate) fn exchanges(&self) -> &Signal {
         match *self {}
     }
 

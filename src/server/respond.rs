@@ -1,13 +1,15 @@
 //! Handlers that return their response instead of writing it.
 
-use std::future::Future;
+use std::future::{Future, poll_fn};
+use std::pin::pin;
+use std::task::{Poll, ready};
 
 use bytes::Bytes;
 use http::StatusCode;
 
 use super::handler::Handler;
 use super::response::ResponseWriter;
-use crate::error::{Error, Result};
+use crate::error::{Error, ErrorKind, Phase, Result};
 use crate::message::{Body, Request, Response};
 
 /// What a handler can return as its response: text, bytes, a status, a [`Response`], or any of these
@@ -165,8 +167,18 @@ impl ResponseWriter {
     /// Writes a complete response: its status, its fields in place of those of the same names, and
     /// its content as it comes.
     ///
+    /// Each time the body has nothing ready, what was written before is sent, the head included: events
+    /// that come one by one arrive one by one. While the body is waited for, so is the client: when it
+    /// leaves, the body is dropped at once, and the error says so. A client that closes only its
+    /// sending half counts as gone, as for [`Context::cancelled`](crate::Context::cancelled).
+    ///
+    /// In response to HEAD, and with a status that has no content, the body is dropped unread; a length
+    /// that it knows is announced to HEAD.
+    ///
     /// # Errors
-    /// Those of reading its body and of [`write`](ResponseWriter::write).
+    /// Those of reading its body and of [`write`](ResponseWriter::write);
+    /// [`ErrorKind::CutOff`](crate::ErrorKind::CutOff) when the client left while the body had nothing
+    /// ready.
     pub async fn send(&mut self, response: Response) -> Result<()> {
         let Response { status, header, mut body, .. } = response;
         self.write_header(status);
@@ -186,13 +198,44 @@ impl ResponseWriter {
         if let Some(length) = body.remaining().filter(|_| !self.header().contains("Content-Length")) {
             self.header().set("Content-Length", length.to_string());
         }
-        while let Some(chunk) = body.chunk().await? {
-            self.write_bytes(chunk).await?;
+        if body.is_in_memory() {
+            while let Some(chunk) = body.chunk().await? {
+                self.write_bytes(chunk).await?;
+            }
+        } else if !self.is_for_head() {
+            // Boxed: a handler's future would have the room for it also where its content is in memory.
+            Box::pin(self.send_streaming(&mut body)).await?;
         }
         if let Some(trailer) = body.trailer() {
             self.trailer().extend(trailer.iter());
         }
         Ok(())
+    }
+
+    async fn send_streaming(&mut self, body: &mut Body) -> Result<()> {
+        while let Some(chunk) = self.next_chunk(body).await? {
+            self.write_bytes(chunk).await?;
+        }
+        Ok(())
+    }
+
+    /// The next chunk of a body. What was written before leaves while the body has none.
+    async fn next_chunk(&mut self, body: &mut Body) -> Result<Option<Bytes>> {
+        let ready = poll_fn(|cx| Poll::Ready(body.poll_chunk(cx))).await;
+        if let Poll::Ready(chunk) = ready {
+            return chunk.transpose();
+        }
+        self.flush().await?;
+        let mut gone = pin!(self.client_gone());
+        poll_fn(|cx| {
+            if let Poll::Ready(chunk) = body.poll_chunk(cx) {
+                return Poll::Ready(chunk.transpose());
+            }
+            ready!(gone.as_mut().poll(cx));
+            let text = "the client left before the response was complete";
+            Poll::Ready(Err(Error::new(ErrorKind::CutOff, text).during(Phase::Write)))
+        })
+        .await
     }
 }
 

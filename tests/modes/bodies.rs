@@ -1,14 +1,18 @@
 //! Content, in both directions.
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex};
 
-use nethttp::{Body, Bytes, ErrorKind, Method, Request, ResponseWriter, Result, ServeMux, StatusCode};
+use nethttp::{
+    Body, Bytes, ErrorKind, Handler, Method, Request, Response, ResponseWriter, Result, ServeMux, StatusCode,
+    handle_with,
+};
+use tokio::sync::mpsc::UnboundedSender;
+use tokio::time::{Instant, sleep, timeout};
 
 use crate::fake::{fed, pieces};
 use crate::site::{Mode, Site, in_all_modes, on_all_sites, whole};
 use crate::support::{echo, hello, millis};
-use tokio::time::sleep;
 
 /// Sends back each piece as it comes.
 async fn stream_back(w: &mut ResponseWriter, r: &mut Request) -> Result<()> {
@@ -34,6 +38,75 @@ async fn content_streams_both_ways_at_once() {
         assert_eq!(response.text().await.unwrap(), "piece 20");
         assert_eq!(whole(site.post("/", "again").await).await, (200, "again".into()));
         assert_eq!(site.server.connections(), 1);
+    })
+    .await;
+}
+
+/// A handler whose answers are fed by hand, through what it puts into the list.
+fn fed_by_hand(feeds: &Feeds) -> impl Handler {
+    handle_with(feeds.clone(), async |feeds: &Feeds, w: &mut ResponseWriter, _: &mut Request| {
+        let (feed, body) = fed();
+        feeds.lock().unwrap().push(feed);
+        w.send(Response::new(body)).await
+    })
+}
+
+type Feeds = Arc<Mutex<Vec<UnboundedSender<std::io::Result<Bytes>>>>>;
+
+#[tokio::test(start_paused = true)]
+async fn what_a_body_has_ready_leaves_while_it_waits_for_more() {
+    in_all_modes(async |mode| {
+        let feeds = Feeds::default();
+        let site = Site::start(mode, fed_by_hand(&feeds));
+        let asked = Instant::now();
+        let mut response = site.get("/").await.unwrap();
+        assert!(asked.elapsed() < millis(50), "the head leaves while the body has nothing");
+        let feed = feeds.lock().unwrap().pop().unwrap();
+        let feeding = tokio::spawn(async move {
+            for event in ["one", "two", "three", "four"] {
+                sleep(millis(250)).await;
+                feed.send(Ok(event.into())).unwrap();
+            }
+        });
+        for (number, event) in (1..).zip(["one", "two", "three", "four"]) {
+            assert_eq!(response.body.chunk().await.unwrap().unwrap(), event);
+            assert!(asked.elapsed() < millis(250 * number + 50), "{event} after {:?}", asked.elapsed());
+        }
+        feeding.await.unwrap();
+        assert_eq!(response.body.chunk().await.unwrap(), None);
+        assert!(site.events().await.is_empty());
+    })
+    .await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_body_that_waits_is_dropped_when_its_client_leaves() {
+    in_all_modes(async |mode| {
+        let feeds = Feeds::default();
+        let site = Site::start(mode, fed_by_hand(&feeds));
+        for (begun, piece) in [(false, None), (true, Some("begun"))] {
+            let mut response = site.get("/").await.unwrap();
+            let feed = feeds.lock().unwrap().pop().unwrap();
+            if let Some(piece) = piece {
+                feed.send(Ok(piece.into())).unwrap();
+                assert_eq!(response.body.chunk().await.unwrap().unwrap(), piece);
+            }
+            drop(response);
+            timeout(millis(50 + 50), feed.closed()).await.unwrap_or_else(|_| panic!("kept, begun: {begun}"));
+        }
+    })
+    .await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_body_without_end_is_not_read_for_head() {
+    in_all_modes(async |mode| {
+        let feeds = Feeds::default();
+        let site = Site::start(mode, fed_by_hand(&feeds));
+        let mut response = site.client.head(&*site.url("/")).await.unwrap();
+        assert_eq!((response.status.as_u16(), response.content_length), (200, None));
+        assert_eq!(response.text().await.unwrap(), "");
+        assert!(feeds.lock().unwrap().pop().unwrap().is_closed());
     })
     .await;
 }

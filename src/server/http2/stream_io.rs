@@ -23,7 +23,7 @@ use super::response_head::{StreamHead, response_of, trailer_of};
 use super::stream_state::{Content, Sending, StreamState};
 use crate::error::{Error, ErrorKind, Phase, Result};
 use crate::h2::{Meter, Received, stream_error};
-use crate::message::{ConnContext, Frame, Header, Source};
+use crate::message::{ConnContext, Frame, Header, Signal, Source};
 use crate::net::{Deadline, TransferDeadlines, TransferLimit};
 use crate::server::response::write_buffer::{DirectWrite, WriteBuffer};
 
@@ -261,6 +261,11 @@ impl StreamIo {
     /// The exchange is over for its peer: cancels the request's context.
     pub(crate) fn cancel(&self) {
         self.context.exchanges.announce(self.exchange);
+    }
+
+    /// What announces that this exchange is over for its peer.
+    pub(crate) fn exchanges(&self) -> &Signal {
+        &self.context.exchanges
     }
 
     pub(crate) fn deadlines(&self) -> TransferDeadlines {

@@ -2,6 +2,7 @@
 //! connection, begins a response for each request, and finishes it. Until the head is sent, a response
 //! can be rolled back or replaced.
 
+use std::future::pending;
 use std::panic::Location;
 
 use http::StatusCode;
@@ -140,6 +141,22 @@ impl ResponseWriter {
     /// informational responses (RFC 9110 §15.2).
     pub(crate) fn may_switch(&self) -> bool {
         self.owns_connection() && !self.traits.http10
+    }
+
+    /// Whether the response is to HEAD, so that no content of it is sent.
+    pub(crate) fn is_for_head(&self) -> bool {
+        self.traits.head_request
+    }
+
+    /// Completes when nobody waits for the response any more, as the request's context says.
+    pub(crate) fn client_gone(&self) -> impl Future<Output = ()> + Send + use<> {
+        let (sink, exchange) = (self.sink.clone(), self.traits.exchange);
+        async move {
+            match &sink {
+                Some(sink) => sink.exchanges().wait(exchange).await,
+                None => pending().await,
+            }
+        }
     }
 
     /// Whether nothing of the response was sent, so that another one can take its place.

@@ -10,6 +10,7 @@ use tokio::time::Instant;
 use super::write_buffer::{DirectWrite, WriteBuffer};
 use crate::error::Result;
 use crate::h1::Outgoing;
+use crate::message::Signal;
 use crate::net::TransferDeadlines;
 use crate::server::http1::conn_io::ConnIo;
 use crate::server::http2::StreamIo;
@@ -70,6 +71,14 @@ impl ResponseSink {
         match self {
             ResponseSink::Http1(conn_io) => conn_io.cancel(exchange),
             ResponseSink::Http2(stream) => stream.cancel(),
+        }
+    }
+
+    /// What announces that an exchange is over for its peer.
+    pub(crate) fn exchanges(&self) -> &Signal {
+        match self {
+            ResponseSink::Http1(conn_io) => &conn_io.context.exchanges,
+            ResponseSink::Http2(stream) => stream.exchanges(),
         }
     }
 
