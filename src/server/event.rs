@@ -2,7 +2,7 @@
 //! `on_request`, and the states of a connection for `conn_state`.
 
 use std::fmt;
-use std::io;
+use std::io::{self, Write as _};
 use std::panic::Location;
 use std::sync::Arc;
 use std::time::Duration;
@@ -16,8 +16,9 @@ use crate::message::Addr;
 /// An event that no response shows (Go's `ErrorLog`, as types).
 ///
 /// Given to [`Server::on_event`](crate::Server::on_event). Without one, events go to `tracing`
-/// (feature `tracing`: the server's own faults as errors, what peers do as debug), or without that
-/// feature, own faults go to standard error. `Display` is one line; bytes of a peer are escaped in it.
+/// (feature `tracing`: the server's own faults as errors, what peers do as debug). Without that feature,
+/// and in a program that has set no `tracing` dispatcher, own faults go to standard error, a line each.
+/// `Display` is one line; bytes of a peer are escaped in it.
 #[derive(Debug)]
 #[non_exhaustive]
 pub enum ServerEvent {
@@ -108,7 +109,10 @@ impl ServerEvent {
             | ServerEvent::HandlerPanicked { .. }
             | ServerEvent::HookPanicked { .. }
             | ServerEvent::StatusIgnored { .. } => true,
-            ServerEvent::HandlerFailed { status, .. } => status.is_none_or(|status| status.is_server_error()),
+            // A client that leaves in the middle of a response is nobody's fault here.
+            ServerEvent::HandlerFailed { error, status, .. } => {
+                !error.is_of_peer() && status.is_none_or(|status| status.is_server_error())
+            }
             ServerEvent::HandshakeFailed { .. } | ServerEvent::Refused { .. } | ServerEvent::Http2Closed { .. } => {
                 false
             }
@@ -118,19 +122,27 @@ impl ServerEvent {
     /// Logs an event where no `on_event` takes it.
     #[cfg(feature = "tracing")]
     pub(super) fn log(&self) {
-        if self.is_own_fault() {
+        // A program without a dispatcher would never hear of its own faults.
+        if !tracing::dispatcher::has_been_set() {
+            self.log_to_standard_error();
+        } else if self.is_own_fault() {
             tracing::error!(target: "nethttp::server", "{self}");
         } else {
             tracing::debug!(target: "nethttp::server", "{self}");
         }
     }
 
-    /// Logs an event where no `on_event` takes it. Standard error has no levels: what peers do is left
-    /// out, or any peer could fill it.
+    /// Logs an event where no `on_event` takes it.
     #[cfg(not(feature = "tracing"))]
     pub(super) fn log(&self) {
+        self.log_to_standard_error();
+    }
+
+    /// Standard error has no levels: what peers do is left out, or any peer could fill it.
+    fn log_to_standard_error(&self) {
         if self.is_own_fault() {
-            eprintln!("nethttp: {self}");
+            // Not `eprintln!`, which panics where standard error is closed.
+            let _ = writeln!(io::stderr(), "nethttp: {self}");
         }
     }
 }

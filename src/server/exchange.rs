@@ -4,6 +4,7 @@
 //! How bytes move meanwhile differs: see `http1/exchange.rs` and `http2/exchange.rs`.
 
 use std::any::Any;
+use std::borrow::Cow;
 use std::future::poll_fn;
 use std::sync::Arc;
 use std::task::{Context as TaskContext, Poll};
@@ -16,7 +17,7 @@ use super::event::{RequestRecord, ServerEvent};
 use super::response::ResponseWriter;
 use super::scratch::Scratch;
 use super::settings::{Settings, catch, panic_message};
-use crate::error::{Error, ErrorKind};
+use crate::error::{Error, ErrorKind, Refusal};
 use crate::h1::Expectation;
 use crate::message::{Addr, ConnContext, Request, TlsInfo};
 
@@ -80,7 +81,8 @@ pub(crate) fn built_in_response(
         if scratch.writer.owns_connection() {
             scratch.writer.header().set("Connection", "close");
         }
-        return Some(HandlerOutcome::Failed(Error::answer(status, "the expectation cannot be met")));
+        let refusal = Refusal::with(status, "the expectation cannot be met");
+        return Some(HandlerOutcome::Failed(refusal.into()));
     }
     let general = scratch.request.method == Method::OPTIONS && scratch.request.request_uri == "*";
     if general && settings.answers_general_options {
@@ -147,7 +149,7 @@ fn apply_outcome(settings: &Settings, scratch: &mut Scratch, outcome: HandlerOut
         HandlerOutcome::Aborted => Some(CloseReason::HandlerFailed),
         HandlerOutcome::Panicked(message) => {
             if writer.is_open() {
-                writer.restart();
+                writer.restart(Some(StatusCode::INTERNAL_SERVER_ERROR));
                 if writer.owns_connection() {
                     writer.header().set("Connection", "close");
                 }
@@ -161,14 +163,8 @@ fn apply_outcome(settings: &Settings, scratch: &mut Scratch, outcome: HandlerOut
             let status = writer.is_open().then(|| error.status().unwrap_or(StatusCode::INTERNAL_SERVER_ERROR));
             let close = match status {
                 Some(status) => {
-                    // `Connection: close` is the only field of the handler's that is kept for the error
-                    // response.
-                    let close = writer.header().has_token("Connection", "close");
-                    writer.restart();
-                    if close {
-                        writer.header().set("Connection", "close");
-                    }
-                    write_error(writer, status, shown_to_peer(&error));
+                    writer.restart(Some(status));
+                    write_text(writer, status, &text_of(&error, status));
                     writer.finish()
                 }
                 None => Some(CloseReason::HandlerFailed),
@@ -179,32 +175,39 @@ fn apply_outcome(settings: &Settings, scratch: &mut Scratch, outcome: HandlerOut
     }
 }
 
-/// The message of an error, if it is meant for the peer: the peer is the cause, or the handler has written it
-/// for the peer.
-fn shown_to_peer(error: &Error) -> Option<&str> {
-    let meant = matches!(
-        error.kind(),
-        ErrorKind::Answer
-            | ErrorKind::Refused
-            | ErrorKind::BodyTooLarge
-            | ErrorKind::Malformed
-            | ErrorKind::NotMultipart
-            | ErrorKind::MissingBoundary
-            | ErrorKind::MissingFile
-    );
-    Some(error.message()).filter(|message| meant && !message.is_empty())
+/// The content of the response to a request that ended in this error. The message of [`Error::answer`] is the
+/// whole content. Others are shown, behind the status, where the peer is the cause.
+fn text_of(error: &Error, status: StatusCode) -> Cow<'_, str> {
+    match error.kind() {
+        ErrorKind::Answer if !error.message().is_empty() => Cow::Borrowed(error.message()),
+        ErrorKind::Refused
+        | ErrorKind::BodyTooLarge
+        | ErrorKind::Malformed
+        | ErrorKind::NotMultipart
+        | ErrorKind::MissingBoundary
+        | ErrorKind::MissingFile => Cow::Owned(status_line(status, error.message())),
+        _ => Cow::Owned(status_line(status, "")),
+    }
 }
 
-/// Writes a plain response that says what is wrong. The text is fixed or the handler's, never the peer's.
+/// The status in words, and what is wrong, as one line.
+fn status_line(status: StatusCode, what: &str) -> String {
+    let reason = status.canonical_reason().unwrap_or("error");
+    let colon = if what.is_empty() { "" } else { ": " };
+    format!("{} {reason}{colon}{what}\n", status.as_u16())
+}
+
+/// Writes a plain response that says what is wrong. The text is fixed, never the peer's.
 pub(crate) fn write_error(writer: &mut ResponseWriter, status: StatusCode, message: Option<&str>) {
+    write_text(writer, status, &status_line(status, message.unwrap_or_default()));
+}
+
+fn write_text(writer: &mut ResponseWriter, status: StatusCode, text: &str) {
     let header = writer.header();
     header.set("Content-Type", "text/plain; charset=utf-8");
-    header.set("X-Content-Type-Options", "nosniff");
-    let reason = status.canonical_reason().unwrap_or("error");
-    let text = match message {
-        Some(message) => format!("{} {reason}: {message}\n", status.as_u16()),
-        None => format!("{} {reason}\n", status.as_u16()),
-    };
+    // Taken away first, so that it stands here wherever the handler had it.
+    header.del("X-Content-Type-Options");
+    header.add("X-Content-Type-Options", "nosniff");
     writer.write_whole(status, text.as_bytes());
 }
 

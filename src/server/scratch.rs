@@ -69,7 +69,7 @@ pub(crate) fn release_from(mut scratch: Box<Scratch>, state: &mut ConnIoState) {
 pub(crate) fn release(mut scratch: Box<Scratch>) {
     scratch.request.context = Context::background();
     scratch.request.tls = None;
-    scratch.writer.reset();
+    scratch.writer.clear();
     scratch.writer.attach(None);
     scratch.parser.reset();
     scratch.request.header.clear();

@@ -101,7 +101,8 @@ pub struct Server {
     /// Whether `OPTIONS *` goes to the handler. Default: the server answers it itself with 200.
     pub disable_general_options_handler: bool,
     /// Called for events that no response shows: panics, failures, refusals. Default: `tracing`, or
-    /// standard error. Runs on the task where the event happens: keep it short.
+    /// standard error where the program has set no dispatcher; see [`ServerEvent`]. Runs on the task where
+    /// the event happens: keep it short.
     pub on_event: Option<Arc<dyn Fn(&ServerEvent) + Send + Sync>>,
     /// Called at the end of each request: for access logs and measurements.
     pub on_request: Option<Arc<dyn Fn(&RequestRecord) + Send + Sync>>,

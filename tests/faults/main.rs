@@ -34,5 +34,6 @@ mod killed_clients;
 mod killed_servers;
 mod moments;
 mod paths;
+mod reports;
 mod shutdowns;
 mod sockets;

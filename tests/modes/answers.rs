@@ -225,12 +225,76 @@ fn failing() -> ServeMux {
     mux
 }
 
+/// Sets fields as a middleware around it would, and of its own, and then ends as its path says.
+async fn fail_behind_fields(w: &mut ResponseWriter, r: &mut Request) -> Result<()> {
+    for (name, value) in [("Access-Control-Allow-Origin", "*"), ("X-Request-Id", "7"), ("Set-Cookie", "a=1")] {
+        w.header().add(name, value);
+    }
+    w.header().set("WWW-Authenticate", "Basic");
+    w.header().set("Content-Type", "image/png");
+    w.header().set("Content-Encoding", "br");
+    w.header().set("ETag", "\"1\"");
+    w.header().set("Cache-Control", "max-age=3600");
+    w.before_head(|_, header| header.set("Strict-Transport-Security", "max-age=1"));
+    w.write("a part").await?;
+    match r.path() {
+        "/error" => Err(nethttp::Error::answer(StatusCode::UNAUTHORIZED, "who are you?")),
+        "/reset" => {
+            assert!(w.reset());
+            w.write_header(StatusCode::UNAUTHORIZED);
+            w.write("who are you?").await
+        }
+        _ => panic!("at once"),
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_replaces_a_response_keeps_the_fields_that_are_not_about_its_content() {
+    on_all_sites(fail_behind_fields, async |site| {
+        for (path, status, content) in [
+            ("/error", 401, "who are you?"),
+            ("/reset", 401, "who are you?"),
+            ("/panic", 500, "500 Internal Server Error\n"),
+        ] {
+            let mut response = site.get(path).await.unwrap();
+            assert_eq!(response.status.as_u16(), status, "{path}");
+            for name in ["Access-Control-Allow-Origin", "X-Request-Id", "Set-Cookie", "WWW-Authenticate"] {
+                assert!(response.header.contains(name), "{path} {name}");
+            }
+            assert_eq!(response.header.get("Strict-Transport-Security"), Some("max-age=1"));
+            assert_eq!(response.header.get("Content-Type"), Some("text/plain; charset=utf-8"));
+            for name in ["Content-Encoding", "ETag", "Cache-Control"] {
+                assert!(!response.header.contains(name), "{path} {name}");
+            }
+            assert_eq!(response.text().await.unwrap(), content);
+        }
+    })
+    .await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_has_left_is_not_reset() {
+    let handler = async |w: &mut ResponseWriter, _: &mut Request| {
+        w.header().set("X-Set", "1");
+        w.write("begun").await?;
+        w.flush().await?;
+        assert!(!w.reset());
+        w.write(" and done").await
+    };
+    on_all_sites(handler, async |site| {
+        let mut response = site.get("/").await.unwrap();
+        assert_eq!(response.header.get("X-Set"), Some("1"));
+        assert_eq!(response.text().await.unwrap(), "begun and done");
+    })
+    .await;
+}
+
 #[tokio::test(start_paused = true)]
 async fn a_handler_that_fails_is_answered_for_and_others_are_not_touched() {
     in_all_modes(async |mode| {
         let site = Site::start(mode, failing());
         assert_eq!(site.ask("/error").await, (500, "500 Internal Server Error\n".into()));
-        assert_eq!(site.ask("/conflict").await, (409, "409 Conflict: that name is taken\n".into()));
+        assert_eq!(site.ask("/conflict").await, (409, "that name is taken".into()));
         assert_eq!(site.ask("/panic").await, (500, "500 Internal Server Error\n".into()));
         assert_eq!(site.ask("/nothing").await.0, 404);
         let mut response = site.get("/abort").await.unwrap();

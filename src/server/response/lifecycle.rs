@@ -8,6 +8,7 @@ use std::panic::Location;
 use http::StatusCode;
 
 use super::decide::{Extent, Omitted, RequestTraits};
+use super::kept_fields::kept_fields;
 use super::sink::ResponseSink;
 use super::writer::{ResponseWriter, Stage};
 use crate::h1::{self, Outgoing};
@@ -46,14 +47,14 @@ impl ResponseWriter {
     /// Begins the response to a request. `close` is the reason for which the connection closes after
     /// it, if that is known already. Unread content of the request is drained up to `max_drain_bytes`.
     pub(crate) fn begin(&mut self, traits: RequestTraits, close: Option<CloseReason>, max_drain_bytes: u64) {
-        self.reset();
+        self.clear();
         self.traits = traits;
         self.close = close;
         self.max_drain_bytes = max_drain_bytes;
     }
 
     /// Forgets what was set and written.
-    pub(crate) fn reset(&mut self) {
+    pub(crate) fn clear(&mut self) {
         self.header.clear();
         self.trailer.clear();
         self.status = None;
@@ -75,12 +76,17 @@ impl ResponseWriter {
         }
     }
 
-    /// Begins another response in place of one that was not sent. The hooks stay: middleware that adds
-    /// fields to every response adds them to errors too.
-    pub(crate) fn restart(&mut self) {
+    /// Begins another response, of this status where it is known, in place of one that was not sent. Fields
+    /// that are not about the content stay, and so do the hooks: middleware that adds fields to every
+    /// response adds them to errors too.
+    pub(crate) fn restart(&mut self, status: Option<StatusCode>) {
+        let header = kept_fields(&self.header, status);
         let hooks = std::mem::take(&mut self.hooks);
-        self.reset();
+        let omits_date = self.omitted.date;
+        self.clear();
+        self.header = header;
         self.hooks = hooks;
+        self.omitted.date = omits_date;
     }
 
     /// Drops the hooks: one of them has panicked.

@@ -9,6 +9,7 @@
 mod content;
 pub(super) mod decide;
 mod head;
+mod kept_fields;
 mod lifecycle;
 pub(super) mod sink;
 pub(super) mod write_buffer;

@@ -116,6 +116,15 @@ impl std::fmt::Debug for HeadHook {
 impl ResponseWriter {
     /// The fields of the response, to be changed until the head is sent: by the first
     /// [`flush`](Self::flush), by content over 2 KiB, or when the handler returns.
+    ///
+    /// When another response takes the place of one that was not sent (the handler returned an error or
+    /// panicked, or [`reset`](Self::reset) was called), the fields stay that are not about its content:
+    /// those of CORS, cookies, a request's number, a challenge, `Vary`, `Retry-After`, `Connection:
+    /// close`. These go: `Content-Type`, `-Encoding`, `-Language`, `-Location`, `-Length`,
+    /// `-Disposition`, digests, `ETag`, `Last-Modified`, `Accept-Ranges`, `Transfer-Encoding`, `Trailer`;
+    /// `Cache-Control`, `Expires` and `Age`, unless they say `no-store`; `Location` unless the new status
+    /// is 3xx, `Content-Range` unless it is 416, and `Upgrade` unless it is 426. (Go's `http.Error` takes
+    /// away `Content-Length` alone, nginx keeps what `add_header … always` has set.)
     pub fn header(&mut self) -> &mut Header {
         &mut self.header
     }
@@ -142,6 +151,32 @@ impl ResponseWriter {
         } else {
             self.ignored_status.get_or_insert((status, Location::caller()));
         }
+    }
+
+    /// Forgets the response as it is, so that another can be written in its place: status, content,
+    /// trailer, and the fields about the content; [`header`](Self::header) says which fields stay. What
+    /// middleware has added with [`before_head`](Self::before_head) stays too. Returns whether that was
+    /// possible: once the head is on its way nothing changes, and the answer is `false`.
+    ///
+    /// ```
+    /// use nethttp::{ErrorKind, Handler, Request, ResponseWriter, Result, StatusCode};
+    ///
+    /// /// Answers with a page of its own where the inner handler runs into a limit.
+    /// async fn with_page(inner: &impl Handler, w: &mut ResponseWriter, r: &mut Request) -> Result<()> {
+    ///     match inner.serve_http(w, r).await {
+    ///         Err(error) if error.kind() == ErrorKind::BodyTooLarge && w.reset() => {
+    ///             w.write_header(StatusCode::PAYLOAD_TOO_LARGE);
+    ///             w.write("At most 1 MiB, please.\n").await
+    ///         }
+    ///         other => other,
+    ///     }
+    /// }
+    /// ```
+    pub fn reset(&mut self) -> bool {
+        if self.is_open() {
+            self.restart(None);
+        }
+        self.is_open()
     }
 
     /// The status that was set or sent, if one was.

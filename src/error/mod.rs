@@ -175,8 +175,9 @@ impl Error {
         Error(Box::new(ErrorInner { kind, phase: None, status: None, message, source: None, details: None }))
     }
 
-    /// An error that a handler returns to have a response of this status sent, with the message as
-    /// plain text, when nothing was written before. The peer sees the message.
+    /// An error that a handler returns to have a response of this status sent, when nothing was sent
+    /// before. Its content is the message as it is, as plain text; without a message, the status and its
+    /// reason.
     pub fn answer(status: StatusCode, message: impl Into<Cow<'static, str>>) -> Error {
         Error::new(ErrorKind::Answer, message).with_status(status)
     }
@@ -223,6 +224,15 @@ impl Error {
     /// client's did.
     pub fn limit(&self) -> Option<&'static str> {
         self.0.details.as_ref()?.limit
+    }
+
+    /// Whether the peer of a server's connection is the cause, and knows: it left, or does not take or send
+    /// what it should. Errors of a client name their request, and are not meant.
+    #[cfg(feature = "server")]
+    pub(crate) fn is_of_peer(&self) -> bool {
+        matches!(self.0.phase, Some(Phase::Body | Phase::Write))
+            && matches!(self.0.kind, ErrorKind::CutOff | ErrorKind::TimedOut | ErrorKind::Io)
+            && self.0.details.is_none()
     }
 
     /// The message alone, without phase and cause.
