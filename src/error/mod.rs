@@ -1,10 +1,13 @@
 //! The error type of the crate, and [`Refusal`], which the codec returns for a message that it does not
-//! accept.
+//! accept. `convert` has the errors of others that become this crate's, and back.
+
+mod convert;
 
 use std::borrow::Cow;
 use std::error::Error as StdError;
 use std::fmt;
 use std::io;
+use std::iter;
 use std::time::Duration;
 
 use http::{Method, StatusCode};
@@ -17,8 +20,13 @@ type BoxError = Box<dyn StdError + Send + Sync>;
 /// What failed, what was being waited for, and which response a peer should get.
 ///
 /// One pointer wide. [`kind`](Error::kind) is for programs to match on; `Display` is one line for
-/// people, with the whole cause in it. When a handler returns an error and nothing was written yet,
-/// the response has the error's [`status`](Error::status); see [`Error::answer`].
+/// people, with the whole cause in it. `{:?}` is the same line, so that a `main` which returns an error
+/// prints it; `{:#?}` has the parts. When a handler returns an error and nothing was sent yet, the
+/// response has the error's [`status`](Error::status); see [`Error::answer`].
+///
+/// As the line names all causes, [`source`](std::error::Error::source) has none: whoever prints an error
+/// and then its sources would print each of them twice. A cause of some type is found with
+/// [`downcast_ref`](Error::downcast_ref) (Go's `errors.As`).
 ///
 /// ```
 /// use nethttp::{Error, ErrorKind, StatusCode};
@@ -188,6 +196,21 @@ impl Error {
         Error::new(ErrorKind::Other, "").with_source(source)
     }
 
+    /// The first of the causes that is of this type (Go's `errors.As`): the error that was wrapped with
+    /// [`other`](Error::other), or one further down.
+    ///
+    /// ```
+    /// use std::io;
+    /// use nethttp::Error;
+    ///
+    /// let error = Error::other(io::Error::from(io::ErrorKind::NotFound));
+    /// assert_eq!(error.downcast_ref::<io::Error>().unwrap().kind(), io::ErrorKind::NotFound);
+    /// assert!(error.downcast_ref::<std::num::ParseIntError>().is_none());
+    /// ```
+    pub fn downcast_ref<T: StdError + 'static>(&self) -> Option<&T> {
+        iter::successors(self.inner_source(), |cause| next_cause(*cause)).find_map(|cause| cause.downcast_ref())
+    }
+
     /// The kind of the error.
     pub fn kind(&self) -> ErrorKind {
         self.0.kind
@@ -245,12 +268,32 @@ impl Error {
         self
     }
 
-    pub(crate) fn with_status(mut self, status: StatusCode) -> Error {
+    /// The same with another status: that of the response, where a handler returns the error.
+    ///
+    /// ```
+    /// use nethttp::{Error, StatusCode};
+    ///
+    /// let busy = Error::other("the pool is empty").with_status(StatusCode::SERVICE_UNAVAILABLE);
+    /// assert_eq!(busy.status(), Some(StatusCode::SERVICE_UNAVAILABLE));
+    /// ```
+    #[must_use]
+    pub fn with_status(mut self, status: StatusCode) -> Error {
         self.0.status = Some(status);
         self
     }
 
-    pub(crate) fn with_source(mut self, source: impl Into<BoxError>) -> Error {
+    /// The same with another cause. It is named in the line, after the message, and in the log; the peer
+    /// never sees it.
+    ///
+    /// ```
+    /// use nethttp::{Error, StatusCode};
+    ///
+    /// let cause = "seven".parse::<u32>().unwrap_err();
+    /// let error = Error::answer(StatusCode::BAD_REQUEST, "the page is a number").with_source(cause);
+    /// assert_eq!(error.to_string(), "the page is a number: invalid digit found in string");
+    /// ```
+    #[must_use]
+    pub fn with_source(mut self, source: impl Into<BoxError>) -> Error {
         self.0.source = Some(source.into());
         self
     }
@@ -298,15 +341,22 @@ impl Error {
     /// The message and all its causes.
     fn cause(&self) -> String {
         let mut text = self.0.message.to_string();
-        let mut cause = self.source();
-        while let Some(error) = cause {
+        for cause in iter::successors(self.inner_source(), |&cause| cause.source()) {
+            let more = cause.to_string();
+            // Many an error has the text of its own source in its line.
+            if text.ends_with(&more) {
+                continue;
+            }
             if !text.is_empty() {
                 text.push_str(": ");
             }
-            text.push_str(&error.to_string());
-            cause = error.source();
+            text.push_str(&more);
         }
         text
+    }
+
+    fn inner_source(&self) -> Option<&(dyn StdError + 'static)> {
+        self.0.source.as_deref().map(|source| source as _)
     }
 
     /// A copy of this error, for what reports the same failure at each call (a body that broke).
@@ -339,6 +389,10 @@ impl fmt::Display for Error {
 
 impl fmt::Debug for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        // What `main` prints of the error that it returns, and `unwrap` of one that it meets.
+        if !f.alternate() {
+            return fmt::Display::fmt(self, f);
+        }
         let inner = &self.0;
         f.debug_struct("Error")
             .field("kind", &inner.kind)
@@ -352,66 +406,17 @@ impl fmt::Debug for Error {
     }
 }
 
-impl StdError for Error {
-    fn source(&self) -> Option<&(dyn StdError + 'static)> {
-        self.0.source.as_deref().map(|source| source as _)
-    }
-}
+impl StdError for Error {}
 
-impl From<io::Error> for Error {
-    fn from(error: io::Error) -> Error {
-        match error.downcast::<Error>() {
-            Ok(ours) => ours,
-            Err(error) => Error::new(ErrorKind::Io, "").with_source(error),
-        }
+/// The cause of a cause. Two kinds of errors have one that their `source` does not say: this crate's, and an
+/// [`io::Error`] around another error, whose `source` is that of the other.
+fn next_cause<'a>(error: &'a (dyn StdError + 'static)) -> Option<&'a (dyn StdError + 'static)> {
+    if let Some(ours) = error.downcast_ref::<Error>() {
+        return ours.inner_source();
     }
-}
-
-impl From<Error> for io::Error {
-    fn from(error: Error) -> io::Error {
-        let kind = match error.kind() {
-            ErrorKind::TimedOut => io::ErrorKind::TimedOut,
-            ErrorKind::CutOff => io::ErrorKind::UnexpectedEof,
-            ErrorKind::Refused => io::ErrorKind::InvalidData,
-            ErrorKind::Invalid => io::ErrorKind::InvalidInput,
-            ErrorKind::Unsupported => io::ErrorKind::Unsupported,
-            ErrorKind::Hijacked | ErrorKind::RequestOver | ErrorKind::ServerClosed => io::ErrorKind::NotConnected,
-            _ => io::ErrorKind::Other,
-        };
-        io::Error::new(kind, error)
-    }
-}
-
-impl From<http::Error> for Error {
-    fn from(error: http::Error) -> Error {
-        Error::other(error)
-    }
-}
-
-impl From<fmt::Error> for Error {
-    fn from(error: fmt::Error) -> Error {
-        Error::other(error)
-    }
-}
-
-impl From<std::str::Utf8Error> for Error {
-    fn from(error: std::str::Utf8Error) -> Error {
-        Error::other(error)
-    }
-}
-
-impl From<std::num::ParseIntError> for Error {
-    fn from(error: std::num::ParseIntError) -> Error {
-        Error::other(error)
-    }
-}
-
-impl From<Box<dyn StdError + Send + Sync>> for Error {
-    fn from(error: Box<dyn StdError + Send + Sync>) -> Error {
-        match error.downcast::<Error>() {
-            Ok(ours) => *ours,
-            Err(error) => Error::other(error),
-        }
+    match error.downcast_ref::<io::Error>().and_then(io::Error::get_ref) {
+        Some(within) => Some(within as _),
+        None => error.source(),
     }
 }
 
@@ -460,6 +465,38 @@ mod tests {
         assert_eq!(there.kind(), io::ErrorKind::TimedOut);
         let back = Error::from(there);
         assert_eq!((back.kind(), back.phase()), (ErrorKind::TimedOut, Some(Phase::Body)));
+    }
+
+    #[test]
+    fn a_line_names_each_cause_once_and_so_does_who_walks_its_sources() {
+        #[derive(Debug)]
+        struct Outer(io::Error);
+
+        impl fmt::Display for Outer {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                write!(f, "the outer one: {}", self.0)
+            }
+        }
+
+        impl StdError for Outer {
+            fn source(&self) -> Option<&(dyn StdError + 'static)> {
+                Some(&self.0)
+            }
+        }
+
+        let error = Error::other(Outer(io::Error::other(Error::other("the inner one"))));
+        assert_eq!(error.to_string(), "the outer one: the inner one");
+        assert!(StdError::source(&error).is_none());
+        assert!(error.downcast_ref::<Outer>().is_some() && error.downcast_ref::<io::Error>().is_some());
+        let inner = error.downcast_ref::<Error>().unwrap();
+        assert_eq!(inner.to_string(), "the inner one");
+    }
+
+    #[test]
+    fn what_main_prints_is_the_line_and_the_parts_are_there_for_who_asks() {
+        let error = Error::new(ErrorKind::Io, "cannot listen").with_source(io::Error::other("taken"));
+        assert_eq!(format!("{error:?}"), "cannot listen: taken");
+        assert!(format!("{error:#?}").starts_with("Error {\n    kind: Io,\n"), "{error:#?}");
     }
 
     #[test]

@@ -225,23 +225,26 @@ impl Body {
     /// The whole content as text (UTF-8), of [`DEFAULT_MAX_TEXT_BYTES`] at most.
     ///
     /// # Errors
-    /// As [`bytes`](Body::bytes); an error that answers 400 when it is not UTF-8.
+    /// As [`bytes`](Body::bytes); [`ErrorKind::Malformed`], which answers 400, when it is not UTF-8.
     pub async fn text(&mut self) -> Result<String> {
         let bytes = self.bytes(DEFAULT_MAX_TEXT_BYTES).await?;
         String::from_utf8(bytes.into()).map_err(|error| {
-            Error::new(ErrorKind::Other, "the body is no UTF-8").with_source(error).with_status(StatusCode::BAD_REQUEST)
+            Error::new(ErrorKind::Malformed, "the body is no UTF-8")
+                .with_source(error)
+                .with_status(StatusCode::BAD_REQUEST)
         })
     }
 
     /// The whole content read as JSON, of [`DEFAULT_MAX_TEXT_BYTES`] at most.
     ///
     /// # Errors
-    /// As [`bytes`](Body::bytes); an error that answers 400 when it is not JSON of this type.
+    /// As [`bytes`](Body::bytes); [`ErrorKind::Malformed`], which answers 400, when it is not JSON of this
+    /// type: the cause says where.
     #[cfg(feature = "json")]
     pub async fn json<T: serde::de::DeserializeOwned>(&mut self) -> Result<T> {
         let bytes = self.bytes(DEFAULT_MAX_TEXT_BYTES).await?;
         serde_json::from_slice(&bytes).map_err(|error| {
-            Error::new(ErrorKind::Other, "the body is not the JSON that was expected")
+            Error::new(ErrorKind::Malformed, "the body is not the JSON that was expected")
                 .with_source(error)
                 .with_status(StatusCode::BAD_REQUEST)
         })

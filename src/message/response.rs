@@ -151,15 +151,15 @@ impl Response {
     /// ```
     ///
     /// # Errors
-    /// [`ErrorKind::Status`] with the status, and with the URL in its message where a client sent the request.
+    /// [`ErrorKind::Status`] with the status, and with the request's [`url`](Error::url) where a client sent
+    /// one.
     pub fn error_for_status(self) -> Result<Response> {
         if self.status.as_u16() < 400 {
             return Ok(self);
         }
         let reason = self.status.canonical_reason().map(|reason| format!(" {reason}")).unwrap_or_default();
-        let of = self.url().map(|url| format!(" of {}", without_credentials(url))).unwrap_or_default();
-        let message = format!("the status{of} is {}{reason}", self.status.as_str());
-        Err(Error::new(ErrorKind::Status, message).with_status(self.status))
+        let message = format!("the status is {}{reason}", self.status.as_str());
+        Err(self.about(Error::new(ErrorKind::Status, message).with_status(self.status)))
     }
 
     /// The URL that it came from, after all redirects; `None` where no client sent the request. User
@@ -316,8 +316,9 @@ mod tests {
             assert_eq!(response.error_for_status().is_err(), is_error, "{status}");
         }
         let unavailable = response_to("http://u:secret@a.test/x?y").with_status(StatusCode::SERVICE_UNAVAILABLE);
-        let text = "the status of http://a.test/x?y is 503 Service Unavailable";
-        assert_eq!(unavailable.error_for_status().unwrap_err().to_string(), text);
+        let error = unavailable.error_for_status().unwrap_err();
+        assert_eq!(error.to_string(), "GET http://a.test/x?y: the status is 503 Service Unavailable");
+        assert_eq!(error.url(), Some("http://a.test/x?y"));
         let unknown = Response::new("").with_status(StatusCode::from_u16(599).unwrap());
         assert_eq!(unknown.error_for_status().unwrap_err().to_string(), "the status is 599");
     }

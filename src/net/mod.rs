@@ -13,6 +13,8 @@ mod send_file;
 mod stream;
 #[cfg(feature = "tls-no-provider")]
 mod tls;
+#[cfg(all(feature = "server", unix))]
+mod unix_listener;
 
 #[cfg(all(feature = "client", unix))]
 pub use dial::UnixDialer;
@@ -38,3 +40,5 @@ pub(crate) use listener::{bind_reuse_port, bind_tcp, from_std, is_temporary};
 pub(crate) use stream::{NoSession, Rewind, Secured, Stream, TlsAccept, Unsecured, delegate_read, delegate_write};
 #[cfg(all(feature = "tls-no-provider", feature = "client"))]
 pub(crate) use tls::{AlpnOffer, TlsConnector};
+#[cfg(all(feature = "server", unix))]
+pub(crate) use unix_listener::bind_unix;

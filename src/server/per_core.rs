@@ -8,8 +8,8 @@ use std::thread::{self, ScopedJoinHandle};
 
 use tokio::runtime::Handle;
 
-use super::server::Server;
-use crate::error::{Error, ErrorKind, Phase, Result};
+use super::server::{Server, cannot_listen};
+use crate::error::{Error, ErrorKind, Result};
 use crate::net::{TlsAccept, bind_reuse_port, from_std};
 
 impl Server {
@@ -34,7 +34,8 @@ impl Server {
     ///
     /// # Errors
     /// Always ends in one, as [`listen_and_serve`](Self::listen_and_serve);
-    /// [`ErrorKind::Unsupported`] for more than one thread where the system cannot share a port.
+    /// [`ErrorKind::Unsupported`] for a Unix socket, and for more than one thread where the system cannot share
+    /// a port.
     pub fn serve_per_core(&self, count: usize) -> Result<()> {
         self.serve_secured_per_core(count, None)
     }
@@ -47,10 +48,10 @@ impl Server {
         if count > 1 && !cfg!(unix) {
             return Err(Error::new(ErrorKind::Unsupported, "this system does not share a port between listeners"));
         }
-        let mut listeners = self.bind_for_each(count).map_err(|error| {
-            let message = format!("cannot listen on {:?}", self.addr);
-            Error::new(ErrorKind::Io, message).with_source(error).during(Phase::Accept)
-        })?;
+        if self.addr.starts_with("unix:") {
+            return Err(Error::new(ErrorKind::Unsupported, "a Unix socket has one listener: use `listen_and_serve`"));
+        }
+        let mut listeners = self.bind_for_each(count).map_err(|error| cannot_listen(&self.addr, error))?;
         let serve = &|listener| self.serve_on_this_thread(listener, secure.cloned());
         thread::scope(|scope| {
             // One listener is served on the calling thread: a process with a single thread has cheaper

@@ -1,6 +1,9 @@
 //! The server: its settings, serving, and shutdown.
 
 use std::fmt;
+use std::io;
+#[cfg(unix)]
+use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
@@ -14,9 +17,11 @@ use super::handler::{AnyHandler, Handler};
 use super::registry::Command;
 use super::settings::{Http2Settings, Settings};
 use super::state::State;
-use crate::error::{Error, ErrorKind, Phase, Result};
+use crate::error::{Error, ErrorKind, Result};
 use crate::h1::HeadLimits;
 use crate::message::{Addr, Protocols};
+#[cfg(unix)]
+use crate::net::bind_unix;
 use crate::net::{Listener, TlsAccept, bind_tcp};
 
 /// An HTTP server (Go's `Server`).
@@ -40,20 +45,22 @@ use crate::net::{Listener, TlsAccept, bind_tcp};
 /// server.addr = "127.0.0.1:8000".into();
 /// server.idle_timeout = Duration::from_secs(30);
 ///
-/// let ender = server.clone();
-/// tokio::spawn(async move {
-///     tokio::signal::ctrl_c().await.ok();
-///     println!("{:?}", ender.shutdown(Duration::from_secs(30)).await);
-/// });
-/// let ended = server.listen_and_serve().await; // always an error, `ServerClosed` after a shutdown
-/// # ended
+/// tokio::select! {
+///     // Ends only when something is wrong: the port is taken, say.
+///     ended = server.listen_and_serve() => return ended,
+///     _ = tokio::signal::ctrl_c() => {}
+/// }
+/// println!("{:?}", server.shutdown(Duration::from_secs(30)).await);
+/// # Ok(())
 /// # }
 /// ```
 #[derive(Clone)]
 #[non_exhaustive]
 pub struct Server {
     /// Where [`listen_and_serve`](Self::listen_and_serve) listens: `host:port`. No host is all
-    /// interfaces, an empty address port 80 on all of them. Default: empty.
+    /// interfaces, an empty address port 80 on all of them. `unix:/run/site.sock` is a Unix socket: its
+    /// file is made, in place of one that a server left behind, and removed when listening ends. Default:
+    /// empty.
     pub addr: String,
     /// How long reading a whole request may take, content included, from its first byte. Limits streams
     /// too; off by default.
@@ -178,10 +185,12 @@ impl Server {
         if self.state.is_draining() {
             return Err(accept::server_closed());
         }
-        let listener = bind_tcp(addr).await.map_err(|error| {
-            let message = format!("cannot listen on {addr:?}");
-            Error::new(ErrorKind::Io, message).with_source(error).during(Phase::Accept)
-        })?;
+        #[cfg(unix)]
+        if let Some(path) = addr.strip_prefix("unix:") {
+            let listener = bind_unix(Path::new(path)).map_err(|error| cannot_listen(addr, error))?;
+            return self.serve_secured(listener, secure).await;
+        }
+        let listener = bind_tcp(addr).await.map_err(|error| cannot_listen(addr, error))?;
         self.serve_secured(listener, secure).await
     }
 
@@ -302,6 +311,10 @@ impl Server {
             secure: None,
         }
     }
+}
+
+pub(super) fn cannot_listen(addr: &str, error: io::Error) -> Error {
+    Error::new(ErrorKind::Io, format!("cannot listen on {addr:?}")).with_source(error)
 }
 
 fn limit(duration: Duration) -> Option<Duration> {

@@ -51,6 +51,56 @@ async fn a_unix_socket_is_served_and_its_path_is_the_local_address() {
     std::fs::remove_file(path).unwrap();
 }
 
+#[cfg(unix)]
+#[tokio::test]
+async fn an_address_may_be_a_unix_socket_which_goes_with_its_server() {
+    let path = std::env::temp_dir().join(format!("nethttp-test-addr-{}.sock", std::process::id()));
+    for round in 0..2 {
+        // Somebody has left it behind.
+        drop(std::os::unix::net::UnixListener::bind(&path).unwrap());
+        let mut server = Server::new(addresses);
+        server.addr = format!("unix:{}", path.display());
+        let clone = server.clone();
+        let mut serving = tokio::spawn(async move { clone.listen_and_serve().await });
+        let mut stream = loop {
+            match tokio::net::UnixStream::connect(&path).await {
+                Ok(stream) => break stream,
+                Err(_) => tokio::task::yield_now().await,
+            }
+        };
+        stream.write_all(CLOSING).await.unwrap();
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer).await.unwrap();
+        assert!(answer.ends_with(&format!("\r\n\r\nunix: to unix:{}", path.display())), "{answer}");
+
+        let error = server.listen_and_serve().await.unwrap_err();
+        let shown = format!("cannot listen on \"unix:{}\": somebody else listens there", path.display());
+        assert_eq!((error.kind(), error.to_string()), (ErrorKind::Io, shown));
+
+        if round == 0 {
+            server.shutdown(Duration::from_secs(5)).await;
+            assert_eq!(ended((&mut serving).await.unwrap()), ErrorKind::ServerClosed);
+        } else {
+            // Dropping the future closes the listener.
+            serving.abort();
+            let _ = serving.await;
+        }
+        assert!(!path.exists());
+    }
+}
+
+#[tokio::test]
+async fn an_address_that_is_taken_is_named_with_the_cause_once() {
+    let taken = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let addr = taken.local_addr().unwrap().to_string();
+    let error = nethttp::listen_and_serve(addr.clone(), addresses).await.unwrap_err();
+    let cause = error.downcast_ref::<std::io::Error>().unwrap();
+    assert_eq!(cause.kind(), std::io::ErrorKind::AddrInUse);
+    // What `main` prints.
+    assert_eq!(format!("{error:?}"), format!("cannot listen on \"{addr}\": {cause}"));
+    assert!(std::error::Error::source(&error).is_none(), "all of it was in the line");
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn on_all_interfaces_both_ends_have_the_addresses_of_the_connection() {
     for everywhere in ["0.0.0.0:0", "[::]:0"] {
