@@ -13,7 +13,11 @@
 
 #![allow(dead_code, unused_imports, reason = "no driver uses it yet: tests and fuzzing alone see it")]
 
+pub(crate) mod fault;
 mod field_kind;
+pub(crate) mod frame;
 pub(crate) mod hpack;
+mod priority;
 
 pub(crate) use field_kind::FieldKind;
+pub(crate) use priority::Priority;
