@@ -107,7 +107,7 @@ mod middleware;
 mod mux;
 mod net;
 #[cfg(feature = "server")]
-mod server;
+pub mod server;
 #[cfg(feature = "server")]
 pub mod testing;
 

@@ -49,6 +49,14 @@ impl Request {
         Request::to(Method::PUT, url, body)
     }
 
+    /// A PATCH request with this content (RFC 5789).
+    ///
+    /// # Errors
+    /// As [`get`](Request::get).
+    pub fn patch(url: impl IntoUrl, body: impl Into<Body>) -> Result<Request> {
+        Request::to(Method::PATCH, url, body)
+    }
+
     /// A DELETE request.
     ///
     /// # Errors

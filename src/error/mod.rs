@@ -54,6 +54,8 @@ struct RequestDetails {
     sent: Option<Sent>,
     /// The name of the time limit that passed.
     limit: Option<&'static str>,
+    /// How many bytes were allowed.
+    limit_bytes: Option<u64>,
 }
 
 /// How much of a request had been written when it failed.
@@ -258,6 +260,12 @@ impl Error {
             && self.0.details.is_none()
     }
 
+    /// How many bytes the content was allowed to have, where it had more
+    /// ([`ErrorKind::BodyTooLarge`]; Go's `MaxBytesError.Limit`).
+    pub fn limit_bytes(&self) -> Option<u64> {
+        self.0.details.as_ref()?.limit_bytes
+    }
+
     /// The message alone, without phase and cause.
     pub(crate) fn message(&self) -> &str {
         &self.0.message
@@ -325,6 +333,13 @@ impl Error {
     pub(crate) fn over_limit(phase: Phase, limit: &'static str, length: Duration) -> Error {
         let mut error = Error::new(ErrorKind::TimedOut, format!("{limit} of {length:?} passed")).during(phase);
         error.0.details.get_or_insert_default().limit = Some(limit);
+        error
+    }
+
+    /// Content is longer than this many bytes: the body's, or what the message says.
+    pub(crate) fn too_large(limit: u64, message: impl Into<Cow<'static, str>>) -> Error {
+        let mut error = Error::new(ErrorKind::BodyTooLarge, message);
+        error.0.details.get_or_insert_default().limit_bytes = Some(limit);
         error
     }
 

@@ -197,7 +197,7 @@ impl std::fmt::Debug for FileServer {
 impl Handler for FileServer {
     async fn serve_http(&self, w: &mut ResponseWriter, r: &mut Request) -> Result<()> {
         w.header().set("X-Content-Type-Options", "nosniff");
-        let Some(path) = requested_path(r.path(), self.rules) else {
+        let Some(path) = requested_path(r.escaped_path(), self.rules) else {
             return self.refuse(w, r, NotServed::NotFound).await;
         };
         if path.spelling == Spelling::Name && path.relative.file_name().is_some_and(|name| *name == *self.index) {
@@ -241,7 +241,7 @@ impl FileServer {
     /// The application's page in place of a 404, for clients that accept HTML.
     async fn fall_back(&self, w: &mut ResponseWriter, r: &Request) -> Result<()> {
         let Some(page) = self.fallback_page.as_deref() else { return self.refuse(w, r, NotServed::NotFound).await };
-        let last_segment = r.path().rsplit('/').next().unwrap_or_default();
+        let last_segment = r.escaped_path().rsplit('/').next().unwrap_or_default();
         if last_segment.contains('.') {
             w.header().add("Vary", "Accept");
             if !r.header.values("Accept").any(|list| list.contains("text/html")) {

@@ -110,14 +110,14 @@ pub async fn serve_content(
 /// }
 /// ```
 pub async fn serve_file(w: &mut ResponseWriter, r: &Request, path: impl AsRef<Path>) -> Result<()> {
-    if leads_upwards(r.path()) {
+    if leads_upwards(r.escaped_path()) {
         return refuse_with(w, StatusCode::BAD_REQUEST, "invalid URL path").await;
     }
-    if r.path().ends_with("/index.html") {
+    if r.escaped_path().ends_with("/index.html") {
         return redirect(w, r, "./");
     }
     let path = path.as_ref();
-    let last_segment = r.path().rsplit('/').next().unwrap_or_default();
+    let last_segment = r.escaped_path().rsplit('/').next().unwrap_or_default();
     let spelling = if last_segment.is_empty() { Spelling::Slash } else { Spelling::Name };
     let named_by =
         NamedBy::Handler { name: path.file_name().map(ToOwned::to_owned), last_segment: last_segment.to_owned() };

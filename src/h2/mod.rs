@@ -11,6 +11,8 @@
 #[cfg(feature = "client")]
 mod client;
 mod content;
+#[cfg(any(test, fuzzing, nethttp_http2_engine))]
+pub(crate) mod engine;
 mod error;
 mod fields;
 mod meter;

@@ -363,7 +363,7 @@ impl Body {
 
 fn too_large(allowed: Option<Allowed>) -> Error {
     let limit = allowed.map_or(0, |allowed| allowed.limit);
-    Error::new(ErrorKind::BodyTooLarge, format!("the body is over its limit of {limit} bytes"))
+    Error::too_large(limit, format!("the body is over its limit of {limit} bytes"))
         .with_status(StatusCode::PAYLOAD_TOO_LARGE)
 }
 
@@ -481,7 +481,7 @@ mod tests {
         for _ in 0..2 {
             let error = body.chunk().await.unwrap_err();
             assert_eq!(error.kind(), ErrorKind::BodyTooLarge);
-            assert_eq!(error.status(), Some(StatusCode::PAYLOAD_TOO_LARGE));
+            assert_eq!((error.status(), error.limit_bytes()), (Some(StatusCode::PAYLOAD_TOO_LARGE), Some(7)));
         }
     }
 

@@ -47,5 +47,7 @@ pub(crate) use header::{Known, list_has};
 pub(crate) use octets::{count_controls, decimal, has, has_control, has_control_or_tab, is_token, is_token_byte};
 pub(crate) use response::ResponseInfo;
 pub(crate) use signal::Signal;
+#[cfg(feature = "server")]
+pub(crate) use uri::{folded_host, unescape_segment, without_port};
 #[cfg(feature = "client")]
 pub(crate) use uri::{host_and_port, without_credentials};

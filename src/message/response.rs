@@ -100,7 +100,10 @@ impl Response {
     pub async fn bytes(&mut self) -> Result<Bytes> {
         self.body.bytes(DEFAULT_MAX_CLIENT_BYTES).await.map_err(|error| match error.kind() {
             // Not an error that becomes 413: what a gateway's own client sent was not too large.
-            ErrorKind::BodyTooLarge => self.about(Error::new(ErrorKind::BodyTooLarge, error.message().to_owned())),
+            ErrorKind::BodyTooLarge => {
+                let limit = error.limit_bytes().unwrap_or(DEFAULT_MAX_CLIENT_BYTES);
+                self.about(Error::too_large(limit, error.message().to_owned()))
+            }
             _ => self.about(error),
         })
     }

@@ -1,8 +1,11 @@
-//! Changes to a parsed URL: its query is written, and its credentials are left out where people read
-//! it.
+//! Parts of a URL: its query is written, its credentials are left out where people read it, and its host
+//! is compared.
+
+use std::borrow::Cow;
 
 use http::Uri;
 use http::uri::PathAndQuery;
+use percent_encoding::percent_decode_str;
 
 use super::octets::has;
 use crate::error::{Error, ErrorKind, Result};
@@ -68,6 +71,45 @@ pub(crate) fn host_and_port(authority: &str) -> &str {
     authority.rsplit_once('@').map_or(authority, |(_, host)| host)
 }
 
+/// The host of a `Host` field, without the port. What is not a host and port stays as it is.
+pub(crate) fn without_port(host: &str) -> &str {
+    if host.starts_with('[') {
+        return match host.split_once(']') {
+            Some((address, port)) if port.starts_with(':') => host.get(..=address.len()).unwrap_or(host),
+            _ => host,
+        };
+    }
+    match host.split_once(':') {
+        Some((name, port)) if !port.contains(':') => name,
+        _ => host,
+    }
+}
+
+/// The form of a host that hosts are compared in: lower case, no brackets around an address, and no dot
+/// at the end: `a.test.` is `a.test` written as a whole name (RFC 3986 §3.2.2), and `curl` sends it so.
+pub(crate) fn folded_host(host: &str) -> Cow<'_, str> {
+    let host = host.strip_prefix('[').and_then(|host| host.strip_suffix(']')).unwrap_or(host);
+    let host = host.strip_suffix('.').filter(|name| !name.is_empty()).unwrap_or(host);
+    match host.bytes().any(|b| b.is_ascii_uppercase()) {
+        true => Cow::Owned(host.to_ascii_lowercase()),
+        false => Cow::Borrowed(host),
+    }
+}
+
+/// A segment of a path, unescaped. One with malformed escapes stays as it is (Go's rule).
+pub(crate) fn unescape_segment(segment: &str) -> Cow<'_, [u8]> {
+    if memchr::memchr(b'%', segment.as_bytes()).is_none() || has_wrong_escape(segment) {
+        return Cow::Borrowed(segment.as_bytes());
+    }
+    percent_decode_str(segment).into()
+}
+
+fn has_wrong_escape(segment: &str) -> bool {
+    let mut parts = segment.split('%');
+    parts.next();
+    parts.any(|after| !matches!(after.as_bytes(), [a, b, ..] if a.is_ascii_hexdigit() && b.is_ascii_hexdigit()))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -110,5 +152,56 @@ mod tests {
         ] {
             assert_eq!(without_credentials(&uri.parse().unwrap()), text);
         }
+    }
+
+    #[test]
+    fn a_port_is_no_part_of_the_host() {
+        let cases = [
+            ("a.test", "a.test"),
+            ("a.test:80", "a.test"),
+            ("a.test:", "a.test"),
+            (":80", ""),
+            ("", ""),
+            ("[::1]:80", "[::1]"),
+            ("[::1]", "[::1]"),
+            ("::1", "::1"),
+            ("[::1]x", "[::1]x"),
+            ("[::1", "[::1"),
+            ("a:b:80", "a:b:80"),
+        ];
+        for (host, expected) in cases {
+            assert_eq!(without_port(host), expected, "{host}");
+        }
+    }
+
+    #[test]
+    fn hosts_are_compared_in_lower_case_without_brackets_and_without_the_last_dot() {
+        assert_eq!(folded_host("A.Test"), "a.test");
+        assert_eq!(folded_host("[::AB]"), "::ab");
+        assert_eq!([folded_host("A.test."), folded_host("a.test.."), folded_host(".")], ["a.test", "a.test.", "."]);
+        assert_eq!(folded_host("[::1]:443"), "[::1]:443");
+        assert!(matches!(folded_host("a.test"), Cow::Borrowed("a.test")));
+    }
+
+    #[test]
+    fn a_segment_is_unescaped_when_all_its_escapes_are_right() {
+        let cases: [(&str, &[u8]); 8] = [
+            ("a", b"a"),
+            ("%41", b"A"),
+            ("a%2fb%2F", b"a/b/"),
+            ("%ff%00", b"\xff\0"),
+            ("%2541", b"%41"),
+            ("%", b"%"),
+            ("%41%4", b"%41%4"),
+            ("%41%zz", b"%41%zz"),
+        ];
+        for (sent, expected) in cases {
+            assert_eq!(&*unescape_segment(sent), expected, "{sent}");
+        }
+    }
+
+    #[test]
+    fn a_segment_without_escapes_is_not_copied() {
+        assert!(matches!(unescape_segment("caf\u{e9}"), Cow::Borrowed(_)));
     }
 }

@@ -38,7 +38,7 @@ use crate::server::{Handler, ResponseWriter};
 /// }
 /// ```
 pub async fn redirect(w: &mut ResponseWriter, r: &Request, url: &str, status: StatusCode) -> Result<()> {
-    let location = location(r.path(), url);
+    let location = location(r.escaped_path(), url);
     let typed = w.header().contains("Content-Type");
     if !typed && matches!(r.method, Method::GET | Method::HEAD) {
         w.header().set("Content-Type", "text/html; charset=utf-8");

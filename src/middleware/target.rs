@@ -69,7 +69,7 @@ impl<Inner: Handler> Handler for StripPrefix<Inner> {
         if self.plain.is_empty() {
             return self.handler.serve_http(w, r).await;
         }
-        let Some(path) = self.strip(r.path()) else { return not_found(w, r).await };
+        let Some(path) = self.strip(r.escaped_path()) else { return not_found(w, r).await };
         let Some(uri) = with_path_and_query(&r.uri, path, r.uri.query()) else { return not_found(w, r).await };
         let retargeted = Retargeted::new(r, uri);
         self.handler.serve_http(w, retargeted.request).await
@@ -120,7 +120,7 @@ struct AllowQuerySemicolons<Inner>(Inner);
 impl<Inner: Handler> Handler for AllowQuerySemicolons<Inner> {
     async fn serve_http(&self, w: &mut ResponseWriter, r: &mut Request) -> Result<()> {
         let query = r.uri.query().filter(|query| query.contains(';')).map(|query| query.replace(';', "&"));
-        match query.and_then(|query| with_path_and_query(&r.uri, r.path(), Some(&query))) {
+        match query.and_then(|query| with_path_and_query(&r.uri, r.escaped_path(), Some(&query))) {
             Some(uri) => self.0.serve_http(w, Retargeted::new(r, uri).request).await,
             None => self.0.serve_http(w, r).await,
         }

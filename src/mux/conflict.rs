@@ -250,8 +250,9 @@ fn key(segment: &Segment) -> SegmentKey {
 pub(super) mod tests {
     use std::panic::Location;
 
-    use super::super::path::{PathStep, decode, step};
+    use super::super::path::{PathStep, step};
     use super::*;
+    use crate::message::unescape_segment;
 
     pub(in super::super) fn pattern(text: &str) -> Pattern {
         Pattern::parse(text, Location::caller()).unwrap()
@@ -266,7 +267,9 @@ pub(super) mod tests {
                     return true;
                 }
                 (Segment::Single(_), PathStep::Segment(_, further)) => rest = further,
-                (Segment::Literal(name), PathStep::Segment(sent, further)) if **name == *decode(sent) => rest = further,
+                (Segment::Literal(name), PathStep::Segment(sent, further)) if **name == *unescape_segment(sent) => {
+                    rest = further
+                }
                 _ => return false,
             }
         }

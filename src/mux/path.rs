@@ -7,7 +7,9 @@
 
 use std::borrow::Cow;
 
-use percent_encoding::{AsciiSet, CONTROLS, percent_decode_str, utf8_percent_encode};
+use percent_encoding::{AsciiSet, CONTROLS, utf8_percent_encode};
+
+use crate::message::unescape_segment;
 
 /// The path without `.`, `..` and repeated slashes. It starts with a slash, and ends with one
 /// where the sent one did. Does not allocate when there is nothing to do.
@@ -75,31 +77,6 @@ pub(super) const NOT_IN_A_PATH: AsciiSet = CONTROLS
 
 const NOT_IN_A_QUERY: AsciiSet = CONTROLS.add(b' ').add(b'"').add(b'#').add(b'<').add(b'>');
 
-/// The host of a `Host` field, without the port. What is not a host and port stays as it is.
-pub(super) fn without_port(host: &str) -> &str {
-    if host.starts_with('[') {
-        return match host.split_once(']') {
-            Some((address, port)) if port.starts_with(':') => host.get(..=address.len()).unwrap_or(host),
-            _ => host,
-        };
-    }
-    match host.split_once(':') {
-        Some((name, port)) if !port.contains(':') => name,
-        _ => host,
-    }
-}
-
-/// The form of a host that hosts are compared in: lower case, no brackets around an address, and no dot
-/// at the end: `a.test.` is `a.test` written as a whole name (RFC 3986 §3.2.2), and `curl` sends it so.
-pub(super) fn folded_host(host: &str) -> Cow<'_, str> {
-    let host = host.strip_prefix('[').and_then(|host| host.strip_suffix(']')).unwrap_or(host);
-    let host = host.strip_suffix('.').filter(|name| !name.is_empty()).unwrap_or(host);
-    match host.bytes().any(|b| b.is_ascii_uppercase()) {
-        true => Cow::Owned(host.to_ascii_lowercase()),
-        false => Cow::Borrowed(host),
-    }
-}
-
 /// The first step of (the rest of) a path.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum PathStep<'a> {
@@ -123,18 +100,10 @@ pub(super) fn step(path: &str) -> PathStep<'_> {
     }
 }
 
-/// A segment, unescaped. One with malformed escapes stays as it is (Go's rule).
-pub(super) fn decode(segment: &str) -> Cow<'_, [u8]> {
-    if find(segment, b'%').is_none() || has_wrong_escape(segment) {
-        return Cow::Borrowed(segment.as_bytes());
-    }
-    percent_decode_str(segment).into()
-}
-
-/// The same as text; empty where it is not UTF-8. With a replacement character, `%FF` and `%FE` would be
+/// A segment unescaped, as text; empty where it is not UTF-8. With a replacement character, `%FF` and `%FE` would be
 /// the same value.
 pub(super) fn decode_text(segment: &str) -> String {
-    match decode(segment) {
+    match unescape_segment(segment) {
         Cow::Borrowed(_) => segment.to_owned(),
         Cow::Owned(bytes) => String::from_utf8(bytes).unwrap_or_default(),
     }
@@ -144,12 +113,6 @@ pub(super) fn decode_text(segment: &str) -> String {
 /// longer to begin than this takes to end.
 fn find(text: &str, byte: u8) -> Option<usize> {
     text.bytes().position(|b| b == byte)
-}
-
-fn has_wrong_escape(segment: &str) -> bool {
-    let mut parts = segment.split('%');
-    parts.next();
-    parts.any(|after| !matches!(after.as_bytes(), [a, b, ..] if a.is_ascii_hexdigit() && b.is_ascii_hexdigit()))
 }
 
 #[cfg(test)]
@@ -217,35 +180,6 @@ mod tests {
     }
 
     #[test]
-    fn a_port_is_no_part_of_the_host() {
-        let cases = [
-            ("a.test", "a.test"),
-            ("a.test:80", "a.test"),
-            ("a.test:", "a.test"),
-            (":80", ""),
-            ("", ""),
-            ("[::1]:80", "[::1]"),
-            ("[::1]", "[::1]"),
-            ("::1", "::1"),
-            ("[::1]x", "[::1]x"),
-            ("[::1", "[::1"),
-            ("a:b:80", "a:b:80"),
-        ];
-        for (host, expected) in cases {
-            assert_eq!(without_port(host), expected, "{host}");
-        }
-    }
-
-    #[test]
-    fn hosts_are_compared_in_lower_case_without_brackets_and_without_the_last_dot() {
-        assert_eq!(folded_host("A.Test"), "a.test");
-        assert_eq!(folded_host("[::AB]"), "::ab");
-        assert_eq!([folded_host("A.test."), folded_host("a.test.."), folded_host(".")], ["a.test", "a.test.", "."]);
-        assert_eq!(folded_host("[::1]:443"), "[::1]:443");
-        assert!(matches!(folded_host("a.test"), Cow::Borrowed("a.test")));
-    }
-
-    #[test]
     fn a_path_is_walked_slash_by_slash() {
         assert_eq!(step(""), PathStep::End);
         assert_eq!(step("*"), PathStep::End);
@@ -254,27 +188,5 @@ mod tests {
         assert_eq!(step("/a/"), PathStep::Segment("a", "/"));
         assert_eq!(step("/a%2Fb/c"), PathStep::Segment("a%2Fb", "/c"));
         assert_eq!(step("//a"), PathStep::Segment("", "/a"));
-    }
-
-    #[test]
-    fn a_segment_is_unescaped_when_all_its_escapes_are_right() {
-        let cases: [(&str, &[u8]); 8] = [
-            ("a", b"a"),
-            ("%41", b"A"),
-            ("a%2fb%2F", b"a/b/"),
-            ("%ff%00", b"\xff\0"),
-            ("%2541", b"%41"),
-            ("%", b"%"),
-            ("%41%4", b"%41%4"),
-            ("%41%zz", b"%41%zz"),
-        ];
-        for (sent, expected) in cases {
-            assert_eq!(&*decode(sent), expected, "{sent}");
-        }
-    }
-
-    #[test]
-    fn a_segment_without_escapes_is_not_copied() {
-        assert!(matches!(decode("caf\u{e9}"), Cow::Borrowed(_)));
     }
 }

@@ -4,9 +4,9 @@ use std::borrow::Cow;
 use std::panic::Location;
 use std::sync::Arc;
 
-use super::path::{PathStep, clean_path, decode, decode_text, folded_host, step};
+use super::path::{PathStep, clean_path, decode_text, step};
 use crate::error::{Error, ErrorKind, Result};
-use crate::message::is_token;
+use crate::message::{folded_host, is_token, unescape_segment};
 
 /// `[METHOD ][HOST]/[PATH]`, parsed.
 #[derive(Debug)]
@@ -153,7 +153,7 @@ fn parse_segment(segment: &str) -> Result<Segment, Cow<'static, str>> {
         return Err(format!("\":{name}\" is no wildcard; write {{{name}}}, or %3A{name} for a colon").into());
     }
     if !segment.contains(['{', '}']) {
-        return Ok(Segment::Literal(decode(segment).into()));
+        return Ok(Segment::Literal(unescape_segment(segment).into()));
     }
     let inner = segment.strip_prefix('{').and_then(|segment| segment.strip_suffix('}'));
     match inner.filter(|inner| !inner.contains(['{', '}'])) {

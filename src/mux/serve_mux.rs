@@ -10,12 +10,12 @@ use http::Method;
 
 use super::arena::Arena;
 use super::conflict::{Index, conflict};
-use super::path::{clean_path, location, without_port};
+use super::path::{clean_path, location};
 use super::pattern::Pattern;
 use super::response::MuxResponse;
 use super::tree::{Ending, RouteId, RouteMatch, Tree};
 use crate::error::{Error, Result};
-use crate::message::Request;
+use crate::message::{Request, without_port};
 use crate::server::{AnyHandler, Handler, HandlerFuture, ResponseWriter};
 
 /// Sends each request to the handler whose pattern matches it best (Go's `ServeMux`).
@@ -226,7 +226,7 @@ impl ServeMux {
     }
 
     pub(super) fn decide(&self, r: &Request) -> Dispatch<'_> {
-        let path = r.path();
+        let path = r.escaped_path();
         if r.request_uri == "*" || path == "*" {
             return Dispatch::Asterisk;
         }

@@ -8,8 +8,9 @@
 
 use std::collections::{BTreeSet, HashMap};
 
-use super::path::{PathStep, decode, folded_host, step};
+use super::path::{PathStep, step};
 use super::pattern::{Pattern, Segment};
+use crate::message::{folded_host, unescape_segment};
 
 /// The place of a route in the arena.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -121,7 +122,7 @@ impl Tree {
             PathStep::End if ending == Ending::AsSent => node.end.map(RouteMatch::Exact),
             PathStep::End | PathStep::Slash => node.slash.or(node.rest).map(RouteMatch::Exact),
             PathStep::Segment(segment, further) => {
-                let named = node.children.get(&decode(segment));
+                let named = node.children.get(&unescape_segment(segment));
                 let mut ways = [named, node.single].into_iter().flatten();
                 ways.find_map(|way| self.walk(way, further, ending)).or(node.rest.map(RouteMatch::Within))
             }

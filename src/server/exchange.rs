@@ -144,6 +144,10 @@ fn apply_outcome(settings: &Settings, scratch: &mut Scratch, outcome: HandlerOut
         }
         return Some(CloseReason::Hijacked);
     }
+    let outcome = match outcome {
+        HandlerOutcome::Done => writer.end_filters().map_or_else(HandlerOutcome::Failed, |()| HandlerOutcome::Done),
+        other => other,
+    };
     match outcome {
         HandlerOutcome::Done => writer.finish(),
         HandlerOutcome::Aborted => Some(CloseReason::HandlerFailed),

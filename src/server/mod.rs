@@ -50,7 +50,7 @@ pub use hijack::Hijacked;
 #[cfg(feature = "json")]
 pub use respond::Json;
 pub use respond::{IntoResponse, RespondFn, TryIntoResponse, respond};
-pub use response::{AutoField, ResponseWriter};
+pub use response::{AutoField, ContentFilter, ResponseHead, ResponseWriter};
 pub use server::{
     DEFAULT_MAX_HEADER_BYTES, DEFAULT_MAX_HEADER_VALUE_COUNT, Server, ShutdownReport, listen_and_serve, serve,
 };

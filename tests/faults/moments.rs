@@ -57,7 +57,7 @@ pub(crate) const WORK: Duration = Duration::from_secs(60);
 /// Reads, waits or writes, by its path.
 pub(crate) async fn die_on(told: &Told, w: &mut ResponseWriter, r: &mut Request) -> Result<()> {
     let tell = |seen| told.send(seen).unwrap();
-    let failed = match r.path() {
+    let failed = match r.escaped_path() {
         "/read" => r.body.bytes(1000).await.unwrap_err(),
         "/wait" => {
             let context = r.context().clone();

@@ -119,7 +119,7 @@ async fn content_and_trailers_stream_both_ways_at_once() {
 async fn large_content_arrives_whole_however_it_was_written() {
     async fn large(w: &mut ResponseWriter, r: &mut Request) -> Result<()> {
         let content = vec![b'x'; 300_000];
-        match r.path() {
+        match r.escaped_path() {
             "/slice" => w.write(&content).await,
             "/bytes" => w.write_bytes(content.into()).await,
             "/small" => {
@@ -222,7 +222,7 @@ async fn what_http1_would_refuse_is_refused_and_the_connection_lives() {
 
 #[tokio::test(start_paused = true)]
 async fn a_panic_ends_its_stream_and_no_other() {
-    let running = serve(async |w: &mut ResponseWriter, r: &mut Request| match r.path() {
+    let running = serve(async |w: &mut ResponseWriter, r: &mut Request| match r.escaped_path() {
         "/early" => panic!("as asked"),
         "/late" => {
             w.write("partial").await?;
@@ -333,7 +333,7 @@ async fn unread_content_is_drained_up_to_the_limit_and_then_reset() {
 
 #[tokio::test(start_paused = true)]
 async fn unread_content_gives_its_window_back_to_its_connection() {
-    let running = serve(async |w: &mut ResponseWriter, r: &mut Request| match r.path() {
+    let running = serve(async |w: &mut ResponseWriter, r: &mut Request| match r.escaped_path() {
         "/read" => {
             let length = r.body.bytes(1 << 20).await?.len();
             w.write(length.to_string()).await

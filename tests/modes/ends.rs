@@ -13,7 +13,7 @@ type Count = Arc<AtomicUsize>;
 
 /// Answers a little, waits for the client to leave, and counts it.
 async fn wait(left: &Count, w: &mut ResponseWriter, r: &mut Request) -> Result<()> {
-    match r.path() {
+    match r.escaped_path() {
         "/ok" => return w.write("ok").await,
         "/begun" => {
             w.write("begun").await?;

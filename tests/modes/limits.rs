@@ -13,7 +13,7 @@ type Told = tokio::sync::mpsc::UnboundedSender<Error>;
 
 /// Answers in time, late, with a pause, or never.
 async fn slow(w: &mut ResponseWriter, r: &mut Request) -> Result<()> {
-    match r.path() {
+    match r.escaped_path() {
         "/late" => sleep(secs(20)).await,
         "/pause" => {
             w.write("begun").await?;
@@ -152,7 +152,7 @@ async fn absolute_limits_and_deadlines_of_handlers_hold() {
     in_all_modes(async |mode| {
         let (told, mut seen) = tokio::sync::mpsc::unbounded_channel();
         let handler = async |told: &Told, w: &mut ResponseWriter, r: &mut Request| {
-            match r.path() {
+            match r.escaped_path() {
                 "/read-deadline" => w.set_read_deadline(Some(Instant::now() + secs(2))),
                 "/write-deadline" => w.set_write_deadline(Some(Instant::now() + secs(3))),
                 _ => {}

@@ -17,6 +17,7 @@ mod bodies;
 mod connections;
 mod contents;
 mod ends;
+mod filters;
 mod limits;
 mod shutdowns;
 mod site;

@@ -17,7 +17,7 @@ use crate::rust::{
 const LAYERS: [&[&str]; 8] = [
     &["error"],
     &["message"],
-    &["h1"],
+    &["h1", "h2/engine"],
     &["net"],
     &["h2"],
     &["server", "client"],
@@ -26,7 +26,10 @@ const LAYERS: [&[&str]; 8] = [
 ];
 
 /// Modules that know no runtime.
-const WITHOUT_RUNTIME: [&str; 2] = ["message", "h1"];
+const WITHOUT_RUNTIME: [&str; 3] = ["message", "h1", "h2/engine"];
+
+/// Modules that are functions over bytes: they take time as a number, and wait for nobody.
+const ONLY_BYTES: [&str; 1] = ["h2/engine"];
 
 /// The files that start tasks. A comment at each `spawn` says who ends the task.
 const MAY_SPAWN: [&str; 8] = [
@@ -55,6 +58,11 @@ fn imports_point_downwards_and_never_sideways() {
 #[test]
 fn the_codec_and_the_vocabulary_have_no_runtime() {
     assert_nothing_found(runtime);
+}
+
+#[test]
+fn what_is_only_bytes_has_no_clock_and_no_lock_and_waits_for_nobody() {
+    assert_nothing_found(machinery);
 }
 
 #[test]
@@ -119,6 +127,21 @@ fn runtime(path: &str, text: &str) -> Vec<Finding> {
     find_words(&code, |_, word| word == "tokio", "names tokio in a module that knows no runtime")
 }
 
+/// Neither clocks nor locks nor anything that waits is named in the modules that are functions over bytes,
+/// except in their tests.
+fn machinery(path: &str, text: &str) -> Vec<Finding> {
+    const CLOCKS: [&str; 3] = ["Instant", "SystemTime", "sleep"];
+    const LOCKS: [&str; 5] = ["Mutex", "RwLock", "OnceLock", "LazyLock", "Condvar"];
+    const WAITS: [&str; 5] = ["async", "await", "Future", "Waker", "Poll"];
+    if !ONLY_BYTES.contains(&module_of(path)) {
+        return Vec::new();
+    }
+    let is_such = |_: &str, word: &str| {
+        word.starts_with("Atomic") || [&CLOCKS[..], &LOCKS, &WAITS].iter().any(|list| list.contains(&word))
+    };
+    find_words(&product_code_of(path, text), is_such, "names a clock, a lock or a wait in a module that has none")
+}
+
 /// `spawn(…)` and `spawn_local(…)` stand only in the files that may start tasks, and in tests.
 fn spawns(path: &str, text: &str) -> Vec<Finding> {
     if MAY_SPAWN.contains(&path) { Vec::new() } else { started_tasks(path, text) }
@@ -174,10 +197,13 @@ fn length(path: &str, text: &str) -> Vec<Finding> {
 
 // ------------------------------------------------------------ paths and modules
 
-/// `src/h1/chunked.rs` belongs to `h1`, `src/error.rs` to `error`.
+/// `src/h1/chunked.rs` belongs to `h1`, `src/error.rs` to `error`. A folder that has a layer of its own is
+/// a module of its own: `src/h2/engine/frame.rs` belongs to `h2/engine`.
 fn module_of(path: &str) -> &str {
     let path = path.trim_start_matches("src/").trim_end_matches(".rs");
-    path.split('/').next().unwrap_or(path)
+    let is_within = |module: &&&str| module.contains('/') && path.starts_with(&format!("{module}/"));
+    let own_layer = LAYERS.iter().copied().flatten().find(is_within);
+    own_layer.copied().unwrap_or_else(|| path.split('/').next().unwrap_or(path))
 }
 
 fn row_of(module: &str) -> Option<usize> {
@@ -269,6 +295,9 @@ fn an_arrow_upwards_or_sideways_is_found() {
         ("src/server/mod.rs", "use crate::ServeMux;"),
         ("src/server/mod.rs", "use super::*;"),
         ("src/neither/mod.rs", ""),
+        ("src/h2/engine/frame.rs", "use crate::h2::Wire;"),
+        ("src/h2/engine/frame.rs", "use super::super::super::net::Io;"),
+        ("src/h2/engine/frame.rs", "use crate::h1::HeadLimits;"),
     ] {
         assert_eq!(lines(arrows, path, text), [1], "{path}: {text}");
     }
@@ -287,6 +316,8 @@ fn an_arrow_downwards_or_within_is_not() {
         ("src/h1/mod.rs", "mod a { mod b { use super::super::Head; } } mod c { use super::Head; }"),
         ("src/error.rs", "/// See [`Server`](crate::server::Server).\nfn f() { g(\"crate::server\") }"),
         ("src/lib.rs", "use crate::server::Server;"),
+        ("src/h2/engine/frame.rs", "use crate::{error::Result, message::Header}; use super::fault::Fault;"),
+        ("src/h2/mod.rs", "mod engine; use crate::net::Io;"),
     ] {
         assert_eq!(arrows(path, text), [], "{path}: {text}");
     }
@@ -301,6 +332,16 @@ fn a_runtime_is_found_outside_of_tests_and_comments() {
     assert_eq!(lines(runtime, "src/h1/head.rs", tested), []);
     assert_eq!(lines(runtime, "src/h1/head.rs", &format!("{tested}fn f() {{ tokio::spawn(g()) }}\n")), [6]);
     assert_eq!(lines(runtime, "src/h1/tests/mod.rs", "use tokio::io;"), [], "a file of tests");
+}
+
+#[test]
+fn a_clock_a_lock_and_a_wait_are_found_where_there_are_only_bytes() {
+    for word in ["std::time::Instant", "SystemTime", "std::sync::Mutex", "AtomicU64", "async fn f() {}", "f().await"] {
+        assert_eq!(lines(machinery, "src/h2/engine/hpack/decoder.rs", word), [1], "{word}");
+        assert_eq!(lines(machinery, "src/h2/wire.rs", word), []);
+    }
+    let innocent = "// Mutex\nlet instants = awaited;\n#[cfg(test)]\nmod tests { async fn t() {} }";
+    assert_eq!(lines(machinery, "src/h2/engine/mod.rs", innocent), []);
 }
 
 #[test]

@@ -12,7 +12,7 @@ const GET_10_KEPT: &str = "GET / HTTP/1.0\r\nConnection: keep-alive\r\n\r\n";
 
 /// Writes content in pieces of the sizes that the target lists: `/2048,1`.
 async fn sizes(w: &mut ResponseWriter, r: &mut Request) -> Result<()> {
-    for size in r.path()[1..].split(',').filter(|size| !size.is_empty()) {
+    for size in r.escaped_path()[1..].split(',').filter(|size| !size.is_empty()) {
         w.write(vec![b'x'; size.parse()?]).await?;
     }
     Ok(())
@@ -713,7 +713,7 @@ async fn a_mebibyte_passes_a_small_buffer_by_every_way_of_writing() {
         if r.query("declared").is_some() {
             w.header().set("Content-Length", content.len().to_string());
         }
-        match r.path() {
+        match r.escaped_path() {
             "/copy" => assert_eq!(tokio::io::copy(&mut &content[..], w).await?, 1 << 20),
             "/bytes" => w.write_bytes(Bytes::from(content)).await?,
             "/pieces" => {
@@ -817,7 +817,7 @@ async fn a_response_of_known_length_has_it_and_one_of_unknown_length_has_chunks(
 #[tokio::test(start_paused = true)]
 async fn what_can_be_answered_looks_as_it_says() {
     const TEXT: &str = "Content-Type: text/plain; charset=utf-8\r\n";
-    let target = async |r: &mut Request| match r.path() {
+    let target = async |r: &mut Request| match r.escaped_path() {
         "/text" => "hi".into_response(),
         "/status" => StatusCode::NOT_FOUND.into_response(),
         "/both" => (StatusCode::ACCEPTED, "hi".to_owned()).into_response(),

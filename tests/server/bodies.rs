@@ -22,7 +22,7 @@ fn text(content: &str) -> String {
 
 /// Answers with the content, read the way that the path names, and with the trailer.
 async fn echo_whole(w: &mut ResponseWriter, r: &mut Request) -> Result<()> {
-    let content = match r.path() {
+    let content = match r.escaped_path() {
         "/chunk" => {
             let mut content = Vec::new();
             while let Some(chunk) = r.body.chunk().await? {
@@ -210,7 +210,7 @@ async fn pieces_that_came_before_a_break_are_read_and_then_the_error_again_and_a
 #[tokio::test(start_paused = true)]
 async fn broken_framing_closes_and_nothing_behind_it_is_a_request() {
     let host = Host::new(async |w: &mut ResponseWriter, r: &mut Request| {
-        let read = match r.path() {
+        let read = match r.escaped_path() {
             "/read" => r.body.text().await.map(drop),
             "/read-quietly" => {
                 let _ = r.body.text().await;

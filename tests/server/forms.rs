@@ -265,7 +265,7 @@ async fn watch_temporary_files() {
         let copy = file.bytes(1 << 20).await?;
         assert_eq!(copy, "content");
         assert_eq!(temporary_files(), 1);
-        match r.path() {
+        match r.escaped_path() {
             "/fails" => Err(Error::other("after the form was read")),
             "/panics" => panic!("after the form was read"),
             _ => w.write(copy).await,

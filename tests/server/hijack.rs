@@ -291,7 +291,7 @@ const UPGRADE: &str = "Connection: upgrade\r\nUpgrade: chat, other/2";
 
 /// Upgrades to the protocol that the target names, and says back what comes up to an `!`.
 async fn switch(w: &mut ResponseWriter, r: &mut Request) -> Result<()> {
-    w.header().set("Upgrade", &r.path()[1..]);
+    w.header().set("Upgrade", &r.escaped_path()[1..]);
     w.omit(nethttp::AutoField::Date);
     let mut raw = w.upgrade().await?;
     let mut heard = Vec::new();

@@ -72,7 +72,7 @@ async fn close_is_a_member_of_the_connection_list_in_any_case_on_any_line() {
 async fn http_1_0_keeps_the_connection_only_when_asked_and_when_the_end_is_clear() {
     let handler = async |w: &mut ResponseWriter, r: &mut Request| {
         w.omit(nethttp::AutoField::ContentType);
-        match r.path() {
+        match r.escaped_path() {
             "/204" => w.write_header(StatusCode::NO_CONTENT),
             "/304" => w.write_header(StatusCode::NOT_MODIFIED),
             "/close" => w.header().set("Connection", "close"),

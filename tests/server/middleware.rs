@@ -457,7 +457,7 @@ async fn no_limit_and_an_endless_one_never_end() {
 
 #[tokio::test(start_paused = true)]
 async fn a_panic_within_the_limit_reaches_the_server() {
-    let handler = async |_: &mut ResponseWriter, r: &mut Request| match r.path() {
+    let handler = async |_: &mut ResponseWriter, r: &mut Request| match r.escaped_path() {
         "/abort" => nethttp::abort(),
         _ => panic!("on purpose"),
     };

@@ -124,7 +124,7 @@ async fn a_panic_in_a_hook_is_one_like_others_wherever_the_hook_runs() {
 #[tokio::test(start_paused = true)]
 async fn what_a_panic_says_is_reported_when_it_is_text() {
     let handler = async |_: &mut ResponseWriter, r: &mut Request| -> Result<()> {
-        match r.path() {
+        match r.escaped_path() {
             "/text" => panic!("plain"),
             "/formatted" => panic!("number {}", r.path().len()),
             "/slice" => _ = [0; 3][r.path().len()],

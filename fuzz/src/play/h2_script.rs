@@ -37,9 +37,13 @@ pub struct Sender {
     /// The largest window that a stream may begin with.
     initial_window: u64,
     windows: u64,
+    /// How long the script has waited, in sum.
+    waited: Duration,
     last: Vec<u8>,
 }
 
+/// How long either side keeps an idle connection: a client the shorter of both.
+const IDLE_TIMEOUT: Duration = Duration::from_secs(90);
 /// More steps than this show nothing new.
 const MAX_STEPS: usize = 96;
 const STEPS: &[u8] = b"HHHDDDTRUSAPGXB,wWhrsg2!Op";
@@ -57,6 +61,7 @@ impl Sender {
             takes_back: false,
             initial_window: DEFAULT_WINDOW.into(),
             windows: DEFAULT_WINDOW.into(),
+            waited: Duration::ZERO,
             last: Vec::new(),
         }
     }
@@ -172,7 +177,13 @@ impl Sender {
     async fn pass(&mut self, letter: u8, input: &mut Input<'_>) {
         let step = match letter {
             b',' => Step::Settle,
-            b'w' => return sleep(Duration::from_secs(input.pick(&[1, 2, 6, 31]))).await,
+            b'w' => {
+                let wait = Duration::from_secs(input.pick(&[1, 2, 6, 31]));
+                self.waited += wait;
+                // Behind so many waits the connection may have been closed as an idle one.
+                self.is_calm &= self.waited < IDLE_TIMEOUT;
+                return sleep(wait).await;
+            }
             b'W' => Step::WaitLong,
             b'h' => Step::HalfClose,
             b'r' => Step::Reset,

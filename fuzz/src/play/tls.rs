@@ -50,7 +50,7 @@ pub struct Stage {
 impl Stage {
     pub fn new(protocols: u8) -> Stage {
         let handler = async |w: &mut ResponseWriter, r: &mut Request| {
-            assert_eq!((r.path(), r.host.as_str()), ("/x", "a.test"), "nobody asked for this");
+            assert_eq!((r.escaped_path(), r.host.as_str()), ("/x", "a.test"), "nobody asked for this");
             w.write(CONTENT).await
         };
         let mut server = Server::new(handler);

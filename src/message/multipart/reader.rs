@@ -11,7 +11,7 @@ use super::boundary::{BAD_BOUNDARY, Boundary, Input};
 use super::head::PartHead;
 use super::parser::{MultipartEvent, MultipartLimits, Parser};
 use super::quoted_printable::QuotedPrintable;
-use crate::error::{Error, ErrorKind, Result};
+use crate::error::{Error, Result};
 use crate::message::body::{Body, DEFAULT_MAX_TEXT_BYTES};
 use crate::message::form::malformed;
 use crate::message::header::Header;
@@ -43,7 +43,7 @@ impl Multipart {
     /// Reads this content with this boundary, as the `boundary` parameter of its type says it.
     ///
     /// # Errors
-    /// [`ErrorKind::Malformed`] for a boundary that is empty, longer than 70 bytes, or of bytes
+    /// [`ErrorKind::Malformed`](crate::ErrorKind::Malformed) for a boundary that is empty, longer than 70 bytes, or of bytes
     /// that RFC 2046 §5.1.1 does not allow.
     ///
     /// ```
@@ -74,8 +74,8 @@ impl Multipart {
     /// Cancel safe: when dropped it has at most passed over what would be passed over anyway.
     ///
     /// # Errors
-    /// [`ErrorKind::Malformed`], which answers 400; [`ErrorKind::CutOff`], which answers 400, for
-    /// content that ends before its last boundary, or has none; [`ErrorKind::BodyTooLarge`],
+    /// [`ErrorKind::Malformed`](crate::ErrorKind::Malformed), which answers 400; [`ErrorKind::CutOff`], which answers 400, for
+    /// content that ends before its last boundary, or has none; [`ErrorKind::BodyTooLarge`](crate::ErrorKind::BodyTooLarge),
     /// which answers 413, over one of the [`limits`](Multipart::limits); else as [`Body::chunk`].
     /// An error is final: it is reported again.
     pub async fn next_part(&mut self) -> Result<Option<Part<'_>>> {
@@ -185,13 +185,13 @@ impl Part<'_> {
     /// The whole content, of `limit` bytes at most.
     ///
     /// # Errors
-    /// As [`chunk`](Part::chunk); [`ErrorKind::BodyTooLarge`], which answers 413, when there is
+    /// As [`chunk`](Part::chunk); [`ErrorKind::BodyTooLarge`](crate::ErrorKind::BodyTooLarge), which answers 413, when there is
     /// more. The next part can be asked for nevertheless.
     pub async fn bytes(&mut self, limit: u64) -> Result<Bytes> {
         let mut whole = BytesMut::new();
         while let Some(chunk) = self.chunk().await? {
             if (whole.len() as u64).saturating_add(chunk.len() as u64) > limit {
-                let error = Error::new(ErrorKind::BodyTooLarge, format!("the part is over its limit of {limit} bytes"));
+                let error = Error::too_large(limit, format!("the part is over its limit of {limit} bytes"));
                 return Err(error.with_status(StatusCode::PAYLOAD_TOO_LARGE));
             }
             whole.extend_from_slice(&chunk);
@@ -202,7 +202,7 @@ impl Part<'_> {
     /// The whole content as text (UTF-8), of [`DEFAULT_MAX_TEXT_BYTES`] at most.
     ///
     /// # Errors
-    /// As [`bytes`](Part::bytes); [`ErrorKind::Malformed`], which answers 400, when it is no
+    /// As [`bytes`](Part::bytes); [`ErrorKind::Malformed`](crate::ErrorKind::Malformed), which answers 400, when it is no
     /// UTF-8.
     pub async fn text(&mut self) -> Result<String> {
         let bytes = self.bytes(DEFAULT_MAX_TEXT_BYTES).await?;

@@ -1,6 +1,8 @@
 //! A request, the same on the server and on the client.
 
 mod build;
+mod copy;
+mod target;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -102,11 +104,6 @@ impl Request {
     /// The context of the request: its cancellation, the server, the local address.
     pub fn context(&self) -> &Context {
         &self.context
-    }
-
-    /// The path of the target as sent, escapes and all.
-    pub fn path(&self) -> &str {
-        self.uri.path()
     }
 
     /// What the mux matched for the wildcard of this name, unescaped; empty where there is none, and

@@ -20,6 +20,7 @@ use http::StatusCode;
 use tokio::io::AsyncWrite;
 
 use super::decide::{Extent, declared_length};
+use super::filter::FilterStep;
 use super::sink::ResponseSink;
 use super::write_buffer::{DirectWrite, MIN_DIRECT_WRITE_BYTES};
 use super::writer::{ResponseWriter, Stage};
@@ -81,9 +82,18 @@ impl ResponseWriter {
         self.send_pending(content, shared)
     }
 
+    /// Sends what was held back and this content after it, through the filters if there are any.
+    async fn send_pending(&mut self, content: &[u8], shared: Option<&Bytes>) -> Result<()> {
+        if self.filters.is_some() {
+            // Boxed: it would make the future of each write larger, that of handlers without filters too.
+            return Box::pin(self.send_filtered(content, FilterStep::More)).await;
+        }
+        self.send_unfiltered(content, shared).await
+    }
+
     /// Sends what was held back and this content after it. Together they are collected if they are
     /// small, else sent at once.
-    pub(super) async fn send_pending(&mut self, content: &[u8], shared: Option<&Bytes>) -> Result<()> {
+    pub(super) async fn send_unfiltered(&mut self, content: &[u8], shared: Option<&Bytes>) -> Result<()> {
         if self.is_small(content) {
             self.collect(content);
             return poll_fn(|cx| self.poll_make_room(cx)).await;
@@ -108,6 +118,15 @@ impl ResponseWriter {
     fn is_small(&self, content: &[u8]) -> bool {
         let Stage::Sent { outgoing, .. } = self.stage else { return false };
         self.pending.len() + content.len() < MIN_DIRECT_WRITE_BYTES || !self.traits.has_content(outgoing)
+    }
+
+    /// Collects what was held back and this content after it, through the filters if there are any.
+    fn collect_step(&mut self, content: &[u8], step: FilterStep) -> Result<()> {
+        if self.filters.is_some() {
+            return self.collect_filtered(content, step);
+        }
+        self.collect(content);
+        Ok(())
     }
 
     /// Encodes what was held back and this content after it into the write buffer.
@@ -161,7 +180,7 @@ impl AsyncWrite for ResponseWriter {
         if !writer.try_buffer(content)? {
             writer.written += content.len() as u64;
             writer.commit(Extent::Start(content));
-            writer.collect(content);
+            writer.collect_step(content, FilterStep::More)?;
         }
         Poll::Ready(Ok(content.len()))
     }
@@ -170,7 +189,7 @@ impl AsyncWrite for ResponseWriter {
         let writer = &mut *self;
         writer.check_writable()?;
         writer.commit(Extent::Start(&[]));
-        writer.collect(&[]);
+        writer.collect_step(&[], FilterStep::Flush)?;
         let Some(sink) = &writer.sink else { return Poll::Ready(Ok(())) };
         let flushed = ready!(sink.poll_flush(cx));
         writer.fail_on_error(flushed)?;
@@ -199,7 +218,9 @@ impl ResponseWriter {
         }
         self.commit(Extent::Start(&[]));
         let Stage::Sent { outgoing, .. } = self.stage else { return false };
-        outgoing != Outgoing::Chunked && self.traits.has_content(outgoing) && self.may_send_files()
+        // Filters have to see the bytes too.
+        let as_it_is = self.filters.is_none() && outgoing != Outgoing::Chunked;
+        as_it_is && self.traits.has_content(outgoing) && self.may_send_files()
     }
 
     /// Writes `length` bytes of a file from `offset` on, where [`sends_files`](Self::sends_files) says

@@ -23,9 +23,7 @@ impl ResponseWriter {
         };
         let status = *self.status.get_or_insert(StatusCode::OK);
         // Before the fields are read: hooks may change them.
-        while let Some(hook) = self.hooks.pop() {
-            hook.run(status, &mut self.header);
-        }
+        self.run_hooks(status, content);
         let fields = HandlerFields::of(&self.header);
         // `check_length` has checked each write, but not a length that was set later, or by a hook, and
         // that is less than what was written. With it, the peer would see the response end in the
@@ -42,7 +40,13 @@ impl ResponseWriter {
             let names: Vec<&str> = self.trailer.iter().map(|(name, _)| name).collect();
             self.header.set("Trailer", names.join(", "));
         }
-        let declared = fields.length;
+        let declared = match &self.filters {
+            Some(filters) => filters.declared,
+            None => fields.length,
+        };
+        if !self.traits.has_content(outgoing) {
+            self.filters = None;
+        }
         // Taken out while the calls borrow the rest of `self`. A clone would cost an atomic count.
         let sink = self.sink.take();
         let (outgoing, with_content) = match &sink {
@@ -132,7 +136,7 @@ impl ResponseWriter {
     }
 
     #[inline]
-    fn guessed_content_type(
+    pub(super) fn guessed_content_type(
         &self,
         status: StatusCode,
         fields: &HandlerFields,

@@ -30,6 +30,7 @@ impl ResponseWriter {
             written: 0,
             omitted: Omitted::default(),
             hooks: Vec::new(),
+            filters: None,
             ignored_status: None,
             traits: RequestTraits::default(),
             close: None,
@@ -64,6 +65,7 @@ impl ResponseWriter {
         self.written = 0;
         self.omitted = Omitted::default();
         self.hooks.clear();
+        self.filters = None;
         self.ignored_status = None;
         self.upgrades = Vec::new();
     }
@@ -89,9 +91,10 @@ impl ResponseWriter {
         self.omitted.date = omits_date;
     }
 
-    /// Drops the hooks: one of them has panicked.
+    /// Drops hooks and filters: one of them has panicked.
     pub(crate) fn forget_hooks(&mut self) {
         self.hooks.clear();
+        self.filters = None;
         self.ignored_status = None;
     }
 
@@ -113,13 +116,20 @@ impl ResponseWriter {
             Stage::Failed => return Some(CloseReason::WriteFailed),
             Stage::Open | Stage::Sent { .. } | Stage::Over => {}
         }
+        // Only the response that stands in for another can fail here: of one that a handler wrote, the
+        // filters were ended before.
+        if self.end_filters().is_err() {
+            self.stage = Stage::Failed;
+            return Some(CloseReason::HandlerFailed);
+        }
         // Taken out while `commit` reads them, and put back for their memory.
         let pending = std::mem::take(&mut self.pending);
         let with_content = self.commit(Extent::Whole(&pending));
         self.pending = pending;
         let Stage::Sent { outgoing, .. } = self.stage else { return self.close };
         // The response to HEAD declares the length of content that is never written.
-        let promised = !self.traits.head_request;
+        // With filters it was checked when they ended.
+        let promised = !self.traits.head_request && self.filters.is_none();
         let short = promised && matches!(outgoing, Outgoing::Length(length) if self.written < length);
         if !with_content {
             self.collect(&[]);

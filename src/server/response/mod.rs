@@ -3,11 +3,14 @@
 //! ```text
 //!  handler ──▶ writer ─┬─▶ head ─▶ decide ─┐
 //!                      └─▶ content ────────┴─▶ sink ─┬─▶ HTTP/1: write_buffer ─▶ the socket
-//!  server ───▶ lifecycle                             └─▶ HTTP/2: write_buffer ─▶ DATA frames
+//!  server ───▶ lifecycle     ▲                       └─▶ HTTP/2: write_buffer ─▶ DATA frames
+//!                        filtering ─▶ filter
 //! ```
 
 mod content;
 pub(super) mod decide;
+mod filter;
+mod filtering;
 mod head;
 mod kept_fields;
 mod lifecycle;
@@ -15,4 +18,5 @@ pub(super) mod sink;
 pub(super) mod write_buffer;
 mod writer;
 
+pub use filter::{ContentFilter, ResponseHead};
 pub use writer::{AutoField, ResponseWriter};

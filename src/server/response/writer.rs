@@ -23,6 +23,7 @@ use http::StatusCode;
 use tokio::time::Instant;
 
 use super::decide::{Extent, Omitted, RequestTraits};
+use super::filter::{DecideFilter, FilterChain, FilterStep};
 use super::sink::ResponseSink;
 use crate::error::{Error, ErrorKind, Result};
 use crate::h1::{self, Outgoing};
@@ -59,6 +60,8 @@ pub struct ResponseWriter {
     pub(super) written: u64,
     pub(super) omitted: Omitted,
     pub(super) hooks: Vec<HeadHook>,
+    /// What changes the content, once the head is decided.
+    pub(super) filters: Option<Box<FilterChain>>,
     /// The first status that could not be set, and where the handler tried to.
     pub(super) ignored_status: Option<(StatusCode, &'static Location<'static>)>,
     pub(super) traits: RequestTraits,
@@ -99,12 +102,11 @@ pub enum AutoField {
     ContentLength,
 }
 
-pub(super) struct HeadHook(Box<dyn FnOnce(StatusCode, &mut Header) + Send>);
-
-impl HeadHook {
-    pub(super) fn run(self, status: StatusCode, header: &mut Header) {
-        (self.0)(status, header);
-    }
+/// What is called when the head is decided. Both kinds are in one list: what was added first stands around
+/// what was added later, and sees what that has made of the fields.
+pub(super) enum HeadHook {
+    Fields(Box<dyn FnOnce(StatusCode, &mut Header) + Send>),
+    Content(DecideFilter),
 }
 
 impl std::fmt::Debug for HeadHook {
@@ -206,7 +208,7 @@ impl ResponseWriter {
     /// Calls a function just before the head is sent, with the status and the header: how middleware
     /// adds fields to every response. Of several functions the one that was added last runs first.
     pub fn before_head(&mut self, hook: impl FnOnce(StatusCode, &mut Header) + Send + 'static) {
-        self.hooks.push(HeadHook(Box::new(hook)));
+        self.hooks.push(HeadHook::Fields(Box::new(hook)));
     }
 
     /// Writes content.
@@ -237,7 +239,11 @@ impl ResponseWriter {
     pub async fn flush(&mut self) -> Result<()> {
         self.check_writable()?;
         self.commit(Extent::Start(&[]));
-        self.send_pending(&[], None).await?;
+        if self.filters.is_some() {
+            Box::pin(self.send_filtered(&[], FilterStep::Flush)).await?;
+        } else {
+            self.send_unfiltered(&[], None).await?;
+        }
         self.flush_sink().await
     }
 

@@ -1,0 +1,23 @@
+//! HTTP/2 (RFC 9113) as functions over bytes: no runtime, no clock, no lock.
+//!
+//! It does for HTTP/2 what `h1` does for HTTP/1. A driver hands it the bytes that arrived and a number of
+//! milliseconds, takes events, and fetches the bytes to be written:
+//!
+//! ```text
+//!  bytes ──▶ frame ──▶ hpack ──▶ ReceivedHead            events ──▶ the driver
+//!  bytes ◀── frame ◀── hpack ◀── Header, content         calls  ◀── the driver
+//! ```
+//!
+//! No driver uses it yet. Until one does, it is compiled for tests and fuzzing only, and the `h2` crate
+//! carries all connections.
+
+#![allow(dead_code, unused_imports, reason = "no driver uses it yet: tests and fuzzing alone see it")]
+
+pub(crate) mod fault;
+mod field_kind;
+pub(crate) mod frame;
+pub(crate) mod hpack;
+mod priority;
+
+pub(crate) use field_kind::FieldKind;
+pub(crate) use priority::Priority;
