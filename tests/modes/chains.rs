@@ -90,7 +90,7 @@ async fn a_middleware_may_answer_in_place_of_the_handler_or_fail() {
     let counted = asked.clone();
     let mux = ServeMux::new();
     mux.wrap(refuse_visitors);
-    mux.wrap(async |w: &mut ResponseWriter, r: &mut Request, next: Next<'_>| match r.path() {
+    mux.wrap(async |w: &mut ResponseWriter, r: &mut Request, next: Next<'_>| match r.escaped_path() {
         "/closed" => w.write("closed today").await,
         _ => next.run(w, r).await,
     });
@@ -127,7 +127,10 @@ async fn a_middleware_sees_the_error_of_its_handler_and_may_answer_it() {
         }
     }
     let failing = async |_: &mut ResponseWriter, r: &mut Request| {
-        Err(Error::answer(if r.path() == "/tea" { StatusCode::IM_A_TEAPOT } else { StatusCode::CONFLICT }, "no coffee"))
+        Err(Error::answer(
+            if r.escaped_path() == "/tea" { StatusCode::IM_A_TEAPOT } else { StatusCode::CONFLICT },
+            "no coffee",
+        ))
     };
     on_all_sites(failing.wrapped_in(gone_for_failures), async |site| {
         assert_eq!(site.ask("/tea").await, (410, String::from("no coffee")));
