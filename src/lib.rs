@@ -102,7 +102,7 @@ mod h1;
 mod h2;
 mod message;
 #[cfg(feature = "server")]
-mod middleware;
+pub mod middleware;
 #[cfg(feature = "server")]
 mod mux;
 mod net;
@@ -159,9 +159,10 @@ pub use net::{TlsConfig, TlsRoots};
 pub use server::Json;
 #[cfg(feature = "server")]
 pub use server::{
-    AutoField, CloseReason, ConnInfo, ConnState, DEFAULT_MAX_HEADER_BYTES, DEFAULT_MAX_HEADER_VALUE_COUNT, Handler,
-    HandlerFn, HandlerFuture, Hijacked, Http2Settings, IntoResponse, RequestRecord, RespondFn, ResponseWriter, Server,
-    ServerEvent, ShutdownReport, StateFn, TryIntoResponse, abort, handle_with, listen_and_serve, respond, serve,
+    AutoField, BoxHandler, CloseReason, ConnInfo, ConnState, DEFAULT_MAX_HEADER_BYTES, DEFAULT_MAX_HEADER_VALUE_COUNT,
+    Handler, HandlerFn, HandlerFuture, Hijacked, Http2Settings, IntoResponse, Middleware, MiddlewareFn,
+    MiddlewareStateFn, Next, RequestRecord, RespondFn, ResponseWriter, Server, ServerEvent, ShutdownReport, StateFn,
+    TryIntoResponse, abort, handle_with, listen_and_serve, respond, serve,
 };
 
 #[cfg(all(feature = "tls-no-provider", feature = "server"))]

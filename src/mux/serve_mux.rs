@@ -16,7 +16,7 @@ use super::response::MuxResponse;
 use super::tree::{Ending, RouteId, RouteMatch, Tree};
 use crate::error::{Error, Result};
 use crate::message::{Request, without_port};
-use crate::server::{AnyHandler, Handler, HandlerFuture, ResponseWriter};
+use crate::server::{BoxHandler, BoxMiddleware, Chain, Handler, HandlerFuture, Middleware, Next, ResponseWriter};
 
 /// Sends each request to the handler whose pattern matches it best (Go's `ServeMux`).
 ///
@@ -74,20 +74,22 @@ use crate::server::{AnyHandler, Handler, HandlerFuture, ResponseWriter};
 /// ```
 #[derive(Clone, Debug, Default)]
 pub struct ServeMux {
-    inner: Arc<MuxState>,
+    pub(super) inner: Arc<MuxState>,
 }
 
 #[derive(Default)]
-struct MuxState {
+pub(super) struct MuxState {
     routes: Arena<Route>,
+    /// The outermost first.
+    middleware: Arena<BoxMiddleware>,
     /// The handlers for 404 and 405.
-    fallbacks: Arena<AnyHandler>,
+    fallbacks: Arena<BoxHandler>,
     table: RwLock<Table>,
 }
 
 pub(super) struct Route {
     pub(super) pattern: Pattern,
-    handler: AnyHandler,
+    handler: BoxHandler,
 }
 
 /// The indices of everything in the arenas.
@@ -129,8 +131,8 @@ pub enum Lookup {
 pub(super) enum Dispatch<'a> {
     Route(&'a Route),
     Redirect { location: String, pattern: Option<Arc<str>> },
-    MethodNotAllowed { allow: String, handler: Option<&'a AnyHandler> },
-    NotFound { handler: Option<&'a AnyHandler> },
+    MethodNotAllowed { allow: String, handler: Option<&'a BoxHandler> },
+    NotFound { handler: Option<&'a BoxHandler> },
     Asterisk,
 }
 
@@ -161,10 +163,10 @@ impl ServeMux {
     #[track_caller]
     pub fn try_handle(&self, pattern: &str, handler: impl Handler) -> Result<()> {
         let pattern = Pattern::parse(pattern, Location::caller())?;
-        let handler = AnyHandler::new(handler);
+        let handler = handler.boxed();
         let table = &mut *self.inner.write();
         let index = table.indices.entry(pattern.host.clone()).or_default();
-        if let Some(error) = self.conflict_with(index, &pattern) {
+        if let Some(error) = self.inner.conflict_with(index, &pattern) {
             return Err(error);
         }
         let id = RouteId(self.inner.routes.push(Route { pattern, handler }));
@@ -177,7 +179,7 @@ impl ServeMux {
     /// What this mux would do with a request. Runs no handler and changes nothing: path values
     /// are not filled in.
     pub fn lookup(&self, r: &Request) -> Lookup {
-        match self.decide(r) {
+        match self.inner.decide(r) {
             Dispatch::Route(route) => Lookup::Matched { pattern: route.pattern.text.clone() },
             Dispatch::Redirect { location, pattern } => {
                 Lookup::Redirect { location, pattern: pattern.unwrap_or_default() }
@@ -190,7 +192,7 @@ impl ServeMux {
     /// Has `handler` answer where nothing matches, in place of a plain 404. The status is its to
     /// set. The handler that is set last counts.
     pub fn not_found(&self, handler: impl Handler) {
-        let handler = self.inner.fallbacks.push(AnyHandler::new(handler));
+        let handler = self.inner.fallbacks.push(handler.boxed());
         self.inner.write().not_found = Some(handler);
     }
 
@@ -198,12 +200,39 @@ impl ServeMux {
     /// `Allow` set on the writer's header; the status is its to set. The handler that is set last
     /// counts.
     pub fn method_not_allowed(&self, handler: impl Handler) {
-        let handler = self.inner.fallbacks.push(AnyHandler::new(handler));
+        let handler = self.inner.fallbacks.push(handler.boxed());
         self.inner.write().method_not_allowed = Some(handler);
     }
 
+    /// Puts a middleware around all that this mux does: its routes, those that are registered later too,
+    /// and its own 404, 405 and redirects. The one that is given first is the outermost.
+    ///
+    /// It runs before a route is chosen: a target that it changes is looked up as changed, and
+    /// [`Request::pattern`] is set once [`Next::run`] has returned. One that needs the pattern
+    /// beforehand, or is for a part of the routes, is given to a `group`.
+    /// Requests that are already being answered go on without it.
+    ///
+    /// ```
+    /// use nethttp::{Next, Request, ResponseWriter, Result, ServeMux};
+    ///
+    /// async fn log(w: &mut ResponseWriter, r: &mut Request, next: Next<'_>) -> Result<()> {
+    ///     let result = next.run(w, r).await;
+    ///     println!("{} {} by {:?}", r.method, r.path(), r.pattern);
+    ///     result
+    /// }
+    ///
+    /// let mux = ServeMux::new();
+    /// mux.wrap(log);
+    /// mux.handle("GET /", async |w: &mut ResponseWriter, _: &mut Request| w.write("hello").await);
+    /// ```
+    pub fn wrap(&self, middleware: impl Middleware) {
+        self.inner.middleware.push(BoxMiddleware::new(middleware));
+    }
+}
+
+impl MuxState {
     fn conflict_with(&self, index: &Index, pattern: &Pattern) -> Option<Error> {
-        let others = index.candidates(pattern).filter_map(|id| self.inner.routes.get(id.0));
+        let others = index.candidates(pattern).filter_map(|id| self.routes.get(id.0));
         others.map(|other| &other.pattern).find_map(|other| conflict(pattern, other))
     }
 
@@ -233,7 +262,7 @@ impl ServeMux {
         if r.method == Method::CONNECT {
             return self.decide_connect(r, path);
         }
-        let table = self.inner.read();
+        let table = self.read();
         let host = if table.tree.asks_for_hosts() { without_port(&r.host) } else { "" };
         let path = clean_path(path);
         match find_or_add_slash(&table.tree, host, r.method.as_str(), &path) {
@@ -249,7 +278,7 @@ impl ServeMux {
     /// Go's rules for CONNECT: the target's own host decides whether a slash is missing, the host
     /// of the request which route it is; neither host nor path is cleaned.
     fn decide_connect(&self, r: &Request, path: &str) -> Dispatch<'_> {
-        let table = self.inner.read();
+        let table = self.read();
         let authority = r.uri.authority().map_or("", |authority| authority.as_str());
         let host = authority.rsplit_once('@').map_or(authority, |(_, host)| host);
         if let PathMatch::AddSlash(id) = find_or_add_slash(&table.tree, host, "CONNECT", path) {
@@ -262,11 +291,11 @@ impl ServeMux {
     }
 
     fn route(&self, id: RouteId) -> Dispatch<'_> {
-        Dispatch::Route(self.inner.routes.get(id.0).expect("the tree leads to routes that are there"))
+        Dispatch::Route(self.routes.get(id.0).expect("the tree leads to routes that are there"))
     }
 
     fn redirect(&self, r: &Request, path: &str, id: Option<RouteId>) -> Dispatch<'_> {
-        let route = id.and_then(|id| self.inner.routes.get(id.0));
+        let route = id.and_then(|id| self.routes.get(id.0));
         Dispatch::Redirect {
             location: location(path, r.uri.query()),
             pattern: route.map(|route| route.pattern.text.clone()),
@@ -274,7 +303,7 @@ impl ServeMux {
     }
 
     fn no_route(&self, table: &Table, host: &str, path: &str) -> Dispatch<'_> {
-        let fallback = |index: Option<usize>| index.and_then(|index| self.inner.fallbacks.get(index));
+        let fallback = |index: Option<usize>| index.and_then(|index| self.fallbacks.get(index));
         let allowed = Vec::from_iter(table.tree.allowed(host, path));
         if allowed.is_empty() {
             return Dispatch::NotFound { handler: fallback(table.not_found) };
@@ -289,17 +318,27 @@ impl Handler for ServeMux {
     }
 
     fn serve_http_boxed<'a>(&'a self, w: &'a mut ResponseWriter, r: &'a mut Request) -> HandlerFuture<'a> {
+        self.inner.run_from(0, w, r)
+    }
+}
+
+/// The middleware of a mux, and its choice of a route.
+impl Chain for MuxState {
+    fn run_from<'a>(&'a self, position: usize, w: &'a mut ResponseWriter, r: &'a mut Request) -> HandlerFuture<'a> {
+        if let Some(middleware) = self.middleware.get(position) {
+            return middleware.handle_boxed(w, r, Next::at(self, position + 1));
+        }
         match self.dispatch(r) {
-            Dispatch::Route(route) => route.handler.serve(w, r),
+            Dispatch::Route(route) => route.handler.serve_http_boxed(w, r),
             Dispatch::Redirect { location, .. } => MuxResponse::redirect(location, &r.method).send(w),
             Dispatch::MethodNotAllowed { allow, handler } => {
                 w.header().set("Allow", allow);
                 match handler {
-                    Some(handler) => handler.serve(w, r),
+                    Some(handler) => handler.serve_http_boxed(w, r),
                     None => MuxResponse::method_not_allowed().send(w),
                 }
             }
-            Dispatch::NotFound { handler: Some(handler) } => handler.serve(w, r),
+            Dispatch::NotFound { handler: Some(handler) } => handler.serve_http_boxed(w, r),
             Dispatch::NotFound { handler: None } => MuxResponse::not_found().send(w),
             Dispatch::Asterisk => MuxResponse::asterisk(r).send(w),
         }

@@ -295,7 +295,7 @@ fn connect_is_never_redirected_to_another_host() {
 #[test]
 fn an_asterisk_is_no_resource_of_a_mux() {
     let mux = mux(&["/", "OPTIONS /"]);
-    assert!(matches!(mux.decide(&request("OPTIONS", "a.test", "*")), Dispatch::Asterisk));
+    assert!(matches!(mux.inner.decide(&request("OPTIONS", "a.test", "*")), Dispatch::Asterisk));
     assert_eq!(found(&mux, "OPTIONS", "a.test", "/*"), "OPTIONS /");
 }
 
@@ -305,16 +305,16 @@ fn the_request_gets_the_pattern_and_its_values() {
     let mut got = request("HEAD", "a.test", "/a/1%2F2/b/c/d%20e");
     got.set_path_value("y", "outer");
     got.set_path_value("z", "outer");
-    assert!(matches!(mux.dispatch(&mut got), Dispatch::Route(_)));
+    assert!(matches!(mux.inner.dispatch(&mut got), Dispatch::Route(_)));
     assert_eq!(got.pattern.as_deref(), Some("GET /a/{x}/b/{y...}"));
     assert_eq!(["x", "y", "z", "q"].map(|name| got.path_value(name)), ["1/2", "c/d e", "outer", ""]);
 
     got.uri = Uri::from_static("/nowhere");
-    assert!(matches!(mux.dispatch(&mut got), Dispatch::NotFound { handler: None }));
+    assert!(matches!(mux.inner.dispatch(&mut got), Dispatch::NotFound { handler: None }));
     assert_eq!(got.pattern, None, "an earlier match is forgotten");
 
     got.uri = Uri::from_static("/tree");
-    assert!(matches!(mux.dispatch(&mut got), Dispatch::Redirect { .. }));
+    assert!(matches!(mux.inner.dispatch(&mut got), Dispatch::Redirect { .. }));
     assert_eq!(got.pattern.as_deref(), Some("/tree/"));
 }
 
@@ -330,10 +330,10 @@ fn a_lookup_leaves_the_request_alone() {
 fn handlers_of_ones_own_answer_404_and_405() {
     let mux = mux(&["POST /a"]);
     mux.not_found(silent);
-    assert!(matches!(mux.decide(&request("GET", "", "/b")), Dispatch::NotFound { handler: Some(_) }));
-    assert!(matches!(mux.decide(&request("GET", "", "/a")), Dispatch::MethodNotAllowed { handler: None, .. }));
+    assert!(matches!(mux.inner.decide(&request("GET", "", "/b")), Dispatch::NotFound { handler: Some(_) }));
+    assert!(matches!(mux.inner.decide(&request("GET", "", "/a")), Dispatch::MethodNotAllowed { handler: None, .. }));
     mux.method_not_allowed(silent);
-    assert!(matches!(mux.decide(&request("GET", "", "/a")), Dispatch::MethodNotAllowed { handler: Some(_), .. }));
+    assert!(matches!(mux.inner.decide(&request("GET", "", "/a")), Dispatch::MethodNotAllowed { handler: Some(_), .. }));
 }
 
 #[test]

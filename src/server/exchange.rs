@@ -14,6 +14,7 @@ use tokio::time::Instant;
 
 use super::close_reason::CloseReason;
 use super::event::{RequestRecord, ServerEvent};
+use super::handler::Handler as _;
 use super::response::ResponseWriter;
 use super::scratch::Scratch;
 use super::settings::{Settings, catch, panic_message};
@@ -101,7 +102,7 @@ pub(crate) async fn run_handler(
 ) -> HandlerOutcome {
     let Scratch { request, writer, .. } = scratch;
     // A handler may panic while its future is made.
-    let mut handling = match catch(move || settings.handler.serve(writer, request)) {
+    let mut handling = match catch(move || settings.handler.serve_http_boxed(writer, request)) {
         Ok(handling) => handling,
         Err(payload) => return panicked(&*payload),
     };

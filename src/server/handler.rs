@@ -1,5 +1,5 @@
 //! Handlers, and the forms in which one may be written: an `async fn`, a closure, a struct, a function
-//! with a state.
+//! with a state; and what may stand around one: a middleware.
 
 use std::future::Future;
 use std::pin::Pin;
@@ -68,6 +68,44 @@ pub trait Handler: Send + Sync + 'static {
     fn serve_http_boxed<'a>(&'a self, w: &'a mut ResponseWriter, r: &'a mut Request) -> HandlerFuture<'a> {
         Box::pin(self.serve_http(w, r))
     }
+
+    /// This handler behind a middleware, which sees each request first. Of
+    /// `handler.wrapped_in(inner).wrapped_in(outer)` the outer one is called first.
+    ///
+    /// For all routes of a mux there is [`ServeMux::wrap`](crate::ServeMux::wrap), for some of them
+    /// `ServeMux::group`.
+    ///
+    /// ```
+    /// use nethttp::{Error, Handler, Next, Request, ResponseWriter, Result, ServeMux, StatusCode};
+    ///
+    /// async fn only_inside(w: &mut ResponseWriter, r: &mut Request, next: Next<'_>) -> Result<()> {
+    ///     match r.header.get("X-Inside") {
+    ///         Some(_) => next.run(w, r).await,
+    ///         None => Err(Error::answer(StatusCode::FORBIDDEN, "not from outside")),
+    ///     }
+    /// }
+    ///
+    /// async fn numbers(w: &mut ResponseWriter, _: &mut Request) -> Result<()> {
+    ///     w.write("1 2 3\n").await
+    /// }
+    ///
+    /// ServeMux::new().handle("GET /numbers", numbers.wrapped_in(only_inside));
+    /// ```
+    fn wrapped_in<M: Middleware>(self, middleware: M) -> Wrapped<M, Self>
+    where
+        Self: Sized,
+    {
+        Wrapped { middleware, handler: self }
+    }
+
+    /// This handler behind one pointer, so that handlers of different types have one; see
+    /// [`BoxHandler`].
+    fn boxed(self) -> BoxHandler
+    where
+        Self: Sized,
+    {
+        BoxHandler(Arc::new(self))
+    }
 }
 
 /// Functions that are handlers. Both arguments have one lifetime: the future of an `async fn` borrows
@@ -121,23 +159,56 @@ impl<H: Handler> Handler for Arc<H> {
     }
 }
 
-/// A handler of any type, behind one pointer.
+/// A handler of any type, behind one pointer: for lists and fields of handlers, and for branches that
+/// have one of two.
+///
+/// Clones share the handler. A request costs no more allocations for it: the handler's own future is
+/// the one that is in a box.
+///
+/// ```
+/// use nethttp::{BoxHandler, Handler, Request, ResponseWriter, Result, ServeMux, not_found};
+///
+/// async fn report(w: &mut ResponseWriter, _: &mut Request) -> Result<()> {
+///     w.write("all is well\n").await
+/// }
+///
+/// fn if_enabled(enabled: bool) -> BoxHandler {
+///     if enabled { report.boxed() } else { not_found.boxed() }
+/// }
+///
+/// let routes: Vec<(&str, BoxHandler)> = vec![("GET /report", if_enabled(true)), ("/", not_found.boxed())];
+/// let mux = ServeMux::new();
+/// for (pattern, handler) in routes {
+///     mux.handle(pattern, handler);
+/// }
+/// ```
 #[derive(Clone)]
-pub(crate) struct AnyHandler(Arc<dyn Erased>);
+pub struct BoxHandler(Arc<dyn Erased>);
 
-impl AnyHandler {
-    pub(crate) fn new(handler: impl Handler) -> AnyHandler {
-        AnyHandler(Arc::new(handler))
-    }
-
-    pub(crate) fn serve<'a>(&'a self, w: &'a mut ResponseWriter, r: &'a mut Request) -> HandlerFuture<'a> {
-        self.0.serve(w, r)
+impl BoxHandler {
+    /// A handler behind one pointer. One that is behind a pointer already stays as it is.
+    pub fn new(handler: impl Handler) -> BoxHandler {
+        handler.boxed()
     }
 }
 
-impl std::fmt::Debug for AnyHandler {
+impl Handler for BoxHandler {
+    async fn serve_http(&self, w: &mut ResponseWriter, r: &mut Request) -> Result<()> {
+        self.0.serve(w, r).await
+    }
+
+    fn serve_http_boxed<'a>(&'a self, w: &'a mut ResponseWriter, r: &'a mut Request) -> HandlerFuture<'a> {
+        self.0.serve(w, r)
+    }
+
+    fn boxed(self) -> BoxHandler {
+        self
+    }
+}
+
+impl std::fmt::Debug for BoxHandler {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str("AnyHandler")
+        f.write_str("BoxHandler")
     }
 }
 
@@ -148,6 +219,143 @@ trait Erased: Send + Sync {
 impl<H: Handler> Erased for H {
     fn serve<'a>(&'a self, w: &'a mut ResponseWriter, r: &'a mut Request) -> HandlerFuture<'a> {
         self.serve_http_boxed(w, r)
+    }
+}
+
+/// What stands around handlers: it sees a request before the handler does, and the writer after it.
+///
+/// An `async fn(w, r, next: Next<'_>) -> Result<()>` is one, and so is a closure of this form that
+/// captures nothing. A struct that implements this trait has settings;
+/// [`middleware::with_state`](crate::middleware::with_state) gives a function a state.
+///
+/// It may
+/// - change the request, and set fields of the response, before it calls [`Next::run`];
+/// - answer itself and not call it, or return an error, which is answered as a handler's is;
+/// - look at what came of it afterwards: the error, and what the writer says of the response. The
+///   response may have been sent by then.
+///
+/// What it sets in `w.header()` beforehand is in the response unless the handler changes it. What it
+/// changes in the request it changes back where the code around it must not see it.
+///
+/// # Where it goes
+/// - [`ServeMux::wrap`](crate::ServeMux::wrap): around a mux, before a route is chosen, and around the
+///   404, 405 and redirects of the mux too. The first that is given is the outermost.
+/// - `ServeMux::group`: around some routes, with the pattern known.
+/// - [`Handler::wrapped_in`]: around one handler of any kind.
+///
+/// # Cost
+/// One allocation for each request and middleware; none where there is no middleware.
+///
+/// # Cancel safety
+/// The future of [`Next::run`] may be dropped, which drops the handler where it waits; see
+/// [`timeout_handler`](crate::timeout_handler) for what then becomes of the response.
+///
+/// ```
+/// use nethttp::{Middleware, Next, Request, ResponseWriter, Result, ServeMux};
+///
+/// // A function.
+/// async fn log(w: &mut ResponseWriter, r: &mut Request, next: Next<'_>) -> Result<()> {
+///     let result = next.run(w, r).await;
+///     println!("{} {} by {:?}", r.method, r.path(), r.pattern);
+///     result
+/// }
+///
+/// // A struct with a setting of its own.
+/// struct ServerName(&'static str);
+///
+/// impl Middleware for ServerName {
+///     async fn handle(&self, w: &mut ResponseWriter, r: &mut Request, next: Next<'_>) -> Result<()> {
+///         w.header().set("Server", self.0);
+///         next.run(w, r).await
+///     }
+/// }
+///
+/// let mux = ServeMux::new();
+/// mux.wrap(log);
+/// mux.wrap(ServerName("example"));
+/// ```
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` is no middleware",
+    label = "not `async fn(&mut ResponseWriter, &mut Request, Next<'_>) -> Result<()>`",
+    note = "a middleware is an `async fn(w: &mut ResponseWriter, r: &mut Request, next: Next<'_>) -> Result<()>`, or a struct that implements `Middleware`",
+    note = "a closure needs its argument types: `async |w: &mut ResponseWriter, r: &mut Request, next: Next<'_>| …`, and captures nothing",
+    note = "a function with a state goes through `middleware::with_state(state, f)`"
+)]
+pub trait Middleware: Send + Sync + 'static {
+    /// Sees one request; `next` is all that this middleware is around.
+    fn handle(
+        &self,
+        w: &mut ResponseWriter,
+        r: &mut Request,
+        next: Next<'_>,
+    ) -> impl Future<Output = Result<()>> + Send;
+
+    /// The same in a box.
+    #[doc(hidden)]
+    fn handle_boxed<'a>(&'a self, w: &'a mut ResponseWriter, r: &'a mut Request, next: Next<'a>) -> HandlerFuture<'a> {
+        Box::pin(self.handle(w, r, next))
+    }
+}
+
+/// What a middleware is around: further middleware, and the handler at last.
+///
+/// To be run once as a rule. It is `Copy`: a middleware that tries again may run it twice, as long as
+/// nothing of the first response was sent. Without any run the middleware itself has to answer.
+#[derive(Clone, Copy)]
+pub struct Next<'a> {
+    chain: &'a (dyn Chain + 'a),
+    position: usize,
+}
+
+impl<'a> Next<'a> {
+    /// What runs from this position of a chain.
+    pub(crate) fn at(chain: &'a (dyn Chain + 'a), position: usize) -> Next<'a> {
+        Next { chain, position }
+    }
+
+    /// Has the request answered by what follows.
+    ///
+    /// # Errors
+    /// The handler's, or those of a middleware in between. Return it, unless the response says the same:
+    /// the server answers it where nothing was sent yet.
+    pub fn run(self, w: &'a mut ResponseWriter, r: &'a mut Request) -> HandlerFuture<'a> {
+        self.chain.run_from(self.position, w, r)
+    }
+}
+
+impl std::fmt::Debug for Next<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Next")
+    }
+}
+
+/// Middleware, one behind the other, and what they are around. That it is asked by position lets
+/// [`Next`] be a value that owns nothing, and lets a mux keep its middleware in a list.
+pub(crate) trait Chain: Send + Sync {
+    fn run_from<'a>(&'a self, position: usize, w: &'a mut ResponseWriter, r: &'a mut Request) -> HandlerFuture<'a>;
+}
+
+/// A handler is a chain of nothing but itself.
+impl<H: Handler> Chain for H {
+    fn run_from<'a>(&'a self, _: usize, w: &'a mut ResponseWriter, r: &'a mut Request) -> HandlerFuture<'a> {
+        self.serve_http_boxed(w, r)
+    }
+}
+
+/// A handler behind a middleware: what [`Handler::wrapped_in`] gives.
+#[derive(Clone, Debug)]
+pub struct Wrapped<M, H> {
+    middleware: M,
+    handler: H,
+}
+
+impl<M: Middleware, H: Handler> Handler for Wrapped<M, H> {
+    async fn serve_http(&self, w: &mut ResponseWriter, r: &mut Request) -> Result<()> {
+        self.middleware.handle(w, r, Next::at(&self.handler, 0)).await
+    }
+
+    fn serve_http_boxed<'a>(&'a self, w: &'a mut ResponseWriter, r: &'a mut Request) -> HandlerFuture<'a> {
+        self.middleware.handle_boxed(w, r, Next::at(&self.handler, 0))
     }
 }
 

@@ -29,6 +29,7 @@ mod http2;
 #[cfg(not(feature = "http2"))]
 #[path = "http2_absent.rs"]
 mod http2;
+mod middleware;
 mod per_core;
 mod registration;
 mod registry;
@@ -45,8 +46,9 @@ mod tls;
 pub use close_reason::CloseReason;
 pub use event::{ConnInfo, ConnState, RequestRecord, ServerEvent};
 pub use exchange::abort;
-pub use handler::{Handler, HandlerFn, HandlerFuture, StateFn, handle_with};
+pub use handler::{BoxHandler, Handler, HandlerFn, HandlerFuture, Middleware, Next, StateFn, Wrapped, handle_with};
 pub use hijack::Hijacked;
+pub use middleware::{BoxMiddleware, MiddlewareFn, MiddlewareStateFn, with_state};
 #[cfg(feature = "json")]
 pub use respond::Json;
 pub use respond::{IntoResponse, RespondFn, TryIntoResponse, respond};
@@ -58,4 +60,4 @@ pub use settings::Http2Settings;
 #[cfg(feature = "tls-no-provider")]
 pub use tls::{listen_and_serve_tls, serve_tls};
 
-pub(crate) use handler::AnyHandler;
+pub(crate) use handler::Chain;

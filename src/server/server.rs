@@ -13,7 +13,7 @@ use tokio::time::timeout;
 
 use super::accept;
 use super::event::{ConnInfo, ConnState, RequestRecord, ServerEvent};
-use super::handler::{AnyHandler, Handler};
+use super::handler::{BoxHandler, Handler};
 use super::registry::Command;
 use super::settings::{Http2Settings, Settings};
 use super::state::State;
@@ -120,7 +120,7 @@ pub struct Server {
     pub base_context: Option<Arc<dyn Fn(&Addr) -> Extensions + Send + Sync>>,
     /// Changes the values for the requests of one connection (Go's `ConnContext`).
     pub conn_context: Option<Arc<dyn Fn(Extensions, &ConnInfo) -> Extensions + Send + Sync>>,
-    handler: AnyHandler,
+    handler: BoxHandler,
     state: Arc<State>,
 }
 
@@ -166,7 +166,7 @@ impl Server {
             conn_state: None,
             base_context: None,
             conn_context: None,
-            handler: AnyHandler::new(handler),
+            handler: handler.boxed(),
             state: Arc::new(State::new()),
         }
     }

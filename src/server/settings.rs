@@ -9,7 +9,7 @@ use std::time::Duration;
 use http::Extensions;
 
 use super::event::{ConnInfo, ConnState, RequestRecord, ServerEvent};
-use super::handler::AnyHandler;
+use super::handler::BoxHandler;
 use super::state::State;
 use crate::h1::HeadLimits;
 use crate::message::Protocols;
@@ -17,7 +17,7 @@ use crate::net::TlsAccept;
 
 /// Limits and hooks, resolved: `None` is no limit.
 pub(crate) struct Settings {
-    pub(crate) handler: AnyHandler,
+    pub(crate) handler: BoxHandler,
     pub(crate) head_limits: HeadLimits,
     pub(crate) head_timeout: Option<Duration>,
     pub(crate) read_timeout: Option<Duration>,

@@ -14,6 +14,7 @@ mod support;
 
 mod answers;
 mod bodies;
+mod chains;
 mod connections;
 mod contents;
 mod ends;

@@ -94,7 +94,7 @@ enum ReadPhase {
 }
 
 /// What waiting for a head ended with.
-enum Next {
+enum AfterInput {
     Request {
         head: ParsedRequest,
         /// When its first byte was read. `None` if the head came in one read, so that the time was not noted.
@@ -161,11 +161,11 @@ impl Connection {
         let conn_io = self.conn_io.clone();
         loop {
             let (head, head_began) = match poll_fn(|cx| self.poll_next_head(&conn_io, cx)).await {
-                Next::Request { head, began } => (head, began),
+                AfterInput::Request { head, began } => (head, began),
                 // Boxed: connections of HTTP/1 need no room for it.
-                Next::Http2 => return Box::pin(self.switch_to_http2()).await,
-                Next::Refuse(refusal) => return self.refuse(refusal).await,
-                Next::Close(reason) => return self.leave(reason).await,
+                AfterInput::Http2 => return Box::pin(self.switch_to_http2()).await,
+                AfterInput::Refuse(refusal) => return self.refuse(refusal).await,
+                AfterInput::Close(reason) => return self.leave(reason).await,
             };
             self.exchange += 1;
             let mut scratch = self.scratch.take().expect("the head was parsed into it");
@@ -223,26 +223,26 @@ impl Connection {
     // ---------------------------------------------------------------- waiting for a head
 
     /// Polls for the next head. The `conn_state` hook is called from here, because the lock is released here.
-    fn poll_next_head(&mut self, conn_io: &ConnIo, cx: &mut TaskContext<'_>) -> Poll<Next> {
+    fn poll_next_head(&mut self, conn_io: &ConnIo, cx: &mut TaskContext<'_>) -> Poll<AfterInput> {
         let polled = self.poll_head_locked(&mut conn_io.lock(), cx);
-        let has_come = matches!(polled, Poll::Ready(Next::Request { .. } | Next::Refuse(_)));
+        let has_come = matches!(polled, Poll::Ready(AfterInput::Request { .. } | AfterInput::Refuse(_)));
         if has_come || self.phase.has_begun() {
             self.registration.enter_state(ConnState::Active);
         } else if self.is_idle() && self.registration.enter_state(ConnState::Idle) {
             // A new connection that looked for an idle one just before this has not seen this one, and
             // only looks again after a while. So this connection checks whether it has to make room.
             if let (Poll::Pending, Some(reason)) = (&polled, self.closes_idle()) {
-                return Poll::Ready(Next::Close(reason));
+                return Poll::Ready(AfterInput::Close(reason));
             }
         }
         polled
     }
 
-    fn poll_head_locked(&mut self, state: &mut ConnIoState, cx: &mut TaskContext<'_>) -> Poll<Next> {
+    fn poll_head_locked(&mut self, state: &mut ConnIoState, cx: &mut TaskContext<'_>) -> Poll<AfterInput> {
         loop {
             // A full write buffer stops a peer that sends requests and does not read responses.
             if state.write_buffer.is_full() && ready!(state.poll_flush(cx)).is_err() {
-                return Poll::Ready(Next::Close(CloseReason::WriteFailed));
+                return Poll::Ready(AfterInput::Close(CloseReason::WriteFailed));
             }
             if let Some(next) = self.parse_input(state) {
                 self.phase = ReadPhase::Idle;
@@ -250,16 +250,16 @@ impl Connection {
                 return Poll::Ready(next);
             }
             if ready!(state.poll_flush(cx)).is_err() {
-                return Poll::Ready(Next::Close(CloseReason::WriteFailed));
+                return Poll::Ready(AfterInput::Close(CloseReason::WriteFailed));
             }
             if let Err(reason) = ready!(self.poll_more_input(state, cx)) {
-                return Poll::Ready(Next::Close(reason));
+                return Poll::Ready(AfterInput::Close(reason));
             }
         }
     }
 
     /// Parses the input. `None` if more is needed.
-    fn parse_input(&mut self, state: &mut ConnIoState) -> Option<Next> {
+    fn parse_input(&mut self, state: &mut ConnIoState) -> Option<AfterInput> {
         if !state.has_input() {
             return None;
         }
@@ -272,18 +272,18 @@ impl Connection {
             match detect_protocol(settings.protocols, self.shared.tls.as_deref(), &io.input) {
                 Detected::Http1 => {}
                 Detected::Undecided => return None,
-                Detected::Http2 => return Some(Next::Http2),
-                Detected::Neither => return Some(Next::Refuse(NOT_SERVED)),
+                Detected::Http2 => return Some(AfterInput::Http2),
+                Detected::Neither => return Some(AfterInput::Refuse(NOT_SERVED)),
             }
         }
         let head = match scratch.parser.parse(&io.input, &settings.head_limits, &mut scratch.request) {
             Ok(head) => head?,
-            Err(refusal) => return Some(Next::Refuse(refusal)),
+            Err(refusal) => return Some(AfterInput::Refuse(refusal)),
         };
         io.input.advance(head.consumed.min(io.input.len()));
         // In `Idle` the whole head came in one read, so no wait has noted the time of its first byte.
         let began = self.phase_since.filter(|_| self.phase != ReadPhase::Idle);
-        Some(Next::Request { head, began })
+        Some(AfterInput::Request { head, began })
     }
 
     /// Reads, or waits for bytes under the deadline of the phase.
