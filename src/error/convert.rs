@@ -124,6 +124,14 @@ mod tests {
     #[cfg(feature = "json")]
     #[test]
     fn json_that_was_read_is_the_peers_fault_and_json_that_cannot_be_written_is_not() {
+        struct Unreadable;
+
+        impl io::Read for Unreadable {
+            fn read(&mut self, _: &mut [u8]) -> io::Result<usize> {
+                Err(io::Error::other("the disk is gone"))
+            }
+        }
+
         for text in ["", "{", "[1, 2] 3", "\"seven\""] {
             let error = Error::from(serde_json::from_str::<Vec<u8>>(text).unwrap_err());
             assert_eq!((error.kind(), error.status()), (ErrorKind::Malformed, Some(StatusCode::BAD_REQUEST)), "{text}");
@@ -133,16 +141,6 @@ mod tests {
         assert_eq!((error.kind(), error.status()), (ErrorKind::Other, None));
         let unreadable = serde_json::from_reader::<_, u8>(&mut Unreadable);
         assert_eq!(Error::from(unreadable.unwrap_err()).status(), None);
-    }
-
-    #[cfg(feature = "json")]
-    struct Unreadable;
-
-    #[cfg(feature = "json")]
-    impl io::Read for Unreadable {
-        fn read(&mut self, _: &mut [u8]) -> io::Result<usize> {
-            Err(io::Error::other("the disk is gone"))
-        }
     }
 
     #[test]

@@ -237,7 +237,7 @@ async fn fail_behind_fields(w: &mut ResponseWriter, r: &mut Request) -> Result<(
     w.header().set("Cache-Control", "max-age=3600");
     w.before_head(|_, header| header.set("Strict-Transport-Security", "max-age=1"));
     w.write("a part").await?;
-    match r.path() {
+    match r.escaped_path() {
         "/error" => Err(nethttp::Error::answer(StatusCode::UNAUTHORIZED, "who are you?")),
         "/reset" => {
             assert!(w.reset());
