@@ -1,5 +1,18 @@
-//! The error type of the crate, and [`Refusal`], which the codec returns for a message that it does not
-//! accept.
+//! What can go wrong: [`Error`], its kind for programs, and how far things had come.
+//!
+//! [`Error::kind`] says what failed, [`Error::phase`] what was being waited for, [`Error::sent`] how much
+//! of a request had left, and [`Error::status`] what a peer is told.
+//!
+//! ```
+//! use nethttp::{Error, ErrorKind, StatusCode};
+//!
+//! let error = Error::answer(StatusCode::NOT_FOUND, "no such thing");
+//! assert_eq!(error.kind(), ErrorKind::Answer);
+//! assert_eq!(error.status(), Some(StatusCode::NOT_FOUND));
+//! ```
+
+// Longer than 450 lines because the kinds of errors, their phases and what each answers are read together.
+// `Refusal` is what the codec returns for a message that it does not accept.
 
 use std::borrow::Cow;
 use std::error::Error as StdError;
