@@ -8,7 +8,8 @@
 
 use std::sync::Arc;
 
-use nethttp::{Client, Error, Proxy, Response, Result, Transport};
+use nethttp::client::Proxy;
+use nethttp::{Client, Error, Response, Result, Transport};
 
 #[tokio::main]
 async fn main() -> Result<()> {

@@ -9,7 +9,7 @@ use nethttp::{ErrorKind, Request, ResponseWriter, Result, ServeMux, Server};
 /// Streams the time until the server drains or the client leaves.
 async fn clock(w: &mut ResponseWriter, r: &mut Request) -> Result<()> {
     loop {
-        w.write(nethttp::format_time(std::time::SystemTime::now()) + "\n").await?;
+        w.write(nethttp::header::format_time(std::time::SystemTime::now()) + "\n").await?;
         w.flush().await?;
         tokio::select! {
             () = tokio::time::sleep(Duration::from_secs(1)) => {}

@@ -8,7 +8,10 @@
 use std::io;
 use std::sync::Arc;
 
-use nethttp::{Addr, Client, ClientTrace, Error, GotConn, Request, Resolved, Result, TlsInfo};
+use nethttp::net::{Addr, Resolved};
+use nethttp::tls::TlsInfo;
+use nethttp::trace::{ClientTrace, GotConn};
+use nethttp::{Client, Error, Request, Result};
 
 /// Each method is a step. Those that are left out do nothing.
 struct Printed;

@@ -3,7 +3,8 @@
 //!
 //!     cargo run --example upload & curl -F 'file=@Cargo.toml' localhost:8000/
 
-use nethttp::{Request, ResponseWriter, Result, ServeMux, listen_and_serve, max_bytes_handler};
+use nethttp::middleware::max_bytes_handler;
+use nethttp::{Request, ResponseWriter, Result, ServeMux, listen_and_serve};
 
 /// The memory that all files of one request may take.
 const MAX_MEMORY_BYTES: u64 = 1 << 20;

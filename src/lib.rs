@@ -24,37 +24,34 @@
 //! ```
 //!
 //! # Where to look
-//! To serve:
-//! - [`Server`]: settings with their defaults, serving, graceful shutdown, a runtime for each core.
-//! - [`ServeMux`]: patterns, which one wins, the responses that the mux makes itself.
-//! - [`Handler`]: the forms of a handler; [`handle_with`] for a state, [`respond`] for responses as
-//!   values, [`middleware`](strip_prefix) as functions around handlers: [`strip_prefix`],
-//!   [`timeout_handler`], [`max_bytes_handler`], [`redirect`], [`error()`].
-//! - [`Request`] and [`ResponseWriter`]: what came and what is sent; [`Body`] and [`Header`] in
-//!   both.
-//! - [`Request::form`], [`Request::multipart_form`] and [`Request::multipart`]: forms, and files that
-//!   are sent with them; [`Values`].
-//! - [`file_server`] and [`FileServer`], [`serve_file`], [`serve_content`]: files, and content that
-//!   is served like one: ranges, conditional requests.
-//! - [`TlsServerConfig`]: certificates, renewed while the server runs, and those of clients.
-//! - [`testing`]: a server in memory, under a clock that tests control.
+//! The root has what a first program needs. All else lies in modules by topic, which have the root's names
+//! of their topic too:
 //!
-//! To send requests:
-//! - [`get`], [`post`] and the like, for a program that sends one now and then.
-//! - [`Client`]: redirects, cookies ([`Jar`]), one limit on how long all of it takes.
-//! - [`Transport`]: connections and their pool, every other limit, protocols; [`RoundTripper`] to put
-//!   something of your own in its place.
-//! - [`Response`]: status, fields, [`Body`]; when and over which connection it came;
-//!   [`Response::upgrade`]. [`ClientTrace`] is called at each step.
-//! - [`Proxy`], [`TcpDialer`], [`Dial`], [`TlsConfig`]: how connections are made.
+//! | to serve | |
+//! |---|---|
+//! | [`server`] | [`Server`] and its settings, the forms of a [`Handler`], [`ResponseWriter`], events |
+//! | [`mux`] | [`ServeMux`]: patterns, which one wins, what the mux answers itself |
+//! | [`middleware`] | handlers around handlers: [`strip_prefix`], [`timeout_handler`](middleware::timeout_handler) |
+//! | [`files`] | [`file_server`], [`FileServer`](files::FileServer), [`serve_file`], [`serve_content`](files::serve_content) |
+//! | [`forms`] | [`Request::form`] and its [`Values`], files that are sent with forms |
+//! | [`testing`] | a server in memory, under a clock that tests control |
 //!
-//! Both:
-//! - [`Cookie`]: to read with [`Request::cookies`], to send with [`set_cookie`].
-//! - [`Error`]: what went wrong, what was being waited for, how much of a request had been sent, and
-//!   what a peer is told.
+//! | to send requests | |
+//! |---|---|
+//! | [`client`] | [`Client`]: redirects, cookies, one limit over all; [`Transport`]: the pool, every other limit; proxies |
+//! | [`trace`] | [`ClientTrace`](trace::ClientTrace) is called at each step of a request |
+//!
+//! | both | |
+//! |---|---|
+//! | [`body`] | [`Body`]: content from memory, streams and files, its limits |
+//! | [`header`] | [`Header`], canonical names, dates |
+//! | [`cookie`] | [`Cookie`], and the [`Jar`](cookie::Jar) of a client |
+//! | [`tls`] | certificates, renewed while a server runs; who is trusted; [`TlsInfo`](tls::TlsInfo) |
+//! | [`net`] | [`Listener`](net::Listener)s and dialers: how connections are made |
+//! | [`mod@error`] | [`Error`]: what went wrong, what was being waited for, how much was sent, what a peer is told |
 //!
 //! # Cancel safety
-//! Reads ([`Body::chunk`], [`Listener::accept`]) may be dropped at any await and called again.
+//! Reads ([`Body::chunk`], [`Listener::accept`](net::Listener::accept)) may be dropped at any await and called again.
 //! A write that is dropped half-way leaves a response that cannot be completed: later writes fail
 //! and the connection is closed, so that no peer takes it for whole. Each method says where it
 //! differs.
@@ -70,9 +67,9 @@
 //! | `client` | yes | all that sends requests |
 //! | `http2` | yes | HTTP/2 on both sides, beside HTTP/1.1 on the same port |
 //! | `tls` | yes | TLS on both sides, with aws-lc-rs and the platform's roots |
-//! | `gzip` | yes | decoded by the client, made by [`FileServer`] where it is told to |
+//! | `gzip` | yes | decoded by the client, made by [`FileServer`](files::FileServer) where it is told to |
 //! | `charset` | yes | [`Response::text`] in other charsets than UTF-8 |
-//! | `cookies` | yes | [`Jar`], with the list of public suffixes |
+//! | `cookies` | yes | [`Jar`](cookie::Jar), with the list of public suffixes |
 //! | `json` | yes | [`Body::json`] and [`Json`] |
 //! | `tracing` | yes | server events go to `tracing` where no sink is set |
 //! | `brotli`, `zstd` | | decoded by the client |
@@ -86,13 +83,14 @@
     allow(dead_code, unused_imports, unreachable_pub, reason = "the lower layers hold what only one side uses")
 )]
 
+pub mod body;
 #[cfg(feature = "client")]
-mod client;
-mod error;
+pub mod client;
+pub mod cookie;
+pub mod error;
 #[cfg(feature = "server")]
-mod files;
-#[cfg(feature = "server")]
-mod forms;
+pub mod files;
+pub mod forms;
 #[cfg(all(fuzzing, feature = "server", feature = "client"))]
 #[doc(hidden)]
 pub mod fuzzing;
@@ -100,73 +98,43 @@ pub mod fuzzing;
 mod h1;
 #[cfg(all(feature = "http2", any(feature = "server", feature = "client")))]
 mod h2;
+pub mod header;
 mod message;
 #[cfg(feature = "server")]
 pub mod middleware;
 #[cfg(feature = "server")]
-mod mux;
-mod net;
+pub mod mux;
+pub mod net;
 #[cfg(feature = "server")]
 pub mod server;
 #[cfg(feature = "server")]
 pub mod testing;
+pub mod tls;
+#[cfg(feature = "client")]
+pub mod trace;
 
+// What a first program needs. All else is in the modules above, by topic.
 pub use bytes::Bytes;
 #[cfg(feature = "client")]
-pub use client::{
-    Client, ClientProtocols, ClientTrace, ConnectHook, CookieJar, DEFAULT_MAX_RESPONSE_HEADER_BYTES,
-    DEFAULT_MAX_RESPONSE_HEADER_VALUE_COUNT, GotConn, HostStats, IntoUrl, Proxy, ProxyScheme, ProxyUrl, RedirectChoice,
-    RedirectHook, RoundTripFuture, RoundTripper, Transport, Upgraded, default_client, get, head, post, post_form,
-};
-#[cfg(all(feature = "client", feature = "cookies"))]
-pub use client::{Jar, SessionCookies, StoredCookie};
-pub use error::{Error, ErrorKind, Phase, Result, Sent};
+pub use client::{Client, RoundTripper, Transport, get, head, post, post_form};
+pub use error::{Error, ErrorKind, Result};
 #[cfg(feature = "server")]
-pub use files::{
-    Dir, DirEntry, EmbeddedFiles, File, FileInfo, FileKind, FileServer, FileSystem, file_server, file_server_fs,
-    serve_content, serve_file,
-};
-#[cfg(feature = "server")]
-pub use forms::{DEFAULT_MAX_FORM_MEMORY, FormFile, MultipartForm};
+pub use files::{file_server, serve_file};
 pub use http::{Extensions, Method, StatusCode, Uri, Version};
-pub use message::{
-    Addr, Body, Context, Cookie, DEFAULT_MAX_CLIENT_BYTES, DEFAULT_MAX_TEXT_BYTES, Header, Multipart, MultipartLimits,
-    Part, Protocols, Redirected, Request, Response, SameSite, Timeouts, Timings, TlsInfo, TlsVersion, Values,
-    canonical_header_key, detect_content_type, format_time, parse_cookie, parse_set_cookie, parse_time, set_cookie,
-};
+pub use message::{Body, Context, Cookie, Header, Request, Response, Values, set_cookie};
 #[cfg(feature = "server")]
-pub use middleware::{
-    allow_query_semicolons, error, max_bytes_handler, not_found, not_found_handler, redirect, redirect_handler,
-    strip_prefix, timeout_handler,
-};
+pub use middleware::{error, not_found, redirect, strip_prefix};
 #[cfg(feature = "server")]
-pub use mux::{DefaultServeMux, Lookup, ServeMux, default_serve_mux, handle};
-#[cfg(feature = "tls-no-provider")]
-pub use net::Certificate;
-#[cfg(feature = "server")]
-pub use net::Listener;
-#[cfg(all(feature = "client", unix))]
-pub use net::UnixDialer;
-#[cfg(all(feature = "tls-no-provider", feature = "server"))]
-pub use net::{ClientAuth, TlsServerConfig};
-#[cfg(feature = "client")]
-pub use net::{
-    Dial, DialTarget, DialWatch, DialedStream, FixedResolver, Resolve, Resolved, SystemResolver, TcpDialer, dial_fn,
-};
-#[cfg(all(feature = "tls-no-provider", feature = "client"))]
-pub use net::{TlsConfig, TlsRoots};
+pub use mux::{ServeMux, handle};
 #[cfg(all(feature = "server", feature = "json"))]
 pub use server::Json;
 #[cfg(feature = "server")]
 pub use server::{
-    AutoField, BoxHandler, CloseReason, ConnInfo, ConnState, DEFAULT_MAX_HEADER_BYTES, DEFAULT_MAX_HEADER_VALUE_COUNT,
-    Handler, HandlerFn, HandlerFuture, Hijacked, Http2Settings, IntoResponse, Middleware, MiddlewareFn,
-    MiddlewareStateFn, Next, RequestRecord, RespondFn, ResponseWriter, Server, ServerEvent, ShutdownReport, StateFn,
-    TryIntoResponse, abort, handle_with, listen_and_serve, respond, serve,
+    BoxHandler, Handler, IntoResponse, Middleware, Next, ResponseWriter, Server, handle_with, listen_and_serve,
+    respond, serve,
 };
-
 #[cfg(all(feature = "tls-no-provider", feature = "server"))]
-pub use server::{listen_and_serve_tls, serve_tls};
+pub use tls::listen_and_serve_tls;
 
 /// The examples of the README, compiled.
 #[cfg(all(doctest, feature = "server", feature = "json"))]

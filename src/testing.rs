@@ -130,7 +130,8 @@ impl Dialer {
     ///
     /// ```
     /// # use std::io;
-    /// # use nethttp::{Listener, testing};
+    /// # use nethttp::net::Listener;
+    /// # use nethttp::testing;
     /// # #[tokio::main(flavor = "current_thread")]
     /// # async fn main() {
     /// let (mut listener, dialer) = testing::listener();

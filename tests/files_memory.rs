@@ -5,10 +5,9 @@
 
 use std::fs;
 
-use nethttp::{
-    Certificate, Client, ClientProtocols, Method, Proxy, Request, Server, TlsConfig, TlsRoots, TlsServerConfig,
-    Transport, Version, file_server,
-};
+use nethttp::client::{ClientProtocols, Proxy};
+use nethttp::tls::{Certificate, TlsConfig, TlsRoots, TlsServerConfig};
+use nethttp::{Client, Method, Request, Server, Transport, Version, file_server};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream, UnixListener, UnixStream};
 

@@ -17,7 +17,9 @@ use std::time::Duration;
 
 use cap::Cap;
 use certificates::{Authority, Issued};
-use nethttp::{Certificate, Request, ResponseWriter, ServeMux, Server, ServerEvent, TlsServerConfig, handle_with};
+use nethttp::server::ServerEvent;
+use nethttp::tls::{Certificate, TlsServerConfig};
+use nethttp::{Request, ResponseWriter, ServeMux, Server, handle_with};
 use rustls::pki_types::ServerName;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream};

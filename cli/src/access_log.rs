@@ -5,7 +5,9 @@ use std::io::Write as _;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use clap::ValueEnum;
-use nethttp::{Addr, RequestRecord, StatusCode, Version};
+use nethttp::net::Addr;
+use nethttp::server::RequestRecord;
+use nethttp::{StatusCode, Version};
 use serde_json::json;
 
 /// The form of the lines.

@@ -10,7 +10,11 @@ use std::time::Duration;
 use anyhow::Context as _;
 use clap::Args;
 use clap::builder::{PathBufValueParser, TypedValueParser as _};
-use nethttp::{ErrorKind, Listener, Phase, Server, ServerEvent, ShutdownReport, TlsServerConfig};
+use nethttp::error::Phase;
+use nethttp::net::Listener;
+use nethttp::server::{ServerEvent, ShutdownReport};
+use nethttp::tls::TlsServerConfig;
+use nethttp::{ErrorKind, Server};
 use tokio::runtime::{Builder, Runtime};
 use tokio::sync::{mpsc, watch};
 

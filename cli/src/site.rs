@@ -5,7 +5,8 @@ use std::str::FromStr;
 use std::sync::Arc;
 
 use clap::Args;
-use nethttp::{Dir, FileServer, Handler, Method, Request, ResponseWriter, Result, ServeMux, StatusCode, strip_prefix};
+use nethttp::files::{Dir, FileServer};
+use nethttp::{Handler, Method, Request, ResponseWriter, Result, ServeMux, StatusCode, strip_prefix};
 
 use crate::auth::{Accounts, Login, User};
 

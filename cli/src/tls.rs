@@ -9,7 +9,7 @@ use std::time::{Duration, SystemTime};
 use anyhow::Context as _;
 use aws_lc_rs::digest::{SHA256, digest};
 use clap::Args;
-use nethttp::{Certificate, TlsServerConfig};
+use nethttp::tls::{Certificate, TlsServerConfig};
 use rcgen::{CertificateParams, DnType, ExtendedKeyUsagePurpose, KeyPair};
 
 #[derive(Debug, Args)]

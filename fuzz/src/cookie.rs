@@ -1,6 +1,8 @@
 //! A cookie that is read and may be sent is written as text that reads as the same cookie, and as nothing beside it.
 
-use nethttp::{Body, Cookie, Method, Request, Uri, format_time, parse_cookie, parse_set_cookie, parse_time};
+use nethttp::cookie::{parse_cookie, parse_set_cookie};
+use nethttp::header::{format_time, parse_time};
+use nethttp::{Body, Cookie, Method, Request, Uri};
 
 use crate::reference::cookie::{pairs, pairs_of};
 

@@ -1,6 +1,7 @@
 //! A URL that is taken is normal, what the URL standard reads, and leads to a request that the server takes; no reference without a host leaves it.
 
-use nethttp::{IntoUrl, fuzzing};
+use nethttp::client::IntoUrl;
+use nethttp::fuzzing;
 use url::Url;
 
 use crate::reference::host::is_host;

@@ -1,6 +1,8 @@
 //! A jar sends a host only what its own site set, nothing secure in the clear, and survives its own text.
 
-use nethttp::{CookieJar, Header, IntoUrl, Jar};
+use nethttp::Header;
+use nethttp::client::IntoUrl;
+use nethttp::cookie::{CookieJar, Jar};
 
 use crate::reference::jar::{SetCookie, is_sane, survives};
 

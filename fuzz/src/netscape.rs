@@ -1,6 +1,7 @@
 //! A file of cookies is read or refused, and what was read is written as text that reads the same.
 
-use nethttp::{CookieJar, Jar, Uri};
+use nethttp::Uri;
+use nethttp::cookie::{CookieJar, Jar};
 
 use crate::reference::jar;
 

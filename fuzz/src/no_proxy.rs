@@ -1,6 +1,6 @@
 //! Which requests go by a proxy is what the slow rules say, and no password of a proxy is shown to anybody.
 
-use nethttp::{IntoUrl, Proxy, ProxyUrl};
+use nethttp::client::{IntoUrl, Proxy, ProxyUrl};
 
 use crate::input::Input;
 use crate::reference::no_proxy;

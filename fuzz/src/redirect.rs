@@ -1,6 +1,7 @@
 //! A redirect leads where RFC 3986 says, in whatever form the reference comes, and back to nothing that is no URL.
 
-use nethttp::{IntoUrl, fuzzing};
+use nethttp::client::IntoUrl;
+use nethttp::fuzzing;
 
 use crate::input::Input;
 use crate::reference::resolve::resolved;

@@ -14,7 +14,8 @@ use crate::message::{Request, Response};
 ///
 /// ```
 /// use std::sync::Arc;
-/// use nethttp::{Client, Request, Response, RoundTripFuture, RoundTripper};
+/// use nethttp::client::RoundTripFuture;
+/// use nethttp::{Client, Request, Response, RoundTripper};
 ///
 /// struct Canned;
 ///

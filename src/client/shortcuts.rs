@@ -93,7 +93,7 @@ impl Response {
     }
 }
 
-/// Sends a GET request with the [`default_client`](crate::default_client) (Go's `http.Get`).
+/// Sends a GET request with the [`default_client`](crate::client::default_client) (Go's `http.Get`).
 ///
 /// # Errors
 /// As [`Client::get`](crate::Client::get).

@@ -330,7 +330,8 @@ impl Transport {
     /// before the first request.
     ///
     /// ```
-    /// use nethttp::{TlsConfig, TlsVersion, Transport};
+    /// use nethttp::tls::{TlsConfig, TlsVersion};
+    /// use nethttp::Transport;
     ///
     /// let mut transport = Transport::new();
     /// transport.set_tls(TlsConfig::new().min_version(TlsVersion::Tls13));

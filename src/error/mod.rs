@@ -1,6 +1,18 @@
-//! The error type of the crate; `kind` has what there is to match on, `refusal` what the codec returns for a
-//! message that it does not accept. `convert` has the errors of others that become this crate's, and back.
+//! What can go wrong: [`Error`], its kind for programs, and how far things had come.
+//!
+//! [`Error::kind`] says what failed, [`Error::phase`] what was being waited for, [`Error::sent`] how much
+//! of a request had left, and [`Error::status`] what a peer is told.
+//!
+//! ```
+//! use nethttp::{Error, ErrorKind, StatusCode};
+//!
+//! let error = Error::answer(StatusCode::NOT_FOUND, "no such thing");
+//! assert_eq!(error.kind(), ErrorKind::Answer);
+//! assert_eq!(error.status(), Some(StatusCode::NOT_FOUND));
+//! ```
 
+// `kind` has what there is to match on, `refusal` what the codec returns for a message that it does not
+// accept, `convert` the errors of others that become this crate's, and back.
 mod convert;
 mod kind;
 mod refusal;

@@ -48,10 +48,10 @@ pub fn file_server_fs(file_system: impl FileSystem) -> FileServer {
 ///   `/dir/`, `/dir/index.html` to `/dir/` and `/file/` to `/file`, with 301, relative and with
 ///   the query kept.
 /// - `Content-Type` is what the handler around this one has set, else what the extension tells,
-///   else what the content looks like ([`detect_content_type`](crate::detect_content_type));
+///   else what the content looks like ([`detect_content_type`](crate::body::detect_content_type));
 ///   `nosniff` keeps browsers from guessing otherwise.
 /// - `Last-Modified` and `ETag` are sent, and conditions and ranges answered as
-///   [`serve_content`](crate::serve_content) does. The tag is made of length and time of change,
+///   [`serve_content`](crate::files::serve_content) does. The tag is made of length and time of change,
 ///   and weak for the first two seconds after a change, in which another one might not show. A tag
 ///   that a handler around this one has set takes its place. Neither is sent for a time before 1990:
 ///   reproducible builds give all files the same time (1 s after the epoch, 1980, 1985), so that two
@@ -73,7 +73,8 @@ pub fn file_server_fs(file_system: impl FileSystem) -> FileServer {
 /// so that the client can see that the content is not whole.
 ///
 /// ```
-/// use nethttp::{Dir, FileServer, ServeMux};
+/// use nethttp::files::{Dir, FileServer};
+/// use nethttp::ServeMux;
 ///
 /// let mux = ServeMux::new();
 /// mux.handle("/", FileServer::new(Dir::new("public")).precompressed(true).not_found_page("404.html"));

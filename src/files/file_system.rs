@@ -11,7 +11,7 @@ use bytes::Bytes;
 
 /// A tree of files (Go's `FileSystem`).
 ///
-/// [`Dir`](crate::Dir) is one on the disk, [`EmbeddedFiles`](crate::EmbeddedFiles) one in the
+/// [`Dir`](crate::files::Dir) is one on the disk, [`EmbeddedFiles`](crate::files::EmbeddedFiles) one in the
 /// program. Its calls may block: they are made on threads that hold up no connection, unless
 /// [`try_open`](Self::try_open) says that there is nothing to wait for.
 pub trait FileSystem: Send + Sync + 'static {
@@ -128,10 +128,11 @@ pub(super) fn outside_of_root() -> io::Error {
 /// The names are paths with slashes between their parts, relative to the root. The directories
 /// are those that the names pass through. What is served is never copied. There is no time of
 /// change; to let clients keep what they have, set `ETag` in a handler around
-/// [`file_server_fs`](crate::file_server_fs).
+/// [`file_server_fs`](crate::files::file_server_fs).
 ///
 /// ```
-/// use nethttp::{EmbeddedFiles, ServeMux, file_server_fs};
+/// use nethttp::files::{EmbeddedFiles, file_server_fs};
+/// use nethttp::ServeMux;
 ///
 /// static SITE: &[(&str, &[u8])] = &[
 ///     ("index.html", b"<!DOCTYPE html><title>Hello</title>"), // or include_bytes!("site/index.html")

@@ -1,21 +1,33 @@
-//! Serves files, and other content that can be read at any offset.
+//! Serves files, and other content that can be read at any offset: ranges, conditions, listings.
 //!
-//! ```text
-//! file_server   the handler for a tree, and its settings
-//! serve         serve_file, serve_content, and what a lookup found, sent
-//!   path          request path -> path below the root, or nothing (pure)
-//!   encoding      the codings that the client takes (pure)
-//!   lookup        open, decide, read the first chunk
-//!     listing       a directory as a page
-//!     mime          the content type of a name (pure)
-//!   response      the head, and the content chunk by chunk
-//!     condition     which response, which parts; entity tags (pure)
-//!     range         the Range field, and content in several parts (pure)
-//!     gzip          text encoded while it is sent
-//! source        content that is read at any offset, and calls that may wait for a disk
-//! file_system   what a tree of files is, and one that is in the program
-//!   dir           one on the disk
+//! [`file_server`] serves a directory, [`FileServer`] has the settings, and [`FileSystem`] is what can be
+//! served in place of a directory: [`EmbeddedFiles`] are in the program.
+//!
+//! ```no_run
+//! use nethttp::files::{Dir, FileServer};
+//!
+//! let mux = nethttp::ServeMux::new();
+//! mux.handle("/", FileServer::new(Dir::new("public")).listings(false));
 //! ```
+//!
+//! [`serve_file`] and [`serve_content`] answer one request from a handler.
+
+// Serves files, and other content that can be read at any offset.
+//
+// file_server   the handler for a tree, and its settings
+// serve         serve_file, serve_content, and what a lookup found, sent
+//   path          request path -> path below the root, or nothing (pure)
+//   encoding      the codings that the client takes (pure)
+//   lookup        open, decide, read the first chunk
+//     listing       a directory as a page
+//     mime          the content type of a name (pure)
+//   response      the head, and the content chunk by chunk
+//     condition     which response, which parts; entity tags (pure)
+//     range         the Range field, and content in several parts (pure)
+//     gzip          text encoded while it is sent
+// source        content that is read at any offset, and calls that may wait for a disk
+// file_system   what a tree of files is, and one that is in the program
+//   dir           one on the disk
 
 mod condition;
 mod dir;

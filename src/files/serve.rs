@@ -25,7 +25,7 @@ use crate::server::ResponseWriter;
 ///
 /// - The size is found by seeking to the end.
 /// - `Content-Type` is what was set before, else what the extension of `name` tells, else what the
-///   content looks like ([`detect_content_type`](crate::detect_content_type)). `name` serves for
+///   content looks like ([`detect_content_type`](crate::body::detect_content_type)). `name` serves for
 ///   nothing else and may be empty.
 /// - `modified` is sent as `Last-Modified`, unless it is `None` or lies before 1990: such times
 ///   are set by builds, for every version the same, and tell no change. To have an entity tag as
@@ -53,7 +53,8 @@ use crate::server::ResponseWriter;
 ///
 /// ```
 /// use std::io::Cursor;
-/// use nethttp::{Request, ResponseWriter, Result, serve_content};
+/// use nethttp::files::serve_content;
+/// use nethttp::{Request, ResponseWriter, Result};
 ///
 /// async fn report(w: &mut ResponseWriter, r: &mut Request) -> Result<()> {
 ///     w.header().set("ETag", "\"v1\"");
@@ -93,7 +94,7 @@ pub async fn serve_content(
 /// build it from what a peer has sent; [`file_server`](crate::file_server) is there for that. As a safeguard
 /// for programs that do, a request whose path has an element `..`, escaped or not, is answered 400.
 ///
-/// All else is as [`serve_content`](crate::serve_content) and [`FileServer`](crate::FileServer) describe it: `ETag`,
+/// All else is as [`serve_content`](crate::files::serve_content) and [`FileServer`](crate::files::FileServer) describe it: `ETag`,
 /// `Last-Modified`, conditions, ranges. Any method is answered. As in Go, a request for a path
 /// that ends with `/index.html` is led to `./`, and one for a directory, whose path has no slash
 /// at the end, to the path with one.

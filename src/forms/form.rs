@@ -67,7 +67,7 @@ impl MultipartForm {
 #[non_exhaustive]
 pub struct FormFile {
     /// The name that its sender gave it, without directories: see
-    /// [`Part::file_name`](crate::Part::file_name).
+    /// [`Part::file_name`](crate::forms::Part::file_name).
     pub file_name: String,
     /// The fields of its part: its `Content-Type` is what its sender says it is.
     pub header: Header,

@@ -1,14 +1,40 @@
-//! Multipart forms read whole: values in memory, files in memory or on disk.
+//! Forms and the files that are sent with them: read whole, or part by part.
 //!
-//! ```text
-//! read         what a request offers; parts -> values and files, within a budget
-//!   form         a form that was read, and one file of it
-//!     temp_file    a file without a name
+//! [`Request::form`](crate::Request::form) reads a form without files.
+//! [`Request::multipart_form`](crate::Request::multipart_form) reads one with files into a
+//! [`MultipartForm`], small files in memory and large ones on disk;
+//! [`Request::multipart`](crate::Request::multipart) gives one [`Part`] after the other as they come in.
+//!
+//! ```
+//! use nethttp::{Request, ResponseWriter, Result};
+//!
+//! async fn upload(w: &mut ResponseWriter, r: &mut Request) -> Result<()> {
+//!     let mut parts = r.multipart()?;
+//!     let mut total = 0;
+//!     while let Some(mut part) = parts.next_part().await? {
+//!         while let Some(chunk) = part.chunk().await? {
+//!             total += chunk.len();
+//!         }
+//!     }
+//!     w.write(format!("{total} bytes\n")).await
+//! }
 //! ```
 
+// Multipart forms read whole: values in memory, files in memory or on disk.
+//
+// read         what a request offers; parts -> values and files, within a budget
+//   form         a form that was read, and one file of it
+//     temp_file    a file without a name
+
+#[cfg(feature = "server")]
 mod form;
+#[cfg(feature = "server")]
 mod read;
+#[cfg(feature = "server")]
 mod temp_file;
 
+pub use crate::message::{Multipart, MultipartLimits, Part, Values};
+#[cfg(feature = "server")]
 pub use form::{FormFile, MultipartForm};
+#[cfg(feature = "server")]
 pub use read::DEFAULT_MAX_FORM_MEMORY;

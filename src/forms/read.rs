@@ -23,11 +23,11 @@ impl Request {
     /// is; the others go to one temporary file. Values, names and fields may take 10 MiB beside
     /// that, where each value counts for 200 bytes more than it has and each field line for 50.
     /// Parts without a name are passed over; so is one whose `Content-Disposition` is malformed
-    /// ([`Part::name`](crate::Part::name)), and the others are read. There may be 1,000 parts, 10,000 field lines in all
+    /// ([`Part::name`](crate::forms::Part::name)), and the others are read. There may be 1,000 parts, 10,000 field lines in all
     /// of them, and 10 MiB of these in one.
     ///
     /// How much goes to disk is not limited here: limit the whole content with
-    /// [`Body::limit`](crate::Body::limit) or [`max_bytes_handler`](crate::max_bytes_handler). The
+    /// [`Body::limit`](crate::Body::limit) or [`max_bytes_handler`](crate::middleware::max_bytes_handler). The
     /// temporary file lies in [`std::env::temp_dir`]. On Unix it has no name from the start;
     /// everywhere it is gone with the last clone of the form and its files, one of which the
     /// request holds until its handler is done.
@@ -48,7 +48,7 @@ impl Request {
     ///
     /// # Errors
     /// As [`multipart`](Request::multipart), but `multipart/mixed` is not a form, and as
-    /// [`Multipart::next_part`](crate::Multipart::next_part);
+    /// [`Multipart::next_part`](crate::forms::Multipart::next_part);
     /// [`ErrorKind::BodyTooLarge`](crate::ErrorKind::BodyTooLarge), which answers 413, for more
     /// values than memory is allowed for; [`ErrorKind::Malformed`](crate::ErrorKind::Malformed),
     /// which answers 400, for a value that is not UTF-8;

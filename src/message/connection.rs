@@ -105,7 +105,7 @@ pub enum TlsVersion {
 /// Which protocols a server speaks (Go's `Protocols`). All of them by default.
 ///
 /// ```
-/// use nethttp::Protocols;
+/// use nethttp::server::Protocols;
 ///
 /// let only_http1 = Protocols { http2: false, unencrypted_http2: false, ..Protocols::default() };
 /// assert!(only_http1.http1);

@@ -16,10 +16,10 @@ pub fn format_time(time: SystemTime) -> String {
 /// (Go's `ParseTime`). `None` for anything else.
 ///
 /// ```
-/// let time = nethttp::parse_time("Sun, 06 Nov 1994 08:49:37 GMT").unwrap();
-/// assert_eq!(nethttp::parse_time("Sunday, 06-Nov-94 08:49:37 GMT"), Some(time));
-/// assert_eq!(nethttp::parse_time("Sun Nov  6 08:49:37 1994"), Some(time));
-/// assert_eq!(nethttp::format_time(time), "Sun, 06 Nov 1994 08:49:37 GMT");
+/// let time = nethttp::header::parse_time("Sun, 06 Nov 1994 08:49:37 GMT").unwrap();
+/// assert_eq!(nethttp::header::parse_time("Sunday, 06-Nov-94 08:49:37 GMT"), Some(time));
+/// assert_eq!(nethttp::header::parse_time("Sun Nov  6 08:49:37 1994"), Some(time));
+/// assert_eq!(nethttp::header::format_time(time), "Sun, 06 Nov 1994 08:49:37 GMT");
 /// ```
 pub fn parse_time(text: &str) -> Option<SystemTime> {
     httpdate::parse_http_date(text).ok()

@@ -303,8 +303,8 @@ pub(crate) fn list_has(list: &[u8], token: &str) -> bool {
 /// others in lower case. A name that is not a token comes back unchanged (Go's `CanonicalHeaderKey`).
 ///
 /// ```
-/// assert_eq!(nethttp::canonical_header_key("accept-ENCODING"), "Accept-Encoding");
-/// assert_eq!(nethttp::canonical_header_key("no token"), "no token");
+/// assert_eq!(nethttp::header::canonical_header_key("accept-ENCODING"), "Accept-Encoding");
+/// assert_eq!(nethttp::header::canonical_header_key("no token"), "no token");
 /// ```
 pub fn canonical_header_key(name: &str) -> Cow<'_, str> {
     if !name.bytes().all(is_token_byte) {

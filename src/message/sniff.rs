@@ -20,7 +20,7 @@ const SNIFFED_BYTES: usize = 512;
 /// `X-Content-Type-Options: nosniff` yourself when you serve such content.
 ///
 /// ```
-/// use nethttp::detect_content_type;
+/// use nethttp::body::detect_content_type;
 ///
 /// assert_eq!(detect_content_type(b"  <html><body>hello"), "text/html; charset=utf-8");
 /// assert_eq!(detect_content_type(b"\x89PNG\r\n\x1a\n"), "image/png");

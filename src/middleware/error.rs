@@ -63,7 +63,7 @@ pub async fn not_found(w: &mut ResponseWriter, _: &mut Request) -> Result<()> {
 ///
 /// ```
 /// let mux = nethttp::ServeMux::new();
-/// mux.handle("/private/", nethttp::not_found_handler());
+/// mux.handle("/private/", nethttp::middleware::not_found_handler());
 /// ```
 pub fn not_found_handler() -> impl Handler {
     not_found

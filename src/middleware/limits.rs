@@ -17,7 +17,8 @@ use crate::server::{Handler, HandlerFuture, ResponseWriter};
 /// no byte. Of several limits the smallest one holds; see [`Body::limit`](crate::Body::limit).
 ///
 /// ```
-/// use nethttp::{Request, ResponseWriter, Result, ServeMux, max_bytes_handler};
+/// use nethttp::middleware::max_bytes_handler;
+/// use nethttp::{Request, ResponseWriter, Result, ServeMux};
 ///
 /// async fn upload(w: &mut ResponseWriter, r: &mut Request) -> Result<()> {
 ///     let text = r.body.text().await?;
@@ -74,7 +75,8 @@ impl<Inner: Handler> Handler for MaxBytes<Inner> {
 /// ```
 /// use std::time::Duration;
 ///
-/// use nethttp::{Request, ResponseWriter, ServeMux, timeout_handler};
+/// use nethttp::middleware::timeout_handler;
+/// use nethttp::{Request, ResponseWriter, ServeMux};
 ///
 /// let report = async |w: &mut ResponseWriter, _: &mut Request| w.write("all is well\n").await;
 ///

@@ -55,7 +55,8 @@ pub async fn redirect(w: &mut ResponseWriter, r: &Request, url: &str, status: St
 /// A handler that leads every request to `url` (Go's `RedirectHandler`); see [`redirect`].
 ///
 /// ```
-/// use nethttp::{ServeMux, StatusCode, redirect_handler};
+/// use nethttp::middleware::redirect_handler;
+/// use nethttp::{ServeMux, StatusCode};
 ///
 /// let mux = ServeMux::new();
 /// mux.handle("/old", redirect_handler("/new", StatusCode::MOVED_PERMANENTLY));

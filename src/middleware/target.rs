@@ -103,7 +103,8 @@ impl<Inner> StripPrefix<Inner> {
 /// is done.
 ///
 /// ```
-/// use nethttp::{Request, ResponseWriter, ServeMux, allow_query_semicolons};
+/// use nethttp::middleware::allow_query_semicolons;
+/// use nethttp::{Request, ResponseWriter, ServeMux};
 ///
 /// let mux = ServeMux::new();
 /// let search = async |w: &mut ResponseWriter, r: &mut Request| {

@@ -396,7 +396,8 @@ impl fmt::Debug for MuxState {
 /// given `None` serves it, for `None` can be no other option.
 ///
 /// ```
-/// use nethttp::{DefaultServeMux, Handler, Request, ResponseWriter};
+/// use nethttp::mux::DefaultServeMux;
+/// use nethttp::{Handler, Request, ResponseWriter};
 ///
 /// fn serve(handler: impl Handler) { /* … */ }
 ///

@@ -16,7 +16,7 @@ use crate::message::Addr;
 /// byte streams.
 ///
 /// ```no_run
-/// # use nethttp::{Addr, Listener};
+/// # use nethttp::net::{Addr, Listener};
 /// /// Takes connections from a channel.
 /// struct Handed(tokio::sync::mpsc::Receiver<tokio::io::DuplexStream>);
 ///

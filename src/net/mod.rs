@@ -1,4 +1,11 @@
-//! Sockets, buffers and deadlines: the only place that names `tokio::net`.
+//! Listeners and dialers: where connections come from, on both sides.
+//!
+//! A [`Listener`] gives connections to a server: a TCP or Unix socket of tokio is one, and so is a
+//! [`testing::listener`](crate::testing::listener) in memory. A [`Dial`] makes them for a client:
+//! [`TcpDialer`] resolves names ([`Resolve`]) and races addresses, and [`dial_fn`] makes one of a function.
+//! [`Addr`] is either end.
+
+// Sockets, buffers and deadlines: the only place that names `tokio::net`.
 
 mod buffers;
 #[cfg(any(feature = "server", feature = "client"))]
@@ -12,10 +19,11 @@ mod listener;
 mod send_file;
 mod stream;
 #[cfg(feature = "tls-no-provider")]
-mod tls;
+pub(crate) mod tls;
 #[cfg(all(feature = "server", unix))]
 mod unix_listener;
 
+pub use crate::message::Addr;
 #[cfg(all(feature = "client", unix))]
 pub use dial::UnixDialer;
 #[cfg(feature = "client")]
@@ -23,12 +31,6 @@ pub use dial::{
     Dial, DialTarget, DialWatch, DialedStream, FixedResolver, Resolve, Resolved, SystemResolver, TcpDialer, dial_fn,
 };
 pub use listener::Listener;
-#[cfg(feature = "tls-no-provider")]
-pub use tls::Certificate;
-#[cfg(all(feature = "tls-no-provider", feature = "server"))]
-pub use tls::{ClientAuth, TlsServerConfig};
-#[cfg(all(feature = "tls-no-provider", feature = "client"))]
-pub use tls::{TlsConfig, TlsRoots};
 
 #[cfg(any(feature = "server", feature = "client"))]
 pub(crate) use content::ContentReader;
@@ -38,7 +40,9 @@ pub(crate) use dial::dial;
 pub(crate) use io::Io;
 pub(crate) use listener::{bind_reuse_port, bind_tcp, from_std, is_temporary};
 pub(crate) use stream::{NoSession, Rewind, Secured, Stream, TlsAccept, Unsecured, delegate_read, delegate_write};
+#[cfg(all(feature = "tls-no-provider", feature = "server"))]
+pub(crate) use tls::TlsServerConfig;
 #[cfg(all(feature = "tls-no-provider", feature = "client"))]
-pub(crate) use tls::{AlpnOffer, TlsConnector};
+pub(crate) use tls::{AlpnOffer, TlsConfig, TlsConnector};
 #[cfg(all(feature = "server", unix))]
 pub(crate) use unix_listener::bind_unix;

@@ -90,7 +90,7 @@ pub enum ServerEvent {
         reason: &'static str,
     },
     /// An HTTP/2 connection was ended with an error, because its peer broke the protocol or did
-    /// more than [`Http2Settings`](crate::Http2Settings) allow.
+    /// more than [`Http2Settings`](crate::server::Http2Settings) allow.
     Http2Closed {
         /// The peer.
         remote_addr: Addr,

@@ -248,7 +248,7 @@ impl<H: Handler> Erased for H {
 ///
 /// # Cancel safety
 /// The future of [`Next::run`] may be dropped, which drops the handler where it waits; see
-/// [`timeout_handler`](crate::timeout_handler) for what then becomes of the response.
+/// [`timeout_handler`](crate::middleware::timeout_handler) for what then becomes of the response.
 ///
 /// ```
 /// use nethttp::{Middleware, Next, Request, ResponseWriter, Result, ServeMux};

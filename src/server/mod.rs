@@ -1,19 +1,34 @@
-//! The server: from a listener to the responses on its connections.
+//! Serves requests: [`Server`] and its settings, handlers and what they answer with, events.
 //!
-//! ```text
-//!  accept ── a task for each connection ──▶ http1/connection ── preface of HTTP/2 ──▶ http2/connection
-//!                                             │          ▲                            │
-//!                         handshake (TLS) ◀───┤          │ kept                       │ a stream each
-//!                                             ▼          │                            ▼
-//!                                            http1/exchange                     http2/exchange
-//!                                             │                                       │
-//!                                             └──▶ exchange: handler, errors ◀────────┘
-//!                                                     │
-//!                                  response: writer ─▶ decide ─▶ sink ─▶ http1/conn_io or http2/stream_io
+//! [`Server`] has the settings with their defaults, graceful shutdown, and the hooks: [`ServerEvent`] for
+//! what goes wrong, [`RequestRecord`] for each request that was answered, [`ConnState`] for connections.
+//! [`Handler`] says which forms a handler has; [`handle_with`] and [`respond`] make handlers of functions
+//! with a state and of functions that return their answer.
 //!
-//!  beside them: registry (which connections there are, and commands to them), scratch (memory for an
-//!  exchange, reused), state (what changes while a server serves), settings (what does not)
+//! ```no_run
+//! use std::sync::Arc;
+//!
+//! use nethttp::server::{Server, ServerEvent};
+//! use nethttp::{Request, ResponseWriter};
+//!
+//! let mut server = Server::new(async |w: &mut ResponseWriter, _: &mut Request| w.write("hello\n").await);
+//! server.on_event = Some(Arc::new(|event: &ServerEvent| eprintln!("{event}")));
 //! ```
+
+// The server: from a listener to the responses on its connections.
+//
+//  accept ── a task for each connection ──▶ http1/connection ── preface of HTTP/2 ──▶ http2/connection
+//                                             │          ▲                            │
+//                         handshake (TLS) ◀───┤          │ kept                       │ a stream each
+//                                             ▼          │                            ▼
+//                                            http1/exchange                     http2/exchange
+//                                             │                                       │
+//                                             └──▶ exchange: handler, errors ◀────────┘
+//                                                     │
+//                                  response: writer ─▶ decide ─▶ sink ─▶ http1/conn_io or http2/stream_io
+//
+//  beside them: registry (which connections there are, and commands to them), scratch (memory for an
+//  exchange, reused), state (what changes while a server serves), settings (what does not)
 
 mod accept;
 mod cached_now;
@@ -41,8 +56,9 @@ mod server;
 mod settings;
 mod state;
 #[cfg(feature = "tls-no-provider")]
-mod tls;
+pub(crate) mod tls;
 
+pub use crate::message::Protocols;
 pub use close_reason::CloseReason;
 pub use event::{ConnInfo, ConnState, RequestRecord, ServerEvent};
 pub use exchange::abort;
@@ -57,7 +73,5 @@ pub use server::{
     DEFAULT_MAX_HEADER_BYTES, DEFAULT_MAX_HEADER_VALUE_COUNT, Server, ShutdownReport, listen_and_serve, serve,
 };
 pub use settings::Http2Settings;
-#[cfg(feature = "tls-no-provider")]
-pub use tls::{listen_and_serve_tls, serve_tls};
 
 pub(crate) use handler::Chain;

@@ -82,11 +82,12 @@ pub(crate) fn panic_message(payload: &(dyn Any + Send)) -> String {
 /// the feature `http2` they have no effect.
 ///
 /// A peer that exceeds one of these limits has its connection closed with GOAWAY, which is reported as
-/// [`ServerEvent::Http2Closed`](crate::ServerEvent::Http2Closed). Limits on a rate are counted over ten
+/// [`ServerEvent::Http2Closed`](crate::server::ServerEvent::Http2Closed). Limits on a rate are counted over ten
 /// seconds.
 ///
 /// ```
-/// use nethttp::{Http2Settings, Request, ResponseWriter, Server};
+/// use nethttp::server::Http2Settings;
+/// use nethttp::{Request, ResponseWriter, Server};
 ///
 /// # async fn hello(w: &mut ResponseWriter, _: &mut Request) -> nethttp::Result<()> { Ok(()) }
 /// let mut server = Server::new(hello);

@@ -3,7 +3,9 @@
 use std::io;
 use std::sync::{Arc, Mutex};
 
-use nethttp::{Body, Bytes, ClientTrace, ErrorKind, Header, Phase, Request, Result, Sent, StatusCode};
+use nethttp::error::{Phase, Sent};
+use nethttp::trace::ClientTrace;
+use nethttp::{Body, Bytes, ErrorKind, Header, Request, Result, StatusCode};
 use tokio::time::{Instant, timeout};
 
 use crate::fake::{OK, URL, client_of, counts, fake, fake_with, fed, outcome, pair, pieces, secs, settle};

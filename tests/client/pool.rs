@@ -4,7 +4,8 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use nethttp::{Client, DialedStream, Response, Transport, dial_fn};
+use nethttp::net::{DialedStream, dial_fn};
+use nethttp::{Client, Response, Transport};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::sync::Notify;
 use tokio::task::JoinSet;
@@ -257,7 +258,7 @@ fn slow() -> (Client, Arc<Transport>, FakeServer, Arc<Notify>) {
             if waits {
                 gate.notified().await;
             }
-            inner.dial(&nethttp::DialTarget::new(&host, port)).await
+            inner.dial(&nethttp::net::DialTarget::new(&host, port)).await
         }
     }));
     let (client, transport) = client_of(transport);
@@ -388,7 +389,7 @@ async fn send_twenty_thousand_requests() {
         }
     });
     let mut transport = Transport::new();
-    transport.proxy = nethttp::Proxy::none();
+    transport.proxy = nethttp::client::Proxy::none();
     transport.dial =
         Arc::new(dial_fn(
             move |_, _| async move { tokio::net::TcpStream::connect(place).await.map(DialedStream::from) },

@@ -2,7 +2,10 @@
 
 use std::sync::{Arc, Mutex};
 
-use nethttp::{Client, Error, ErrorKind, Phase, Proxy, ProxyUrl, Request, Sent, StatusCode, TlsConfig, Transport};
+use nethttp::client::{Proxy, ProxyUrl};
+use nethttp::error::{Phase, Sent};
+use nethttp::tls::TlsConfig;
+use nethttp::{Client, Error, ErrorKind, Request, StatusCode, Transport};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio_rustls::server::TlsStream;
 
@@ -17,7 +20,7 @@ fn through(proxy: Proxy, authority: Option<&Authority>) -> (Client, Arc<Transpor
     let (mut transport, server) = fake();
     transport.proxy = proxy;
     if let Some(authority) = authority {
-        transport.set_tls(TlsConfig::new().roots(nethttp::TlsRoots::None).add_root_pem(authority.pem()).unwrap());
+        transport.set_tls(TlsConfig::new().roots(nethttp::tls::TlsRoots::None).add_root_pem(authority.pem()).unwrap());
     }
     let (client, transport) = client_of(transport);
     (client, transport, server)
@@ -82,7 +85,7 @@ async fn https_goes_through_a_tunnel_that_alone_sees_the_credentials() {
     let (mut transport, mut server) = fake();
     transport.proxy = Proxy::url(SECRET).unwrap();
     transport.proxy_connect_header.set("X-Connect", "1");
-    transport.set_tls(TlsConfig::new().roots(nethttp::TlsRoots::None).add_root_pem(authority.pem()).unwrap());
+    transport.set_tls(TlsConfig::new().roots(nethttp::tls::TlsRoots::None).add_root_pem(authority.pem()).unwrap());
     let (client, transport) = client_of(transport);
     let playing = async {
         let mut conn = server.accept().await;

@@ -2,9 +2,10 @@
 
 use std::sync::{Arc, Mutex};
 
-use nethttp::{
-    Body, Client, Error, ErrorKind, Jar, Method, Phase, RedirectChoice, Redirected, Request, StatusCode, Transport,
-};
+use nethttp::client::{RedirectChoice, Redirected};
+use nethttp::cookie::Jar;
+use nethttp::error::Phase;
+use nethttp::{Body, Client, Error, ErrorKind, Method, Request, StatusCode, Transport};
 
 use crate::fake::{Log, OK, Received, URL, client_of, counts, fake, fake_with, millis, outcome, pair, pieces, settle};
 

@@ -4,10 +4,11 @@ use std::io;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use nethttp::{
-    Addr, Body, ClientTrace, ErrorKind, FixedResolver, GotConn, Header, Method, Request, Resolved, Result, Sent,
-    StatusCode, TcpDialer, Transport, Uri, default_client,
-};
+use nethttp::client::default_client;
+use nethttp::error::Sent;
+use nethttp::net::{Addr, FixedResolver, Resolved, TcpDialer};
+use nethttp::trace::{ClientTrace, GotConn};
+use nethttp::{Body, ErrorKind, Header, Method, Request, Result, StatusCode, Transport, Uri};
 
 use crate::fake::{FakeServer, OK, URL, client_of, fake, millis, outcome, pair};
 
@@ -277,7 +278,7 @@ async fn a_trace_gets_each_step_in_order_on_a_new_connection_and_on_a_reused_one
         }
     });
     let mut transport = Transport::new();
-    transport.proxy = nethttp::Proxy::none();
+    transport.proxy = nethttp::client::Proxy::none();
     transport.dial = Arc::new(TcpDialer::new().with_resolver(FixedResolver::only().with_addrs("a.test", 80, [place])));
     let (client, _) = client_of(transport);
     let told = Arc::new(Told::default());
@@ -413,7 +414,7 @@ async fn an_ipv6_zone_is_dialled_and_each_zone_has_connections_of_its_own() {
         assert_eq!((last.place.as_str(), last.conn, last.field("Host")), (place, conn, Some("[fe80::1]")), "{url}");
     }
     let mut transport = Transport::new();
-    transport.proxy = nethttp::Proxy::url("proxy.test").unwrap();
+    transport.proxy = nethttp::client::Proxy::url("proxy.test").unwrap();
     let error = client_of(transport).0.get("http://[fe80::1%25eth0]/").await.unwrap_err();
     assert_eq!((error.kind(), error.sent()), (ErrorKind::Invalid, Some(Sent::No)), "{error}");
 }

@@ -6,7 +6,10 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::task::{Context, Poll};
 
-use nethttp::{Body, Client, DialedStream, ErrorKind, Method, Phase, Proxy, Request, Sent, Transport, dial_fn};
+use nethttp::client::Proxy;
+use nethttp::error::{Phase, Sent};
+use nethttp::net::{DialedStream, dial_fn};
+use nethttp::{Body, Client, ErrorKind, Method, Request, Transport};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
 use crate::fake::{Conn, FakeServer, OK, URL, client_of, counts, outcome, pair, pieces};
@@ -278,7 +281,7 @@ async fn a_dialer_that_panics_fails_its_request_and_no_other() {
     transport.dial = Arc::new(dial_fn(move |host, port| {
         let inner = inner.clone();
         assert!(count.fetch_add(1, Ordering::Relaxed) > 0, "a panic, for the test");
-        async move { inner.dial(&nethttp::DialTarget::new(&host, port)).await }
+        async move { inner.dial(&nethttp::net::DialTarget::new(&host, port)).await }
     }));
     let (client, transport) = client_of(transport);
     let error = client.get(URL).await.unwrap_err();

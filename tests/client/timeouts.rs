@@ -6,10 +6,10 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 
-use nethttp::{
-    Body, DialedStream, Error, ErrorKind, Phase, Proxy, Request, Resolve, Resolved, Sent, TcpDialer, Timeouts,
-    Transport, dial_fn,
-};
+use nethttp::client::{Proxy, Timeouts};
+use nethttp::error::{Phase, Sent};
+use nethttp::net::{DialedStream, Resolve, Resolved, TcpDialer, dial_fn};
+use nethttp::{Body, Error, ErrorKind, Request, Transport};
 use tokio::time::Instant;
 
 use crate::fake::{FakeServer, OK, URL, client_of, counts, fake, fake_with, fed, millis, outcome, secs, settle};

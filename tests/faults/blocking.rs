@@ -11,10 +11,11 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::mpsc;
 use std::time::Duration;
 
-use nethttp::{
-    Client, ConnState, ErrorKind, Phase, Proxy, Request, ResponseWriter, Sent, ServeMux, Server, ServerEvent,
-    Transport, file_server, strip_prefix, timeout_handler,
-};
+use nethttp::client::Proxy;
+use nethttp::error::{Phase, Sent};
+use nethttp::middleware::timeout_handler;
+use nethttp::server::{ConnState, ServerEvent};
+use nethttp::{Client, ErrorKind, Request, ResponseWriter, ServeMux, Server, Transport, file_server, strip_prefix};
 use tokio::net::TcpListener;
 use tokio::runtime::{Builder, Handle};
 

@@ -9,10 +9,10 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
-use nethttp::{
-    Client, ErrorKind, Phase, Proxy, Request, ResponseWriter, Sent, ServeMux, Server, ServerEvent, Transport,
-    file_server, strip_prefix,
-};
+use nethttp::client::Proxy;
+use nethttp::error::{Phase, Sent};
+use nethttp::server::ServerEvent;
+use nethttp::{Client, ErrorKind, Request, ResponseWriter, ServeMux, Server, Transport, file_server, strip_prefix};
 use tokio::net::TcpListener;
 use tokio::runtime::Handle;
 

@@ -3,7 +3,8 @@
 
 use std::sync::Arc;
 
-use nethttp::{Request, ResponseWriter, ServerEvent};
+use nethttp::server::ServerEvent;
+use nethttp::{Request, ResponseWriter};
 use tokio::sync::mpsc::unbounded_channel;
 
 use crate::alone::{alone, descriptors, is_alone};

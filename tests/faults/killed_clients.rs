@@ -3,7 +3,9 @@
 
 use std::sync::Arc;
 
-use nethttp::{CloseReason, ConnInfo, ConnState, ErrorKind, Phase, Server, ServerEvent, handle_with};
+use nethttp::error::Phase;
+use nethttp::server::{CloseReason, ConnInfo, ConnState, ServerEvent};
+use nethttp::{ErrorKind, Server, handle_with};
 use tokio::runtime::Handle;
 use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
 use tokio::time::{Instant, timeout};

@@ -4,10 +4,11 @@
 use std::io;
 use std::sync::{Arc, Mutex};
 
-use nethttp::{
-    Client, ClientProtocols, DialedStream, ErrorKind, Phase, Proxy, Result, Sent, TlsConfig, TlsRoots, Transport,
-    dial_fn,
-};
+use nethttp::client::{ClientProtocols, Proxy};
+use nethttp::error::{Phase, Sent};
+use nethttp::net::{DialedStream, dial_fn};
+use nethttp::tls::{TlsConfig, TlsRoots};
+use nethttp::{Client, ErrorKind, Result, Transport};
 use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream};
 use tokio::runtime::Handle;
 use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};

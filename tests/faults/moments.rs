@@ -2,7 +2,8 @@
 
 use std::time::Duration;
 
-use nethttp::{ErrorKind, Phase, Request, ResponseWriter, Result};
+use nethttp::error::Phase;
+use nethttp::{ErrorKind, Request, ResponseWriter, Result};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::sync::mpsc::UnboundedSender;
 

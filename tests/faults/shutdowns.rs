@@ -4,10 +4,11 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use nethttp::{
-    Client, ClientProtocols, Error, ErrorKind, Proxy, Request, ResponseWriter, Result, Sent, Server, ServerEvent,
-    TlsConfig, TlsRoots, Transport, handle_with,
-};
+use nethttp::client::{ClientProtocols, Proxy};
+use nethttp::error::Sent;
+use nethttp::server::ServerEvent;
+use nethttp::tls::{TlsConfig, TlsRoots};
+use nethttp::{Client, Error, ErrorKind, Request, ResponseWriter, Result, Server, Transport, handle_with};
 use tokio::net::TcpListener;
 use tokio::runtime::Handle;
 use tokio::sync::mpsc::unbounded_channel;

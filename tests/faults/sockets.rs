@@ -4,7 +4,8 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use nethttp::{Server, ServerEvent, handle_with};
+use nethttp::server::ServerEvent;
+use nethttp::{Server, handle_with};
 use socket2::SockRef;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::runtime::Handle;

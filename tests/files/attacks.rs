@@ -9,7 +9,9 @@ use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use nethttp::{Certificate, Dir, FileServer, Handler, Server, TlsServerConfig, file_server};
+use nethttp::files::{Dir, FileServer};
+use nethttp::tls::{Certificate, TlsServerConfig};
+use nethttp::{Handler, Server, file_server};
 use rustls::pki_types::ServerName;
 use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream};

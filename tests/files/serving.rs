@@ -6,11 +6,11 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
-use nethttp::{
-    Bytes, Dir, DirEntry, EmbeddedFiles, File, FileInfo, FileKind, FileServer, FileSystem, Handler, Request,
-    ResponseWriter, Result, ServeMux, Server, file_server, file_server_fs, format_time, parse_time, serve_content,
-    serve_file,
+use nethttp::files::{
+    Dir, DirEntry, EmbeddedFiles, File, FileInfo, FileKind, FileServer, FileSystem, file_server_fs, serve_content,
 };
+use nethttp::header::{format_time, parse_time};
+use nethttp::{Bytes, Handler, Request, ResponseWriter, Result, ServeMux, Server, file_server, serve_file};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream};
 

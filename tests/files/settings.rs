@@ -1,6 +1,6 @@
 //! What the settings of a `FileServer` change, over real sockets.
 
-use nethttp::{Dir, FileServer};
+use nethttp::files::{Dir, FileServer};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 

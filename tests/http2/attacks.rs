@@ -4,8 +4,9 @@
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 
+use nethttp::server::CloseReason;
 use nethttp::testing::Dialer;
-use nethttp::{CloseReason, Request, ResponseWriter, Result, Server, handle_with};
+use nethttp::{Request, ResponseWriter, Result, Server, handle_with};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::time::Instant;
 

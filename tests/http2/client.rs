@@ -8,10 +8,10 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use h2::{Reason, server};
-use nethttp::{
-    Body, ClientTrace, Error, ErrorKind, GotConn, Header, Method, Phase, Request, Result, Sent, StatusCode, Timeouts,
-    Version,
-};
+use nethttp::client::Timeouts;
+use nethttp::error::{Phase, Sent};
+use nethttp::trace::{ClientTrace, GotConn};
+use nethttp::{Body, Error, ErrorKind, Header, Method, Request, Result, StatusCode, Version};
 use tokio::sync::mpsc;
 use tokio::time::{Instant, sleep};
 
@@ -535,12 +535,12 @@ async fn a_path_of_100_ms_carries_80_mbit_both_ways() {
     const CONTENT: usize = 32 << 20;
     let rig = rig(
         |transport| {
-            transport.dial = Arc::new(nethttp::dial_fn(|_, _| {
+            transport.dial = Arc::new(nethttp::net::dial_fn(|_, _| {
                 let (near, far) = path(Duration::from_millis(50));
                 let mut builder = server::Builder::new();
                 builder.initial_window_size(4 << 20).initial_connection_window_size(4 << 20);
                 tokio::spawn(serve_far(builder, far));
-                async { Ok(nethttp::DialedStream::new(near)) }
+                async { Ok(nethttp::net::DialedStream::new(near)) }
             }));
         },
         |_, _| async {},

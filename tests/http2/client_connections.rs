@@ -5,7 +5,8 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use h2::{Reason, server};
-use nethttp::{Body, ErrorKind, Request, Response, Sent, StatusCode, Transport};
+use nethttp::error::Sent;
+use nethttp::{Body, ErrorKind, Request, Response, StatusCode, Transport};
 use tokio::io::{AsyncWriteExt, DuplexStream};
 use tokio::sync::Semaphore;
 use tokio::time::{Instant, sleep};

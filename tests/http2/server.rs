@@ -7,10 +7,9 @@ use std::sync::{Arc, Mutex};
 use h2::client::{ResponseFuture, SendRequest};
 use h2::{Reason, RecvStream, SendStream};
 use http::{HeaderMap, Method};
-use nethttp::{
-    Body, Bytes, CloseReason, ErrorKind, Header, Protocols, Request, ResponseWriter, Result, Server, StatusCode,
-    handle_with, max_bytes_handler,
-};
+use nethttp::middleware::max_bytes_handler;
+use nethttp::server::{CloseReason, Protocols};
+use nethttp::{Body, Bytes, ErrorKind, Header, Request, ResponseWriter, Result, Server, StatusCode, handle_with};
 use tokio::io::AsyncWriteExt;
 use tokio::sync::Notify;
 use tokio::task::JoinHandle;
@@ -229,7 +228,7 @@ async fn a_panic_ends_its_stream_and_no_other() {
             w.flush().await?;
             panic!("as asked")
         }
-        "/abort" => nethttp::abort(),
+        "/abort" => nethttp::server::abort(),
         _ => w.write("hello").await,
     });
     let (mut client, _) = connect(&running).await;

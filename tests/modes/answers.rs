@@ -2,10 +2,10 @@
 
 use std::sync::{Arc, Mutex};
 
-use nethttp::{
-    ClientTrace, ErrorKind, Header, Method, Phase, Request, ResponseWriter, Result, ServeMux, StatusCode, TlsInfo,
-    TlsVersion,
-};
+use nethttp::error::Phase;
+use nethttp::tls::{TlsInfo, TlsVersion};
+use nethttp::trace::ClientTrace;
+use nethttp::{ErrorKind, Header, Method, Request, ResponseWriter, Result, ServeMux, StatusCode};
 
 use crate::fake::fed;
 use crate::site::{Site, in_all_modes, on_all_sites, whole};
@@ -220,7 +220,7 @@ fn failing() -> ServeMux {
     mux.handle("/abort", async |w: &mut ResponseWriter, _: &mut Request| {
         w.write("partial").await?;
         w.flush().await?;
-        nethttp::abort()
+        nethttp::server::abort()
     });
     mux
 }

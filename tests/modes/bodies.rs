@@ -221,7 +221,7 @@ async fn trailers_go_both_ways() {
 async fn content_over_a_limit_is_answered_413() {
     in_all_modes(async |mode| {
         let mux = ServeMux::new();
-        mux.handle("/", nethttp::max_bytes_handler(echo, 10));
+        mux.handle("/", nethttp::middleware::max_bytes_handler(echo, 10));
         let site = Site::start(mode, mux);
         assert_eq!(whole(site.post("/", "0123456789").await).await, (200, "0123456789".into()));
         assert_eq!(whole(site.post("/", "0123456789a").await).await.0, 413);

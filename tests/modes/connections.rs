@@ -4,10 +4,9 @@ use std::sync::Arc;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use nethttp::{
-    ClientProtocols, CloseReason, HostStats, Protocols, Request, ResponseWriter, Result, Transport, Version,
-    handle_with,
-};
+use nethttp::client::{ClientProtocols, HostStats};
+use nethttp::server::{CloseReason, Protocols};
+use nethttp::{Request, ResponseWriter, Result, Transport, Version, handle_with};
 use tokio::sync::Notify;
 use tokio::task::JoinSet;
 
@@ -231,7 +230,7 @@ async fn a_server_that_ends_every_connection_at_once_is_not_dialled_for_ever() {
         }
     });
     let error = tokio::time::timeout(secs(60), client.get("http://a.test/")).await.unwrap().unwrap_err();
-    assert_eq!(error.sent(), Some(nethttp::Sent::No), "{error}");
+    assert_eq!(error.sent(), Some(nethttp::error::Sent::No), "{error}");
     assert_eq!(dials.load(Ordering::Relaxed), 7, "{error}");
     assert_eq!(began.elapsed().as_millis() / 100, 31, "with pauses that double");
     settle().await;
@@ -273,9 +272,9 @@ async fn requests_are_recorded_when_they_are_over() {
             if r.path() == "/fails" { Err(nethttp::Error::other("no")) } else { w.write("hello").await }
         };
         let record = |server: &mut nethttp::Server| {
-            server.on_request = Some(Arc::new(move |record: &nethttp::RequestRecord| {
+            server.on_request = Some(Arc::new(move |record: &nethttp::server::RequestRecord| {
                 let status = record.status.map_or(0, |status| status.as_u16());
-                let nethttp::RequestRecord { method, target, proto, content_bytes, duration, .. } = record;
+                let nethttp::server::RequestRecord { method, target, proto, content_bytes, duration, .. } = record;
                 let line = format!("{method} {target} {proto:?} {status} {content_bytes} {}", duration.as_millis());
                 told.lock().unwrap().push(line);
             }));

@@ -4,7 +4,9 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 
-use nethttp::{Cookie, Dir, FileServer, Jar, Method, Request, ResponseWriter, Result, ServeMux, StatusCode};
+use nethttp::cookie::Jar;
+use nethttp::files::{Dir, FileServer};
+use nethttp::{Cookie, Method, Request, ResponseWriter, Result, ServeMux, StatusCode};
 
 use crate::site::{Site, in_all_modes, on_all_sites, whole};
 use crate::support::echo;

@@ -3,7 +3,8 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use nethttp::{ErrorKind, Phase, Request, ResponseWriter, Result, handle_with};
+use nethttp::error::Phase;
+use nethttp::{ErrorKind, Request, ResponseWriter, Result, handle_with};
 
 use crate::fake::fed;
 use crate::site::{Site, in_all_modes};
@@ -94,7 +95,7 @@ async fn a_client_that_ends_as_a_whole_leaves_no_connection_behind() {
         drop((transport, client));
         settle().await;
         assert_eq!(site.server.connections(), 0);
-        assert_eq!(site.states.reason(1), Some(nethttp::CloseReason::PeerGone));
+        assert_eq!(site.states.reason(1), Some(nethttp::server::CloseReason::PeerGone));
     })
     .await;
 }

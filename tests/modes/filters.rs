@@ -4,11 +4,10 @@ use std::io::Cursor;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 
+use nethttp::files::serve_content;
+use nethttp::middleware::timeout_handler;
 use nethttp::server::{ContentFilter, ResponseHead};
-use nethttp::{
-    Error, Handler, Header, Method, Request, ResponseWriter, Result, StatusCode, handle_with, serve_content,
-    timeout_handler,
-};
+use nethttp::{Error, Handler, Header, Method, Request, ResponseWriter, Result, StatusCode, handle_with};
 use tokio::io::AsyncWriteExt;
 
 use crate::site::{Site, in_all_modes, on_all_sites, whole};

@@ -2,7 +2,9 @@
 
 use std::time::Duration;
 
-use nethttp::{Error, ErrorKind, Phase, Request, ResponseWriter, Result, Timeouts, handle_with};
+use nethttp::client::Timeouts;
+use nethttp::error::Phase;
+use nethttp::{Error, ErrorKind, Request, ResponseWriter, Result, handle_with};
 use tokio::time::{Instant, sleep, timeout};
 
 use crate::fake::fed;

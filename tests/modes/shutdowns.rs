@@ -4,7 +4,8 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use nethttp::{ErrorKind, Request, ResponseWriter, Result, Sent, handle_with};
+use nethttp::error::Sent;
+use nethttp::{ErrorKind, Request, ResponseWriter, Result, handle_with};
 use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep};
 

@@ -4,11 +4,12 @@
 use std::sync::{Arc, LazyLock, Mutex};
 use std::time::Duration;
 
+use nethttp::client::{ClientProtocols, Proxy};
+use nethttp::net::{Addr, DialedStream, dial_fn};
+use nethttp::server::ServerEvent;
 use nethttp::testing::{self, Dialer};
-use nethttp::{
-    Addr, Body, Certificate, Client, ClientProtocols, DialedStream, Handler, Method, Proxy, Request, Response, Result,
-    Server, ServerEvent, TlsConfig, TlsRoots, TlsServerConfig, Transport, Version, dial_fn,
-};
+use nethttp::tls::{Certificate, TlsConfig, TlsRoots, TlsServerConfig};
+use nethttp::{Body, Client, Handler, Method, Request, Response, Result, Server, Transport, Version};
 use tokio::task::JoinHandle;
 
 use crate::certificates::Authority;

@@ -4,7 +4,10 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use nethttp::{Body, Client, ErrorKind, Proxy, Request, Sent, StatusCode, Transport, UnixDialer};
+use nethttp::client::Proxy;
+use nethttp::error::Sent;
+use nethttp::net::UnixDialer;
+use nethttp::{Body, Client, ErrorKind, Request, StatusCode, Transport};
 use tokio::time::sleep;
 
 use crate::programs::{Folder, Running};

@@ -3,9 +3,9 @@
 
 use std::sync::Arc;
 
-use nethttp::{
-    Client, ClientProtocols, ErrorKind, Proxy, Request, StatusCode, TlsConfig, TlsRoots, Transport, Version,
-};
+use nethttp::client::{ClientProtocols, Proxy};
+use nethttp::tls::{TlsConfig, TlsRoots};
+use nethttp::{Client, ErrorKind, Request, StatusCode, Transport, Version};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpListener;
 

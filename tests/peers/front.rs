@@ -5,10 +5,10 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
-use nethttp::{
-    Body, Client, ClientProtocols, ConnState, Method, Proxy, Request, Server, ServerEvent, Transport, UnixDialer,
-    Version,
-};
+use nethttp::client::{ClientProtocols, Proxy};
+use nethttp::net::UnixDialer;
+use nethttp::server::{ConnState, ServerEvent};
+use nethttp::{Body, Client, Method, Request, Server, Transport, Version};
 use tokio::net::UnixListener;
 use tokio::task::JoinSet;
 

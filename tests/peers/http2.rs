@@ -5,10 +5,11 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use nethttp::{
-    Body, Certificate, Client, ClientProtocols, ErrorKind, FixedResolver, Method, Proxy, Request, Server, ServerEvent,
-    SystemResolver, TcpDialer, TlsConfig, TlsRoots, TlsServerConfig, Transport, UnixDialer, Version,
-};
+use nethttp::client::{ClientProtocols, Proxy};
+use nethttp::net::{FixedResolver, SystemResolver, TcpDialer, UnixDialer};
+use nethttp::server::ServerEvent;
+use nethttp::tls::{Certificate, TlsConfig, TlsRoots, TlsServerConfig};
+use nethttp::{Body, Client, ErrorKind, Method, Request, Server, Transport, Version};
 use tokio::net::TcpListener;
 use tokio::task::JoinSet;
 

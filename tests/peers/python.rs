@@ -4,9 +4,9 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use nethttp::{
-    Body, Client, ClientProtocols, ErrorKind, Method, Proxy, Request, Server, ServerEvent, Transport, Version,
-};
+use nethttp::client::{ClientProtocols, Proxy};
+use nethttp::server::ServerEvent;
+use nethttp::{Body, Client, ErrorKind, Method, Request, Server, Transport, Version};
 use tokio::net::TcpListener;
 
 use crate::programs::{Running, python_with, run};

@@ -5,9 +5,9 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use nethttp::{
-    Certificate, ClientAuth, ErrorKind, Request, ResponseWriter, Result, Server, ServerEvent, TlsServerConfig,
-};
+use nethttp::server::ServerEvent;
+use nethttp::tls::{Certificate, ClientAuth, TlsServerConfig};
+use nethttp::{ErrorKind, Request, ResponseWriter, Result, Server};
 use tokio::net::TcpListener;
 
 use crate::certificates::{Authority, Issued};

@@ -192,6 +192,17 @@ impl Tree {
         Some((self.files[at].path.clone(), name))
     }
 
+    /// What a `use` of this file brings in: its path from the crate's root (none where it leads to another crate),
+    /// the name that it has here, and the path as it is written.
+    pub(crate) fn resolved(&self, file: &str, used: &str) -> Vec<(Option<Vec<String>>, String, String)> {
+        let from_root = |path: &[String]| match self.files.iter().position(|other| other.path == file) {
+            Some(at) => self.absolute(at, 0, path),
+            // The root is none of the files: a path in it begins with one of its modules, or in another crate.
+            None => self.modules.contains_key(&path[0]).then(|| path.to_vec()),
+        };
+        expand(used).into_iter().map(|(path, name)| (from_root(&path), name, path.join("::"))).collect()
+    }
+
     // -------------------------------------------------------- circles
 
     /// The largest sets of files that all need each other.

@@ -21,7 +21,7 @@ const LAYERS: [&[&str]; 8] = [
     &["net"],
     &["h2"],
     &["server", "client"],
-    &["mux", "files", "forms", "middleware", "testing"],
+    &["mux", "files", "forms", "middleware", "testing", "body", "cookie", "header", "tls", "trace"],
     &["fuzzing"],
 ];
 

@@ -1,8 +1,9 @@
 //! `docs/public-api.txt` lists all that a program can name of this crate, so that each change of it is seen
 //! in review. `NETHTTP_RENEW_API=1 cargo test --test project` writes it anew.
 //!
-//! The reader goes by the text of `src`: it starts with what `lib.rs` exports, finds the file that defines
-//! each name, and lists the item with what is public in it. An `impl` belongs to the type that it names,
+//! The reader goes by the text of `src`: it starts with what `lib.rs` and its public modules export, finds the
+//! file that defines each name, and lists the item with what is public in it, under its name at the root where
+//! it has one. An `impl` belongs to the type that it names,
 //! wherever it stands: no two types of the crate have one name (`names.rs`). A trait that `#[derive(…)]`
 //! or an `impl` gives is listed; of those that macros of the crate write, the macro's call is.
 
@@ -10,7 +11,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::Path;
 
-use crate::circles::{Tree, expand};
+use crate::circles::Tree;
 use crate::rust::{
     code_of, group_end, is_test_file, is_word, item_end, items, product_code_of, sources, test_items, words,
 };
@@ -48,53 +49,66 @@ fn listing(sources: &[(String, String)]) -> String {
             api.list_items(path, text, "", &mut lines);
         }
     }
-    lines.extend(api.foreign.iter().cloned());
+    lines.extend(api.other.into_values());
     lines.into_iter().map(|line| line + "\n").collect()
 }
 
 // ------------------------------------------------------------ what is exported
 
-/// What `lib.rs` exports.
+#[test]
+fn a_name_that_is_not_at_the_root_is_in_one_module() {
+    let twice = Api::of(&sources()).names_in_two_modules();
+    assert!(twice.is_empty(), "a user finds these in two places: {}", twice.join(", "));
+}
+
+/// Where something is defined: the file, and the name there.
+type Place = (String, String);
+
+/// What `lib.rs` and its public modules export.
 #[derive(Default)]
 struct Api {
-    /// Where a name is defined: the file, the name there. To what users write, and the feature it needs.
-    exported: BTreeMap<(String, String), (String, String)>,
+    /// What a name is for users, and the feature that it needs.
+    exported: BTreeMap<Place, (String, String)>,
+    /// What the root exports.
+    at_root: BTreeSet<Place>,
+    /// The names that modules give to something.
+    in_modules: BTreeMap<Place, Vec<String>>,
     /// The files of public modules: all that is public in them counts. To the module, and its feature.
     modules: BTreeMap<String, (String, String)>,
-    /// Lines for what other crates define.
-    foreign: Vec<String>,
+    /// A line for each module, and for what other crates define, by its path there.
+    other: BTreeMap<String, String>,
     /// The types and traits that the crate defines, exported or not.
     defined: BTreeSet<String>,
     /// Those that are exported, by their name inside. To what users write.
     types: BTreeMap<String, String>,
 }
 
+/// One name of a `pub use`.
+struct Export {
+    /// None for what another crate defines.
+    place: Option<Place>,
+    /// The path that the `pub use` has.
+    target: String,
+    /// What users write.
+    name: String,
+    condition: String,
+}
+
 impl Api {
     fn of(sources: &[(String, String)]) -> Api {
         let tree = Tree::of_names(sources);
         let root = sources.iter().find(|(path, _)| path == "src/lib.rs").map_or("", |(_, text)| text.as_str());
+        let root_items = read_items(root);
         let mut api = Api::default();
-        for item in read_items(root) {
-            if let (true, Some(used)) = (item.is_public, item.head.strip_prefix("use ")) {
-                for (target, name) in expand(used.trim_end_matches(';')) {
-                    match tree.file_that_defines(&target) {
-                        Some(place) => {
-                            api.exported.insert(place, (format!("nethttp::{name}"), item.condition.clone()));
-                        }
-                        None => api.foreign.push(line(
-                            &item.condition,
-                            &format!("use nethttp::{name}"),
-                            &format!(" = {}", target.join("::")),
-                        )),
-                    }
-                }
-            } else if let (true, Some(name)) = (item.is_public && !item.is_hidden, item.head.strip_prefix("mod ")) {
-                let name = name.trim_end_matches(';');
-                for path in [format!("src/{name}.rs"), format!("src/{name}/mod.rs")] {
-                    api.modules.insert(path, (format!("nethttp::{name}"), item.condition.clone()));
-                }
-                api.foreign.push(line(&item.condition, &format!("mod nethttp::{name}"), ""));
+        for item in root_items.iter().filter(|item| item.is_public && !item.is_hidden) {
+            if let Some(name) = item.head.strip_prefix("mod ") {
+                api.add_module(&tree, sources, name.trim_end_matches(';'), &item.condition);
             }
+        }
+        // After the modules: the root's names are what users write, wherever else a thing is.
+        for export in exports(&tree, "src/lib.rs", "nethttp", "", &root_items) {
+            api.at_root.extend(export.place.clone());
+            api.add(export);
         }
         for (path, text) in sources {
             let code = product_code_of(path, text);
@@ -108,6 +122,36 @@ impl Api {
             }
         }
         api
+    }
+
+    /// Notes what a public module exports: all that is public in its file, and what the file re-exports.
+    fn add_module(&mut self, tree: &Tree, sources: &[(String, String)], name: &str, condition: &str) {
+        let public = format!("nethttp::{name}");
+        self.other.insert(public.clone(), line(condition, &format!("mod {public}"), ""));
+        let is_its_file = |path: &str| path == format!("src/{name}.rs") || path == format!("src/{name}/mod.rs");
+        let Some((path, text)) = sources.iter().find(|(path, _)| is_its_file(path)) else { return };
+        self.modules.insert(path.clone(), (public.clone(), condition.to_owned()));
+        for export in exports(tree, path, &public, condition, &read_items(text)) {
+            if let Some(place) = &export.place {
+                self.in_modules.entry(place.clone()).or_default().push(export.name.clone());
+            }
+            self.add(export);
+        }
+    }
+
+    fn add(&mut self, export: Export) {
+        let Export { place, target, name, condition } = export;
+        if let Some(place) = place {
+            self.exported.insert(place, (name, condition));
+        } else {
+            let line = line(&condition, &format!("use {name}"), &format!(" = {target}"));
+            self.other.insert(target, line);
+        }
+    }
+
+    fn names_in_two_modules(&self) -> Vec<String> {
+        let twice = self.in_modules.iter().filter(|(place, names)| names.len() > 1 && !self.at_root.contains(*place));
+        twice.map(|(_, names)| names.join(" and ")).collect()
     }
 
     /// What users call an item of this file, and the feature that it needs.
@@ -173,6 +217,21 @@ impl Api {
             lines.insert(line(&item.condition, &format!("impl{whole}"), ""));
         }
     }
+}
+
+/// What the `pub use`s of a file export, under the name of its module. `condition` is the module's.
+fn exports(tree: &Tree, path: &str, module: &str, condition: &str, items: &[Parsed]) -> Vec<Export> {
+    let mut found = Vec::new();
+    for item in items.iter().filter(|item| item.is_public) {
+        let Some(used) = item.head.strip_prefix("use ") else { continue };
+        let own = if item.condition == condition { "" } else { &item.condition };
+        for (from_root, name, target) in tree.resolved(path, used.trim_end_matches(';')) {
+            let place = from_root.and_then(|path| tree.file_that_defines(&path));
+            let condition = format!("{condition} {own}").trim().to_owned();
+            found.push(Export { place, target, name: format!("{module}::{name}"), condition });
+        }
+    }
+    found
 }
 
 /// A line of the listing. The feature stands behind, so that lines are sorted by what they are about.
@@ -438,9 +497,11 @@ fn last_name(path: &str) -> &str {
 // ------------------------------------------------------------ the reader sees what it is for
 
 fn listed(files: &[(&str, &str)]) -> Vec<String> {
-    let sources: Vec<(String, String)> =
-        files.iter().map(|&(path, text)| (format!("src/{path}"), text.to_owned())).collect();
-    listing(&sources).lines().map(str::to_owned).collect()
+    listing(&sources_of(files)).lines().map(str::to_owned).collect()
+}
+
+fn sources_of(files: &[(&str, &str)]) -> Vec<(String, String)> {
+    files.iter().map(|&(path, text)| (format!("src/{path}"), text.to_owned())).collect()
 }
 
 #[test]
@@ -476,6 +537,33 @@ fn modules_inside_of_files_are_read_and_a_function_is_found_where_its_module_has
         ("m/error.rs", "pub fn error() {}"),
     ];
     assert_eq!(listed(&files), ["make!(Json)", "nethttp::Json: struct Json<T>(T)", "nethttp::error: fn error()"]);
+}
+
+#[test]
+fn what_a_public_module_re_exports_has_the_roots_name_or_the_modules() {
+    let files = [
+        ("lib.rs", "#[cfg(x)] pub mod a; pub mod t; mod m; pub use m::Both; pub use bytes::Bytes;"),
+        (
+            "a/mod.rs",
+            "mod b; #[cfg(y)] pub use b::One; pub use crate::m::{Both, Two}; pub(crate) use b::Own; pub use bytes::Bytes;",
+        ),
+        ("a/b.rs", "pub struct One; pub struct Own;"),
+        ("m.rs", "pub struct Both; pub struct Two; impl Two { pub fn go(&self) {} }"),
+        ("t.rs", "pub use crate::{a::b::Own, m::Two};"),
+    ];
+    assert_eq!(
+        listed(&files[..4]),
+        [
+            "mod nethttp::a    // x",
+            "mod nethttp::t",
+            "nethttp::Both: struct Both",
+            "nethttp::a::One: struct One    // x y",
+            "nethttp::a::Two: struct Two    // x",
+            "nethttp::a::Two::go: fn go(&self)",
+            "use nethttp::Bytes = bytes::Bytes",
+        ]
+    );
+    assert_eq!(Api::of(&sources_of(&files)).names_in_two_modules(), ["nethttp::a::Two and nethttp::t::Two"]);
 }
 
 #[test]

@@ -4,7 +4,9 @@ use std::io;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use nethttp::{ErrorKind, Phase, Server, ServerEvent};
+use nethttp::error::Phase;
+use nethttp::server::ServerEvent;
+use nethttp::{ErrorKind, Server};
 use tokio::time::{Instant, sleep};
 
 use crate::support::{GET, Running, hello, millis, quiet, secs, serve, settle, start};

@@ -1,7 +1,8 @@
 //! What an answer looks like on the wire, for everything that a handler may do with its writer.
 
-use nethttp::{AutoField, Bytes, Error, ErrorKind, Json, Request, Response, ResponseWriter, Result, StatusCode};
+use nethttp::server::AutoField;
 use nethttp::{Body, IntoResponse, respond};
+use nethttp::{Bytes, Error, ErrorKind, Json, Request, Response, ResponseWriter, Result, StatusCode};
 use tokio::io::AsyncWriteExt;
 
 use crate::wire::{Answer, GET, Host, closed, exchange, kept, post};

@@ -5,7 +5,8 @@ use std::cell::RefCell;
 use std::sync::{Arc, Mutex};
 use std::task::{Context, Wake, Waker};
 
-use nethttp::{Addr, Body, Bytes, Method, Request, ResponseWriter, Result, Server, Uri, handle_with};
+use nethttp::net::Addr;
+use nethttp::{Body, Bytes, Method, Request, ResponseWriter, Result, Server, Uri, handle_with};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::task::JoinHandle;
 use tokio::time::{Instant, timeout};

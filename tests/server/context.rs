@@ -3,9 +3,9 @@
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use nethttp::{
-    Addr, Body, ConnInfo, Context, ErrorKind, Extensions, Request, ResponseWriter, Result, Server, handle_with, testing,
-};
+use nethttp::net::Addr;
+use nethttp::server::ConnInfo;
+use nethttp::{Body, Context, ErrorKind, Extensions, Request, ResponseWriter, Result, Server, handle_with, testing};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::sync::mpsc;
 use tokio::time::{Instant, sleep, timeout};

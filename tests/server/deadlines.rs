@@ -3,7 +3,9 @@
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use nethttp::{CloseReason, Context, ErrorKind, Phase, Request, ResponseWriter, Result, handle_with};
+use nethttp::error::Phase;
+use nethttp::server::CloseReason;
+use nethttp::{Context, ErrorKind, Request, ResponseWriter, Result, handle_with};
 use tokio::io::AsyncReadExt;
 use tokio::time::{Instant, sleep};
 

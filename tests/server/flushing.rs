@@ -7,10 +7,11 @@ use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
-use nethttp::{
-    Body, Client, ClientProtocols, DialedStream, ErrorKind, Handler, Phase, Proxy, Request, ResponseWriter, Server,
-    ServerEvent, Transport, dial_fn,
-};
+use nethttp::client::{ClientProtocols, Proxy};
+use nethttp::error::Phase;
+use nethttp::net::{DialedStream, dial_fn};
+use nethttp::server::ServerEvent;
+use nethttp::{Body, Client, ErrorKind, Handler, Request, ResponseWriter, Server, Transport};
 use tokio::io::{AsyncRead, AsyncWrite, DuplexStream, ReadBuf};
 use tokio::sync::mpsc::unbounded_channel;
 use tokio::time::Instant;

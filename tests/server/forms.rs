@@ -1,6 +1,7 @@
 //! Forms and multipart content, from the wire to the handler.
 
-use nethttp::{Error, ErrorKind, Method, Request, ResponseWriter, Result, Uri, max_bytes_handler};
+use nethttp::middleware::max_bytes_handler;
+use nethttp::{Error, ErrorKind, Method, Request, ResponseWriter, Result, Uri};
 use tokio::io::AsyncReadExt;
 
 #[cfg(target_os = "linux")]

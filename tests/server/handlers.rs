@@ -3,9 +3,10 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 
+use nethttp::server::{DEFAULT_MAX_HEADER_BYTES, DEFAULT_MAX_HEADER_VALUE_COUNT, Protocols};
 use nethttp::{
-    DEFAULT_MAX_HEADER_BYTES, DEFAULT_MAX_HEADER_VALUE_COUNT, Error, Handler, IntoResponse, Protocols, Request,
-    ResponseWriter, Result, ServeMux, Server, StatusCode, handle, handle_with, respond,
+    Error, Handler, IntoResponse, Request, ResponseWriter, Result, ServeMux, Server, StatusCode, handle, handle_with,
+    respond,
 };
 
 use crate::wire::{GET, Host, exchange, kept};

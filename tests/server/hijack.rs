@@ -3,7 +3,8 @@
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use nethttp::{ErrorKind, Hijacked, Request, ResponseWriter, Result, StatusCode, handle_with};
+use nethttp::server::Hijacked;
+use nethttp::{ErrorKind, Request, ResponseWriter, Result, StatusCode, handle_with};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::time::sleep;
 
@@ -150,7 +151,7 @@ async fn a_head_that_was_set_or_flushed_is_sent_before() {
     let head = "Transfer-Encoding: chunked\r\nDate: -\r\n\r\n";
     assert_eq!(exchange(was_set, GET).await, closed(format!("HTTP/1.1 201 Created\r\n{head}raw")));
     let was_flushed = async |w: &mut ResponseWriter, _: &mut Request| {
-        w.omit(nethttp::AutoField::ContentType);
+        w.omit(nethttp::server::AutoField::ContentType);
         w.write("a").await?;
         w.flush().await?;
         w.write("b").await?;
@@ -292,7 +293,7 @@ const UPGRADE: &str = "Connection: upgrade\r\nUpgrade: chat, other/2";
 /// Upgrades to the protocol that the target names, and says back what comes up to an `!`.
 async fn switch(w: &mut ResponseWriter, r: &mut Request) -> Result<()> {
     w.header().set("Upgrade", &r.escaped_path()[1..]);
-    w.omit(nethttp::AutoField::Date);
+    w.omit(nethttp::server::AutoField::Date);
     let mut raw = w.upgrade().await?;
     let mut heard = Vec::new();
     while !heard.ends_with(b"!") {

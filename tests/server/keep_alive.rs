@@ -16,7 +16,7 @@ async fn nothing(_: &mut ResponseWriter, _: &mut Request) -> Result<()> {
 
 /// Answers with the target.
 async fn target(w: &mut ResponseWriter, r: &mut Request) -> Result<()> {
-    w.omit(nethttp::AutoField::ContentType);
+    w.omit(nethttp::server::AutoField::ContentType);
     w.write(r.request_uri.clone()).await
 }
 
@@ -71,7 +71,7 @@ async fn close_is_a_member_of_the_connection_list_in_any_case_on_any_line() {
 #[tokio::test(start_paused = true)]
 async fn http_1_0_keeps_the_connection_only_when_asked_and_when_the_end_is_clear() {
     let handler = async |w: &mut ResponseWriter, r: &mut Request| {
-        w.omit(nethttp::AutoField::ContentType);
+        w.omit(nethttp::server::AutoField::ContentType);
         match r.escaped_path() {
             "/204" => w.write_header(StatusCode::NO_CONTENT),
             "/304" => w.write_header(StatusCode::NOT_MODIFIED),

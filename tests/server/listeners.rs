@@ -8,7 +8,8 @@ use std::sync::{Arc, Mutex};
 use std::thread::{self, ThreadId};
 use std::time::Duration;
 
-use nethttp::{Addr, ErrorKind, Extensions, Request, ResponseWriter, Result, Server, handle_with};
+use nethttp::net::Addr;
+use nethttp::{ErrorKind, Extensions, Request, ResponseWriter, Result, Server, handle_with};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpListener;
 

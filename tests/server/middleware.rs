@@ -4,10 +4,14 @@ use std::io;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
+use nethttp::error::Phase;
+use nethttp::middleware::{
+    allow_query_semicolons, max_bytes_handler, not_found_handler, redirect_handler, timeout_handler,
+};
+use nethttp::net::{Addr, Listener};
 use nethttp::{
-    Addr, Context, ErrorKind, Handler, Listener, Phase, Request, ResponseWriter, Result, Server, StatusCode,
-    allow_query_semicolons, error, handle_with, max_bytes_handler, not_found, not_found_handler, redirect,
-    redirect_handler, strip_prefix, timeout_handler,
+    Context, ErrorKind, Handler, Request, ResponseWriter, Result, Server, StatusCode, error, handle_with, not_found,
+    redirect, strip_prefix,
 };
 use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream};
 use tokio::sync::mpsc;
@@ -318,7 +322,7 @@ async fn begin_and_hang(w: &mut ResponseWriter, _: &mut Request) -> Result<()> {
     w.header().set("Content-Length", "1000");
     w.trailer().set("X-Sum", "1");
     w.before_head(|_, header| header.set("X-Inner-Hook", "1"));
-    w.omit(nethttp::AutoField::Date);
+    w.omit(nethttp::server::AutoField::Date);
     w.set_write_deadline(Some(Instant::now() + 2 * LIMIT));
     w.write_header(StatusCode::CREATED);
     w.write("the beginning of an answer").await?;
@@ -458,7 +462,7 @@ async fn no_limit_and_an_endless_one_never_end() {
 #[tokio::test(start_paused = true)]
 async fn a_panic_within_the_limit_reaches_the_server() {
     let handler = async |_: &mut ResponseWriter, r: &mut Request| match r.escaped_path() {
-        "/abort" => nethttp::abort(),
+        "/abort" => nethttp::server::abort(),
         _ => panic!("on purpose"),
     };
     assert_eq!(get(timeout_handler(handler, LIMIT, "late"), "/").await.status(), 500);

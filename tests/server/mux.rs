@@ -2,10 +2,8 @@
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
-use nethttp::{
-    Body, DefaultServeMux, ErrorKind, Handler, Lookup, Method, Request, ResponseWriter, Result, ServeMux, Uri,
-    default_serve_mux,
-};
+use nethttp::mux::{DefaultServeMux, Lookup, default_serve_mux};
+use nethttp::{Body, ErrorKind, Handler, Method, Request, ResponseWriter, Result, ServeMux, Uri};
 
 async fn silent(_: &mut ResponseWriter, _: &mut Request) -> Result<()> {
     Ok(())

@@ -5,7 +5,8 @@ use std::future::Future;
 use std::panic::panic_any;
 use std::time::Duration;
 
-use nethttp::{Handler, Request, ResponseWriter, Result, abort};
+use nethttp::server::abort;
+use nethttp::{Handler, Request, ResponseWriter, Result};
 use tokio::io::AsyncWriteExt;
 use tokio::time::sleep;
 

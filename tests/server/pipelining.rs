@@ -11,7 +11,7 @@ use tokio::time::sleep;
 use crate::wire::{Answer, GET, Host, closed, kept, post, post_chunked};
 
 async fn target(w: &mut ResponseWriter, r: &mut Request) -> Result<()> {
-    w.omit(nethttp::AutoField::ContentType);
+    w.omit(nethttp::server::AutoField::ContentType);
     w.write(r.request_uri.clone()).await
 }
 
@@ -110,7 +110,7 @@ async fn answers_leave_before_the_server_waits_for_content_of_the_next_request()
 async fn a_next_request_does_not_cancel_the_present_one() {
     let handler = async |w: &mut ResponseWriter, r: &mut Request| {
         sleep(Duration::from_secs(1)).await;
-        w.omit(nethttp::AutoField::ContentType);
+        w.omit(nethttp::server::AutoField::ContentType);
         w.write(format!("cancelled: {}", r.context().is_cancelled())).await
     };
     let mut peer = Host::new(handler).connect();

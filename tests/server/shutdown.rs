@@ -5,9 +5,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
-use nethttp::{
-    CloseReason, Context, ErrorKind, Request, ResponseWriter, Result, Server, ShutdownReport, handle_with, testing,
-};
+use nethttp::server::{CloseReason, ShutdownReport};
+use nethttp::{Context, ErrorKind, Request, ResponseWriter, Result, Server, handle_with, testing};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::sync::Notify;
 use tokio::time::{Instant, sleep};

@@ -3,7 +3,9 @@
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use nethttp::{Addr, CloseReason, ConnState, Request, ResponseWriter, Result, Server, ServerEvent, abort};
+use nethttp::net::Addr;
+use nethttp::server::{CloseReason, ConnState, ServerEvent, abort};
+use nethttp::{Request, ResponseWriter, Result, Server};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::time::sleep;
 

@@ -8,9 +8,9 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use nethttp::{
-    Addr, Body, Bytes, Client, DialedStream, ErrorKind, HostStats, Proxy, Response, Result, Transport, dial_fn,
-};
+use nethttp::client::{HostStats, Proxy};
+use nethttp::net::{Addr, DialedStream, dial_fn};
+use nethttp::{Body, Bytes, Client, ErrorKind, Response, Result, Transport};
 use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream};
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 use tokio::time::timeout;
@@ -55,7 +55,7 @@ pub(crate) fn fake_with(room: usize) -> (Transport, FakeServer) {
     (transport, FakeServer { incoming, dials })
 }
 
-fn dialer(given: UnboundedSender<Conn>, dials: Arc<AtomicUsize>, room: usize) -> impl nethttp::Dial {
+fn dialer(given: UnboundedSender<Conn>, dials: Arc<AtomicUsize>, room: usize) -> impl nethttp::net::Dial {
     dial_fn(move |host, port| {
         let number = dials.fetch_add(1, Ordering::Relaxed);
         let (ours, theirs) = tokio::io::duplex(room);

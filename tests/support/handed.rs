@@ -2,7 +2,7 @@
 
 use std::io;
 
-use nethttp::{Addr, Listener};
+use nethttp::net::{Addr, Listener};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::sync::mpsc::UnboundedReceiver;
 

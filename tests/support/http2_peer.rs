@@ -10,7 +10,9 @@ use std::time::Duration;
 use bytes::Bytes;
 use h2::server::SendResponse;
 use h2::{RecvStream, SendStream, server};
-use nethttp::{Client, ClientProtocols, DialedStream, Proxy, Transport, dial_fn};
+use nethttp::client::{ClientProtocols, Proxy};
+use nethttp::net::{DialedStream, dial_fn};
+use nethttp::{Client, Transport};
 use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream, duplex};
 
 pub(crate) type Arrived = http::Request<RecvStream>;

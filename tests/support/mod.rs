@@ -4,8 +4,9 @@
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
+use nethttp::server::{CloseReason, ConnInfo, ConnState, ServerEvent};
 use nethttp::testing::{self, Dialer};
-use nethttp::{CloseReason, ConnInfo, ConnState, Handler, Request, ResponseWriter, Result, Server, ServerEvent};
+use nethttp::{Handler, Request, ResponseWriter, Result, Server};
 use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream};
 use tokio::task::JoinHandle;
 use tokio::time::{Instant, sleep_until, timeout};

@@ -54,7 +54,7 @@ pub(crate) fn routes() -> ServeMux {
     mux.handle("/abort", async |w: &mut ResponseWriter, _: &mut Request| {
         w.write("partial").await?;
         w.flush().await?;
-        nethttp::abort()
+        nethttp::server::abort()
     });
     mux
 }

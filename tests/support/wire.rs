@@ -230,7 +230,7 @@ pub(crate) fn shown(bytes: &[u8]) -> String {
     let mut from = 0;
     while let Some(at) = text[from..].find(FIELD) {
         from += at + FIELD.len();
-        if text.get(from..from + DATE).is_some_and(|date| nethttp::parse_time(date).is_some()) {
+        if text.get(from..from + DATE).is_some_and(|date| nethttp::header::parse_time(date).is_some()) {
             text.replace_range(from..from + DATE, "-");
         }
     }

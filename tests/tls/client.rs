@@ -2,7 +2,9 @@
 
 use std::sync::Arc;
 
-use nethttp::{Client, ErrorKind, Phase, Sent, TlsConfig, TlsRoots, TlsVersion, Transport};
+use nethttp::error::{Phase, Sent};
+use nethttp::tls::{TlsConfig, TlsRoots, TlsVersion};
+use nethttp::{Client, ErrorKind, Transport};
 use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream};
 use tokio_rustls::server::TlsStream;
 
@@ -126,7 +128,7 @@ async fn a_server_that_wants_a_certificate_says_so_to_a_large_upload() {
             }
         });
         let mut transport = Transport::new();
-        transport.proxy = nethttp::Proxy::none();
+        transport.proxy = nethttp::client::Proxy::none();
         transport.set_tls(TlsConfig::new().roots(TlsRoots::None).add_root_pem(authority.pem()).unwrap());
         let (client, _) = client_of(transport);
         for _ in 0..5 {

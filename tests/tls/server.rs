@@ -5,11 +5,11 @@ use std::io;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
+use nethttp::error::Phase;
+use nethttp::server::{CloseReason, ServerEvent};
 use nethttp::testing::{self, Dialer};
-use nethttp::{
-    Certificate, ClientAuth, CloseReason, ErrorKind, Handler, Phase, Request, ResponseWriter, Result, Server,
-    ServerEvent, TlsServerConfig, TlsVersion, handle_with,
-};
+use nethttp::tls::{Certificate, ClientAuth, TlsServerConfig, TlsVersion};
+use nethttp::{ErrorKind, Handler, Request, ResponseWriter, Result, Server, handle_with};
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName};
 use rustls::{ClientConfig, RootCertStore};
@@ -751,7 +751,7 @@ async fn listening_on_an_address_serves_over_tls() {
     let (told, mut heard) = tokio::sync::mpsc::unbounded_channel();
     let mut server = quiet(hello);
     server.addr = "127.0.0.1:0".into();
-    server.base_context = Some(Arc::new(move |addr: &nethttp::Addr| {
+    server.base_context = Some(Arc::new(move |addr: &nethttp::net::Addr| {
         told.send(addr.to_string()).unwrap();
         nethttp::Extensions::new()
     }));
@@ -777,7 +777,7 @@ async fn functions_serve_a_handler_in_the_clear_and_over_tls() {
 
     let (listener, dialer) = testing::listener();
     let tls = config(&[&authority.issue(&["a.test"])]);
-    tokio::spawn(async move { nethttp::serve_tls(listener, &tls, hello).await });
+    tokio::spawn(async move { nethttp::tls::serve_tls(listener, &tls, hello).await });
     let name = ServerName::try_from("a.test").unwrap();
     let stream = dialer.dial().await.unwrap();
     let mut stream = TlsConnector::from(Arc::new(trusting(&authority))).connect(name, stream).await.unwrap();

@@ -8,7 +8,7 @@ mod exchange;
 pub mod messages;
 
 pub use exchange::{Exchange, serving};
-use nethttp::fuzzing::{FuzzRequestKind, FuzzChunks, FuzzLimits, FuzzPiece, RequestHeads, ResponseHeads};
+use nethttp::fuzzing::{FuzzChunks, FuzzLimits, FuzzPiece, FuzzRequestKind, RequestHeads, ResponseHeads};
 use nethttp::{Body, Method, Request, Response, Uri};
 
 const LIMITS: FuzzLimits = FuzzLimits { max_bytes: 1 << 20, max_values: 500 };

@@ -4,7 +4,7 @@ use std::io::{self, Write as _};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use nethttp::{CookieJar, Jar, SessionCookies};
+use nethttp::cookie::{CookieJar, Jar, SessionCookies};
 
 use super::failure::{Exit, Failure};
 use super::options::GetArguments;

@@ -4,7 +4,9 @@ use std::fmt::Display;
 use std::io;
 use std::time::{Duration, SystemTime};
 
-use nethttp::{Error, ErrorKind, Method, Phase, Response, Sent, StatusCode, parse_time};
+use nethttp::error::{Phase, Sent};
+use nethttp::header::parse_time;
+use nethttp::{Error, ErrorKind, Method, Response, StatusCode};
 
 /// The exit codes as `--help` has them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -1,7 +1,8 @@
 //! URLs as they are typed and shown, and the names of files: those that URLs end in, and those that
 //! servers propose.
 
-use nethttp::{Header, IntoUrl as _, Result, Uri};
+use nethttp::client::IntoUrl as _;
+use nethttp::{Header, Result, Uri};
 
 /// File systems allow 255, and `.part.json` comes after it.
 const MAX_NAME_BYTES: usize = 240;

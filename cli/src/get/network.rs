@@ -8,10 +8,10 @@ use std::path::Path;
 use std::pin::Pin;
 use std::sync::Arc;
 
-use nethttp::{
-    Certificate, Client, ClientProtocols, Dial, FixedResolver, Proxy, Resolve, Resolved, SystemResolver, TcpDialer,
-    TlsConfig, TlsRoots, Transport,
-};
+use nethttp::client::{ClientProtocols, Proxy};
+use nethttp::net::{Dial, FixedResolver, Resolve, Resolved, SystemResolver, TcpDialer};
+use nethttp::tls::{Certificate, TlsConfig, TlsRoots};
+use nethttp::{Client, Transport};
 
 use super::failure::{Exit, Failure};
 use super::observe::Observed;
@@ -70,7 +70,7 @@ fn tls(arguments: &GetArguments) -> Result<TlsConfig, Failure> {
 fn dialer(arguments: &GetArguments) -> Result<Option<Arc<dyn Dial>>, Failure> {
     if let Some(path) = &arguments.unix_socket {
         #[cfg(unix)]
-        return Ok(Some(Arc::new(nethttp::UnixDialer::new(path))));
+        return Ok(Some(Arc::new(nethttp::net::UnixDialer::new(path))));
         #[cfg(not(unix))]
         return Err(Failure::usage(format!("{}: this system has no Unix sockets", path.display())));
     }
@@ -151,7 +151,7 @@ impl Resolve for FamilyResolver {
 /// may have several, so sockets are made here.
 #[cfg(target_os = "linux")]
 mod device {
-    use nethttp::{Addr, DialTarget, DialedStream};
+    use nethttp::net::{Addr, DialTarget, DialedStream};
     use tokio::net::{TcpSocket, TcpStream};
 
     use super::{Dial, FamilyResolver, Future, Pin, Resolve as _, Resolved, SocketAddr, io};

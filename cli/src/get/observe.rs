@@ -3,7 +3,8 @@
 use std::fmt::Write as _;
 use std::sync::Arc;
 
-use nethttp::{Header, Request, Response, RoundTripFuture, RoundTripper, Transport, Version};
+use nethttp::client::RoundTripFuture;
+use nethttp::{Header, Request, Response, RoundTripper, Transport, Version};
 
 use super::name::shown;
 use super::screen::{Screen, escaped};

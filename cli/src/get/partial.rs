@@ -18,7 +18,8 @@ use std::io::{self, SeekFrom};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime};
 
-use nethttp::{Header, Request, Response, StatusCode, Uri, format_time, parse_time};
+use nethttp::header::{format_time, parse_time};
+use nethttp::{Header, Request, Response, StatusCode, Uri};
 use serde_json::{Value, json};
 use tokio::fs::{self, File, OpenOptions};
 use tokio::io::{AsyncSeekExt as _, AsyncWriteExt as _};

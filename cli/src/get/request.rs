@@ -2,7 +2,8 @@
 
 use std::sync::Arc;
 
-use nethttp::{Body, Method, RedirectChoice, RedirectHook, Request, Uri};
+use nethttp::client::{RedirectChoice, RedirectHook};
+use nethttp::{Body, Method, Request, Uri};
 
 use super::cookies::Cookies;
 use super::failure::Failure;

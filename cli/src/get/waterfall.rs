@@ -5,7 +5,10 @@ use std::io;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use nethttp::{Addr, ClientTrace, Error, GotConn, Header, Resolved, Response, Result, StatusCode, TlsInfo};
+use nethttp::net::{Addr, Resolved};
+use nethttp::tls::TlsInfo;
+use nethttp::trace::{ClientTrace, GotConn};
+use nethttp::{Error, Header, Response, Result, StatusCode};
 
 use super::screen::escaped;
 

@@ -294,7 +294,7 @@ impl<H: Handler> Handler for CutOnce<H> {
         w.header().set("Content-Length", "300000");
         w.write(vec![0_u8; 100]).await?;
         w.flush().await?;
-        nethttp::abort();
+        nethttp::server::abort();
     }
 }
 
@@ -365,6 +365,6 @@ fn digits_that_stop() -> Site {
         w.write("0123").await?;
         w.flush().await?;
         r.context().cancelled().await;
-        nethttp::abort()
+        nethttp::server::abort()
     })
 }

@@ -8,7 +8,8 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, mpsc};
 use std::thread::JoinHandle;
 
-use nethttp::{Handler, Request, Response, ResponseWriter, Server, TlsServerConfig};
+use nethttp::tls::TlsServerConfig;
+use nethttp::{Handler, Request, Response, ResponseWriter, Server};
 
 /// A server in a thread of its own, closed when the test is over.
 pub(crate) struct Site {

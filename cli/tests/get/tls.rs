@@ -4,7 +4,8 @@ use std::io::{Read as _, Write as _};
 use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
 use std::thread::JoinHandle;
 
-use nethttp::{Request, Response, StatusCode, TlsServerConfig, respond};
+use nethttp::tls::TlsServerConfig;
+use nethttp::{Request, Response, StatusCode, respond};
 use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, IsCa, KeyPair, KeyUsagePurpose};
 
 use crate::support::{Folder, Site, get, noting};
@@ -100,7 +101,7 @@ fn a_certificate_is_shown_to_a_server_that_asks_for_one() {
     let authority = CertifiedIssuer::self_signed(params, KeyPair::generate().unwrap()).unwrap();
     let key = KeyPair::generate().unwrap();
     let certificate = CertificateParams::new(["client.test".to_owned()]).unwrap().signed_by(&key, &authority).unwrap();
-    let config = config().0.client_auth(nethttp::ClientAuth::Required).client_roots_pem(authority.pem()).unwrap();
+    let config = config().0.client_auth(nethttp::tls::ClientAuth::Required).client_roots_pem(authority.pem()).unwrap();
     let site = Site::start_with(respond(async |_: &mut Request| "secret"), Some(config));
     let (folder, url) = (Folder::new(), format!("https://127.0.0.1:{}/", site.address.port()));
     folder.write("c.pem", certificate.pem());

@@ -4,8 +4,10 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
+use nethttp::client::Proxy;
 use nethttp::fuzzing::{FuzzContent, FuzzRequestKind};
-use nethttp::{Addr, Body, DialedStream, Method, Proxy, Request, Response, RoundTripper, Transport, Uri, dial_fn};
+use nethttp::net::{Addr, DialedStream, dial_fn};
+use nethttp::{Body, Method, Request, Response, RoundTripper, Transport, Uri};
 use tokio::io::DuplexStream;
 use tokio::sync::{mpsc, oneshot};
 use tokio::time::timeout;

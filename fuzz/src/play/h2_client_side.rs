@@ -4,10 +4,9 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
-use nethttp::{
-    Addr, Body, ClientProtocols, DialedStream, Method, Proxy, Request, Response, ResponseWriter, RoundTripper, Server,
-    Transport, Uri, dial_fn, testing,
-};
+use nethttp::client::{ClientProtocols, Proxy};
+use nethttp::net::{Addr, DialedStream, dial_fn};
+use nethttp::{Body, Method, Request, Response, ResponseWriter, RoundTripper, Server, Transport, Uri, testing};
 use tokio::io::DuplexStream;
 use tokio::sync::mpsc;
 use tokio::time::{Instant, sleep, timeout};

@@ -3,7 +3,8 @@
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
 
-use nethttp::{Body, Error, Handler, Request, ResponseWriter, Result, StatusCode, Version, abort};
+use nethttp::server::abort;
+use nethttp::{Body, Error, Handler, Request, ResponseWriter, Result, StatusCode, Version};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::time::{sleep, timeout};
 

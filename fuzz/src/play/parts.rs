@@ -1,6 +1,7 @@
 //! Multipart content read part by part, and as a form.
 
-use nethttp::{Body, Error, Method, Multipart, MultipartLimits, Request, Uri};
+use nethttp::forms::{Multipart, MultipartLimits};
+use nethttp::{Body, Error, Method, Request, Uri};
 
 use crate::heads;
 use crate::reference::fields::Fields;

@@ -3,10 +3,10 @@
 use std::sync::{Arc, LazyLock};
 use std::time::Duration;
 
-use nethttp::{
-    Addr, Body, ClientProtocols, DialedStream, Method, Proxy, Request, ResponseWriter, Result, RoundTripper, Server,
-    TlsConfig, TlsRoots, TlsServerConfig, Transport, Uri, dial_fn, testing,
-};
+use nethttp::client::{ClientProtocols, Proxy};
+use nethttp::net::{Addr, DialedStream, dial_fn};
+use nethttp::tls::{TlsConfig, TlsRoots, TlsServerConfig};
+use nethttp::{Body, Method, Request, ResponseWriter, Result, RoundTripper, Server, Transport, Uri, testing};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, DuplexStream};
 use tokio::sync::mpsc;
 use tokio::task::JoinHandle;

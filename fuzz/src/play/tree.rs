@@ -6,8 +6,9 @@ use std::sync::{Arc, LazyLock, Mutex};
 use std::time::{Duration, SystemTime};
 
 use bytes::Bytes;
+use nethttp::files::{DirEntry, File, FileInfo, FileKind, FileSystem, file_server_fs};
 use nethttp::fuzzing::{FuzzContent, FuzzRequestKind};
-use nethttp::{DirEntry, File, FileInfo, FileKind, FileSystem, Server, file_server_fs, testing};
+use nethttp::{Server, testing};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
 use super::{ends, run};

@@ -3,8 +3,10 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use nethttp::client::Proxy;
 use nethttp::fuzzing::FuzzRequestKind;
-use nethttp::{Addr, Body, DialedStream, ErrorKind, Method, Proxy, Request, RoundTripper, Transport, Uri, dial_fn};
+use nethttp::net::{Addr, DialedStream, dial_fn};
+use nethttp::{Body, ErrorKind, Method, Request, RoundTripper, Transport, Uri};
 use tokio::sync::mpsc;
 use tokio::time::Instant;
 

@@ -1,6 +1,7 @@
 //! What has to hold of the cookies in a jar (RFC 6265bis §5).
 
-use nethttp::{Jar, SessionCookies, StoredCookie, Uri};
+use nethttp::Uri;
+use nethttp::cookie::{Jar, SessionCookies, StoredCookie};
 
 /// A field that a response set.
 pub struct SetCookie {

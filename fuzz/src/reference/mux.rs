@@ -6,7 +6,7 @@ use std::fmt;
 use std::rc::Rc;
 use std::sync::LazyLock;
 
-use nethttp::Lookup;
+use nethttp::mux::Lookup;
 
 use crate::input::Input;
 

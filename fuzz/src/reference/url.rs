@@ -1,7 +1,8 @@
 //! The invariants of every URL that is accepted.
 
+use nethttp::Uri;
+use nethttp::client::IntoUrl;
 use nethttp::fuzzing::host_field;
-use nethttp::{IntoUrl, Uri};
 
 use super::host::is_host;
 use crate::heads::{self, LIMITS};

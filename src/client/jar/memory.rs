@@ -34,7 +34,8 @@ use crate::message::{Cookie, Header};
 /// It can be asked from many tasks at once, and be shared by clients in an `Arc`.
 ///
 /// ```
-/// use nethttp::{CookieJar, Header, Jar, Uri};
+/// use nethttp::cookie::{CookieJar, Jar};
+/// use nethttp::{Header, Uri};
 ///
 /// let jar = Jar::new();
 /// let response: Header = [("Set-Cookie", "id=7; Domain=a.test; Path=/x; Max-Age=60")].into_iter().collect();
@@ -72,7 +73,7 @@ impl Jar {
     /// Keeps the cookies for which `keep` returns true, and drops all others. `keep` must not call this jar.
     ///
     /// ```
-    /// # let jar = nethttp::Jar::new();
+    /// # let jar = nethttp::cookie::Jar::new();
     /// jar.retain(|cookie| cookie.expires.is_some()); // the session is over
     /// ```
     pub fn retain(&self, keep: impl FnMut(&StoredCookie) -> bool) {
@@ -94,7 +95,8 @@ impl Jar {
     /// it can be the user: store it as a secret.
     ///
     /// ```
-    /// use nethttp::{Cookie, Jar, SessionCookies, Uri};
+    /// use nethttp::cookie::{Jar, SessionCookies};
+    /// use nethttp::{Cookie, Uri};
     ///
     /// let jar = Jar::new();
     /// jar.add(&Uri::from_static("https://a.test/"), &Cookie { secure: true, ..Cookie::new("id", "7") })?;

@@ -31,7 +31,8 @@ use crate::message::Header;
 /// ```
 /// use std::sync::Mutex;
 ///
-/// use nethttp::{CookieJar, Header, Uri};
+/// use nethttp::cookie::CookieJar;
+/// use nethttp::{Header, Uri};
 ///
 /// /// Sends what it was given, to one host, and learns nothing.
 /// struct Fixed(String);

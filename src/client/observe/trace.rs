@@ -20,7 +20,7 @@ use crate::net::Resolved;
 ///
 /// ```
 /// use std::sync::Arc;
-/// use nethttp::{ClientTrace, GotConn};
+/// use nethttp::trace::{ClientTrace, GotConn};
 ///
 /// struct Reuse;
 ///

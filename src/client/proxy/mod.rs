@@ -27,7 +27,7 @@ use crate::error::Result;
 /// Chooses the proxy of each request (Go's `Transport.Proxy`).
 ///
 /// ```
-/// use nethttp::Proxy;
+/// use nethttp::client::Proxy;
 ///
 /// let proxy = Proxy::url("socks5://127.0.0.1:9050")?;
 /// let chosen = proxy.choose(&"https://example.com/".parse().unwrap())?;
@@ -91,7 +91,7 @@ impl Proxy {
     /// The same from variables that are given.
     ///
     /// ```
-    /// use nethttp::Proxy;
+    /// use nethttp::client::Proxy;
     ///
     /// let proxy = Proxy::from_variables([("ALL_PROXY", "proxy.test:3128"), ("NO_PROXY", "internal.test")]);
     /// assert!(proxy.choose(&"http://example.com/".parse().unwrap())?.is_some());

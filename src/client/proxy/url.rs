@@ -48,7 +48,7 @@ impl ProxyUrl {
     /// percent-encoded; a name is brought into the form of DNS (IDNA). A path counts for nothing.
     ///
     /// ```
-    /// use nethttp::ProxyUrl;
+    /// use nethttp::client::ProxyUrl;
     ///
     /// assert_eq!(ProxyUrl::parse("proxy.example:3128")?.to_string(), "http://proxy.example:3128");
     /// let url = ProxyUrl::parse("socks5://gopher:secret@[::1]")?;

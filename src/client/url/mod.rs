@@ -38,7 +38,8 @@ const MAX_URL_BYTES: usize = 65_534;
 /// and the zone is left out of `Host`.
 ///
 /// ```
-/// use nethttp::{ErrorKind, IntoUrl};
+/// use nethttp::client::IntoUrl;
+/// use nethttp::ErrorKind;
 ///
 /// let url = "HTTP://Bücher.example:80/a/../ö?q=1#top".into_url()?;
 /// assert_eq!(url, "http://xn--bcher-kva.example/%C3%B6?q=1");

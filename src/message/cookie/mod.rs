@@ -35,7 +35,8 @@ pub(super) use read::{read_cookies, read_set_cookies};
 /// ```
 /// use std::time::Duration;
 ///
-/// use nethttp::{Cookie, Header, SameSite, set_cookie};
+/// use nethttp::cookie::SameSite;
+/// use nethttp::{Cookie, Header, set_cookie};
 ///
 /// let cookie = Cookie {
 ///     path: "/".into(),

@@ -31,11 +31,11 @@ const NO_EQUALS: &str = "a cookie has no =";
 /// pairs. Nothing of the text is in the error.
 ///
 /// ```
-/// let cookies = nethttp::parse_cookie("theme=dark; note=\"a b\"")?;
+/// let cookies = nethttp::cookie::parse_cookie("theme=dark; note=\"a b\"")?;
 /// assert_eq!((cookies[1].name.as_str(), cookies[1].value.as_str()), ("note", "a b"));
 /// assert!(cookies[1].quoted);
 ///
-/// let error = nethttp::parse_cookie("theme=dark;").unwrap_err();
+/// let error = nethttp::cookie::parse_cookie("theme=dark;").unwrap_err();
 /// assert_eq!(error.to_string(), "a cookie has no =");
 /// # Ok::<(), nethttp::Error>(())
 /// ```
@@ -75,7 +75,7 @@ fn cookies_of(line: &[u8]) -> Result<Vec<Cookie>, &'static str> {
 /// ```
 /// use std::time::Duration;
 ///
-/// let cookie = nethttp::parse_set_cookie("id=7; path=/a; Max-Age=60; Secure; Priority=High")?;
+/// let cookie = nethttp::cookie::parse_set_cookie("id=7; path=/a; Max-Age=60; Secure; Priority=High")?;
 /// assert_eq!((cookie.name.as_str(), cookie.value.as_str(), cookie.path.as_str()), ("id", "7", "/a"));
 /// assert_eq!(cookie.max_age, Some(Duration::from_secs(60)));
 /// assert!(cookie.secure);

@@ -50,7 +50,7 @@ impl Multipart {
     /// # #[tokio::main(flavor = "current_thread")]
     /// # async fn main() -> nethttp::Result<()> {
     /// let content = "--x\r\nContent-Disposition: form-data; name=greeting\r\n\r\nhello\r\n--x--";
-    /// let mut multipart = nethttp::Multipart::new(content, "x")?;
+    /// let mut multipart = nethttp::forms::Multipart::new(content, "x")?;
     ///
     /// let mut part = multipart.next_part().await?.expect("there is one");
     /// assert_eq!(part.name(), "greeting");

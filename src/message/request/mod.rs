@@ -308,7 +308,7 @@ impl Request {
     }
 
     /// The cookies that came with the request, in order. Pairs that are not cookies are passed
-    /// over; of more than 3,000 pairs none is read. [`parse_cookie`](crate::parse_cookie) is
+    /// over; of more than 3,000 pairs none is read. [`parse_cookie`](crate::cookie::parse_cookie) is
     /// the strict way.
     ///
     /// ```
@@ -417,7 +417,8 @@ impl From<Request> for http::Request<Body> {
 ///
 /// ```
 /// use std::time::Duration;
-/// use nethttp::{Body, Method, Request, Timeouts, Uri};
+/// use nethttp::client::Timeouts;
+/// use nethttp::{Body, Method, Request, Uri};
 ///
 /// let mut request = Request::new(Method::GET, Uri::from_static("http://example.com/slow"), Body::empty());
 /// request.timeouts = Timeouts { response_header: Some(Duration::from_secs(600)), ..Timeouts::default() };

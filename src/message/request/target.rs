@@ -61,7 +61,8 @@ impl Request {
     /// looked at here: any client can send them.
     ///
     /// ```
-    /// use nethttp::{Addr, Body, Method, Request, Uri};
+    /// use nethttp::net::Addr;
+    /// use nethttp::{Body, Method, Request, Uri};
     ///
     /// let mut request = Request::new(Method::GET, Uri::from_static("/"), Body::empty());
     /// assert_eq!(request.client_ip(), None);

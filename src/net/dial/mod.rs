@@ -39,7 +39,7 @@ use crate::net::stream::{Stream, delegate_read, delegate_write};
 /// use std::future::Future;
 /// use std::io;
 /// use std::pin::Pin;
-/// use nethttp::{DialedStream, Dial, DialTarget, TcpDialer};
+/// use nethttp::net::{Dial, DialTarget, DialedStream, TcpDialer};
 ///
 /// /// Counts, and lets another dial.
 /// struct Counted(TcpDialer, std::sync::atomic::AtomicU64);
@@ -89,7 +89,7 @@ impl<D: Dial + ?Sized> Dial for Box<D> {
 /// A dialer from an asynchronous function of host and port.
 ///
 /// ```
-/// use nethttp::{DialedStream, dial_fn};
+/// use nethttp::net::{DialedStream, dial_fn};
 ///
 /// let (stream, _peer) = tokio::io::duplex(1024);
 /// let stream = std::sync::Mutex::new(Some(stream));

@@ -18,7 +18,7 @@ use tokio::sync::watch;
 /// use std::io;
 /// use std::net::{IpAddr, Ipv4Addr};
 /// use std::pin::Pin;
-/// use nethttp::{Resolve, Resolved};
+/// use nethttp::net::{Resolve, Resolved};
 ///
 /// /// Every name is this machine.
 /// struct Loopback;
@@ -226,7 +226,7 @@ impl std::error::Error for SharedError {}
 /// for the host alone.
 ///
 /// ```
-/// use nethttp::{FixedResolver, SystemResolver};
+/// use nethttp::net::{FixedResolver, SystemResolver};
 ///
 /// let resolver = FixedResolver::new(SystemResolver::new())
 ///     .with_addrs("example.com", 443, ["127.0.0.1:8443".parse().unwrap()])

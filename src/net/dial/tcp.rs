@@ -99,7 +99,7 @@ impl TcpDialer {
     ///
     /// ```
     /// use std::io;
-    /// use nethttp::TcpDialer;
+    /// use nethttp::net::TcpDialer;
     ///
     /// let dialer = TcpDialer::new().with_address_check(|addr| match addr.ip().is_loopback() {
     ///     true => Err(io::Error::new(io::ErrorKind::PermissionDenied, "not allowed")),

@@ -16,7 +16,7 @@ use crate::error::{Error, ErrorKind, Result};
 /// A certificate with its chain and its private key (Go's `tls.Certificate`).
 ///
 /// ```no_run
-/// let certificate = nethttp::Certificate::from_pem_files("site.pem", "site.key")?;
+/// let certificate = nethttp::tls::Certificate::from_pem_files("site.pem", "site.key")?;
 /// # Ok::<(), nethttp::Error>(())
 /// ```
 pub struct Certificate {

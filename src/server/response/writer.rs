@@ -143,7 +143,7 @@ impl ResponseWriter {
     /// Sets the status, once. A second call changes nothing. Nor does an informational status, for
     /// which there is [`send_informational`](Self::send_informational); only 101 can be set, in
     /// HTTP/1.1. What changes nothing is reported as
-    /// [`ServerEvent::StatusIgnored`](crate::ServerEvent::StatusIgnored), with the place of the call.
+    /// [`ServerEvent::StatusIgnored`](crate::server::ServerEvent::StatusIgnored), with the place of the call.
     #[track_caller]
     pub fn write_header(&mut self, status: StatusCode) {
         let switches = status == StatusCode::SWITCHING_PROTOCOLS && self.may_switch();

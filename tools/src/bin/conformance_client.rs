@@ -7,10 +7,12 @@ use std::sync::{Arc, Mutex};
 use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
 
-use nethttp::{
-    Body, Bytes, Client, ClientProtocols, ClientTrace, Error, FixedResolver, Header, HostStats, Jar, Method, Proxy,
-    Request, Response, Result, StatusCode, SystemResolver, TcpDialer, TlsConfig, Transport,
-};
+use nethttp::client::{ClientProtocols, HostStats, Proxy};
+use nethttp::cookie::Jar;
+use nethttp::net::{FixedResolver, SystemResolver, TcpDialer};
+use nethttp::tls::TlsConfig;
+use nethttp::trace::ClientTrace;
+use nethttp::{Body, Bytes, Client, Error, Header, Method, Request, Response, Result, StatusCode, Transport};
 use serde_json::{Value, json};
 use tokio::io::{AsyncBufReadExt, BufReader};
 use tokio::task::JoinSet;

@@ -8,9 +8,12 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
+use nethttp::header::canonical_header_key;
+use nethttp::server::ConnState;
+use nethttp::tls::TlsServerConfig;
 use nethttp::{
-    Body, Bytes, ConnState, Cookie, Error, ErrorKind, Header, Request, ResponseWriter, Result, ServeMux, Server,
-    StatusCode, TlsServerConfig, canonical_header_key, handle_with,
+    Body, Bytes, Cookie, Error, ErrorKind, Header, Request, ResponseWriter, Result, ServeMux, Server, StatusCode,
+    handle_with,
 };
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpListener;
@@ -89,7 +92,7 @@ fn routes(counts: &Arc<Counts>) -> ServeMux {
     let mux = ServeMux::new();
     mux.handle("/", echo);
     mux.handle("/ignore", async |w: &mut ResponseWriter, _: &mut Request| w.write("ignored").await);
-    mux.handle("/max10", nethttp::max_bytes_handler(echo_strictly, 10));
+    mux.handle("/max10", nethttp::middleware::max_bytes_handler(echo_strictly, 10));
     mux.handle("/status/{code}", status);
     mux.handle("/headers", headers);
     mux.handle("/bytes/{n}", bytes);

@@ -18,7 +18,7 @@ const MAX_SITE_COUNT: usize = 180;
 /// The most cookies of all (RFC 6265bis §6.1).
 const MAX_TOTAL_COUNT: usize = 3000;
 
-/// A cookie in a [`Jar`](crate::Jar), with all that is known of it.
+/// A cookie in a [`Jar`](crate::cookie::Jar), with all that is known of it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct StoredCookie {

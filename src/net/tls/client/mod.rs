@@ -34,7 +34,7 @@ use crate::net::tls::session::{TlsSession, info};
 /// the provider can, a key exchange that withstands quantum computers.
 ///
 /// ```no_run
-/// use nethttp::{Certificate, TlsConfig};
+/// use nethttp::tls::{Certificate, TlsConfig};
 ///
 /// let tls = TlsConfig::new()
 ///     .add_root_pem_file("company-ca.pem")?

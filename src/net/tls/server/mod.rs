@@ -36,7 +36,8 @@ use crate::net::tls::session::{TlsSession, info};
 /// runs.
 ///
 /// ```no_run
-/// use nethttp::{Certificate, Server, TlsServerConfig};
+/// use nethttp::tls::{Certificate, TlsServerConfig};
+/// use nethttp::Server;
 /// # async fn run(server: Server) -> nethttp::Result<()> {
 /// let listener = tokio::net::TcpListener::bind("0.0.0.0:443").await?;
 /// let tls = TlsServerConfig::new([

@@ -4,7 +4,9 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use nethttp::{Body, Client, ClientProtocols, Proxy, Result, StatusCode, TlsConfig, TlsRoots, Transport};
+use nethttp::client::{ClientProtocols, Proxy};
+use nethttp::tls::{TlsConfig, TlsRoots};
+use nethttp::{Body, Client, Result, StatusCode, Transport};
 use socket2::SockRef;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::time::{sleep, timeout};

@@ -5,10 +5,9 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
-use nethttp::{
-    Certificate, Error, Request, ResponseWriter, ServeMux, Server, ServerEvent, StatusCode, TlsServerConfig,
-    handle_with,
-};
+use nethttp::server::ServerEvent;
+use nethttp::tls::{Certificate, TlsServerConfig};
+use nethttp::{Error, Request, ResponseWriter, ServeMux, Server, StatusCode, handle_with};
 use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, IsCa, KeyPair};
 use tokio::net::TcpListener;
 use tokio::runtime::Handle;
