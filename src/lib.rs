@@ -131,7 +131,7 @@ pub use server::Json;
 #[cfg(feature = "server")]
 pub use server::{
     BoxHandler, Handler, IntoResponse, Middleware, Next, ResponseWriter, Server, handle_with, listen_and_serve,
-    respond, serve,
+    respond, respond_with, serve,
 };
 #[cfg(all(feature = "tls-no-provider", feature = "server"))]
 pub use tls::listen_and_serve_tls;

@@ -17,6 +17,7 @@ mod convert;
 mod kind;
 mod refusal;
 
+use std::any::Any;
 use std::borrow::Cow;
 use std::error::Error as StdError;
 use std::fmt;
@@ -60,6 +61,8 @@ struct ErrorInner {
     status: Option<StatusCode>,
     message: Cow<'static, str>,
     source: Option<BoxError>,
+    /// The response that a handler's error carries. Only the layer above knows the type.
+    response: Option<Box<dyn Any + Send + Sync>>,
     details: Option<Box<RequestDetails>>,
 }
 
@@ -90,7 +93,8 @@ impl Error {
     /// An error of this kind with a message for people.
     pub(crate) fn new(kind: ErrorKind, message: impl Into<Cow<'static, str>>) -> Error {
         let message = message.into();
-        Error(Box::new(ErrorInner { kind, phase: None, status: None, message, source: None, details: None }))
+        let (phase, status, source, response, details) = (None, None, None, None, None);
+        Error(Box::new(ErrorInner { kind, phase, status, message, source, response, details }))
     }
 
     /// An error that a handler returns to have a response of this status sent, when nothing was sent
@@ -172,6 +176,20 @@ impl Error {
     /// ([`ErrorKind::BodyTooLarge`]; Go's `MaxBytesError.Limit`).
     pub fn limit_bytes(&self) -> Option<u64> {
         self.0.details.as_ref()?.limit_bytes
+    }
+
+    /// The same with the response that it is answered by; of any type, because this layer knows none.
+    pub(crate) fn with_response(mut self, response: Box<dyn Any + Send + Sync>) -> Error {
+        self.0.response = Some(response);
+        self
+    }
+
+    pub(crate) fn any_response(&self) -> Option<&(dyn Any + Send + Sync)> {
+        self.0.response.as_deref()
+    }
+
+    pub(crate) fn take_any_response(&mut self) -> Option<Box<dyn Any + Send + Sync>> {
+        self.0.response.take()
     }
 
     /// The message alone, without phase and cause.
@@ -292,6 +310,7 @@ impl Error {
             status: inner.status,
             message: text,
             source: None,
+            response: None,
             details: inner.details.clone(),
         }))
     }

@@ -198,6 +198,51 @@ impl Response {
     }
 }
 
+/// Errors that are answered by a response of their own.
+impl Error {
+    /// An error that a handler returns to have this response sent, when nothing was sent before: an
+    /// application's own errors, in its own form. Fields that were set around the handler stay, unless the
+    /// response has one of the same name; [`ResponseWriter::header`](crate::ResponseWriter::header) says
+    /// which.
+    ///
+    /// A status below 300 is none of an error: it is answered by a plain 500, and the text of the response
+    /// goes to the log alone.
+    ///
+    /// ```
+    /// use nethttp::{Error, Response, StatusCode};
+    ///
+    /// let response = Response::new("{\"error\":\"taken\"}")
+    ///     .with_status(StatusCode::CONFLICT)
+    ///     .with_header("Content-Type", "application/json");
+    /// let error = Error::from_response(response);
+    /// assert_eq!(error.status(), Some(StatusCode::CONFLICT));
+    /// ```
+    pub fn from_response(mut response: Response) -> Error {
+        let status = response.status;
+        if status.as_u16() < 300 {
+            let text = response.body.take_memory().and_then(|content| String::from_utf8(content.into()).ok());
+            let text = text.filter(|text| !text.trim().is_empty());
+            return Error::other(text.unwrap_or_else(|| format!("an error was made of a response of status {status}")));
+        }
+        Error::new(ErrorKind::Answer, "")
+            .with_source(format!("the response is {status}"))
+            .with_status(status)
+            .with_response(Box::new(response))
+    }
+
+    /// The response that the error carries; see [`from_response`](Error::from_response).
+    pub fn response(&self) -> Option<&Response> {
+        self.any_response()?.downcast_ref()
+    }
+
+    /// Takes it out.
+    #[cfg(feature = "server")]
+    pub(crate) fn take_response(&mut self) -> Option<Response> {
+        let response = self.take_any_response()?.downcast().ok()?;
+        Some(*response)
+    }
+}
+
 impl<B: Into<Body>> From<http::Response<B>> for Response {
     fn from(response: http::Response<B>) -> Response {
         let (parts, body) = response.into_parts();

@@ -15,7 +15,9 @@ use crate::server::{Handler, ResponseWriter};
 /// `Cache-Control` for what it then does not send takes them away itself. A status without content (204, 304) is answered without the text.
 ///
 /// It does not end the handler: return after it. To answer by an error instead, see
-/// [`Error::answer`](crate::Error::answer).
+/// [`Error::answer`](crate::Error::answer); [`ResponseWriter::error`] also takes back what was written
+/// before. [`Server::on_error`](crate::Server::on_error) may give the response another form, where it was not
+/// sent yet: up to 2 KiB are not.
 ///
 /// # Errors
 /// As [`ResponseWriter::write`].
@@ -37,7 +39,11 @@ pub async fn error(w: &mut ResponseWriter, message: impl AsRef<str>, status: Sta
     header.set("X-Content-Type-Options", "nosniff");
     header.set("Content-Type", "text/plain; charset=utf-8");
     w.write_header(status);
-    if may_send_content(status) { w.write(text).await } else { Ok(()) }
+    if may_send_content(status) {
+        w.write(text).await?;
+    }
+    w.mark_plain_error();
+    Ok(())
 }
 
 /// Answers `404 page not found` (Go's `NotFound`). It is a handler too.

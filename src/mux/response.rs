@@ -68,7 +68,13 @@ impl MuxResponse {
             w.header().set(name, value);
         }
         w.write_header(self.status);
-        if self.content.is_empty() { Ok(()) } else { w.write(self.content).await }
+        if !self.content.is_empty() {
+            w.write(self.content).await?;
+        }
+        if self.status.is_client_error() {
+            w.mark_plain_error();
+        }
+        Ok(())
     }
 }
 

@@ -1,13 +1,12 @@
-//! What a server reports: events for `on_event` or the log, a record of each request for
-//! `on_request`, and the states of a connection for `conn_state`.
+//! What a server reports: events for `on_event` or the log, and the states of a connection for
+//! `conn_state`. A record of each request is in `record`.
 
 use std::fmt;
 use std::io::{self, Write as _};
 use std::panic::Location;
-use std::sync::Arc;
 use std::time::Duration;
 
-use http::{Method, StatusCode, Version};
+use http::StatusCode;
 
 use super::close_reason::CloseReason;
 use crate::error::Error;
@@ -180,30 +179,6 @@ impl fmt::Display for ServerEvent {
             }
         }
     }
-}
-
-/// A request that is over, for access logs and measurements; see
-/// [`Server::on_request`](crate::Server::on_request).
-#[derive(Debug, Clone)]
-#[non_exhaustive]
-pub struct RequestRecord {
-    /// The method.
-    pub method: Method,
-    /// The target as received.
-    pub target: String,
-    /// The protocol version.
-    pub proto: Version,
-    /// Where the request came from.
-    pub remote_addr: Addr,
-    /// The pattern that the mux matched; `None` where no mux served the request.
-    pub pattern: Option<Arc<str>>,
-    /// The status that was sent; `None` when the connection was cut or hijacked before any was.
-    pub status: Option<StatusCode>,
-    /// The length of the content that the handler wrote.
-    pub content_bytes: u64,
-    /// From the end of the request's head until the exchange was over: the handler done, the response
-    /// encoded, content that the handler had not read drained.
-    pub duration: Duration,
 }
 
 /// The states of a connection (Go's `ConnState`).

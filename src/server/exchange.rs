@@ -4,8 +4,8 @@
 //! How bytes move meanwhile differs: see `http1/exchange.rs` and `http2/exchange.rs`.
 
 use std::any::Any;
-use std::borrow::Cow;
 use std::future::poll_fn;
+use std::pin::pin;
 use std::sync::Arc;
 use std::task::{Context as TaskContext, Poll};
 
@@ -13,12 +13,15 @@ use http::{Method, StatusCode};
 use tokio::time::Instant;
 
 use super::close_reason::CloseReason;
-use super::event::{RequestRecord, ServerEvent};
+use super::error_info::{ErrorInfo, status_of};
+use super::error_response::{self, write_failure};
+use super::event::ServerEvent;
 use super::handler::Handler as _;
+use super::record::RequestRecord;
 use super::response::ResponseWriter;
 use super::scratch::Scratch;
 use super::settings::{Settings, catch, panic_message};
-use crate::error::{Error, ErrorKind, Refusal};
+use crate::error::{Error, Refusal};
 use crate::h1::Expectation;
 use crate::message::{Addr, ConnContext, Request, TlsInfo};
 
@@ -45,6 +48,8 @@ impl ConnShared {
 pub(crate) enum HandlerOutcome {
     Done,
     Failed(Error),
+    /// It failed, and the response to that is written.
+    Answered(Error),
     Panicked(String),
     Aborted,
 }
@@ -106,7 +111,7 @@ pub(crate) async fn run_handler(
         Ok(handling) => handling,
         Err(payload) => return panicked(&*payload),
     };
-    poll_fn(|cx| {
+    let outcome = poll_fn(|cx| {
         match catch(|| handling.as_mut().poll(cx)) {
             Ok(Poll::Ready(Ok(()))) => return Poll::Ready(HandlerOutcome::Done),
             Ok(Poll::Ready(Err(error))) => return Poll::Ready(HandlerOutcome::Failed(error)),
@@ -116,7 +121,49 @@ pub(crate) async fn run_handler(
         meanwhile(cx);
         Poll::Pending
     })
+    .await;
+    drop(handling);
+    match outcome {
+        // Boxed, as it is rare.
+        HandlerOutcome::Failed(error) if scratch.writer.is_open() && is_streamed(&error) => {
+            Box::pin(send_error(settings, scratch, error, meanwhile)).await
+        }
+        outcome => outcome,
+    }
+}
+
+/// Whether an error carries a response whose content is still to come.
+fn is_streamed(error: &Error) -> bool {
+    error.response().is_some_and(|response| !response.body.is_in_memory())
+}
+
+/// Sends the response that an error carries, while the peer is watched as it is for a handler.
+async fn send_error(
+    settings: &Settings,
+    scratch: &mut Scratch,
+    mut error: Error,
+    mut meanwhile: impl FnMut(&mut TaskContext<'_>),
+) -> HandlerOutcome {
+    let Scratch { request, writer, .. } = scratch;
+    let failure = ErrorInfo::of(request, &error, status_of(&error));
+    if error_response::write_chosen(settings, writer, &failure) {
+        return HandlerOutcome::Answered(error);
+    }
+    let Some(response) = error.take_response() else { return HandlerOutcome::Failed(error) };
+    writer.restart(Some(response.status));
+    let mut sending = pin!(writer.send(response));
+    poll_fn(|cx| {
+        match catch(|| sending.as_mut().poll(cx)) {
+            Ok(Poll::Ready(Ok(()))) => return Poll::Ready(Ok(())),
+            Ok(Poll::Ready(Err(failed))) => return Poll::Ready(Err(HandlerOutcome::Failed(failed))),
+            Ok(Poll::Pending) => {}
+            Err(payload) => return Poll::Ready(Err(panicked(&*payload))),
+        }
+        meanwhile(cx);
+        Poll::Pending
+    })
     .await
+    .map_or_else(|outcome| outcome, |()| HandlerOutcome::Answered(error))
 }
 
 /// Finishes the response. Returns why the connection closes after it, if it does.
@@ -138,15 +185,15 @@ pub(crate) fn finish_response(
 /// Finishes the response as the handler has left it, or replaces it by an error if nothing of it was
 /// sent. A response that has begun and then failed stays cut.
 fn apply_outcome(settings: &Settings, scratch: &mut Scratch, outcome: HandlerOutcome) -> Option<CloseReason> {
-    let writer = &mut scratch.writer;
+    let Scratch { request, writer, .. } = scratch;
     if writer.is_hijacked() {
         if let HandlerOutcome::Panicked(message) = outcome {
-            report_panic(settings, &scratch.request, message);
+            report_panic(settings, request, message);
         }
         return Some(CloseReason::Hijacked);
     }
     let outcome = match outcome {
-        HandlerOutcome::Done => writer.end_filters().map_or_else(HandlerOutcome::Failed, |()| HandlerOutcome::Done),
+        HandlerOutcome::Done => complete(settings, writer, request),
         other => other,
     };
     match outcome {
@@ -154,66 +201,44 @@ fn apply_outcome(settings: &Settings, scratch: &mut Scratch, outcome: HandlerOut
         HandlerOutcome::Aborted => Some(CloseReason::HandlerFailed),
         HandlerOutcome::Panicked(message) => {
             if writer.is_open() {
-                writer.restart(Some(StatusCode::INTERNAL_SERVER_ERROR));
                 if writer.owns_connection() {
                     writer.header().set("Connection", "close");
                 }
-                write_error(writer, StatusCode::INTERNAL_SERVER_ERROR, None);
+                let error = Error::other(message.as_str());
+                write_failure(settings, writer, &ErrorInfo::of(request, &error, StatusCode::INTERNAL_SERVER_ERROR));
                 writer.finish();
             }
-            report_panic(settings, &scratch.request, message);
+            report_panic(settings, request, message);
             Some(CloseReason::Panicked)
         }
+        HandlerOutcome::Failed(error) if writer.is_open() => {
+            write_failure(settings, writer, &ErrorInfo::of(request, &error, status_of(&error)));
+            finish_failed(settings, scratch, error)
+        }
+        HandlerOutcome::Answered(error) => finish_failed(settings, scratch, error),
         HandlerOutcome::Failed(error) => {
-            let status = writer.is_open().then(|| error.status().unwrap_or(StatusCode::INTERNAL_SERVER_ERROR));
-            let close = match status {
-                Some(status) => {
-                    writer.restart(Some(status));
-                    write_text(writer, status, &text_of(&error, status));
-                    writer.finish()
-                }
-                None => Some(CloseReason::HandlerFailed),
-            };
-            report_failure(settings, &scratch.request, error, status);
-            close
+            report_failure(settings, request, error, None);
+            Some(CloseReason::HandlerFailed)
         }
     }
 }
 
-/// The content of the response to a request that ended in this error. The message of [`Error::answer`] is the
-/// whole content. Others are shown, behind the status, where the peer is the cause.
-fn text_of(error: &Error, status: StatusCode) -> Cow<'_, str> {
-    match error.kind() {
-        ErrorKind::Answer if !error.message().is_empty() => Cow::Borrowed(error.message()),
-        ErrorKind::Refused
-        | ErrorKind::BodyTooLarge
-        | ErrorKind::Malformed
-        | ErrorKind::NotMultipart
-        | ErrorKind::MissingBoundary
-        | ErrorKind::MissingFile => Cow::Owned(status_line(status, error.message())),
-        _ => Cow::Owned(status_line(status, "")),
+/// The handler has written its response to the end. `on_error` sees it if it is a plain error, and then the
+/// filters end: they may fail.
+fn complete(settings: &Settings, writer: &mut ResponseWriter, request: &Request) -> HandlerOutcome {
+    if settings.on_error.is_some() {
+        if let Some((error, status)) = writer.plain_error() {
+            error_response::write_chosen(settings, writer, &ErrorInfo::of(request, &error, status));
+        }
     }
+    writer.end_filters().map_or_else(HandlerOutcome::Failed, |()| HandlerOutcome::Done)
 }
 
-/// The status in words, and what is wrong, as one line.
-fn status_line(status: StatusCode, what: &str) -> String {
-    let reason = status.canonical_reason().unwrap_or("error");
-    let colon = if what.is_empty() { "" } else { ": " };
-    format!("{} {reason}{colon}{what}\n", status.as_u16())
-}
-
-/// Writes a plain response that says what is wrong. The text is fixed, never the peer's.
-pub(crate) fn write_error(writer: &mut ResponseWriter, status: StatusCode, message: Option<&str>) {
-    write_text(writer, status, &status_line(status, message.unwrap_or_default()));
-}
-
-fn write_text(writer: &mut ResponseWriter, status: StatusCode, text: &str) {
-    let header = writer.header();
-    header.set("Content-Type", "text/plain; charset=utf-8");
-    // Taken away first, so that it stands here wherever the handler had it.
-    header.del("X-Content-Type-Options");
-    header.add("X-Content-Type-Options", "nosniff");
-    writer.write_whole(status, text.as_bytes());
+/// The response to an error is written.
+fn finish_failed(settings: &Settings, scratch: &mut Scratch, error: Error) -> Option<CloseReason> {
+    let close = scratch.writer.finish();
+    report_failure(settings, &scratch.request, error, scratch.writer.sent_status());
+    close
 }
 
 fn report_panic(settings: &Settings, request: &Request, message: String) {
@@ -247,18 +272,44 @@ fn described(request: &Request) -> String {
     format!("{} {}", request.method, request.request_uri)
 }
 
-pub(crate) fn record(settings: &Settings, scratch: &mut Scratch, watched: Option<Instant>) {
-    let (Some(hook), Some(began)) = (&settings.on_request, watched) else { return };
-    let request = &mut scratch.request;
+/// Tells whoever waits for it that the exchange is over. Before anything of it is cleared, and before its
+/// context is cancelled: a context that is cancelled already says that the client has left.
+pub(crate) fn record(settings: &Settings, scratch: &mut Scratch, close: Option<CloseReason>) {
+    if let Some((since, head_decided)) = scratch.writer.measured() {
+        record_measured(settings, scratch, close, (since, head_decided));
+    }
+}
+
+#[cold]
+fn record_measured(
+    settings: &Settings,
+    scratch: &mut Scratch,
+    close: Option<CloseReason>,
+    (since, head_decided): (Instant, Option<Instant>),
+) {
+    let Scratch { request, writer, .. } = scratch;
     let record = RequestRecord {
         method: request.method.clone(),
-        target: request.request_uri.clone(),
+        // Lent to the record, with their memory, for as long as it lives.
+        target: std::mem::take(&mut request.request_uri),
+        host: std::mem::take(&mut request.host),
+        header: std::mem::take(&mut request.header),
         proto: request.proto,
         remote_addr: request.remote_addr.clone(),
+        tls: request.tls.clone(),
         pattern: request.pattern.take(),
-        status: scratch.writer.sent_status(),
-        content_bytes: scratch.writer.written(),
-        duration: began.elapsed(),
+        status: writer.sent_status(),
+        content_bytes: writer.written(),
+        first_byte: head_decided.map(|decided| decided.saturating_duration_since(since)),
+        duration: since.elapsed(),
+        end: writer.end(close),
     };
-    settings.call("on_request", || hook(&record));
+    while let Some(hook) = writer.next_end_hook() {
+        settings.call("on_end", || hook(&record));
+    }
+    if let Some(hook) = &settings.on_request {
+        settings.call("on_request", || hook(&record));
+    }
+    let RequestRecord { target, host, header, .. } = record;
+    (request.request_uri, request.host, request.header) = (target, host, header);
 }

@@ -16,7 +16,7 @@ pub type HandlerFuture<'a> = Pin<Box<dyn Future<Output = Result<()>> + Send + 'a
 /// Answers requests (Go's `Handler`).
 ///
 /// Plain `async fn` items and closures that capture nothing are handlers; so are structs that
-/// implement this trait, [`handle_with`] for a function with a state, and
+/// implement this trait, [`handle_with`](crate::handle_with) for a function with a state, and
 /// [`respond`](crate::respond) for functions that return their response.
 ///
 /// When the function returns, the response is complete: what it wrote is sent, and writer and body
@@ -51,12 +51,24 @@ pub type HandlerFuture<'a> = Pin<Box<dyn Future<Output = Result<()>> + Send + 'a
 /// mux.handle("GET /count", Counter(0.into()));
 /// mux.handle("GET /now", async |w: &mut ResponseWriter, _: &mut Request| w.write("now").await);
 /// ```
+///
+/// # When it does not compile
+/// | the compiler says | do this |
+/// |---|---|
+/// | "is no handler", at a function | give it the form `async fn(w: &mut ResponseWriter, r: &mut Request) -> Result<()>`: both are `&mut`, in this order, and it is `async` |
+/// | "is no handler", or "implementation … is not general enough", at a closure | write the types of its arguments: `async \|w: &mut ResponseWriter, r: &mut Request\|` |
+/// | "`async` closure does not implement `Fn` because it captures", or "async closure may outlive" | what it uses is the state of [`handle_with`](crate::handle_with) or [`respond_with`](crate::respond_with) |
+/// | "expected `Result<(), Error>`, found `Result<(), …>`" | use [`err_into`](crate::server::err_into), or return [`nethttp::Result`](crate::Result): `?` makes an [`Error`](crate::Error) of your own |
+/// | "the trait `From<…>` is not implemented for `nethttp::Error`", at a `?` | make your error an [`IntoResponse`](crate::IntoResponse), or write `.map_err(Error::other)?` |
+/// | "future cannot be sent between threads safely" | drop what is not `Send` (`Rc`, a lock's guard, a `RefCell`'s borrow) before the `.await`, in a block of its own |
+/// | "is no function that `respond` takes", or "cannot be answered" | return text, bytes, [`Json`](crate::Json), a status, a [`Response`](crate::Response), or a `Result` of one |
+/// | "type annotations needed for `Result<_, _>`", in a closure for [`respond`](crate::respond()) | write its result: `async \|r: &mut Request\| -> Result<String> { … }` |
 #[diagnostic::on_unimplemented(
     message = "`{Self}` is no handler",
     label = "not `async fn(&mut ResponseWriter, &mut Request) -> Result<()>`",
     note = "a handler is an `async fn(w: &mut ResponseWriter, r: &mut Request) -> Result<()>`, or a struct that implements `Handler`",
     note = "a closure needs its argument types: `async |w: &mut ResponseWriter, r: &mut Request| …`",
-    note = "a function that returns its response goes through `respond(f)`; one with a state through `handle_with(state, f)`"
+    note = "a function that returns its response goes through `respond(f)`; one with a state through `handle_with(state, f)`; one with another error type through `server::err_into(f)`"
 )]
 pub trait Handler: Send + Sync + 'static {
     /// Answers one request.
@@ -116,7 +128,7 @@ pub trait Handler: Send + Sync + 'static {
     label = "not `async fn(&mut ResponseWriter, &mut Request) -> Result<()>`",
     note = "a handler is an `async fn(w: &mut ResponseWriter, r: &mut Request) -> Result<()>`, or a struct that implements `Handler`",
     note = "a closure needs its argument types: `async |w: &mut ResponseWriter, r: &mut Request| …`",
-    note = "a function that returns its response goes through `respond(f)`; one with a state through `handle_with(state, f)`"
+    note = "a function that returns its response goes through `respond(f)`; one with a state through `handle_with(state, f)`; one with another error type through `server::err_into(f)`"
 )]
 pub trait HandlerFn<'a>: Send + Sync + 'static {
     type Future: Future<Output = Result<()>> + Send + 'a;
@@ -356,65 +368,5 @@ impl<M: Middleware, H: Handler> Handler for Wrapped<M, H> {
 
     fn serve_http_boxed<'a>(&'a self, w: &'a mut ResponseWriter, r: &'a mut Request) -> HandlerFuture<'a> {
         self.middleware.handle_boxed(w, r, Next::at(&self.handler, 0))
-    }
-}
-
-/// A handler made of a state and a function that gets it by reference.
-///
-/// ```
-/// use nethttp::{Request, ResponseWriter, handle_with};
-///
-/// let mux = nethttp::ServeMux::new();
-/// let greeting = String::from("good morning");
-/// mux.handle(
-///     "GET /greet",
-///     handle_with(greeting, async |greeting: &String, w: &mut ResponseWriter, _: &mut Request| w.write(greeting).await),
-/// );
-/// ```
-pub fn handle_with<S, F>(state: S, function: F) -> impl Handler
-where
-    S: Send + Sync + 'static,
-    F: for<'a> StateFn<'a, S>,
-{
-    WithState { state, function }
-}
-
-struct WithState<S, F> {
-    state: S,
-    function: F,
-}
-
-impl<S, F> Handler for WithState<S, F>
-where
-    S: Send + Sync + 'static,
-    F: for<'a> StateFn<'a, S>,
-{
-    async fn serve_http(&self, w: &mut ResponseWriter, r: &mut Request) -> Result<()> {
-        self.function.call(&self.state, w, r).await
-    }
-
-    fn serve_http_boxed<'a>(&'a self, w: &'a mut ResponseWriter, r: &'a mut Request) -> HandlerFuture<'a> {
-        Box::pin(self.function.call(&self.state, w, r))
-    }
-}
-
-/// Functions that are handlers together with a state.
-#[doc(hidden)]
-pub trait StateFn<'a, S: 'static>: Send + Sync + 'static {
-    type Future: Future<Output = Result<()>> + Send + 'a;
-
-    fn call(&self, state: &'a S, w: &'a mut ResponseWriter, r: &'a mut Request) -> Self::Future;
-}
-
-impl<'a, S, F, Fut> StateFn<'a, S> for F
-where
-    S: 'static,
-    F: Fn(&'a S, &'a mut ResponseWriter, &'a mut Request) -> Fut + Send + Sync + 'static,
-    Fut: Future<Output = Result<()>> + Send + 'a,
-{
-    type Future = Fut;
-
-    fn call(&self, state: &'a S, w: &'a mut ResponseWriter, r: &'a mut Request) -> Fut {
-        self(state, w, r)
     }
 }

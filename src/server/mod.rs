@@ -33,8 +33,11 @@
 mod accept;
 mod cached_now;
 mod close_reason;
+mod error_info;
+mod error_response;
 mod event;
 mod exchange;
+mod handle_with;
 mod handler;
 mod handshake;
 mod hijack;
@@ -46,6 +49,7 @@ mod http2;
 mod http2;
 mod middleware;
 mod per_core;
+mod record;
 mod registration;
 mod registry;
 mod respond;
@@ -60,14 +64,18 @@ pub(crate) mod tls;
 
 pub use crate::message::Protocols;
 pub use close_reason::CloseReason;
-pub use event::{ConnInfo, ConnState, RequestRecord, ServerEvent};
+pub use error_info::ErrorInfo;
+pub use error_response::problem_details;
+pub use event::{ConnInfo, ConnState, ServerEvent};
 pub use exchange::abort;
-pub use handler::{BoxHandler, Handler, HandlerFn, HandlerFuture, Middleware, Next, StateFn, Wrapped, handle_with};
+pub use handle_with::{ErrInto, ErrIntoFuture, OwnErrorFn, OwnErrorStateFn, StateFn, StateOf, err_into, handle_with};
+pub use handler::{BoxHandler, Handler, HandlerFn, HandlerFuture, Middleware, Next, Wrapped};
 pub use hijack::Hijacked;
 pub use middleware::{BoxMiddleware, MiddlewareFn, MiddlewareStateFn, with_state};
+pub use record::{RequestRecord, ResponseEnd};
 #[cfg(feature = "json")]
 pub use respond::Json;
-pub use respond::{IntoResponse, RespondFn, TryIntoResponse, respond};
+pub use respond::{IntoResponse, RespondFn, RespondStateFn, TryIntoResponse, respond, respond_with};
 pub use response::{AutoField, ContentFilter, ResponseHead, ResponseWriter};
 pub use server::{
     DEFAULT_MAX_HEADER_BYTES, DEFAULT_MAX_HEADER_VALUE_COUNT, Server, ShutdownReport, listen_and_serve, serve,

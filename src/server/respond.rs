@@ -1,12 +1,14 @@
 //! Handlers that return their response instead of writing it.
 
 use std::future::{Future, poll_fn};
+use std::marker::PhantomData;
 use std::pin::pin;
 use std::task::{Poll, ready};
 
 use bytes::Bytes;
 use http::StatusCode;
 
+use super::handle_with::StateOf;
 use super::handler::Handler;
 use super::response::ResponseWriter;
 use crate::error::{Error, ErrorKind, Phase, Result};
@@ -59,6 +61,46 @@ impl IntoResponse for StatusCode {
 impl<T: IntoResponse> IntoResponse for (StatusCode, T) {
     fn into_response(self) -> Response {
         self.1.into_response().with_status(self.0)
+    }
+}
+
+/// Whatever can be answered can be an error, so that `?` takes an application's own error type once that is an
+/// [`IntoResponse`]: see [`Error::from_response`]. A text has no status of an error: it becomes a plain 500,
+/// and is seen in the log alone.
+///
+/// ```
+/// use nethttp::{IntoResponse, Request, Response, Result, StatusCode, respond};
+///
+/// enum StockError {
+///     NoSuchItem,
+///     SoldOut,
+/// }
+///
+/// impl IntoResponse for StockError {
+///     fn into_response(self) -> Response {
+///         match self {
+///             StockError::NoSuchItem => (StatusCode::NOT_FOUND, "no such item\n").into_response(),
+///             StockError::SoldOut => (StatusCode::CONFLICT, "sold out\n").into_response(),
+///         }
+///     }
+/// }
+///
+/// fn buy(item: &str) -> Result<u32, StockError> {
+///     if item == "tea" { Err(StockError::SoldOut) } else { Err(StockError::NoSuchItem) }
+/// }
+///
+/// let mux = nethttp::ServeMux::new();
+/// mux.handle(
+///     "POST /items/{id}",
+///     respond(async |r: &mut Request| -> Result<String> {
+///         let left = buy(r.path_value("id"))?;
+///         Ok(format!("{left} left\n"))
+///     }),
+/// );
+/// ```
+impl<E: IntoResponse> From<E> for Error {
+    fn from(error: E) -> Error {
+        Error::from_response(error.into_response())
     }
 }
 
@@ -117,12 +159,92 @@ impl<F: for<'a> RespondFn<'a>> Handler for Respond<F> {
     }
 }
 
+/// The same for a function with a state, which it gets by reference. The state may be in an `Arc`, as with
+/// [`handle_with`](crate::handle_with).
+///
+/// ```
+/// use std::sync::Arc;
+/// use nethttp::{Error, Request, Result, StatusCode, respond_with};
+///
+/// struct App {
+///     notes: Vec<String>,
+/// }
+///
+/// impl App {
+///     async fn show(&self, r: &mut Request) -> Result<String> {
+///         let note = r.path_value("number").parse::<usize>().ok().and_then(|number| self.notes.get(number));
+///         note.cloned().ok_or_else(|| Error::answer(StatusCode::NOT_FOUND, "no such note\n"))
+///     }
+/// }
+///
+/// let app = Arc::new(App { notes: vec!["milk".into()] });
+/// let mux = nethttp::ServeMux::new();
+/// mux.handle("GET /notes/{number}", respond_with(app.clone(), App::show));
+/// mux.handle("GET /count", respond_with(app, async |app: &App, _: &mut Request| app.notes.len().to_string()));
+/// ```
+pub fn respond_with<S, T, F>(state: S, function: F) -> impl Handler
+where
+    S: StateOf<T>,
+    T: Send + Sync + 'static,
+    F: for<'a> RespondStateFn<'a, T>,
+{
+    RespondWith { state, function, takes: PhantomData }
+}
+
+struct RespondWith<S, T, F> {
+    state: S,
+    function: F,
+    takes: PhantomData<fn() -> T>,
+}
+
+impl<S, T, F> Handler for RespondWith<S, T, F>
+where
+    S: StateOf<T>,
+    T: Send + Sync + 'static,
+    F: for<'a> RespondStateFn<'a, T>,
+{
+    async fn serve_http(&self, w: &mut ResponseWriter, r: &mut Request) -> Result<()> {
+        let response = self.function.call(self.state.state(), r).await.try_into_response()?;
+        w.send(response).await
+    }
+}
+
+/// Functions with a state whose result is a response.
+#[doc(hidden)]
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` is no function that `respond_with` takes",
+    note = "it takes an `async fn(state: &State, r: &mut Request) -> impl IntoResponse`, which may be a method, or one that returns a `Result` of that",
+    note = "a closure needs its argument types: `async |state: &State, r: &mut Request| …`"
+)]
+pub trait RespondStateFn<'a, T: 'static>: Send + Sync + 'static {
+    type Output: TryIntoResponse;
+    type Future: Future<Output = Self::Output> + Send + 'a;
+
+    fn call(&self, state: &'a T, r: &'a mut Request) -> Self::Future;
+}
+
+impl<'a, T, F, Fut, Output> RespondStateFn<'a, T> for F
+where
+    T: 'static,
+    F: Fn(&'a T, &'a mut Request) -> Fut + Send + Sync + 'static,
+    Fut: Future<Output = Output> + Send + 'a,
+    Output: TryIntoResponse,
+{
+    type Output = Output;
+    type Future = Fut;
+
+    fn call(&self, state: &'a T, r: &'a mut Request) -> Fut {
+        self(state, r)
+    }
+}
+
 /// Functions whose result is a response. The future is an associated type, as `HandlerFn` has it: of one
 /// that a method returns as `impl Future`, Rust 1.85 cannot tell for every `'a` that it is `Send`.
 #[doc(hidden)]
 #[diagnostic::on_unimplemented(
     message = "`{Self}` is no function that `respond` takes",
-    note = "it takes an `async fn(r: &mut Request) -> impl IntoResponse`, or one that returns a `Result` of that"
+    note = "it takes an `async fn(r: &mut Request) -> impl IntoResponse`, or one that returns a `Result` of that",
+    note = "a closure needs its argument type, `async |r: &mut Request| …`, and captures nothing: what it needs goes through `respond_with(state, f)`"
 )]
 pub trait RespondFn<'a>: Send + Sync + 'static {
     type Output: TryIntoResponse;

@@ -12,14 +12,16 @@ use http::Extensions;
 use tokio::time::timeout;
 
 use super::accept;
-use super::event::{ConnInfo, ConnState, RequestRecord, ServerEvent};
+use super::error_info::ErrorInfo;
+use super::event::{ConnInfo, ConnState, ServerEvent};
 use super::handler::{BoxHandler, Handler};
+use super::record::RequestRecord;
 use super::registry::Command;
 use super::settings::{Http2Settings, Settings};
 use super::state::State;
 use crate::error::{Error, ErrorKind, Result};
 use crate::h1::HeadLimits;
-use crate::message::{Addr, Protocols};
+use crate::message::{Addr, Protocols, Response};
 #[cfg(unix)]
 use crate::net::bind_unix;
 use crate::net::{Listener, TlsAccept, bind_tcp};
@@ -111,8 +113,22 @@ pub struct Server {
     /// standard error where the program has set no dispatcher; see [`ServerEvent`]. Runs on the task where
     /// the event happens: keep it short.
     pub on_event: Option<Arc<dyn Fn(&ServerEvent) + Send + Sync>>,
-    /// Called at the end of each request: for access logs and measurements.
+    /// Called at the end of each request: for access logs and measurements. For one response there is
+    /// [`ResponseWriter::on_end`](crate::ResponseWriter::on_end), whose functions are called before this.
     pub on_request: Option<Arc<dyn Fn(&RequestRecord) + Send + Sync>>,
+    /// Called for every error response before it is written, and may give another in its place: errors and
+    /// panics of handlers, [`error`](crate::error()) and [`ResponseWriter::error`](crate::ResponseWriter::error),
+    /// the mux's 404 and 405, and what the server answers by itself (400, 408, 413, 414, 417, 431, 500, 503,
+    /// 505). `None` keeps the response as it is; [`problem_details`](crate::server::problem_details) is a hook
+    /// that is ready-made.
+    ///
+    /// The response's content has to be in memory, and its status 200 or above; otherwise it is not used. The
+    /// server alone writes `Content-Length`, `Transfer-Encoding` and `Connection`. A panic in the hook is
+    /// reported, and the plain response sent. Runs on the task of the request: keep it short.
+    ///
+    /// Responses that a handler has written itself are not errors, whatever their status. Nor is one asked
+    /// about of which a part was sent.
+    pub on_error: Option<Arc<dyn Fn(&ErrorInfo<'_>) -> Option<Response> + Send + Sync>>,
     /// Called at each change of a connection's state (Go's `ConnState`).
     pub conn_state: Option<Arc<dyn Fn(&ConnInfo, ConnState) + Send + Sync>>,
     /// Makes the values of all requests' contexts, once for each listener, from its address
@@ -163,6 +179,7 @@ impl Server {
             disable_general_options_handler: false,
             on_event: None,
             on_request: None,
+            on_error: None,
             conn_state: None,
             base_context: None,
             conn_context: None,
@@ -305,6 +322,7 @@ impl Server {
             on_event: self.on_event.clone(),
             conn_state: self.conn_state.clone(),
             on_request: self.on_request.clone(),
+            on_error: self.on_error.clone(),
             conn_context: self.conn_context.clone(),
             values: Arc::new(values),
             state: self.state.clone(),

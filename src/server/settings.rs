@@ -8,11 +8,13 @@ use std::time::Duration;
 
 use http::Extensions;
 
-use super::event::{ConnInfo, ConnState, RequestRecord, ServerEvent};
+use super::error_info::ErrorInfo;
+use super::event::{ConnInfo, ConnState, ServerEvent};
 use super::handler::BoxHandler;
+use super::record::RequestRecord;
 use super::state::State;
 use crate::h1::HeadLimits;
-use crate::message::Protocols;
+use crate::message::{Protocols, Response};
 use crate::net::TlsAccept;
 
 /// Limits and hooks, resolved: `None` is no limit.
@@ -34,6 +36,7 @@ pub(crate) struct Settings {
     pub(crate) on_event: Option<Arc<dyn Fn(&ServerEvent) + Send + Sync>>,
     pub(crate) conn_state: Option<Arc<dyn Fn(&ConnInfo, ConnState) + Send + Sync>>,
     pub(crate) on_request: Option<Arc<dyn Fn(&RequestRecord) + Send + Sync>>,
+    pub(crate) on_error: Option<Arc<dyn Fn(&ErrorInfo<'_>) -> Option<Response> + Send + Sync>>,
     pub(crate) conn_context: Option<Arc<dyn Fn(Extensions, &ConnInfo) -> Extensions + Send + Sync>>,
     /// The values of every request's context.
     pub(crate) values: Arc<Extensions>,

@@ -3,10 +3,10 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 
-use nethttp::server::{DEFAULT_MAX_HEADER_BYTES, DEFAULT_MAX_HEADER_VALUE_COUNT, Protocols};
+use nethttp::server::{DEFAULT_MAX_HEADER_BYTES, DEFAULT_MAX_HEADER_VALUE_COUNT, OwnErrorFn, Protocols, err_into};
 use nethttp::{
-    Error, Handler, IntoResponse, Request, ResponseWriter, Result, ServeMux, Server, StatusCode, handle, handle_with,
-    respond,
+    Error, Handler, IntoResponse, Request, Response, ResponseWriter, Result, ServeMux, Server, StatusCode, handle,
+    handle_with, respond, respond_with,
 };
 
 use crate::wire::{GET, Host, exchange, kept};
@@ -67,6 +67,84 @@ async fn a_struct_with_a_state_is_a_handler_and_so_is_an_arc_of_one() {
 async fn a_function_may_have_a_state_beside_it() {
     let with_state = async |greeting: &String, w: &mut ResponseWriter, _: &mut Request| w.write(greeting).await;
     assert_eq!(says(handle_with(String::from("good morning"), with_state)).await, "200 good morning");
+}
+
+struct App {
+    greeting: String,
+}
+
+impl App {
+    async fn index(&self, w: &mut ResponseWriter, _: &mut Request) -> Result<()> {
+        w.write(&self.greeting).await
+    }
+
+    async fn show(&self, r: &mut Request) -> Result<String> {
+        let path = r.escaped_path();
+        if path == "/" { Ok(format!("{} on {path}", self.greeting)) } else { Err(StatusCode::NOT_FOUND.into()) }
+    }
+
+    async fn shared(self: &Arc<App>, _: &mut Request) -> String {
+        self.greeting.clone()
+    }
+
+    async fn fails(&self, _: &mut ResponseWriter, _: &mut Request) -> Result<(), NotToday> {
+        Err(NotToday)
+    }
+}
+
+struct NotToday;
+
+impl IntoResponse for NotToday {
+    fn into_response(self) -> Response {
+        (StatusCode::SERVICE_UNAVAILABLE, "not today").into_response()
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn methods_of_a_shared_application_are_handlers() {
+    let app = Arc::new(App { greeting: "hello".into() });
+    assert_eq!(says(handle_with(app.clone(), App::index)).await, "200 hello");
+    assert_eq!(says(respond_with(app.clone(), App::show)).await, "200 hello on /");
+    assert_eq!(says(respond_with(app.clone(), App::shared)).await, "200 hello");
+    assert_eq!(
+        says(respond_with(app, async |app: &App, _: &mut Request| app.greeting.len().to_string())).await,
+        "200 5"
+    );
+    assert_eq!(says(handle_with(App { greeting: "alone".into() }, App::index)).await, "200 alone");
+}
+
+async fn fails(_: &mut ResponseWriter, _: &mut Request) -> Result<(), NotToday> {
+    Err(NotToday)
+}
+
+async fn reads(w: &mut ResponseWriter, _: &mut Request) -> Result<(), std::io::Error> {
+    std::fs::read("/there is no such file")?;
+    w.write("read").await?;
+    Ok(())
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_handler_may_have_an_error_type_of_its_own() {
+    assert_eq!(says(err_into(fails)).await, "503 not today");
+    assert_eq!(says(err_into(reads)).await, "500 500 Internal Server Error\n");
+    let app = Arc::new(App { greeting: String::new() });
+    assert_eq!(says(handle_with(app, err_into(App::fails))).await, "503 not today");
+    let closure = async |_: &mut ResponseWriter, _: &mut Request| -> Result<(), NotToday> { Err(NotToday) };
+    assert_eq!(says(err_into(closure)).await, "503 not today");
+}
+
+#[test]
+fn a_handlers_own_error_costs_its_future_no_room() {
+    fn future_size<'a, F: OwnErrorFn<'a>>(_: &F) -> usize {
+        size_of::<F::Future>()
+    }
+    fn plain_size<'a, F, Fut>(_: &F) -> usize
+    where
+        F: Fn(&'a mut ResponseWriter, &'a mut Request) -> Fut,
+    {
+        size_of::<Fut>()
+    }
+    assert_eq!(future_size(&reads), plain_size(&reads));
 }
 
 #[tokio::test(start_paused = true)]

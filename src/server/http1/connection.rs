@@ -56,8 +56,9 @@ use crate::h1::ParsedRequest;
 use crate::net::{Io, TlsAccept};
 use crate::server::cached_now;
 use crate::server::close_reason::CloseReason;
+use crate::server::error_response::write_refusal;
 use crate::server::event::{ConnState, ServerEvent};
-use crate::server::exchange::{self, ConnShared};
+use crate::server::exchange::ConnShared;
 use crate::server::handshake::{Detected, Handshake, detect_protocol, handshake};
 use crate::server::http2;
 use crate::server::registration::Registration;
@@ -367,7 +368,7 @@ impl Connection {
             let scratch = self.scratch.get_or_insert_with(|| scratch::acquire_for(&self.conn_io, &mut state));
             drop(state);
             scratch.writer.begin(RequestTraits::default(), Some(CloseReason::Refused), 0);
-            exchange::write_error(&mut scratch.writer, refusal.status, Some(refusal.reason));
+            write_refusal(settings, &mut scratch.writer, refusal, &self.shared.remote_addr);
             scratch.writer.finish();
         }
         self.close(CloseReason::Refused).await

@@ -12,6 +12,8 @@ use crate::error::{Error, Phase};
 use crate::h1::{Expectation, Framing, ParsedRequest};
 use crate::message::{Body, Request};
 use crate::server::close_reason::CloseReason;
+use crate::server::error_info::ErrorInfo;
+use crate::server::error_response::write_failure;
 use crate::server::exchange::{self, ConnShared, HandlerOutcome};
 use crate::server::registration::Registration;
 use crate::server::response::ResponseWriter;
@@ -47,7 +49,6 @@ impl<'a> Http1Exchange<'a> {
     /// connection closes after it, if it does.
     pub(super) async fn run(mut self, scratch: &mut Scratch, head: ParsedRequest) -> Option<CloseReason> {
         let settings = &self.shared.settings;
-        let started = settings.on_request.is_some().then(Instant::now);
         let traits = self.begin(scratch, &head);
         let outcome = match exchange::built_in_response(settings, scratch, head.expect) {
             Some(outcome) => outcome,
@@ -65,9 +66,9 @@ impl<'a> Http1Exchange<'a> {
                 drain_request_body(self.conn_io, settings, close).await
             }
         };
+        exchange::record(settings, scratch, close);
         self.conn_io.end_exchange(self.number);
         exchange::report_ignored_status(settings, scratch);
-        exchange::record(settings, scratch, started);
         scratch.clear_exchange();
         close
     }
@@ -88,6 +89,9 @@ impl<'a> Http1Exchange<'a> {
         let close = close_known_beforehand(request, head);
         let traits = RequestTraits::of(request, self.number);
         scratch.writer.begin(traits, close, self.shared.settings.drain_bytes);
+        if self.shared.settings.on_request.is_some() {
+            scratch.writer.measure();
+        }
         if head.upgrade {
             scratch.writer.allow_upgrade(&request.header);
         }
@@ -129,7 +133,7 @@ impl<'a> Http1Exchange<'a> {
             if state.poll_write_until(cx).is_ready() {
                 *is_released = true;
                 drop(state);
-                sent_status = release_peer(conn_io, traits, cx);
+                sent_status = release_peer(shared, conn_io, traits, cx);
                 conn_io.cancel(*number);
                 return;
             }
@@ -151,18 +155,27 @@ impl<'a> Http1Exchange<'a> {
 /// The response should be written by now, and the handler still runs. Where nothing of a response has
 /// left, and all of it can now, the peer gets a 503; else the connection is cut. Returns the status that
 /// was sent.
-fn release_peer(conn_io: &Arc<ConnIo>, traits: RequestTraits, cx: &mut TaskContext<'_>) -> Option<StatusCode> {
+fn release_peer(
+    shared: &ConnShared,
+    conn_io: &Arc<ConnIo>,
+    traits: RequestTraits,
+    cx: &mut TaskContext<'_>,
+) -> Option<StatusCode> {
+    let mut status = StatusCode::SERVICE_UNAVAILABLE;
     let has_begun = conn_io.lock().has_responded(traits.exchange);
     if !has_begun {
         // One of its own: the handler holds the other.
         let mut writer = ResponseWriter::new();
         writer.attach(Some(ResponseSink::Http1(conn_io.clone())));
         writer.begin(traits, Some(CloseReason::WriteTimeout), 0);
-        exchange::write_error(&mut writer, StatusCode::SERVICE_UNAVAILABLE, None);
+        let error = Error::timed_out(Phase::Handler).with_status(status);
+        let failure = ErrorInfo { error: &error, status, request: None, remote_addr: &shared.remote_addr };
+        write_failure(&shared.settings, &mut writer, &failure);
         writer.finish();
+        status = writer.sent_status().unwrap_or(status);
     }
     let has_left = conn_io.lock().release_peer(!has_begun, cx);
-    has_left.then_some(StatusCode::SERVICE_UNAVAILABLE)
+    has_left.then_some(status)
 }
 
 /// RFC 9112 §9.3: the reasons to close that the request's head gives.

@@ -18,6 +18,7 @@ use crate::h2::{Received, content_length, fill_request};
 use crate::message::{Body, ConnContext, Frame};
 use crate::net::TransferDeadlines;
 use crate::server::close_reason::CloseReason;
+use crate::server::error_response::write_refusal;
 use crate::server::event::ServerEvent;
 use crate::server::exchange::{self, ConnShared, HandlerOutcome};
 use crate::server::response::decide::RequestTraits;
@@ -52,7 +53,6 @@ pub(super) struct StartedExchange {
     stream_io: Arc<StreamIo>,
     scratch: Box<Scratch>,
     head: Result<Expectation, Refusal>,
-    started: Option<Instant>,
 }
 
 impl PendingExchange {
@@ -66,7 +66,6 @@ impl PendingExchange {
 
     pub(super) fn begin(self) -> StartedExchange {
         let PendingExchange { shared, stream_io, parts, ends } = self;
-        let started = shared.conn.settings.on_request.is_some().then(Instant::now);
         let mut scratch = scratch::acquire();
         shared.conn.prepare(&mut scratch.request, &stream_io.context, stream_io.exchange);
         let filled = fill_request(&mut scratch.request, parts, ends, &shared.conn.settings.head_limits);
@@ -74,17 +73,20 @@ impl PendingExchange {
         stream_io.begin(awaits_continue, std::mem::take(&mut scratch.memory));
         scratch.writer.attach(Some(ResponseSink::Http2(stream_io.clone())));
         scratch.writer.begin(RequestTraits::of(&scratch.request, stream_io.exchange), None, 0);
+        if shared.conn.settings.on_request.is_some() {
+            scratch.writer.measure();
+        }
         if matches!(&filled, Ok(facts) if facts.has_content) {
             scratch.request.body = Body::from_source(StreamRequestBody(stream_io.clone()));
         }
-        StartedExchange { shared, stream_io, scratch, head: filled.map(|facts| facts.expect), started }
+        StartedExchange { shared, stream_io, scratch, head: filled.map(|facts| facts.expect) }
     }
 }
 
 impl StartedExchange {
     /// Runs the handler on the request and completes its response.
     pub(super) async fn run(self) {
-        let StartedExchange { shared, stream_io, mut scratch, head, started } = self;
+        let StartedExchange { shared, stream_io, mut scratch, head } = self;
         let settings = &shared.conn.settings;
         let outcome = match head {
             Ok(expect) => match exchange::built_in_response(settings, &mut scratch, expect) {
@@ -97,9 +99,9 @@ impl StartedExchange {
         send_rest(&stream_io, close).await;
         let (memory, unread) = stream_io.end_exchange();
         scratch.memory = memory;
+        exchange::record(settings, &mut scratch, close);
         stream_io.cancel();
         exchange::report_ignored_status(settings, &scratch);
-        exchange::record(settings, &mut scratch, started);
         scratch.clear_exchange();
         scratch::release(scratch);
         shared.keep(stream_io);
@@ -166,7 +168,7 @@ fn refuse(shared: &StreamsShared, scratch: &mut Scratch, refusal: Refusal) -> Ha
         status: refusal.status,
         reason: refusal.reason,
     });
-    exchange::write_error(&mut scratch.writer, refusal.status, Some(refusal.reason));
+    write_refusal(&shared.conn.settings, &mut scratch.writer, refusal, &shared.conn.remote_addr);
     HandlerOutcome::Done
 }
 

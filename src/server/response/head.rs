@@ -1,6 +1,7 @@
 //! The head of a response: decided once, then encoded as bytes (HTTP/1) or as fields (HTTP/2).
 
 use http::{StatusCode, Version};
+use tokio::time::Instant;
 
 use super::decide::{Extent, HandlerFields, sniffed_content_type};
 use super::sink::ResponseSink;
@@ -22,6 +23,9 @@ impl ResponseWriter {
             Extent::Whole(content) => Some(content.len() as u64),
         };
         let status = *self.status.get_or_insert(StatusCode::OK);
+        if self.measured_since.is_some() {
+            self.head_decided = Some(Instant::now());
+        }
         // Before the fields are read: hooks may change them.
         self.run_hooks(status, content);
         let fields = HandlerFields::of(&self.header);

@@ -6,15 +6,18 @@ use std::future::pending;
 use std::panic::Location;
 
 use http::StatusCode;
+use tokio::time::Instant;
 
 use super::decide::{Extent, Omitted, RequestTraits};
 use super::kept_fields::kept_fields;
 use super::sink::ResponseSink;
 use super::writer::{ResponseWriter, Stage};
+use crate::error::Error;
 use crate::h1::{self, Outgoing};
 use crate::message::Header;
 use crate::net::TransferDeadlines;
 use crate::server::close_reason::CloseReason;
+use crate::server::record::{RequestRecord, ResponseEnd};
 
 /// How much memory for held-back content a writer keeps between two exchanges.
 const MAX_KEPT_PENDING_BYTES: usize = 16 * 1024;
@@ -29,7 +32,11 @@ impl ResponseWriter {
             pending: Vec::new(),
             written: 0,
             omitted: Omitted::default(),
+            plain_error_bytes: None,
             hooks: Vec::new(),
+            measured_since: None,
+            head_decided: None,
+            end_hooks: Vec::new(),
             filters: None,
             ignored_status: None,
             traits: RequestTraits::default(),
@@ -64,7 +71,11 @@ impl ResponseWriter {
         self.pending.shrink_to(MAX_KEPT_PENDING_BYTES);
         self.written = 0;
         self.omitted = Omitted::default();
+        self.plain_error_bytes = None;
         self.hooks.clear();
+        self.measured_since = None;
+        self.head_decided = None;
+        self.end_hooks.clear();
         self.filters = None;
         self.ignored_status = None;
         self.upgrades = Vec::new();
@@ -84,11 +95,36 @@ impl ResponseWriter {
     pub(crate) fn restart(&mut self, status: Option<StatusCode>) {
         let header = kept_fields(&self.header, status);
         let hooks = std::mem::take(&mut self.hooks);
+        let (measured_since, end_hooks) = (self.measured_since, std::mem::take(&mut self.end_hooks));
         let omits_date = self.omitted.date;
         self.clear();
         self.header = header;
         self.hooks = hooks;
+        (self.measured_since, self.end_hooks) = (measured_since, end_hooks);
         self.omitted.date = omits_date;
+    }
+
+    /// Measures the response from now on.
+    pub(crate) fn measure(&mut self) {
+        self.measured_since = Some(Instant::now());
+    }
+
+    /// Since when the response is measured, if it is, and when its head was decided.
+    pub(crate) fn measured(&self) -> Option<(Instant, Option<Instant>)> {
+        Some((self.measured_since?, self.head_decided))
+    }
+
+    /// How the response ended, as far as its writer knows; `close` is why its connection closes.
+    pub(crate) fn end(&self, close: Option<CloseReason>) -> ResponseEnd {
+        let has_left = self.sink.as_ref().is_some_and(|sink| sink.exchanges().is_over(self.traits.exchange));
+        let write_error = self.sink.as_ref().and_then(|sink| sink.check().err()).map(|error| error.kind());
+        ResponseEnd::of(close, has_left, write_error)
+    }
+
+    /// The function that waits for the end of the request and was added last.
+    pub(crate) fn next_end_hook(&mut self) -> Option<impl FnOnce(&RequestRecord) + use<>> {
+        let hook = self.end_hooks.pop()?;
+        Some(|record: &RequestRecord| hook.run(record))
     }
 
     /// Drops hooks and filters: one of them has panicked.
@@ -106,6 +142,22 @@ impl ResponseWriter {
             self.pending.extend_from_slice(content);
         }
         self.written = self.pending.len() as u64;
+    }
+
+    /// Says that the response, as it is written so far, is a plain error of this crate's: if nothing is added
+    /// to it, `on_error` may give another in its place when the handler is done. Not before, because middleware
+    /// is to see it too.
+    pub(crate) fn mark_plain_error(&mut self) {
+        if self.is_open() {
+            self.plain_error_bytes = Some(self.written);
+        }
+    }
+
+    /// The plain error that the response is, if it is one and can still be replaced.
+    pub(crate) fn plain_error(&self) -> Option<(Error, StatusCode)> {
+        let status = self.status.filter(|_| self.is_open() && self.plain_error_bytes == Some(self.written))?;
+        let text = String::from_utf8_lossy(&self.pending);
+        Some((Error::answer(status, text.trim_end().to_owned()), status))
     }
 
     /// Encodes what was held back and the end of the content; nothing is sent yet. Returns why the

@@ -28,8 +28,10 @@ use super::sink::ResponseSink;
 use crate::error::{Error, ErrorKind, Result};
 use crate::h1::{self, Outgoing};
 use crate::message::{Header, list_has};
+use crate::server::cached_now;
 use crate::server::close_reason::CloseReason;
 use crate::server::hijack::Hijacked;
+use crate::server::record::RequestRecord;
 
 /// Writes the response to one request (Go's `ResponseWriter`).
 ///
@@ -59,7 +61,15 @@ pub struct ResponseWriter {
     /// How much content was written so far.
     pub(super) written: u64,
     pub(super) omitted: Omitted,
+    /// The response is a plain error of this crate's, of this much content: [`mark_plain_error`].
+    ///
+    /// [`mark_plain_error`]: Self::mark_plain_error
+    pub(super) plain_error_bytes: Option<u64>,
     pub(super) hooks: Vec<HeadHook>,
+    /// Since when the response is measured, if it is, and when its head was decided.
+    pub(super) measured_since: Option<Instant>,
+    pub(super) head_decided: Option<Instant>,
+    pub(super) end_hooks: Vec<EndHook>,
     /// What changes the content, once the head is decided.
     pub(super) filters: Option<Box<FilterChain>>,
     /// The first status that could not be set, and where the handler tried to.
@@ -112,6 +122,20 @@ pub(super) enum HeadHook {
 impl std::fmt::Debug for HeadHook {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str("HeadHook")
+    }
+}
+
+pub(super) struct EndHook(Box<dyn FnOnce(&RequestRecord) + Send>);
+
+impl EndHook {
+    pub(super) fn run(self, record: &RequestRecord) {
+        (self.0)(record);
+    }
+}
+
+impl std::fmt::Debug for EndHook {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("EndHook")
     }
 }
 
@@ -209,6 +233,32 @@ impl ResponseWriter {
     /// adds fields to every response. Of several functions the one that was added last runs first.
     pub fn before_head(&mut self, hook: impl FnOnce(StatusCode, &mut Header) + Send + 'static) {
         self.hooks.push(HeadHook::Fields(Box::new(hook)));
+    }
+
+    /// Calls a function when the request is over, with what is known of it then: the final status, also
+    /// after an error or a panic, what was sent, how long it took, whether the client left. Of several
+    /// functions the one that was added last is called first, and [`Server::on_request`] after all of them.
+    /// None is called for a connection that is cut by the server's end.
+    ///
+    /// It is called on the task of the request, and must not block. A panic in it is reported, and harms
+    /// nothing.
+    ///
+    /// [`Server::on_request`]: crate::Server::on_request
+    ///
+    /// ```
+    /// use nethttp::{Next, Request, ResponseWriter, Result, ServeMux};
+    ///
+    /// async fn measured(w: &mut ResponseWriter, r: &mut Request, next: Next<'_>) -> Result<()> {
+    ///     w.on_end(|record| println!("{} took {:?}, {}", record.target, record.duration, record.end));
+    ///     next.run(w, r).await
+    /// }
+    ///
+    /// let mux = ServeMux::new();
+    /// mux.wrap(measured);
+    /// ```
+    pub fn on_end(&mut self, hook: impl FnOnce(&RequestRecord) + Send + 'static) {
+        self.measured_since.get_or_insert_with(cached_now::now);
+        self.end_hooks.push(EndHook(Box::new(hook)));
     }
 
     /// Writes content.
