@@ -35,7 +35,7 @@ mod cached_now;
 mod close_reason;
 mod event;
 mod exchange;
-mod handler;
+pub(crate) mod handler;
 mod handshake;
 mod hijack;
 mod http1;
@@ -44,7 +44,7 @@ mod http2;
 #[cfg(not(feature = "http2"))]
 #[path = "http2_absent.rs"]
 mod http2;
-mod middleware;
+pub(crate) mod middleware;
 mod per_core;
 mod registration;
 mod registry;
@@ -62,9 +62,9 @@ pub use crate::message::Protocols;
 pub use close_reason::CloseReason;
 pub use event::{ConnInfo, ConnState, RequestRecord, ServerEvent};
 pub use exchange::abort;
-pub use handler::{BoxHandler, Handler, HandlerFn, HandlerFuture, Middleware, Next, StateFn, Wrapped, handle_with};
+pub use handler::{BoxHandler, Handler, HandlerFn, HandlerFuture, Middleware, Next, StateFn, handle_with};
 pub use hijack::Hijacked;
-pub use middleware::{BoxMiddleware, MiddlewareFn, MiddlewareStateFn, with_state};
+pub use middleware::{MiddlewareFn, MiddlewareStateFn};
 #[cfg(feature = "json")]
 pub use respond::Json;
 pub use respond::{IntoResponse, RespondFn, TryIntoResponse, respond};
