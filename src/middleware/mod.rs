@@ -25,7 +25,8 @@ mod limits;
 mod redirect;
 mod target;
 
-pub use crate::server::{BoxMiddleware, Wrapped, with_state};
+pub use crate::server::handler::Wrapped;
+pub use crate::server::middleware::{BoxMiddleware, with_state};
 pub use error::{error, not_found, not_found_handler};
 pub use limits::{max_bytes_handler, timeout_handler};
 pub use redirect::{redirect, redirect_handler};

@@ -16,7 +16,8 @@ use super::response::MuxResponse;
 use super::tree::{Ending, RouteId, RouteMatch, Tree};
 use crate::error::{Error, Result};
 use crate::message::{Request, without_port};
-use crate::server::{BoxHandler, BoxMiddleware, Chain, Handler, HandlerFuture, Middleware, Next, ResponseWriter};
+use crate::server::middleware::BoxMiddleware;
+use crate::server::{BoxHandler, Chain, Handler, HandlerFuture, Middleware, Next, ResponseWriter};
 
 /// Sends each request to the handler whose pattern matches it best (Go's `ServeMux`).
 ///

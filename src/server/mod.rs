@@ -38,7 +38,7 @@ mod error_response;
 mod event;
 mod exchange;
 mod handle_with;
-mod handler;
+pub(crate) mod handler;
 mod handshake;
 mod hijack;
 mod http1;
@@ -47,7 +47,7 @@ mod http2;
 #[cfg(not(feature = "http2"))]
 #[path = "http2_absent.rs"]
 mod http2;
-mod middleware;
+pub(crate) mod middleware;
 mod per_core;
 mod record;
 mod registration;
@@ -69,9 +69,9 @@ pub use error_response::problem_details;
 pub use event::{ConnInfo, ConnState, ServerEvent};
 pub use exchange::abort;
 pub use handle_with::{ErrInto, ErrIntoFuture, OwnErrorFn, OwnErrorStateFn, StateFn, StateOf, err_into, handle_with};
-pub use handler::{BoxHandler, Handler, HandlerFn, HandlerFuture, Middleware, Next, Wrapped};
+pub use handler::{BoxHandler, Handler, HandlerFn, HandlerFuture, Middleware, Next};
 pub use hijack::Hijacked;
-pub use middleware::{BoxMiddleware, MiddlewareFn, MiddlewareStateFn, with_state};
+pub use middleware::{MiddlewareFn, MiddlewareStateFn};
 pub use record::{RequestRecord, ResponseEnd};
 #[cfg(feature = "json")]
 pub use respond::Json;
