@@ -133,7 +133,9 @@ pub(super) async fn refuse_with(w: &mut ResponseWriter, status: StatusCode, text
     w.header().set("Content-Type", "text/plain; charset=utf-8");
     w.header().set("Content-Length", text.len().to_string());
     w.write_header(status);
-    w.write(text).await
+    w.write(text).await?;
+    w.mark_plain_error();
+    Ok(())
 }
 
 fn select_parts(w: &mut ResponseWriter, representation: &Representation, ranges: &[ByteRange]) -> Parts {

@@ -118,7 +118,9 @@ impl<Inner: Handler> Handler for Timeout<Inner> {
         }
         w.header().del("Content-Length");
         w.write_header(StatusCode::SERVICE_UNAVAILABLE);
-        w.write(&self.message).await
+        w.write(&self.message).await?;
+        w.mark_plain_error();
+        Ok(())
     }
 }
 

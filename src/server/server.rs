@@ -118,9 +118,9 @@ pub struct Server {
     pub on_request: Option<Arc<dyn Fn(&RequestRecord) + Send + Sync>>,
     /// Called for every error response before it is written, and may give another in its place: errors and
     /// panics of handlers, [`error`](crate::error()) and [`ResponseWriter::error`](crate::ResponseWriter::error),
-    /// the mux's 404 and 405, and what the server answers by itself (400, 408, 413, 414, 417, 431, 500, 503,
-    /// 505). `None` keeps the response as it is; [`problem_details`](crate::server::problem_details) is a hook
-    /// that is ready-made.
+    /// the mux's 404 and 405, those of the file server and of `timeout_handler`, and what the server answers
+    /// by itself (400, 408, 413, 414, 417, 431, 500, 503, 505). `None` keeps the response as it is;
+    /// [`problem_details`](crate::server::problem_details) is a hook that is ready-made.
     ///
     /// The response's content has to be in memory, and its status 200 or above; otherwise it is not used. The
     /// server alone writes `Content-Length`, `Transfer-Encoding` and `Connection`. A panic in the hook is

@@ -454,7 +454,7 @@ async fn a_stream_is_reset_at_the_deadline_of_its_response_though_the_handler_ru
         w.write("too late").await
     }
     for (path, limit) in [("/", secs(1)), ("/own", std::time::Duration::ZERO)] {
-        let told = Arc::default();
+        let told: Arc<Mutex<Vec<bool>>> = Arc::default();
         let mut server = quiet(handle_with(Arc::clone(&told), slow));
         server.write_timeout = limit;
         let running = start(server);

@@ -2,6 +2,7 @@
 
 use std::sync::{Arc, Mutex};
 
+use nethttp::middleware::timeout_handler;
 use nethttp::server::{ErrorInfo, problem_details};
 use nethttp::{
     Body, Bytes, Error, IntoResponse, Method, Request, Response, ResponseWriter, Result, ServeMux, StatusCode, error,
@@ -139,6 +140,12 @@ fn failing() -> ServeMux {
         r.body.limit(3);
         w.write(r.body.text().await?).await
     });
+    mux.handle("GET /files/", nethttp::strip_prefix("/files", nethttp::file_server("/there is no such folder")));
+    let late = async |w: &mut ResponseWriter, _: &mut Request| {
+        error(w, "given up", StatusCode::NOT_FOUND).await?;
+        std::future::pending().await
+    };
+    mux.handle("GET /late", timeout_handler(late, secs(1), ""));
     mux.handle("GET /written", async |w: &mut ResponseWriter, _: &mut Request| {
         w.write_header(StatusCode::NOT_FOUND);
         w.write("as the handler has it").await
@@ -165,6 +172,8 @@ async fn problem_details_take_the_place_of_every_error_and_of_nothing_else() {
             ("/panic", 500, ""),
             ("/method", 403, ",\"detail\":\"not you\""),
             ("/function", 410, ",\"detail\":\"gone for good\""),
+            ("/files/x", 404, ",\"detail\":\"404 page not found\""),
+            ("/late", 503, ""),
             ("/nothing", 404, ",\"detail\":\"404 page not found\""),
             ("/large", 405, ",\"detail\":\"Method Not Allowed\""),
         ] {

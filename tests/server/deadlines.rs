@@ -591,7 +591,7 @@ async fn slow(told: &Arc<Mutex<Vec<bool>>>, w: &mut ResponseWriter, r: &mut Requ
 #[tokio::test(start_paused = true)]
 async fn a_peer_is_released_at_the_deadline_of_its_response_though_the_handler_runs_on() {
     for (target, limit) in [("/", secs(1)), ("/own", Duration::ZERO)] {
-        let told = Arc::default();
+        let told: Arc<Mutex<Vec<bool>>> = Arc::default();
         let mut server = quiet(handle_with(Arc::clone(&told), slow));
         server.write_timeout = limit;
         let states = States::of(&mut server);
@@ -608,7 +608,7 @@ async fn a_peer_is_released_at_the_deadline_of_its_response_though_the_handler_r
 
 #[tokio::test(start_paused = true)]
 async fn a_response_that_has_begun_is_cut_at_its_deadline() {
-    let told = Arc::default();
+    let told: Arc<Mutex<Vec<bool>>> = Arc::default();
     let mut server = quiet(handle_with(Arc::clone(&told), slow));
     server.write_timeout = secs(1);
     let mut peer = start(server).dial().await;

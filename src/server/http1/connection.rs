@@ -356,11 +356,8 @@ impl Connection {
     /// Sends an error response to bytes that are not an acceptable request, and closes.
     async fn refuse(&mut self, refusal: Refusal) -> CloseReason {
         let settings = &self.shared.settings;
-        settings.report(&ServerEvent::Refused {
-            remote_addr: self.shared.remote_addr.clone(),
-            status: refusal.status,
-            reason: refusal.reason,
-        });
+        let Refusal { status, reason } = refusal;
+        settings.report(&ServerEvent::Refused { remote_addr: self.shared.remote_addr.clone(), status, reason });
         {
             let mut state = self.conn_io.lock();
             // Replaces the limit that the exchange before has left.

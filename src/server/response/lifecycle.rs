@@ -156,7 +156,9 @@ impl ResponseWriter {
     /// The plain error that the response is, if it is one and can still be replaced.
     pub(crate) fn plain_error(&self) -> Option<(Error, StatusCode)> {
         let status = self.status.filter(|_| self.is_open() && self.plain_error_bytes == Some(self.written))?;
-        let text = String::from_utf8_lossy(&self.pending);
+        // What is a page says nothing that another form could repeat.
+        let is_text = self.header.get("Content-Type").is_some_and(|value| value.starts_with("text/plain"));
+        let text = if is_text { String::from_utf8_lossy(&self.pending) } else { "".into() };
         Some((Error::answer(status, text.trim_end().to_owned()), status))
     }
 
@@ -294,6 +296,7 @@ impl ResponseWriter {
         // Nothing was sent, so what was pending then still lies at the front, and so do the hooks.
         self.pending.truncate(checkpoint.pending_bytes);
         self.written = checkpoint.written;
+        self.plain_error_bytes = None;
         self.omitted = checkpoint.omitted;
         self.hooks.truncate(checkpoint.hook_count);
         self.set_read_deadline(checkpoint.deadlines.read);
