@@ -22,3 +22,4 @@ mod filters;
 mod limits;
 mod shutdowns;
 mod site;
+mod typed;
