@@ -15,7 +15,7 @@ impl Request {
     /// It has the values in the content of a POST, PUT or PATCH request, which is an urlencoded or a
     /// multipart form, and those in the query whose names are not in the content: what was sent in both is
     /// the content's. A multipart form is read with
-    /// [`DEFAULT_MAX_FORM_MEMORY`](crate::DEFAULT_MAX_FORM_MEMORY), and its files can be asked for
+    /// [`DEFAULT_MAX_FORM_MEMORY`](crate::forms::DEFAULT_MAX_FORM_MEMORY), and its files can be asked for
     /// afterwards ([`form_file`](Request::form_file)). The content is read once and remembered, as with
     /// [`form`](Request::form).
     ///

@@ -4,7 +4,8 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 
-use nethttp::{Method, Request, ResponseWriter, Result, ServeMux, ServerEvent};
+use nethttp::server::ServerEvent;
+use nethttp::{Method, Request, ResponseWriter, Result, ServeMux};
 use serde::Deserialize;
 
 use crate::site::{Site, in_all_modes, whole};
