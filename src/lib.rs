@@ -70,7 +70,8 @@
 //! | `gzip` | yes | decoded by the client, made by [`FileServer`](files::FileServer) where it is told to |
 //! | `charset` | yes | [`Response::text`] in other charsets than UTF-8 |
 //! | `cookies` | yes | [`Jar`](cookie::Jar), with the list of public suffixes |
-//! | `json` | yes | [`Body::json`] and [`Json`] |
+//! | `json` | yes | [`Request::json`], [`Body::json`] and [`Json`]; brings `serde` |
+//! | `serde` | yes | [`Request::query_as`], [`Request::path_as`] and [`Request::form_as`] |
 //! | `tracing` | yes | server events go to `tracing` where no sink is set |
 //! | `brotli`, `zstd` | | decoded by the client |
 //! | `tls-ring` | | TLS with ring in place of aws-lc-rs |

@@ -25,6 +25,7 @@
 // read         what a request offers; parts -> values and files, within a budget
 //   form         a form that was read, and one file of it
 //     temp_file    a file without a name
+// typed        a form as a type of the program's own
 
 #[cfg(feature = "server")]
 mod form;
@@ -32,6 +33,8 @@ mod form;
 mod read;
 #[cfg(feature = "server")]
 mod temp_file;
+#[cfg(all(feature = "serde", feature = "server"))]
+mod typed;
 
 pub use crate::message::{Multipart, MultipartLimits, Part, Values};
 #[cfg(feature = "server")]

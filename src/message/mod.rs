@@ -22,6 +22,8 @@ mod request;
 mod response;
 mod signal;
 mod sniff;
+#[cfg(feature = "serde")]
+mod typed;
 mod uri;
 
 pub use body::{Body, DEFAULT_MAX_TEXT_BYTES};
@@ -45,8 +47,12 @@ pub(crate) use date::append_date;
 pub(crate) use date::append_date_line;
 pub(crate) use header::{Known, list_has};
 pub(crate) use octets::{count_controls, decimal, has, has_control, has_control_or_tab, is_token, is_token_byte};
+#[cfg(feature = "server")]
+pub(crate) use request::FormContent;
 pub(crate) use response::ResponseInfo;
 pub(crate) use signal::Signal;
+#[cfg(all(feature = "serde", feature = "server"))]
+pub(crate) use typed::{FieldProblem, FieldTree, RequestPart, unsupported};
 #[cfg(feature = "server")]
 pub(crate) use uri::{folded_host, unescape_segment, without_port};
 #[cfg(feature = "client")]

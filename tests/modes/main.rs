@@ -24,3 +24,4 @@ mod limits;
 mod records;
 mod shutdowns;
 mod site;
+mod typed;

@@ -2,6 +2,7 @@
 
 mod build;
 mod copy;
+mod path_values;
 mod target;
 
 use std::sync::Arc;
@@ -106,39 +107,6 @@ impl Request {
         &self.context
     }
 
-    /// What the mux matched for the wildcard of this name, unescaped; empty where there is none, and
-    /// where the value is not UTF-8 (Go's `PathValue`).
-    ///
-    /// The value is the client's. A failed `path_value("id").parse::<u32>()?` is answered with 500 and
-    /// logged as a fault of the handler, which it is not: map the error to a 400, or to a 404 where
-    /// such a path names nothing.
-    ///
-    /// ```
-    /// use nethttp::{Error, Request, ResponseWriter, Result, ServeMux, StatusCode};
-    ///
-    /// async fn post(w: &mut ResponseWriter, r: &mut Request) -> Result<()> {
-    ///     let id: u32 = r
-    ///         .path_value("id")
-    ///         .parse()
-    ///         .map_err(|_| Error::answer(StatusCode::BAD_REQUEST, "the id of a post is a number"))?;
-    ///     w.write(format!("post {id}\n")).await
-    /// }
-    ///
-    /// ServeMux::new().handle("GET /posts/{id}", post);
-    /// ```
-    pub fn path_value(&self, name: &str) -> &str {
-        self.path_values.iter().rev().find(|(n, _)| &**n == name).map_or("", |(_, value)| value.as_str())
-    }
-
-    /// Sets or replaces a path value (Go's `SetPathValue`).
-    pub fn set_path_value(&mut self, name: &str, value: impl Into<String>) {
-        let value = value.into();
-        match self.path_values.iter_mut().rev().find(|(n, _)| &**n == name) {
-            Some(entry) => entry.1 = value,
-            None => self.path_values.push((name.into(), value)),
-        }
-    }
-
     /// The first value of this name in the target's query, unescaped. Pairs that are malformed, or
     /// no UTF-8 once they are unescaped, are passed over; see [`form`](Request::form) for all of it,
     /// checked.
@@ -197,17 +165,27 @@ impl Request {
         if let Some(read) = self.extensions.get::<ReadAs>() {
             return Ok(if let ReadAs::Form(form) = read { Parsed::clone(form) } else { Parsed::default() });
         }
-        if !matches!(self.method, Method::POST | Method::PUT | Method::PATCH) {
-            return Ok(Parsed::default());
-        }
-        let content_type = self.content_type()?;
-        if content_type.is_none_or(|kind| kind.value != "application/x-www-form-urlencoded") {
+        if self.form_content()? != FormContent::Pairs {
             return Ok(Parsed::default());
         }
         let limit = if self.body.is_limited() { u64::MAX } else { DEFAULT_MAX_TEXT_BYTES };
         let form = Arc::new(Parsed::read(&self.body.bytes(limit).await?));
         self.extensions.insert(ReadAs::Form(form.clone()));
         Ok(Parsed::clone(&form))
+    }
+
+    /// What the content is as a form.
+    pub(crate) fn form_content(&self) -> Result<FormContent> {
+        if !matches!(self.method, Method::POST | Method::PUT | Method::PATCH) {
+            return Ok(FormContent::Nothing);
+        }
+        let content_type = self.content_type()?;
+        Ok(match content_type.as_ref().map(|kind| kind.value.as_str()) {
+            Some("application/x-www-form-urlencoded") => FormContent::Pairs,
+            Some("multipart/form-data") => FormContent::Parts,
+            None if self.body.is_empty() => FormContent::Nothing,
+            _ => FormContent::Other,
+        })
     }
 
     /// The pairs of the query, well-formed or not.
@@ -279,7 +257,7 @@ impl Request {
     }
 
     /// `None` without one.
-    fn content_type(&self) -> Result<Option<Parameterized>> {
+    pub(in crate::message) fn content_type(&self) -> Result<Option<Parameterized>> {
         let mut types = self.header.values_bytes("Content-Type");
         match (types.next(), types.next()) {
             (None, _) => Ok(None),
@@ -412,6 +390,17 @@ impl From<Request> for http::Request<Body> {
     }
 }
 
+/// What the content of a request is as a form. Only the methods that Go names for it have one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum FormContent {
+    Nothing,
+    /// It is urlencoded.
+    Pairs,
+    /// It is multipart.
+    Parts,
+    Other,
+}
+
 /// Time limits of one request, in place of its client's. `None` is the client's or transport's
 /// own; `Some(Duration::ZERO)` is no limit. They matter to a client alone.
 ///
@@ -465,15 +454,6 @@ mod tests {
         let mut request = get("/");
         request.header.set("Authorization", "bAsIc QWxhZGRpbjo=");
         assert_eq!(request.basic_auth(), Some(("Aladdin".into(), String::new())), "the scheme folds case");
-    }
-
-    #[test]
-    fn a_path_value_that_was_set_replaces_one_that_matched() {
-        let mut request = get("/");
-        request.path_values.push(("id".into(), "7".into()));
-        request.set_path_value("id", "8");
-        request.set_path_value("new", "9");
-        assert_eq!((request.path_value("id"), request.path_value("new"), request.path_value("none")), ("8", "9", ""));
     }
 
     fn post(content_type: &str, content: &'static str) -> Request {
