@@ -1,6 +1,7 @@
 //! Which of a file's stored codings a client accepts (RFC 9110 §12.5.3): a pure function.
 
 use crate::message::Header;
+use crate::message::coding::weight;
 
 /// A coding in which a file may be stored beside the plain one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -33,28 +34,6 @@ pub(super) fn accepted(header: &Header) -> Vec<Encoding> {
     // Stable: among equals the order is ours.
     accepted.sort_by_key(|(weight, _)| std::cmp::Reverse(*weight));
     accepted.into_iter().map(|(_, encoding)| encoding).collect()
-}
-
-/// The weight that the client gives this coding, in thousandths; `None` where it does not name it.
-fn weight(header: &Header, name: &str) -> Option<u16> {
-    header.values("Accept-Encoding").flat_map(|list| list.split(',')).find_map(|element| {
-        let mut parts = element.split(';').map(str::trim);
-        if !parts.next()?.eq_ignore_ascii_case(name) {
-            return None;
-        }
-        let weight = parts.find_map(|parameter| parameter.strip_prefix("q=").or(parameter.strip_prefix("Q=")));
-        // A weight that cannot be read is taken for a refusal: the plain file is always right.
-        Some(weight.map_or(1000, |weight| thousandths(weight).unwrap_or(0)))
-    })
-}
-
-/// RFC 9110 §12.4.2: a number from 0 to 1 with three decimals at most.
-fn thousandths(weight: &str) -> Option<u16> {
-    let (whole, decimals) = weight.split_once('.').unwrap_or((weight, ""));
-    if !matches!(whole, "0" | "1") || decimals.len() > 3 || !decimals.bytes().all(|byte| byte.is_ascii_digit()) {
-        return None;
-    }
-    format!("{whole}{decimals:0<3}").parse().ok().filter(|weight| *weight <= 1000)
 }
 
 #[cfg(test)]

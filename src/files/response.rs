@@ -10,6 +10,7 @@ use super::gzip::OnTheFly;
 use super::range::{ByteRange, Parts, boundary, content_range};
 use super::source::{CHUNK_BYTES, ContentSource};
 use crate::error::Result;
+use crate::message::coding::is_compressible;
 use crate::message::format_time;
 use crate::server::ResponseWriter;
 
@@ -199,19 +200,11 @@ fn worth_encoding(w: &mut ResponseWriter, representation: &Representation, selec
 /// Below this, the head is most of the response, and encoding saves nothing.
 const WORTH_ENCODING_BYTES: u64 = 1024;
 
-/// Whether content of this type becomes much smaller: text, and what is like text.
+/// Whether content of this type is worth it.
 fn shrinks(content_type: &str) -> bool {
-    let essence = content_type.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
-    let (kind, subtype) = essence.split_once('/').unwrap_or_default();
-    match (kind, subtype) {
-        // Events have to arrive at once, and an encoder would hold them back.
-        ("text", subtype) => subtype != "event-stream",
-        (_, "json" | "javascript" | "xml" | "wasm" | "rtf" | "sql" | "toml" | "yaml" | "x-ndjson")
-        | ("image", "bmp" | "vnd.microsoft.icon")
-        | ("font", "ttf" | "otf")
-        | ("application", "vnd.ms-fontobject") => true,
-        (_, subtype) => subtype.ends_with("+json") || subtype.ends_with("+xml"),
-    }
+    // Events have to arrive at once, and this encoder is flushed at the end alone.
+    let essence = content_type.split(';').next().unwrap_or_default().trim();
+    is_compressible(content_type) && !essence.eq_ignore_ascii_case("text/event-stream")
 }
 
 /// RFC 9110 §8.8.3.3: encoded content has other bytes and so needs another strong tag. A weak one says

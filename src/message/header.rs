@@ -180,6 +180,13 @@ impl Header {
         self.fields.push(StoredField { name, value, known });
     }
 
+    /// The text, for a decoder that appends names and values to it one by one;
+    /// [`push_received`](Self::push_received) then says where each is. What fields use must stay.
+    #[cfg(any(test, fuzzing, nethttp_http2_engine))]
+    pub(crate) fn received_text(&mut self) -> &mut Vec<u8> {
+        &mut self.text
+    }
+
     /// The bytes that this header holds in memory.
     pub(crate) fn held(&self) -> usize {
         self.text.capacity() + self.fields.capacity() * size_of::<StoredField>()

@@ -27,6 +27,7 @@ mod typed;
 mod uri;
 
 pub use body::{Body, DEFAULT_MAX_TEXT_BYTES};
+pub use coding::{CompressionLevel, ContentCoding};
 pub use connection::{Addr, Protocols, TlsInfo, TlsVersion};
 pub use context::Context;
 pub use cookie::{Cookie, SameSite, parse_cookie, parse_set_cookie, set_cookie};

@@ -20,13 +20,16 @@
 // What a middleware changes in the request it changes back, however the inner handler ends: the
 // request is borrowed, and the code around (a log, another middleware) must see it as it was.
 
+mod compression;
 mod error;
 mod limits;
 mod redirect;
 mod target;
 
+pub use crate::message::{CompressionLevel, ContentCoding};
 pub use crate::server::handler::Wrapped;
 pub use crate::server::middleware::{BoxMiddleware, with_state};
+pub use compression::Compression;
 pub use error::{error, not_found, not_found_handler};
 pub use limits::{max_bytes_handler, timeout_handler};
 pub use redirect::{redirect, redirect_handler};

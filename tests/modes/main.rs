@@ -15,6 +15,7 @@ mod support;
 mod answers;
 mod bodies;
 mod chains;
+mod compression;
 mod connections;
 mod contents;
 mod ends;

@@ -11,13 +11,31 @@
 //! No driver uses it yet. Until one does, it is compiled for tests and fuzzing only, and the `h2` crate
 //! carries all connections.
 
-#![allow(dead_code, unused_imports, reason = "no driver uses it yet: tests and fuzzing alone see it")]
+#![allow(dead_code, reason = "no driver uses it yet: tests and fuzzing alone see it")]
 
+#[cfg(any(test, fuzzing))]
+pub(crate) mod checker;
+mod connection;
+mod event;
 pub(crate) mod fault;
 mod field_kind;
+mod fields_to_send;
 pub(crate) mod frame;
+mod goaway;
 pub(crate) mod hpack;
+mod input;
+mod limits;
+mod out_buffer;
 mod priority;
-
-pub(crate) use field_kind::FieldKind;
-pub(crate) use priority::Priority;
+mod receive;
+mod receive_content;
+mod receive_control;
+mod receive_heads;
+mod received_head;
+mod scheduler;
+mod send;
+mod settings;
+mod stream;
+#[cfg(test)]
+mod tests;
+mod window;

@@ -1,9 +1,13 @@
 //! Brotli (RFC 7932).
 
+use std::io::Write as _;
+use std::mem;
+
 use brotli::enc::StandardAlloc;
-use brotli::{BrotliDecompressStream, BrotliResult, BrotliState};
+use brotli::{BrotliDecompressStream, BrotliResult, BrotliState, CompressorWriter};
 
 use super::decode::{Decode, DecodeFault};
+use super::encode::{CompressionLevel, Encode, EncodeFault};
 
 /// Content in the coding `br`.
 pub(super) struct Brotli {
@@ -51,5 +55,61 @@ impl Decode for Brotli {
 
     fn is_whole(&self) -> bool {
         self.is_whole
+    }
+}
+
+/// Content that gets the coding `br`.
+pub(super) struct BrotliEncoder {
+    /// `None` once the content has ended.
+    writer: Option<CompressorWriter<Vec<u8>>>,
+}
+
+/// The window, as a power of two: 256 KiB. Larger ones cost memory for each response, and make text little
+/// smaller.
+const WINDOW_LOG: u32 = 18;
+
+/// How much is encoded before it is handed over.
+const ENCODER_BUFFER_BYTES: usize = 8 * 1024;
+
+impl BrotliEncoder {
+    pub(super) fn new(level: CompressionLevel) -> BrotliEncoder {
+        let quality = match level {
+            CompressionLevel::Fastest => 1,
+            CompressionLevel::Default => 4,
+            CompressionLevel::Best => 8,
+        };
+        let writer = CompressorWriter::new(Vec::new(), ENCODER_BUFFER_BYTES, quality, WINDOW_LOG);
+        BrotliEncoder { writer: Some(writer) }
+    }
+
+    /// Lets the encoder work, and fetches what it has made.
+    fn with_writer(
+        &mut self,
+        out: &mut Vec<u8>,
+        act: impl FnOnce(&mut CompressorWriter<Vec<u8>>) -> std::io::Result<()>,
+    ) -> Result<(), EncodeFault> {
+        let writer = self.writer.as_mut().ok_or("the content has ended")?;
+        // The output is lent to the writer, which appends to it.
+        mem::swap(writer.get_mut(), out);
+        let done = act(writer);
+        mem::swap(writer.get_mut(), out);
+        done.map_err(|_| "the Brotli encoder failed")
+    }
+}
+
+impl Encode for BrotliEncoder {
+    fn encode(&mut self, content: &[u8], out: &mut Vec<u8>) -> Result<(), EncodeFault> {
+        self.with_writer(out, |writer| writer.write_all(content))
+    }
+
+    fn flush(&mut self, out: &mut Vec<u8>) -> Result<(), EncodeFault> {
+        self.with_writer(out, std::io::Write::flush)
+    }
+
+    fn end(&mut self, out: &mut Vec<u8>) -> Result<(), EncodeFault> {
+        let mut writer = self.writer.take().ok_or("the content has ended")?;
+        mem::swap(writer.get_mut(), out);
+        *out = writer.into_inner();
+        Ok(())
     }
 }

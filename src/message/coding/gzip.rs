@@ -4,9 +4,12 @@
 //! The heads are read here, byte by byte, and not by zlib: one state in one buffer serves all
 //! members. There may be tens of thousands of empty ones in a small message (Go's CVE-2022-30631).
 
-use flate2::{Crc, Decompress, FlushDecompress, Status};
+use std::cell::RefCell;
+
+use flate2::{Compress, Compression, Crc, Decompress, FlushCompress, FlushDecompress, Status};
 
 use super::decode::{Decode, DecodeFault};
+use super::encode::{CompressionLevel, Encode, EncodeFault, MIN_ROOM_BYTES};
 
 /// Content in the coding `gzip`.
 pub(super) struct Gzip {
@@ -299,4 +302,101 @@ impl Decode for Deflate {
 /// RFC 1950 §2.2: deflate as the method, and a check over both bytes.
 fn is_zlib_head(first: u8, second: u8) -> bool {
     first & 0x0f == 8 && u16::from_be_bytes([first, second]) % 31 == 0
+}
+
+/// Content that gets the coding `gzip`, as one member.
+pub(super) struct GzipEncoder {
+    level: CompressionLevel,
+    /// `None` once it is given back.
+    deflate: Option<Compress>,
+    /// Of what was encoded.
+    crc: Crc,
+    has_head: bool,
+}
+
+/// RFC 1952 §2.3: deflate, no flags, no time, made by a system that is not told.
+const MEMBER_HEAD: [u8; 10] = [0x1f, 0x8b, 8, 0, 0, 0, 0, 0, 0, 255];
+
+/// How many unused ones a thread keeps: each has some 300 KiB, which take longer to get than a short text
+/// takes to be encoded.
+const MAX_FREE_COUNT: usize = 4;
+
+thread_local! {
+    static FREE: RefCell<Vec<(CompressionLevel, Compress)>> = const { RefCell::new(Vec::new()) };
+}
+
+impl GzipEncoder {
+    pub(super) fn new(level: CompressionLevel) -> GzipEncoder {
+        let free = FREE.try_with(|free| {
+            let mut free = free.borrow_mut();
+            let at = free.iter().position(|(of, _)| *of == level)?;
+            Some(free.swap_remove(at).1)
+        });
+        let deflate = free.ok().flatten().unwrap_or_else(|| Compress::new(gzip_level(level), false));
+        GzipEncoder { level, deflate: Some(deflate), crc: Crc::new(), has_head: false }
+    }
+
+    fn run(&mut self, mut content: &[u8], flush: FlushCompress, out: &mut Vec<u8>) -> Result<(), EncodeFault> {
+        if !self.has_head {
+            self.has_head = true;
+            out.extend_from_slice(&MEMBER_HEAD);
+        }
+        let deflate = self.deflate.as_mut().ok_or("the content has ended")?;
+        loop {
+            out.reserve(MIN_ROOM_BYTES);
+            let before = deflate.total_in();
+            let status = deflate.compress_vec(content, out, flush).map_err(|_| "the gzip encoder failed")?;
+            let taken = usize::try_from(deflate.total_in().saturating_sub(before)).unwrap_or(usize::MAX);
+            content = content.get(taken..).unwrap_or_default();
+            // With room left in the output the encoder has done all that was asked for.
+            let has_room = out.len() < out.capacity();
+            let is_done = match flush {
+                FlushCompress::Finish => status == Status::StreamEnd,
+                _ => content.is_empty() && has_room,
+            };
+            if is_done {
+                return Ok(());
+            }
+        }
+    }
+}
+
+impl Encode for GzipEncoder {
+    fn encode(&mut self, content: &[u8], out: &mut Vec<u8>) -> Result<(), EncodeFault> {
+        self.crc.update(content);
+        self.run(content, FlushCompress::None, out)
+    }
+
+    fn flush(&mut self, out: &mut Vec<u8>) -> Result<(), EncodeFault> {
+        self.run(&[], FlushCompress::Sync, out)
+    }
+
+    fn end(&mut self, out: &mut Vec<u8>) -> Result<(), EncodeFault> {
+        self.run(&[], FlushCompress::Finish, out)?;
+        out.extend_from_slice(&self.crc.sum().to_le_bytes());
+        out.extend_from_slice(&self.crc.amount().to_le_bytes());
+        Ok(())
+    }
+}
+
+impl Drop for GzipEncoder {
+    fn drop(&mut self) {
+        let Some(mut deflate) = self.deflate.take() else { return };
+        // `try_with`: a thread that ends may drop a response after this list.
+        let _ = FREE.try_with(|free| {
+            let mut free = free.borrow_mut();
+            if free.len() < MAX_FREE_COUNT {
+                deflate.reset();
+                free.push((self.level, deflate));
+            }
+        });
+    }
+}
+
+fn gzip_level(level: CompressionLevel) -> Compression {
+    Compression::new(match level {
+        CompressionLevel::Fastest => 1,
+        CompressionLevel::Default => 5,
+        CompressionLevel::Best => 9,
+    })
 }

@@ -1,4 +1,5 @@
-//! Content codings (RFC 9110 §8.4.1), taken off content: gzip and deflate, and by feature Brotli and Zstandard.
+//! Content codings (RFC 9110 §8.4.1), taken off content and laid on it: gzip, and by feature Brotli and
+//! Zstandard; deflate is taken off alone.
 //!
 //! ```text
 //! Body ──chunks──► Decoded ──input──► Decode (one of gzip, deflate, br, zstd)
@@ -11,9 +12,11 @@
 
 use std::sync::LazyLock;
 
+mod accept;
 #[cfg(feature = "brotli")]
 mod br;
 mod decode;
+mod encode;
 #[cfg(feature = "gzip")]
 mod gzip;
 // Two lines, so that clippy knows it for tests.
@@ -23,7 +26,10 @@ mod tests;
 #[cfg(feature = "zstd")]
 mod zstandard;
 
+pub(crate) use self::accept::weight;
 use self::decode::{Coding, decoded};
+pub(crate) use self::encode::{Accepted, Encode, accepted, is_compressible};
+pub use self::encode::{CompressionLevel, ContentCoding};
 use crate::message::body::Body;
 use crate::message::header::{Header, list_has};
 
@@ -114,5 +120,52 @@ fn zstandard() -> Option<Coding> {
 
 #[cfg(not(feature = "zstd"))]
 fn zstandard() -> Option<Coding> {
+    None
+}
+
+/// An encoder of this coding; `None` where this build has none, or no memory is left.
+pub(crate) fn encoder(coding: ContentCoding, level: CompressionLevel) -> Option<Box<dyn Encode>> {
+    match coding {
+        ContentCoding::Gzip => gzip_encoder(level),
+        ContentCoding::Brotli => br_encoder(level),
+        ContentCoding::Zstandard => zstandard_encoder(level),
+    }
+}
+
+/// The codings that this build makes, from the one that is best for content made on the fly: the smallest
+/// for the time that it takes.
+pub(crate) fn encodings() -> Vec<ContentCoding> {
+    let is_built = |name: &str| [gzip(), br(), zstandard()].into_iter().flatten().any(|built| built.name == name);
+    let all = [ContentCoding::Zstandard, ContentCoding::Brotli, ContentCoding::Gzip];
+    all.into_iter().filter(|coding| is_built(coding.name())).collect()
+}
+
+#[cfg(feature = "gzip")]
+fn gzip_encoder(level: CompressionLevel) -> Option<Box<dyn Encode>> {
+    Some(Box::new(gzip::GzipEncoder::new(level)))
+}
+
+#[cfg(not(feature = "gzip"))]
+fn gzip_encoder(_: CompressionLevel) -> Option<Box<dyn Encode>> {
+    None
+}
+
+#[cfg(feature = "brotli")]
+fn br_encoder(level: CompressionLevel) -> Option<Box<dyn Encode>> {
+    Some(Box::new(br::BrotliEncoder::new(level)))
+}
+
+#[cfg(not(feature = "brotli"))]
+fn br_encoder(_: CompressionLevel) -> Option<Box<dyn Encode>> {
+    None
+}
+
+#[cfg(feature = "zstd")]
+fn zstandard_encoder(level: CompressionLevel) -> Option<Box<dyn Encode>> {
+    Some(Box::new(zstandard::ZstandardEncoder::new(level)?))
+}
+
+#[cfg(not(feature = "zstd"))]
+fn zstandard_encoder(_: CompressionLevel) -> Option<Box<dyn Encode>> {
     None
 }

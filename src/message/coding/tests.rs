@@ -373,3 +373,86 @@ async fn codings_are_taken_off_in_turn_and_more_than_five_are_left() {
         assert_eq!(content, expected, "{values:?}");
     }
 }
+
+/// What an encoder makes of these pieces, each of which is flushed if `flushes`.
+fn encoded(coding: ContentCoding, level: CompressionLevel, pieces: &[&[u8]], flushes: bool) -> Vec<u8> {
+    let mut encoder = encoder(coding, level).expect("this build makes it");
+    let mut out = Vec::new();
+    for piece in pieces {
+        encoder.encode(piece, &mut out).unwrap();
+        if flushes {
+            encoder.flush(&mut out).unwrap();
+        }
+    }
+    encoder.end(&mut out).unwrap();
+    out
+}
+
+#[tokio::test]
+async fn what_is_encoded_in_pieces_of_any_size_is_decoded_as_one() {
+    let content = text(200_000);
+    for coding in encodings() {
+        for level in [CompressionLevel::Fastest, CompressionLevel::Default, CompressionLevel::Best] {
+            for size in [100, 4096, 65_536, content.len()] {
+                let pieces: Vec<&[u8]> = content.chunks(size).collect();
+                for flushes in [false, true] {
+                    let coded = encoded(coding, level, &pieces, flushes);
+                    assert!(flushes || coded.len() < content.len() / 2, "{coding:?} {level:?} {}", coded.len());
+                    let decoded = decode(in_pieces(&coded, 1000), coding.name()).await.unwrap();
+                    assert!(decoded == content, "{coding:?} {level:?} in pieces of {size}");
+                }
+            }
+        }
+    }
+}
+
+#[tokio::test]
+async fn what_was_flushed_can_be_decoded_before_more_comes() {
+    for coding in encodings() {
+        let mut encoder = encoder(coding, CompressionLevel::Default).unwrap();
+        let mut out = Vec::new();
+        let mut so_far = Vec::new();
+        for n in 0..5 {
+            let piece = format!("data: event number {n}\n\n");
+            encoder.encode(piece.as_bytes(), &mut out).unwrap();
+            encoder.flush(&mut out).unwrap();
+            so_far.extend_from_slice(piece.as_bytes());
+            let mut body = decoded(in_pieces(&out, 7), decoder_for(coding.name().as_bytes(), ALL).unwrap());
+            let mut arrived = Vec::new();
+            // The content ends in the middle, which is an error behind all that could be decoded.
+            while let Ok(Some(chunk)) = body.chunk().await {
+                arrived.extend_from_slice(&chunk);
+            }
+            assert_eq!(arrived, so_far, "{coding:?}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn no_content_is_encoded_as_a_whole_and_an_encoder_that_was_used_begins_anew() {
+    for coding in encodings() {
+        for _ in 0..3 {
+            for content in [&b""[..], b"hello"] {
+                let coded = encoded(coding, CompressionLevel::Default, &[content], false);
+                assert_eq!(decode(in_pieces(&coded, 3), coding.name()).await.unwrap(), content);
+            }
+            // One that is dropped in the middle leaves nothing behind.
+            encoder(coding, CompressionLevel::Default).unwrap().encode(b"left", &mut Vec::new()).unwrap();
+        }
+    }
+}
+
+#[test]
+fn content_that_cannot_be_compressed_grows_little() {
+    let mut state = 1_u64;
+    let noise: Vec<u8> = std::iter::repeat_with(|| {
+        state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
+        (state >> 33) as u8
+    })
+    .take(100_000)
+    .collect();
+    for coding in encodings() {
+        let coded = encoded(coding, CompressionLevel::Default, &[&noise], false);
+        assert!(coded.len() < noise.len() + 1000, "{coding:?} {}", coded.len());
+    }
+}

@@ -1,8 +1,9 @@
 //! Zstandard (RFC 8878): one frame after the other.
 
-use zstd::stream::raw::{DParameter, Decoder, InBuffer, Operation, OutBuffer};
+use zstd::stream::raw::{CParameter, DParameter, Decoder, Encoder, InBuffer, Operation, OutBuffer};
 
 use super::decode::{Decode, DecodeFault};
+use super::encode::{CompressionLevel, Encode, EncodeFault, MIN_ROOM_BYTES};
 
 /// RFC 9659: in HTTP a window is of 8 MiB at most.
 const MAX_WINDOW_LOG: u32 = 23;
@@ -39,5 +40,66 @@ impl Decode for Zstandard {
 
     fn is_whole(&self) -> bool {
         self.is_whole
+    }
+}
+
+/// Content that gets the coding `zstd`, as one frame.
+pub(super) struct ZstandardEncoder(Encoder<'static>);
+
+/// The window, as a power of two: 512 KiB. Larger ones cost memory for each response, and make text little
+/// smaller.
+const WINDOW_LOG: u32 = 19;
+
+const ENCODER_FAULT: EncodeFault = "the Zstandard encoder failed";
+
+impl ZstandardEncoder {
+    /// `None` where no memory is left.
+    pub(super) fn new(level: CompressionLevel) -> Option<ZstandardEncoder> {
+        let level = match level {
+            CompressionLevel::Fastest => 1,
+            CompressionLevel::Default => 3,
+            CompressionLevel::Best => 12,
+        };
+        let mut encoder = Encoder::new(level).ok()?;
+        encoder.set_parameter(CParameter::WindowLog(WINDOW_LOG)).ok()?;
+        // What is sent over a connection is checked by that; so many bytes less for each response.
+        encoder.set_parameter(CParameter::ChecksumFlag(false)).ok()?;
+        Some(ZstandardEncoder(encoder))
+    }
+
+    /// Calls a step that says how much is left of it, until nothing is.
+    fn drain(
+        &mut self,
+        out: &mut Vec<u8>,
+        step: impl Fn(&mut Encoder<'static>, &mut OutBuffer<'_, Vec<u8>>) -> std::io::Result<usize>,
+    ) -> Result<(), EncodeFault> {
+        loop {
+            out.reserve(MIN_ROOM_BYTES);
+            let at = out.len();
+            let left = step(&mut self.0, &mut OutBuffer::around_pos(out, at)).map_err(|_| ENCODER_FAULT)?;
+            if left == 0 {
+                return Ok(());
+            }
+        }
+    }
+}
+
+impl Encode for ZstandardEncoder {
+    fn encode(&mut self, content: &[u8], out: &mut Vec<u8>) -> Result<(), EncodeFault> {
+        let mut from = InBuffer::around(content);
+        while from.pos() < content.len() {
+            out.reserve(MIN_ROOM_BYTES);
+            let at = out.len();
+            self.0.run(&mut from, &mut OutBuffer::around_pos(out, at)).map_err(|_| ENCODER_FAULT)?;
+        }
+        Ok(())
+    }
+
+    fn flush(&mut self, out: &mut Vec<u8>) -> Result<(), EncodeFault> {
+        self.drain(out, |encoder, to| encoder.flush(to))
+    }
+
+    fn end(&mut self, out: &mut Vec<u8>) -> Result<(), EncodeFault> {
+        self.drain(out, |encoder, to| encoder.finish(to, true))
     }
 }

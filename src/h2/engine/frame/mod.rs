@@ -5,9 +5,8 @@ mod payload;
 
 pub(crate) use head::{FRAME_HEAD_BYTES, FrameFlags, FrameHead, FrameKind};
 pub(crate) use payload::{
-    DataPadding, GoawayPayload, HeadersPayload, PriorityUpdate, SettingId, SettingValue, depends_on_itself,
-    read_goaway, read_headers, read_padding, read_ping, read_priority_update, read_reset, read_settings,
-    read_window_update,
+    DataPadding, SettingId, SettingValue, depends_on_itself, read_goaway, read_headers, read_padding, read_ping,
+    read_priority_update, read_reset, read_settings, read_window_update,
 };
 
 /// What a client sends first (RFC 9113 §3.4).

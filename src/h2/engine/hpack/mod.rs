@@ -14,6 +14,9 @@ mod table;
 #[cfg(test)]
 mod tests;
 
+#[cfg(test)]
+pub(crate) use tests::Random;
+
 pub(crate) use decoder::{DecodedList, FieldSink, HpackDecoder, ListLimits};
 pub(crate) use encoder::HpackEncoder;
 

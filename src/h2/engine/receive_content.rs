@@ -1,0 +1,128 @@
+//! DATA: content, and what it costs of the windows.
+
+use super::connection::Http2Core;
+use super::event::{CoreEvent, PartialFrame};
+use super::fault::{ConnectionFault, StreamFault};
+use super::frame::{DataPadding, FRAME_HEAD_BYTES, FrameFlags, FrameHead, read_padding};
+use super::input::{Taken, skip};
+use super::stream::{ExpectedHead, LateFrame};
+
+impl<T> Http2Core<T> {
+    /// RFC 9113 §6.1. The windows are settled by the head: all of a frame counts, also that of a stream
+    /// that takes none, whose share is given back at once.
+    pub(super) fn begin_data<'a>(
+        &mut self,
+        input: &mut &'a [u8],
+        head: FrameHead,
+    ) -> Result<Taken<'a>, ConnectionFault> {
+        if self.is_idle(head.stream_id) {
+            return Err(ConnectionFault::protocol("DATA on an idle stream"));
+        }
+        let Some(parts) = read_padding(head, input.get(FRAME_HEAD_BYTES).copied())? else { return Ok(Taken::NeedMore) };
+        let DataPadding { before, content, after } = parts;
+        let ends = head.flags.has(FrameFlags::END_STREAM);
+        if content == 0 && !ends {
+            self.count_control()?;
+        }
+        if !self.receive_window.take(head.len) {
+            return Err(ConnectionFault::flow_control("more content than the connection's window allows"));
+        }
+        skip(input, FRAME_HEAD_BYTES + before);
+        let slot = self.streams.slot_of(head.stream_id);
+        let admitted = self.admit_data(head, content, slot, ends);
+        let is_taken = matches!(admitted, Ok(true));
+        self.partial = PartialFrame::Data { slot: slot.filter(|_| is_taken), content, padding: after, ends };
+        if is_taken {
+            let overhead = (head.len - content) as u32;
+            if let Some(slot) = slot.filter(|_| overhead > 0) {
+                self.release_padding(slot, overhead);
+            }
+            return Ok(Taken::GoOn);
+        }
+        self.release_connection(head.len as u32);
+        match admitted {
+            Ok(_) => {
+                self.count_control()?;
+                Ok(Taken::GoOn)
+            }
+            Err(fault) => self.refuse_stream(head.stream_id, slot, fault).map(Taken::of),
+        }
+    }
+
+    /// Whether a stream takes this frame, and takes it off its window. `false`: it is ignored.
+    pub(super) fn admit_data(
+        &mut self,
+        head: FrameHead,
+        content: usize,
+        slot: Option<u32>,
+        ends: bool,
+    ) -> Result<bool, StreamFault> {
+        let state = self.state_of(head.stream_id, slot);
+        let stream = slot.and_then(|slot| self.streams.get_mut(slot)).filter(|stream| stream.state.can_receive());
+        let Some(stream) = stream else {
+            return match LateFrame::on(state, false) {
+                LateFrame::Ignore => Ok(false),
+                LateFrame::ResetStream | LateFrame::EndConnection => {
+                    Err(StreamFault::closed("content on a stream that is closed"))
+                }
+            };
+        };
+        if stream.expected == ExpectedHead::Response {
+            return Err(StreamFault::protocol("content before its head"));
+        }
+        // RFC 9113 §8.1.1.
+        let content = content as u64;
+        match stream.content_left {
+            Some(left) if content > left => return Err(StreamFault::protocol("more content than was announced")),
+            Some(left) if ends && content < left => {
+                return Err(StreamFault::protocol("less content than was announced"));
+            }
+            _ => {}
+        }
+        // RFC 9110 §6.4.1.
+        if !stream.response_has_content && content > 0 {
+            return Err(StreamFault::protocol("content of a response that has none"));
+        }
+        if !stream.receive_window.take(head.len) {
+            return Err(StreamFault::flow_control("more content than the stream's window allows"));
+        }
+        stream.content_left = stream.content_left.map(|left| left - content);
+        Ok(true)
+    }
+
+    /// Padding is done with when it has come.
+    pub(super) fn release_padding(&mut self, slot: u32, bytes: u32) {
+        if let Some(stream) = self.streams.get_mut(slot) {
+            stream.unreleased = stream.unreleased.saturating_add(bytes);
+            self.release(slot, bytes);
+        }
+    }
+
+    /// The next piece of a DATA frame, and its end.
+    pub(super) fn take_data<'a>(&mut self, input: &mut &'a [u8]) -> Taken<'a> {
+        let PartialFrame::Data { slot, content, padding, ends } = &mut self.partial else { return Taken::GoOn };
+        let (slot, ends) = (*slot, *ends);
+        if *content > 0 {
+            let (bytes, rest) = input.split_at(input.len().min(*content));
+            *input = rest;
+            *content -= bytes.len();
+            if bytes.is_empty() {
+                return Taken::NeedMore;
+            }
+            let Some(slot) = slot else { return Taken::GoOn };
+            if let Some(stream) = self.streams.get_mut(slot) {
+                stream.unreleased = stream.unreleased.saturating_add(bytes.len() as u32);
+            }
+            return Taken::Event(CoreEvent::Data { slot, bytes });
+        }
+        *padding -= skip(input, *padding);
+        if *padding > 0 {
+            return Taken::NeedMore;
+        }
+        self.partial = PartialFrame::None;
+        let Some(slot) = slot.filter(|_| ends) else { return Taken::GoOn };
+        let Some(stream) = self.streams.get_mut(slot) else { return Taken::GoOn };
+        stream.state = stream.state.end_received();
+        Taken::Event(CoreEvent::End { slot })
+    }
+}

@@ -1,0 +1,21 @@
+//! The connection as a whole: scripts of frames, and what comes of them.
+//!
+//! A script is what a peer sends behind its preface and settings. Each is run whole, byte by byte, and cut
+//! in two at every byte, and everything that is seen and sent has to be the same each time.
+
+mod client_scripts;
+mod floods;
+mod flow;
+mod pair;
+mod peer;
+mod server_messages;
+mod server_scripts;
+mod shutdown;
+
+use super::connection::Http2Core;
+use super::event::{CoreEvent, NewRequest, Role};
+use super::fields_to_send::{Http2RequestHead, Http2ResponseHead};
+use super::received_head::ReceivedHead;
+use super::send::{CannotBegin, MessageEnd};
+use super::settings::CoreSettings;
+use super::{checker, fault, frame};
