@@ -165,7 +165,6 @@ impl Error {
 
     /// Whether the peer of a server's connection is the cause, and knows: it left, or does not take or send
     /// what it should. Errors of a client name their request, and are not meant.
-    #[cfg(feature = "server")]
     pub(crate) fn is_of_peer(&self) -> bool {
         matches!(self.0.phase, Some(Phase::Body | Phase::Write))
             && matches!(self.0.kind, ErrorKind::CutOff | ErrorKind::TimedOut | ErrorKind::Io)

@@ -55,14 +55,16 @@ pub type HandlerFuture<'a> = Pin<Box<dyn Future<Output = Result<()>> + Send + 'a
 /// # When it does not compile
 /// | the compiler says | do this |
 /// |---|---|
-/// | "is no handler", at a function | give it the form `async fn(w: &mut ResponseWriter, r: &mut Request) -> Result<()>`: both are `&mut`, in this order, and it is `async` |
-/// | "is no handler", or "implementation … is not general enough", at a closure | write the types of its arguments: `async \|w: &mut ResponseWriter, r: &mut Request\|` |
-/// | "`async` closure does not implement `Fn` because it captures", or "async closure may outlive" | what it uses is the state of [`handle_with`](crate::handle_with) or [`respond_with`](crate::respond_with) |
-/// | "expected `Result<(), Error>`, found `Result<(), …>`" | use [`err_into`](crate::server::err_into), or return [`nethttp::Result`](crate::Result): `?` makes an [`Error`](crate::Error) of your own |
-/// | "the trait `From<…>` is not implemented for `nethttp::Error`", at a `?` | make your error an [`IntoResponse`](crate::IntoResponse), or write `.map_err(Error::other)?` |
-/// | "future cannot be sent between threads safely" | drop what is not `Send` (`Rc`, a lock's guard, a `RefCell`'s borrow) before the `.await`, in a block of its own |
-/// | "is no function that `respond` takes", or "cannot be answered" | return text, bytes, [`Json`](crate::Json), a status, a [`Response`](crate::Response), or a `Result` of one |
-/// | "type annotations needed for `Result<_, _>`", in a closure for [`respond`](crate::respond()) | write its result: `async \|r: &mut Request\| -> Result<String> { … }` |
+/// | "type mismatch in function arguments" | give it the form `async fn(w: &mut ResponseWriter, r: &mut Request)`: both are `&mut`, in this order |
+/// | "`Result<…>` is not a future" | write `async` before its `fn` |
+/// | "implementation of `HandlerFn` is not general enough", at a closure | write the types of its arguments: `async \|w: &mut ResponseWriter, r: &mut Request\|` |
+/// | "async closure does not implement `Fn` because it captures state" | what it captures is the state of [`handle_with`](crate::handle_with) or [`respond_with`](crate::respond_with) |
+/// | "expected … to be a future that resolves to `Result<(), Error>`" | return [`nethttp::Result`](crate::Result), or use [`err_into`](crate::server::err_into) |
+/// | "`?` couldn't convert the error" | make it an [`IntoResponse`](crate::IntoResponse), or write `.map_err(Error::other)?`, which is answered 500 |
+/// | "future cannot be sent between threads safely" | drop what is not `Send` (an `Rc`, the guard of a lock, the borrow of a `RefCell`) before the `.await`: put it into a block of its own |
+/// | "`…` cannot be answered" | return text, bytes, [`Json`](crate::Json), a status, a [`Response`](crate::Response), or a `Result` of one of them |
+/// | "type annotations needed", at an `Ok(…)` in a closure for [`respond`](crate::respond()) | write its result: `async \|r: &mut Request\| -> Result<String> { … }` |
+/// | "`…` is no state for a function that takes `&…`" | the state is what the function takes by reference, or an `Arc` of that |
 #[diagnostic::on_unimplemented(
     message = "`{Self}` is no handler",
     label = "not `async fn(&mut ResponseWriter, &mut Request) -> Result<()>`",

@@ -140,7 +140,7 @@ fn failing() -> ServeMux {
         r.body.limit(3);
         w.write(r.body.text().await?).await
     });
-    mux.handle("GET /files/", nethttp::strip_prefix("/files", nethttp::file_server("/there is no such folder")));
+    mux.handle("GET /files/", nethttp::strip_prefix("/files", nethttp::file_server("src")));
     let late = async |w: &mut ResponseWriter, _: &mut Request| {
         error(w, "given up", StatusCode::NOT_FOUND).await?;
         std::future::pending().await
