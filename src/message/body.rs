@@ -36,7 +36,7 @@ pub struct Body {
     /// Bytes that were taken from the source and not returned yet.
     ready: Bytes,
     /// How many more bytes may come.
-    allowed: Option<Allowed>,
+    allowed: Option<BodyAllowance>,
     trailer: Option<Box<Header>>,
     /// Makes the same body again. `None` where that is impossible, and where it is not needed because the
     /// bytes are in memory.
@@ -55,8 +55,9 @@ enum BodyState {
     Spent,
 }
 
+/// What a limit leaves to be read.
 #[derive(Clone, Copy)]
-struct Allowed {
+pub(crate) struct BodyAllowance {
     limit: u64,
     left: u64,
 }
@@ -188,7 +189,12 @@ impl Body {
     /// 0 allows no byte. Of two limits the smaller one holds.
     pub fn limit(&mut self, limit: u64) {
         let left = self.allowed.map_or(limit, |allowed| allowed.left.min(limit));
-        self.allowed = Some(Allowed { limit: left, left });
+        self.allowed = Some(BodyAllowance { limit: left, left });
+    }
+
+    /// What limits leave, to be kept, and to be put back before anything is read.
+    pub(crate) fn allowance(&mut self) -> &mut Option<BodyAllowance> {
+        &mut self.allowed
     }
 
     /// Whether a limit was set.
@@ -361,7 +367,7 @@ impl Body {
     }
 }
 
-fn too_large(allowed: Option<Allowed>) -> Error {
+fn too_large(allowed: Option<BodyAllowance>) -> Error {
     let limit = allowed.map_or(0, |allowed| allowed.limit);
     Error::too_large(limit, format!("the body is over its limit of {limit} bytes"))
         .with_status(StatusCode::PAYLOAD_TOO_LARGE)

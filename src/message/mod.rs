@@ -39,7 +39,7 @@ pub use request::{Request, Timeouts};
 pub use response::{DEFAULT_MAX_CLIENT_BYTES, Redirected, Response, Timings};
 pub use sniff::detect_content_type;
 
-pub(crate) use body::{Frame, Source};
+pub(crate) use body::{BodyAllowance, Frame, Source};
 pub(crate) use context::ConnContext;
 #[cfg(all(feature = "client", feature = "cookies"))]
 pub(crate) use cookie::read_cookie_date;

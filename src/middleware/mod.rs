@@ -3,34 +3,78 @@
 //! [`Middleware`](crate::Middleware) says what a middleware is and where it goes. Here are the forms in
 //! which one is kept, and functions that take a handler and return one.
 //!
-//! ```no_run
+//! | to | there is |
+//! |---|---|
+//! | let pages of other origins read responses | [`Cors`] |
+//! | refuse requests that other origins forge | [`CrossOriginProtection`] |
+//! | know the client behind proxies | [`TrustedProxies`] |
+//! | know who sends a request | [`Authentication`] |
+//! | find the traces of a request again | [`RequestId`] |
+//! | be used by nobody more than is fair | [`RateLimit`], [`ConcurrencyLimit`], [`BodyLimit`], [`timeout_handler`] |
+//! | have browsers be careful | [`SecurityHeaders`], [`HttpsRedirect`] |
+//! | change fields | [`RequestFields`], [`ResponseFields`] |
+//!
+//! An order that works, from the outside in: `TrustedProxies`, `RequestId`, `HttpsRedirect`, `SecurityHeaders`,
+//! `Cors`, `CrossOriginProtection`, `RateLimit`, `ConcurrencyLimit`, `Authentication`, `BodyLimit`. Who the client
+//! is must be known before it is counted, and a refusal must have the fields that let a page read it.
+//!
+//! Those that refuse a request return an error with a status, so what a program does with errors is done with
+//! theirs too. Their fields are in every response, those that the server writes by itself included.
+//!
+//! ```
 //! use std::time::Duration;
 //!
-//! use nethttp::middleware::{max_bytes_handler, timeout_handler};
+//! use nethttp::middleware::{BodyLimit, Cors, RateLimit, RequestId, SecurityHeaders, TrustedProxies};
 //! use nethttp::{Request, ResponseWriter, ServeMux};
 //!
 //! let mux = ServeMux::new();
-//! mux.handle("POST /upload", async |w: &mut ResponseWriter, r: &mut Request| {
-//!     let content = r.body.bytes(1 << 20).await?;
-//!     w.write(format!("{} bytes\n", content.len())).await
-//! });
-//! let handler = timeout_handler(max_bytes_handler(mux, 1 << 20), Duration::from_secs(10), "too slow");
+//! mux.handle("GET /", async |w: &mut ResponseWriter, _: &mut Request| w.write("hello\n").await);
+//! mux.wrap(TrustedProxies::new(["10.0.0.0/8"]));
+//! mux.wrap(RequestId::new());
+//! mux.wrap(SecurityHeaders::new());
+//! mux.wrap(Cors::new().allow_origin("https://app.example.com"));
+//! mux.wrap(RateLimit::new(100, Duration::from_secs(60)));
+//! mux.wrap(BodyLimit::new(1 << 20));
 //! ```
 
 // What a middleware changes in the request it changes back, however the inner handler ends: the
-// request is borrowed, and the code around (a log, another middleware) must see it as it was.
+// request is borrowed, and the code around (a log, another middleware) must see it as it was. The exceptions
+// say so: what `TrustedProxies` has found out, an id and changed fields are for the code around too.
 
+mod authentication;
+mod body_limit;
 mod compression;
+mod concurrency_limit;
+mod cors;
+mod cross_origin_protection;
 mod error;
+mod header_fields;
+mod ip_network;
 mod limits;
+mod origin;
+mod rate_limit;
 mod redirect;
+mod request_id;
+mod security_headers;
 mod target;
+mod trusted_proxies;
+mod vary;
 
 pub use crate::message::{CompressionLevel, ContentCoding};
 pub use crate::server::handler::Wrapped;
 pub use crate::server::middleware::{BoxMiddleware, with_state};
+pub use authentication::{AuthScheme, Authentication, BasicCredentials, Identity};
+pub use body_limit::BodyLimit;
 pub use compression::Compression;
+pub use concurrency_limit::ConcurrencyLimit;
+pub use cors::Cors;
+pub use cross_origin_protection::CrossOriginProtection;
 pub use error::{error, not_found, not_found_handler};
+pub use header_fields::{RequestFields, ResponseFields};
 pub use limits::{max_bytes_handler, timeout_handler};
+pub use rate_limit::RateLimit;
 pub use redirect::{redirect, redirect_handler};
+pub use request_id::RequestId;
+pub use security_headers::{HstsPreload, HttpsRedirect, SecurityHeaders};
 pub use target::{allow_query_semicolons, strip_prefix};
+pub use trusted_proxies::TrustedProxies;

@@ -3,6 +3,7 @@
 mod build;
 mod copy;
 mod path_values;
+mod scheme;
 mod target;
 
 use std::sync::Arc;
