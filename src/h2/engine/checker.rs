@@ -8,7 +8,8 @@ use super::connection::Http2Core;
 use super::event::{CoreEvent, NewRequest, Role};
 use super::fault::ErrorCode;
 use super::fields_to_send::{Http2RequestHead, Http2ResponseHead};
-use super::frame::CONNECTION_PREFACE;
+use super::frame::{CONNECTION_PREFACE, FRAME_HEAD_BYTES, FrameHead, FrameKind};
+use super::out_buffer::OutBuffer;
 use super::received_head::ReceivedHead;
 use super::send::MessageEnd;
 use super::settings::CoreSettings;
@@ -437,6 +438,21 @@ fn seen(role: Role, settings: CoreSettings, pieces: &[&[u8]]) -> (Vec<String>, u
     let unreleased = core.receive_window.unreleased();
     // What has come of a DATA frame's head counts before its content is here.
     assert!((0..=40).contains(&unreleased), "{unreleased} bytes of credit are gone");
-    let sent = core.output().len();
-    (told, sent)
+    (told, sent_but_updates(core.output()))
+}
+
+/// The length of what waits to be written. Windows are opened when half of one was read, so that their frames
+/// alone depend on the pieces in which content was.
+fn sent_but_updates(output: &mut OutBuffer) -> usize {
+    let mut slices = [std::io::IoSlice::new(&[]); 8];
+    let filled = output.slices(&mut slices);
+    let sent: Vec<u8> = slices[..filled].iter().flat_map(|slice| slice.to_vec()).collect();
+    let (mut rest, mut len) = (sent.strip_prefix(CONNECTION_PREFACE).unwrap_or(&sent), 0);
+    while let Some(head) = FrameHead::read(rest) {
+        if head.kind != FrameKind::WindowUpdate {
+            len += FRAME_HEAD_BYTES + head.len;
+        }
+        rest = &rest[FRAME_HEAD_BYTES + head.len..];
+    }
+    len
 }
