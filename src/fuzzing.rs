@@ -11,6 +11,7 @@ use crate::client;
 use crate::error::{self, Refusal};
 use crate::files;
 use crate::h1::{self, Chunked, ChunkedReader, Framing, HeadLimits, RequestParser, ResponseParser, Switch};
+use crate::h2::engine::{checker, hpack};
 use crate::message::{Body, Header, Request, Response, coding};
 
 /// How the content after a head ends.
@@ -203,4 +204,61 @@ pub struct FuzzNames {
 /// The path below the root that a request's path leads to.
 pub fn requested_path(path: &str, names: FuzzNames) -> Option<PathBuf> {
     files::relative_path(path, names.hidden, names.portable)
+}
+
+/// Decodes the header blocks of one connection.
+#[derive(Debug)]
+pub struct FuzzHpackDecoder(hpack::HpackDecoder);
+
+impl FuzzHpackDecoder {
+    /// A decoder whose table may have this size, and had 4,096 bytes until now.
+    pub fn new(limit: usize) -> FuzzHpackDecoder {
+        let mut decoder = hpack::HpackDecoder::new();
+        let first = limit.min(hpack::DEFAULT_TABLE_BYTES);
+        let mut no_sink = hpack::KeptFields::default();
+        decoder.set_max_table_bytes(limit);
+        if first < hpack::DEFAULT_TABLE_BYTES {
+            decoder.decode(&hpack::table_size_change(first), hpack::NO_LIMITS, &mut no_sink).expect("it is allowed");
+        }
+        FuzzHpackDecoder(decoder)
+    }
+
+    pub fn decode(&mut self, block: &[u8]) -> Result<Vec<(Vec<u8>, Vec<u8>)>, &'static str> {
+        let mut kept = hpack::KeptFields::default();
+        self.0.decode(block, hpack::NO_LIMITS, &mut kept).map_err(hpack::HpackFault::in_words)?;
+        Ok(kept.fields)
+    }
+}
+
+/// Encodes the header blocks of one connection.
+#[derive(Debug)]
+pub struct FuzzHpackEncoder(hpack::HpackEncoder);
+
+impl Default for FuzzHpackEncoder {
+    fn default() -> FuzzHpackEncoder {
+        FuzzHpackEncoder(hpack::HpackEncoder::new())
+    }
+}
+
+impl FuzzHpackEncoder {
+    /// A block of these fields, after the peer has allowed a table of this size.
+    pub fn encode(&mut self, fields: &[(Vec<u8>, Vec<u8>)], max_table_bytes: usize) -> Vec<u8> {
+        self.0.set_max_table_bytes(max_table_bytes);
+        hpack::encoded(&mut self.0, fields)
+    }
+}
+
+/// A client and a server against each other, by a script.
+pub fn http2_pair(script: &[u8]) {
+    checker::check_pair(script);
+}
+
+/// A server against frames that nobody made with care.
+pub fn http2_server_frames(script: &[u8]) {
+    checker::check_server_bytes(script);
+}
+
+/// A client against the same.
+pub fn http2_client_frames(script: &[u8]) {
+    checker::check_client_bytes(script);
 }

@@ -92,7 +92,7 @@ pub mod error;
 #[cfg(feature = "server")]
 pub mod files;
 pub mod forms;
-#[cfg(all(fuzzing, feature = "server", feature = "client"))]
+#[cfg(all(fuzzing, feature = "server", feature = "client", feature = "http2"))]
 #[doc(hidden)]
 pub mod fuzzing;
 #[cfg(any(feature = "server", feature = "client"))]

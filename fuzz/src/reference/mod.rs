@@ -10,6 +10,7 @@ pub mod fields;
 pub mod framing;
 pub mod header;
 pub mod host;
+pub mod hpack;
 pub mod jar;
 pub mod mux;
 pub mod no_proxy;

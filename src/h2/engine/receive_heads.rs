@@ -143,7 +143,10 @@ impl<T> Http2Core<T> {
             return Ok(Some(CoreEvent::Trailer { slot }));
         }
         let status = received.check_response(ends).map_err(StreamFault::protocol)?;
-        if status >= 200 {
+        if status < 200 {
+            // No limit of the protocol's: a server could send them for ever.
+            self.counts.control_frame(&self.settings.limits, self.now_ms)?;
+        } else {
             stream.expected = ExpectedHead::Trailer;
             // RFC 9110 §6.4.1: what these say of a length is not about content that comes.
             let has_content = stream.response_has_content && !matches!(status, 204 | 304);

@@ -199,13 +199,12 @@ impl ReceivedHead {
     }
 
     /// RFC 9113 §8.3: before all others, each once, and none that is unknown.
-    fn push_pseudo(&mut self, kind: FieldKind, value: (usize, usize)) {
+    fn push_pseudo(&mut self, kind: FieldKind, value: &[u8]) {
         if self.facts.has_fields {
             return self.refuse("a pseudo-field behind other fields");
         }
         let start = self.pseudo.text.len();
-        let text = self.header.received_text();
-        self.pseudo.text.extend_from_slice(text.get(value.0..value.1).unwrap_or_default());
+        self.pseudo.text.extend_from_slice(value);
         let span = TextSpan { start, end: self.pseudo.text.len() };
         let place = match kind {
             FieldKind::Method => &mut self.pseudo.method,
@@ -265,7 +264,10 @@ impl FieldSink for ReceivedHead {
         if !is_valid || kind == FieldKind::Malformed {
             self.refuse("a field with a byte that may not be in it");
         } else if kind.is_pseudo() {
-            self.push_pseudo(kind, (start, end));
+            // Out of the header's text, which it is no part of, and back.
+            let text = std::mem::take(self.header.received_text());
+            self.push_pseudo(kind, text.get(start..end).unwrap_or_default());
+            *self.header.received_text() = text;
         } else {
             self.facts.has_fields = true;
             self.see(kind, (start, end));
@@ -273,6 +275,17 @@ impl FieldSink for ReceivedHead {
             return self.header.push_received(known, at..name_end, start..end);
         }
         self.header.received_text().truncate(at);
+    }
+
+    fn put(&mut self, kind: FieldKind, is_valid: bool, name: &[u8], value: &[u8]) {
+        if is_valid && kind.is_pseudo() {
+            return self.push_pseudo(kind, value.trim_ascii());
+        }
+        let text = self.header.received_text();
+        let at = text.len();
+        text.extend_from_slice(name);
+        text.extend_from_slice(value);
+        self.push(kind, is_valid, at, name.len());
     }
 }
 

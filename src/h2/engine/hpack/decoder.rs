@@ -1,7 +1,7 @@
 //! Decoding of header blocks (RFC 7541 §3.2 and §6).
 
 use super::super::field_kind::{FieldKind, is_value};
-use super::table::{DynamicTable, TableField};
+use super::table::{DynamicTable, EntryTag, TableField};
 use super::{DEFAULT_TABLE_BYTES, FIELD_OVERHEAD_BYTES, HpackFault, huffman, integer, static_table};
 
 /// Where fields go as they are decoded.
@@ -12,6 +12,16 @@ pub(crate) trait FieldSink {
     /// A field was appended to the text, from `at` to the end: its name, and its value behind it. The sink
     /// may take it off the text again. `is_valid` says whether the value is one that may come.
     fn push(&mut self, kind: FieldKind, is_valid: bool, at: usize, name_len: usize);
+
+    /// A whole field of a table, which is not on the text yet. Most fields come so; a sink that does not
+    /// want all of it there does otherwise.
+    fn put(&mut self, kind: FieldKind, is_valid: bool, name: &[u8], value: &[u8]) {
+        let text = self.text();
+        let at = text.len();
+        text.extend_from_slice(name);
+        text.extend_from_slice(value);
+        self.push(kind, is_valid, at, name.len());
+    }
 }
 
 /// How much one list of fields may be.
@@ -117,11 +127,7 @@ impl HpackDecoder {
         let TableField { name, value, kind, is_valid } = self.field(index)?;
         // Counted before it is copied: a byte can stand for a field as large as the table.
         if counted.takes(name.len() + value.len()) {
-            let text = counted.sink.text();
-            let at = text.len();
-            text.extend_from_slice(name);
-            text.extend_from_slice(value);
-            counted.sink.push(kind, is_valid, at, name.len());
+            counted.sink.put(kind, is_valid, name, value);
         }
         Ok(rest)
     }
@@ -151,7 +157,7 @@ impl HpackDecoder {
         let value = text.get(value_at..).unwrap_or_default();
         let (is_valid, text_len) = (is_value(value), text.len() - at);
         if enters_table {
-            self.table.insert(TableField { name, value, kind, is_valid }, 0);
+            self.table.insert(TableField { name, value, kind, is_valid }, EntryTag::default());
         }
         if counted.takes(text_len) {
             counted.sink.push(kind, is_valid, at, value_at - at);

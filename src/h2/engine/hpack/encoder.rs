@@ -7,7 +7,7 @@
 //! into a table either.
 
 use super::super::field_kind::FieldKind;
-use super::table::{DynamicTable, TableField};
+use super::table::{DynamicTable, EntryTag, TableField};
 use super::{DEFAULT_TABLE_BYTES, FIELD_OVERHEAD_BYTES, huffman, integer, static_table};
 use crate::message::Known;
 
@@ -98,14 +98,13 @@ impl HpackEncoder {
         if let Some(index) = whole_static_field(name_index, value) {
             return integer::write(into, 0x80, 7, index);
         }
-        let hash = hash_of(name_index, name, value);
-        let is_it = |known: &[u8], its: &[u8]| its == value && known.eq_ignore_ascii_case(name);
-        if let Some(index) = self.table.find(hash, is_it) {
+        let tag = EntryTag { hash: hash_of(name_index, name, value), name_index: name_index as u8 };
+        if let Some(index) = self.table.find(tag, name, value) {
             return integer::write(into, 0x80, 7, index + static_table::STATIC_COUNT + 1);
         }
         literal(into, (0x40, 6), name_index, name, value);
         // The decoder has the name in small letters; here its case does not matter.
-        self.table.insert(TableField { name, value, kind: FieldKind::Malformed, is_valid: true }, hash);
+        self.table.insert(TableField { name, value, kind: FieldKind::Malformed, is_valid: true }, tag);
     }
 }
 

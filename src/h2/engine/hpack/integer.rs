@@ -25,15 +25,18 @@ pub(super) fn read(first: u8, prefix: u32, mut rest: &[u8]) -> Result<(usize, &[
     Err(HpackFault::LargeInteger)
 }
 
-/// Appends an integer; `first` has the bits before it.
+/// Appends an integer; `first` has the bits before it. Nearly all fit into that byte.
+#[inline]
 pub(super) fn write(into: &mut Vec<u8>, first: u8, prefix: u32, value: usize) {
     let mask = (1_usize << prefix) - 1;
     if value < mask {
-        into.push(first | value as u8);
-        return;
+        return into.push(first | value as u8);
     }
     into.push(first | mask as u8);
-    let mut rest = value - mask;
+    write_rest(into, value - mask);
+}
+
+fn write_rest(into: &mut Vec<u8>, mut rest: usize) {
     while rest >= 0x80 {
         into.push(rest as u8 | 0x80);
         rest >>= 7;

@@ -9,11 +9,15 @@ mod decoder;
 mod encoder;
 mod huffman;
 mod integer;
+#[cfg(any(test, fuzzing))]
+mod kept_fields;
 mod static_table;
 mod table;
 #[cfg(test)]
 mod tests;
 
+#[cfg(any(test, fuzzing))]
+pub(crate) use kept_fields::{KeptFields, NO_LIMITS, encoded, table_size_change};
 #[cfg(test)]
 pub(crate) use tests::Random;
 

@@ -33,8 +33,8 @@ struct TableEntry {
     at: u32,
     name_len: u32,
     value_len: u32,
-    /// Of the encoder; so that it compares texts only where they are likely the same.
-    hash: u32,
+    /// Of the encoder: so that it compares texts only where they are likely the same.
+    tag: EntryTag,
     kind: FieldKind,
     is_valid: bool,
 }
@@ -43,6 +43,14 @@ impl TableEntry {
     fn size(&self) -> usize {
         self.name_len as usize + self.value_len as usize + FIELD_OVERHEAD_BYTES
     }
+}
+
+/// What an encoder finds an entry again by.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(super) struct EntryTag {
+    pub(super) hash: u32,
+    /// The name's index in the static table; 0 where that has none, and the name has to be compared.
+    pub(super) name_index: u8,
 }
 
 /// Text without an entry is not worth moving the rest below this.
@@ -70,12 +78,13 @@ impl DynamicTable {
         Some(TableField { name, value, kind: entry.kind, is_valid: entry.is_valid })
     }
 
-    /// The newest entry of this hash that `is_it` holds for, which is given names and values.
-    pub(super) fn find(&self, hash: u32, is_it: impl Fn(&[u8], &[u8]) -> bool) -> Option<usize> {
-        let is_same = |entry: &TableEntry| {
-            entry.hash == hash && self.text_of(entry).is_some_and(|(name, value)| is_it(name, value))
+    /// The newest entry of this tag, name and value. The name may have any case.
+    pub(super) fn find(&self, tag: EntryTag, name: &[u8], value: &[u8]) -> Option<usize> {
+        let is_name = |known: &[u8]| tag.name_index > 0 || known.eq_ignore_ascii_case(name);
+        let is_it = |entry: &TableEntry| {
+            entry.tag == tag && self.text_of(entry).is_some_and(|(known, its)| its == value && is_name(known))
         };
-        self.entries.iter().position(is_same)
+        self.entries.iter().position(is_it)
     }
 
     /// RFC 7541 §4.3.
@@ -85,7 +94,7 @@ impl DynamicTable {
     }
 
     /// RFC 7541 §4.4: a field that is larger than the table empties it.
-    pub(super) fn insert(&mut self, field: TableField<'_>, hash: u32) {
+    pub(super) fn insert(&mut self, field: TableField<'_>, tag: EntryTag) {
         let TableField { name, value, kind, is_valid } = field;
         let size = name.len() + value.len() + FIELD_OVERHEAD_BYTES;
         let Some(room) = self.max_size.checked_sub(size) else { return self.evict(0) };
@@ -96,7 +105,7 @@ impl DynamicTable {
             at: self.text.len() as u32,
             name_len: name.len() as u32,
             value_len: value.len() as u32,
-            hash,
+            tag,
             kind,
             is_valid,
         };
@@ -144,7 +153,7 @@ mod tests {
     use super::*;
 
     fn insert(table: &mut DynamicTable, name: &[u8], value: &[u8]) {
-        table.insert(TableField { name, value, kind: FieldKind::of(name), is_valid: true }, 0);
+        table.insert(TableField { name, value, kind: FieldKind::of(name), is_valid: true }, EntryTag::default());
     }
 
     fn shown(table: &DynamicTable) -> Vec<(Vec<u8>, Vec<u8>)> {

@@ -53,6 +53,15 @@ fn frames_that_bring_nothing_are_counted() {
 }
 
 #[test]
+fn interim_responses_are_counted() {
+    let mut end = End::client(settings());
+    let interim = frame(HEADERS, END_HEADERS, 1, &literal(":status", "103"));
+    end.take(&[frame(SETTINGS, 0, 0, &[]), interim.repeat(1001)].concat());
+    assert_eq!(end.fault.unwrap().words, "too many frames without a request or content");
+    assert!(end.told.len() > 990);
+}
+
+#[test]
 fn rapid_reset_is_counted_and_less_what_was_answered() {
     let rapid = |n: u32| [post(2 * n + 1), reset(2 * n + 1, 8)].concat();
     assert_eq!(flood(settings(), rapid), Some((500, "too many requests were given up")));

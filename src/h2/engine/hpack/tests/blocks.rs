@@ -92,7 +92,7 @@ fn a_list_counts_32_bytes_a_field_and_stops_at_its_limit() {
 fn a_list_that_is_too_large_leaves_the_table_as_it_must_be() {
     let mut decoder = HpackDecoder::new();
     let none = ListLimits { max_bytes: 0, max_fields: 0 };
-    let mut kept = Kept::default();
+    let mut kept = KeptFields::default();
     decoder.decode(&unhex("40 0161 0162 0002 6364 0165"), none, &mut kept).unwrap();
     assert_eq!((kept.text.len(), kept.fields.len()), (0, 0));
     assert_eq!(decode(&mut decoder, &[0xbe]), Ok(pairs(&[("a", "b")])));
@@ -104,7 +104,7 @@ fn a_byte_for_a_large_field_costs_no_memory_beyond_the_limit() {
     let mut block = unhex("40 0161 7fa1 1e");
     block.extend([b'v'; 4000]);
     block.resize(block.len() + 100_000, 0xbe);
-    let mut kept = Kept::default();
+    let mut kept = KeptFields::default();
     let limits = ListLimits { max_bytes: 10_000, max_fields: 1000 };
     let list = decoder.decode(&block, limits, &mut kept).unwrap();
     assert_eq!((list.bytes, kept.fields.len()), (100_001 * 4033, 2));
@@ -114,7 +114,7 @@ fn a_byte_for_a_large_field_costs_no_memory_beyond_the_limit() {
 #[test]
 fn a_name_and_its_value_are_judged_once_and_stay_so_in_the_table() {
     let mut decoder = HpackDecoder::new();
-    let mut kept = Kept::default();
+    let mut kept = KeptFields::default();
     // `A: b`, `a: <LF>`, and both again; then `:method` with a bad value.
     decoder.decode(&unhex("40 0141 0162 40 0161 010a bf be 42 0100"), LIMITS, &mut kept).unwrap();
     let (upper, lower) = (FieldKind::Malformed, FieldKind::of(b"a"));

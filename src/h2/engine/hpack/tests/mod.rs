@@ -5,32 +5,12 @@ mod blocks;
 mod stories;
 
 use super::super::field_kind::FieldKind;
-use super::{DecodedList, FieldSink, HpackDecoder, HpackEncoder, HpackFault, ListLimits};
+use super::kept_fields::TextPair;
+use super::{
+    DecodedList, HpackDecoder, HpackEncoder, HpackFault, KeptFields, ListLimits, NO_LIMITS, encoded, table_size_change,
+};
 
-pub(super) const LIMITS: ListLimits = ListLimits { max_bytes: 1 << 20, max_fields: 1000 };
-
-/// A name and its value.
-pub(super) type TextPair = (Vec<u8>, Vec<u8>);
-
-/// Keeps every field as it came.
-#[derive(Debug, Default)]
-pub(super) struct Kept {
-    pub(super) text: Vec<u8>,
-    pub(super) fields: Vec<TextPair>,
-    pub(super) kinds: Vec<(FieldKind, bool)>,
-}
-
-impl FieldSink for Kept {
-    fn text(&mut self) -> &mut Vec<u8> {
-        &mut self.text
-    }
-
-    fn push(&mut self, kind: FieldKind, is_valid: bool, at: usize, name_len: usize) {
-        let (name, value) = self.text[at..].split_at(name_len);
-        self.fields.push((name.to_vec(), value.to_vec()));
-        self.kinds.push((kind, is_valid));
-    }
-}
+pub(super) const LIMITS: ListLimits = NO_LIMITS;
 
 pub(super) fn decode(decoder: &mut HpackDecoder, block: &[u8]) -> Result<Vec<TextPair>, HpackFault> {
     decode_within(decoder, block, LIMITS).map(|(fields, _)| fields)
@@ -41,18 +21,13 @@ pub(super) fn decode_within(
     block: &[u8],
     limits: ListLimits,
 ) -> Result<(Vec<TextPair>, DecodedList), HpackFault> {
-    let mut kept = Kept::default();
+    let mut kept = KeptFields::default();
     let list = decoder.decode(block, limits, &mut kept)?;
     Ok((kept.fields, list))
 }
 
 pub(super) fn encode(encoder: &mut HpackEncoder, fields: &[TextPair]) -> Vec<u8> {
-    let mut block = Vec::new();
-    encoder.begin(&mut block);
-    for (name, value) in fields {
-        encoder.field(&mut block, FieldKind::of(name), name, value);
-    }
-    block
+    encoded(encoder, fields)
 }
 
 pub(super) fn pairs(fields: &[(&str, &str)]) -> Vec<TextPair> {

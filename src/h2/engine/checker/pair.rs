@@ -1,49 +1,15 @@
-//! What has to hold whatever a peer does, for tests and for fuzzing.
-//!
-//! A client and a server are driven against each other by a script of steps, and in the end as far as they
-//! go by themselves. Then every stream has ended, what was sent has arrived, all credit has come back, and
-//! nobody waits: if nothing is under way and something is left to do, somebody was not woken.
+//! A client and a server against each other.
 
-use super::connection::Http2Core;
-use super::event::{CoreEvent, NewRequest, Role};
-use super::fault::ErrorCode;
-use super::fields_to_send::{Http2RequestHead, Http2ResponseHead};
-use super::frame::CONNECTION_PREFACE;
-use super::received_head::ReceivedHead;
-use super::send::MessageEnd;
-use super::settings::CoreSettings;
-use super::stream::Http2StreamState;
+use super::super::connection::Http2Core;
+use super::super::event::{CoreEvent, NewRequest, Role};
+use super::super::fault::ErrorCode;
+use super::super::fields_to_send::{Http2RequestHead, Http2ResponseHead};
+use super::super::received_head::ReceivedHead;
+use super::super::send::MessageEnd;
+use super::super::settings::CoreSettings;
+use super::super::stream::Http2StreamState;
+use super::StepScript;
 use crate::message::Header;
-
-/// The bytes of a script; zeros behind its end.
-struct StepScript<'a>(&'a [u8]);
-
-impl StepScript<'_> {
-    fn byte(&mut self) -> usize {
-        let (first, rest) = self.0.split_first().unwrap_or((&0, &[]));
-        self.0 = rest;
-        usize::from(*first)
-    }
-
-    fn pick(&mut self, from: &[u32]) -> u32 {
-        from[self.byte() % from.len()]
-    }
-
-    fn settings(&mut self) -> CoreSettings {
-        let mut settings = CoreSettings {
-            max_concurrent_streams: self.pick(&[1, 2, 10, 250]),
-            stream_window_bytes: self.pick(&[1, 100, 20_000, 65_535, 262_144]),
-            connection_window_bytes: self.pick(&[65_535, 100_000, 1 << 20]),
-            max_frame_bytes: self.pick(&[16_384, 20_000, 1 << 20]),
-            header_table_bytes: self.pick(&[0, 100, 4096, 65_536]),
-            ..CoreSettings::default()
-        };
-        settings.limits.max_control_frames = u32::MAX;
-        settings.limits.max_resets = u32::MAX;
-        settings.limits.max_local_resets = u32::MAX;
-        settings
-    }
-}
 
 /// What one side knows of a stream.
 #[derive(Debug, Default)]
@@ -343,100 +309,4 @@ impl Side {
 
 fn response(header: &Header) -> Http2ResponseHead<'_> {
     Http2ResponseHead { status: 200, header, content_length: None, content_type: None, date: None }
-}
-
-// ------------------------------------------------------------ one side against any bytes
-
-/// A server is given frames that nobody made with care: nothing panics, and no cut changes what happens.
-pub(crate) fn check_server_bytes(data: &[u8]) {
-    check_bytes(Role::Server, data);
-}
-
-/// The same for a client with two requests under way.
-pub(crate) fn check_client_bytes(data: &[u8]) {
-    check_bytes(Role::Client, data);
-}
-
-fn check_bytes(role: Role, data: &[u8]) {
-    let mut script = StepScript(data);
-    let settings = CoreSettings { stream_window_bytes: script.pick(&[1, 1000, 65_535]), ..CoreSettings::default() };
-    let cut = script.byte() * 2;
-    let wire = wire_of(role, &mut script);
-    let whole = seen(role, settings, &[&wire]);
-    let (before, after) = wire.split_at(cut.min(wire.len()));
-    assert_eq!(seen(role, settings, &[before, after]), whole, "cut at {cut}");
-    let bytes: Vec<&[u8]> = wire.chunks(1).collect();
-    assert_eq!(seen(role, settings, &bytes), whole, "byte by byte");
-}
-
-/// Each frame is its kind, flags, stream and length, and what follows; an odd first byte leaves the bytes as
-/// they are.
-fn wire_of(role: Role, script: &mut StepScript<'_>) -> Vec<u8> {
-    let mut wire = if role == Role::Server { CONNECTION_PREFACE.to_vec() } else { Vec::new() };
-    if script.byte() % 2 == 1 {
-        wire.extend_from_slice(script.0);
-        return wire;
-    }
-    wire.extend_from_slice(&[0, 0, 0, 4, 0, 0, 0, 0, 0]);
-    while !script.0.is_empty() {
-        let [kind, flags, id, len] = [script.byte() % 18, script.byte(), script.byte() % 8, script.byte() % 40];
-        let (payload, rest) = script.0.split_at(len.min(script.0.len()));
-        script.0 = rest;
-        wire.extend_from_slice(&[0, 0, payload.len() as u8, kind as u8, flags as u8, 0, 0, 0, id as u8]);
-        wire.extend_from_slice(payload);
-    }
-    wire
-}
-
-/// What one side sees of these pieces, and says by itself. Content is read at once, and requests answered
-/// when they have come whole.
-fn seen(role: Role, settings: CoreSettings, pieces: &[&[u8]]) -> (Vec<String>, usize) {
-    let mut core: Http2Core<usize> = Http2Core::new(role, settings);
-    let (header, mut head) = (Header::new(), ReceivedHead::default());
-    if role == Role::Client {
-        for method in ["GET", "HEAD"] {
-            let head = Http2RequestHead {
-                method,
-                scheme: Some("http"),
-                authority: "a",
-                path: Some("/"),
-                protocol: None,
-                header: &header,
-                content_length: None,
-            };
-            core.begin_request(&head, MessageEnd::Here, 0).expect("nothing stands against it");
-        }
-    }
-    let (mut told, mut unread) = (Vec::new(), Vec::new());
-    for piece in pieces {
-        unread.extend_from_slice(piece);
-        let bytes = std::mem::take(&mut unread);
-        let mut input = &bytes[..];
-        loop {
-            match core.next(&mut input, &mut head) {
-                Ok(None) => break,
-                Err(fault) => told.push(format!("{fault:?}")),
-                Ok(Some(CoreEvent::Data { slot, bytes })) => {
-                    *core.user(slot).expect("content has a stream") += bytes.len();
-                    core.release(slot, bytes.len() as u32);
-                }
-                Ok(Some(CoreEvent::Request(request))) => {
-                    told.push(format!("{request:?} {:?}", head.header));
-                    core.open(request, 0);
-                }
-                Ok(Some(CoreEvent::Reset { slot, by, code })) => {
-                    let received = core.close(slot, ErrorCode::CANCEL);
-                    told.push(format!("reset {slot} {by:?} {code:?} {received:?}"));
-                }
-                Ok(Some(event)) => told.push(format!("{event:?} {:?}", head.header)),
-            }
-        }
-        unread = input.to_vec();
-        assert!(core.held() < 4 << 20);
-    }
-    let unreleased = core.receive_window.unreleased();
-    // What has come of a DATA frame's head counts before its content is here.
-    assert!((0..=40).contains(&unreleased), "{unreleased} bytes of credit are gone");
-    let sent = core.output().len();
-    (told, sent)
 }
