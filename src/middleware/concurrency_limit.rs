@@ -11,7 +11,8 @@ use http::StatusCode;
 use tokio::sync::{Semaphore, SemaphorePermit};
 use tokio::time::timeout;
 
-use crate::error::{Error, Result};
+use super::error::error;
+use crate::error::Result;
 use crate::message::{Context, Request};
 use crate::server::{Middleware, Next, ResponseWriter};
 
@@ -116,7 +117,9 @@ impl Middleware for ConcurrencyLimit {
         if seconds > 0 {
             w.before_head(move |_, header| header.set("Retry-After", seconds.to_string()));
         }
-        Err(Error::answer(StatusCode::SERVICE_UNAVAILABLE, "too many requests are being handled"))
+        // Written and not returned: an error of 500 and above is reported as a fault, and that for each request
+        // that is turned away would make of one load another.
+        error(w, "too many requests are being handled", StatusCode::SERVICE_UNAVAILABLE).await
     }
 }
 

@@ -6,7 +6,7 @@ use http::{Method, StatusCode};
 
 use super::origin::normalized_origin;
 use crate::error::{Error, Result};
-use crate::message::{Request, host_and_port};
+use crate::message::Request;
 use crate::mux::{Lookup, ServeMux};
 use crate::server::{BoxHandler, Handler, Middleware, Next, ResponseWriter, handle_with};
 
@@ -155,8 +155,7 @@ fn compare_origin(r: &Request) -> OriginCheck {
 
 /// Host and port of an origin; nothing for `null`.
 fn host_of(origin: &str) -> &str {
-    let authority = origin.split_once("://").map_or("", |(_, rest)| rest.split(['/', '?', '#']).next().unwrap_or(""));
-    host_and_port(authority)
+    origin.split_once("://").map_or("", |(_, rest)| rest.split(['/', '?', '#']).next().unwrap_or(""))
 }
 
 impl fmt::Debug for CrossOriginProtection {

@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use http::StatusCode;
+use http::uri::PathAndQuery;
 
 use crate::error::{Error, Result};
 use crate::h1::{Port, is_host};
@@ -261,7 +262,7 @@ impl HttpsRedirect {
         }
         let port = if self.port == 443 { String::new() } else { format!(":{}", self.port) };
         // `*`, and what CONNECT has, are no paths.
-        let target = r.uri.path_and_query().map(|target| target.as_str()).filter(|target| target.starts_with('/'));
+        let target = r.uri.path_and_query().map(PathAndQuery::as_str).filter(|target| target.starts_with('/'));
         Some(format!("https://{host}{port}{}", target.unwrap_or("/")))
     }
 }

@@ -136,6 +136,7 @@ async fn so_many_are_handled_so_many_wait_and_the_others_come_back_later() {
         settle().await;
         let response = get(&site, "/", &[]).await;
         assert_eq!((response.status.as_u16(), field(&response.header, "Retry-After").as_str()), (503, "3"));
+        assert_eq!(site.events().await, [""; 0], "nobody's fault, and no line in a log for each");
         gate.add_permits(3);
         for request in [one, two, three] {
             assert_eq!(request.await.unwrap(), (200, "done".into()));

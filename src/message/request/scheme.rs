@@ -27,12 +27,17 @@ impl Request {
     /// assert_eq!(request.scheme(), "https");
     /// ```
     pub fn scheme(&self) -> &'static str {
+        let own_url_is_https = self.request_uri.is_empty() && self.uri.scheme_str() == Some("https");
         match self.extensions.get::<ClientScheme>() {
             Some(ClientScheme::Http) => "http",
             Some(ClientScheme::Https) => "https",
-            None if self.tls.is_some() => "https",
-            None if self.request_uri.is_empty() && self.uri.scheme_str() == Some("https") => "https",
-            None => "http",
+            None => {
+                if self.tls.is_some() || own_url_is_https {
+                    "https"
+                } else {
+                    "http"
+                }
+            }
         }
     }
 
