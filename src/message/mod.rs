@@ -56,5 +56,4 @@ pub(crate) use signal::Signal;
 pub(crate) use typed::{FieldProblem, FieldTree, RequestPart, unsupported};
 #[cfg(feature = "server")]
 pub(crate) use uri::{folded_host, unescape_segment, without_port};
-#[cfg(feature = "client")]
 pub(crate) use uri::{host_and_port, without_credentials};

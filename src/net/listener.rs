@@ -112,6 +112,14 @@ pub(crate) async fn bind_tcp(addr: &str) -> io::Result<TcpListener> {
     }
 }
 
+/// Listens on a free port that only this machine reaches: of IPv4, and of IPv6 where there is no IPv4.
+pub(crate) fn bind_loopback() -> io::Result<TcpListener> {
+    let on_either = [SocketAddr::from((Ipv4Addr::LOCALHOST, 0)), (Ipv6Addr::LOCALHOST, 0).into()];
+    let listener = std::net::TcpListener::bind(&on_either[..])?;
+    listener.set_nonblocking(true)?;
+    TcpListener::from_std(listener)
+}
+
 /// The port, when the address names no host.
 fn on_all_interfaces(addr: &str) -> io::Result<Option<u16>> {
     if addr.is_empty() {

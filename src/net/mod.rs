@@ -38,7 +38,7 @@ pub(crate) use deadline::{Deadline, TransferDeadlines, TransferLimit};
 #[cfg(feature = "client")]
 pub(crate) use dial::dial;
 pub(crate) use io::Io;
-pub(crate) use listener::{bind_reuse_port, bind_tcp, from_std, is_temporary};
+pub(crate) use listener::{bind_loopback, bind_reuse_port, bind_tcp, from_std, is_temporary};
 pub(crate) use stream::{NoSession, Rewind, Secured, Stream, TlsAccept, Unsecured, delegate_read, delegate_write};
 #[cfg(all(feature = "tls-no-provider", feature = "server"))]
 pub(crate) use tls::TlsServerConfig;

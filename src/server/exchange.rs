@@ -16,7 +16,7 @@ use super::close_reason::CloseReason;
 use super::error_info::{ErrorInfo, status_of};
 use super::error_response::{self, write_failure};
 use super::event::ServerEvent;
-use super::handler::Handler as _;
+use super::handler::Handler;
 use super::record::RequestRecord;
 use super::response::ResponseWriter;
 use super::scratch::Scratch;
@@ -102,12 +102,13 @@ pub(crate) fn built_in_response(
 /// handler has written, and notices a peer that leaves. It must register the task's waker for both.
 pub(crate) async fn run_handler(
     settings: &Settings,
+    handler: &impl Handler,
     scratch: &mut Scratch,
     mut meanwhile: impl FnMut(&mut TaskContext<'_>),
 ) -> HandlerOutcome {
     let Scratch { request, writer, .. } = scratch;
     // A handler may panic while its future is made.
-    let mut handling = match catch(move || settings.handler.serve_http_boxed(writer, request)) {
+    let mut handling = match catch(move || handler.serve_http_boxed(writer, request)) {
         Ok(handling) => handling,
         Err(payload) => return panicked(&*payload),
     };

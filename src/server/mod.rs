@@ -25,13 +25,15 @@
 //                                             │                                       │
 //                                             └──▶ exchange: handler, errors ◀────────┘
 //                                                     │
-//                                  response: writer ─▶ decide ─▶ sink ─▶ http1/conn_io or http2/stream_io
+//                                  response: writer ─▶ decide ─▶ sink ─▶ http1/conn_io, http2/stream_io or call/call_io
 //
 //  beside them: registry (which connections there are, and commands to them), scratch (memory for an
-//  exchange, reused), state (what changes while a server serves), settings (what does not)
+//  exchange, reused), state (what changes while a server serves), settings (what does not), call (a
+//  handler called without a connection)
 
 mod accept;
 mod cached_now;
+mod call;
 mod close_reason;
 mod error_info;
 mod error_response;
@@ -63,6 +65,7 @@ mod state;
 pub(crate) mod tls;
 
 pub use crate::message::Protocols;
+pub use call::{Call, call};
 pub use close_reason::CloseReason;
 pub use error_info::ErrorInfo;
 pub use error_response::problem_details;
@@ -82,4 +85,5 @@ pub use server::{
 };
 pub use settings::Http2Settings;
 
+pub(crate) use call::{CallContent, CallDriver};
 pub(crate) use handler::Chain;

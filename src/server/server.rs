@@ -298,6 +298,11 @@ impl Server {
         &self.state
     }
 
+    /// The settings for a handler that is called without a connection.
+    pub(crate) fn call_settings(&self) -> Settings {
+        self.settings(&Addr::unknown())
+    }
+
     fn settings(&self, local_addr: &Addr) -> Settings {
         let mut values = self.base_context.as_ref().map_or_else(Extensions::new, |base| base(local_addr));
         values.insert(self.clone());

@@ -119,7 +119,7 @@ impl<'a> Http1Exchange<'a> {
         let Http1Exchange { shared, conn_io, registration, number, is_released, .. } = self;
         let mut peer_left = false;
         let mut sent_status = None;
-        let outcome = exchange::run_handler(&shared.settings, scratch, |cx| {
+        let outcome = exchange::run_handler(&shared.settings, &shared.settings.handler, scratch, |cx| {
             if conn_io.is_hijacked() {
                 registration.set_hijacked();
                 return;

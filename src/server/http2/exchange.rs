@@ -177,7 +177,7 @@ fn refuse(shared: &StreamsShared, scratch: &mut Scratch, refusal: Refusal) -> Ha
 async fn run_handler(settings: &Settings, stream_io: &StreamIo, scratch: &mut Scratch) -> HandlerOutcome {
     let mut peer_left = false;
     let mut is_released = false;
-    let outcome = exchange::run_handler(settings, scratch, |cx| {
+    let outcome = exchange::run_handler(settings, &settings.handler, scratch, |cx| {
         if !peer_left && stream_io.poll_peer_left(cx).is_ready() {
             peer_left = true;
             stream_io.cancel();

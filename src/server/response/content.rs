@@ -188,6 +188,7 @@ impl AsyncWrite for ResponseWriter {
     fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         let writer = &mut *self;
         writer.check_writable()?;
+        writer.note_flush();
         writer.commit(Extent::Start(&[]));
         writer.collect_step(&[], FilterStep::Flush)?;
         let Some(sink) = &writer.sink else { return Poll::Ready(Ok(())) };

@@ -8,6 +8,7 @@ use super::sink::ResponseSink;
 use super::writer::{ResponseWriter, Stage};
 use crate::h1::{self, Outgoing, ResponseToSend, allows_content, may_send_content};
 use crate::server::cached_now;
+use crate::server::call::call_io::{CallHead, CallIo};
 use crate::server::http1::conn_io::ConnIo;
 use crate::server::http2::{StreamHead, StreamIo};
 
@@ -58,6 +59,7 @@ impl ResponseWriter {
                 (outgoing, self.encode_head(conn_io, status, outgoing, &fields, content))
             }
             Some(ResponseSink::Http2(stream)) => self.send_head(stream, status, outgoing, &fields, content),
+            Some(ResponseSink::Call(call)) => (self.hand_over_head(call, status, outgoing, &fields, content), false),
             None => return false,
         };
         self.sink = sink;
@@ -110,14 +112,7 @@ impl ResponseWriter {
         fields: &HandlerFields,
         content: Extent<'_>,
     ) -> (Outgoing, bool) {
-        // `Chunked` stands here for content of unknown length: HTTP/2 has frames of its own.
-        let outgoing = match outgoing {
-            // RFC 9113 §8.5: after a 2xx to CONNECT the stream is the tunnel.
-            Outgoing::None if allows_content(status) => Outgoing::Chunked,
-            // The end of the connection cannot end the content: other streams run on it.
-            Outgoing::UntilClose => Outgoing::Chunked,
-            outgoing => outgoing,
-        };
+        let outgoing = without_connection(outgoing, status);
         let has_content = self.traits.has_content(outgoing);
         let is_empty = content.is_whole() && content.next().is_empty() && self.trailer.is_empty();
         // If a length was declared and nothing written, the stream is reset: a stream that ends
@@ -139,6 +134,40 @@ impl ResponseWriter {
         (outgoing, content.is_whole())
     }
 
+    /// Hands the head to the one who has called the handler. Says in which form content follows.
+    fn hand_over_head(
+        &mut self,
+        call: &CallIo,
+        status: StatusCode,
+        outgoing: Outgoing,
+        fields: &HandlerFields,
+        content: Extent<'_>,
+    ) -> Outgoing {
+        let outgoing = without_connection(outgoing, status);
+        let content_type = self.guessed_content_type(status, fields, content);
+        let mut header = self.header.clone();
+        if let Some(content_type) = content_type {
+            header.set("Content-Type", content_type);
+        }
+        if status == StatusCode::NOT_MODIFIED {
+            // RFC 9110 §15.4.5: it describes what the client has, and that has its type.
+            header.del("Content-Type");
+        }
+        // How the content is delimited is decided anew where the response is sent on.
+        header.del("Transfer-Encoding");
+        match outgoing {
+            Outgoing::Length(length) => header.set("Content-Length", length.to_string()),
+            _ => _ = header.del("Content-Length"),
+        }
+        let length = match outgoing {
+            outgoing if !self.traits.has_content(outgoing) => Some(0),
+            Outgoing::Length(length) => Some(length),
+            _ => None,
+        };
+        call.send_head(CallHead { status, header, length });
+        outgoing
+    }
+
     #[inline]
     pub(super) fn guessed_content_type(
         &self,
@@ -150,5 +179,17 @@ impl ResponseWriter {
             return None;
         }
         sniffed_content_type(&self.pending, content.next())
+    }
+}
+
+/// How content follows where no connection ends with it. `Chunked` stands for content of unknown length: HTTP/2
+/// has frames of its own.
+fn without_connection(outgoing: Outgoing, status: StatusCode) -> Outgoing {
+    match outgoing {
+        // RFC 9113 §8.5: after a 2xx to CONNECT the stream is the tunnel.
+        Outgoing::None if allows_content(status) => Outgoing::Chunked,
+        // The end of the connection cannot end the content: other streams run on it.
+        Outgoing::UntilClose => Outgoing::Chunked,
+        outgoing => outgoing,
     }
 }

@@ -116,7 +116,7 @@ impl ResponseWriter {
 
     /// How the response ended, as far as its writer knows; `close` is why its connection closes.
     pub(crate) fn end(&self, close: Option<CloseReason>) -> ResponseEnd {
-        let has_left = self.sink.as_ref().is_some_and(|sink| sink.exchanges().is_over(self.traits.exchange));
+        let has_left = self.sink.as_ref().is_some_and(|sink| sink.is_peer_gone(self.traits.exchange));
         let write_error = self.sink.as_ref().and_then(|sink| sink.check().err()).map(|error| error.kind());
         ResponseEnd::of(close, has_left, write_error)
     }
@@ -193,6 +193,7 @@ impl ResponseWriter {
                 h1::encode_last_chunk(conn_io.lock().write_buffer.bytes(), &self.trailer);
             }
             Some(ResponseSink::Http2(stream)) if !short => stream.end(&self.trailer),
+            Some(ResponseSink::Call(call)) if !short => call.end(&self.trailer),
             _ => {}
         }
         self.stage = Stage::Over;
@@ -204,7 +205,7 @@ impl ResponseWriter {
 impl ResponseWriter {
     /// Whether the response has its connection for itself, as in HTTP/1.
     pub(crate) fn owns_connection(&self) -> bool {
-        !matches!(self.sink, Some(ResponseSink::Http2(_)))
+        !matches!(self.sink, Some(ResponseSink::Http2(_) | ResponseSink::Call(_)))
     }
 
     /// Whether the status may be 101: HTTP/2 has none (RFC 9113 §8.6), and HTTP/1.0 has no
@@ -223,7 +224,7 @@ impl ResponseWriter {
         let (sink, exchange) = (self.sink.clone(), self.traits.exchange);
         async move {
             match &sink {
-                Some(sink) => sink.exchanges().wait(exchange).await,
+                Some(sink) => sink.peer_gone(exchange).await,
                 None => pending().await,
             }
         }

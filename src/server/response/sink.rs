@@ -1,4 +1,5 @@
-//! Where a writer's bytes go: to an HTTP/1 connection, or to a stream of an HTTP/2 connection.
+//! Where a writer's bytes go: to an HTTP/1 connection, to a stream of an HTTP/2 connection, or to whoever has
+//! called the handler without a connection.
 //!
 //! An enum rather than a trait object: it is called for each piece of content.
 
@@ -10,8 +11,8 @@ use tokio::time::Instant;
 use super::write_buffer::{DirectWrite, WriteBuffer};
 use crate::error::Result;
 use crate::h1::Outgoing;
-use crate::message::Signal;
 use crate::net::TransferDeadlines;
+use crate::server::call::call_io::CallIo;
 use crate::server::http1::conn_io::ConnIo;
 use crate::server::http2::StreamIo;
 
@@ -19,6 +20,7 @@ use crate::server::http2::StreamIo;
 pub(crate) enum ResponseSink {
     Http1(Arc<ConnIo>),
     Http2(Arc<StreamIo>),
+    Call(Arc<CallIo>),
 }
 
 impl ResponseSink {
@@ -37,6 +39,7 @@ impl ResponseSink {
         match self {
             ResponseSink::Http1(conn_io) => act(&mut conn_io.lock().write_buffer),
             ResponseSink::Http2(stream) => stream.with_write_buffer(act),
+            ResponseSink::Call(call) => call.with_write_buffer(act),
         }
     }
 
@@ -45,6 +48,7 @@ impl ResponseSink {
         match self {
             ResponseSink::Http1(conn_io) => conn_io.lock().poll_flush(cx),
             ResponseSink::Http2(stream) => stream.poll_flush(cx),
+            ResponseSink::Call(call) => call.poll_flush(cx),
         }
     }
 
@@ -55,6 +59,7 @@ impl ResponseSink {
         match self {
             ResponseSink::Http1(conn_io) => conn_io.begin_direct(outgoing, direct),
             ResponseSink::Http2(stream) => stream.begin_direct(),
+            ResponseSink::Call(call) => call.begin_direct(),
         }
     }
 
@@ -63,6 +68,7 @@ impl ResponseSink {
         match self {
             ResponseSink::Http1(conn_io) => conn_io.poll_send_direct(cx, direct),
             ResponseSink::Http2(stream) => stream.poll_send_direct(cx, direct),
+            ResponseSink::Call(call) => call.poll_send_direct(cx, direct),
         }
     }
 
@@ -71,14 +77,25 @@ impl ResponseSink {
         match self {
             ResponseSink::Http1(conn_io) => conn_io.cancel(exchange),
             ResponseSink::Http2(stream) => stream.cancel(),
+            ResponseSink::Call(call) => call.cancel(),
         }
     }
 
-    /// What announces that an exchange is over for its peer.
-    pub(crate) fn exchanges(&self) -> &Signal {
+    /// Completes when an exchange is over for its peer.
+    pub(crate) async fn peer_gone(&self, exchange: u64) {
         match self {
-            ResponseSink::Http1(conn_io) => &conn_io.context.exchanges,
-            ResponseSink::Http2(stream) => stream.exchanges(),
+            ResponseSink::Http1(conn_io) => conn_io.context.exchanges.wait(exchange).await,
+            ResponseSink::Http2(stream) => stream.exchanges().wait(exchange).await,
+            ResponseSink::Call(call) => call.reader_gone().await,
+        }
+    }
+
+    /// Whether [`peer_gone`](Self::peer_gone) would complete at once.
+    pub(crate) fn is_peer_gone(&self, exchange: u64) -> bool {
+        match self {
+            ResponseSink::Http1(conn_io) => conn_io.context.exchanges.is_over(exchange),
+            ResponseSink::Http2(stream) => stream.exchanges().is_over(exchange),
+            ResponseSink::Call(call) => call.is_reader_gone(),
         }
     }
 
@@ -89,6 +106,7 @@ impl ResponseSink {
                 TransferDeadlines { read: state.read_limit.until(), write: state.write_limit.until() }
             }
             ResponseSink::Http2(stream) => stream.deadlines(),
+            ResponseSink::Call(call) => call.deadlines(),
         }
     }
 
@@ -96,6 +114,7 @@ impl ResponseSink {
         match self {
             ResponseSink::Http1(conn_io) => conn_io.set_read_until(at),
             ResponseSink::Http2(stream) => stream.set_read_until(at),
+            ResponseSink::Call(call) => call.set_read_until(at),
         }
     }
 
@@ -103,6 +122,7 @@ impl ResponseSink {
         match self {
             ResponseSink::Http1(conn_io) => conn_io.set_write_until(at),
             ResponseSink::Http2(stream) => stream.set_write_until(at),
+            ResponseSink::Call(call) => call.set_write_until(at),
         }
     }
 }

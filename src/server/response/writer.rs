@@ -288,6 +288,7 @@ impl ResponseWriter {
     /// As [`write`](Self::write).
     pub async fn flush(&mut self) -> Result<()> {
         self.check_writable()?;
+        self.note_flush();
         self.commit(Extent::Start(&[]));
         if self.filters.is_some() {
             Box::pin(self.send_filtered(&[], FilterStep::Flush)).await?;
@@ -327,6 +328,7 @@ impl ResponseWriter {
                 h1::encode_informational(state.write_buffer.bytes(), status, &self.header);
             }
             Some(ResponseSink::Http2(stream)) => stream.send_informational(status, &self.header)?,
+            Some(ResponseSink::Call(call)) => call.send_informational(status, &self.header),
             None => {}
         }
         self.flush_sink().await
@@ -338,14 +340,15 @@ impl ResponseWriter {
     /// connection any more, and nothing can be written here.
     ///
     /// # Errors
-    /// [`ErrorKind::Unsupported`] on HTTP/2, where a connection carries other requests too;
+    /// [`ErrorKind::Unsupported`] on HTTP/2, where a connection carries other requests too, and where
+    /// there is no connection because the handler was [called](crate::server::call()) without one;
     /// [`ErrorKind::Hijacked`] the second time; what writing the head meets.
     pub async fn hijack(&mut self) -> Result<Hijacked> {
         if matches!(self.stage, Stage::Hijacked) {
             return Err(Error::new(ErrorKind::Hijacked, "the connection was taken over already"));
         }
         if !self.owns_connection() {
-            return Err(Error::new(ErrorKind::Unsupported, "an HTTP/2 connection cannot be taken over by one request"));
+            return Err(Error::new(ErrorKind::Unsupported, "there is no connection that this request has for itself"));
         }
         if self.status.is_some() {
             self.flush().await?;
@@ -409,6 +412,13 @@ impl ResponseWriter {
     pub(super) fn with_sink(&self, act: impl FnOnce(&ResponseSink)) {
         if let Some(sink) = &self.sink {
             act(sink);
+        }
+    }
+
+    /// Tells one who called the handler without a connection that it has flushed.
+    pub(super) fn note_flush(&self) {
+        if let Some(ResponseSink::Call(call)) = &self.sink {
+            call.note_flush();
         }
     }
 
