@@ -47,6 +47,51 @@ fn a_window_of_one_byte_sends_one_byte() {
 }
 
 #[test]
+fn section_6_5_3_settings_count_in_their_order_and_are_acknowledged_each() {
+    let twice = frame(SETTINGS, 0, 0, b"\0\x04\0\0\0\x01\0\x04\0\0\0\x02");
+    let end = server(5, &[twice, get(1), setting(3, 7)].concat());
+    assert_eq!(content_of(&end, 1), (vec![2], false));
+    let is_acknowledgment = |frame: &&SentFrame| frame.kind == FrameKind::Settings && frame.flags == ACK;
+    assert_eq!(frames(&end.sent).iter().filter(is_acknowledgment).count(), 3);
+    assert_eq!(end.core.peer_settings().max_concurrent_streams, Some(7));
+}
+
+#[test]
+fn section_4_3_1_the_table_of_the_decoder_is_what_was_acknowledged() {
+    let with_table = |bytes, script: &[Vec<u8>]| {
+        let make = move || End::server(CoreSettings { header_table_bytes: bytes, ..CoreSettings::default() });
+        let outcome =
+            run(&make, &[&[CONNECTION_PREFACE, &frame(SETTINGS, 0, 0, &[])].concat(), &script.concat()[..]].concat());
+        (answered(&outcome.frames), outcome.fault.map(|fault| fault.code.0))
+    };
+    let acknowledged = frame(SETTINGS, ACK, 0, &[]);
+    let sized = |id, size: &[u8]| frame(HEADERS, WHOLE, id, &[size, GET].concat());
+    // 100 bytes: not known yet, then due at once, then known.
+    let small = [get(1), acknowledged.clone(), sized(3, b"\x3f\x45"), get(5)];
+    assert_eq!(with_table(100, &small), (vec![1, 3, 5], None));
+    assert_eq!(with_table(100, &[acknowledged.clone(), get(1)]), (vec![], Some(9)));
+    assert_eq!(with_table(100, &[acknowledged.clone(), sized(1, b"\x3f\x46")]), (vec![], Some(9)));
+    // 8,192 bytes: only when the client has said that it knows.
+    assert_eq!(with_table(8192, &[acknowledged, sized(1, b"\x3f\xe1\x3f"), get(3)]), (vec![1, 3], None));
+    assert_eq!(with_table(8192, &[sized(1, b"\x3f\xe1\x3f")]), (vec![], Some(9)));
+}
+
+#[test]
+fn the_table_of_the_encoder_is_what_the_peer_allows() {
+    let mut end = server(0, &[setting(1, 0), get(1), setting(1, 100_000), get(3)].concat());
+    let heads: Vec<Vec<u8>> = frames(&end.sent)
+        .into_iter()
+        .filter(|frame| frame.kind == FrameKind::Headers)
+        .map(|frame| frame.payload)
+        .collect();
+    // `:status: 200`, behind what became of the size.
+    assert_eq!(heads, [&b"\x20\x88"[..], b"\x3f\xe1\x1f\x88"]);
+    end.sent.clear();
+    end.take(&get(5));
+    assert_eq!(frames(&end.sent)[0].payload, b"\x88");
+}
+
+#[test]
 fn an_end_needs_no_window() {
     let mut end = server(0, &[setting(4, 0), post(1), last_data(1, b"")].concat());
     assert_eq!(content_of(&end, 1), (vec![0], true));
@@ -73,6 +118,21 @@ fn one_stream_without_a_window_holds_up_no_other() {
     assert_eq!((sent(&end, 1), sent(&end, 3)), (30_000, 40_000));
     end.take(&reset(1, 8));
     assert!(!end.core.has_output() && end.core.stream_count() == 0);
+}
+
+#[test]
+fn a_stream_that_is_closed_is_asked_for_nothing_whatever_it_waited_for() {
+    let mut end = server(100_000, &[post(1), post(3), get(5)].concat());
+    let slots: Vec<u32> = end.core.slots().collect();
+    // One is in the scheduler, one has nothing to send, one waits for the connection's window.
+    end.core.want_to_send(slots[0]);
+    for slot in slots {
+        end.core.close(slot, fault::ErrorCode::CANCEL);
+    }
+    end.sent.clear();
+    end.sent.extend(end.core.output().take_all());
+    assert_eq!(end.sent, [reset(1, 8), reset(3, 8), reset(5, 8)].concat());
+    assert!(!end.core.has_output() && end.core.short_of_window.is_empty());
 }
 
 #[test]
@@ -154,6 +214,17 @@ fn what_nobody_has_read_makes_room_for_others_when_its_stream_is_closed() {
 }
 
 #[test]
+fn more_than_came_is_not_released() {
+    let mut end = End::server(CoreSettings { connection_window_bytes: 65_535, ..CoreSettings::default() });
+    end.take(&[CONNECTION_PREFACE, &frame(SETTINGS, 0, 0, &[]), &post(1)].concat());
+    let slot = end.core.slots().next().unwrap();
+    end.sent.clear();
+    end.core.release(slot, 1 << 20);
+    end.send();
+    assert!(end.sent.is_empty());
+}
+
+#[test]
 fn a_peer_is_told_of_room_when_half_of_a_window_was_read() {
     let settings =
         CoreSettings { stream_window_bytes: 20_000, connection_window_bytes: 65_535, ..CoreSettings::default() };
@@ -206,4 +277,17 @@ fn rfc_9218_a_priority_can_come_before_its_stream_and_change_later() {
     assert_eq!(shut_then_open(&early), [3, 3, 1, 1]);
     let late = [with_priority(1, "u=2"), with_priority(3, "u=6"), update(3, b"u=0")];
     assert_eq!(shut_then_open(&late), [3, 3, 1, 1]);
+}
+
+#[test]
+fn rfc_9218_a_stream_that_is_in_the_scheduler_changes_its_place() {
+    let update = |id: u32, value: &[u8]| frame(PRIORITY_UPDATE, 0, 0, &[&id.to_be_bytes()[..], value].concat());
+    let mut end = server(0, &[post(1), post(3)].concat());
+    let slots: Vec<u32> = end.core.slots().collect();
+    slots.iter().for_each(|slot| end.core.want_to_send(*slot));
+    let mut head = ReceivedHead::default();
+    assert_eq!(end.core.next(&mut &update(3, b"u=0")[..], &mut head), Ok(None));
+    let asked: Vec<u32> = std::iter::from_fn(|| end.core.next_to_send()).map(|asked| asked.slot).collect();
+    assert_eq!(asked, [slots[1], slots[0]]);
+    assert!(end.core.scheduler.is_empty());
 }

@@ -48,6 +48,14 @@ fn streams_above_the_last_are_ignored_and_still_decoded() {
 }
 
 #[test]
+fn section_6_8_the_last_stream_that_is_said_does_not_grow() {
+    let mut end = server();
+    end.core.goaway(fault::ErrorCode::NO_ERROR, "");
+    end.take(&[get(3), data(0, b"x")].concat());
+    assert_eq!(goaways(&end), [(1, 0), (1, 1)]);
+}
+
+#[test]
 fn a_fault_says_its_words_and_nothing_is_looked_at_behind_it() {
     let mut end = server();
     end.take(&[data(0, b"x"), get(3), ping()].concat());
