@@ -38,7 +38,7 @@ use super::priority::Priority;
 use super::received_head::ExtendedConnect;
 use super::scheduler::Scheduler;
 use super::settings::{CoreSettings, PeerSettings};
-use super::stream::{ClosedBy, ExpectedHead, Http2StreamState, SendWait, StreamEntry, StreamTable};
+use super::stream::{ClosedBy, ContentRule, ExpectedHead, Http2StreamState, SendWait, StreamEntry, StreamTable};
 use super::window::{DEFAULT_WINDOW_BYTES, ReceiveWindow, SendWindow, StreamSendWindow};
 
 /// A connection. `T` is what the driver keeps for each stream.
@@ -187,7 +187,7 @@ impl<T> Http2Core<T> {
             send_window: StreamSendWindow::default(),
             send_wait: SendWait::Content,
             priority,
-            response_has_content: true,
+            content_rule: ContentRule::Any,
             user,
         })
     }

@@ -5,7 +5,7 @@ use super::event::{CoreEvent, PartialFrame};
 use super::fault::{ConnectionFault, StreamFault};
 use super::frame::{DataPadding, FRAME_HEAD_BYTES, FrameFlags, FrameHead, read_padding};
 use super::input::{Taken, skip};
-use super::stream::{ExpectedHead, LateFrame};
+use super::stream::{ContentRule, ExpectedHead, LateFrame};
 
 impl<T> Http2Core<T> {
     /// RFC 9113 §6.1. The windows are settled by the head: all of a frame counts, also that of a stream
@@ -79,8 +79,7 @@ impl<T> Http2Core<T> {
             }
             _ => {}
         }
-        // RFC 9110 §6.4.1.
-        if !stream.response_has_content && content > 0 {
+        if stream.content_rule == ContentRule::ToHead && content > 0 {
             return Err(StreamFault::protocol("content of a response that has none"));
         }
         if !stream.receive_window.take(head.len) {

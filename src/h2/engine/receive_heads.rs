@@ -148,9 +148,7 @@ impl<T> Http2Core<T> {
             self.counts.control_frame(&self.settings.limits, self.now_ms)?;
         } else {
             stream.expected = ExpectedHead::Trailer;
-            // RFC 9110 §6.4.1: what these say of a length is not about content that comes.
-            let has_content = stream.response_has_content && !matches!(status, 204 | 304);
-            stream.content_left = if has_content { received.content_length() } else { None };
+            stream.content_left = stream.content_rule.content_of_response(status, received.content_length());
             if ends && stream.content_left.is_some_and(|left| left > 0) {
                 return Err(StreamFault::protocol("content that was announced and does not come").into());
             }

@@ -9,7 +9,7 @@ use super::fields_to_send::{Http2RequestHead, Http2ResponseHead, encode_request,
 use super::frame::{FRAME_HEAD_BYTES, FrameFlags, FrameHead, FrameKind};
 use super::limits::ENOUGH_OUTPUT_BYTES;
 use super::priority::Priority;
-use super::stream::{ClosedBy, ExpectedHead, Http2StreamState, SendWait};
+use super::stream::{ClosedBy, ContentRule, ExpectedHead, Http2StreamState, SendWait};
 use crate::message::Header;
 
 /// Why a request cannot be begun.
@@ -116,8 +116,11 @@ impl<T> Http2Core<T> {
         let state = if end.is_here() { Http2StreamState::HalfClosedLocal } else { Http2StreamState::Open };
         let slot = self.insert_stream(id, state, (ExpectedHead::Response, None, Priority::UNAWARE), user);
         if let Some(stream) = self.streams.get_mut(slot) {
-            // RFC 9110 §9.3.2.
-            stream.response_has_content = head.method != "HEAD";
+            stream.content_rule = match head.method {
+                "HEAD" => ContentRule::ToHead,
+                "CONNECT" => ContentRule::ToConnect,
+                _ => ContentRule::Any,
+            };
         }
         self.put_head(id, end.is_here(), |core, into| encode_request(&mut core.encoder, into, head));
         Ok(slot)

@@ -108,6 +108,28 @@ pub(crate) enum ExpectedHead {
     Trailer,
 }
 
+/// What the content of the peer's message may be.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum ContentRule {
+    /// As long as `Content-Length` says, where it is there.
+    Any,
+    /// None, whatever the head says of a length: a response to HEAD (RFC 9110 §9.3.2).
+    ToHead,
+    /// That of the tunnel, whatever the head says, if the response is successful (RFC 9110 §9.3.6).
+    ToConnect,
+}
+
+impl ContentRule {
+    /// How much content comes behind a response of this status and announced length.
+    pub(crate) fn content_of_response(self, status: u16, announced: Option<u64>) -> Option<u64> {
+        match (self, status) {
+            // RFC 9110 §8.6: a 304 has the length that a 200 would have.
+            (ContentRule::ToHead, _) | (_, 204 | 304) | (ContentRule::ToConnect, 200..=299) => None,
+            _ => announced,
+        }
+    }
+}
+
 #[derive(Debug)]
 pub(crate) struct StreamEntry<T> {
     pub(crate) id: u32,
@@ -121,8 +143,7 @@ pub(crate) struct StreamEntry<T> {
     pub(crate) send_window: StreamSendWindow,
     pub(crate) send_wait: SendWait,
     pub(crate) priority: Priority,
-    /// What the request asks for, as far as the length of the response goes.
-    pub(crate) response_has_content: bool,
+    pub(crate) content_rule: ContentRule,
     pub(crate) user: T,
 }
 
@@ -236,7 +257,7 @@ mod tests {
             send_window: StreamSendWindow::default(),
             send_wait: SendWait::Content,
             priority: Priority::DEFAULT,
-            response_has_content: true,
+            content_rule: ContentRule::Any,
             user: id * 10,
         }
     }

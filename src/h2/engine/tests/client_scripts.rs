@@ -185,6 +185,23 @@ fn the_response_to_head_has_a_length_and_no_content() {
 }
 
 #[test]
+fn a_tunnel_has_content_whatever_its_response_says_of_a_length() {
+    let tunnel = |status, script: &[Vec<u8>]| {
+        let make = || {
+            let mut end = End::client(CoreSettings::default());
+            let header = Header::new();
+            let head = Http2RequestHead { scheme: None, path: None, ..request("CONNECT", &header) };
+            end.core.begin_request(&head, MessageEnd::MoreFollows, Pending::default()).unwrap();
+            end
+        };
+        let response = head(5, 0, &[(":status", status), ("content-length", "1")]);
+        run(&make, &[&frame(SETTINGS, 0, 0, &[])[..], &response, &script.concat()].concat()).told
+    };
+    assert_eq!(tunnel("200", &[data(5, b"abc"), last_data(5, b"de")]).last().unwrap(), "end of 5 after 5 bytes");
+    assert_eq!(tunnel("502", &[data(5, b"abc")]).last().unwrap(), "reset of 5 by Us with 1");
+}
+
+#[test]
 fn section_6_8_streams_above_a_goaway_are_known_to_be_untouched() {
     let script = [frame(SETTINGS, 0, 0, &[]), frame(GOAWAY, 0, 0, b"\0\0\0\x01\0\0\0\0"), ok(1, END_STREAM)].concat();
     let outcome = run(&|| End::client(CoreSettings::default()), &script);

@@ -135,8 +135,12 @@ fn a_peer_that_takes_no_answers_is_not_read_from_and_given_up_by_who_reads_on() 
         pings += 1;
     }
     assert!(pings > 15_000 && core.output().len() < (256 << 10) + 17, "{pings} answers wait");
-    let end = (0..1_000_000).find_map(|_| feed(&mut core, &ping()).err());
-    assert_eq!(end.unwrap().words, "answers that are not read");
+    for answered in [ping(), setting(3, 1)] {
+        let mut core: Http2Core<()> = Http2Core::new(Role::Server, settings);
+        feed(&mut core, &[CONNECTION_PREFACE, &frame(SETTINGS, 0, 0, &[])].concat()).unwrap();
+        let end = (0..1_000_000).find_map(|_| feed(&mut core, &answered).err());
+        assert_eq!(end.unwrap().words, "answers that are not read");
+    }
 }
 
 #[test]
