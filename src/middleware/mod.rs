@@ -12,6 +12,7 @@
 //! | find the traces of a request again | [`RequestId`] |
 //! | be used by nobody more than is fair | [`RateLimit`], [`ConcurrencyLimit`], [`BodyLimit`], [`timeout_handler`] |
 //! | have browsers be careful | [`SecurityHeaders`], [`HttpsRedirect`] |
+//! | say what becomes of a panic | [`PanicPolicy`] |
 //! | change fields | [`RequestFields`], [`ResponseFields`] |
 //!
 //! An order that works, from the outside in: `TrustedProxies`, `RequestId`, `HttpsRedirect`, `SecurityHeaders`,
@@ -52,6 +53,7 @@ mod header_fields;
 mod ip_network;
 mod limits;
 mod origin;
+mod panic_policy;
 mod rate_limit;
 mod redirect;
 mod request_id;
@@ -72,6 +74,7 @@ pub use cross_origin_protection::CrossOriginProtection;
 pub use error::{error, not_found, not_found_handler};
 pub use header_fields::{RequestFields, ResponseFields};
 pub use limits::{max_bytes_handler, timeout_handler};
+pub use panic_policy::PanicPolicy;
 pub use rate_limit::RateLimit;
 pub use redirect::{redirect, redirect_handler};
 pub use request_id::RequestId;

@@ -66,12 +66,13 @@ pub fn abort() -> ! {
     std::panic::resume_unwind(Box::new(AbortHandler))
 }
 
+/// Whether this is what [`abort`] unwinds with.
+pub(crate) fn is_abort(payload: &(dyn Any + Send)) -> bool {
+    payload.is::<AbortHandler>()
+}
+
 fn panicked(payload: &(dyn Any + Send)) -> HandlerOutcome {
-    if payload.is::<AbortHandler>() {
-        HandlerOutcome::Aborted
-    } else {
-        HandlerOutcome::Panicked(panic_message(payload))
-    }
+    if is_abort(payload) { HandlerOutcome::Aborted } else { HandlerOutcome::Panicked(panic_message(payload)) }
 }
 
 /// The response to the few requests that the server answers without calling its handler.

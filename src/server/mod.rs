@@ -86,4 +86,6 @@ pub use server::{
 pub use settings::Http2Settings;
 
 pub(crate) use call::{CallContent, CallDriver};
+pub(crate) use exchange::is_abort;
 pub(crate) use handler::Chain;
+pub(crate) use settings::{catch, panic_message};

@@ -5,6 +5,9 @@
 #![cfg(feature = "cookies")]
 #![allow(clippy::unwrap_used, reason = "what fails in a helper fails its test")]
 
+#[cfg(unix)]
+#[path = "../support/alone.rs"]
+mod alone;
 #[path = "../support/certificates.rs"]
 mod certificates;
 #[path = "../modes/site.rs"]
@@ -18,6 +21,7 @@ mod cors;
 mod cross_origin;
 mod fields;
 mod limits;
+mod panics;
 mod proxies;
 
 use nethttp::{Header, Method, Next, Request, Response, ResponseWriter, Result, StatusCode};
