@@ -268,7 +268,7 @@ pub(super) mod tests {
                 }
                 (Segment::Single(_), PathStep::Segment(_, further)) => rest = further,
                 (Segment::Literal(name), PathStep::Segment(sent, further)) if **name == *unescape_segment(sent) => {
-                    rest = further
+                    rest = further;
                 }
                 _ => return false,
             }

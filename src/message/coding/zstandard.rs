@@ -96,7 +96,7 @@ impl Encode for ZstandardEncoder {
     }
 
     fn flush(&mut self, out: &mut Vec<u8>) -> Result<(), EncodeFault> {
-        self.drain(out, |encoder, to| encoder.flush(to))
+        self.drain(out, Operation::flush)
     }
 
     fn end(&mut self, out: &mut Vec<u8>) -> Result<(), EncodeFault> {
