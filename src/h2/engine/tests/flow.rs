@@ -122,7 +122,14 @@ fn one_stream_without_a_window_holds_up_no_other() {
 
 #[test]
 fn a_stream_that_is_closed_is_asked_for_nothing_whatever_it_waited_for() {
-    let mut end = server(100_000, &[post(1), post(3), get(5)].concat());
+    let mut end = server(100_000, &[setting(4, 1 << 20), post(1), post(3), get(5)].concat());
+    // However often it is woken for nothing, it waits once.
+    let waiting = end.core.slots().last().unwrap();
+    for _ in 0..5 {
+        end.core.want_to_send(waiting);
+        end.send();
+    }
+    assert_eq!(end.core.short_of_window, [waiting]);
     let slots: Vec<u32> = end.core.slots().collect();
     // One is in the scheduler, one has nothing to send, one waits for the connection's window.
     end.core.want_to_send(slots[0]);

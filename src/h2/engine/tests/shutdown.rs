@@ -108,3 +108,30 @@ fn an_idle_connection_gives_its_memory_back() {
     let (inline, held) = (size_of::<Http2Core<Pending>>(), end.core.held());
     assert!(inline < 800 && held < 1200, "{inline} and {held} bytes");
 }
+
+#[test]
+fn section_8_1_a_stream_that_is_closed_is_reset_with_no_error_where_its_response_is_whole() {
+    let closed = |message_end: Option<MessageEnd>, ends: bool| {
+        let mut end = server();
+        end.take(&if ends { [post(3), last_data(3, b"x")].concat() } else { [post(3), data(3, b"x")].concat() });
+        let slot = end.core.slots().next();
+        if let (Some(slot), Some(message_end)) = (slot, message_end) {
+            end.core.send_response(slot, &response(200, &crate::message::Header::new()), message_end);
+        }
+        slot.map(|slot| end.core.close(slot, fault::ErrorCode::INTERNAL_ERROR));
+        end.send();
+        let resets = frames(&end.sent).into_iter().filter(|frame| frame.kind == FrameKind::RstStream);
+        resets.map(|frame| frame.payload[3]).collect::<Vec<u8>>()
+    };
+    assert_eq!(closed(Some(MessageEnd::Here), false), [0], "the rest of the request is of no use");
+    assert_eq!(closed(Some(MessageEnd::MoreFollows), false), [2], "a response that is cut off");
+    assert_eq!(closed(None, false), [2], "no response at all");
+    assert!(closed(Some(MessageEnd::Here), true).is_empty(), "both have ended");
+    let mut client = End::client(CoreSettings::default());
+    client.send();
+    client.sent.clear();
+    let first = client.core.slots().next().unwrap();
+    client.core.close(first, fault::ErrorCode::CANCEL);
+    client.send();
+    assert_eq!(client.sent, reset(1, 8), "its response is not wanted");
+}
