@@ -29,6 +29,7 @@ pages! {
     guide_proxies: "../docs/guide/proxies.md",
     guide_requests: "../docs/guide/requests.md",
     guide_routing: "../docs/guide/routing.md",
+    guide_service: "../docs/guide/service.md",
     guide_serving: "../docs/guide/serving.md",
     guide_shutdown: "../docs/guide/shutdown.md",
     guide_testing: "../docs/guide/testing.md",

@@ -13,7 +13,7 @@ const TRANSLATIONS: [&str; 3] = ["docs/from-go.md", "docs/from-axum.md", "docs/f
 /// Words in the code of those cells that are no names of the crate: of Rust, of other crates, and of what the cells
 /// call their own.
 const FOREIGN: &str = "Arc FILES NOT_FOUND None Option Some StatusCode addr async await cert client content \
-                       copy error file format grace http_body impl into key listener max_memory mut mux new \
+                       copy error file format grace handler http_body impl into key listener max_memory mut mux new \
                        next pairs path request response state tokio true";
 
 #[test]
