@@ -16,6 +16,8 @@
 //! assert_eq!(header.get("Set-Cookie"), Some("theme=dark; Max-Age=86400; SameSite=Lax"));
 //! # Ok::<(), nethttp::Error>(())
 //! ```
+//!
+//! The guide has a page on it: `docs/guide/cookies.md`.
 
 #[cfg(feature = "client")]
 pub use crate::client::jar::CookieJar;

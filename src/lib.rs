@@ -24,6 +24,9 @@
 //! ```
 //!
 //! # Where to look
+//! The guide in `docs/guide` of the repository has a page for each topic, and `docs/from-go.md`, `from-axum.md` and
+//! `from-reqwest.md` have the same programs side by side. Each module below names its page.
+//!
 //! The root has what a first program needs. All else lies in modules by topic, which have the root's names
 //! of their topic too:
 //!
@@ -106,6 +109,16 @@ pub mod middleware;
 #[cfg(feature = "server")]
 pub mod mux;
 pub mod net;
+#[cfg(all(
+    doctest,
+    feature = "server",
+    feature = "client",
+    feature = "http2",
+    feature = "tls",
+    feature = "cookies",
+    feature = "json"
+))]
+mod pages;
 #[cfg(feature = "server")]
 pub mod server;
 #[cfg(feature = "server")]
@@ -136,8 +149,3 @@ pub use server::{
 };
 #[cfg(all(feature = "tls-no-provider", feature = "server"))]
 pub use tls::listen_and_serve_tls;
-
-/// The examples of the README, compiled.
-#[cfg(all(doctest, feature = "server", feature = "json"))]
-#[doc = include_str!("../README.md")]
-mod readme {}

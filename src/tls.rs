@@ -12,6 +12,8 @@
 //! listen_and_serve_tls("127.0.0.1:8443", "site.pem", "site.key", hello).await
 //! # }
 //! ```
+//!
+//! The guide has a page on it: `docs/guide/tls.md`.
 
 pub use crate::message::{TlsInfo, TlsVersion};
 #[cfg(feature = "tls-no-provider")]

@@ -21,5 +21,7 @@
 //! # Ok(())
 //! # }
 //! ```
+//!
+//! The guide has a page on it: `docs/guide/tracing.md`.
 
 pub use crate::client::observe::{ClientTrace, GotConn};

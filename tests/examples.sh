@@ -101,6 +101,14 @@ answers '"sum":6' -d '[1, 2, 3]' "http://$address/sum"
 answers '^400$' -d '[1, ' -o /dev/null -w '%{http_code}\n' "http://$address/sum"
 stop json
 
+start errors
+answers '^4$' "http://$address/halve/8"
+answers '^7 is odd$' "http://$address/halve/7"
+answers '^400$' -o /dev/null -w '%{http_code}\n' "http://$address/halve/x"
+answers '"title":"Internal Server Error"' "http://$address/motd"
+answers '"status":404' "http://$address/nowhere"
+stop errors
+
 start upload
 answers '^file: 1000000 bytes$' -F "file=@$work/files/large" "http://$address/"
 stop upload

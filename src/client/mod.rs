@@ -22,6 +22,8 @@
 //!
 //! How connections are made is in [`net`](crate::net), with TLS in [`tls`](crate::tls); cookies are in
 //! [`cookie`](crate::cookie), and [`trace`](crate::trace) follows a request step by step.
+//!
+//! The guide has a page on it: `docs/guide/client.md`.
 
 // The client: `Client` (policy: cookies, redirects, one deadline for all) over `Transport`
 // (mechanism: connections, their pool, one exchange).

@@ -10,6 +10,8 @@
 //! assert_eq!(error.kind(), ErrorKind::Answer);
 //! assert_eq!(error.status(), Some(StatusCode::NOT_FOUND));
 //! ```
+//!
+//! The guide has a page on it: `docs/guide/errors.md`.
 
 // `kind` has what there is to match on, `refusal` what the codec returns for a message that it does not
 // accept, `convert` the errors of others that become this crate's, and back.

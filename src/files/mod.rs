@@ -11,6 +11,8 @@
 //! ```
 //!
 //! [`serve_file`] and [`serve_content`] answer one request from a handler.
+//!
+//! The guide has a page on it: `docs/guide/files.md`.
 
 // Serves files, and other content that can be read at any offset.
 //

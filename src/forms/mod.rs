@@ -19,6 +19,8 @@
 //!     w.write(format!("{total} bytes\n")).await
 //! }
 //! ```
+//!
+//! The guide has a page on it: `docs/guide/forms.md`.
 
 // Multipart forms read whole: values in memory, files in memory or on disk.
 //

@@ -37,6 +37,8 @@
 //! mux.wrap(RateLimit::new(100, Duration::from_secs(60)));
 //! mux.wrap(BodyLimit::new(1 << 20));
 //! ```
+//!
+//! The guide has a page on it: `docs/guide/middleware.md`.
 
 // What a middleware changes in the request it changes back, however the inner handler ends: the
 // request is borrowed, and the code around (a log, another middleware) must see it as it was. The exceptions

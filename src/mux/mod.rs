@@ -2,6 +2,8 @@
 //!
 //! [`ServeMux`] has the patterns and the rules. [`handle`] registers with the one of the process,
 //! [`default_serve_mux`]. [`ServeMux::lookup`] says which route a request would take, as a [`Lookup`].
+//!
+//! The guide has a page on it: `docs/guide/routing.md`.
 
 // The router: a request goes to the handler of the most specific pattern that matches it.
 //

@@ -4,6 +4,8 @@
 //! [`testing::listener`](crate::testing::listener) in memory. A [`Dial`] makes them for a client:
 //! [`TcpDialer`] resolves names ([`Resolve`]) and races addresses, and [`dial_fn`] makes one of a function.
 //! [`Addr`] is either end.
+//!
+//! The guide has a page on it: `docs/guide/net.md`.
 
 // Sockets, buffers and deadlines: the only place that names `tokio::net`.
 

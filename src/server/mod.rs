@@ -14,6 +14,8 @@
 //! let mut server = Server::new(async |w: &mut ResponseWriter, _: &mut Request| w.write("hello\n").await);
 //! server.on_event = Some(Arc::new(|event: &ServerEvent| eprintln!("{event}")));
 //! ```
+//!
+//! The guide has a page on it: `docs/guide/serving.md`.
 
 // The server: from a listener to the responses on its connections.
 //

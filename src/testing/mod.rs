@@ -35,6 +35,8 @@
 //! [dev-dependencies]
 //! tokio = { version = "1", features = ["macros", "rt", "test-util"] }
 //! ```
+//!
+//! The guide has a page on it: `docs/guide/testing.md`.
 
 #[cfg(feature = "client")]
 mod client;

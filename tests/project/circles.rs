@@ -20,6 +20,7 @@ fn no_files_need_each_other() {
 // ------------------------------------------------------------ who needs whom
 
 /// The files of a crate, each with what it needs.
+#[derive(Default)]
 pub(crate) struct Tree {
     files: Vec<File>,
     /// The file of each module, by its path: `server::http1`.
@@ -201,6 +202,16 @@ impl Tree {
             None => self.modules.contains_key(&path[0]).then(|| path.to_vec()),
         };
         expand(used).into_iter().map(|(path, name)| (from_root(&path), name, path.join("::"))).collect()
+    }
+
+    /// The file that defines what this file calls by a name alone: itself, or another by a `use`.
+    pub(crate) fn definition_for(&self, file: &str, name: &str) -> Option<String> {
+        let file = self.files.iter().find(|other| other.path == file)?;
+        if file.defined.contains(name) {
+            return Some(file.path.clone());
+        }
+        let target = file.bound.get(name)?.as_ref()?;
+        self.file_that_defines(target).map(|(path, _)| path)
     }
 
     // -------------------------------------------------------- circles

@@ -23,7 +23,7 @@ const LAYERS: [&[&str]; 9] = [
     &["server", "client"],
     &["mux", "files", "forms", "testing", "tower", "body", "cookie", "header", "tls", "trace"],
     &["middleware"],
-    &["fuzzing"],
+    &["fuzzing", "pages"],
 ];
 
 /// Modules that know no runtime.

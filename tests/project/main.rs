@@ -3,6 +3,7 @@
 mod circles;
 mod layers;
 mod names;
+mod pages;
 mod parity;
 mod public_api;
 mod rust;

@@ -4,7 +4,7 @@
 //! The reader goes by the text of `src`: it starts with what `lib.rs` and its public modules export, finds the
 //! file that defines each name, and lists the item with what is public in it, under its name at the root where
 //! it has one. An `impl` belongs to the type that it names,
-//! wherever it stands: no two types of the crate have one name (`names.rs`). A trait that `#[derive(…)]`
+//! wherever it stands; where two types have one name, to that which its file defines or has by a `use`. A trait that `#[derive(…)]`
 //! or an `impl` gives is listed; of those that macros of the crate write, the macro's call is.
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -79,8 +79,9 @@ struct Api {
     other: BTreeMap<String, String>,
     /// The types and traits that the crate defines, exported or not.
     defined: BTreeSet<String>,
-    /// Those that are exported, by their name inside. To what users write.
-    types: BTreeMap<String, String>,
+    /// Those that are exported, by their name inside. To the files that define one, and what users write.
+    types: BTreeMap<String, Vec<(String, String)>>,
+    tree: Tree,
 }
 
 /// One name of a `pub use`.
@@ -117,10 +118,11 @@ impl Api {
             for item in types {
                 api.defined.insert(item.name.to_owned());
                 if let Some((name, _)) = api.name_of(path, item.name) {
-                    api.types.insert(item.name.to_owned(), name);
+                    api.types.entry(item.name.to_owned()).or_default().push((path.clone(), name));
                 }
             }
         }
+        api.tree = tree;
         api
     }
 
@@ -161,9 +163,17 @@ impl Api {
         exported.or_else(|| module.map(|(module, condition)| (format!("{module}::{name}"), condition.clone())))
     }
 
-    /// What users call a type or trait of the crate, whatever file names it.
-    fn name_of_type(&self, name: &str) -> Option<&str> {
-        self.types.get(name).map(String::as_str)
+    /// What users call a type or trait of the crate that a file names.
+    fn name_of_type(&self, file: &str, name: &str) -> Option<&str> {
+        let types = self.types.get(name)?;
+        let meant = match &types[..] {
+            [one] => Some(one),
+            several => {
+                let defined_in = self.tree.definition_for(file, name)?;
+                several.iter().find(|(path, _)| *path == defined_in)
+            }
+        };
+        meant.map(|(_, public)| public.as_str())
     }
 
     /// Whether code names a type or trait that only the crate itself can use.
@@ -176,7 +186,7 @@ impl Api {
         for mut item in read_items(text) {
             item.condition = format!("{condition} {}", item.condition).trim().to_owned();
             if let Some(head) = item.head.strip_prefix("impl") {
-                self.list_impl(head, &item, lines);
+                self.list_impl(path, head, &item, lines);
             } else if item.head.starts_with("mod ") {
                 self.list_items(path, &item.body, &item.condition, lines);
             } else if item.is_public {
@@ -189,12 +199,12 @@ impl Api {
         }
     }
 
-    fn list_impl(&self, head: &str, item: &Parsed, lines: &mut BTreeSet<String>) {
+    fn list_impl(&self, path: &str, head: &str, item: &Parsed, lines: &mut BTreeSet<String>) {
         let generics = if head.starts_with('<') { angle_end(head) } else { 0 };
         let (subject, bounds) = head[generics..].split_once(" where ").unwrap_or((&head[generics..], ""));
         let (of_trait, target) = split_for(subject.trim());
         let own = last_name(target);
-        let public = self.name_of_type(own);
+        let public = self.name_of_type(path, own);
         let Some(of_trait) = of_trait else {
             let Some(public) = public else { return };
             for inner in read_items(&item.body) {
@@ -210,7 +220,7 @@ impl Api {
         let is_private = words(subject)
             .any(|(_, word)| word != own && !parameters.contains(word) && self.names_what_is_private(word));
         // Types of other crates and parameters count where the trait is ours.
-        let counts = public.is_some() || (self.name_of_type(trait_name).is_some() && !self.defined.contains(own));
+        let counts = public.is_some() || (self.name_of_type(path, trait_name).is_some() && !self.defined.contains(own));
         if counts && !is_private && trait_name != "Drop" {
             let bounds = if bounds.is_empty() { String::new() } else { format!(" where {bounds}") };
             let whole = format!("{}{}{bounds}", &head[..generics], format_args!(" {}", subject.trim()));
@@ -564,6 +574,23 @@ fn what_a_public_module_re_exports_has_the_roots_name_or_the_modules() {
         ]
     );
     assert_eq!(Api::of(&sources_of(&files)).names_in_two_modules(), ["nethttp::a::Two and nethttp::t::Two"]);
+}
+
+#[test]
+fn of_two_types_with_one_name_each_has_its_own_methods() {
+    let files = [
+        ("lib.rs", "mod a; pub mod b; pub use a::S;"),
+        ("a.rs", "pub struct S; impl S { pub fn one(&self) {} }"),
+        ("b.rs", "pub struct S; impl S { pub fn two(&self) {} }"),
+        ("c.rs", "use crate::b::S; impl S { pub fn three(&self) {} }"),
+    ];
+    let methods = [
+        "nethttp::S::one: fn one(&self)",
+        "nethttp::b::S::three: fn three(&self)",
+        "nethttp::b::S::two: fn two(&self)",
+    ];
+    let listed: Vec<String> = listed(&files).into_iter().filter(|line| line.contains("fn ")).collect();
+    assert_eq!(listed, methods);
 }
 
 #[test]
