@@ -102,7 +102,8 @@ async fn who_stops_reading_drops_the_handler_and_cancels_its_context() {
     assert!(!is_set(&dropped));
     drop(response);
     assert!(is_set(&dropped));
-    elsewhere.lock().unwrap().take().unwrap().await.unwrap();
+    let task = elsewhere.lock().unwrap().take().unwrap();
+    task.await.unwrap();
 }
 
 #[tokio::test]

@@ -23,7 +23,7 @@ async fn text(w: &mut ResponseWriter, r: &mut Request) -> Result<()> {
     }
     match r.query("n") {
         Some(count) => {
-            w.write("a line\n".repeat(count.parse::<usize>().unwrap() / 7 + 1)[..count.parse().unwrap()].as_bytes())
+            w.write(&"a line\n".repeat(count.parse::<usize>().unwrap() / 7 + 1).as_bytes()[..count.parse().unwrap()])
                 .await
         }
         None => Ok(()),
