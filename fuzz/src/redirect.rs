@@ -22,7 +22,19 @@ pub fn check(data: &[u8]) {
         let nowhere = fuzzing::join(joined, b"").expect("so does nothing");
         assert_eq!((nowhere.authority(), nowhere.path()), (joined.authority(), joined.path()));
     }
+    // `url` 2.5 does not let `..` go past an empty segment behind one like `c:`, a drive's letter in the URLs of
+    // files, whatever the scheme is. RFC 3986 §5.2.4 knows no drives; nobody is led elsewhere by it but the peer
+    // that sent such a path.
+    if has_drive_letter(base.path().as_bytes()) || has_drive_letter(reference) {
+        return;
+    }
     let Some(expected) = resolved(&base.to_string(), reference) else { return };
     let expected = expected.as_str().into_url().ok();
     assert_eq!(joined.ok(), expected, "from {base} by {}", reference.escape_ascii());
+}
+
+/// Whether a segment is a letter and a colon, or a `|` in its place.
+fn has_drive_letter(path: &[u8]) -> bool {
+    path.split(|byte| matches!(byte, b'/' | b'\\'))
+        .any(|segment| matches!(segment, [letter, b':' | b'|'] if letter.is_ascii_alphabetic()))
 }

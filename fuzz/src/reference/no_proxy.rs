@@ -26,9 +26,14 @@ fn has_good_brackets(entry: &str) -> bool {
     }
 }
 
-/// What is IPv4 is that in whatever spelling.
+/// What is IPv4 is that in whatever spelling. An address of IPv6 means the same in every zone.
 fn address(text: &str) -> Option<IpAddr> {
-    text.trim_matches(['[', ']']).parse::<IpAddr>().ok().map(|address| address.to_canonical())
+    let text = text.trim_matches(['[', ']']);
+    let without_zone = match text.find('%') {
+        Some(at) if text.contains(':') => &text[..at],
+        _ => text,
+    };
+    without_zone.parse::<IpAddr>().ok().map(|address| address.to_canonical())
 }
 
 fn means(entry: &str, host: &str, address_of_host: Option<IpAddr>, port: u16) -> bool {

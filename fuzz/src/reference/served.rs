@@ -33,7 +33,8 @@ pub fn is_content(response: &FileResponse, has_range: bool) {
     if response.status != 206 || response.is_head {
         return;
     }
-    assert!(has_range && field(response, "Content-Encoding").is_none(), "nobody asked for a part: {response:?}");
+    // A part may be one of `a.txt.gz`, whose bytes are the same here: of what is encoded on the way it would not be.
+    assert!(has_range, "nobody asked for a part: {response:?}");
     if let Some(range) = field(response, "Content-Range") {
         return assert_eq!(response.content, part(range), "{range}");
     }

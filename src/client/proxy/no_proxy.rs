@@ -135,8 +135,10 @@ fn split_port(entry: &str) -> Option<(&str, Option<u16>)> {
 /// (CVE-2025-22870).
 fn address(host: &str) -> Option<IpAddr> {
     let bare = host.strip_prefix('[').and_then(|host| host.strip_suffix(']')).unwrap_or(host);
-    let bare = bare.split_once('%').map_or(bare, |(address, _)| address);
-    bare.parse::<IpAddr>().ok().map(|addr| addr.to_canonical())
+    let (bare, zone) = bare.split_once('%').map_or((bare, None), |(addr, zone)| (addr, Some(zone)));
+    // Only IPv6 has zones (RFC 4007 §11): `10.0.0.1%a` is no address, and means no host.
+    let addr = bare.parse::<IpAddr>().ok().filter(|addr| zone.is_none() || addr.is_ipv6())?;
+    Some(addr.to_canonical())
 }
 
 fn width(addr: IpAddr) -> u32 {
@@ -197,6 +199,7 @@ mod tests {
                 &["[2001:db8::1%25eth0]", "[::1%25lo]"],
                 &["[2001:db8::2%25a.test]", "[fe80::1%25.b.test]", "[x%25.b.test]"],
             ),
+            ("10.1.2.3%, 10.1.2.4%eth0", &[], &["10.1.2.3", "10.1.2.4"]),
             ("10.0.0.0/33, 10.0.0.0/x, 10.0.0.0/8:80, ::/129", &[], &["10.0.0.1", "[2001:db8::1]"]),
         ];
         for (list, inside, outside) in all {
