@@ -3,13 +3,14 @@
 use std::sync::{Arc, Mutex};
 
 use nethttp::mux::Lookup;
+use nethttp::server::RequestRecord;
 use nethttp::{
     Body, Error, Handler, Method, Middleware, Next, Request, ResponseWriter, Result, ServeMux, StatusCode, redirect,
     strip_prefix,
 };
 
-use crate::site::{on_all_sites, whole};
-use crate::support::hello;
+use crate::site::{Site, in_all_modes, on_all_sites, whole};
+use crate::support::{hello, settle};
 
 /// What a handler sees: where it is, and all path values that these tests use.
 async fn seen(w: &mut ResponseWriter, r: &mut Request) -> Result<()> {
@@ -381,6 +382,24 @@ async fn the_path_is_whole_again_around_a_mounted_handler_however_it_ends() {
         assert_eq!(site.ask("/in/fails?q").await.0, 409);
         let path = std::mem::take(&mut *paths.lock().unwrap()).join(" ");
         assert!(path.starts_with("Some(\"/in/fails\") +") && path.ends_with("/in/fails?q"), "{path}");
+    })
+    .await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_record_has_the_whole_pattern_of_a_mounted_route() {
+    in_all_modes(async |mode| {
+        let patterns: Arc<Mutex<Vec<String>>> = Arc::default();
+        let noted = patterns.clone();
+        let hook = move |record: &RequestRecord| {
+            noted.lock().unwrap().push(record.pattern.as_deref().unwrap_or("none").to_owned());
+        };
+        let site = Site::with(mode, nested(), |server| server.on_request = Some(Arc::new(hook)), |_| {});
+        for path in ["/u/1/in/2", "/u/1/in/none/at/all"] {
+            site.ask(path).await;
+        }
+        settle().await;
+        assert_eq!(*patterns.lock().unwrap(), ["GET /u/{a}/in/{b}", "none"]);
     })
     .await;
 }
