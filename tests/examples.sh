@@ -91,6 +91,16 @@ answers 'no such note' "http://$address/notes/b"
 answers '^visit 1$' "http://$address/visits"
 stop state
 
+start middleware
+answers '^user 7$' "http://$address/api/users/7"
+answers '^Cache-Control: no-store' -i -X POST "http://$address/api/users/7"
+answers '^X-Request-Number: ' -i "http://$address/none"
+answers 'a key is needed' "http://$address/private"
+answers '^all is well$' -H 'X-Key: secret' "http://$address/admin/report"
+answers '^{"id": "7"}$' -H 'X-Key: secret' "http://$address/admin/users/7.json"
+grep -q '^GET /admin/users/{id}.json$' "$work/said"
+stop middleware
+
 start forms
 answers '<form method=post>' "http://$address/"
 answers '^Hello, A & B$' --data-urlencode 'name=A & B' "http://$address/"

@@ -21,7 +21,9 @@ use crate::server::{Handler, ResponseWriter};
 /// - Control characters, spaces and non-ASCII are percent-encoded, so no header can be split;
 ///   escapes that are there stay.
 ///
-/// After [`strip_prefix`](crate::strip_prefix) the request's path is the shorter one.
+/// After [`strip_prefix`](crate::strip_prefix) the request's path is the shorter one. Within a mux that is
+/// [mounted](crate::ServeMux::mount) a relative path leads to where the client sees it, and one that begins
+/// with a slash is the whole path: [`Request::mount_path`] says what stands before it.
 ///
 /// A GET gets a line of HTML with the link, for clients that do not know the status; GET and HEAD
 /// get the `Content-Type` of that. Neither happens where a `Content-Type` was set before.
@@ -38,7 +40,10 @@ use crate::server::{Handler, ResponseWriter};
 /// }
 /// ```
 pub async fn redirect(w: &mut ResponseWriter, r: &Request, url: &str, status: StatusCode) -> Result<()> {
-    let location = location(r.escaped_path(), url);
+    let location = match r.mount_path() {
+        "" => location(r.escaped_path(), url),
+        mount_path => location(&format!("{mount_path}{}", r.escaped_path()), url),
+    };
     let typed = w.header().contains("Content-Type");
     if !typed && matches!(r.method, Method::GET | Method::HEAD) {
         w.header().set("Content-Type", "text/html; charset=utf-8");

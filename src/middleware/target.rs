@@ -1,14 +1,10 @@
 //! Middleware that changes the target that a handler sees.
 
-use std::mem;
-
-use http::Uri;
-use http::uri::PathAndQuery;
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 
 use super::error::not_found;
 use crate::error::Result;
-use crate::message::Request;
+use crate::message::{Request, Retargeted, with_path_and_query};
 use crate::server::{Handler, ResponseWriter};
 
 /// Takes a prefix off the path before the handler sees it (Go's `StripPrefix`); 404 where the
@@ -128,40 +124,10 @@ impl<Inner: Handler> Handler for AllowQuerySemicolons<Inner> {
     }
 }
 
-/// The same place but for path and query. A path that does not begin with a slash gets one.
-fn with_path_and_query(uri: &Uri, path: &str, query: Option<&str>) -> Option<Uri> {
-    let slash = if path.starts_with('/') { "" } else { "/" };
-    let text = match query {
-        Some(query) => format!("{slash}{path}?{query}"),
-        None => format!("{slash}{path}"),
-    };
-    let mut parts = uri.clone().into_parts();
-    parts.path_and_query = Some(PathAndQuery::try_from(text).ok()?);
-    Uri::from_parts(parts).ok()
-}
-
-/// A request with another target, for as long as this lives. A handler that panics, or is dropped
-/// in the middle, has it changed back too.
-struct Retargeted<'a> {
-    request: &'a mut Request,
-    received: Uri,
-}
-
-impl<'a> Retargeted<'a> {
-    fn new(request: &'a mut Request, uri: Uri) -> Retargeted<'a> {
-        let received = mem::replace(&mut request.uri, uri);
-        Retargeted { request, received }
-    }
-}
-
-impl Drop for Retargeted<'_> {
-    fn drop(&mut self) {
-        self.request.uri = mem::take(&mut self.received);
-    }
-}
-
 #[cfg(test)]
 mod tests {
+    use http::Uri;
+
     use super::*;
 
     /// The target that the handler behind the prefix sees.

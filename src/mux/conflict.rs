@@ -5,6 +5,9 @@
 //! Two sets that share a request, while each has others as well, are refused at registration: so no
 //! request is ever ambiguous, and the order of registration does not matter.
 //!
+//! Hosts come first: the pattern with the narrower host wins, whatever the paths are. So only patterns of
+//! the same host, or of hosts that overlap (`{a}.b.test` and `x.{b}.test`), can be in each other's way.
+//!
 //! Two patterns share a path only if, wherever one has a name, the other has the same name or a
 //! wildcard. So it is enough to look at one name of a new pattern, the one that the fewest others
 //! share, and to compare with those: registering many routes does not compare each with each.
@@ -13,8 +16,10 @@ use std::collections::HashMap;
 
 use percent_encoding::percent_encode;
 
+use super::host::ANY_LABEL;
 use super::path::NOT_IN_A_PATH;
-use super::pattern::{Pattern, Segment};
+use super::pattern::Pattern;
+use super::segment::{Partial, Segment};
 use super::tree::RouteId;
 use crate::error::{Error, ErrorKind};
 
@@ -51,11 +56,14 @@ impl Relation {
 
 /// Why `new` may not be registered beside `old`; `None` when it may.
 pub(super) fn conflict(new: &Pattern, old: &Pattern) -> Option<Error> {
-    // A pattern with a host wins over one without, and a request has only one host.
-    if new.host != old.host {
-        return None;
-    }
-    matches!(methods_and_paths(new, old), Equal | Overlapping).then(|| {
+    let is_conflict = match hosts(&new.host.mask, &old.host.mask) {
+        // The pattern with the narrower host wins.
+        Disjoint | Wider | Narrower => false,
+        Equal => matches!(methods_and_paths(new, old), Equal | Overlapping),
+        // Neither host is narrower, and so neither pattern is.
+        Overlapping => methods_and_paths(new, old) != Disjoint,
+    };
+    is_conflict.then(|| {
         let message = format!(
             "pattern {:?} (registered at {}) conflicts with pattern {:?} (registered at {}): {}",
             new.text,
@@ -66,6 +74,25 @@ pub(super) fn conflict(new: &Pattern, old: &Pattern) -> Option<Error> {
         );
         Error::new(ErrorKind::Invalid, message)
     })
+}
+
+/// Compares masks of hosts, label by label.
+pub(super) fn hosts(left: &str, right: &str) -> Relation {
+    match (left, right) {
+        ("", "") => return Equal,
+        // A pattern without a host is for every one.
+        ("", _) => return Wider,
+        (_, "") => return Narrower,
+        _ if left.split('.').count() != right.split('.').count() => return Disjoint,
+        _ => {}
+    }
+    let labels = left.split('.').zip(right.split('.')).map(|(left, right)| match (left, right) {
+        (left, right) if left == right => Equal,
+        (ANY_LABEL, _) => Wider,
+        (_, ANY_LABEL) => Narrower,
+        _ => Disjoint,
+    });
+    labels.fold(Equal, Relation::and)
 }
 
 /// Compares methods and paths, not hosts.
@@ -104,19 +131,47 @@ fn paths(left: &Pattern, right: &Pattern) -> Relation {
 }
 
 fn segments(left: &Segment, right: &Segment) -> Relation {
-    use Segment::{Literal, Rest, Single, Slash};
+    use Segment::{Literal, Partial, Rest, Single, Slash};
     match (left, right) {
         (Rest(_), Rest(_)) | (Single(_), Single(_)) | (Slash, Slash) => Equal,
         (Literal(left), Literal(right)) if left == right => Equal,
-        (Rest(_), _) | (Single(_), Literal(_)) => Wider,
-        (_, Rest(_)) | (Literal(_), Single(_)) => Narrower,
+        (Partial(left), Partial(right)) => partials(left, right),
+        (Partial(left), Literal(right)) if left.value(right).is_some() => Wider,
+        (Literal(left), Partial(right)) if right.value(left).is_some() => Narrower,
+        (Rest(_), _) | (Single(_), Literal(_) | Partial(_)) => Wider,
+        (_, Rest(_)) | (Literal(_) | Partial(_), Single(_)) => Narrower,
         // No name, and no wildcard for one, stands for a slash at the end.
-        (Literal(_), Literal(_) | Slash) | (Single(_), Slash) | (Slash, _) => Disjoint,
+        (Literal(_), Literal(_) | Partial(_) | Slash)
+        | (Partial(_), Literal(_) | Slash)
+        | (Single(_), Slash)
+        | (Slash, _) => Disjoint,
     }
+}
+
+/// What a wildcard stands for may be of any length. So two of them have a segment in common if the text
+/// before one begins with the text before the other, and the same with the ends after them; and all
+/// segments of one are the other's if it has the longer text on both sides.
+fn partials(left: &Partial, right: &Partial) -> Relation {
+    let longer = |is_left: bool, is_right: bool| match (is_left, is_right) {
+        (true, true) => Equal,
+        (true, false) => Narrower,
+        (false, true) => Wider,
+        (false, false) => Disjoint,
+    };
+    let before = longer(left.before.starts_with(&right.before), right.before.starts_with(&left.before));
+    let after = longer(left.after.ends_with(&right.after), right.after.ends_with(&left.after));
+    before.and(after)
 }
 
 fn explain(new: &Pattern, old: &Pattern) -> String {
     let (left, right) = (&new.text, &old.text);
+    if hosts(&new.host.mask, &old.host.mask) == Overlapping {
+        let host = host_of_both(&new.host.mask, &old.host.mask);
+        return format!(
+            "both match {:?} of the host {host:?}, and neither host is more specific",
+            path_of_both(new, old)
+        );
+    }
     match (methods(new, old), paths(new, old)) {
         (Equal, Equal) => "both match the same requests".into(),
         (_, Overlapping) => format!(
@@ -130,11 +185,20 @@ fn explain(new: &Pattern, old: &Pattern) -> String {
     }
 }
 
+/// A host that both match, for hosts that overlap.
+fn host_of_both(left: &str, right: &str) -> String {
+    let labels = left.split('.').zip(right.split('.')).map(|labels| match labels {
+        (ANY_LABEL, ANY_LABEL) => "x",
+        (ANY_LABEL, label) | (label, _) => label,
+    });
+    labels.collect::<Vec<_>>().join(".")
+}
+
 /// A path that both match, for patterns whose paths are not disjoint.
 fn path_of_both(left: &Pattern, right: &Pattern) -> String {
     let mut path = String::new();
     for (left, right) in left.segments.iter().zip(&right.segments) {
-        push(&mut path, narrower(left, right));
+        push_both(&mut path, left, right);
     }
     push_left_over(&mut path, left, right);
     push_left_over(&mut path, right, left);
@@ -157,20 +221,48 @@ fn path_of_left(left: &Pattern, right: &Pattern) -> String {
                 path.push('/');
                 return path;
             }
-            (Segment::Single(name), Segment::Literal(literal)) if name.as_bytes() == &**literal => {
-                push(&mut path, left);
-                path.push('x');
-            }
-            (Segment::Single(_), Segment::Literal(_)) => push(&mut path, left),
-            _ => push(&mut path, narrower(left, right)),
+            _ => match text_of_left(left, right) {
+                Some(text) => push_text(&mut path, &text),
+                None => push_both(&mut path, left, right),
+            },
         }
     }
     push_left_over(&mut path, left, right);
     path
 }
 
-fn narrower<'a>(left: &'a Segment, right: &'a Segment) -> &'a Segment {
-    if segments(left, right) == Wider { right } else { left }
+/// A segment that the left one matches and the right one does not; `None` where there is none.
+fn text_of_left(left: &Segment, right: &Segment) -> Option<Vec<u8>> {
+    let with_value = |value: &[u8]| match left {
+        Segment::Single(_) => Some(value.to_vec()),
+        Segment::Partial(partial) => Some(partial.with_value(value)),
+        _ => None,
+    };
+    let is_rights = |text: &[u8]| match right {
+        Segment::Literal(literal) => **literal == *text,
+        Segment::Partial(partial) => partial.value(text).is_some(),
+        _ => true,
+    };
+    // The wildcard's own name reads best. Where the right one wants another beginning or end of the value,
+    // one of two letters is not it.
+    let name = left.name()?;
+    let values = [name.to_owned(), format!("{name}x"), "x".to_owned(), "y".to_owned()];
+    values.iter().filter_map(|value| with_value(value.as_bytes())).find(|text| !is_rights(text))
+}
+
+/// A segment that both match.
+fn push_both(path: &mut String, left: &Segment, right: &Segment) {
+    match (left, right) {
+        (Segment::Partial(left), Segment::Partial(right)) => {
+            let longer = |left: &Partial, right: &Partial, of: fn(&Partial) -> &[u8]| {
+                if of(left).len() < of(right).len() { of(right).to_vec() } else { of(left).to_vec() }
+            };
+            let before = longer(left, right, |partial| &partial.before);
+            let after = longer(left, right, |partial| &partial.after);
+            push_text(path, &[&*before, left.name.as_bytes(), &*after].concat());
+        }
+        _ => push(path, if segments(left, right) == Wider { right } else { left }),
+    }
 }
 
 /// The segments of the longer one beyond the shorter one.
@@ -182,13 +274,18 @@ fn push_left_over(path: &mut String, longer: &Pattern, shorter: &Pattern) {
 
 /// A piece of path that this segment matches; a wildcard stands for its own name.
 fn push(path: &mut String, segment: &Segment) {
-    // A rest wants the last slash only, and after one there is no second.
-    path.push('/');
     match segment {
-        Segment::Literal(literal) => path.extend(percent_encode(literal, &NOT_IN_A_SEGMENT)),
-        Segment::Single(name) => path.push_str(name),
-        Segment::Rest(_) | Segment::Slash => {}
+        Segment::Literal(literal) => push_text(path, literal),
+        Segment::Partial(partial) => push_text(path, &partial.with_value(partial.name.as_bytes())),
+        Segment::Single(name) => push_text(path, name.as_bytes()),
+        // A rest wants the last slash only, and after one there is no second.
+        Segment::Rest(_) | Segment::Slash => path.push('/'),
     }
+}
+
+fn push_text(path: &mut String, text: &[u8]) {
+    path.push('/');
+    path.extend(percent_encode(text, &NOT_IN_A_SEGMENT));
 }
 
 const NOT_IN_A_SEGMENT: percent_encoding::AsciiSet = NOT_IN_A_PATH.add(b'/').add(b'%');
@@ -205,6 +302,7 @@ pub(super) struct Index {
 enum SegmentKey {
     Literal(Box<[u8]>),
     Slash,
+    Partial,
     Single,
     Rest,
 }
@@ -222,7 +320,7 @@ impl Index {
     pub(super) fn candidates(&self, pattern: &Pattern) -> impl Iterator<Item = RouteId> {
         let names = pattern.segments.iter().enumerate().filter_map(|(position, segment)| match segment {
             Segment::Literal(_) | Segment::Slash => Some(self.sharing(position, key(segment))),
-            Segment::Single(_) | Segment::Rest(_) => None,
+            Segment::Partial(_) | Segment::Single(_) | Segment::Rest(_) => None,
         });
         let fewest = names.min_by_key(|lists| lists.iter().map(|list| list.len()).sum::<usize>());
         fewest.unwrap_or_else(|| vec![&self.all]).into_iter().flatten().copied()
@@ -232,7 +330,7 @@ impl Index {
     /// have begun earlier.
     fn sharing(&self, position: usize, key: SegmentKey) -> Vec<&[RouteId]> {
         let rests = (0..=position).map(|earlier| (earlier, SegmentKey::Rest));
-        let keys = rests.chain([(position, SegmentKey::Single), (position, key)]);
+        let keys = rests.chain([SegmentKey::Single, SegmentKey::Partial, key].map(|key| (position, key)));
         keys.filter_map(|key| self.at.get(&key)).map(Vec::as_slice).collect()
     }
 }
@@ -240,6 +338,7 @@ impl Index {
 fn key(segment: &Segment) -> SegmentKey {
     match segment {
         Segment::Literal(name) => SegmentKey::Literal(name.clone()),
+        Segment::Partial(_) => SegmentKey::Partial,
         Segment::Single(_) => SegmentKey::Single,
         Segment::Rest(_) => SegmentKey::Rest,
         Segment::Slash => SegmentKey::Slash,
@@ -267,6 +366,11 @@ pub(super) mod tests {
                     return true;
                 }
                 (Segment::Single(_), PathStep::Segment(_, further)) => rest = further,
+                (Segment::Partial(own), PathStep::Segment(sent, further))
+                    if is_around(own, &unescape_segment(sent)) =>
+                {
+                    rest = further;
+                }
                 (Segment::Literal(name), PathStep::Segment(sent, further)) if **name == *unescape_segment(sent) => {
                     rest = further;
                 }
@@ -274,6 +378,10 @@ pub(super) mod tests {
             }
         }
         step(rest) == PathStep::End
+    }
+
+    fn is_around(own: &Partial, sent: &[u8]) -> bool {
+        sent.len() > own.before.len() + own.after.len() && sent.starts_with(&own.before) && sent.ends_with(&own.after)
     }
 
     fn mirrored(relation: Relation) -> Relation {
@@ -316,13 +424,29 @@ pub(super) mod tests {
             ("/{x}/a", "/b/{y}/", Disjoint),
             ("GET /a", "POST /a", Disjoint),
             ("HEAD /a", "POST /a", Disjoint),
-            ("GET /a", "get /a", Disjoint),
+            ("GET /a", "gets /a", Disjoint),
             ("/a/{x}", "/{x}/b", Overlapping),
             ("/a/", "/{x}/b", Overlapping),
             ("/a/{x...}", "/{x}/{$}", Overlapping),
             ("/{x}/b/", "/a/{y}/c", Overlapping),
             ("GET /", "/a", Overlapping),
             ("GET /a", "HEAD /", Wider.and(Narrower)),
+            ("/{x}.json", "/{y}.json", Equal),
+            ("/{x}", "/{y}.json", Wider),
+            ("/{x}.gz", "/{y}.tar.gz", Wider),
+            ("/a{x}", "/ab{y}c", Wider),
+            ("/{x}.json", "/a%2Ejson", Wider),
+            ("/{x}.json", "/.json", Disjoint),
+            ("/{x}.json", "/{y}.xml", Disjoint),
+            ("/a{x}", "/b{y}", Disjoint),
+            ("/a{x}", "/{$}", Disjoint),
+            ("/a{x}c", "/ac", Disjoint),
+            ("/", "/a{x}", Wider),
+            ("/a{x}", "/{y}b", Overlapping),
+            ("/a{x}c", "/ab{y}", Overlapping),
+            ("/a{x}/{y}", "/{x}b/z", Overlapping),
+            ("/a{x}/y", "/{x}b/z", Disjoint),
+            ("/{x}:go", "/{x}:stop", Disjoint),
         ];
         for (left, right, expected) in cases {
             let (left, right) = (pattern(left), pattern(right));
@@ -337,6 +461,30 @@ pub(super) mod tests {
         assert!(conflict(&pattern("a.test/a/{x}"), &pattern("/{x}/a")).is_none());
         assert!(conflict(&pattern("a.test/"), &pattern("b.test/")).is_none());
         assert!(conflict(&pattern("a.test/"), &pattern("A.TEST/")).is_some(), "hosts fold case");
+        assert!(conflict(&pattern("{a}.test/"), &pattern("b.test/")).is_none(), "the narrower host wins");
+        assert!(conflict(&pattern("{a}.test/{x}/b"), &pattern("b.test/a/{x}")).is_none());
+        assert!(conflict(&pattern("{a}.test/"), &pattern("{a}.b.test/")).is_none());
+    }
+
+    #[test]
+    fn hosts_that_overlap_conflict_where_the_paths_share_anything() {
+        for (new, old, is_conflict) in [
+            ("{a}.test/x", "{b}.test/x", true),
+            ("{a}.test/x", "{b}.test/", false),
+            ("{a}.b.test/x", "x.{b}.test/x", true),
+            ("{a}.b.test/x", "x.{b}.test/", true),
+            ("{a}.b.test/x", "x.{b}.test/y", false),
+            ("GET {a}.b.test/", "POST x.{b}.test/", false),
+            ("{a}.{b}.test/", "x.{b}.test/", false),
+        ] {
+            assert_eq!(conflict(&pattern(new), &pattern(old)).is_some(), is_conflict, "{new} {old}");
+            assert_eq!(conflict(&pattern(old), &pattern(new)).is_some(), is_conflict, "{old} {new}");
+        }
+        let why = conflict(&pattern("{a}.b.test/x"), &pattern("x.{b}.test/")).unwrap().to_string();
+        assert!(
+            why.ends_with("both match \"/x\" of the host \"x.b.test\", and neither host is more specific"),
+            "{why}"
+        );
     }
 
     #[test]
@@ -376,6 +524,12 @@ pub(super) mod tests {
             ("/{x}/a%2Fb", "/%25/{x}"),
             ("/{x}/c/{y}/d", "/a/{x}/b/"),
             ("/{x}/{$}", "/a/{y...}"),
+            ("/a{x}", "/{y}b"),
+            ("/a{x}c", "/ab{y}"),
+            ("/{x}x", "/x{y}"),
+            ("/{x}/b", "/a{x}/{y}"),
+            ("/x{x}/{y}", "/{x}y/{y}.z"),
+            ("/{n}%2F/{m}", "/%25{n}/{m}%20"),
         ];
         for (left, right) in cases.into_iter().flat_map(|(left, right)| [(left, right), (right, left)]) {
             let (left, right) = (pattern(left), pattern(right));
@@ -393,7 +547,7 @@ pub(super) mod tests {
 
     #[test]
     fn every_pattern_that_shares_a_path_is_a_candidate() {
-        let pieces = ["/a", "/b", "/{x}", "/{$}", "/"];
+        let pieces = ["/a", "/b", "/a{x}", "/{x}c", "/{x}", "/{$}", "/"];
         let mut texts = Vec::new();
         for first in pieces {
             texts.push(first.to_owned());

@@ -109,6 +109,11 @@ pub(super) fn decode_text(segment: &str) -> String {
     }
 }
 
+/// What is unescaped already, as text; empty where it is not UTF-8.
+pub(super) fn text_of(bytes: &[u8]) -> String {
+    std::str::from_utf8(bytes).unwrap_or_default().to_owned()
+}
+
 /// Where the byte stands first. Segments are short: a search that is made for long texts would have taken
 /// longer to begin than this takes to end.
 fn find(text: &str, byte: u8) -> Option<usize> {

@@ -4,9 +4,12 @@ use std::borrow::Cow;
 use std::panic::Location;
 use std::sync::Arc;
 
-use super::path::{PathStep, clean_path, decode_text, step};
+use super::hints;
+use super::host::HostPattern;
+use super::path::{PathStep, clean_path, decode_text, step, text_of};
+use super::segment::Segment;
 use crate::error::{Error, ErrorKind, Result};
-use crate::message::{folded_host, is_token, unescape_segment};
+use crate::message::{is_token, unescape_segment};
 
 /// `[METHOD ][HOST]/[PATH]`, parsed.
 #[derive(Debug)]
@@ -15,27 +18,14 @@ pub(super) struct Pattern {
     pub(super) text: Arc<str>,
     /// `None` stands for every method.
     pub(super) method: Option<Box<str>>,
-    /// In the form that hosts are compared in; `None` stands for every host.
-    pub(super) host: Option<Box<str>>,
+    /// In the form that hosts are compared in, with a star for each wildcard; empty stands for every host.
+    pub(super) host: HostPattern,
     /// Never empty.
     pub(super) segments: Box<[Segment]>,
     /// How many wildcards have a name.
     names: usize,
     /// Where it was registered.
     pub(super) location: &'static Location<'static>,
-}
-
-/// A segment of a pattern: what is between two slashes.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) enum Segment {
-    /// This name, unescaped: bytes, for an escape may stand for any.
-    Literal(Box<[u8]>),
-    /// `{name}`: any one segment.
-    Single(Arc<str>),
-    /// `{name...}` or, without a name, a slash at the end: whatever follows, or nothing.
-    Rest(Option<Arc<str>>),
-    /// `{$}`: the end of a path that ends in a slash.
-    Slash,
 }
 
 /// A lookup recurses once for each segment, so the depth has to be bounded. No real path is this long.
@@ -57,12 +47,14 @@ impl Pattern {
             let why = format!("no request has this path, for paths are cleaned first; write {:?}", clean_path(path));
             return Err(refuse(text, text.len() - path.len(), why));
         }
-        let segments = parse_path(text, path)?;
+        let offset = text.len() - path.len() - host.len();
+        let host = HostPattern::parse(host).map_err(|why| refuse(text, offset, why))?;
+        let segments = parse_path(text, path, &host)?;
         Ok(Pattern {
             text: text.into(),
             method: method.map(Box::from),
-            host: Some(folded_host(host).into_owned().into_boxed_str()).filter(|host| !host.is_empty()),
-            names: segments.iter().filter(|segment| segment.name().is_some()).count(),
+            names: host.names.len() + segments.iter().filter(|segment| segment.name().is_some()).count(),
+            host,
             segments: segments.into(),
             location,
         })
@@ -73,20 +65,25 @@ impl Pattern {
         matches!(self.segments.last(), Some(Segment::Rest(_)))
     }
 
-    /// Gives every named wildcard what it stands for in a path that this pattern matches.
+    /// Gives every named wildcard what it stands for in a host and a path that this pattern matches.
     ///
     /// A value that is not UTF-8 once it is unescaped is empty. The request is answered all the same:
     /// the handler may not need the value, or may serve files, whose names are bytes.
-    pub(super) fn capture(&self, path: &str, mut found: impl FnMut(&Arc<str>, String)) {
+    pub(super) fn capture(&self, host: &str, path: &str, mut found: impl FnMut(&Arc<str>, String)) {
         if self.names == 0 {
             return;
         }
+        self.host.capture(host, &mut found);
         let mut rest = path;
         for segment in &self.segments {
             match (segment, step(rest)) {
                 (Segment::Rest(Some(name)), _) => found(name, decode_text(rest.strip_prefix('/').unwrap_or(rest))),
                 (Segment::Single(name), PathStep::Segment(sent, further)) => {
                     found(name, decode_text(sent));
+                    rest = further;
+                }
+                (Segment::Partial(partial), PathStep::Segment(sent, further)) => {
+                    found(&partial.name, text_of(partial.value(&unescape_segment(sent)).unwrap_or_default()));
                     rest = further;
                 }
                 (Segment::Literal(_), PathStep::Segment(_, further)) => rest = further,
@@ -96,7 +93,7 @@ impl Pattern {
     }
 }
 
-fn split_method(text: &str) -> Result<(Option<&str>, &str)> {
+pub(super) fn split_method(text: &str) -> Result<(Option<&str>, &str)> {
     let Some((method, rest)) = text.split_once([' ', '\t']) else { return Ok((None, text)) };
     let rest = rest.trim_start_matches([' ', '\t']);
     if method.is_empty() {
@@ -104,6 +101,9 @@ fn split_method(text: &str) -> Result<(Option<&str>, &str)> {
     }
     if !is_token(method.as_bytes()) {
         return Err(refuse(text, 0, format!("{method:?} is no method (a space in a path is %20)")));
+    }
+    if let Some(why) = hints::method(method) {
+        return Err(refuse(text, 0, why));
     }
     Ok((Some(method), rest))
 }
@@ -113,16 +113,10 @@ fn split_host<'a>(text: &str, rest: &'a str) -> Result<(&'a str, &'a str)> {
     let Some((host, _)) = rest.split_once('/') else {
         return Err(refuse(text, offset, "there is no path; a path starts with '/'"));
     };
-    if let Some((before, _)) = host.split_once(['{', '}']) {
-        return Err(refuse(text, offset + before.len(), "a host has no wildcards; is the '/' before it missing?"));
-    }
-    if let Some((before, _)) = host.split_once([' ', '\t']) {
-        return Err(refuse(text, offset + before.len(), "there is a space in the host"));
-    }
     Ok((host, rest.get(host.len()..).unwrap_or_default()))
 }
 
-fn parse_path(text: &str, path: &str) -> Result<Vec<Segment>> {
+fn parse_path(text: &str, path: &str, host: &HostPattern) -> Result<Vec<Segment>> {
     let mut segments = Vec::new();
     let mut rest = path;
     while let Some(after) = rest.strip_prefix('/') {
@@ -135,52 +129,20 @@ fn parse_path(text: &str, path: &str) -> Result<Vec<Segment>> {
             break;
         }
         let (segment, further) = after.find('/').map_or((after, ""), |at| after.split_at(at));
-        let segment = parse_segment(segment).map_err(|why| refuse(text, offset, why))?;
-        check_place(&segment, &segments, further).map_err(|why| refuse(text, offset, why))?;
+        let segment = Segment::parse(segment).map_err(|why| refuse(text, offset, why))?;
+        check_place(&segment, (host, &segments), further).map_err(|why| refuse(text, offset, why))?;
         segments.push(segment);
         rest = further;
     }
     Ok(segments)
 }
 
-fn parse_segment(segment: &str) -> Result<Segment, Cow<'static, str>> {
-    if segment == "*" {
-        return Err("'*' is no wildcard; write {name} for one segment, {name...} for the rest of the path, \
-                    or %2A for a star"
-            .into());
-    }
-    if let Some(name) = segment.strip_prefix(':') {
-        return Err(format!("\":{name}\" is no wildcard; write {{{name}}}, or %3A{name} for a colon").into());
-    }
-    if !segment.contains(['{', '}']) {
-        return Ok(Segment::Literal(unescape_segment(segment).into()));
-    }
-    let inner = segment.strip_prefix('{').and_then(|segment| segment.strip_suffix('}'));
-    match inner.filter(|inner| !inner.contains(['{', '}'])) {
-        Some(inner) => parse_wildcard(inner),
-        None if is_balanced(segment) => {
-            Err(format!("{segment:?} is no wildcard; {{name}} must be all between two slashes").into())
-        }
-        None => Err(format!("unbalanced braces in {segment:?}; write {{name}}, or %7B and %7D for braces").into()),
-    }
-}
-
-fn parse_wildcard(inner: &str) -> Result<Segment, Cow<'static, str>> {
-    if inner == "$" {
-        return Ok(Segment::Slash);
-    }
-    let (name, is_rest) = inner.strip_suffix("...").map_or((inner, false), |name| (name, true));
-    if name.is_empty() {
-        return Err("a wildcard needs a name".into());
-    }
-    if !is_identifier(name) {
-        return Err(format!("{name:?} is no name; letters, digits and '_' make one, a digit not at its start").into());
-    }
-    Ok(if is_rest { Segment::Rest(Some(name.into())) } else { Segment::Single(name.into()) })
-}
-
 /// Checks a segment against those before it and what follows it.
-fn check_place(segment: &Segment, before: &[Segment], further: &str) -> Result<(), Cow<'static, str>> {
+fn check_place(
+    segment: &Segment,
+    (host, before): (&HostPattern, &[Segment]),
+    further: &str,
+) -> Result<(), Cow<'static, str>> {
     match segment {
         Segment::Slash if !further.is_empty() => return Err("{$} may only stand at the end".into()),
         Segment::Rest(Some(name)) if !further.is_empty() => {
@@ -189,39 +151,14 @@ fn check_place(segment: &Segment, before: &[Segment], further: &str) -> Result<(
         _ => {}
     }
     match segment.name() {
-        Some(name) if before.iter().any(|other| other.name() == Some(name)) => {
+        Some(name)
+            if before.iter().any(|other| other.name() == Some(name))
+                || host.names.iter().any(|(_, other)| **other == *name) =>
+        {
             Err(format!("the name {name:?} is there twice").into())
         }
         _ => Ok(()),
     }
-}
-
-impl Segment {
-    fn name(&self) -> Option<&str> {
-        match self {
-            Segment::Single(name) | Segment::Rest(Some(name)) => Some(name),
-            Segment::Literal(_) | Segment::Rest(None) | Segment::Slash => None,
-        }
-    }
-}
-
-fn is_identifier(name: &str) -> bool {
-    let mut letters = name.chars();
-    letters.next().is_some_and(|first| first.is_alphabetic() || first == '_')
-        && letters.all(|letter| letter.is_alphanumeric() || letter == '_')
-}
-
-fn is_balanced(segment: &str) -> bool {
-    let mut open = 0_usize;
-    for byte in segment.bytes() {
-        match byte {
-            b'{' => open += 1,
-            b'}' if open == 0 => return false,
-            b'}' => open -= 1,
-            _ => {}
-        }
-    }
-    open == 0
 }
 
 fn refuse(text: &str, offset: usize, why: impl AsRef<str>) -> Error {
@@ -230,6 +167,7 @@ fn refuse(text: &str, offset: usize, why: impl AsRef<str>) -> Error {
 
 #[cfg(test)]
 mod tests {
+    use super::super::segment::Partial;
     use super::*;
 
     fn parse(text: &str) -> Result<Pattern> {
@@ -242,6 +180,14 @@ mod tests {
 
     fn single(name: &str) -> Segment {
         Segment::Single(name.into())
+    }
+
+    fn partial(before: &str, name: &str, after: &str) -> Segment {
+        Segment::Partial(Partial {
+            before: before.as_bytes().into(),
+            name: name.into(),
+            after: after.as_bytes().into(),
+        })
     }
 
     fn rest(name: &str) -> Segment {
@@ -265,7 +211,11 @@ mod tests {
             ("GET /", "GET", "", &[rest("")]),
             ("GET \t a.test/", "GET", "a.test", &[rest("")]),
             (" \t/a", "", "", &[literal("a")]),
-            ("get /a", "get", "", &[literal("a")]),
+            ("gets /a", "gets", "", &[literal("a")]),
+            ("{x}.a.test/{y}", "", "*.a.test", &[single("y")]),
+            ("/{x}.json", "", "", &[partial("", "x", ".json")]),
+            ("/v{x}/{y}:go", "", "", &[partial("v", "x", ""), partial("", "y", ":go")]),
+            ("/a%2F{x}%7D/", "", "", &[partial("a/", "x", "}"), rest("")]),
             ("B!REW /a", "B!REW", "", &[literal("a")]),
             ("/%61%62/%7Bx%7D", "", "", &[literal("ab"), literal("{x}")]),
             ("/a%2Fb/%2F", "", "", &[literal("a/b"), literal("/")]),
@@ -278,7 +228,7 @@ mod tests {
         for (text, method, host, segments) in cases {
             let pattern = parse(text).unwrap();
             assert_eq!(pattern.method.as_deref().unwrap_or_default(), *method, "{text}");
-            assert_eq!(pattern.host.as_deref().unwrap_or_default(), *host, "{text}");
+            assert_eq!(&*pattern.host.mask, *host, "{text}");
             assert_eq!(&*pattern.segments, *segments, "{text}");
             assert_eq!(&*pattern.text, *text);
         }
@@ -293,9 +243,19 @@ mod tests {
             ("a.test", 0, "no path"),
             ("GET a.test", 4, "no path"),
             ("GET  ", 5, "no path"),
-            ("GET POST /", 8, "space in the host"),
-            ("{host}/", 0, "host has no wildcards"),
-            ("GET a{b}/", 5, "host has no wildcards"),
+            ("GET POST /", 4, "space in the host"),
+            ("{host}/", 0, "is the '/' before it missing?"),
+            ("GET a{b}/", 4, "all of a host's label"),
+            ("{a}.test/x/{a}", 11, "\"a\" is there twice"),
+            ("get /x", 0, "write GET"),
+            ("POST/x", 0, "a space is missing after POST"),
+            ("https://a.test/", 0, "leave https:// out"),
+            ("* /x", 0, "leave it out"),
+            ("/users/<id>", 7, "write {id}"),
+            ("/files/*path", 7, "write {path...}"),
+            ("/files/{*path}", 7, "write {path...}"),
+            ("/a?b=1", 1, "no query"),
+            ("GET /a ", 5, "a space at its end"),
             ("GET //", 4, "write \"/\""),
             ("POST a.test/a/../b", 11, "write \"/b\""),
             ("HEAD /a/./", 5, "write \"/a/\""),
@@ -305,11 +265,11 @@ mod tests {
             ("/{x", 1, "unbalanced"),
             ("/{a}}", 1, "unbalanced"),
             ("/}{", 1, "unbalanced"),
-            ("/{{a}}", 1, "all between two slashes"),
-            ("/a{x}", 1, "all between two slashes"),
-            ("/{x}a", 1, "all between two slashes"),
-            ("/{a}{b}", 1, "all between two slashes"),
-            ("/{x}.html", 1, "all between two slashes"),
+            ("/{{a}}", 1, "several wildcards"),
+            ("/a{x...}", 1, "all between two slashes"),
+            ("/{$}b", 1, "all between two slashes"),
+            ("/{a}{b}", 1, "several wildcards"),
+            ("/{a}-{b}", 1, "several wildcards"),
             ("/{}", 1, "needs a name"),
             ("/{...}", 1, "needs a name"),
             ("/{1a}", 1, "\"1a\" is no name"),
@@ -361,10 +321,14 @@ mod tests {
             ("/{x}/", "/1/2/3", "x=1"),
             ("/{x}/{$}", "/1/", "x=1"),
             ("CONNECT /{x}/a", "//a", "x="),
+            ("/{x}.json", "/a%2Eb.json", "x=a.b"),
+            ("/{x}.json", "/a%2Ejson", "x=a"),
+            ("/v{x}/{y}:go", "/v1/%ff:go", "x=1 y="),
+            ("{h}.y.test/{x}", "/1", "h=x x=1"),
         ];
         for (text, path, expected) in cases {
             let mut values = Vec::new();
-            parse(text).unwrap().capture(path, |name, value| values.push(format!("{name}={value}")));
+            parse(text).unwrap().capture("X.Y.test.", path, |name, value| values.push(format!("{name}={value}")));
             assert_eq!(values.join(" "), expected, "{text} {path}");
         }
     }

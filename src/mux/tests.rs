@@ -5,9 +5,11 @@ use std::collections::HashMap;
 use http::Uri;
 
 use super::conflict::tests::{matches_path, pattern};
-use super::conflict::{Relation, methods_and_paths};
-use super::pattern::{Pattern, Segment};
-use super::serve_mux::{Dispatch, Lookup, ServeMux};
+use super::conflict::{Relation, hosts, methods_and_paths};
+use super::dispatch::{Dispatch, OwnAnswer, OwnKind};
+use super::pattern::Pattern;
+use super::segment::Segment;
+use super::serve_mux::{Lookup, ServeMux};
 use crate::error::Result;
 use crate::message::{Body, Request};
 use crate::server::ResponseWriter;
@@ -268,6 +270,59 @@ fn a_missing_slash_is_added_on_the_right_host() {
 }
 
 #[test]
+fn a_wildcard_for_a_part_of_a_segment_stands_for_something_and_the_longer_text_wins() {
+    check(
+        &[
+            "/{x}",
+            "/{x}.gz",
+            "/{x}.tar.gz",
+            "GET /v{n}/",
+            "GET /v1/",
+            "POST /jobs/{id}:cancel",
+            "/jobs/{id}",
+            "PUT /a{x}/b",
+            "PUT /{y}c/d",
+        ],
+        &[
+            ("GET", "/f.gz", "/{x}.gz"),
+            ("GET", "/f.tar.gz", "/{x}.tar.gz"),
+            ("GET", "/.tar.gz", "/{x}.gz"),
+            ("GET", "/.gz", "/{x}"),
+            ("GET", "/f%2Egz", "/{x}.gz"),
+            ("GET", "/v2/x", "GET /v{n}/"),
+            ("GET", "/v1/x", "GET /v1/"),
+            ("GET", "/v/x", "404"),
+            ("GET", "/v2", "/{x}"),
+            ("POST", "/jobs/7:cancel", "POST /jobs/{id}:cancel"),
+            ("GET", "/jobs/7:cancel", "/jobs/{id}"),
+            ("POST", "/jobs/:cancel", "/jobs/{id}"),
+            // Both fit the first segment, and the second one decides.
+            ("PUT", "/abc/b", "PUT /a{x}/b"),
+            ("PUT", "/abc/d", "PUT /{y}c/d"),
+        ],
+    );
+}
+
+#[test]
+fn the_narrower_host_wins_and_gives_way_where_it_has_no_route() {
+    let mux = mux(&["{sub}.a.test/", "www.a.test/x", "{a}.{b}.test/x/y", "/x/{z}", "GET {sub}.b.test:8080/x"]);
+    for (host, path, expected) in [
+        ("www.a.test", "/x", "www.a.test/x"),
+        ("WWW.A.test.:80", "/y", "{sub}.a.test/"),
+        ("q.a.test", "/x/y", "{sub}.a.test/"),
+        ("q.b.test", "/x/y", "{a}.{b}.test/x/y"),
+        ("q.b.test", "/x/z", "/x/{z}"),
+        ("a.test", "/x/y", "/x/{z}"),
+        (".a.test", "/x/y", "/x/{z}"),
+    ] {
+        assert_eq!(found(&mux, "GET", host, path), expected, "{host} {path}");
+    }
+    let mut asked = request("GET", "Q.B.test", "/x/y");
+    assert!(matches!(mux.inner.dispatch(&mut asked), Dispatch::Route(_)));
+    assert_eq!((asked.path_value("a"), asked.path_value("b")), ("q", "b"));
+}
+
+#[test]
 fn connect_is_matched_as_sent() {
     let mux = mux(&["/", "CONNECT /tree/", "CONNECT a.test:443/x", "a.test/x", "/a/../b", "CONNECT //{x}"]);
     let cases = [
@@ -295,7 +350,7 @@ fn connect_is_never_redirected_to_another_host() {
 #[test]
 fn an_asterisk_is_no_resource_of_a_mux() {
     let mux = mux(&["/", "OPTIONS /"]);
-    assert!(matches!(mux.inner.decide(&request("OPTIONS", "a.test", "*")), Dispatch::Asterisk));
+    assert_eq!(own(&mux, &request("OPTIONS", "a.test", "*")).kind, OwnKind::Asterisk);
     assert_eq!(found(&mux, "OPTIONS", "a.test", "/*"), "OPTIONS /");
 }
 
@@ -310,11 +365,11 @@ fn the_request_gets_the_pattern_and_its_values() {
     assert_eq!(["x", "y", "z", "q"].map(|name| got.path_value(name)), ["1/2", "c/d e", "outer", ""]);
 
     got.uri = Uri::from_static("/nowhere");
-    assert!(matches!(mux.inner.dispatch(&mut got), Dispatch::NotFound { handler: None }));
+    assert!(matches!(mux.inner.dispatch(&mut got), Dispatch::Own(own) if own.kind == OwnKind::NotFound));
     assert_eq!(got.pattern, None, "an earlier match is forgotten");
 
     got.uri = Uri::from_static("/tree");
-    assert!(matches!(mux.inner.dispatch(&mut got), Dispatch::Redirect { .. }));
+    assert!(matches!(mux.inner.dispatch(&mut got), Dispatch::Own(own) if own.kind != OwnKind::NotFound));
     assert_eq!(got.pattern.as_deref(), Some("/tree/"));
 }
 
@@ -330,10 +385,20 @@ fn a_lookup_leaves_the_request_alone() {
 fn handlers_of_ones_own_answer_404_and_405() {
     let mux = mux(&["POST /a"]);
     mux.not_found(silent);
-    assert!(matches!(mux.inner.decide(&request("GET", "", "/b")), Dispatch::NotFound { handler: Some(_) }));
-    assert!(matches!(mux.inner.decide(&request("GET", "", "/a")), Dispatch::MethodNotAllowed { handler: None, .. }));
+    let not_found = |path: &str| own(&mux, &request("GET", "", path)).handler(|scope| &scope.not_found).is_some();
+    let not_allowed = |path| own(&mux, &request("GET", "", path)).handler(|scope| &scope.method_not_allowed).is_some();
+    assert_eq!((not_found("/b"), not_allowed("/a")), (true, false));
     mux.method_not_allowed(silent);
-    assert!(matches!(mux.inner.decide(&request("GET", "", "/a")), Dispatch::MethodNotAllowed { handler: Some(_), .. }));
+    assert!(not_allowed("/a"));
+}
+
+/// What a mux answers itself.
+#[track_caller]
+fn own<'a>(mux: &'a ServeMux, request: &Request) -> OwnAnswer<'a> {
+    match mux.inner.decide(request) {
+        Dispatch::Own(own) => own,
+        Dispatch::Route(route) => panic!("a route answers: {}", route.pattern.text),
+    }
 }
 
 #[test]
@@ -430,26 +495,37 @@ impl PatternDice {
 
     fn pattern(&mut self) -> String {
         let method = self.pick(&["", "", "", "GET ", "GET ", "HEAD ", "POST "]);
-        let host = self.pick(&["", "", "", "a.test", "b.test"]);
+        let host = self.pick(&["", "", "", "a.test", "b.test", "{h}.test", "{h}.a.test", "b.{h}.test"]);
         let mut text = format!("{method}{host}");
-        for name in ["/{x}", "/{y}", "/{z}"].into_iter().take(self.below(4) as usize) {
-            text.push_str(match self.below(3) {
+        for (name, partial) in
+            [("/{x}", "/a{x}"), ("/{y}", "/{y}b"), ("/{z}", "/a{z}b")].into_iter().take(self.below(4) as usize)
+        {
+            text.push_str(match self.below(4) {
                 0 => name,
+                1 => partial,
                 _ => self.pick(&["/a", "/b", "/%61", "/c%2Fd"]),
             });
         }
-        text.push_str(self.pick(&["/", "/{$}", "/{w...}", "/{w}", "/a", "/b"]));
+        text.push_str(self.pick(&["/", "/{$}", "/{w...}", "/{w}", "/{w}b", "/a{w}", "/a", "/b"]));
         text
     }
 
     fn path(&mut self) -> String {
-        let mut path: String =
-            (0..self.below(5)).map(|_| self.pick(&["/a", "/a", "/b", "/b", "/c", "/%62", "/c%2fd", "/%2F"])).collect();
+        let mut path: String = (0..self.below(5))
+            .map(|_| self.pick(&["/a", "/a", "/b", "/b", "/c", "/%62", "/c%2fd", "/%2F", "/ab", "/a%62b", "/axb"]))
+            .collect();
         if path.is_empty() || self.below(3) == 0 {
             path.push('/');
         }
         path
     }
+}
+
+/// The rule of one host, written down apart from the masks.
+fn takes_host(pattern: &Pattern, host: &str) -> bool {
+    let (own, sent): (Vec<_>, Vec<_>) = (pattern.host.mask.split('.').collect(), host.split('.').collect());
+    let takes = |(own, sent): (&&str, &&str)| own == sent || (*own == "*" && !sent.is_empty());
+    own == [""] || (own.len() == sent.len() && own.iter().zip(&sent).all(takes))
 }
 
 /// The same answers by looking at every pattern.
@@ -462,15 +538,13 @@ impl ReferenceMux {
             named.is_none_or(|named| named == method || (named == "GET" && method == "HEAD"))
                 && matches_path(pattern, path)
         };
-        let (own, hostless): (Vec<_>, Vec<_>) = self
-            .0
-            .iter()
-            .filter(serves)
-            .filter(|pattern| pattern.host.as_deref().is_none_or(|own| own == host))
-            .partition(|pattern| pattern.host.is_some());
-        let matching = if own.is_empty() { hostless } else { own };
+        let matching: Vec<_> = self.0.iter().filter(serves).filter(|pattern| takes_host(pattern, host)).collect();
         let wins = |one: &Pattern, other: &Pattern| {
-            std::ptr::eq(one, other) || methods_and_paths(one, other) == Relation::Narrower
+            std::ptr::eq(one, other)
+                || match hosts(&one.host.mask, &other.host.mask) {
+                    Relation::Equal => methods_and_paths(one, other) == Relation::Narrower,
+                    relation => relation == Relation::Narrower,
+                }
         };
         let best: Vec<_> = matching.iter().filter(|one| matching.iter().all(|other| wins(one, other))).collect();
         assert!(matching.is_empty() || best.len() == 1, "one of those that match beats all others");
@@ -516,7 +590,7 @@ fn random_routes_and_paths_are_found_as_by_looking_at_every_pattern() {
             }
         }
         for _ in 0..50 {
-            let host = dice.pick(&["a.test", "b.test", "c.test"]);
+            let host = dice.pick(&["a.test", "b.test", "c.test", "b.a.test", "b.c.test", "c.a.test"]);
             let method = dice.pick(&["GET", "HEAD", "POST", "PUT"]);
             let path = dice.path();
             let ours = found(&mux, method, host, &path);

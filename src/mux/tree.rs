@@ -6,11 +6,13 @@
 //! once: the work is bounded by the nodes that the program registered (and, level by level, by twice
 //! those of the level before), never by what a peer sends.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::{BTreeMap, HashMap};
 
+use super::host::HostMap;
 use super::path::{PathStep, step};
-use super::pattern::{Pattern, Segment};
-use crate::message::{folded_host, unescape_segment};
+use super::pattern::Pattern;
+use super::segment::{Partial, Segment};
+use crate::message::unescape_segment;
 
 /// The place of a route in the arena.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -24,7 +26,7 @@ struct NodeId(usize);
 #[derive(Default)]
 pub(super) struct Tree {
     nodes: Vec<Node>,
-    hosts: HashMap<Box<str>, Methods>,
+    hosts: HostMap<Methods>,
     hostless: Methods,
 }
 
@@ -39,6 +41,9 @@ struct Methods {
 #[derive(Default)]
 struct Node {
     children: Children,
+    /// Those with the most text around their wildcard first: one that matches a part of what another one
+    /// matches has more.
+    partials: Vec<(Partial, NodeId)>,
     single: Option<NodeId>,
     /// The route whose path ends here,
     end: Option<RouteId>,
@@ -57,6 +62,14 @@ pub(super) enum RouteMatch {
     Within(RouteId),
 }
 
+impl RouteMatch {
+    pub(super) fn route(self) -> RouteId {
+        match self {
+            RouteMatch::Exact(id) | RouteMatch::Within(id) => id,
+        }
+    }
+}
+
 /// How to treat the end of a path.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Ending {
@@ -67,26 +80,34 @@ pub(super) enum Ending {
 }
 
 impl Tree {
-    /// Puts a route in; nothing in the tree may conflict with it.
+    /// Puts a route in. Nothing in the tree may conflict with it; of two with the same pattern the first stays.
     pub(super) fn insert(&mut self, pattern: &Pattern, route: RouteId) {
         let mut at = self.root_for(pattern);
         for segment in &pattern.segments {
             let node = &mut self.nodes[at.0];
             let next = match segment {
                 Segment::Literal(name) => node.children.get(name),
+                Segment::Partial(partial) => {
+                    node.partials.iter().find(|(other, _)| other.matches_as(partial)).map(|&(_, node)| node)
+                }
                 Segment::Single(_) => node.single,
-                Segment::Slash => return node.slash = Some(route),
-                Segment::Rest(_) => return node.rest = Some(route),
+                Segment::Slash => {
+                    node.slash.get_or_insert(route);
+                    return;
+                }
+                Segment::Rest(_) => {
+                    node.rest.get_or_insert(route);
+                    return;
+                }
             };
             at = next.unwrap_or_else(|| self.grow(at, segment));
         }
-        self.nodes[at.0].end = Some(route);
+        self.nodes[at.0].end.get_or_insert(route);
     }
 
     /// The most specific route for this request, in the host's own routes first.
     pub(super) fn find(&self, host: &str, method: &str, path: &str, ending: Ending) -> Option<RouteMatch> {
-        let own = self.own_methods(host).and_then(|methods| self.find_in(methods, method, path, ending));
-        own.or_else(|| self.find_in(&self.hostless, method, path, ending))
+        self.methods_for(host).find_map(|methods| self.find_in(methods, method, path, ending))
     }
 
     /// Routes of the method itself first, then GET's for HEAD, then those for every method.
@@ -97,33 +118,36 @@ impl Tree {
             .or_else(|| below(methods.any))
     }
 
-    /// The methods that this path has routes for, as it is or with a slash at its end. Those that
-    /// match every method are left out: they are found first.
-    pub(super) fn allowed(&self, host: &str, path: &str) -> BTreeSet<&str> {
+    /// The methods that this path has routes for, as it is or with a slash at its end, each with one of
+    /// them. Those that match every method are left out: they are found first.
+    pub(super) fn allowed(&self, host: &str, path: &str) -> BTreeMap<&str, RouteId> {
         let endings: &[Ending] =
             if path.ends_with('/') { &[Ending::AsSent] } else { &[Ending::AsSent, Ending::WithSlash] };
-        let mut allowed = BTreeSet::new();
+        let mut allowed = BTreeMap::new();
         for (method, root) in self.methods_for(host).flat_map(|methods| methods.named.iter()) {
-            if endings.iter().any(|&ending| self.walk(root, path, ending).is_some()) {
-                allowed.extend(std::str::from_utf8(method));
+            let Ok(method) = std::str::from_utf8(method) else { continue };
+            if let Some(found) = endings.iter().find_map(|&ending| self.walk(root, path, ending)) {
+                allowed.entry(method).or_insert(found.route());
             }
         }
-        if allowed.contains("GET") {
-            allowed.insert("HEAD");
+        if let Some(&route) = allowed.get("GET") {
+            allowed.entry("HEAD").or_insert(route);
         }
         allowed
     }
 
-    /// Tries the name first, then the wildcard for one segment, then the rest: the more specific ones
-    /// first. What is found first is the most specific, because patterns that overlap are refused.
+    /// Tries the name first, then wildcards for a part of the segment, the one for all of it, and the rest:
+    /// the more specific ones first. What is found first is the most specific, because patterns that overlap are refused.
     fn walk(&self, at: NodeId, path: &str, ending: Ending) -> Option<RouteMatch> {
         let node = self.nodes.get(at.0)?;
         match step(path) {
             PathStep::End if ending == Ending::AsSent => node.end.map(RouteMatch::Exact),
             PathStep::End | PathStep::Slash => node.slash.or(node.rest).map(RouteMatch::Exact),
             PathStep::Segment(segment, further) => {
-                let named = node.children.get(&unescape_segment(segment));
-                let mut ways = [named, node.single].into_iter().flatten();
+                let name = unescape_segment(segment);
+                let partials = node.partials.iter().filter(|(partial, _)| partial.value(&name).is_some());
+                let mut ways =
+                    (node.children.get(&name).into_iter()).chain(partials.map(|&(_, node)| node)).chain(node.single);
                 ways.find_map(|way| self.walk(way, further, ending)).or(node.rest.map(RouteMatch::Within))
             }
         }
@@ -134,19 +158,18 @@ impl Tree {
         !self.hosts.is_empty()
     }
 
+    /// Those of the narrowest host first.
     fn methods_for(&self, host: &str) -> impl Iterator<Item = &Methods> {
-        self.own_methods(host).into_iter().chain([&self.hostless])
-    }
-
-    fn own_methods(&self, host: &str) -> Option<&Methods> {
-        if self.hosts.is_empty() { None } else { self.hosts.get(&*folded_host(host)) }
+        // No host is compared where no pattern has one.
+        let own = (!self.hosts.is_empty()).then(|| self.hosts.matching(host));
+        own.into_iter().flatten().chain([&self.hostless])
     }
 
     fn root_for(&mut self, pattern: &Pattern) -> NodeId {
         let fresh = NodeId(self.nodes.len());
-        let methods = match &pattern.host {
-            Some(host) => self.hosts.entry(host.clone()).or_default(),
-            None => &mut self.hostless,
+        let methods = match &*pattern.host.mask {
+            "" => &mut self.hostless,
+            mask => self.hosts.get_or_default(mask),
         };
         let root = match &pattern.method {
             Some(method) => methods.named.get_or_insert(method.as_bytes(), fresh),
@@ -163,6 +186,11 @@ impl Tree {
         let node = &mut self.nodes[at.0];
         match segment {
             Segment::Literal(name) => _ = node.children.get_or_insert(name, fresh),
+            Segment::Partial(partial) => {
+                let text_bytes = partial.text_bytes();
+                let at = node.partials.partition_point(|(other, _)| other.text_bytes() >= text_bytes);
+                node.partials.insert(at, (partial.clone(), fresh));
+            }
             _ => node.single = Some(fresh),
         }
         self.nodes.push(Node::default());

@@ -87,7 +87,7 @@ pub trait Handler: Send + Sync + 'static {
     /// `handler.wrapped_in(inner).wrapped_in(outer)` the outer one is called first.
     ///
     /// For all routes of a mux there is [`ServeMux::wrap`](crate::ServeMux::wrap), for some of them
-    /// `ServeMux::group`.
+    /// [`ServeMux::group`](crate::ServeMux::group).
     ///
     /// ```
     /// use nethttp::{Error, Handler, Next, Request, ResponseWriter, Result, ServeMux, StatusCode};
@@ -254,7 +254,7 @@ impl<H: Handler> Erased for H {
 /// # Where it goes
 /// - [`ServeMux::wrap`](crate::ServeMux::wrap): around a mux, before a route is chosen, and around the
 ///   404, 405 and redirects of the mux too. The first that is given is the outermost.
-/// - `ServeMux::group`: around some routes, with the pattern known.
+/// - [`ServeMux::group`](crate::ServeMux::group): around some routes, with the pattern known.
 /// - [`Handler::wrapped_in`]: around one handler of any kind.
 ///
 /// # Cost
@@ -318,12 +318,35 @@ pub trait Middleware: Send + Sync + 'static {
 #[derive(Clone, Copy)]
 pub struct Next<'a> {
     chain: &'a (dyn Chain + 'a),
-    position: usize,
+    position: Position,
+}
+
+/// A place in a chain that has several lists of middleware one behind the other: which list, and which
+/// one of it. Lists grow at their ends while requests run, and places stay what they are.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Position {
+    pub(crate) step: u32,
+    pub(crate) index: u32,
+}
+
+impl Position {
+    /// Where every chain begins.
+    pub(crate) const START: Position = Position { step: 0, index: 0 };
+
+    /// The next of the same list.
+    pub(crate) fn after(self) -> Position {
+        Position { index: self.index + 1, ..self }
+    }
+
+    /// The first of the next list.
+    pub(crate) fn next_step(self) -> Position {
+        Position { step: self.step + 1, index: 0 }
+    }
 }
 
 impl<'a> Next<'a> {
     /// What runs from this position of a chain.
-    pub(crate) fn at(chain: &'a (dyn Chain + 'a), position: usize) -> Next<'a> {
+    pub(crate) fn at(chain: &'a (dyn Chain + 'a), position: Position) -> Next<'a> {
         Next { chain, position }
     }
 
@@ -346,12 +369,12 @@ impl std::fmt::Debug for Next<'_> {
 /// Middleware, one behind the other, and what they are around. That it is asked by position lets
 /// [`Next`] be a value that owns nothing, and lets a mux keep its middleware in a list.
 pub(crate) trait Chain: Send + Sync {
-    fn run_from<'a>(&'a self, position: usize, w: &'a mut ResponseWriter, r: &'a mut Request) -> HandlerFuture<'a>;
+    fn run_from<'a>(&'a self, position: Position, w: &'a mut ResponseWriter, r: &'a mut Request) -> HandlerFuture<'a>;
 }
 
 /// A handler is a chain of nothing but itself.
 impl<H: Handler> Chain for H {
-    fn run_from<'a>(&'a self, _: usize, w: &'a mut ResponseWriter, r: &'a mut Request) -> HandlerFuture<'a> {
+    fn run_from<'a>(&'a self, _: Position, w: &'a mut ResponseWriter, r: &'a mut Request) -> HandlerFuture<'a> {
         self.serve_http_boxed(w, r)
     }
 }
@@ -365,10 +388,10 @@ pub struct Wrapped<M, H> {
 
 impl<M: Middleware, H: Handler> Handler for Wrapped<M, H> {
     async fn serve_http(&self, w: &mut ResponseWriter, r: &mut Request) -> Result<()> {
-        self.middleware.handle(w, r, Next::at(&self.handler, 0)).await
+        self.middleware.handle(w, r, Next::at(&self.handler, Position::START)).await
     }
 
     fn serve_http_boxed<'a>(&'a self, w: &'a mut ResponseWriter, r: &'a mut Request) -> HandlerFuture<'a> {
-        self.middleware.handle_boxed(w, r, Next::at(&self.handler, 0))
+        self.middleware.handle_boxed(w, r, Next::at(&self.handler, Position::START))
     }
 }

@@ -4,7 +4,7 @@
 use std::future::Future;
 use std::sync::Arc;
 
-use super::handler::{Chain, HandlerFuture, Middleware, Next};
+use super::handler::{Chain, HandlerFuture, Middleware, Next, Position};
 use super::response::ResponseWriter;
 use crate::error::Result;
 use crate::message::Request;
@@ -138,7 +138,7 @@ impl<M: Middleware> ErasedMiddleware for M {
 
 impl Middleware for Vec<BoxMiddleware> {
     async fn handle(&self, w: &mut ResponseWriter, r: &mut Request, next: Next<'_>) -> Result<()> {
-        MiddlewareList { list: self, next }.run_from(0, w, r).await
+        MiddlewareList { list: self, next }.run_from(Position::START, w, r).await
     }
 }
 
@@ -149,9 +149,9 @@ struct MiddlewareList<'list> {
 }
 
 impl Chain for MiddlewareList<'_> {
-    fn run_from<'a>(&'a self, position: usize, w: &'a mut ResponseWriter, r: &'a mut Request) -> HandlerFuture<'a> {
-        match self.list.get(position) {
-            Some(middleware) => middleware.handle_boxed(w, r, Next::at(self, position + 1)),
+    fn run_from<'a>(&'a self, position: Position, w: &'a mut ResponseWriter, r: &'a mut Request) -> HandlerFuture<'a> {
+        match self.list.get(position.index as usize) {
+            Some(middleware) => middleware.handle_boxed(w, r, Next::at(self, position.after())),
             None => self.next.run(w, r),
         }
     }

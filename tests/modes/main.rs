@@ -23,6 +23,7 @@ mod failures;
 mod filters;
 mod limits;
 mod records;
+mod routers;
 mod shutdowns;
 mod site;
 mod typed;

@@ -13,6 +13,8 @@ use crate::input::Input;
 #[derive(Clone, Debug, PartialEq, Eq)]
 enum Segment {
     Name(Vec<u8>),
+    /// Something between these.
+    Between(Vec<u8>, Vec<u8>),
     One,
     Rest,
     End,
@@ -44,13 +46,16 @@ pub fn path(line: &mut Input<'_>, segments: &[&str], most: usize) -> String {
 
 /// All paths of few segments with the names that the target's patterns and requests have, and one more.
 static UNIVERSE: LazyLock<Vec<String>> = LazyLock::new(|| {
-    let names = ["a", "b", "", "c", "a%2Fb", "%2A", "%", "d"];
+    // Each set of segments that some patterns take and others do not has one of these.
+    let names = ["a", "b", "", "c", "a%2Fb", "%2A", "%", "d", "ab", "acb", "abb", "abc", "cb"];
     let mut all = vec![String::new()];
-    for from in [0, 1, 9, 73] {
+    let mut from = 0;
+    for _ in 0..4 {
         let longer = all[from..].iter().flat_map(|path| names.map(|name| format!("{path}/{name}")));
-        let longer: Vec<String> = longer.collect();
         // Of the longest ones, some: a pattern has three segments.
-        all.extend(longer.into_iter().take(600));
+        let longer: Vec<String> = longer.take(2_600).collect();
+        from = all.len();
+        all.extend(longer);
     }
     all.split_off(1)
 });
@@ -65,8 +70,14 @@ impl Pattern {
             "" if at + 1 == names.len() => Segment::Rest,
             "{$}" => Segment::End,
             name if name.ends_with("...}") => Segment::Rest,
-            name if name.starts_with('{') => Segment::One,
-            name => Segment::Name(decoded(name)),
+            name if name.starts_with('{') && name.ends_with('}') => Segment::One,
+            name => match name.split_once('{') {
+                Some((before, rest)) => {
+                    let (_, after) = rest.split_once('}').expect("the mux took it");
+                    Segment::Between(decoded(before), decoded(after))
+                }
+                None => Segment::Name(decoded(name)),
+            },
         };
         let segments: Vec<Segment> = names.iter().enumerate().map(segment).collect();
         let host = Some(bare(host)).filter(|host| !host.is_empty());
@@ -79,7 +90,24 @@ impl Pattern {
     }
 
     fn takes_host(&self, host: &str) -> bool {
-        self.host.as_deref().is_none_or(|own| own == host)
+        self.host.as_deref().is_none_or(|own| is_host(own, host))
+    }
+
+    /// Whether all hosts that it takes are taken by the other too.
+    fn host_is_within(&self, other: &Pattern) -> bool {
+        match (&self.host, &other.host) {
+            (_, None) => true,
+            (None, _) => false,
+            // A label of one wildcard is a host of the other's wildcard, and of no name's.
+            (Some(own), Some(other)) => is_host(other, own),
+        }
+    }
+
+    fn shares_hosts(&self, other: &Pattern) -> bool {
+        let (Some(own), Some(other)) = (&self.host, &other.host) else { return true };
+        let labels = |host: &str| host.split('.').map(str::to_owned).collect::<Vec<_>>();
+        let (own, other) = (labels(own), labels(other));
+        own.len() == other.len() && own.iter().zip(&other).all(|(own, other)| own == other || own == "*" || other == "*")
     }
 
     /// Whether it takes this path, and more than as one below it.
@@ -109,10 +137,15 @@ fn takes(segments: &[Segment], path: &str) -> bool {
             Segment::End => return is_end,
             Segment::One if is_end => return false,
             Segment::Name(own) if is_end || decoded(name) != *own => return false,
-            Segment::One | Segment::Name(_) => {}
+            Segment::Between(before, after) if is_end || !is_between(&decoded(name), before, after) => return false,
+            Segment::One | Segment::Name(_) | Segment::Between(..) => {}
         }
     }
     segments.len() == names.len()
+}
+
+fn is_between(name: &[u8], before: &[u8], after: &[u8]) -> bool {
+    name.len() > before.len() + after.len() && name.starts_with(before) && name.ends_with(after)
 }
 
 /// A name without its escapes; as it is, where one of them is none.
@@ -132,9 +165,9 @@ fn decoded(name: &str) -> Vec<u8> {
     decoded
 }
 
-/// In lower case, without port and brackets.
+/// In lower case, without port and brackets, and with a star for a wildcard.
 fn bare(host: &str) -> String {
-    let host = host.to_ascii_lowercase();
+    let host = host.to_ascii_lowercase().replace("{s}", "*");
     let end = match host.strip_prefix('[') {
         Some(address) => return address.split(']').next().unwrap_or(address).to_owned(),
         None => host.find(':').unwrap_or(host.len()),
@@ -158,7 +191,19 @@ fn relation(one: &Pattern, other: &Pattern) -> (bool, bool, bool) {
 
 fn conflict(one: &Pattern, other: &Pattern) -> bool {
     let (is_within, is_around, shares) = relation(one, other);
-    one.host == other.host && shares && is_within == is_around
+    match (one.host_is_within(other), other.host_is_within(one)) {
+        (true, true) => shares && is_within == is_around,
+        (false, false) => one.shares_hosts(other) && shares,
+        // The narrower host wins.
+        _ => false,
+    }
+}
+
+/// With a star for any label that is not empty.
+fn is_host(own: &str, host: &str) -> bool {
+    let (own, host): (Vec<&str>, Vec<&str>) = (own.split('.').collect(), host.split('.').collect());
+    let takes = |(own, label): (&&str, &&str)| own == label || (*own == "*" && !label.is_empty());
+    own.len() == host.len() && own.iter().zip(&host).all(takes)
 }
 
 pub fn stands_beside(new: &Pattern, others: &[Pattern]) {
@@ -193,9 +238,11 @@ impl<'a> MuxRequest<'a> {
         let takes =
             |one: &&Pattern| one.takes_host(&self.host) && one.takes_method(self.method) && takes(&one.segments, path);
         let all: Vec<&Pattern> = patterns.iter().filter(takes).collect();
-        let has_host = all.iter().any(|one| one.host.is_some());
-        let all = || all.iter().copied().filter(|one| one.host.is_some() == has_host);
-        all().find(|one| all().all(|other| std::ptr::eq(*one, other) || relation(one, other).0))
+        let beats = |one: &Pattern, other: &Pattern| match (one.host_is_within(other), other.host_is_within(one)) {
+            (true, true) => relation(one, other).0,
+            (is_narrower, _) => is_narrower,
+        };
+        all.iter().copied().find(|one| all.iter().all(|other| std::ptr::eq(*one, *other) || beats(one, other)))
     }
 
     /// The methods that are registered for the path, or for the one with a slash.

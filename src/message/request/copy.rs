@@ -41,6 +41,7 @@ impl Request {
             extensions: self.extensions.clone(),
             context: self.context.clone(),
             path_values: self.path_values.clone(),
+            mount_path: self.mount_path.clone(),
         }
     }
 

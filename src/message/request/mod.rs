@@ -3,6 +3,7 @@
 mod build;
 mod copy;
 mod path_values;
+mod retarget;
 mod scheme;
 mod target;
 
@@ -22,6 +23,9 @@ use super::multipart::{BAD_BOUNDARY, Boundary, Multipart};
 use super::parameters::Parameterized;
 use super::uri::host_and_port;
 use crate::error::{Error, ErrorKind, Result};
+
+#[cfg(feature = "server")]
+pub(crate) use retarget::{Retargeted, with_path_and_query};
 
 /// An HTTP request: received by a server, or to be sent by a client.
 ///
@@ -68,6 +72,8 @@ pub struct Request {
     pub extensions: Extensions,
     pub(crate) context: Context,
     pub(crate) path_values: Vec<(Arc<str>, String)>,
+    /// What mounts have taken off the path.
+    mount_path: String,
 }
 
 impl Request {
@@ -100,6 +106,7 @@ impl Request {
             extensions: Extensions::new(),
             context: Context::background(),
             path_values: Vec::new(),
+            mount_path: String::new(),
         }
     }
 

@@ -1,0 +1,93 @@
+//! What holds for a part of the routes: middleware, and handlers for 404 and 405. A mux has a scope, and
+//! so does each group. The way to a handler leads through all scopes that it lies in, the outermost first.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use super::arena::Arena;
+use super::response::MuxResponse;
+use crate::message::{Request, Retargeted};
+use crate::server::middleware::BoxMiddleware;
+use crate::server::{BoxHandler, Chain, HandlerFuture, Middleware as _, Next, Position, ResponseWriter};
+
+/// What was given to a mux or to a group, apart from routes. All of it may come while requests run.
+#[derive(Default)]
+pub(super) struct RouteScope {
+    /// The outermost first.
+    pub(super) middleware: Arena<BoxMiddleware>,
+    pub(super) not_found: Latest,
+    pub(super) method_not_allowed: Latest,
+}
+
+/// A handler that the next one replaces. Requests that run keep the one that they have.
+#[derive(Default)]
+pub(super) struct Latest {
+    all: Arena<BoxHandler>,
+    /// How many there were when the last one came.
+    count: AtomicUsize,
+}
+
+impl Latest {
+    pub(super) fn set(&self, handler: BoxHandler) {
+        let count = self.all.push(handler) + 1;
+        self.count.store(count, Ordering::Release);
+    }
+
+    pub(super) fn get(&self) -> Option<&BoxHandler> {
+        self.all.get(self.count.load(Ordering::Acquire).checked_sub(1)?)
+    }
+}
+
+/// One step on the way to a handler.
+#[derive(Clone)]
+pub(super) enum Step {
+    /// Into a scope: through its middleware.
+    Into(Arc<RouteScope>),
+    /// Below a mount: so many segments of the path are taken off.
+    Below(usize),
+}
+
+/// The steps from the mux to a handler, without the mux's own scope: that one comes before a route is
+/// chosen.
+pub(super) type Way = Arc<[Step]>;
+
+/// Goes on from a position of a way: to the next middleware, or through the end of the way.
+/// `chain` is what has the way, and is asked again for what follows.
+pub(super) fn follow<'a>(
+    chain: &'a (dyn Chain + 'a),
+    way: &'a [Step],
+    mut position: Position,
+    w: &'a mut ResponseWriter,
+    r: &'a mut Request,
+    end: impl FnOnce(&'a mut ResponseWriter, &'a mut Request) -> HandlerFuture<'a>,
+) -> HandlerFuture<'a> {
+    while let Some(step) = way.get(position.step as usize) {
+        match step {
+            Step::Into(scope) => {
+                if let Some(middleware) = scope.middleware.get(position.index as usize) {
+                    return middleware.handle_boxed(w, r, Next::at(chain, position.after()));
+                }
+            }
+            Step::Below(segment_count) => {
+                return Box::pin(below(chain, *segment_count, position.next_step(), w, r));
+            }
+        }
+        position = position.next_step();
+    }
+    end(w, r)
+}
+
+/// The rest of a way, with a shorter path until it is done.
+async fn below(
+    chain: &(dyn Chain + '_),
+    segment_count: usize,
+    position: Position,
+    w: &mut ResponseWriter,
+    r: &mut Request,
+) -> crate::error::Result<()> {
+    match Retargeted::below(r, segment_count) {
+        Ok(below) => chain.run_from(position, w, below.request).await,
+        // A middleware on the way has put another path in place: nothing of the mount is there.
+        Err(_) => MuxResponse::not_found().send(w).await,
+    }
+}
