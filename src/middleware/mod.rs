@@ -10,10 +10,13 @@
 //! | know the client behind proxies | [`TrustedProxies`] |
 //! | know who sends a request | [`Authentication`] |
 //! | find the traces of a request again | [`RequestId`] |
-//! | be used by nobody more than is fair | [`RateLimit`], [`ConcurrencyLimit`], [`BodyLimit`], [`timeout_handler`] |
+//! | be used by nobody more than is fair | [`RateLimit`], [`ConcurrencyLimit`], [`BodyLimit`], [`Timeout`] |
 //! | have browsers be careful | [`SecurityHeaders`], [`HttpsRedirect`] |
 //! | say what becomes of a panic | [`PanicPolicy`] |
 //! | change fields | [`RequestFields`], [`ResponseFields`] |
+//! | send less | [`Compression`] |
+//! | take compressed content | [`Decompression`] |
+//! | stop work that nobody waits for | [`DropOnDisconnect`] |
 //!
 //! An order that works, from the outside in: `TrustedProxies`, `RequestId`, `HttpsRedirect`, `SecurityHeaders`,
 //! `Cors`, `CrossOriginProtection`, `RateLimit`, `ConcurrencyLimit`, `Authentication`, `BodyLimit`. Who the client
@@ -50,6 +53,8 @@ mod compression;
 mod concurrency_limit;
 mod cors;
 mod cross_origin_protection;
+mod decompression;
+mod disconnect;
 mod error;
 mod header_fields;
 mod ip_network;
@@ -61,6 +66,7 @@ mod redirect;
 mod request_id;
 mod security_headers;
 mod target;
+mod timeout;
 mod trusted_proxies;
 mod vary;
 
@@ -73,13 +79,16 @@ pub use compression::Compression;
 pub use concurrency_limit::ConcurrencyLimit;
 pub use cors::Cors;
 pub use cross_origin_protection::CrossOriginProtection;
+pub use decompression::Decompression;
+pub use disconnect::DropOnDisconnect;
 pub use error::{error, not_found, not_found_handler};
 pub use header_fields::{RequestFields, ResponseFields};
-pub use limits::{max_bytes_handler, timeout_handler};
+pub use limits::max_bytes_handler;
 pub use panic_policy::PanicPolicy;
 pub use rate_limit::RateLimit;
 pub use redirect::{redirect, redirect_handler};
 pub use request_id::RequestId;
 pub use security_headers::{HstsPreload, HttpsRedirect, SecurityHeaders};
 pub use target::{allow_query_semicolons, strip_prefix};
+pub use timeout::{Timeout, timeout_handler};
 pub use trusted_proxies::TrustedProxies;

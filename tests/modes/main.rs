@@ -18,6 +18,7 @@ mod chains;
 mod compression;
 mod connections;
 mod contents;
+mod decompression;
 mod ends;
 mod failures;
 mod filters;
