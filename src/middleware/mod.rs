@@ -15,12 +15,14 @@
 //! | say what becomes of a panic | [`PanicPolicy`] |
 //! | change fields | [`RequestFields`], [`ResponseFields`] |
 //! | send less | [`Compression`] |
+//! | know what was answered | [`AccessLog`] |
 //! | take compressed content | [`Decompression`] |
 //! | stop work that nobody waits for | [`DropOnDisconnect`] |
 //!
-//! An order that works, from the outside in: `TrustedProxies`, `RequestId`, `HttpsRedirect`, `SecurityHeaders`,
-//! `Cors`, `CrossOriginProtection`, `RateLimit`, `ConcurrencyLimit`, `Authentication`, `BodyLimit`. Who the client
-//! is must be known before it is counted, and a refusal must have the fields that let a page read it.
+//! An order that works, from the outside in: `TrustedProxies`, `AccessLog`, `RequestId`, `HttpsRedirect`,
+//! `SecurityHeaders`, `Cors`, `CrossOriginProtection`, `RateLimit`, `ConcurrencyLimit`, `Authentication`,
+//! `BodyLimit`, `Timeout`, `Compression`, `Decompression`. Who the client is must be known before it is counted,
+//! and a refusal must have the fields that let a page read it.
 //!
 //! Those that refuse a request return an error with a status, so what a program does with errors is done with
 //! theirs too. Their fields are in every response, those that the server writes by itself included.
@@ -47,6 +49,7 @@
 // request is borrowed, and the code around (a log, another middleware) must see it as it was. The exceptions
 // say so: what `TrustedProxies` has found out, an id and changed fields are for the code around too.
 
+mod access_log;
 mod authentication;
 mod body_limit;
 mod compression;
@@ -73,6 +76,7 @@ mod vary;
 pub use crate::message::{CompressionLevel, ContentCoding};
 pub use crate::server::handler::Wrapped;
 pub use crate::server::middleware::{BoxMiddleware, with_state};
+pub use access_log::{AccessLog, LogFormat};
 pub use authentication::{AuthScheme, Authentication, BasicCredentials, Identity};
 pub use body_limit::BodyLimit;
 pub use compression::Compression;

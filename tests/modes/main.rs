@@ -12,6 +12,7 @@ mod fake;
 #[path = "../support/mod.rs"]
 mod support;
 
+mod access_log;
 mod answers;
 mod bodies;
 mod chains;

