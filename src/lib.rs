@@ -34,10 +34,10 @@
 //! |---|---|
 //! | [`server`] | [`Server`] and its settings, the forms of a [`Handler`], [`ResponseWriter`], events |
 //! | [`mux`] | [`ServeMux`]: patterns, which one wins, what the mux answers itself |
-//! | [`middleware`] | handlers around handlers: [`strip_prefix`], [`timeout_handler`](middleware::timeout_handler) |
+//! | [`middleware`] | [`Middleware`] and [`Next`], and those that are ready: compression, CORS, authentication, limits, … |
 //! | [`files`] | [`file_server`], [`FileServer`](files::FileServer), [`serve_file`], [`serve_content`](files::serve_content) |
 //! | [`forms`] | [`Request::form`] and its [`Values`], files that are sent with forms |
-//! | [`testing`] | a server in memory, under a clock that tests control |
+//! | [`testing`] | a handler called without a connection, a server in memory under a clock that tests control |
 //!
 //! | to send requests | |
 //! |---|---|

@@ -119,6 +119,17 @@ answers '"title":"Internal Server Error"' "http://$address/motd"
 answers '"status":404' "http://$address/nowhere"
 stop errors
 
+start protected
+answers '^HTTP/1.1 401 ' -i "http://$address/notes"
+answers '^WWW-Authenticate: Basic realm="notes", charset="UTF-8"' -i "http://$address/notes"
+answers '^HTTP/1.1 201 ' -i -u ada:sesame -X PUT -d hello "http://$address/notes"
+answers '^ada: hello$' -u ada:sesame "http://$address/notes"
+answers '^HTTP/1.1 413 ' -i -u ada:sesame -T "$work/files/large" "http://$address/notes"
+answers '^HTTP/1.1 403 ' -i -u ada:sesame -X PUT -d x -H 'Origin: https://evil.test' "http://$address/notes"
+answers '^Access-Control-Allow-Origin: https://app.example.com' -i -H 'Origin: https://app.example.com' \
+    "http://$address/notes"
+stop protected
+
 start upload
 answers '^file: 1000000 bytes$' -F "file=@$work/files/large" "http://$address/"
 stop upload

@@ -64,8 +64,8 @@ pub(crate) struct ServeArguments {
     max_connections: usize,
 
     /// How each request is logged
-    #[arg(long, value_name = "FORM", value_enum, default_value_t = access_log::LogFormat::Short)]
-    access_log: access_log::LogFormat,
+    #[arg(long, value_name = "FORM", value_enum, default_value_t = access_log::LogForm::Short)]
+    access_log: access_log::LogForm,
 
     #[command(flatten)]
     tls: TlsArguments,
@@ -142,10 +142,11 @@ impl ServeArguments {
     }
 
     fn server(&self) -> anyhow::Result<Server> {
-        let form = self.access_log;
         let mut server = Server::new(self.site.handler(&self.directory)?);
         server.max_connections = self.max_connections;
-        server.on_request = Some(Arc::new(move |record| access_log::log(record, form)));
+        if let Some(log) = self.access_log.log() {
+            server.on_request = Some(Arc::new(move |record| log.log(record)));
+        }
         server.on_event = Some(Arc::new(|event| {
             if event.is_own_fault() && !is_peer_s_leaving(event) {
                 // If standard error is closed there is nowhere to report that, as for the access log.

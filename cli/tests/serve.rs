@@ -300,6 +300,10 @@ fn requests_are_logged_in_the_form_that_is_asked_for() {
     common.get("/a.txt?q");
     let line = common.log_line();
     assert!(line.starts_with("127.0.0.1 - - [") && line.ends_with("] \"GET /a.txt?q HTTP/1.1\" 200 6\n"), "{line}");
+    let mut combined = serve(&folder, &["--access-log", "combined"]);
+    combined.get("/a.txt");
+    let line = combined.log_line();
+    assert!(line.contains("\"GET /a.txt HTTP/1.1\" 200 6 \"-\" \""), "{line}");
     let mut json = serve(&folder, &["--access-log", "json"]);
     json.get("/none");
     let line: serde_json::Value = serde_json::from_str(&json.log_line()).unwrap();

@@ -25,6 +25,19 @@ pub fn parse_time(text: &str) -> Option<SystemTime> {
     httpdate::parse_http_date(text).ok()
 }
 
+/// Year, month and day of a count of days since 1970-01-01, in the Gregorian calendar.
+pub(crate) fn civil_date(days: u64) -> (u64, u64, u64) {
+    // Counted from 0000-03-01, so that the leap day is the last day of its year.
+    let days = days + 719_468;
+    let (era, day_of_era) = (days / 146_097, days % 146_097);
+    let year_of_era = (day_of_era - day_of_era / 1460 + day_of_era / 36_524 - day_of_era / 146_096) / 365;
+    let day_of_year = day_of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
+    let month_from_march = (5 * day_of_year + 2) / 153;
+    let day = day_of_year - (153 * month_from_march + 2) / 5 + 1;
+    let month = if month_from_march < 10 { month_from_march + 3 } else { month_from_march - 9 };
+    (era * 400 + year_of_era + u64::from(month <= 2), month, day)
+}
+
 /// Appends the field line `Date` for a moment that is the present, or was a little while ago; the line
 /// is made anew once a second.
 pub(crate) fn append_date_line(out: &mut Vec<u8>, now: Instant) {
@@ -105,6 +118,18 @@ mod tests {
     fn what_is_no_date_is_none() {
         for bad in ["", "yesterday", "Sun, 06 Nov 1994 08:49:37 UTC+1", "Sun, 99 Nov 1994 08:49:37 GMT"] {
             assert_eq!(parse_time(bad), None, "{bad}");
+        }
+    }
+
+    #[test]
+    fn days_are_those_of_the_dates_of_http() {
+        // Around leap days and centuries, against the writer of `Last-Modified`.
+        const MONTHS: [&str; 12] = ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"];
+        for days in (0..150_000).step_by(29).chain([58, 59, 789, 790, 10_956, 11_016, 11_017, 47_540, 47_541]) {
+            let (year, month, day) = civil_date(days);
+            let text = format_time(UNIX_EPOCH + Duration::from_secs(days * 86_400));
+            let name = MONTHS[usize::try_from(month).unwrap() - 1];
+            assert!(text.contains(&format!(", {day:02} {name} {year:04} ")), "{text}");
         }
     }
 }

@@ -35,6 +35,7 @@ pub use date::{format_time, parse_time};
 pub use form::Values;
 pub use header::{Header, canonical_header_key};
 pub use multipart::{Multipart, MultipartLimits, Part};
+pub(crate) use request::basic_credentials;
 pub use request::{Request, Timeouts};
 pub use response::{DEFAULT_MAX_CLIENT_BYTES, Redirected, Response, Timings};
 pub use sniff::detect_content_type;
@@ -45,7 +46,7 @@ pub(crate) use context::ConnContext;
 pub(crate) use cookie::read_cookie_date;
 #[cfg(all(feature = "server", feature = "http2"))]
 pub(crate) use date::append_date;
-pub(crate) use date::append_date_line;
+pub(crate) use date::{append_date_line, civil_date};
 pub(crate) use header::{Known, list_has};
 pub(crate) use octets::{count_controls, decimal, has, has_control, has_control_or_tab, is_token, is_token_byte};
 #[cfg(feature = "server")]

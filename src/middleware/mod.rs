@@ -10,14 +10,19 @@
 //! | know the client behind proxies | [`TrustedProxies`] |
 //! | know who sends a request | [`Authentication`] |
 //! | find the traces of a request again | [`RequestId`] |
-//! | be used by nobody more than is fair | [`RateLimit`], [`ConcurrencyLimit`], [`BodyLimit`], [`timeout_handler`] |
+//! | be used by nobody more than is fair | [`RateLimit`], [`ConcurrencyLimit`], [`BodyLimit`], [`Timeout`] |
 //! | have browsers be careful | [`SecurityHeaders`], [`HttpsRedirect`] |
 //! | say what becomes of a panic | [`PanicPolicy`] |
 //! | change fields | [`RequestFields`], [`ResponseFields`] |
+//! | send less | [`Compression`] |
+//! | know what was answered | [`AccessLog`] |
+//! | take compressed content | [`Decompression`] |
+//! | stop work that nobody waits for | [`DropOnDisconnect`] |
 //!
-//! An order that works, from the outside in: `TrustedProxies`, `RequestId`, `HttpsRedirect`, `SecurityHeaders`,
-//! `Cors`, `CrossOriginProtection`, `RateLimit`, `ConcurrencyLimit`, `Authentication`, `BodyLimit`. Who the client
-//! is must be known before it is counted, and a refusal must have the fields that let a page read it.
+//! An order that works, from the outside in: `TrustedProxies`, `AccessLog`, `RequestId`, `HttpsRedirect`,
+//! `SecurityHeaders`, `Cors`, `CrossOriginProtection`, `RateLimit`, `ConcurrencyLimit`, `Authentication`,
+//! `BodyLimit`, `Timeout`, `Compression`, `Decompression`. Who the client is must be known before it is counted,
+//! and a refusal must have the fields that let a page read it.
 //!
 //! Those that refuse a request return an error with a status, so what a program does with errors is done with
 //! theirs too. Their fields are in every response, those that the server writes by itself included.
@@ -44,12 +49,15 @@
 // request is borrowed, and the code around (a log, another middleware) must see it as it was. The exceptions
 // say so: what `TrustedProxies` has found out, an id and changed fields are for the code around too.
 
+mod access_log;
 mod authentication;
 mod body_limit;
 mod compression;
 mod concurrency_limit;
 mod cors;
 mod cross_origin_protection;
+mod decompression;
+mod disconnect;
 mod error;
 mod header_fields;
 mod ip_network;
@@ -61,25 +69,30 @@ mod redirect;
 mod request_id;
 mod security_headers;
 mod target;
+mod timeout;
 mod trusted_proxies;
 mod vary;
 
 pub use crate::message::{CompressionLevel, ContentCoding};
 pub use crate::server::handler::Wrapped;
 pub use crate::server::middleware::{BoxMiddleware, with_state};
+pub use access_log::{AccessLog, LogFormat};
 pub use authentication::{AuthScheme, Authentication, BasicCredentials, Identity};
 pub use body_limit::BodyLimit;
 pub use compression::Compression;
 pub use concurrency_limit::ConcurrencyLimit;
 pub use cors::Cors;
 pub use cross_origin_protection::CrossOriginProtection;
+pub use decompression::Decompression;
+pub use disconnect::DropOnDisconnect;
 pub use error::{error, not_found, not_found_handler};
 pub use header_fields::{RequestFields, ResponseFields};
-pub use limits::{max_bytes_handler, timeout_handler};
+pub use limits::max_bytes_handler;
 pub use panic_policy::PanicPolicy;
 pub use rate_limit::RateLimit;
 pub use redirect::{redirect, redirect_handler};
 pub use request_id::RequestId;
 pub use security_headers::{HstsPreload, HttpsRedirect, SecurityHeaders};
 pub use target::{allow_query_semicolons, strip_prefix};
+pub use timeout::{Timeout, timeout_handler};
 pub use trusted_proxies::TrustedProxies;

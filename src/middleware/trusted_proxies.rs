@@ -532,4 +532,51 @@ mod tests {
             .apply(&mut request, &ForwardingSource::Forwarded);
         assert_eq!(request.header, header(&[("Forwarded", "for=\"[::1]\", for=10.0.0.2")]));
     }
+
+    /// The rule as one would explain it: cut the list in two, and look at addresses one after the other.
+    fn client_by_hand(list: &str, proxies: &TrustedProxies) -> Option<IpAddr> {
+        let mut client = None;
+        for element in list.split(',').rev().map(str::trim).filter(|element| !element.is_empty()) {
+            let Ok(address) = element.parse::<IpAddr>() else { break };
+            client = Some(address);
+            if !proxies.trusts(address) {
+                break;
+            }
+        }
+        client
+    }
+
+    #[test]
+    fn random_lists_are_read_as_by_hand_in_both_forms_and_whatever_lies_left_of_them() {
+        const ELEMENTS: [&str; 8] = ["1.1.1.1", "10.0.0.1", "10.9.9.9", "2001:db8::1", "fd00::1", "unknown", "x y", ""];
+        let proxies = TrustedProxies::new(["10.0.0.0/8", "fd00::/8"]);
+        let forwarded = proxies.clone().forwarded();
+        // A generator of our own, so that a failure comes again.
+        let mut state = 0x2545_F491_4F6C_DD1D_u64;
+        let mut below = |bound: u64| {
+            state ^= state << 13;
+            state ^= state >> 7;
+            state ^= state << 17;
+            usize::try_from(state % bound).unwrap()
+        };
+        for _ in 0..5000 {
+            let elements: Vec<&str> = (0..below(6)).map(|_| ELEMENTS[below(8)]).collect();
+            let list = elements.join(", ");
+            let expected = client_by_hand(&list, &proxies);
+            assert_eq!(proxies.read(&header(&[(FOR, &list)])).client, expected, "{list}");
+            let pairs: Vec<String> = elements.iter().map(|node| format!("for=\"{node}\"")).collect();
+            let found = forwarded.read(&header(&[("Forwarded", &pairs.join(","))])).client;
+            // An empty member is none in the one form, and an unknown node in the other.
+            assert!(found == expected || elements.contains(&""), "{list}: {found:?}");
+            // Bytes of the client's own on the left change nothing, once there is a client on the right.
+            let ends_at_a_client = expected.is_some_and(|address| !proxies.trusts(address));
+            for forged in ["for=\"", "\"\"\"", "for=6.6.6.6;;", "\\\"", "6.6.6.6"] {
+                let left = proxies.read(&header(&[(FOR, &format!("{forged}, {list}"))])).client;
+                assert!(left == expected || !ends_at_a_client, "{forged} {list}: {left:?}");
+                let both = format!("{forged}, {}", pairs.join(","));
+                let left = forwarded.read(&header(&[("Forwarded", &both)])).client;
+                assert!(left == found || found.is_none_or(|address| proxies.trusts(address)), "{both}: {left:?}");
+            }
+        }
+    }
 }

@@ -113,6 +113,9 @@ async fn who_seeks_in_a_video_gets_what_lies_there_and_may_leave_half_way() {
 mod compressed {
     use std::io::Read as _;
 
+    use nethttp::Handler as _;
+    use nethttp::middleware::{Compression, ContentCoding};
+
     use super::*;
 
     const GZIP: &str = "Accept-Encoding: gzip, br\r\n";
@@ -166,6 +169,35 @@ mod compressed {
         let head = ask(addr, "HEAD", "/a.txt", GZIP).await;
         assert_eq!((head.field("Content-Encoding"), head.field("Content-Length")), (Some("gzip"), None));
         assert_eq!(head.content.len(), 0);
+    }
+
+    #[tokio::test]
+    async fn a_middleware_compresses_what_the_system_would_send_by_itself() {
+        let text = text();
+        assert!(text.len() > 64 * 1024, "shorter files are read anyway");
+        let tree = Tree::new(&[("a.txt", &text), ("a.png", &text)]);
+        tree.settle("a.txt");
+        let addr = start(tree.server().wrapped_in(Compression::new().codings([ContentCoding::Gzip]))).await;
+        let answer = ask(addr, "GET", "/a.txt", GZIP).await;
+        assert_eq!((answer.field("Content-Encoding"), answer.field("Vary")), (Some("gzip"), Some("Accept-Encoding")));
+        assert_eq!((answer.field("Content-Length"), answer.field("Accept-Ranges")), (None, None));
+        assert!(decoded(&unchunked(&answer.content)) == text);
+        let tag = answer.field("ETag").unwrap();
+        assert!(tag.starts_with("W/\""), "{tag}");
+        let same = ask(addr, "GET", "/a.txt", &format!("{GZIP}If-None-Match: {tag}\r\n")).await;
+        assert_eq!((same.status, same.field("ETag"), same.field("Vary")), (304, Some(tag), Some("Accept-Encoding")));
+        let head = ask(addr, "HEAD", "/a.txt", GZIP).await;
+        assert_eq!((head.field("Content-Encoding"), head.field("Content-Length")), (Some("gzip"), None));
+        let part = ask(addr, "GET", "/a.txt", &format!("{GZIP}Range: bytes=0-3\r\n")).await;
+        assert_eq!((part.status, part.text(), part.field("Content-Encoding")), (206, "line", None));
+        for (target, fields) in [("/a.txt", ""), ("/a.png", GZIP)] {
+            let plain = ask(addr, "GET", target, fields).await;
+            assert_eq!((plain.field("Content-Encoding"), plain.content == text), (None, true), "{target}");
+            assert_eq!(plain.field("Content-Length"), Some(&*text.len().to_string()));
+        }
+        let twice = start(tree.server().compressed(true).wrapped_in(Compression::new())).await;
+        let answer = ask(twice, "GET", "/a.txt", GZIP).await;
+        assert!(decoded(&unchunked(&answer.content)) == text, "the file server's own coding is enough");
     }
 
     #[tokio::test]

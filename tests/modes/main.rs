@@ -12,12 +12,14 @@ mod fake;
 #[path = "../support/mod.rs"]
 mod support;
 
+mod access_log;
 mod answers;
 mod bodies;
 mod chains;
 mod compression;
 mod connections;
 mod contents;
+mod decompression;
 mod ends;
 mod failures;
 mod filters;

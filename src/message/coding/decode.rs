@@ -3,6 +3,7 @@
 use std::task::{Context, Poll, ready};
 
 use bytes::{Buf, Bytes};
+use http::StatusCode;
 
 use crate::error::{Error, ErrorKind, Phase, Result};
 use crate::message::body::{Body, Frame, Source};
@@ -42,8 +43,25 @@ const MAX_EMPTY_ROUND_COUNT: usize = 32;
 /// coding to take off (Go's rule), and is empty. One that ends too early, has something after its
 /// end, or does not add up is an error of [`ErrorKind::Decode`] in [`Phase::Decode`].
 pub(crate) fn decoded(body: Body, coding: Coding) -> Body {
-    Body::from_source(Decoded { body, coding, decoder: None, input: Bytes::new(), more: MoreOutput::No })
+    Decoded::body(body, coding, ContentSender::Server)
 }
+
+/// The same for content that a client has sent: it is not trusted to decode to as much as it likes. What
+/// comes to more than `max_ratio` times what went in, and to more than a mebibyte, is an error of
+/// [`ErrorKind::BodyTooLarge`], which answers 413; what does not add up answers 400.
+pub(super) fn decoded_within(body: Body, coding: Coding, max_ratio: u64) -> Body {
+    Decoded::body(body, coding, ContentSender::Client { max_ratio })
+}
+
+/// Who has sent the content, and is at fault where it cannot be decoded.
+#[derive(Clone, Copy)]
+enum ContentSender {
+    Server,
+    Client { max_ratio: u64 },
+}
+
+/// Up to this much may be decoded from however little: short text of one letter compresses very well.
+const MIN_JUDGED_BYTES: u64 = 1024 * 1024;
 
 struct Decoded {
     body: Body,
@@ -52,6 +70,9 @@ struct Decoded {
     decoder: Option<Box<dyn Decode>>,
     input: Bytes,
     more: MoreOutput,
+    sender: ContentSender,
+    taken: u64,
+    made: u64,
 }
 
 /// Whether the decoder may have more output without more input.
@@ -65,12 +86,16 @@ impl Source for Decoded {
     fn poll_frame(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Frame>>> {
         for _ in 0..MAX_EMPTY_ROUND_COUNT {
             match self.decode() {
+                Ok(_) if self.is_out_of_proportion() => return Poll::Ready(Some(Err(out_of_proportion()))),
                 Ok(output) if !output.is_empty() => return Poll::Ready(Some(Ok(Frame::Data(output)))),
                 Ok(_) => {}
                 Err(fault) => return Poll::Ready(Some(Err(self.fault(fault)))),
             }
             match ready!(self.body.poll_chunk(cx)) {
-                Some(Ok(chunk)) => self.input = chunk,
+                Some(Ok(chunk)) => {
+                    self.taken = self.taken.saturating_add(chunk.len() as u64);
+                    self.input = chunk;
+                }
                 Some(Err(error)) => return Poll::Ready(Some(Err(error))),
                 None => return Poll::Ready(self.end()),
             }
@@ -85,6 +110,17 @@ impl Source for Decoded {
 }
 
 impl Decoded {
+    fn body(body: Body, coding: Coding, sender: ContentSender) -> Body {
+        let (input, more) = (Bytes::new(), MoreOutput::No);
+        Body::from_source(Decoded { body, coding, decoder: None, input, more, sender, taken: 0, made: 0 })
+    }
+
+    /// Of several codings each is held to the bound by itself: nobody sees what lies between them.
+    fn is_out_of_proportion(&self) -> bool {
+        let ContentSender::Client { max_ratio } = self.sender else { return false };
+        self.made > MIN_JUDGED_BYTES && self.made > self.taken.saturating_mul(max_ratio)
+    }
+
     /// The next chunk; an empty one when there is nothing more to decode yet.
     fn decode(&mut self) -> std::result::Result<Bytes, DecodeFault> {
         if self.input.is_empty() && self.more == MoreOutput::No {
@@ -108,6 +144,7 @@ impl Decoded {
             }
         }
         self.more = if output.len() < room { MoreOutput::No } else { MoreOutput::Maybe };
+        self.made = self.made.saturating_add(output.len() as u64);
         Ok(output.into())
     }
 
@@ -129,6 +166,16 @@ impl Decoded {
 
     fn fault(&self, fault: DecodeFault) -> Error {
         let message = format!("the content is not the {} that it is said to be: {fault}", self.coding.name);
-        Error::new(ErrorKind::Decode, message).during(Phase::Decode)
+        let error = Error::new(ErrorKind::Decode, message).during(Phase::Decode);
+        match self.sender {
+            ContentSender::Server => error,
+            ContentSender::Client { .. } => error.with_status(StatusCode::BAD_REQUEST),
+        }
     }
+}
+
+fn out_of_proportion() -> Error {
+    Error::new(ErrorKind::BodyTooLarge, "the content is far larger decoded than coded")
+        .during(Phase::Decode)
+        .with_status(StatusCode::PAYLOAD_TOO_LARGE)
 }

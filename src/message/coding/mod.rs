@@ -27,7 +27,7 @@ mod tests;
 mod zstandard;
 
 pub(crate) use self::accept::weight;
-use self::decode::{Coding, decoded};
+use self::decode::{Coding, decoded, decoded_within};
 pub(crate) use self::encode::{Accepted, Encode, accepted, is_compressible};
 pub use self::encode::{CompressionLevel, ContentCoding};
 use crate::message::body::Body;
@@ -54,22 +54,59 @@ pub(crate) const MAX_CODING_COUNT: usize = 5;
 /// The body as it is, where nothing is to be done, where nobody asked for one of the codings (Go's
 /// rule), and where there are more than [`MAX_CODING_COUNT`].
 pub(crate) fn without_codings(body: Body, header: &Header, asked: &[u8]) -> Result<Body, Body> {
-    let mut found = [None; MAX_CODING_COUNT];
-    let mut count = 0;
-    let values = header.values_bytes("Content-Encoding");
-    let listed = values.flat_map(|value| value.split(|&byte| byte == b',')).map(<[u8]>::trim_ascii);
-    // RFC 9110 §8.4: `identity` is no coding of content; some servers say it all the same.
-    for name in listed.filter(|name| !name.is_empty() && !name.eq_ignore_ascii_case(b"identity")) {
-        match (found.get_mut(count), decoder_for(name, asked)) {
-            (Some(place), Some(coding)) => *place = Some(coding),
-            _ => return Err(body),
+    match listed_codings(header, asked) {
+        Some(ListedCodings { found, count }) if count > 0 && !body.is_empty() => {
+            Ok(found.into_iter().flatten().rev().fold(body, decoded))
         }
-        count += 1;
+        _ => Err(body),
     }
-    if count == 0 || body.is_empty() {
-        return Err(body);
+}
+
+/// The same for a request, of which each coding may make at most `max_ratio` bytes of one.
+///
+/// # Errors
+/// The body as it is, where a coding is not one of [`request_encodings`], or there are more than
+/// [`MAX_CODING_COUNT`].
+pub(crate) fn decoded_request(body: Body, header: &Header, max_ratio: u64) -> Result<Body, Body> {
+    match listed_codings(header, request_encodings().as_bytes()) {
+        Some(_) if body.is_empty() => Ok(body),
+        Some(ListedCodings { found, .. }) => {
+            let without = |body, coding| decoded_within(body, coding, max_ratio);
+            Ok(found.into_iter().flatten().rev().fold(body, without))
+        }
+        None => Err(body),
     }
-    Ok(found.into_iter().flatten().rev().fold(body, decoded))
+}
+
+/// The codings of requests that this build decodes, as `Accept-Encoding` lists them. `deflate` is among
+/// them: in which of its two formats it comes is found out.
+pub(crate) fn request_encodings() -> &'static str {
+    static LIST: LazyLock<String> = LazyLock::new(|| {
+        let built = [gzip(), br(), zstandard(), deflated()];
+        let names: Vec<_> = built.into_iter().flatten().map(|coding| coding.name).collect();
+        // RFC 9110 §12.5.3: an empty list would say the same, and looks like a mistake.
+        if names.is_empty() { "identity".to_owned() } else { names.join(", ") }
+    });
+    &LIST
+}
+
+/// The codings of a message, in the order in which they were laid on.
+struct ListedCodings {
+    found: [Option<Coding>; MAX_CODING_COUNT],
+    count: usize,
+}
+
+/// `None` where one is not among those asked for, or there are too many.
+fn listed_codings(header: &Header, asked: &[u8]) -> Option<ListedCodings> {
+    let mut listed = ListedCodings { found: [None; MAX_CODING_COUNT], count: 0 };
+    let values = header.values_bytes("Content-Encoding");
+    let names = values.flat_map(|value| value.split(|&byte| byte == b',')).map(<[u8]>::trim_ascii);
+    // RFC 9110 §8.4: `identity` is no coding of content; some say it all the same.
+    for name in names.filter(|name| !name.is_empty() && !name.eq_ignore_ascii_case(b"identity")) {
+        *listed.found.get_mut(listed.count)? = Some(decoder_for(name, asked)?);
+        listed.count += 1;
+    }
+    Some(listed)
 }
 
 /// The decoder for one content coding, where the request asked for it.

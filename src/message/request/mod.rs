@@ -347,14 +347,7 @@ impl Request {
     /// User and password of `Authorization: Basic` (RFC 7617); `None` when there are none or
     /// they are malformed. The user ends at the first colon.
     pub fn basic_auth(&self) -> Option<(String, String)> {
-        let (scheme, encoded) = self.header.get("Authorization")?.split_once(' ')?;
-        if !scheme.eq_ignore_ascii_case("Basic") {
-            return None;
-        }
-        let decoded = base64::engine::general_purpose::STANDARD.decode(encoded.trim()).ok()?;
-        let decoded = String::from_utf8(decoded).ok()?;
-        let (user, password) = decoded.split_once(':')?;
-        Some((user.to_owned(), password.to_owned()))
+        basic_credentials(&self.header)
     }
 
     /// Sets `Authorization: Basic`. A user with a colon cannot be told apart from its password
@@ -434,6 +427,18 @@ pub struct Timeouts {
     pub expect_continue: Option<Duration>,
     /// The longest pause while the request's body is taken or the response's body comes.
     pub stall: Option<Duration>,
+}
+
+/// User and password that a request's header has (RFC 7617 §2).
+pub(crate) fn basic_credentials(header: &Header) -> Option<(String, String)> {
+    let (scheme, encoded) = header.get("Authorization")?.split_once(' ')?;
+    if !scheme.eq_ignore_ascii_case("Basic") {
+        return None;
+    }
+    let decoded = base64::engine::general_purpose::STANDARD.decode(encoded.trim()).ok()?;
+    let decoded = String::from_utf8(decoded).ok()?;
+    let (user, password) = decoded.split_once(':')?;
+    Some((user.to_owned(), password.to_owned()))
 }
 
 #[cfg(test)]
