@@ -7,15 +7,13 @@ use crate::reference::mux::{MuxRequest, Pattern, is_decided, path, refusal_is_du
 
 const METHODS: [&str; 5] = ["", "", "GET ", "POST ", "HEAD "];
 const HOSTS: [&str; 9] = ["", "", "", "h", "H.test", "[::1]", "{s}.test", "{s}.h.test", "h.{s}.test"];
-const SEGMENTS: [&str; 16] = [
-    "a", "b", "{x}", "{y}", "{z...}", "{$}", "", "%61", "a%2Fb", "c", "%2A", "%", "a{u}", "{v}b", "a{t}b", "ab{r}",
-];
+const SEGMENTS: [&str; 16] =
+    ["a", "b", "{x}", "{y}", "{z...}", "{$}", "", "%61", "a%2Fb", "c", "%2A", "%", "a{u}", "{v}b", "a{t}b", "ab{r}"];
 const SENT_METHODS: [&str; 5] = ["GET", "HEAD", "POST", "PUT", "get"];
 const SENT_HOSTS: [&str; 12] =
     ["h", "h:80", "H", "h.test", "h.TEST:1", "x", "[::1]", "[::1]:8", "", "h.h.test", "x.H.test:1", "h.x.test"];
-const SENT_SEGMENTS: [&str; 17] = [
-    "a", "b", "c", "d", "", ".", "..", "%61", "a%2fb", "%2e%2e", "*", "%", "%2A", "ab", "acb", "abb", "a%62c",
-];
+const SENT_SEGMENTS: [&str; 17] =
+    ["a", "b", "c", "d", "", ".", "..", "%61", "a%2fb", "%2e%2e", "*", "%", "%2A", "ab", "acb", "abb", "a%62c"];
 
 /// Patterns line by line up to an empty one, then requests: a letter each for the method, the host
 /// and up to four segments.

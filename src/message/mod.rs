@@ -49,8 +49,10 @@ pub(crate) use date::append_date;
 pub(crate) use date::{append_date_line, civil_date};
 pub(crate) use header::{Known, list_has};
 pub(crate) use octets::{count_controls, decimal, has, has_control, has_control_or_tab, is_token, is_token_byte};
+#[cfg(all(feature = "serde", feature = "server"))]
+pub(crate) use request::FormContent;
 #[cfg(feature = "server")]
-pub(crate) use request::{FormContent, Retargeted, with_path_and_query};
+pub(crate) use request::{Retargeted, with_path_and_query};
 pub(crate) use response::ResponseInfo;
 pub(crate) use signal::Signal;
 #[cfg(all(feature = "serde", feature = "server"))]

@@ -185,6 +185,10 @@ fn is_it(number: usize, head: &response::Head, content: &[u8], is_cut: bool, ser
         return;
     };
     assert_eq!(*stamp, number.to_string().into_bytes(), "the answer to another request");
+    // An error in place of a response that was not sent keeps its fields, the handler's number among them.
+    if head.status >= 400 && served.outcome != Outcome::Done {
+        return;
+    }
     // Whether a response that ends with its connection is cut cannot be known.
     let is_all = !is_cut && served.outcome == Outcome::Done && head.content != FuzzContent::UntilClose;
     let has_content = head.content != FuzzContent::Empty;

@@ -107,7 +107,8 @@ impl Pattern {
         let (Some(own), Some(other)) = (&self.host, &other.host) else { return true };
         let labels = |host: &str| host.split('.').map(str::to_owned).collect::<Vec<_>>();
         let (own, other) = (labels(own), labels(other));
-        own.len() == other.len() && own.iter().zip(&other).all(|(own, other)| own == other || own == "*" || other == "*")
+        own.len() == other.len()
+            && own.iter().zip(&other).all(|(own, other)| own == other || own == "*" || other == "*")
     }
 
     /// Whether it takes this path, and more than as one below it.
