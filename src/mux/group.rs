@@ -145,7 +145,7 @@ impl ServeMux {
     pub fn try_mount_handler(&self, prefix: &str, handler: impl Handler) -> Result<()> {
         let location = Location::caller();
         let place = Place::default().below(&Prefix::parse(prefix, location)?, None)?;
-        self.inner.register(&place, "/", handler.boxed(), location)
+        self.inner.register(&place, "/", &handler.boxed(), location)
     }
 
     /// Takes the routes of another mux, with all that it gets later, as they are: for routes that are put
@@ -206,7 +206,7 @@ impl Group {
     /// As [`ServeMux::try_handle`], of the whole pattern; and where prefix and pattern both have a host.
     #[track_caller]
     pub fn try_handle(&self, pattern: &str, handler: impl Handler) -> Result<()> {
-        self.mux.register(&self.place, pattern, handler.boxed(), Location::caller())
+        self.mux.register(&self.place, pattern, &handler.boxed(), Location::caller())
     }
 
     /// Puts a middleware around the group: its routes, those that are registered later too, and the 404,
@@ -288,7 +288,7 @@ impl Group {
     pub fn try_mount_handler(&self, prefix: &str, handler: impl Handler) -> Result<()> {
         let location = Location::caller();
         let place = self.place.below(&Prefix::parse(prefix, location)?, None)?;
-        self.mux.register(&place, "/", handler.boxed(), location)
+        self.mux.register(&place, "/", &handler.boxed(), location)
     }
 }
 

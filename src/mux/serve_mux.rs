@@ -137,7 +137,7 @@ impl ServeMux {
     /// message names both patterns, where each was registered, and paths that show it.
     #[track_caller]
     pub fn try_handle(&self, pattern: &str, handler: impl Handler) -> Result<()> {
-        self.inner.register(&Place::default(), pattern, handler.boxed(), Location::caller())
+        self.inner.register(&Place::default(), pattern, &handler.boxed(), Location::caller())
     }
 
     /// What this mux would do with a request. Runs no handler and changes nothing: path values

@@ -96,7 +96,7 @@ impl MuxState {
         self: &Arc<MuxState>,
         place: &Place,
         pattern: &str,
-        handler: BoxHandler,
+        handler: &BoxHandler,
         location: &'static Location<'static>,
     ) -> Result<()> {
         let _one_at_a_time = REGISTRATION.lock().unwrap_or_else(PoisonError::into_inner);
@@ -154,7 +154,7 @@ impl MuxState {
                 mux.insert_area(place, &[], location)?;
             }
             for area in inner.areas.iter() {
-                mux.insert_area_pattern(place.prefix.before(&area.pattern.text)?, place.way_to(&area.way), location)?;
+                mux.insert_area_pattern(&place.prefix.before(&area.pattern.text)?, place.way_to(&area.way), location)?;
             }
         }
         inner.write().attachments.push(Attachment { outer: Arc::downgrade(self), place: attached });
@@ -201,13 +201,13 @@ impl MuxState {
 
     fn insert_area(&self, place: &Place, way: &[Step], location: &'static Location<'static>) -> Result<()> {
         match place.prefix.area() {
-            Some(pattern) => self.insert_area_pattern(pattern, place.way_to(way), location),
+            Some(pattern) => self.insert_area_pattern(&pattern, place.way_to(way), location),
             None => Ok(()),
         }
     }
 
-    fn insert_area_pattern(&self, pattern: String, way: Way, location: &'static Location<'static>) -> Result<()> {
-        let id = RouteId(self.areas.push(Area { pattern: Pattern::parse(&pattern, location)?, way }));
+    fn insert_area_pattern(&self, pattern: &str, way: Way, location: &'static Location<'static>) -> Result<()> {
+        let id = RouteId(self.areas.push(Area { pattern: Pattern::parse(pattern, location)?, way }));
         let area = self.areas.get(id.0).expect("it was put in just now");
         self.write().areas.insert(&area.pattern, id);
         Ok(())
