@@ -289,3 +289,24 @@ async fn requests_are_recorded_when_they_are_over() {
     })
     .await;
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_long_wait_on_a_kept_connection_is_no_sign_of_a_dead_peer() {
+    let slow = async |served: &Arc<AtomicUsize>, w: &mut ResponseWriter, _: &mut Request| {
+        served.fetch_add(1, Ordering::SeqCst);
+        tokio::time::sleep(secs(30)).await;
+        w.write("slow").await
+    };
+    in_all_modes(async |mode| {
+        let served = Arc::new(AtomicUsize::new(0));
+        let site = Site::start(mode, handle_with(served.clone(), slow));
+        for number in 1..=3 {
+            let began = tokio::time::Instant::now();
+            assert_eq!(site.ask("/").await, (200, "slow".into()));
+            // Twice as long where the client took the connection for dead, and asked again.
+            assert_eq!((began.elapsed(), served.load(Ordering::SeqCst)), (secs(30), number));
+        }
+        assert_eq!(site.server.connections(), 1);
+    })
+    .await;
+}

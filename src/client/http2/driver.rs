@@ -209,11 +209,10 @@ impl KeepAlive {
     }
 
     /// Takes the answer to a PING, of which `h2` has one under way at a time. That something came was
-    /// noticed by the number of reads.
+    /// noticed by the number of reads. In every stage: an answer that comes when no stream is open any more
+    /// and was left would keep `h2` from ever sending another PING, and a later silence would look like death.
     fn take_pong(&mut self, cx: &mut Context<'_>) {
-        if let (Some(pings), true) =
-            (&mut self.pings, matches!(self.stage, KeepAliveStage::Pinged | KeepAliveStage::Unanswered))
-        {
+        if let Some(pings) = &mut self.pings {
             let _ = pings.poll_pong(cx);
         }
     }

@@ -55,9 +55,6 @@ pub(crate) trait Encode: Send {
 /// Why content cannot be encoded: the encoder has no memory, or is broken.
 pub(crate) type EncodeFault = &'static str;
 
-/// Room that an encoder finds in the output at least, so that a flush comes out at once.
-pub(super) const MIN_ROOM_BYTES: usize = 1024;
-
 /// What a client accepts, as far as codings on offer go.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Accepted {

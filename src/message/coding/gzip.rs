@@ -9,7 +9,7 @@ use std::cell::RefCell;
 use flate2::{Compress, Compression, Crc, Decompress, FlushCompress, FlushDecompress, Status};
 
 use super::decode::{Decode, DecodeFault};
-use super::encode::{CompressionLevel, Encode, EncodeFault, MIN_ROOM_BYTES};
+use super::encode::{CompressionLevel, Encode, EncodeFault};
 
 /// Content in the coding `gzip`.
 pub(super) struct Gzip {
@@ -313,6 +313,9 @@ pub(super) struct GzipEncoder {
     crc: Crc,
     has_head: bool,
 }
+
+/// Room in the output at least, so that a flush comes out at once.
+const MIN_ROOM_BYTES: usize = 1024;
 
 /// RFC 1952 §2.3: deflate, no flags, no time, made by a system that is not told.
 const MEMBER_HEAD: [u8; 10] = [0x1f, 0x8b, 8, 0, 0, 0, 0, 0, 0, 255];

@@ -3,7 +3,7 @@
 use zstd::stream::raw::{CParameter, DParameter, Decoder, Encoder, InBuffer, Operation, OutBuffer};
 
 use super::decode::{Decode, DecodeFault};
-use super::encode::{CompressionLevel, Encode, EncodeFault, MIN_ROOM_BYTES};
+use super::encode::{CompressionLevel, Encode, EncodeFault};
 
 /// RFC 9659: in HTTP a window is of 8 MiB at most.
 const MAX_WINDOW_LOG: u32 = 23;
@@ -49,6 +49,9 @@ pub(super) struct ZstandardEncoder(Encoder<'static>);
 /// The window, as a power of two: 512 KiB. Larger ones cost memory for each response, and make text little
 /// smaller.
 const WINDOW_LOG: u32 = 19;
+
+/// Room in the output at least, so that a flush comes out at once.
+const MIN_ROOM_BYTES: usize = 1024;
 
 const ENCODER_FAULT: EncodeFault = "the Zstandard encoder failed";
 
