@@ -26,7 +26,8 @@ const DEFAULT_RETRY_AFTER: Duration = Duration::from_secs(1);
 /// noticed once its content is read, as [`Context::cancelled`](crate::Context::cancelled) says.
 ///
 /// A place is taken until the handler is done, that is until the client has taken nearly all of the answer; a
-/// handler that runs on when its client has left keeps it. Content of requests that wait is not read.
+/// handler that runs on when its client has left keeps it, unless [`DropOnDisconnect`](super::DropOnDisconnect) lies
+/// inside. Content of requests that wait is not read.
 ///
 /// The limit is that of one process. Clones share it, so one limit can lie around several routes.
 ///

@@ -24,8 +24,8 @@
 //! `BodyLimit`, `Timeout`, `Compression`, `Decompression`. Who the client is must be known before it is counted,
 //! and a refusal must have the fields that let a page read it.
 //!
-//! Those that refuse a request return an error with a status, so what a program does with errors is done with
-//! theirs too. Their fields are in every response, those that the server writes by itself included.
+//! Those that refuse a request return an error with a status, or write one as [`error`](crate::error()) does, so what
+//! a program does with errors ([`Server::on_error`](crate::Server::on_error)) is done with theirs too. Their fields are in every response, those that the server writes by itself included.
 //!
 //! ```
 //! use std::time::Duration;
