@@ -21,7 +21,7 @@ pub enum ErrorKind {
     MissingFile,
     /// The peer closed, or stopped sending, in the middle of a message.
     CutOff,
-    /// A deadline passed; [`phase`](Error::phase) says which.
+    /// A deadline passed; [`phase`](crate::Error::phase) says which.
     TimedOut,
     /// The operating system, or the stream beneath, reported a fault.
     Io,
@@ -39,7 +39,7 @@ pub enum ErrorKind {
     Unsupported,
     /// An argument is wrong: an address, a pattern, a status, a length.
     Invalid,
-    /// A handler wants a response of this status; see [`Error::answer`].
+    /// A handler wants a response of this status; see [`Error::answer`](crate::Error::answer).
     Answer,
     /// No address was found for a host name.
     Resolve,

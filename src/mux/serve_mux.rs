@@ -188,7 +188,7 @@ impl ServeMux {
     /// and its own 404, 405 and redirects. The one that is given first is the outermost.
     ///
     /// It runs before a route is chosen: a target that it changes is looked up as changed, and
-    /// [`Request::pattern`] is set once [`Next::run`] has returned. One that needs the pattern
+    /// [`Request::pattern`] is set once [`Next::run`](crate::Next::run) has returned. One that needs the pattern
     /// beforehand, or is for a part of the routes, is given to a [`group`](ServeMux::group).
     /// Requests that are already being answered go on without it.
     ///

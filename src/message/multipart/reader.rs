@@ -74,8 +74,9 @@ impl Multipart {
     /// Cancel safe: when dropped it has at most passed over what would be passed over anyway.
     ///
     /// # Errors
-    /// [`ErrorKind::Malformed`](crate::ErrorKind::Malformed), which answers 400; [`ErrorKind::CutOff`], which answers 400, for
-    /// content that ends before its last boundary, or has none; [`ErrorKind::BodyTooLarge`](crate::ErrorKind::BodyTooLarge),
+    /// [`ErrorKind::Malformed`](crate::ErrorKind::Malformed), which answers 400;
+    /// [`ErrorKind::CutOff`](crate::ErrorKind::CutOff), which answers 400, for content that ends before its last
+    /// boundary, or has none; [`ErrorKind::BodyTooLarge`](crate::ErrorKind::BodyTooLarge),
     /// which answers 413, over one of the [`limits`](Multipart::limits); else as [`Body::chunk`].
     /// An error is final: it is reported again.
     pub async fn next_part(&mut self) -> Result<Option<Part<'_>>> {
