@@ -50,6 +50,8 @@
 //! | [`header`] | [`Header`], canonical names, dates |
 //! | [`cookie`] | [`Cookie`], and the [`Jar`](cookie::Jar) of a client |
 //! | [`tls`] | certificates, renewed while a server runs; who is trusted; [`TlsInfo`](tls::TlsInfo) |
+//! | [`url`] | escaping, joining and resolving parts of a [`Uri`] |
+//! | [`httputil`] | dumps of messages; messages written to and read from anything |
 //! | [`net`] | [`Listener`](net::Listener)s and dialers: how connections are made |
 //! | [`mod@error`] | [`Error`]: what went wrong, what was being waited for, how much was sent, what a peer is told |
 //!
@@ -103,6 +105,8 @@ mod h1;
 #[cfg(all(feature = "http2", any(feature = "server", feature = "client")))]
 mod h2;
 pub mod header;
+#[cfg(any(feature = "server", feature = "client"))]
+pub mod httputil;
 mod message;
 #[cfg(feature = "server")]
 pub mod middleware;
@@ -126,6 +130,7 @@ pub mod testing;
 pub mod tls;
 #[cfg(feature = "client")]
 pub mod trace;
+pub mod url;
 
 // What a first program needs. All else is in the modules above, by topic.
 pub use bytes::Bytes;

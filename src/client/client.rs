@@ -234,12 +234,12 @@ impl Client {
     /// Adds the cookies of the jar and the credentials of the URL, which are for this hop alone. Returns
     /// the fields without them, if any were added: a redirect builds the next request from those.
     fn add_secrets(&self, request: &mut Request) -> Option<Header> {
-        let cookies = self.jar.as_ref().and_then(|jar| jar.cookies(&jar_url(request)));
+        let cookies = self.jar.as_ref().and_then(|jar| jar.cookie_field(&jar_url(request)));
         let credentials = credentials_of(request).filter(|_| !request.header.contains("Authorization"));
         let before = (cookies.is_some() || credentials.is_some()).then(|| request.header.clone());
         if let Some(cookies) = cookies {
             let own = request.header.values_bytes("Cookie").filter(|pairs| !pairs.is_empty());
-            let all: Vec<&[u8]> = own.chain([cookies.as_bytes()]).collect();
+            let all: Vec<&[u8]> = own.chain([cookies.as_slice()]).collect();
             // RFC 6265 §5.4: one field for all cookies.
             let all = all.join(&b"; "[..]);
             request.header.set("Cookie", all);

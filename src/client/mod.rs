@@ -71,4 +71,5 @@ pub use transport::{DEFAULT_MAX_RESPONSE_HEADER_BYTES, DEFAULT_MAX_RESPONSE_HEAD
 pub use url::IntoUrl;
 
 #[cfg(fuzzing)]
-pub(crate) use url::{host_field, join};
+pub(crate) use url::host_field;
+pub(crate) use url::join;

@@ -14,7 +14,7 @@ use super::proxy::Proxy;
 use super::round_trip::{RoundTripFuture, RoundTripper};
 use super::settings::{ClientProtocols, TimeLimits, TransportSettings, time_limit};
 use crate::error::{Phase, Result, Sent};
-use crate::h1::{HeadLimits, OwnField};
+use crate::h1::{HeadLimits, Outgoing, OwnField};
 use crate::message::{Header, Request, Response, coding};
 use crate::net::{Dial, TcpDialer};
 #[cfg(feature = "tls-no-provider")]
@@ -233,6 +233,15 @@ impl Transport {
             user_agent: OwnField::new("User-Agent", &self.user_agent),
             codings: OwnField::new("Accept-Encoding", coding::accept_encoding()),
         }
+    }
+
+    /// The head of this request as it goes out over HTTP/1.1, and how its content is framed behind it.
+    pub(crate) fn head_as_sent(&self, request: &Request) -> Result<(Vec<u8>, Outgoing)> {
+        let settings = self.settings();
+        let plan = Plan::new(&settings, request)?;
+        let mut head = Vec::new();
+        plan.encode_head(request, &settings, &mut head);
+        Ok((head, plan.outgoing))
     }
 
     async fn exchange(&self, request: &mut Request) -> Result<Response> {

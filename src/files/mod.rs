@@ -59,4 +59,4 @@ pub use file_system::{DirEntry, EmbeddedFiles, File, FileInfo, FileKind, FileSys
 pub(crate) use path::relative_path;
 #[cfg(fuzzing)]
 pub(crate) use range::{Ranges, parse_ranges};
-pub use serve::{serve_content, serve_file};
+pub use serve::{serve_content, serve_file, serve_file_fs};

@@ -1,7 +1,8 @@
 //! `serve_content`, `serve_file`, and what the file server shares with them: what was found, sent.
 
+use std::ffi::OsStr;
 use std::io::SeekFrom;
-use std::path::{Path, PathBuf};
+use std::path::{Component, Path, PathBuf};
 use std::sync::Arc;
 use std::time::SystemTime;
 
@@ -10,6 +11,7 @@ use tokio::io::{AsyncRead, AsyncSeek, AsyncSeekExt as _};
 
 use super::condition::{Conditions, MethodKind, Selection, Validators, time_of_change};
 use super::dir::Dir;
+use super::file_system::FileSystem;
 use super::listing;
 use super::lookup::{FileQuery, INDEX_NAME, NamedBy, NotServed, OpenedFile, Resource, look_up, unless_blocked};
 use super::mime::type_by_extension;
@@ -111,19 +113,65 @@ pub async fn serve_content(
 /// }
 /// ```
 pub async fn serve_file(w: &mut ResponseWriter, r: &Request, path: impl AsRef<Path>) -> Result<()> {
+    let path = path.as_ref();
+    serve_named(w, r, Arc::new(Dir::trusted(path)), PathBuf::new(), path.file_name()).await
+}
+
+/// Answers with a file of a tree, or with a directory of it as its index or a listing (Go's `ServeFileFS`).
+///
+/// `name` is the path from the tree's root on, with plain names alone: one with `..` or a root of its own is
+/// not found. All else is as with [`serve_file`](crate::serve_file), but that what leads out of the tree is
+/// for the tree to refuse.
+///
+/// # Errors
+/// As [`serve_file`](crate::serve_file).
+///
+/// ```
+/// use std::sync::Arc;
+///
+/// use nethttp::files::{EmbeddedFiles, serve_file_fs};
+/// use nethttp::{Request, ResponseWriter, Result, ServeMux};
+///
+/// static SITE: &[(&str, &[u8])] = &[("logo.svg", b"<svg/>")]; // or include_bytes!("site/logo.svg")
+///
+/// async fn logo(w: &mut ResponseWriter, r: &mut Request) -> Result<()> {
+///     serve_file_fs(w, r, Arc::new(EmbeddedFiles::new(SITE)), "logo.svg").await
+/// }
+///
+/// ServeMux::new().handle("GET /logo", logo);
+/// ```
+pub async fn serve_file_fs(
+    w: &mut ResponseWriter,
+    r: &Request,
+    file_system: Arc<dyn FileSystem>,
+    name: impl AsRef<Path>,
+) -> Result<()> {
+    let name = name.as_ref();
+    if !name.components().all(|component| matches!(component, Component::Normal(_))) {
+        return refuse(w, NotServed::NotFound).await;
+    }
+    serve_named(w, r, file_system, name.to_owned(), name.file_name()).await
+}
+
+/// Answers with what a program has named, whatever path the request has.
+async fn serve_named(
+    w: &mut ResponseWriter,
+    r: &Request,
+    file_system: Arc<dyn FileSystem>,
+    relative: PathBuf,
+    name: Option<&OsStr>,
+) -> Result<()> {
     if leads_upwards(r.escaped_path()) {
         return refuse_with(w, StatusCode::BAD_REQUEST, "invalid URL path").await;
     }
     if r.escaped_path().ends_with("/index.html") {
         return redirect(w, r, "./");
     }
-    let path = path.as_ref();
     let last_segment = r.escaped_path().rsplit('/').next().unwrap_or_default();
     let spelling = if last_segment.is_empty() { Spelling::Slash } else { Spelling::Name };
-    let named_by =
-        NamedBy::Handler { name: path.file_name().map(ToOwned::to_owned), last_segment: last_segment.to_owned() };
-    let requested = RequestedPath { relative: PathBuf::new(), spelling };
-    let query = FileQuery { named_by, ..FileQuery::new(Arc::new(Dir::trusted(path)), requested, INDEX_NAME.into()) };
+    let named_by = NamedBy::Handler { name: name.map(ToOwned::to_owned), last_segment: last_segment.to_owned() };
+    let requested = RequestedPath { relative, spelling };
+    let query = FileQuery { named_by, ..FileQuery::new(file_system, requested, INDEX_NAME.into()) };
     match find(with_request(w, r, query)).await? {
         Ok(found) => send(w, r, found).await,
         Err(not_served) => refuse(w, not_served).await,

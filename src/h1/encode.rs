@@ -183,7 +183,7 @@ pub(super) fn append_connection(out: &mut Vec<u8>, own: ConnectionField, header:
 
 /// One field line, of a name that is a token. Controls in a value become spaces (RFC 9110 §5.5),
 /// and blanks around it go.
-pub(super) fn append_field(out: &mut Vec<u8>, name: &[u8], value: &[u8]) {
+pub(crate) fn append_field(out: &mut Vec<u8>, name: &[u8], value: &[u8]) {
     if has_control(value) {
         let spaced: Vec<u8> = value.iter().map(|&b| if has_control(&[b]) { b' ' } else { b }).collect();
         return append_field(out, name, &spaced);

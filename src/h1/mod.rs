@@ -16,7 +16,6 @@ mod framing;
 mod head_scanner;
 mod host;
 mod request_head;
-#[cfg(feature = "client")]
 mod response_head;
 mod target;
 #[cfg(test)]
@@ -24,19 +23,21 @@ mod tests;
 
 pub(crate) use chunked::{Chunked, ChunkedReader};
 pub(crate) use encode::{
-    ConnectionField, ResponseToSend, encode_chunk_end, encode_chunk_head, encode_informational, encode_last_chunk,
-    encode_response_head,
+    ConnectionField, ResponseToSend, append_field, encode_chunk_end, encode_chunk_head, encode_informational,
+    encode_last_chunk, encode_response_head,
 };
 #[cfg(feature = "client")]
 pub(crate) use encode_request::{
     OwnField, ProxyAuthorization, RequestToSend, SentTarget, check_request, encode_request_head,
 };
 pub(crate) use field_lines::{HeadLimits, may_be_trailer};
-pub(crate) use framing::{Framing, Outgoing, OutgoingResponse, allows_content, may_send_content, outgoing_response};
 #[cfg(feature = "client")]
-pub(crate) use framing::{RequestKind, declared_length, outgoing_request};
+pub(crate) use framing::outgoing_request;
+pub(crate) use framing::{Framing, Outgoing, OutgoingResponse, allows_content, may_send_content, outgoing_response};
+pub(crate) use framing::{RequestKind, declared_length};
 pub(crate) use host::{Port, is_host};
 pub(crate) use request_head::{Expectation, ParsedRequest, RequestParser};
+pub(crate) use response_head::ResponseParser;
 #[cfg(feature = "client")]
-pub(crate) use response_head::{ParsedResponse, ResponseParser, Switch};
+pub(crate) use response_head::{ParsedResponse, Switch};
 pub(crate) use target::check_path_target;

@@ -1,5 +1,8 @@
 //! The content of a message, on both sides and for every protocol.
 
+// Longer than 450 lines because all that reads a body shares its private state, and a part of it elsewhere could
+// leave a state that the others do not know.
+
 use std::fmt;
 use std::future::poll_fn;
 use std::pin::Pin;
@@ -254,6 +257,35 @@ impl Body {
                 .with_source(error)
                 .with_status(StatusCode::BAD_REQUEST)
         })
+    }
+
+    /// The first bytes of what is still to come, up to `limit` of them, which stay to be read. A limit of the
+    /// body counts them when they are read. What came is lost where this is dropped before it is done.
+    pub(crate) async fn peek(&mut self, limit: u64) -> Result<Bytes> {
+        let limit = usize::try_from(limit).unwrap_or(usize::MAX);
+        let mut seen = BytesMut::new();
+        let outcome = loop {
+            // In memory there is nothing to be collected.
+            if seen.is_empty() && (self.ready.len() >= limit || self.is_in_memory()) {
+                return Ok(self.ready.slice(..limit.min(self.ready.len())));
+            }
+            seen.extend_from_slice(&self.take_ready());
+            if seen.len() >= limit {
+                break Ok(());
+            }
+            match poll_fn(|cx| self.poll_source(cx)).await {
+                Some(Ok(chunk)) => seen.extend_from_slice(&chunk),
+                Some(Err(error)) => break Err(error),
+                None => break Ok(()),
+            }
+        };
+        self.ready = seen.freeze();
+        outcome.map(|()| self.ready.slice(..limit.min(self.ready.len())))
+    }
+
+    /// Puts a trailer behind content that is in memory.
+    pub(crate) fn set_trailer(&mut self, trailer: Option<Header>) {
+        self.trailer = trailer.map(Box::new);
     }
 
     /// How many bytes are still to come, where that is known.

@@ -214,6 +214,11 @@ pub(crate) fn malformed(message: impl Into<Cow<'static, str>>) -> Error {
     Error::new(ErrorKind::Malformed, message).with_status(StatusCode::BAD_REQUEST)
 }
 
+/// A name or a value without its escapes: Go's `QueryUnescape`.
+pub(crate) fn unescape_form(text: &str) -> Result<Cow<'_, str>> {
+    Ok(unescape(text.as_bytes())?)
+}
+
 /// The pairs of a query that are well-formed, one after the other: nothing is kept.
 pub(super) fn query_pairs(query: &str) -> impl Iterator<Item = (String, String)> + '_ {
     raw_pairs(query.as_bytes()).filter_map(|pair| pair.ok()?.unescaped().ok())

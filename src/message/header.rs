@@ -403,6 +403,15 @@ mod tests {
     use super::*;
 
     #[test]
+    fn a_copy_is_a_header_of_its_own() {
+        let header: Header = [("A", "1")].into_iter().collect();
+        let mut copy = header.clone();
+        copy.set("a", "2");
+        copy.add("B", "3");
+        assert_eq!((header.get("A"), header.len(), copy.get("A"), copy.len()), (Some("1"), 1, Some("2"), 2));
+    }
+
+    #[test]
     fn set_replaces_all_of_a_name_where_the_first_stood() {
         let mut header: Header = [("A", "1"), ("B", "2"), ("a", "3"), ("C", "4")].into_iter().collect();
         header.set("a", "5");

@@ -47,6 +47,7 @@ pub(crate) use cookie::read_cookie_date;
 #[cfg(all(feature = "server", feature = "http2"))]
 pub(crate) use date::append_date;
 pub(crate) use date::{append_date_line, civil_date};
+pub(crate) use form::{malformed, unescape_form};
 pub(crate) use header::{Known, list_has};
 pub(crate) use octets::{count_controls, decimal, has, has_control, has_control_or_tab, is_token, is_token_byte};
 #[cfg(all(feature = "serde", feature = "server"))]
@@ -58,5 +59,5 @@ pub(crate) use signal::Signal;
 #[cfg(all(feature = "serde", feature = "server"))]
 pub(crate) use typed::{FieldProblem, FieldTree, RequestPart, unsupported};
 #[cfg(feature = "server")]
-pub(crate) use uri::{folded_host, unescape_segment, without_port};
-pub(crate) use uri::{host_and_port, without_credentials};
+pub(crate) use uri::{folded_host, without_port};
+pub(crate) use uri::{host_and_port, unescape_segment, without_credentials};

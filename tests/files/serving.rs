@@ -8,6 +8,7 @@ use std::time::{Duration, SystemTime};
 
 use nethttp::files::{
     Dir, DirEntry, EmbeddedFiles, File, FileInfo, FileKind, FileServer, FileSystem, file_server_fs, serve_content,
+    serve_file_fs,
 };
 use nethttp::header::{format_time, parse_time};
 use nethttp::{Bytes, Handler, Request, ResponseWriter, Result, ServeMux, Server, file_server, serve_file};
@@ -401,6 +402,32 @@ async fn one_file_is_served_wherever_it_lies_and_no_path_with_a_way_up() {
     assert_eq!(get(directory, "/some/dir?q").await.field("Location"), Some("./dir/?q"));
     assert!(get(directory, "/some/dir/").await.text().contains("href=\"b.txt\""));
     assert_eq!(get(start(One(tree.0.join("none"))).await, "/").await.status, 404);
+}
+
+#[tokio::test]
+async fn one_file_of_a_tree_is_served_by_its_name() {
+    static SITE: &[(&str, &[u8])] = &[("style/main.css", b"p {}"), ("docs/b.txt", b"b")];
+
+    struct Named(&'static str);
+
+    impl Handler for Named {
+        async fn serve_http(&self, w: &mut ResponseWriter, r: &mut Request) -> Result<()> {
+            serve_file_fs(w, r, std::sync::Arc::new(EmbeddedFiles::new(SITE)), self.0).await
+        }
+    }
+
+    let addr = start(Named("style/main.css")).await;
+    for target in ["/", "/style", "/other.html"] {
+        let answer = get(addr, target).await;
+        assert_eq!((answer.status, answer.text()), (200, "p {}"), "{target}");
+        assert_eq!(answer.field("Content-Type"), Some("text/css; charset=utf-8"));
+    }
+    assert_eq!(ask(addr, "GET", "/", "Range: bytes=2-\r\n").await.text(), "{}");
+    assert_eq!(get(addr, "/x/..").await.status, 400);
+    assert_eq!(get(start(Named("docs")).await, "/some/dir").await.field("Location"), Some("./dir/"));
+    for name in ["none", "../style/main.css", "/style/main.css", "docs/../style/main.css"] {
+        assert_eq!(get(start(Named(name)).await, "/").await.status, 404, "{name}");
+    }
 }
 
 #[tokio::test]

@@ -21,7 +21,7 @@ const LAYERS: [&[&str]; 9] = [
     &["net"],
     &["h2"],
     &["server", "client"],
-    &["mux", "files", "forms", "testing", "tower", "body", "cookie", "header", "tls", "trace"],
+    &["mux", "files", "forms", "testing", "tower", "body", "cookie", "header", "httputil", "tls", "trace", "url"],
     &["middleware"],
     &["fuzzing", "pages"],
 ];

@@ -2,17 +2,13 @@
 
 use std::time::Duration;
 
-use http::Method;
-use http::header::PROXY_AUTHORIZATION;
-
 use super::super::observe::{Stopwatch, Tracer};
 use super::super::pool::Timestamp;
-use super::super::proxy::ProxyUrl;
 use super::super::settings::TransportSettings;
 use super::plan::Plan;
 use super::send_state::{ExchangeOptions, ExchangeState};
 use crate::error::{Error, Sent};
-use crate::h1::{self, ConnectionField, ProxyAuthorization, RequestKind, RequestToSend};
+use crate::h1::RequestKind;
 use crate::message::{Body, Request};
 
 /// One attempt to send a request.
@@ -75,32 +71,6 @@ impl Attempt<'_> {
 
     /// Appends the head as HTTP/1.1 has it.
     pub(crate) fn encode(&self, out: &mut Vec<u8>) {
-        let Attempt { request, plan, .. } = self;
-        let proxy = plan.forwarding_proxy();
-        let credentials = proxy.and_then(ProxyUrl::authorization);
-        let credentials = credentials.filter(|_| !request.header.contains(PROXY_AUTHORIZATION.as_str()));
-        let proxy_authorization = match &credentials {
-            Some(own) => ProxyAuthorization::Own(own),
-            // Who sends CONNECT speaks to a proxy, whatever this transport knows of it.
-            None if proxy.is_some() || request.method == Method::CONNECT => ProxyAuthorization::Callers,
-            None => ProxyAuthorization::Dropped,
-        };
-        let header = plan.header_of(request);
-        let closes = !plan.keep_alive && !request.header.contains("Upgrade");
-        h1::encode_request_head(
-            out,
-            &RequestToSend {
-                method: &request.method,
-                target: plan.target(request),
-                host: plan.host_of(request),
-                header: &header,
-                trailer: &request.trailer,
-                outgoing: plan.outgoing,
-                connection: if closes { ConnectionField::Close } else { ConnectionField::Nothing },
-                accept_encoding: plan.accept_encoding.map(|_| &self.settings.codings),
-                user_agent: &self.settings.user_agent,
-                proxy_authorization,
-            },
-        );
+        self.plan.encode_head(self.request, self.settings, out);
     }
 }

@@ -3,6 +3,7 @@
 use std::borrow::Cow;
 
 use http::Method;
+use http::header::PROXY_AUTHORIZATION;
 
 use super::super::connect::{ConnectRequest, Key, Scheme, authority_of};
 use super::super::observe::Tracer;
@@ -10,7 +11,7 @@ use super::super::proxy::ProxyUrl;
 use super::super::settings::{ClientProtocols, TimeLimits, TransportSettings};
 use super::super::url::{host_field, without_zone};
 use crate::error::{Error, ErrorKind, Result};
-use crate::h1::{self, Outgoing, SentTarget};
+use crate::h1::{self, ConnectionField, Outgoing, ProxyAuthorization, RequestToSend, SentTarget};
 use crate::message::{Header, Request};
 
 /// What is decided once for a request, whichever connection carries it.
@@ -120,6 +121,36 @@ impl Plan {
     /// credentials with it.
     pub(crate) fn forwarding_proxy(&self) -> Option<&ProxyUrl> {
         self.key.proxy.as_deref().filter(|_| self.form == TargetForm::Absolute)
+    }
+
+    /// Appends the head as HTTP/1.1 has it.
+    pub(crate) fn encode_head(&self, request: &Request, settings: &TransportSettings, out: &mut Vec<u8>) {
+        let proxy = self.forwarding_proxy();
+        let credentials = proxy.and_then(ProxyUrl::authorization);
+        let credentials = credentials.filter(|_| !request.header.contains(PROXY_AUTHORIZATION.as_str()));
+        let proxy_authorization = match &credentials {
+            Some(own) => ProxyAuthorization::Own(own),
+            // Who sends CONNECT speaks to a proxy, whatever this transport knows of it.
+            None if proxy.is_some() || request.method == Method::CONNECT => ProxyAuthorization::Callers,
+            None => ProxyAuthorization::Dropped,
+        };
+        let header = self.header_of(request);
+        let closes = !self.keep_alive && !request.header.contains("Upgrade");
+        h1::encode_request_head(
+            out,
+            &RequestToSend {
+                method: &request.method,
+                target: self.target(request),
+                host: self.host_of(request),
+                header: &header,
+                trailer: &request.trailer,
+                outgoing: self.outgoing,
+                connection: if closes { ConnectionField::Close } else { ConnectionField::Nothing },
+                accept_encoding: self.accept_encoding.map(|_| &settings.codings),
+                user_agent: &settings.user_agent,
+                proxy_authorization,
+            },
+        );
     }
 
     /// What a dial for this request needs.

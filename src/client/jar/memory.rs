@@ -141,8 +141,12 @@ impl CookieJar for Jar {
     }
 
     fn cookies(&self, url: &Uri) -> Option<String> {
+        self.cookie_field(url).map(|field| String::from_utf8_lossy(&field).into_owned())
+    }
+
+    fn cookie_field(&self, url: &Uri) -> Option<Vec<u8>> {
         let url = CookieUrl::of(url)?;
-        self.store().cookies(&url, SystemTime::now())
+        self.store().field(&url, SystemTime::now())
     }
 }
 

@@ -53,6 +53,12 @@ pub trait CookieJar: Send + Sync {
     /// The value of the `Cookie` field for a request to this URL; `None` where there is no cookie
     /// for it.
     fn cookies(&self, url: &Uri) -> Option<String>;
+
+    /// The same in octets, which is what a client sends: servers may set values that are no text
+    /// (RFC 6265 §5.2). What [`cookies`](Self::cookies) tells, unless a jar keeps such values.
+    fn cookie_field(&self, url: &Uri) -> Option<Vec<u8>> {
+        self.cookies(url).map(String::into_bytes)
+    }
 }
 
 impl<J: CookieJar + ?Sized> CookieJar for Arc<J> {
@@ -62,5 +68,9 @@ impl<J: CookieJar + ?Sized> CookieJar for Arc<J> {
 
     fn cookies(&self, url: &Uri) -> Option<String> {
         (**self).cookies(url)
+    }
+
+    fn cookie_field(&self, url: &Uri) -> Option<Vec<u8>> {
+        (**self).cookie_field(url)
     }
 }

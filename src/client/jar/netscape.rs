@@ -26,8 +26,8 @@ const COLUMN_COUNT: usize = 7;
 pub(super) fn write(cookies: &[StoredCookie], session: SessionCookies) -> String {
     let mut text = String::from(HEAD);
     for cookie in cookies.iter().filter(|cookie| cookie.expires.is_some() || session == SessionCookies::Kept) {
-        // A tab in the name would end its column.
-        if cookie.name.contains('\t') {
+        // A tab in the name would end its column, and what is not UTF-8 is no text.
+        if cookie.name.contains('\t') || cookie.octets.is_some() {
             continue;
         }
         let http_only = if cookie.http_only { HTTP_ONLY } else { "" };
@@ -85,7 +85,7 @@ fn cookie_of(line: &str, now: SystemTime) -> Option<(SetCookie, bool)> {
     if !is_host(&domain) {
         return None;
     }
-    let (name, value, path) = (name.to_owned(), value.to_owned(), path.to_owned());
+    let (name, value, path) = (name.to_owned(), value.to_owned().into(), path.to_owned());
     Some((SetCookie { name, value, domain, path, lifetime, secure, ..SetCookie::default() }, host_only))
 }
 

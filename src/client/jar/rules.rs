@@ -15,7 +15,7 @@ use crate::message::{SameSite, read_cookie_date};
 #[derive(Debug, Default)]
 pub(super) struct SetCookie {
     pub(super) name: String,
-    pub(super) value: String,
+    pub(super) value: CookieValue,
     /// Without its leading dot, in lower case; empty where none is said.
     pub(super) domain: String,
     /// Begins with a slash; empty where none is said.
@@ -24,6 +24,34 @@ pub(super) struct SetCookie {
     pub(super) secure: bool,
     pub(super) http_only: bool,
     pub(super) same_site: SameSite,
+}
+
+/// The value of a cookie: octets, which nearly always are text (RFC 6265 §5.2).
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(super) struct CookieValue {
+    /// Each part that is not UTF-8 is a replacement character in it.
+    pub(super) text: String,
+    /// What the server has sent, where that is not the text.
+    pub(super) octets: Option<Box<[u8]>>,
+}
+
+impl CookieValue {
+    fn of(octets: &[u8]) -> CookieValue {
+        match std::str::from_utf8(octets) {
+            Ok(text) => text.to_owned().into(),
+            Err(_) => CookieValue { text: String::from_utf8_lossy(octets).into_owned(), octets: Some(octets.into()) },
+        }
+    }
+
+    fn as_octets(&self) -> &[u8] {
+        self.octets.as_deref().unwrap_or(self.text.as_bytes())
+    }
+}
+
+impl From<String> for CookieValue {
+    fn from(text: String) -> CookieValue {
+        CookieValue { text, octets: None }
+    }
 }
 
 /// When a cookie ends.
@@ -48,18 +76,23 @@ pub(super) const MAX_COOKIE_AGE: Duration = Duration::from_secs(400 * 24 * 3600)
 
 /// Reads a line; the error says why it is passed over.
 pub(super) fn read(line: &[u8], now: SystemTime) -> Result<SetCookie, &'static str> {
-    let text = std::str::from_utf8(line).map_err(|_| "a cookie is no text")?;
-    let mut parts = text.split(';').map(trimmed);
+    let mut parts = line.split(|&byte| byte == b';').map(trimmed_octets);
     let pair = parts.next().unwrap_or_default();
-    let (name, value) = pair.split_once('=').unwrap_or(("", pair));
-    let (name, value) = (trimmed(name), trimmed(value));
-    check_pair(name, value)?;
-    if text.chars().any(is_control) {
+    let equals = memchr::memchr(b'=', pair);
+    let (name, value) = match equals.and_then(|at| pair.split_at_checked(at)) {
+        Some((name, value)) => (name, value.get(1..).unwrap_or_default()),
+        None => (&b""[..], pair),
+    };
+    let name = std::str::from_utf8(trimmed_octets(name)).map_err(|_| "the name of a cookie is no text")?;
+    let value = CookieValue::of(trimmed_octets(value));
+    check_pair(name, &value)?;
+    if line.iter().any(|&byte| is_control(char::from(byte))) {
         return Err("a cookie has a control character");
     }
-    let mut read = SetCookie { name: name.into(), value: value.into(), ..SetCookie::default() };
+    let mut read = SetCookie { name: name.into(), value, ..SetCookie::default() };
     let mut ages = Ages::default();
-    for attribute in parts {
+    // An attribute that is no text is one that is not understood.
+    for attribute in parts.filter_map(|part| std::str::from_utf8(part).ok()) {
         read_attribute(&mut read, &mut ages, attribute, now);
     }
     read.lifetime = ages.max_age.or(ages.expires).unwrap_or_default();
@@ -67,17 +100,18 @@ pub(super) fn read(line: &[u8], now: SystemTime) -> Result<SetCookie, &'static s
 }
 
 /// What holds for a cookie wherever it comes from.
-pub(super) fn check_pair(name: &str, value: &str) -> Result<(), &'static str> {
-    if name.is_empty() && value.is_empty() {
+pub(super) fn check_pair(name: &str, value: &CookieValue) -> Result<(), &'static str> {
+    let octets = value.as_octets();
+    if name.is_empty() && octets.is_empty() {
         return Err("a cookie has neither name nor value");
     }
-    if name.len().saturating_add(value.len()) > MAX_PAIR_BYTES {
+    if name.len().saturating_add(octets.len()) > MAX_PAIR_BYTES {
         return Err("a cookie is over 4,096 bytes long");
     }
-    if name.chars().chain(value.chars()).any(is_control) {
+    if name.chars().chain(value.text.chars()).any(is_control) {
         return Err("a cookie has a control character");
     }
-    if name.contains([';', '=']) || value.contains(';') {
+    if name.contains([';', '=']) || octets.contains(&b';') {
         return Err("a cookie has a separator in it");
     }
     Ok(())
@@ -150,6 +184,13 @@ pub(super) fn is_control(c: char) -> bool {
 
 fn trimmed(text: &str) -> &str {
     text.trim_matches([' ', '\t'])
+}
+
+fn trimmed_octets(mut octets: &[u8]) -> &[u8] {
+    while let [b' ' | b'\t', rest @ ..] | [rest @ .., b' ' | b'\t'] = octets {
+        octets = rest;
+    }
+    octets
 }
 
 /// The parts of a URL that decide which cookies it may set, and which it is sent.
@@ -269,7 +310,7 @@ fn holds_public_suffix(host: &str, domain: &str) -> bool {
 /// What a name promises (RFC 6265bis §5.7, steps 19 to 21), read without regard to case: servers
 /// do so, or could.
 pub(super) fn check_prefix(line: &SetCookie, scope: &CookieScope) -> Result<(), &'static str> {
-    let name = if line.name.is_empty() { &line.value } else { &line.name };
+    let name = if line.name.is_empty() { &line.value.text } else { &line.name };
     let has = |prefix: &str| name.get(..prefix.len()).is_some_and(|start| start.eq_ignore_ascii_case(prefix));
     let (is_secure_only, is_host_only) = (has("__Secure-"), has("__Host-"));
     if line.name.is_empty() && (is_secure_only || is_host_only) {

@@ -24,7 +24,8 @@ const MAX_TOTAL_COUNT: usize = 3000;
 pub struct StoredCookie {
     /// The name; empty where the server gave none.
     pub name: String,
-    /// The value as it was set, quotes included.
+    /// The value as it was set, quotes included. Of one that is not UTF-8, which
+    /// [`value_bytes`](StoredCookie::value_bytes) has, the rest is replaced by U+FFFD.
     pub value: String,
     /// The host that it is for, in lower case, without a dot at either end.
     pub domain: String,
@@ -45,6 +46,15 @@ pub struct StoredCookie {
     pub created: SystemTime,
     /// When it was last set or sent.
     pub last_access: SystemTime,
+    /// The value, where it is not UTF-8.
+    pub(super) octets: Option<Box<[u8]>>,
+}
+
+impl StoredCookie {
+    /// The value in the octets that the server has set and gets back (RFC 6265 §5.4).
+    pub fn value_bytes(&self) -> &[u8] {
+        self.octets.as_deref().unwrap_or(self.value.as_bytes())
+    }
 }
 
 #[derive(Debug, Default)]
@@ -100,9 +110,9 @@ impl CookieStore {
         Ok(())
     }
 
-    /// The cookies for a request, those with the longest path first, and of these the oldest
+    /// The `Cookie` field of a request: those with the longest path first, and of these the oldest
     /// (RFC 6265bis §5.8.3).
-    pub(super) fn cookies(&mut self, url: &CookieUrl, now: SystemTime) -> Option<String> {
+    pub(super) fn field(&mut self, url: &CookieUrl, now: SystemTime) -> Option<Vec<u8>> {
         if self.sites.is_empty() {
             return None;
         }
@@ -111,19 +121,19 @@ impl CookieStore {
         let entries = self.sites.get_mut(site)?;
         let mut found: Vec<&mut StoreEntry> = entries.iter_mut().filter(|entry| entry.is_for(url)).collect();
         found.sort_by(|a, b| b.cookie.path.len().cmp(&a.cookie.path.len()).then(a.made.cmp(&b.made)));
-        let mut text = String::new();
+        let mut field = Vec::new();
         for entry in found {
             entry.cookie.last_access = now;
-            if !text.is_empty() {
-                text.push_str("; ");
+            if !field.is_empty() {
+                field.extend_from_slice(b"; ");
             }
             if !entry.cookie.name.is_empty() {
-                text.push_str(&entry.cookie.name);
-                text.push('=');
+                field.extend_from_slice(entry.cookie.name.as_bytes());
+                field.push(b'=');
             }
-            text.push_str(&entry.cookie.value);
+            field.extend_from_slice(entry.cookie.value_bytes());
         }
-        (!text.is_empty()).then_some(text)
+        (!field.is_empty()).then_some(field)
     }
 
     /// All that have not ended, in the order in which they were made.
@@ -176,7 +186,8 @@ impl CookieStore {
         let SetCookie { name, value, path, secure, http_only, same_site, .. } = line;
         let cookie = StoredCookie {
             name,
-            value,
+            value: value.text,
+            octets: value.octets,
             domain,
             host_only,
             path,

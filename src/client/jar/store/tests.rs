@@ -187,7 +187,31 @@ fn what_is_no_cookie_is_passed_over() {
     ] {
         assert_eq!(refusal("http://a.test/", line), Some(reason), "{line:?}");
     }
-    assert_eq!(CookieStore::default().set(&url_of("http://a.test/"), b"a=\xff", start()), Err("a cookie is no text"));
+    let line = b"\xff=1";
+    let refused = CookieStore::default().set(&url_of("http://a.test/"), line, start());
+    assert_eq!(refused, Err("the name of a cookie is no text"));
+}
+
+#[test]
+fn a_value_that_is_no_text_goes_back_as_it_came() {
+    let mut store = CookieStore::default();
+    let here = url_of("http://a.test/");
+    for line in [&b"a=\xffb\xe9; Path=/; Comment=\xff"[..], b"c=\xc3\xa9", b"\xfe"] {
+        store.set(&here, line, start()).unwrap();
+    }
+    assert_eq!(store.field(&here, start()).unwrap(), b"a=\xffb\xe9; c=\xc3\xa9; \xfe");
+    let all = store.all(start());
+    assert_eq!((all[0].value.as_str(), all[0].value_bytes()), ("\u{fffd}b\u{fffd}", &b"\xffb\xe9"[..]));
+    assert_eq!((all[1].value.as_str(), all[1].value_bytes()), ("\u{e9}", "\u{e9}".as_bytes()));
+    let refused = CookieStore::default().set(&here, b"a=\xff\x01", start());
+    assert_eq!(refused, Err("a cookie has a control character"));
+}
+
+impl CookieStore {
+    /// The field of a request where all values are text.
+    fn cookies(&mut self, url: &CookieUrl, now: SystemTime) -> Option<String> {
+        self.field(url, now).map(|field| String::from_utf8(field).unwrap())
+    }
 }
 
 #[test]
@@ -542,7 +566,8 @@ fn what_is_written_to_a_cookies_txt_reads_back_the_same() {
             let read = netscape::read(&line.join("\t"), start()).map(|read| read.all(start())).unwrap_or_default();
             for cookie in read {
                 let StoredCookie { name, value, domain, host_only, path, secure, http_only, .. } = cookie;
-                let line = SetCookie { name, value, domain, path, secure, http_only, ..SetCookie::default() };
+                let line =
+                    SetCookie { name, value: value.into(), domain, path, secure, http_only, ..SetCookie::default() };
                 store.restore(line, host_only, start()).expect("it was restored before");
             }
         }
