@@ -12,7 +12,7 @@
 //!
 //! Queries are [`Values`](crate::Values), and [`Request::set_query`](crate::Request::set_query).
 //!
-//! The guide has a page on it: `docs/guide/requests.md`.
+//! The guide has a page on it: `docs/guide/urls.md`.
 
 use std::borrow::Cow;
 

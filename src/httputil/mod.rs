@@ -16,7 +16,7 @@
 //! # }
 //! ```
 //!
-//! The guide has a page on it: `docs/guide/requests.md`.
+//! The guide has a page on it: `docs/guide/messages.md`.
 
 mod dump;
 mod fields;
