@@ -78,6 +78,7 @@
 //! | `json` | yes | [`Request::json`], [`Body::json`] and [`Json`]; brings `serde` |
 //! | `serde` | yes | [`Request::query_as`], [`Request::path_as`] and [`Request::form_as`] |
 //! | `tracing` | yes | server events go to `tracing` where no sink is set |
+//! | `tower` | | services as handlers and transports, handlers and clients as services: axum, tonic, tower-http |
 //! | `brotli`, `zstd` | | decoded by the client |
 //! | `tls-ring` | | TLS with ring in place of aws-lc-rs |
 //! | `tls-aws-lc` | | TLS with aws-lc-rs and without any roots of its own |
@@ -128,6 +129,8 @@ pub mod server;
 #[cfg(feature = "server")]
 pub mod testing;
 pub mod tls;
+#[cfg(feature = "tower")]
+pub mod tower;
 #[cfg(feature = "client")]
 pub mod trace;
 pub mod url;

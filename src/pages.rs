@@ -36,5 +36,6 @@ pages! {
     guide_shutdown: "../docs/guide/shutdown.md",
     guide_testing: "../docs/guide/testing.md",
     guide_tls: "../docs/guide/tls.md",
+    guide_tower: "../docs/guide/tower.md",
     guide_tracing: "../docs/guide/tracing.md",
 }

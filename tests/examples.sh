@@ -42,6 +42,7 @@ cmp "$work/files/large" "$work/got"
 expect "^200 OK over ${url#http://}$" proxy_client "$url" http://a.test/hello.txt
 expect '^hello$' proxy_client "$url" http://a.test/hello.txt
 expect 'used before: true' trace "$url/hello.txt"
+expect '^2 tests passed$' testing
 # ---- the servers, each on a port of its own, as curl sees them
 
 if ! command -v curl >/dev/null; then
@@ -160,6 +161,21 @@ grep -q '^good bye$' "$work/out"
 wait "$shown"
 shown=
 echo "ok: shutdown"
+
+if [ -e "$binaries/examples/axum" ]; then
+    start axum
+    answers '^hello, you: call 1$' "http://$address/hello/you"
+    answers '^127.0.0.1$' "http://$address/whoami"
+    answers '^ok$' "http://$address/health"
+    stop axum
+    start grpc
+    answers '^ok$' "http://$address/health"
+    answers '^grpc-status: 12' --http2-prior-knowledge -D - -X POST -H 'Content-Type: application/grpc' \
+        "http://$address/greet.Greeter/Nothing"
+    stop grpc
+else
+    echo "LEFT OUT: the examples axum and grpc need cargo build -p interop --examples"
+fi
 
 if command -v openssl >/dev/null; then
     openssl req -x509 -newkey ed25519 -nodes -keyout "$work/key.pem" -out "$work/cert.pem" -days 30 \

@@ -6,7 +6,7 @@
 use std::fmt;
 use std::future::poll_fn;
 use std::pin::Pin;
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Context, Poll};
 
 use bytes::{Buf, Bytes, BytesMut};
@@ -415,7 +415,7 @@ where
     E: Into<Box<dyn std::error::Error + Send + Sync>>,
 {
     fn poll_frame(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Frame>>> {
-        let stream = self.0.get_mut().unwrap_or_else(std::sync::PoisonError::into_inner);
+        let stream = self.0.get_mut().unwrap_or_else(PoisonError::into_inner);
         loop {
             match std::task::ready!(stream.as_mut().poll_next(cx)) {
                 Some(Ok(chunk)) => {
@@ -456,26 +456,6 @@ body_from_memory!(Bytes, &'static str, &'static [u8], String, Vec<u8>);
 impl From<()> for Body {
     fn from((): ()) -> Body {
         Body::empty()
-    }
-}
-
-impl http_body::Body for Body {
-    type Data = Bytes;
-    type Error = Error;
-
-    fn poll_frame(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<http_body::Frame<Bytes>>>> {
-        Poll::Ready(match std::task::ready!(self.poll_chunk(cx)) {
-            Some(chunk) => Some(chunk.map(http_body::Frame::data)),
-            None => self.trailer.take().map(|trailer| Ok(http_body::Frame::trailers((*trailer).into()))),
-        })
-    }
-
-    fn is_end_stream(&self) -> bool {
-        self.is_empty() && self.trailer.is_none()
-    }
-
-    fn size_hint(&self) -> http_body::SizeHint {
-        self.remaining().map_or_else(http_body::SizeHint::default, http_body::SizeHint::with_exact)
     }
 }
 

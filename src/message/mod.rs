@@ -15,6 +15,7 @@ mod cookie;
 mod date;
 mod form;
 mod header;
+mod http_body;
 mod multipart;
 mod octets;
 mod parameters;
