@@ -227,7 +227,7 @@ mod tests {
     #[tokio::test]
     async fn what_is_cut_off_too_large_or_refused_is_an_error() {
         for cut in 1..CHUNKED.len() {
-            let error = read_request(&mut CHUNKED[..cut].as_bytes(), 5).await.unwrap_err();
+            let error = read_request(&mut &CHUNKED.as_bytes()[..cut], 5).await.unwrap_err();
             assert_eq!(error.kind(), ErrorKind::CutOff, "{cut}");
         }
         let error = read_request(&mut CHUNKED.as_bytes(), 4).await.unwrap_err();
