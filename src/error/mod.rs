@@ -304,13 +304,18 @@ impl Error {
     /// A copy of this error, for what reports the same failure at each call (a body that broke).
     pub(crate) fn again(&self) -> Error {
         let inner = &self.0;
-        let text = if inner.source.is_some() { self.cause().into() } else { inner.message.clone() };
+        // Apart from the message, which a peer may see.
+        let causes = inner.source.as_ref().map(|_| {
+            let all = self.cause();
+            let causes = all.strip_prefix(&*inner.message).unwrap_or(&all);
+            BoxError::from(causes.strip_prefix(": ").unwrap_or(causes).to_owned())
+        });
         Error(Box::new(ErrorInner {
             kind: inner.kind,
             phase: inner.phase,
             status: inner.status,
-            message: text,
-            source: None,
+            message: inner.message.clone(),
+            source: causes,
             response: None,
             details: inner.details.clone(),
         }))
@@ -412,6 +417,12 @@ mod tests {
         let error = Error::new(ErrorKind::Io, "cannot listen").with_source(io::Error::other("taken"));
         assert_eq!(format!("{error:?}"), "cannot listen: taken");
         assert!(format!("{error:#?}").starts_with("Error {\n    kind: Io,\n"), "{error:#?}");
+    }
+
+    #[test]
+    fn a_copied_error_keeps_what_a_peer_may_see_apart_from_its_causes() {
+        let error = Error::answer(StatusCode::CONFLICT, "taken").with_source("a secret").again();
+        assert_eq!((error.message(), error.to_string().as_str()), ("taken", "taken: a secret"));
     }
 
     #[test]

@@ -125,7 +125,7 @@ pub async fn write_response<W: AsyncWrite + Unpin>(
     );
     writer.write_all(&head).await.map_err(written)?;
     if is_head || !may_send_content(response.status) {
-        return Ok(());
+        return writer.flush().await.map_err(written);
     }
     write_content(writer, &mut response.body, outgoing, Header::new()).await
 }
@@ -208,6 +208,16 @@ mod tests {
         let mut bytes = Vec::new();
         write_response(&mut bytes, &mut response, &method).await?;
         Ok(String::from_utf8(bytes).unwrap())
+    }
+
+    #[tokio::test]
+    async fn nothing_waits_in_a_buffer_behind_a_response_without_content() {
+        for (status, method) in [(200, Method::HEAD), (304, Method::GET), (200, Method::GET)] {
+            let mut writer = tokio::io::BufWriter::new(Vec::new());
+            let mut response = Response::new("").with_status(StatusCode::from_u16(status).unwrap());
+            write_response(&mut writer, &mut response, &method).await.unwrap();
+            assert!(writer.buffer().is_empty() && writer.get_ref().starts_with(b"HTTP/1.1 "), "{status}");
+        }
     }
 
     #[tokio::test]

@@ -146,7 +146,10 @@ impl LogLine<'_> {
     fn short(&self, out: &mut String) -> fmt::Result {
         let record = self.record;
         let (method, target) = (Word(record.method.as_str().as_bytes()), Word(record.target.as_bytes()));
-        write!(out, "{} {} {method} {target} {}", Rfc3339Time(self.time), record.remote_addr, self.status())?;
+        // A Unix socket's name is its peer's to choose.
+        let peer = record.remote_addr.to_string();
+        let peer = Word(peer.as_bytes());
+        write!(out, "{} {peer} {method} {target} {}", Rfc3339Time(self.time), self.status())?;
         write!(out, " {} {:.1}ms", record.content_bytes, record.duration.as_secs_f64() * 1000.0)
     }
 

@@ -169,7 +169,10 @@ impl CompressionRules {
             self.describe_held(head, held);
             return None;
         }
-        if !head.allows_content() || is_coded(head.header_mut()) || !self.is_worth_it(head, accepted.refuses_plain) {
+        if !head.allows_content()
+            || head.header().contains("Content-Encoding")
+            || !self.is_worth_it(head, accepted.refuses_plain)
+        {
             return None;
         }
         // From here on the request's field decides, or would in a request for the whole: caches must know.
@@ -228,16 +231,6 @@ impl std::fmt::Debug for CompressionRules {
             .field("types", &self.types)
             .finish_non_exhaustive()
     }
-}
-
-/// Whether the content has a coding already, or is to have none. `identity` is how a handler says the latter,
-/// and is not sent (RFC 9110 §8.4.1).
-fn is_coded(header: &mut Header) -> bool {
-    let is_coded = header.contains("Content-Encoding");
-    if header.get("Content-Encoding").is_some_and(|coding| coding.trim().eq_ignore_ascii_case("identity")) {
-        header.del("Content-Encoding");
-    }
-    is_coded
 }
 
 /// A media type without its parameters, in lower case.

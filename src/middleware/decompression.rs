@@ -77,7 +77,7 @@ impl Decompression {
         if !r.header.contains("Content-Encoding") {
             return Ok(());
         }
-        match decoded_request(mem::replace(&mut r.body, Body::empty()), &r.header, self.max_ratio) {
+        match decoded_request(mem::replace(&mut r.body, Body::empty()), &r.header, self.max_ratio, self.max_bytes) {
             Ok(body) => {
                 r.body = body;
                 r.body.limit(self.max_bytes);

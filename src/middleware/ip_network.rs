@@ -19,6 +19,14 @@ impl IpNetwork {
             None => (text, None),
         };
         let address: IpAddr = address.parse().ok()?;
+        // Addresses are compared in their canonical form, so a network of IPv4 that is written as one of IPv6 is one
+        // of IPv4. Its prefix counts the 96 bits before.
+        let (address, length) = match address.to_canonical() {
+            canonical if canonical != address => {
+                (canonical, length.map(|length| length.checked_sub(96)).map_or(Some(None), |length| length.map(Some))?)
+            }
+            _ => (address, length),
+        };
         let (bits, width) = bits_of(address);
         let length = length.unwrap_or(width);
         let host_bits = width.checked_sub(length)?;
@@ -92,6 +100,8 @@ mod tests {
             ("2001:db8::/32", "2001:db8:ffff::1", "2001:db9::"),
             ("::1", "::1", "::2"),
             ("10.0.0.0/8", "::ffff:10.1.2.3", "::10.1.2.3"),
+            ("::ffff:10.0.0.0/104", "10.1.2.3", "11.0.0.0"),
+            ("::ffff:10.0.0.1", "10.0.0.1", "10.0.0.2"),
         ] {
             let network = IpNetwork::parse(network).unwrap();
             assert!(network.contains(ip(inside)) && !network.contains(ip(outside)), "{network:?}");

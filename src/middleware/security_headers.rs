@@ -263,7 +263,8 @@ impl HttpsRedirect {
         let port = if self.port == 443 { String::new() } else { format!(":{}", self.port) };
         // `*`, and what CONNECT has, are no paths.
         let target = r.uri.path_and_query().map(PathAndQuery::as_str).filter(|target| target.starts_with('/'));
-        Some(format!("https://{host}{port}{}", target.unwrap_or("/")))
+        // In a mounted mux the path is the one below.
+        Some(format!("https://{host}{port}{}{}", r.mount_path(), target.unwrap_or("/")))
     }
 }
 

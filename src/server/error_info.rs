@@ -44,6 +44,10 @@ pub(super) fn detail_of(error: &Error) -> Option<&str> {
             | ErrorKind::MissingBoundary
             | ErrorKind::MissingFile
     );
+    // Of what a client of the handler's own has met, the peer is not the cause, unless its own content was sent on.
+    let is_of_client = error.url().is_some() || error.sent().is_some();
+    let is_peers = !is_of_client || error.status().is_some_and(|status| status.is_client_error());
+    let is_meant = is_meant && (is_peers || error.kind() == ErrorKind::Answer);
     // One that says that all is well is a mistake of the handler's.
     let is_failure = error.status().is_none_or(|status| status.as_u16() >= 300);
     Some(error.message()).filter(|message| is_meant && is_failure && !message.is_empty())

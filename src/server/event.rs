@@ -154,9 +154,11 @@ impl fmt::Display for ServerEvent {
                 if *unreported > 0 { write!(f, " ({unreported} more since the last report)") } else { Ok(()) }
             }
             ServerEvent::HandlerPanicked { remote_addr, request, message } => {
+                let message = in_one_line(message);
                 write!(f, "a handler panicked on {} from {remote_addr}: {message}", request.escape_default())
             }
             ServerEvent::HandlerFailed { remote_addr, request, error, status } => {
+                let error = in_one_line(error);
                 write!(f, "a handler failed on {} from {remote_addr}: {error}", request.escape_default())?;
                 match status {
                     Some(status) => write!(f, "; answered {}", status.as_u16()),
@@ -167,7 +169,9 @@ impl fmt::Display for ServerEvent {
                 let (request, status) = (request.escape_default(), status.as_u16());
                 write!(f, "a status {status} was set in vain at {location}, on {request} from {remote_addr}")
             }
-            ServerEvent::HookPanicked { hook, message } => write!(f, "the hook {hook} panicked: {message}"),
+            ServerEvent::HookPanicked { hook, message } => {
+                write!(f, "the hook {hook} panicked: {}", in_one_line(message))
+            }
             ServerEvent::HandshakeFailed { remote_addr, error } => {
                 write!(f, "no TLS session with {remote_addr}: {error}")
             }
@@ -179,6 +183,19 @@ impl fmt::Display for ServerEvent {
             }
         }
     }
+}
+
+/// Text that may quote what a peer has sent: a line feed in it would begin a line that it writes itself.
+fn in_one_line(text: impl fmt::Display) -> String {
+    let mut line = String::new();
+    for letter in text.to_string().chars() {
+        if letter.is_control() {
+            line.extend(letter.escape_default());
+        } else {
+            line.push(letter);
+        }
+    }
+    line
 }
 
 /// The states of a connection (Go's `ConnState`).
@@ -220,4 +237,20 @@ pub struct ConnInfo {
     pub local_addr: Addr,
     /// Why it was closed, in the state [`ConnState::Closed`].
     pub reason: Option<CloseReason>,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_event_is_one_line_whatever_a_peer_has_sent() {
+        let event = ServerEvent::HandlerFailed {
+            remote_addr: Addr::Named("peer".into()),
+            request: "GET /".into(),
+            error: Error::other("no a\nnethttp: forged\u{1b}[2J"),
+            status: None,
+        };
+        assert!(!event.to_string().contains(char::is_control), "{event}");
+    }
 }

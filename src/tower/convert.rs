@@ -24,6 +24,7 @@ struct CarriedRequest {
     timeouts: Timeouts,
     pattern: Option<Arc<str>>,
     path_values: Vec<(Arc<str>, String)>,
+    mount_path: String,
 }
 
 /// What `http::Response` cannot say.
@@ -56,6 +57,7 @@ pub(super) fn to_http(request: &Request, body: Body) -> http::Request<Body> {
         timeouts: request.timeouts,
         pattern: request.pattern.clone(),
         path_values: request.path_values.clone(),
+        mount_path: request.mount_path.clone(),
     });
     theirs
 }
@@ -86,6 +88,7 @@ where
         request.timeouts = carried.timeouts;
         request.pattern = carried.pattern;
         request.path_values = carried.path_values;
+        request.mount_path = carried.mount_path;
     }
     request
 }

@@ -40,12 +40,12 @@
 //! ```
 //!
 //! # What a service finds in the extensions of its request
-//! The peer's address as [`Addr`](crate::Addr), the request's [`Context`](crate::Context), and over TLS the session as
-//! `Arc<`[`TlsInfo`](crate::TlsInfo)`>`; and what middleware in front has put into
+//! The peer's address as [`Addr`](crate::net::Addr), the request's [`Context`](crate::Context), and over TLS the session as
+//! `Arc<`[`TlsInfo`](crate::tls::TlsInfo)`>`; and what middleware in front has put into
 //! [`Request::extensions`](crate::Request::extensions). A service that looks for the address in a type of its own, as
 //! axum's `ConnectInfo` is, gets it by [`ServiceHandler::prepare`].
 //!
-//! In the other direction an [`Addr`](crate::Addr) in the extensions becomes
+//! In the other direction an [`Addr`](crate::net::Addr) in the extensions becomes
 //! [`remote_addr`](crate::Request::remote_addr). Through layers that lie between two of ours everything of a request
 //! is kept: context, pattern and path values, time limits.
 //!

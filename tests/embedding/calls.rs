@@ -149,6 +149,14 @@ async fn what_breaks_off_is_an_error_of_the_body_and_nothing_at_all_one_of_the_c
     for _ in 0..2 {
         assert_eq!(response.body.chunk().await.unwrap_err().kind(), ErrorKind::CutOff);
     }
+    let panics = async |w: &mut ResponseWriter, _: &mut Request| {
+        w.write("begun").await?;
+        w.flush().await?;
+        panic!("behind the head")
+    };
+    let mut response = call(panics, request("GET", "/")).await.unwrap();
+    assert_eq!(response.body.chunk().await.unwrap().unwrap(), "begun");
+    assert_eq!(response.body.chunk().await.unwrap_err().kind(), ErrorKind::CutOff);
     async fn aborts(_: &mut ResponseWriter, _: &mut Request) -> Result<()> {
         abort()
     }

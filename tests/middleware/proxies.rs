@@ -80,6 +80,24 @@ async fn a_unix_socket_is_believed_where_that_was_said() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_mounted_mux_leads_to_where_it_is_mounted() {
+    in_all_modes(async |mode| {
+        let shop = ServeMux::new();
+        shop.handle("/cart", answer);
+        shop.wrap(HttpsRedirect::to_any_host());
+        let mux = ServeMux::new();
+        mux.mount("/shop", &shop);
+        let mut site = Site::start(mode, mux);
+        site.client.max_redirects = 0;
+        if !mode.is_secure() {
+            let response = get(&site, "/shop/cart?x=1", &[]).await;
+            assert!(field(&response.header, "Location").ends_with("/shop/cart?x=1"));
+        }
+    })
+    .await;
+}
+
+#[tokio::test(start_paused = true)]
 async fn what_came_without_tls_is_led_to_its_own_host_and_no_other() {
     in_all_modes(async |mode| {
         let mux = ServeMux::new();

@@ -163,6 +163,30 @@ async fn a_handler_opts_out_with_identity_which_is_not_sent() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_handler_opts_out_of_all_compressions_around_it() {
+    on_all_sites(text.wrapped_in(Compression::new()).wrapped_in(Compression::new()), async |site| {
+        let mut response = get(&site, "/?n=5000&Content-Encoding=identity", "gzip").await;
+        assert!(!response.header.contains("Content-Encoding"));
+        assert_eq!(response.bytes().await.unwrap().len(), 5000);
+    })
+    .await;
+}
+
+async fn nothing_for_head(w: &mut ResponseWriter, r: &mut Request) -> Result<()> {
+    w.header().set("Content-Type", "text/html");
+    if r.method == Method::HEAD { Ok(()) } else { w.write("<p>long</p>".repeat(1000)).await }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_handler_that_writes_nothing_for_head_has_not_said_how_long_the_coded_content_is() {
+    on_all_sites(nothing_for_head.wrapped_in(Compression::new()), async |site| {
+        let head = ask(&site, Method::HEAD, "/", &[("Accept-Encoding", "gzip")]).await;
+        assert_eq!(head.header.get("Content-Length"), None);
+    })
+    .await;
+}
+
+#[tokio::test(start_paused = true)]
 async fn an_answer_to_head_has_the_fields_of_one_to_get() {
     on_all_sites(text.wrapped_in(Compression::new()), async |site| {
         for n in ["5", "1500", "5000"] {

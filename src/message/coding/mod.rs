@@ -62,16 +62,23 @@ pub(crate) fn without_codings(body: Body, header: &Header, asked: &[u8]) -> Resu
     }
 }
 
-/// The same for a request, of which each coding may make at most `max_ratio` bytes of one.
+/// The same for a request, of which each coding may make at most `max_ratio` bytes of one. What lies between two
+/// codings is limited too: a coded form is hardly longer than its content, of which the caller takes `max_bytes`,
+/// and ratios multiply.
 ///
 /// # Errors
 /// The body as it is, where a coding is not one of [`request_encodings`], or there are more than
 /// [`MAX_CODING_COUNT`].
-pub(crate) fn decoded_request(body: Body, header: &Header, max_ratio: u64) -> Result<Body, Body> {
+pub(crate) fn decoded_request(body: Body, header: &Header, max_ratio: u64, max_bytes: u64) -> Result<Body, Body> {
     match listed_codings(header, request_encodings().as_bytes()) {
         Some(_) if body.is_empty() => Ok(body),
         Some(ListedCodings { found, .. }) => {
-            let without = |body, coding| decoded_within(body, coding, max_ratio);
+            let max_between_bytes = max_bytes.saturating_add(max_bytes / 8).saturating_add(64 * 1024);
+            let without = |body, coding| {
+                let mut body = decoded_within(body, coding, max_ratio);
+                body.limit(max_between_bytes);
+                body
+            };
             Ok(found.into_iter().flatten().rev().fold(body, without))
         }
         None => Err(body),

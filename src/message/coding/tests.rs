@@ -481,6 +481,15 @@ async fn what_a_client_sent_may_not_become_larger_than_the_bound_allows() {
 }
 
 #[tokio::test]
+async fn what_lies_between_two_codings_is_limited_though_nothing_comes_of_it() {
+    // The head of a gzip member whose file name goes on and on.
+    let endless_name = [&[0x1f, 0x8b, 8, 8, 0, 0, 0, 0, 0, 3][..], &vec![b'a'; 5 << 20]].concat();
+    let header: Header = [("Content-Encoding", "gzip, gzip")].into_iter().collect();
+    let mut body = decoded_request(Body::from(gzipped(&endless_name)), &header, u64::MAX, 1000).unwrap();
+    assert_eq!(body.bytes(1000).await.unwrap_err().kind(), ErrorKind::BodyTooLarge);
+}
+
+#[tokio::test]
 async fn a_requests_codings_are_all_taken_off_or_none_is() {
     let twice = gzipped(&zlibbed(b"hello"));
     for (lines, content) in [
@@ -490,16 +499,16 @@ async fn a_requests_codings_are_all_taken_off_or_none_is() {
         (&["", ","], &twice),
     ] {
         let header: Header = lines.iter().map(|value| ("Content-Encoding", *value)).collect();
-        let mut body = decoded_request(Body::from(twice.clone()), &header, 100).unwrap();
+        let mut body = decoded_request(Body::from(twice.clone()), &header, 100, 1 << 20).unwrap();
         assert_eq!(body.bytes(1000).await.unwrap(), content, "{lines:?}");
     }
     for refused in ["compress", "gzip, aes128gcm", "gzip, gzip, gzip, gzip, gzip, gzip", "*", "gzip;q=1"] {
         let header: Header = [("Content-Encoding", refused)].into_iter().collect();
-        let mut body = decoded_request(Body::from("kept"), &header, 100).unwrap_err();
+        let mut body = decoded_request(Body::from("kept"), &header, 100, 1 << 20).unwrap_err();
         assert_eq!(body.bytes(1000).await.unwrap(), "kept", "{refused}");
     }
     let header: Header = [("Content-Encoding", "gzip")].into_iter().collect();
-    assert!(decoded_request(Body::empty(), &header, 100).unwrap().is_empty());
-    let mut corrupt = decoded_request(Body::from("no gzip"), &header, 100).unwrap();
+    assert!(decoded_request(Body::empty(), &header, 100, 1 << 20).unwrap().is_empty());
+    let mut corrupt = decoded_request(Body::from("no gzip"), &header, 100, 1 << 20).unwrap();
     assert_eq!(corrupt.bytes(1000).await.unwrap_err().status().unwrap(), 400);
 }

@@ -73,7 +73,7 @@ pub struct Request {
     pub(crate) context: Context,
     pub(crate) path_values: Vec<(Arc<str>, String)>,
     /// What mounts have taken off the path.
-    mount_path: String,
+    pub(crate) mount_path: String,
 }
 
 impl Request {

@@ -170,7 +170,8 @@ impl CallIo {
         let mut state = self.lock();
         // Also in front of a cut: the reader gets what was written before it.
         state.push_collected();
-        if cut {
+        // Open still: nobody has ended it, as behind a panic after the head was sent.
+        if cut || matches!(state.ending, CallEnding::Open) {
             let error = state.write_buffer.check().err();
             state.fail(error.unwrap_or_else(cut_response));
         }

@@ -79,21 +79,20 @@ impl ResponseWriter {
         // request.
         self.written += content.len() as u64;
         self.commit(Extent::Start(content));
-        self.send_pending(content, shared)
+        self.send_pending(content, shared, Some(FilterStep::More))
     }
 
-    /// Sends what was held back and this content after it, through the filters if there are any.
-    async fn send_pending(&mut self, content: &[u8], shared: Option<&Bytes>) -> Result<()> {
-        if self.filters.is_some() {
-            // Boxed: it would make the future of each write larger, that of handlers without filters too.
-            return Box::pin(self.send_filtered(content, FilterStep::More)).await;
+    /// Sends what was held back and this content after it: through the filters with this step, if there are any,
+    /// and as it is without one. Together they are collected if they are small, else sent at once.
+    pub(super) async fn send_pending(
+        &mut self,
+        content: &[u8],
+        shared: Option<&Bytes>,
+        step: Option<FilterStep>,
+    ) -> Result<()> {
+        if let Some(step) = step.filter(|_| self.filters.is_some()) {
+            return self.send_filtered(content, step).await;
         }
-        self.send_unfiltered(content, shared).await
-    }
-
-    /// Sends what was held back and this content after it. Together they are collected if they are
-    /// small, else sent at once.
-    pub(super) async fn send_unfiltered(&mut self, content: &[u8], shared: Option<&Bytes>) -> Result<()> {
         if self.is_small(content) {
             self.collect(content);
             return poll_fn(|cx| self.poll_make_room(cx)).await;

@@ -252,7 +252,11 @@ fn pass(
     match step {
         FilterStep::More => {}
         FilterStep::Flush => first.flush(own_out)?,
-        FilterStep::End => first.end(own_out, trailer)?,
+        FilterStep::End => {
+            // What the handler, or a filter before this one, says of its bytes is not true of these.
+            describe_other_content(trailer);
+            first.end(own_out, trailer)?;
+        }
     }
     pass(rest, &between, step, out, trailer)
 }

@@ -1,6 +1,8 @@
 //! How a writer runs content through filters: when they are decided on, and in which pieces content goes
 //! through them. A writer without filters asks one `Option` for that, and does nothing here.
 
+use std::pin::Pin;
+
 use http::StatusCode;
 use tokio::task::yield_now;
 
@@ -75,11 +77,18 @@ impl ResponseWriter {
     /// Runs the hooks, the one that was added last first. They may change fields and set filters.
     #[inline]
     pub(super) fn run_hooks(&mut self, status: StatusCode, content: Extent<'_>) {
+        if self.hooks.is_empty() {
+            return;
+        }
         while let Some(hook) = self.hooks.pop() {
             match hook {
                 HeadHook::Fields(change) => change(status, &mut self.header),
                 HeadHook::Content(decide) => self.decide_filter(status, decide, content),
             }
+        }
+        // RFC 9110 §8.4.1: how a handler says that codings keep off, to all that would lay one on. Not sent.
+        if self.header.get("Content-Encoding").is_some_and(|coding| coding.trim().eq_ignore_ascii_case("identity")) {
+            self.header.del("Content-Encoding");
         }
     }
 
@@ -122,27 +131,35 @@ impl ResponseWriter {
 
     /// Runs what was held back and this content through the filters, and sends what comes out. Large content
     /// goes in pieces, and each is sent before the next is made.
-    pub(super) async fn send_filtered(&mut self, content: &[u8], step: FilterStep) -> Result<()> {
-        self.with_filters(FilterChain::begin)?;
-        let mut pending = std::mem::take(&mut self.pending);
-        let mut out = Vec::new();
-        let mut since_yield = 0;
-        for piece in pending.chunks(MAX_PIECE_BYTES).chain(content.chunks(MAX_PIECE_BYTES)) {
-            since_yield += piece.len();
-            if since_yield > MAX_PIECE_BYTES {
-                since_yield = piece.len();
-                yield_now().await;
+    ///
+    /// Boxed: it would make the future of each write larger, that of handlers without filters too.
+    pub(super) fn send_filtered<'a>(
+        &'a mut self,
+        content: &'a [u8],
+        step: FilterStep,
+    ) -> Pin<Box<dyn Future<Output = Result<()>> + Send + 'a>> {
+        Box::pin(async move {
+            self.with_filters(FilterChain::begin)?;
+            let mut pending = std::mem::take(&mut self.pending);
+            let mut out = Vec::new();
+            let mut since_yield = 0;
+            for piece in pending.chunks(MAX_PIECE_BYTES).chain(content.chunks(MAX_PIECE_BYTES)) {
+                since_yield += piece.len();
+                if since_yield > MAX_PIECE_BYTES {
+                    since_yield = piece.len();
+                    yield_now().await;
+                }
+                self.with_filters(|filters| filters.write(piece, &mut out))?;
+                if out.len() >= SENT_AT_BYTES {
+                    self.send_pending(&out, None, None).await?;
+                    out.clear();
+                }
             }
-            self.with_filters(|filters| filters.write(piece, &mut out))?;
-            if out.len() >= SENT_AT_BYTES {
-                self.send_unfiltered(&out, None).await?;
-                out.clear();
-            }
-        }
-        self.complete_filters(step, &mut out)?;
-        pending.clear();
-        self.pending = pending;
-        self.send_unfiltered(&out, None).await
+            self.complete_filters(step, &mut out)?;
+            pending.clear();
+            self.pending = pending;
+            self.send_pending(&out, None, None).await
+        })
     }
 
     /// The same for a poll, which cannot wait: what comes out is collected.
@@ -184,14 +201,15 @@ impl ResponseWriter {
             Stage::Failed | Stage::Over | Stage::Hijacked => return Ok(()),
         }
         let Some(filters) = self.filters.as_mut().filter(|filters| !filters.has_ended()) else { return Ok(()) };
-        if let Some(declared) = filters.declared.filter(|&declared| self.written < declared) {
-            if self.traits.head_request {
-                // The handler has left out content that it would write for GET: its filtered length is not
-                // known, and what is pending is not all of it.
-                self.filters = None;
-                self.omitted.content_length = true;
-                return Ok(());
-            }
+        let missing = filters.declared.filter(|&declared| self.written < declared);
+        if self.traits.head_request && (missing.is_some() || self.written == 0) {
+            // The handler has left out content that it would write for GET: its filtered length is not known,
+            // and what is pending is not all of it. One that wrote nothing has not said that there is nothing.
+            self.filters = None;
+            self.omitted.content_length = true;
+            return Ok(());
+        }
+        if let Some(declared) = missing {
             let message = format!("less content than the Content-Length of {declared}");
             return Err(Error::new(ErrorKind::ContentLength, message));
         }

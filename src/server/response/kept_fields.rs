@@ -52,10 +52,15 @@ const CONTENT_FIELDS: &[&str] = &[
     "Accept-Ranges",
     "Transfer-Encoding",
     "Trailer",
+    // They name the content to a server in front, which sends it whatever the status is.
+    "X-Accel-Redirect",
+    "X-Sendfile",
+    "X-LIGHTTPD-send-file",
 ];
 
 /// RFC 9111 §5, RFC 9213, and what caches of the trade know beside them.
-const CACHING_FIELDS: &[&str] = &["Cache-Control", "CDN-Cache-Control", "Surrogate-Control", "Expires", "Age"];
+const CACHING_FIELDS: &[&str] =
+    &["Cache-Control", "CDN-Cache-Control", "Surrogate-Control", "Expires", "Age", "X-Accel-Expires"];
 
 /// RFC 9110 §10.2.2 (201 and 3xx), §14.4 (206 and 416), §15.5.22 (101 and 426).
 const STATUS_FIELDS: &[&str] = &["Location", "Content-Range", "Upgrade"];
@@ -99,6 +104,7 @@ mod tests {
             ("ETAG", "\"a\""),
             ("Set-Cookie", "a=1"),
             ("Content-Encoding", "gzip"),
+            ("X-Accel-Redirect", "/protected"),
             ("Set-Cookie", "b=2"),
             ("Content-Security-Policy", "default-src 'self'"),
             ("Vary", "Origin"),

@@ -290,11 +290,7 @@ impl ResponseWriter {
         self.check_writable()?;
         self.note_flush();
         self.commit(Extent::Start(&[]));
-        if self.filters.is_some() {
-            Box::pin(self.send_filtered(&[], FilterStep::Flush)).await?;
-        } else {
-            self.send_unfiltered(&[], None).await?;
-        }
+        self.send_pending(&[], None, Some(FilterStep::Flush)).await?;
         self.flush_sink().await
     }
 
