@@ -21,7 +21,7 @@ use crate::server::{CallContent, CallDriver, Handler, ResponseWriter, Server, Se
 /// use nethttp::testing;
 ///
 /// let request = testing::request("GET", "/search?q=1").with_header("Accept", "text/html");
-/// assert_eq!((request.path(), &*request.host), ("/search", "example.com"));
+/// assert_eq!((&*request.path(), &*request.host), ("/search", "example.com"));
 /// ```
 ///
 /// # Panics
