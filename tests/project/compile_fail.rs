@@ -115,8 +115,9 @@ impl Library {
     /// Checks a program, and gives what the compiler says where it does not compile.
     fn compile(&self, program: &Path) -> Result<(), String> {
         let output = compiler()
-            .args(["--edition=2024", "--crate-type=bin", "--emit=metadata", "--color=never", "-o"])
-            .arg(if cfg!(windows) { "NUL" } else { "/dev/null" })
+            .args(["--edition=2024", "--crate-type=bin", "--emit=metadata", "--color=never", "--out-dir"])
+            // Not `-o /dev/null`: the compiler renames its output, and puts a file where the device was.
+            .arg(env!("CARGO_TARGET_TMPDIR"))
             .arg("--extern")
             .arg(format!("nethttp={}", self.file.display()))
             .arg("-L")
