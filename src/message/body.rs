@@ -63,6 +63,15 @@ enum BodyState {
 pub(crate) struct BodyAllowance {
     limit: u64,
     left: u64,
+    origin: LimitOrigin,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum LimitOrigin {
+    /// A layer that an inner one takes the place of (`BodyLimit`).
+    Layer,
+    /// Anybody else: it holds whatever comes after it.
+    Caller,
 }
 
 /// Where the bytes of a body come from. Only one method is required, so that a source is easy to write.
@@ -192,12 +201,27 @@ impl Body {
     /// 0 allows no byte. Of two limits the smaller one holds.
     pub fn limit(&mut self, limit: u64) {
         let left = self.allowed.map_or(limit, |allowed| allowed.left.min(limit));
-        self.allowed = Some(BodyAllowance { limit: left, left });
+        self.allowed = Some(BodyAllowance { limit: left, left, origin: LimitOrigin::Caller });
     }
 
-    /// What limits leave, to be kept, and to be put back before anything is read.
-    pub(crate) fn allowance(&mut self) -> &mut Option<BodyAllowance> {
-        &mut self.allowed
+    /// Limits the content as [`limit`](Self::limit) does, for a layer. Where the limit that holds was set by a layer
+    /// around this one it goes, and `around`, what held before that, comes back, less what was read since.
+    /// Returns what held before this limit.
+    pub(crate) fn limit_in_layer(
+        &mut self,
+        limit: u64,
+        around: Option<Option<BodyAllowance>>,
+    ) -> Option<BodyAllowance> {
+        if let (Some(around), Some(now)) = (around, self.allowed.filter(|now| now.origin == LimitOrigin::Layer)) {
+            let read = now.limit.saturating_sub(now.left);
+            self.allowed = around.map(|around| BodyAllowance { left: around.left.saturating_sub(read), ..around });
+        }
+        let before = self.allowed;
+        self.limit(limit);
+        if let Some(allowed) = &mut self.allowed {
+            allowed.origin = LimitOrigin::Layer;
+        }
+        before
     }
 
     /// Whether a limit was set.

@@ -39,7 +39,7 @@ pub struct BodyLimit {
     bytes: u64,
 }
 
-/// In the extensions of a request: what was allowed before the outermost limit of this kind.
+/// In the extensions of a request: what was allowed before the last limit of this kind.
 #[derive(Clone)]
 struct Before(Option<BodyAllowance>);
 
@@ -52,11 +52,9 @@ impl BodyLimit {
 
 impl Middleware for BodyLimit {
     async fn handle(&self, w: &mut ResponseWriter, r: &mut Request, next: Next<'_>) -> Result<()> {
-        match r.extensions.get::<Before>() {
-            Some(Before(allowance)) => *r.body.allowance() = *allowance,
-            None => _ = r.extensions.insert(Before(*r.body.allowance())),
-        }
-        r.body.limit(self.bytes);
+        let around = r.extensions.get::<Before>().map(|before| before.0);
+        let before = r.body.limit_in_layer(self.bytes, around);
+        r.extensions.insert(Before(before));
         next.run(w, r).await
     }
 }

@@ -250,6 +250,18 @@ async fn a_limit_that_was_set_around_holds_besides() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_limit_that_was_set_between_two_layers_is_not_lifted_by_the_inner_one() {
+    in_all_modes(async |mode| {
+        let inner = nethttp::middleware::max_bytes_handler(measure.wrapped_in(BodyLimit::new(1000)), 100);
+        // The one between is as large as the one around it.
+        let site = Site::start(mode, inner.wrapped_in(BodyLimit::new(100)));
+        assert_eq!(whole(site.post("/", vec![b'x'; 100]).await).await, (200, "100".into()));
+        assert_eq!(site.post("/", vec![b'x'; 101]).await.unwrap().status.as_u16(), 413);
+    })
+    .await;
+}
+
+#[tokio::test(start_paused = true)]
 async fn who_announces_too_much_is_not_told_to_send_it() {
     let mux = ServeMux::new();
     mux.handle("POST /", measure);

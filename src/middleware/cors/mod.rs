@@ -40,7 +40,11 @@ use crate::server::{Middleware, Next, ResponseWriter};
 /// names the fields of the preflight too.
 ///
 /// `Access-Control-*` fields that the handler has set itself stay as they are, so a route may say something else
-/// than its mux.
+/// than its mux. Of two around each other, an inner one can allow more than the outer one and **not less**: what it
+/// refuses, the outer one still allows. A preflight is answered by the outermost.
+///
+/// On a group or a mounted mux it sees preflights only where no wider route takes `OPTIONS`: with a route for `/`
+/// that takes all methods, wrap the mux, or register `OPTIONS /` in the group.
 ///
 /// ```
 /// use std::time::Duration;
