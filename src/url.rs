@@ -18,10 +18,10 @@ use std::borrow::Cow;
 
 use http::Uri;
 use http::uri::{Authority, PathAndQuery};
-use percent_encoding::{AsciiSet, CONTROLS, NON_ALPHANUMERIC, utf8_percent_encode};
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 
 use crate::error::{Error, ErrorKind, Result};
-use crate::message::{malformed, unescape_form, unescape_segment};
+use crate::message::{NOT_IN_A_PATH, malformed, unescape_form, unescape_segment};
 
 /// What RFC 3986 §2.3 leaves unreserved stands for itself everywhere.
 const RESERVED: AsciiSet = NON_ALPHANUMERIC.remove(b'-').remove(b'_').remove(b'.').remove(b'~');
@@ -29,21 +29,6 @@ const RESERVED: AsciiSet = NON_ALPHANUMERIC.remove(b'-').remove(b'_').remove(b'.
 /// Go's choice within a segment: of what RFC 3986 §3.3 allows, what separates nothing for anybody.
 const NOT_IN_A_SEGMENT: AsciiSet =
     RESERVED.remove(b'$').remove(b'&').remove(b'+').remove(b'=').remove(b':').remove(b'@');
-
-/// What stands for itself in no path. Escapes that are there stay.
-const NOT_IN_A_PATH: AsciiSet = CONTROLS
-    .add(b' ')
-    .add(b'"')
-    .add(b'#')
-    .add(b'<')
-    .add(b'>')
-    .add(b'?')
-    .add(b'\\')
-    .add(b'^')
-    .add(b'`')
-    .add(b'{')
-    .add(b'|')
-    .add(b'}');
 
 /// Escapes text for a segment of a path, slashes too (Go's `PathEscape`).
 ///

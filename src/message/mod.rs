@@ -26,6 +26,8 @@ mod sniff;
 #[cfg(feature = "serde")]
 mod typed;
 mod uri;
+#[cfg(feature = "server")]
+mod vary;
 
 pub use body::{Body, DEFAULT_MAX_TEXT_BYTES};
 pub use coding::{CompressionLevel, ContentCoding};
@@ -59,6 +61,8 @@ pub(crate) use response::ResponseInfo;
 pub(crate) use signal::Signal;
 #[cfg(all(feature = "serde", feature = "server"))]
 pub(crate) use typed::{FieldProblem, FieldTree, RequestPart, unsupported};
+pub(crate) use uri::{NOT_IN_A_PATH, host_and_port, unescape_segment, without_credentials};
 #[cfg(feature = "server")]
 pub(crate) use uri::{folded_host, without_port};
-pub(crate) use uri::{host_and_port, unescape_segment, without_credentials};
+#[cfg(feature = "server")]
+pub(crate) use vary::add_to_vary;

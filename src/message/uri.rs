@@ -5,10 +5,25 @@ use std::borrow::Cow;
 
 use http::Uri;
 use http::uri::PathAndQuery;
-use percent_encoding::percent_decode_str;
+use percent_encoding::{AsciiSet, CONTROLS, percent_decode_str};
 
 use super::octets::has;
 use crate::error::{Error, ErrorKind, Result};
+
+/// All that RFC 3986 §3.3 does not let stand in a path, but for `%`, `[` and `]`: escapes that are there stay.
+pub(crate) const NOT_IN_A_PATH: AsciiSet = CONTROLS
+    .add(b' ')
+    .add(b'"')
+    .add(b'#')
+    .add(b'<')
+    .add(b'>')
+    .add(b'?')
+    .add(b'\\')
+    .add(b'^')
+    .add(b'`')
+    .add(b'{')
+    .add(b'|')
+    .add(b'}');
 
 /// Whether the pairs that the query has already are kept.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -10,9 +10,8 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use http::StatusCode;
 
-use super::vary::add_to_vary;
 use crate::error::{Error, Result};
-use crate::message::{Header, Request, has_control};
+use crate::message::{Header, Request, add_to_vary, has_control};
 use crate::server::{Middleware, Next, ResponseWriter};
 
 /// Lets in who shows a password (`Basic`, RFC 7617) or a token (`Bearer`, RFC 6750), and answers 401 to all

@@ -71,7 +71,6 @@ mod security_headers;
 mod target;
 mod timeout;
 mod trusted_proxies;
-mod vary;
 
 pub use crate::message::{CompressionLevel, ContentCoding};
 pub use crate::server::handler::Wrapped;

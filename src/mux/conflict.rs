@@ -17,11 +17,11 @@ use std::collections::HashMap;
 use percent_encoding::percent_encode;
 
 use super::host::ANY_LABEL;
-use super::path::NOT_IN_A_PATH;
 use super::pattern::Pattern;
 use super::segment::{Partial, Segment};
 use super::tree::RouteId;
 use crate::error::{Error, ErrorKind};
+use crate::message::NOT_IN_A_PATH;
 
 /// How the requests that the left pattern matches relate to those that the right one matches.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

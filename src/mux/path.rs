@@ -9,7 +9,7 @@ use std::borrow::Cow;
 
 use percent_encoding::{AsciiSet, CONTROLS, utf8_percent_encode};
 
-use crate::message::unescape_segment;
+use crate::message::{NOT_IN_A_PATH, unescape_segment};
 
 /// The path without `.`, `..` and repeated slashes. It starts with a slash, and ends with one
 /// where the sent one did. Does not allocate when there is nothing to do.
@@ -59,21 +59,6 @@ pub(super) fn location(path: &str, query: Option<&str>) -> String {
     }
     location
 }
-
-/// All that RFC 3986 §3.3 does not let stand in a path, but for `%`, `[` and `]`.
-pub(super) const NOT_IN_A_PATH: AsciiSet = CONTROLS
-    .add(b' ')
-    .add(b'"')
-    .add(b'#')
-    .add(b'<')
-    .add(b'>')
-    .add(b'?')
-    .add(b'\\')
-    .add(b'^')
-    .add(b'`')
-    .add(b'{')
-    .add(b'|')
-    .add(b'}');
 
 const NOT_IN_A_QUERY: AsciiSet = CONTROLS.add(b' ').add(b'"').add(b'#').add(b'<').add(b'>');
 

@@ -7,8 +7,7 @@ use std::time::Duration;
 
 use http::Method;
 
-use super::super::vary::add_to_vary;
-use crate::message::{Header, Request, is_token};
+use crate::message::{Header, Request, add_to_vary, is_token};
 
 /// Longer lists of names in `Access-Control-Request-Headers` are not repeated: a browser asks for the few names
 /// that a script has set.

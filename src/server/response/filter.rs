@@ -19,7 +19,7 @@ use http::StatusCode;
 
 use crate::error::{Error, ErrorKind, Result};
 use crate::h1::may_send_content;
-use crate::message::Header;
+use crate::message::{Header, add_to_vary};
 
 /// Changes content on its way from a handler to the peer; see
 /// [`ResponseWriter::filter_content`](crate::ResponseWriter::filter_content).
@@ -124,17 +124,7 @@ impl ResponseHead<'_> {
 
     /// Adds a name to the `Vary` field, unless it is there or the field is `*` (RFC 9110 §12.5.5).
     pub fn add_vary(&mut self, name: &str) {
-        if self.header.has_token("Vary", name) || self.header.has_token("Vary", "*") {
-            return;
-        }
-        let values: Vec<&[u8]> = self.header.values_bytes("Vary").filter(|value| !value.is_empty()).collect();
-        let mut list = values.join(&b", "[..]);
-        if !list.is_empty() {
-            list.extend_from_slice(b", ");
-        }
-        list.extend_from_slice(name.as_bytes());
-        // One line instead of one more: caches are known that look at the first one alone.
-        self.header.set("Vary", list);
+        add_to_vary(self.header, &[name]);
     }
 }
 
