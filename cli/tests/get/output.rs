@@ -250,9 +250,10 @@ fn a_terminal_shows_a_bar_for_each_file_and_a_total() {
 
     let (site, folder) = (echo(), Folder::new());
     let line = format!("{} get -O {} {}", env!("CARGO_BIN_EXE_nethttp"), site.url("/one"), site.url("/two"));
-    let command =
-        std::process::Command::new("script").args(["-qec", &line, "/dev/null"]).current_dir(&folder.0).output();
-    let Ok(ended) = command else {
+    let mut command = std::process::Command::new("script");
+    // Without a TERM, as where CI runs, there are no bars.
+    command.args(["-qec", &line, "/dev/null"]).env("TERM", "xterm").current_dir(&folder.0);
+    let Ok(ended) = command.output() else {
         // Not `eprintln`: that is kept back where a test passes.
         let _ = writeln!(std::io::stderr(), "LEFT OUT: script is not on this machine");
         return;
