@@ -301,7 +301,7 @@ fn record_measured(
         tls: request.tls.clone(),
         pattern: request.pattern.take(),
         status: writer.sent_status(),
-        content_bytes: writer.written(),
+        content_bytes: writer.content_bytes(),
         first_byte: head_decided.map(|decided| decided.saturating_duration_since(since)),
         duration: since.elapsed(),
         end: writer.end(close),

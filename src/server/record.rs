@@ -37,7 +37,8 @@ pub struct RequestRecord {
     /// The status that was sent, that of an error or a panic too; `None` when the connection was cut or
     /// hijacked before any was.
     pub status: Option<StatusCode>,
-    /// The length of the content that the handler wrote.
+    /// The length of the content for the client, as [content filters](crate::ResponseWriter::filter_content) left it:
+    /// of compressed content the coded length, of an answer to `HEAD` nothing.
     pub content_bytes: u64,
     /// From the start until the response's head was decided: with the first flush, with the content beyond
     /// 2 KiB, or when the handler was done. `None` where there was no response.

@@ -1,6 +1,7 @@
 //! Compression: what is compressed, what is said of it, and what must be left alone.
 
 use std::io::{Cursor, Read as _};
+use std::sync::Arc;
 
 use nethttp::files::serve_content;
 use nethttp::middleware::{Compression, CompressionLevel, ContentCoding};
@@ -158,6 +159,24 @@ async fn a_handler_opts_out_with_identity_which_is_not_sent() {
         let mut response = get(&site, "/?n=5000&Content-Encoding=Identity", "gzip").await;
         assert!(!response.header.contains("Content-Encoding") && !response.header.contains("Vary"));
         assert_eq!(response.bytes().await.unwrap().len(), 5000);
+    })
+    .await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_is_recorded_is_the_length_of_what_was_sent() {
+    in_all_modes(async |mode| {
+        let (told, mut records) = tokio::sync::mpsc::unbounded_channel();
+        let record = |server: &mut nethttp::Server| {
+            server.on_request = Some(Arc::new(move |record| told.send(record.content_bytes).unwrap()));
+        };
+        let site = Site::with(mode, text.wrapped_in(Compression::new()), record, |_| {});
+        let coded = get(&site, "/?n=5000", "gzip").await.bytes().await.unwrap().len() as u64;
+        assert_eq!(records.recv().await, Some(coded));
+        ask(&site, Method::HEAD, "/?n=5000", &[("Accept-Encoding", "gzip")]).await;
+        assert_eq!(records.recv().await, Some(0));
+        get(&site, "/?n=5000", "identity").await.bytes().await.unwrap();
+        assert_eq!((records.recv().await, coded < 5000), (Some(5000), true));
     })
     .await;
 }

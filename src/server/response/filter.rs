@@ -156,6 +156,8 @@ pub(super) struct FilterChain {
     state: ChainState,
     /// Whether content was written since the last flush.
     has_unflushed: bool,
+    /// How much has come out of the last filter.
+    pub(super) filtered_bytes: u64,
     /// The length that the handler has declared of its own content.
     pub(super) declared: Option<u64>,
 }
@@ -178,7 +180,13 @@ pub(super) enum FilterStep {
 
 impl FilterChain {
     pub(super) fn new(declared: Option<u64>) -> FilterChain {
-        FilterChain { filters: Vec::new(), state: ChainState::Waiting, has_unflushed: false, declared }
+        FilterChain {
+            filters: Vec::new(),
+            state: ChainState::Waiting,
+            has_unflushed: false,
+            filtered_bytes: 0,
+            declared,
+        }
     }
 
     /// Adds one, nearer to the peer than those before.
@@ -210,7 +218,7 @@ impl FilterChain {
             return Ok(());
         }
         self.has_unflushed = true;
-        pass(&mut self.filters, content, FilterStep::More, out, &mut Header::new())
+        self.pass(content, FilterStep::More, out, &mut Header::new())
     }
 
     /// Completes a step.
@@ -218,9 +226,16 @@ impl FilterChain {
         let flushes_nothing = step == FilterStep::Flush && !self.has_unflushed;
         if step != FilterStep::More && !flushes_nothing {
             self.has_unflushed = false;
-            pass(&mut self.filters, &[], step, out, trailer)?;
+            self.pass(&[], step, out, trailer)?;
         }
         self.state = if step == FilterStep::End { ChainState::Ended } else { ChainState::Waiting };
+        Ok(())
+    }
+
+    fn pass(&mut self, content: &[u8], step: FilterStep, out: &mut Vec<u8>, trailer: &mut Header) -> Result<()> {
+        let before = out.len();
+        pass(&mut self.filters, content, step, out, trailer)?;
+        self.filtered_bytes += out.len().saturating_sub(before) as u64;
         Ok(())
     }
 }

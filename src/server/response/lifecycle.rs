@@ -246,6 +246,16 @@ impl ResponseWriter {
         self.stage = Stage::Failed;
     }
 
+    /// The length of the content for the peer: behind the filters, and none where the response has none.
+    pub(crate) fn content_bytes(&self) -> u64 {
+        let has_content = !self.traits.head_request && self.status.is_none_or(h1::may_send_content);
+        match &self.filters {
+            _ if !has_content => 0,
+            Some(filters) => filters.filtered_bytes,
+            None => self.written,
+        }
+    }
+
     /// The status, if a response was sent.
     pub(crate) fn sent_status(&self) -> Option<StatusCode> {
         self.status.filter(|_| !matches!(self.stage, Stage::Open))
