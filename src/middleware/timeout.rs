@@ -83,10 +83,19 @@ impl Middleware for Timeout {
             return result;
         }
         let is_undone = w.rollback(checkpoint);
+        if !is_undone && !w.is_hijacked() {
+            // Whoever hears of the error, and be it that it is passed over: the peer sees that this is not whole.
+            w.give_up(None);
+        }
         let Some(message) = self.message.as_ref().filter(|_| is_undone) else {
             return Err(Error::timed_out(Phase::Handler).with_status(self.status));
         };
-        w.header().del("Content-Length");
+        // What was set around the handler for the content that is not sent goes, as for every error response.
+        let content_type = w.header().get_bytes("Content-Type").map(<[u8]>::to_vec);
+        w.restart(Some(self.status));
+        if let Some(content_type) = content_type {
+            w.header().set("Content-Type", content_type);
+        }
         w.write_header(self.status);
         w.write(message).await?;
         w.mark_plain_error();

@@ -7,7 +7,7 @@ use http::Method;
 
 use super::path::{clean_path, location};
 use super::response::MuxResponse;
-use super::scope::{Latest, RouteScope, Step, follow};
+use super::scope::{Latest, RouteScope, Step, common_way, follow};
 use super::state::{MuxState, RegisteredRoute, Table};
 use super::tree::{Ending, RouteId, RouteMatch, Tree};
 use crate::message::{Request, without_port};
@@ -74,7 +74,7 @@ impl MuxState {
                 self.redirect(&table, r, (host, &path), target.route())
             }
             PathMatch::Route(id) => self.route(id),
-            PathMatch::Nothing => self.no_route(&table, host, &path),
+            PathMatch::Nothing => self.no_route(&table, r, (host, &path)),
         }
     }
 
@@ -89,7 +89,7 @@ impl MuxState {
         }
         match table.tree.find(&r.host, "CONNECT", path, Ending::AsSent) {
             Some(RouteMatch::Exact(id) | RouteMatch::Within(id)) => self.route(id),
-            None => self.no_route(&table, host, path),
+            None => self.no_route(&table, r, (host, path)),
         }
     }
 
@@ -110,13 +110,20 @@ impl MuxState {
         Dispatch::Own(OwnAnswer { kind: OwnKind::Redirect { location }, pattern, way, scope: &self.scope })
     }
 
-    fn no_route(&self, table: &Table, host: &str, path: &str) -> Dispatch<'_> {
+    fn no_route(&self, table: &Table, r: &Request, (host, path): (&str, &str)) -> Dispatch<'_> {
         let allowed = table.tree.allowed(host, path);
-        let Some((_, id)) = allowed.first_key_value() else {
+        if allowed.is_empty() {
             return self.own(OwnKind::NotFound, self.way_below(table, host, path));
+        }
+        let way_of = |id: &RouteId| self.routes.get(id.0).map_or(&[][..], |route| &*route.way);
+        // A preflight asks for another method, and goes the way of that one: its group may have the rules.
+        let preflight = Some(&r.header).filter(|_| r.method == Method::OPTIONS);
+        let asked = preflight.and_then(|header| header.get("Access-Control-Request-Method"));
+        let way = match asked.and_then(|method| allowed.get(method)) {
+            Some(id) => way_of(id),
+            // Routes of one path may lie in several groups: only what they share is around the answer to all.
+            None => common_way(allowed.values().map(way_of)),
         };
-        // Of several routes any stands for all: the ones of a path lie in one group as a rule.
-        let way = self.routes.get(id.0).map_or(&[][..], |route| &*route.way);
         let methods: Vec<&str> = allowed.keys().copied().collect();
         self.own(OwnKind::MethodNotAllowed { allow: methods.join(", ") }, way)
     }

@@ -47,6 +47,25 @@ pub(super) enum Step {
     Below(usize),
 }
 
+impl Step {
+    fn is_same(&self, other: &Step) -> bool {
+        match (self, other) {
+            (Step::Into(one), Step::Into(other)) => Arc::ptr_eq(one, other),
+            (Step::Below(one), Step::Below(other)) => one == other,
+            _ => false,
+        }
+    }
+}
+
+/// The first steps of a way that all the others have too.
+pub(super) fn common_way<'a>(mut ways: impl Iterator<Item = &'a [Step]>) -> &'a [Step] {
+    let first = ways.next().unwrap_or_default();
+    let count = ways.fold(first.len(), |count, way| {
+        first.iter().zip(way).take(count).take_while(|(one, other)| one.is_same(other)).count()
+    });
+    first.get(..count).unwrap_or_default()
+}
+
 /// The steps from the mux to a handler, without the mux's own scope: that one comes before a route is
 /// chosen.
 pub(super) type Way = Arc<[Step]>;

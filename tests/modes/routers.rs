@@ -235,6 +235,34 @@ async fn a_group_has_a_prefix_and_middleware_that_knows_the_pattern_and_the_path
 }
 
 #[tokio::test(start_paused = true)]
+async fn around_the_405_of_several_groups_is_what_they_share_and_a_preflight_goes_where_its_method_is() {
+    in_all_modes(async |mode| {
+        let mux = ServeMux::new();
+        mux.wrap(Passed("mux"));
+        let (open, admin) = (mux.group("/api"), mux.group("/api"));
+        open.wrap(Passed("open"));
+        open.handle("PUT /items/{b}", seen);
+        admin.wrap(Passed("admin"));
+        admin.handle("DELETE /items/{b}", seen);
+        let site = Site::start(mode, mux);
+        for (method, asked, passed) in [
+            (Method::PATCH, "", &["mux"][..]),
+            (Method::PATCH, "PUT", &["mux"]),
+            (Method::OPTIONS, "", &["mux"]),
+            (Method::OPTIONS, "PUT", &["mux", "open"]),
+            (Method::OPTIONS, "DELETE", &["mux", "admin"]),
+        ] {
+            let mut request = site.request(method, "/api/items/1", ());
+            request.header.set("Access-Control-Request-Method", asked);
+            let response = site.client.send(request).await.unwrap();
+            assert_eq!(response.status.as_u16(), 405);
+            assert_eq!(response.header.values("X-Passed").collect::<Vec<_>>(), passed, "{asked}");
+        }
+    })
+    .await;
+}
+
+#[tokio::test(start_paused = true)]
 async fn the_innermost_handler_for_404_and_405_answers() {
     let named = |name: &'static str| {
         nethttp::handle_with(name, async |name: &&'static str, w: &mut ResponseWriter, _: &mut Request| {

@@ -394,6 +394,33 @@ async fn an_answer_that_has_begun_streams_and_is_cut_when_the_time_is_over() {
     assert_eq!(error.to_string(), "timed out (while running the handler)");
 }
 
+async fn pass_over(w: &mut ResponseWriter, r: &mut Request, next: nethttp::Next<'_>) -> Result<()> {
+    w.header().set("Cache-Control", "max-age=3600");
+    w.header().set("ETag", "\"1\"");
+    let _ = next.run(w, r).await;
+    Ok(())
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_503_has_nothing_that_was_said_of_other_content() {
+    let answer = get(timeout_handler(begin_and_hang, LIMIT, "late").wrapped_in(pass_over), "/").await;
+    assert_eq!((answer.status(), answer.field("Cache-Control"), answer.field("ETag")), (503, None, None));
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_answer_that_is_cut_does_not_look_whole_where_its_error_is_passed_over() {
+    let handler = async |w: &mut ResponseWriter, _: &mut Request| {
+        w.write("half").await?;
+        w.flush().await?;
+        std::future::pending::<Result<()>>().await
+    };
+    let mut stream = connect(timeout_handler(handler, LIMIT, "late").wrapped_in(pass_over));
+    stream.write_all(b"GET / HTTP/1.1\r\nHost: a.test\r\n\r\n").await.unwrap();
+    let mut text = String::new();
+    stream.read_to_string(&mut text).await.unwrap();
+    assert!(text.ends_with("4\r\nhalf\r\n"), "{text}");
+}
+
 #[tokio::test(start_paused = true)]
 async fn tasks_of_a_late_handler_see_their_context_cancelled_and_the_outer_one_is_not() {
     /// Where the contexts go to, from within and around.

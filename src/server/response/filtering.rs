@@ -168,8 +168,8 @@ impl ResponseWriter {
         let mut pending = std::mem::take(&mut self.pending);
         let mut out = Vec::new();
         self.with_filters(|filters| {
-            filters.write(&pending, &mut out)?;
-            filters.write(content, &mut out)
+            let mut pieces = pending.chunks(MAX_PIECE_BYTES).chain(content.chunks(MAX_PIECE_BYTES));
+            pieces.try_for_each(|piece| filters.write(piece, &mut out))
         })?;
         self.complete_filters(step, &mut out)?;
         pending.clear();
