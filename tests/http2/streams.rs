@@ -132,3 +132,29 @@ async fn uploads_that_nobody_reads_hold_up_no_other_stream() {
     assert!(began.elapsed() < secs(1), "{:?}", began.elapsed());
     may.add_permits(4);
 }
+
+// As over HTTP/1.1: characters that browsers and curl send raw are taken, in path and query alike. The `h2`
+// crate refuses those that `http::Uri` does not take: `<`, `>`, a quote in the query, a backtick in the path.
+#[tokio::test(start_paused = true)]
+#[ignore = "the HTTP/2 engine: the h2 crate refuses some raw characters before we see them"]
+async fn characters_that_no_uri_has_are_taken_raw_in_path_and_query() {
+    let running = start(quiet(async |w: &mut ResponseWriter, r: &mut Request| w.write(r.request_uri.clone()).await));
+    let mut peer = RawPeer::dial(&running.dialer, &[]).await;
+    let mut stream = 1;
+    for letter in "\"<>{}|^`".chars() {
+        for target in [format!("/a{letter}"), format!("/?a={letter}")] {
+            // `:method GET`, `:scheme http`, `:path` as a literal, `:authority h`.
+            let length = u8::try_from(target.len()).unwrap();
+            let head = [&[0x82, 0x86, 0x04, length][..], target.as_bytes(), &[0x01, 0x01, b'h']].concat();
+            peer.send(&frame(HEADERS, END_STREAM | 4, stream, &head)).await;
+            let answer = loop {
+                let frame = peer.frame().await.expect("the connection goes on");
+                if frame.stream == stream {
+                    break frame;
+                }
+            };
+            assert_eq!((answer.kind, answer.payload.first()), (HEADERS, Some(&0x88)), "{target}");
+            stream += 2;
+        }
+    }
+}
