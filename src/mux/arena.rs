@@ -29,7 +29,7 @@ impl<Item> Arena<Item> {
         let bucket = self.buckets.get(bucket).expect("memory ends before the buckets do");
         let bucket = bucket.get_or_init(|| Bucket((0..places(index)).map(|_| OnceLock::new()).collect()));
         let fresh = bucket.0.get(offset).is_some_and(|slot| slot.set(item).is_ok());
-        assert!(fresh, "a place is given to one item only");
+        assert!(fresh, "a mount_point is given to one item only");
         index
     }
 

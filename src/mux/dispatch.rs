@@ -7,7 +7,7 @@ use http::Method;
 
 use super::path::{clean_path, location};
 use super::response::MuxResponse;
-use super::scope::{Latest, RouteScope, Step, common_way, follow};
+use super::scope::{Latest, RouteScope, Step, common_steps, follow};
 use super::state::{MuxState, RegisteredRoute, Table};
 use super::tree::{Ending, RouteId, RouteMatch, Tree};
 use crate::message::{Request, without_port};
@@ -16,22 +16,22 @@ use crate::server::{Chain, Handler as _, HandlerFuture, Middleware as _, Next, P
 /// A decision, with what is needed to carry it out.
 pub(super) enum Dispatch<'a> {
     Route(&'a RegisteredRoute),
-    Own(OwnAnswer<'a>),
+    Own(OwnResponse<'a>),
 }
 
-/// An answer of the mux itself.
-pub(super) struct OwnAnswer<'a> {
-    pub(super) kind: OwnKind,
+/// A response of the mux itself.
+pub(super) struct OwnResponse<'a> {
+    pub(super) kind: OwnResponseKind,
     /// The pattern that the client is sent to.
     pub(super) pattern: Option<Arc<str>>,
     /// Through the scopes that it is given in, apart from the mux's own.
-    way: &'a [Step],
+    steps: &'a [Step],
     scope: &'a RouteScope,
 }
 
 /// Which one it is.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) enum OwnKind {
+pub(super) enum OwnResponseKind {
     Redirect { location: String },
     MethodNotAllowed { allow: String },
     NotFound,
@@ -60,7 +60,7 @@ impl MuxState {
     pub(super) fn decide(&self, r: &Request) -> Dispatch<'_> {
         let path = r.escaped_path();
         if r.request_uri == "*" || path == "*" {
-            return self.own(OwnKind::Asterisk, &[]);
+            return self.own(OwnResponseKind::Asterisk, &[]);
         }
         if r.method == Method::CONNECT {
             return self.decide_connect(r, path);
@@ -100,44 +100,44 @@ impl MuxState {
     /// To a path of this host, and the route that is there.
     fn redirect(&self, table: &Table, r: &Request, (host, path): (&str, &str), id: Option<RouteId>) -> Dispatch<'_> {
         let route = id.and_then(|id| self.routes.get(id.0));
-        let way = route.map_or_else(|| self.way_below(table, host, path), |route| &*route.way);
+        let steps = route.map_or_else(|| self.steps_below(table, host, path), |route| &*route.steps);
         // Under a mount that is no part of this mux, the client's path is the longer one.
         let location = match r.mount_path() {
             "" => location(path, r.uri.query()),
             mount_path => location(&format!("{mount_path}{path}"), r.uri.query()),
         };
         let pattern = route.map(|route| route.pattern.text.clone());
-        Dispatch::Own(OwnAnswer { kind: OwnKind::Redirect { location }, pattern, way, scope: &self.scope })
+        Dispatch::Own(OwnResponse { kind: OwnResponseKind::Redirect { location }, pattern, steps, scope: &self.scope })
     }
 
     fn no_route(&self, table: &Table, r: &Request, (host, path): (&str, &str)) -> Dispatch<'_> {
         let allowed = table.tree.allowed(host, path);
         if allowed.is_empty() {
-            return self.own(OwnKind::NotFound, self.way_below(table, host, path));
+            return self.own(OwnResponseKind::NotFound, self.steps_below(table, host, path));
         }
-        let way_of = |id: &RouteId| self.routes.get(id.0).map_or(&[][..], |route| &*route.way);
-        // A preflight asks for another method, and goes the way of that one: its group may have the rules.
+        let steps_of = |id: &RouteId| self.routes.get(id.0).map_or(&[][..], |route| &*route.steps);
+        // A preflight asks for another method, and goes through the group of that one, which may have the rules.
         let preflight = Some(&r.header).filter(|_| r.method == Method::OPTIONS);
         let asked = preflight.and_then(|header| header.get("Access-Control-Request-Method"));
-        let way = match asked.and_then(|method| allowed.get(method)) {
-            Some(id) => way_of(id),
-            // Routes of one path may lie in several groups: only what they share is around the answer to all.
-            None => common_way(allowed.values().map(way_of)),
+        let steps = match asked.and_then(|method| allowed.get(method)) {
+            Some(id) => steps_of(id),
+            // Routes of one path may lie in several groups: only what they share is around the response.
+            None => common_steps(allowed.values().map(steps_of)),
         };
         let methods: Vec<&str> = allowed.keys().copied().collect();
-        self.own(OwnKind::MethodNotAllowed { allow: methods.join(", ") }, way)
+        self.own(OwnResponseKind::MethodNotAllowed { allow: methods.join(", ") }, steps)
     }
 
-    fn own<'a>(&'a self, kind: OwnKind, way: &'a [Step]) -> Dispatch<'a> {
-        Dispatch::Own(OwnAnswer { kind, pattern: None, way, scope: &self.scope })
+    fn own<'a>(&'a self, kind: OwnResponseKind, steps: &'a [Step]) -> Dispatch<'a> {
+        Dispatch::Own(OwnResponse { kind, pattern: None, steps, scope: &self.scope })
     }
 
-    /// The way of the narrowest area that a path lies in.
-    fn way_below(&self, table: &Table, host: &str, path: &str) -> &[Step] {
+    /// The steps of the narrowest area that a path lies in.
+    fn steps_below(&self, table: &Table, host: &str, path: &str) -> &[Step] {
         let ending = if path.ends_with('/') { Ending::AsSent } else { Ending::WithSlash };
         let found = table.areas.find(host, "", path, ending);
         let area = found.and_then(|found| self.areas.get(found.route().0));
-        area.map_or(&[], |area| &*area.way)
+        area.map_or(&[], |area| &*area.steps)
     }
 }
 
@@ -149,46 +149,46 @@ impl Chain for MuxState {
         }
         match self.dispatch(r) {
             Dispatch::Route(route) => route.run_from(Position::START, w, r),
-            Dispatch::Own(own) if own.way.is_empty() => own.answer(w, r),
+            Dispatch::Own(own) if own.steps.is_empty() => own.send(w, r),
             Dispatch::Own(own) => Box::pin(async move { own.run_from(Position::START, w, r).await }),
         }
     }
 }
 
-/// The way to a handler, and the handler.
+/// The steps to a handler, and the handler.
 impl Chain for RegisteredRoute {
     fn run_from<'a>(&'a self, position: Position, w: &'a mut ResponseWriter, r: &'a mut Request) -> HandlerFuture<'a> {
-        follow(self, &self.way, position, w, r, |w, r| self.handler.serve_http_boxed(w, r))
+        follow(self, &self.steps, position, w, r, |w, r| self.handler.serve_http_boxed(w, r))
     }
 }
 
-impl Chain for OwnAnswer<'_> {
+impl Chain for OwnResponse<'_> {
     fn run_from<'a>(&'a self, position: Position, w: &'a mut ResponseWriter, r: &'a mut Request) -> HandlerFuture<'a> {
-        follow(self, self.way, position, w, r, |w, r| self.answer(w, r))
+        follow(self, self.steps, position, w, r, |w, r| self.send(w, r))
     }
 }
 
-impl<'scope> OwnAnswer<'scope> {
-    fn answer<'a>(&self, w: &'a mut ResponseWriter, r: &'a mut Request) -> HandlerFuture<'a>
+impl<'scope> OwnResponse<'scope> {
+    fn send<'a>(&self, w: &'a mut ResponseWriter, r: &'a mut Request) -> HandlerFuture<'a>
     where
         'scope: 'a,
     {
         let handler = match &self.kind {
-            OwnKind::NotFound => self.handler(|scope| &scope.not_found),
-            OwnKind::MethodNotAllowed { allow } => {
+            OwnResponseKind::NotFound => self.handler(|scope| &scope.not_found),
+            OwnResponseKind::MethodNotAllowed { allow } => {
                 w.header().set("Allow", allow.as_str());
                 self.handler(|scope| &scope.method_not_allowed)
             }
-            OwnKind::Redirect { .. } | OwnKind::Asterisk => None,
+            OwnResponseKind::Redirect { .. } | OwnResponseKind::Asterisk => None,
         };
         if let Some(handler) = handler {
             return handler.serve_http_boxed(w, r);
         }
         let response = match &self.kind {
-            OwnKind::NotFound => MuxResponse::not_found(),
-            OwnKind::MethodNotAllowed { .. } => MuxResponse::method_not_allowed(),
-            OwnKind::Redirect { location } => MuxResponse::redirect(location.clone(), &r.method),
-            OwnKind::Asterisk => MuxResponse::asterisk(r),
+            OwnResponseKind::NotFound => MuxResponse::not_found(),
+            OwnResponseKind::MethodNotAllowed { .. } => MuxResponse::method_not_allowed(),
+            OwnResponseKind::Redirect { location } => MuxResponse::redirect(location.clone(), &r.method),
+            OwnResponseKind::Asterisk => MuxResponse::asterisk(r),
         };
         response.send(w)
     }
@@ -198,7 +198,7 @@ impl<'scope> OwnAnswer<'scope> {
         &self,
         of: impl Fn(&'scope RouteScope) -> &'scope Latest,
     ) -> Option<&'scope crate::server::BoxHandler> {
-        let inner = self.way.iter().rev().filter_map(|step| match step {
+        let inner = self.steps.iter().rev().filter_map(|step| match step {
             Step::Into(scope) => Some(&**scope),
             Step::Below(_) => None,
         });

@@ -4,7 +4,7 @@ use std::fmt;
 use std::panic::Location;
 use std::sync::Arc;
 
-use super::prefix::{Place, Prefix};
+use super::prefix::{MountPoint, Prefix};
 use super::scope::{RouteScope, Step};
 use super::serve_mux::ServeMux;
 use super::state::{Attaching, MuxState};
@@ -40,7 +40,7 @@ use crate::server::{Handler, Middleware};
 #[derive(Clone)]
 pub struct Group {
     mux: Arc<MuxState>,
-    place: Place,
+    mount_point: MountPoint,
     scope: Arc<RouteScope>,
 }
 
@@ -62,7 +62,7 @@ impl ServeMux {
     /// wildcard for more than one segment.
     #[track_caller]
     pub fn try_group(&self, prefix: &str) -> Result<Group> {
-        Group::new(&self.inner, &Place::default(), prefix, Location::caller())
+        Group::new(&self.inner, &MountPoint::default(), prefix, Location::caller())
     }
 
     /// Puts another mux below a prefix, with all that it has and gets later: `GET /users/{id}` of a mux
@@ -116,7 +116,7 @@ impl ServeMux {
     pub fn try_mount(&self, prefix: &str, other: &ServeMux) -> Result<()> {
         let location = Location::caller();
         let prefix = Prefix::parse(prefix, location)?;
-        self.inner.attach(&Place::default(), (Attaching::Mount, &prefix), &other.inner, location)
+        self.inner.attach(&MountPoint::default(), (Attaching::Mount, &prefix), &other.inner, location)
     }
 
     /// Puts a handler below a prefix: a file server, another framework's router. It answers everything
@@ -144,8 +144,8 @@ impl ServeMux {
     #[track_caller]
     pub fn try_mount_handler(&self, prefix: &str, handler: impl Handler) -> Result<()> {
         let location = Location::caller();
-        let place = Place::default().below(&Prefix::parse(prefix, location)?, None)?;
-        self.inner.register(&place, "/", &handler.boxed(), location)
+        let mount_point = MountPoint::default().below(&Prefix::parse(prefix, location)?, None)?;
+        self.inner.register(&mount_point, "/", &handler.boxed(), location)
     }
 
     /// Takes the routes of another mux, with all that it gets later, as they are: for routes that are put
@@ -176,19 +176,24 @@ impl ServeMux {
     #[track_caller]
     pub fn try_merge(&self, other: &ServeMux) -> Result<()> {
         let merged = (Attaching::Merge, &Prefix::default());
-        self.inner.attach(&Place::default(), merged, &other.inner, Location::caller())
+        self.inner.attach(&MountPoint::default(), merged, &other.inner, Location::caller())
     }
 }
 
 impl Group {
-    fn new(mux: &Arc<MuxState>, place: &Place, prefix: &str, location: &'static Location<'static>) -> Result<Group> {
+    fn new(
+        mux: &Arc<MuxState>,
+        mount_point: &MountPoint,
+        prefix: &str,
+        location: &'static Location<'static>,
+    ) -> Result<Group> {
         let prefix = Prefix::parse(prefix, location)?;
         let scope = Arc::<RouteScope>::default();
-        let place = place.within(&prefix, Step::Into(scope.clone()))?;
+        let mount_point = mount_point.within(&prefix, Step::Into(scope.clone()))?;
         if prefix != Prefix::default() {
-            mux.register_area(&place, location)?;
+            mux.register_area(&mount_point, location)?;
         }
-        Ok(Group { mux: mux.clone(), place, scope })
+        Ok(Group { mux: mux.clone(), mount_point, scope })
     }
 
     /// Has requests that match `pattern` behind the group's prefix answered by `handler`.
@@ -206,7 +211,7 @@ impl Group {
     /// As [`ServeMux::try_handle`], of the whole pattern; and where prefix and pattern both have a host.
     #[track_caller]
     pub fn try_handle(&self, pattern: &str, handler: impl Handler) -> Result<()> {
-        self.mux.register(&self.place, pattern, &handler.boxed(), Location::caller())
+        self.mux.register(&self.mount_point, pattern, &handler.boxed(), Location::caller())
     }
 
     /// Puts a middleware around the group: its routes, those that are registered later too, and the 404,
@@ -247,7 +252,7 @@ impl Group {
     /// As [`ServeMux::try_group`], and where both prefixes have a host.
     #[track_caller]
     pub fn try_group(&self, prefix: &str) -> Result<Group> {
-        Group::new(&self.mux, &self.place, prefix, Location::caller())
+        Group::new(&self.mux, &self.mount_point, prefix, Location::caller())
     }
 
     /// Puts another mux below a prefix in this group; see [`ServeMux::mount`]. The path that its handlers
@@ -268,7 +273,7 @@ impl Group {
     pub fn try_mount(&self, prefix: &str, other: &ServeMux) -> Result<()> {
         let location = Location::caller();
         let prefix = Prefix::parse(prefix, location)?;
-        self.mux.attach(&self.place, (Attaching::Mount, &prefix), &other.inner, location)
+        self.mux.attach(&self.mount_point, (Attaching::Mount, &prefix), &other.inner, location)
     }
 
     /// Puts a handler below a prefix in this group; see [`ServeMux::mount_handler`].
@@ -287,13 +292,13 @@ impl Group {
     #[track_caller]
     pub fn try_mount_handler(&self, prefix: &str, handler: impl Handler) -> Result<()> {
         let location = Location::caller();
-        let place = self.place.below(&Prefix::parse(prefix, location)?, None)?;
-        self.mux.register(&place, "/", &handler.boxed(), location)
+        let mount_point = self.mount_point.below(&Prefix::parse(prefix, location)?, None)?;
+        self.mux.register(&mount_point, "/", &handler.boxed(), location)
     }
 }
 
 impl fmt::Debug for Group {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Group").field("prefix", &self.place.prefix).finish_non_exhaustive()
+        f.debug_struct("Group").field("prefix", &self.mount_point.prefix).finish_non_exhaustive()
     }
 }

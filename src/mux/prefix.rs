@@ -3,7 +3,7 @@
 use std::panic::Location;
 
 use super::pattern::{Pattern, split_method};
-use super::scope::{Step, Way};
+use super::scope::{Step, Steps};
 use crate::error::{Error, ErrorKind, Result};
 
 /// `[HOST][/PATH]`, without a slash at its end. Empty, it changes nothing.
@@ -89,51 +89,51 @@ impl Prefix {
     }
 }
 
-/// Where patterns are registered: what stands before them, and the way that leads to their handlers.
+/// Where in a mux patterns are registered: what stands before them, and the steps that lead to their handlers.
 #[derive(Clone, Default)]
-pub(super) struct Place {
+pub(super) struct MountPoint {
     pub(super) prefix: Prefix,
-    way: Vec<Step>,
-    /// How many segments of the prefix are still in the path at the end of the way.
+    steps: Vec<Step>,
+    /// How many segments of the prefix are still in the path behind the last step.
     left_count: usize,
 }
 
-impl Place {
-    /// This place further in, in a scope of its own, with the path as it is.
-    pub(super) fn within(&self, prefix: &Prefix, step: Step) -> Result<Place> {
-        let mut way = self.way.clone();
-        way.push(step);
+impl MountPoint {
+    /// A mount point within this one, in a scope of its own, with the path as it is.
+    pub(super) fn within(&self, prefix: &Prefix, step: Step) -> Result<MountPoint> {
+        let mut steps = self.steps.clone();
+        steps.push(step);
         let left_count = self.left_count + prefix.segment_count();
-        Ok(Place { prefix: self.prefix.join(prefix)?, way, left_count })
+        Ok(MountPoint { prefix: self.prefix.join(prefix)?, steps, left_count })
     }
 
-    /// This place further in, with nothing of its prefix left in the path.
-    pub(super) fn below(&self, prefix: &Prefix, step: Option<Step>) -> Result<Place> {
-        let mut way = self.way.clone();
-        way.push(Step::Below(self.left_count + prefix.segment_count()));
-        way.extend(step);
-        Ok(Place { prefix: self.prefix.join(prefix)?, way, left_count: 0 })
+    /// A mount point within this one, with nothing of its prefix left in the path.
+    pub(super) fn below(&self, prefix: &Prefix, step: Option<Step>) -> Result<MountPoint> {
+        let mut steps = self.steps.clone();
+        steps.push(Step::Below(self.left_count + prefix.segment_count()));
+        steps.extend(step);
+        Ok(MountPoint { prefix: self.prefix.join(prefix)?, steps, left_count: 0 })
     }
 
-    /// A place of a mux that is itself at this place.
-    pub(super) fn join(&self, inner: &Place) -> Result<Place> {
-        let is_below = inner.way.iter().any(|step| matches!(step, Step::Below(_)));
-        Ok(Place {
+    /// A mount point of a mux that is itself at this one.
+    pub(super) fn join(&self, inner: &MountPoint) -> Result<MountPoint> {
+        let is_below = inner.steps.iter().any(|step| matches!(step, Step::Below(_)));
+        Ok(MountPoint {
             prefix: self.prefix.join(&inner.prefix)?,
-            way: self.way_to(&inner.way).to_vec(),
+            steps: self.steps_to(&inner.steps).to_vec(),
             left_count: if is_below { inner.left_count } else { self.left_count + inner.left_count },
         })
     }
 
-    /// The whole way to what this way leads to within a mux at this place.
-    pub(super) fn way_to(&self, inner: &[Step]) -> Way {
-        // The first mount on the inner way takes off what is left of this prefix too.
+    /// All steps to what these lead to within a mux at this mount point.
+    pub(super) fn steps_to(&self, inner: &[Step]) -> Steps {
+        // The first mount among the inner steps takes off what is left of this prefix too.
         let mut left = Some(self.left_count);
         let inner = inner.iter().map(|step| match step {
             Step::Below(count) => Step::Below(count + left.take().unwrap_or_default()),
             into @ Step::Into(_) => into.clone(),
         });
-        self.way.iter().cloned().chain(inner).collect()
+        self.steps.iter().cloned().chain(inner).collect()
     }
 }
 
@@ -198,16 +198,16 @@ mod tests {
 
     #[test]
     fn the_first_mount_takes_off_all_that_is_left_of_the_prefixes_before_it() {
-        let counts = |place: &Place| -> Vec<usize> {
-            place.way.iter().map(|step| if let Step::Below(count) = step { *count } else { 0 }).collect()
+        let counts = |mount_point: &MountPoint| -> Vec<usize> {
+            mount_point.steps.iter().map(|step| if let Step::Below(count) = step { *count } else { 0 }).collect()
         };
         let scope = || Step::Into(Default::default());
-        let group = Place::default().within(&prefix("/v1"), scope()).unwrap();
+        let group = MountPoint::default().within(&prefix("/v1"), scope()).unwrap();
         assert_eq!((counts(&group), group.left_count), (vec![0], 1));
         let mounted = group.below(&prefix("/files/all"), Some(scope())).unwrap();
         assert_eq!((counts(&mounted), mounted.left_count), (vec![0, 3, 0], 0));
         // The same mounted in a mux that is merged into the group, and one that is mounted in that one.
-        let inner = Place::default().below(&prefix("/x"), None).unwrap();
+        let inner = MountPoint::default().below(&prefix("/x"), None).unwrap();
         assert_eq!(counts(&group.join(&inner).unwrap()), [0, 2]);
         assert_eq!(counts(&mounted.join(&inner).unwrap()), [0, 3, 0, 1]);
         let twice = inner.below(&prefix("/y/z"), None).unwrap();

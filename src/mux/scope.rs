@@ -1,5 +1,5 @@
 //! What holds for a part of the routes: middleware, and handlers for 404 and 405. A mux has a scope, and
-//! so does each group. The way to a handler leads through all scopes that it lies in, the outermost first.
+//! so does each group. A request goes through all scopes that its handler lies in, the outermost first.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -38,7 +38,7 @@ impl Latest {
     }
 }
 
-/// One step on the way to a handler.
+/// One step from the mux to a handler.
 #[derive(Clone)]
 pub(super) enum Step {
     /// Into a scope: through its middleware.
@@ -57,30 +57,30 @@ impl Step {
     }
 }
 
-/// The first steps of a way that all the others have too.
-pub(super) fn common_way<'a>(mut ways: impl Iterator<Item = &'a [Step]>) -> &'a [Step] {
+/// The first steps that all of these have in common.
+pub(super) fn common_steps<'a>(mut ways: impl Iterator<Item = &'a [Step]>) -> &'a [Step] {
     let first = ways.next().unwrap_or_default();
-    let count = ways.fold(first.len(), |count, way| {
-        first.iter().zip(way).take(count).take_while(|(one, other)| one.is_same(other)).count()
+    let count = ways.fold(first.len(), |count, steps| {
+        first.iter().zip(steps).take(count).take_while(|(one, other)| one.is_same(other)).count()
     });
     first.get(..count).unwrap_or_default()
 }
 
 /// The steps from the mux to a handler, without the mux's own scope: that one comes before a route is
 /// chosen.
-pub(super) type Way = Arc<[Step]>;
+pub(super) type Steps = Arc<[Step]>;
 
-/// Goes on from a position of a way: to the next middleware, or through the end of the way.
-/// `chain` is what has the way, and is asked again for what follows.
+/// Goes on from a position among the steps: to the next middleware, or behind the last step to the end.
+/// `chain` is what has the steps; each middleware calls it again for what follows.
 pub(super) fn follow<'a>(
     chain: &'a (dyn Chain + 'a),
-    way: &'a [Step],
+    steps: &'a [Step],
     mut position: Position,
     w: &'a mut ResponseWriter,
     r: &'a mut Request,
     end: impl FnOnce(&'a mut ResponseWriter, &'a mut Request) -> HandlerFuture<'a>,
 ) -> HandlerFuture<'a> {
-    while let Some(step) = way.get(position.step as usize) {
+    while let Some(step) = steps.get(position.step as usize) {
         match step {
             Step::Into(scope) => {
                 if let Some(middleware) = scope.middleware.get(position.index as usize) {
@@ -96,7 +96,7 @@ pub(super) fn follow<'a>(
     end(w, r)
 }
 
-/// The rest of a way, with a shorter path until it is done.
+/// The rest of the steps, with a shorter path until they are done.
 async fn below(
     chain: &(dyn Chain + '_),
     segment_count: usize,
@@ -106,7 +106,7 @@ async fn below(
 ) -> crate::error::Result<()> {
     match Retargeted::below(r, segment_count) {
         Ok(below) => chain.run_from(position, w, below.request).await,
-        // A middleware on the way has put another path in place: nothing of the mount is there.
+        // A middleware before this step has set another path: nothing of the mount is there.
         Err(_) => MuxResponse::not_found().send(w).await,
     }
 }

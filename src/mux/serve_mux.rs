@@ -3,8 +3,8 @@
 use std::panic::Location;
 use std::sync::{Arc, LazyLock};
 
-use super::dispatch::{Dispatch, OwnKind};
-use super::prefix::Place;
+use super::dispatch::{Dispatch, OwnResponseKind};
+use super::prefix::MountPoint;
 use super::route::Route;
 use super::state::MuxState;
 use crate::error::Result;
@@ -137,7 +137,7 @@ impl ServeMux {
     /// message names both patterns, where each was registered, and paths that show it.
     #[track_caller]
     pub fn try_handle(&self, pattern: &str, handler: impl Handler) -> Result<()> {
-        self.inner.register(&Place::default(), pattern, &handler.boxed(), Location::caller())
+        self.inner.register(&MountPoint::default(), pattern, &handler.boxed(), Location::caller())
     }
 
     /// What this mux would do with a request. Runs no handler and changes nothing: path values
@@ -148,9 +148,11 @@ impl ServeMux {
             Dispatch::Own(own) => own,
         };
         match own.kind {
-            OwnKind::Redirect { location } => Lookup::Redirect { location, pattern: own.pattern.unwrap_or_default() },
-            OwnKind::MethodNotAllowed { allow } => Lookup::MethodNotAllowed { allow },
-            OwnKind::NotFound | OwnKind::Asterisk => Lookup::NotFound,
+            OwnResponseKind::Redirect { location } => {
+                Lookup::Redirect { location, pattern: own.pattern.unwrap_or_default() }
+            }
+            OwnResponseKind::MethodNotAllowed { allow } => Lookup::MethodNotAllowed { allow },
+            OwnResponseKind::NotFound | OwnResponseKind::Asterisk => Lookup::NotFound,
         }
     }
 

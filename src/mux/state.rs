@@ -19,8 +19,8 @@ use super::arena::Arena;
 use super::conflict::{Index, conflict};
 use super::host::is_masked;
 use super::pattern::Pattern;
-use super::prefix::{Place, Prefix};
-use super::scope::{RouteScope, Step, Way};
+use super::prefix::{MountPoint, Prefix};
+use super::scope::{RouteScope, Step, Steps};
 use super::tree::{RouteId, Tree};
 use crate::error::{Error, ErrorKind, Result};
 use crate::server::BoxHandler;
@@ -37,13 +37,21 @@ pub(super) struct MuxState {
 pub(super) struct RegisteredRoute {
     pub(super) pattern: Pattern,
     pub(super) handler: BoxHandler,
-    pub(super) way: Way,
+    pub(super) steps: Steps,
 }
 
 /// The paths below the prefix of a group or a mount, for requests that no route matches.
 pub(super) struct Area {
     pub(super) pattern: Pattern,
-    pub(super) way: Way,
+    pub(super) steps: Steps,
+}
+
+impl Area {
+    /// What lies below the prefix of a mount point; `None` where that is everything.
+    fn of(mount_point: &MountPoint, location: &'static Location<'static>) -> Result<Option<Area>> {
+        let Some(text) = mount_point.prefix.area() else { return Ok(None) };
+        Ok(Some(Area { pattern: Pattern::parse(&text, location)?, steps: mount_point.steps_to(&[]) }))
+    }
 }
 
 /// The indices of everything in the arenas.
@@ -69,13 +77,13 @@ impl Table {
 
 struct Attachment {
     outer: Weak<MuxState>,
-    place: Place,
+    mount_point: MountPoint,
 }
 
 /// A mux in which something is to be registered, and where in it.
 struct Occurrence {
     mux: Arc<MuxState>,
-    place: Place,
+    mount_point: MountPoint,
 }
 
 /// Held for a registration, from the first look to the last insertion.
@@ -94,38 +102,40 @@ impl MuxState {
     /// Registers a route here and wherever this mux is mounted.
     pub(super) fn register(
         self: &Arc<MuxState>,
-        place: &Place,
+        mount_point: &MountPoint,
         pattern: &str,
         handler: &BoxHandler,
         location: &'static Location<'static>,
     ) -> Result<()> {
         let _one_at_a_time = REGISTRATION.lock().unwrap_or_else(PoisonError::into_inner);
-        let occurrences = self.occurrences(place)?;
+        let occurrences = self.occurrences(mount_point)?;
         let mut routes = Vec::with_capacity(occurrences.len());
-        for Occurrence { mux, place } in occurrences {
-            let pattern = Pattern::parse(&place.prefix.before(pattern)?, location)?;
-            routes.push((mux, RegisteredRoute { pattern, handler: handler.clone(), way: place.way_to(&[]) }));
+        for Occurrence { mux, mount_point } in occurrences {
+            let pattern = Pattern::parse(&mount_point.prefix.before(pattern)?, location)?;
+            routes.push((mux, RegisteredRoute { pattern, handler: handler.clone(), steps: mount_point.steps_to(&[]) }));
         }
         insert_all(routes)
     }
 
-    /// Has requests below the prefix of a place go its way where no route matches.
+    /// Has requests below the prefix of a mount point go through its steps where no route matches.
     pub(super) fn register_area(
         self: &Arc<MuxState>,
-        place: &Place,
+        mount_point: &MountPoint,
         location: &'static Location<'static>,
     ) -> Result<()> {
         let _one_at_a_time = REGISTRATION.lock().unwrap_or_else(PoisonError::into_inner);
-        for Occurrence { mux, place } in self.occurrences(place)? {
-            mux.insert_area(&place, &[], location)?;
+        let mut areas = Vec::new();
+        for Occurrence { mux, mount_point } in self.occurrences(mount_point)? {
+            areas.extend(Area::of(&mount_point, location)?.map(|area| (mux, area)));
         }
+        areas.into_iter().for_each(|(mux, area)| mux.insert_area(area));
         Ok(())
     }
 
-    /// Puts all of `inner`, with what it gets later, behind a prefix at a place of this mux.
+    /// Puts all of `inner`, with what it gets later, behind a prefix at a mount point of this mux.
     pub(super) fn attach(
         self: &Arc<MuxState>,
-        place: &Place,
+        mount_point: &MountPoint,
         (attaching, prefix): (Attaching, &Prefix),
         inner: &Arc<MuxState>,
         location: &'static Location<'static>,
@@ -133,43 +143,48 @@ impl MuxState {
         let _one_at_a_time = REGISTRATION.lock().unwrap_or_else(PoisonError::into_inner);
         let step = Step::Into(inner.scope.clone());
         let attached = match attaching {
-            Attaching::Mount => place.below(prefix, Some(step))?,
-            Attaching::Merge => place.within(prefix, step)?,
+            Attaching::Mount => mount_point.below(prefix, Some(step))?,
+            Attaching::Merge => mount_point.within(prefix, step)?,
         };
         let occurrences = self.occurrences(&attached)?;
         if occurrences.iter().any(|occurrence| Arc::ptr_eq(&occurrence.mux, inner)) {
             return Err(Error::new(ErrorKind::Invalid, "a mux cannot be mounted in itself"));
         }
         let mut routes = Vec::new();
-        for Occurrence { mux, place } in &occurrences {
+        for Occurrence { mux, mount_point } in &occurrences {
             for route in inner.routes.iter() {
-                let pattern = Pattern::parse(&place.prefix.before(&route.pattern.text)?, route.pattern.location)?;
-                let way = place.way_to(&route.way);
-                routes.push((mux.clone(), RegisteredRoute { pattern, handler: route.handler.clone(), way }));
+                let pattern = Pattern::parse(&mount_point.prefix.before(&route.pattern.text)?, route.pattern.location)?;
+                let steps = mount_point.steps_to(&route.steps);
+                routes.push((mux.clone(), RegisteredRoute { pattern, handler: route.handler.clone(), steps }));
+            }
+        }
+        // Before anything is inserted, so that nothing is where one of them is refused.
+        let mut areas = Vec::new();
+        for Occurrence { mux, mount_point } in occurrences {
+            if attaching == Attaching::Mount {
+                areas.extend(Area::of(&mount_point, location)?.map(|area| (mux.clone(), area)));
+            }
+            for area in inner.areas.iter() {
+                let text = mount_point.prefix.before(&area.pattern.text)?;
+                let steps = mount_point.steps_to(&area.steps);
+                areas.push((mux.clone(), Area { pattern: Pattern::parse(&text, location)?, steps }));
             }
         }
         insert_all(routes)?;
-        for Occurrence { mux, place } in &occurrences {
-            if attaching == Attaching::Mount {
-                mux.insert_area(place, &[], location)?;
-            }
-            for area in inner.areas.iter() {
-                mux.insert_area_pattern(&place.prefix.before(&area.pattern.text)?, place.way_to(&area.way), location)?;
-            }
-        }
-        inner.write().attachments.push(Attachment { outer: Arc::downgrade(self), place: attached });
+        areas.into_iter().for_each(|(mux, area)| mux.insert_area(area));
+        inner.write().attachments.push(Attachment { outer: Arc::downgrade(self), mount_point: attached });
         Ok(())
     }
 
-    /// This mux and all that it is mounted in, each with where this place is in it.
-    fn occurrences(self: &Arc<MuxState>, place: &Place) -> Result<Vec<Occurrence>> {
-        let mut all = vec![Occurrence { mux: self.clone(), place: place.clone() }];
+    /// This mux and all that it is mounted in, each with where this mount point is in it.
+    fn occurrences(self: &Arc<MuxState>, mount_point: &MountPoint) -> Result<Vec<Occurrence>> {
+        let mut all = vec![Occurrence { mux: self.clone(), mount_point: mount_point.clone() }];
         let mut looked_at = 0;
-        while let Some(Occurrence { mux, place }) = all.get(looked_at) {
+        while let Some(Occurrence { mux, mount_point }) = all.get(looked_at) {
             let mut outer = Vec::new();
             for attachment in &mux.read().attachments {
                 let Some(mux) = attachment.outer.upgrade() else { continue };
-                outer.push(Occurrence { mux, place: attachment.place.join(place)? });
+                outer.push(Occurrence { mux, mount_point: attachment.mount_point.join(mount_point)? });
             }
             all.append(&mut outer);
             looked_at += 1;
@@ -199,18 +214,10 @@ impl MuxState {
         table.tree.insert(&route.pattern, id);
     }
 
-    fn insert_area(&self, place: &Place, way: &[Step], location: &'static Location<'static>) -> Result<()> {
-        match place.prefix.area() {
-            Some(pattern) => self.insert_area_pattern(&pattern, place.way_to(way), location),
-            None => Ok(()),
-        }
-    }
-
-    fn insert_area_pattern(&self, pattern: &str, way: Way, location: &'static Location<'static>) -> Result<()> {
-        let id = RouteId(self.areas.push(Area { pattern: Pattern::parse(pattern, location)?, way }));
+    fn insert_area(&self, area: Area) {
+        let id = RouteId(self.areas.push(area));
         let area = self.areas.get(id.0).expect("it was put in just now");
         self.write().areas.insert(&area.pattern, id);
-        Ok(())
     }
 
     // Nothing panics while it holds the lock, so a poisoned one guards a table that is whole.

@@ -6,7 +6,7 @@ use http::Uri;
 
 use super::conflict::tests::{matches_path, pattern};
 use super::conflict::{Relation, hosts, methods_and_paths};
-use super::dispatch::{Dispatch, OwnAnswer, OwnKind};
+use super::dispatch::{Dispatch, OwnResponse, OwnResponseKind};
 use super::pattern::Pattern;
 use super::segment::Segment;
 use super::serve_mux::{Lookup, ServeMux};
@@ -350,7 +350,7 @@ fn connect_is_never_redirected_to_another_host() {
 #[test]
 fn an_asterisk_is_no_resource_of_a_mux() {
     let mux = mux(&["/", "OPTIONS /"]);
-    assert_eq!(own(&mux, &request("OPTIONS", "a.test", "*")).kind, OwnKind::Asterisk);
+    assert_eq!(own(&mux, &request("OPTIONS", "a.test", "*")).kind, OwnResponseKind::Asterisk);
     assert_eq!(found(&mux, "OPTIONS", "a.test", "/*"), "OPTIONS /");
 }
 
@@ -365,11 +365,11 @@ fn the_request_gets_the_pattern_and_its_values() {
     assert_eq!(["x", "y", "z", "q"].map(|name| got.path_value(name)), ["1/2", "c/d e", "outer", ""]);
 
     got.uri = Uri::from_static("/nowhere");
-    assert!(matches!(mux.inner.dispatch(&mut got), Dispatch::Own(own) if own.kind == OwnKind::NotFound));
+    assert!(matches!(mux.inner.dispatch(&mut got), Dispatch::Own(own) if own.kind == OwnResponseKind::NotFound));
     assert_eq!(got.pattern, None, "an earlier match is forgotten");
 
     got.uri = Uri::from_static("/tree");
-    assert!(matches!(mux.inner.dispatch(&mut got), Dispatch::Own(own) if own.kind != OwnKind::NotFound));
+    assert!(matches!(mux.inner.dispatch(&mut got), Dispatch::Own(own) if own.kind != OwnResponseKind::NotFound));
     assert_eq!(got.pattern.as_deref(), Some("/tree/"));
 }
 
@@ -394,7 +394,7 @@ fn handlers_of_ones_own_answer_404_and_405() {
 
 /// What a mux answers itself.
 #[track_caller]
-fn own<'a>(mux: &'a ServeMux, request: &Request) -> OwnAnswer<'a> {
+fn own<'a>(mux: &'a ServeMux, request: &Request) -> OwnResponse<'a> {
     match mux.inner.decide(request) {
         Dispatch::Own(own) => own,
         Dispatch::Route(route) => panic!("a route answers: {}", route.pattern.text),

@@ -148,7 +148,7 @@ impl Tree {
                 let partials = node.partials.iter().filter(|(partial, _)| partial.value(&name).is_some());
                 let mut ways =
                     (node.children.get(&name).into_iter()).chain(partials.map(|&(_, node)| node)).chain(node.single);
-                ways.find_map(|way| self.walk(way, further, ending)).or(node.rest.map(RouteMatch::Within))
+                ways.find_map(|steps| self.walk(steps, further, ending)).or(node.rest.map(RouteMatch::Within))
             }
         }
     }

@@ -234,6 +234,18 @@ async fn a_group_has_a_prefix_and_middleware_that_knows_the_pattern_and_the_path
     .await;
 }
 
+#[test]
+fn nothing_is_mounted_where_a_part_of_it_cannot_be() {
+    let inner = ServeMux::new();
+    inner.handle("GET /x", hello);
+    // Behind the prefix this group's wildcard is there twice. It has no routes that would say so.
+    inner.group("/{b}");
+    let outer = ServeMux::new();
+    assert!(outer.try_mount("/users/{b}", &inner).is_err());
+    assert_eq!(found(&outer, Method::GET, "/users/1/x"), "NotFound");
+    assert_eq!(outer.routes().len(), 0);
+}
+
 #[tokio::test(start_paused = true)]
 async fn around_the_405_of_several_groups_is_what_they_share_and_a_preflight_goes_where_its_method_is() {
     in_all_modes(async |mode| {

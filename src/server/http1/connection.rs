@@ -419,7 +419,7 @@ impl Drop for Connection {
         if let Some(scratch) = self.scratch.take() {
             scratch::release_from(scratch, &mut self.conn_io.lock());
         }
-        self.conn_io.hang_up();
+        self.conn_io.end_connection();
     }
 }
 

@@ -11,7 +11,7 @@
 //! One task owns `h2`'s connection, and with it the socket. Only its polls move bytes: an exchange
 //! hands content to `h2`, which wakes this task. Each poll does, in this order:
 //!
-//! 1. obey the registry's command and the server's switches;
+//! 1. carry out the registry's command and the server's switches;
 //! 2. remove the exchanges that have ended;
 //! 3. read frames and accept requests, no more at a time than handlers may run, and start their exchanges;
 //!    what those write leaves in the same poll;
@@ -204,7 +204,7 @@ impl<'a> Http2<'a> {
     }
 
     fn poll_connection(&mut self, cx: &mut Context<'_>) -> Poll<CloseReason> {
-        self.obey();
+        self.apply_command();
         self.exchanges.reap(cx);
         if let Poll::Ready(reason) = self.poll_frames(cx) {
             return Poll::Ready(self.ending.filter(|_| reason == CloseReason::PeerGone).unwrap_or(reason));
@@ -220,8 +220,8 @@ impl<'a> Http2<'a> {
         self.poll_clocks(cx)
     }
 
-    /// Obeys the registry's command, and the server's switches.
-    fn obey(&mut self) {
+    /// Carries out the registry's command, and what the server's switches say.
+    fn apply_command(&mut self) {
         let state = &self.shared.conn.settings.state;
         let idle = self.registration.is_idle();
         let may_end = |reason: &CloseReason| match reason {
@@ -337,7 +337,7 @@ impl<'a> Http2<'a> {
             settings.state.registry.note_idle(&self.registration.entry, now);
             // A new connection that looked for an idle one just before has not seen this one: check for it
             // here.
-            self.obey();
+            self.apply_command();
         }
         if self.ending.is_none() && self.idle.poll(cx).is_ready() {
             self.end(CloseReason::IdleTimeout);

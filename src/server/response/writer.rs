@@ -319,7 +319,7 @@ impl ResponseWriter {
                 let mut state = conn_io.lock();
                 // One 100 is enough: the client sends its content after the first.
                 if status == StatusCode::CONTINUE {
-                    state.forgo_continue();
+                    state.cancel_continue();
                 }
                 h1::encode_informational(state.write_buffer.bytes(), status, &self.header);
             }

@@ -163,7 +163,7 @@ impl ConnIo {
 
     /// Ends the connection: closes the stream, even where a body still holds this `ConnIo`, and cancels
     /// the request that is under way.
-    pub(crate) fn hang_up(&self) {
+    pub(crate) fn end_connection(&self) {
         let io = {
             let mut state = self.lock();
             state.end_content();
@@ -307,12 +307,12 @@ impl ConnIoState {
         self.responded = exchange;
         self.ends_by_close = ends_by_close;
         let unread = self.unread();
-        self.forgo_continue();
+        self.cancel_continue();
         unread
     }
 
     /// Cancels the automatic 100: a final status, or a 100 of the handler's own, is being sent.
-    pub(crate) fn forgo_continue(&mut self) {
+    pub(crate) fn cancel_continue(&mut self) {
         self.awaits_continue = false;
     }
 
