@@ -34,6 +34,7 @@ BROWSER = request("GET", "/", BROWSER_FIELDS)
 PIPELINE = PLAIN * PIPELINE_DEPTH
 ECHO = request("POST", "/echo", f"Content-Length: {ECHO_BYTES}\n", b"x" * ECHO_BYTES)
 BIG = request("GET", "/big")
+CHAIN = request("GET", "/chain/")
 SMALL_FILE = request("GET", f"/files/{programs.SMALL_FILE}")
 LARGE_FILE = request("GET", f"/files/{programs.LARGE_FILE}")
 CHURN = request("GET", "/", "Connection: close\n")

@@ -3,13 +3,21 @@
 
 use std::env;
 
-use nethttp::{Bytes, Request, ResponseWriter, Result, ServeMux, Server, handle_with};
+use nethttp::{Bytes, Next, Request, ResponseWriter, Result, ServeMux, Server, handle_with};
+
+/// Middlewares around `GET /chain/`, which the kit divides by.
+const CHAIN_LENGTH: usize = 5;
 
 fn main() -> Result<()> {
     let mux = ServeMux::new();
     mux.handle("GET /{$}", hello);
     mux.handle("GET /big", handle_with(Bytes::from(vec![b'x'; 1 << 20]), big));
     mux.handle("POST /echo", echo);
+    let chain = mux.group("/chain");
+    for _ in 0..CHAIN_LENGTH {
+        chain.wrap(pass_through);
+    }
+    chain.handle("GET /{$}", hello);
     if let Ok(files) = env::var("FILES") {
         mux.handle("/files/", nethttp::strip_prefix("/files", nethttp::file_server(files)));
     }
@@ -24,6 +32,10 @@ fn main() -> Result<()> {
 async fn hello(w: &mut ResponseWriter, _: &mut Request) -> Result<()> {
     w.header().set("Content-Type", "text/plain");
     w.write("Hello, World!").await
+}
+
+async fn pass_through(w: &mut ResponseWriter, r: &mut Request, next: Next<'_>) -> Result<()> {
+    next.run(w, r).await
 }
 
 async fn big(content: &Bytes, w: &mut ResponseWriter, _: &mut Request) -> Result<()> {
