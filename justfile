@@ -48,6 +48,10 @@ fuzz target seconds="60":
 bench-parts which="time" *args:
     cd bench/parts && cargo bench --bench {{ which }} -- {{ args }}
 
+# The locks and flags beneath HTTP/2 under a model checker: every order in which threads can see each other's steps.
+model:
+    cd model && cargo test --release
+
 # Licences, advisories, sources and duplicates of the dependencies. Needs cargo-deny.
 deny:
     cargo deny check

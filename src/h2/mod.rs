@@ -11,7 +11,6 @@
 #[cfg(feature = "client")]
 mod client;
 mod content;
-#[cfg(any(test, fuzzing, nethttp_http2_engine))]
 pub(crate) mod engine;
 mod error;
 mod fields;

@@ -182,7 +182,7 @@ impl Header {
 
     /// The text, for a decoder that appends names and values to it one by one;
     /// [`push_received`](Self::push_received) then says where each is. What fields use must stay.
-    #[cfg(any(test, fuzzing, nethttp_http2_engine))]
+    #[cfg(any(test, fuzzing, feature = "http2"))]
     pub(crate) fn received_text(&mut self) -> &mut Vec<u8> {
         &mut self.text
     }

@@ -17,6 +17,9 @@ mod deadline;
 mod dial;
 mod io;
 mod listener;
+#[cfg(all(feature = "http2", any(feature = "server", feature = "client")))]
+#[allow(dead_code, reason = "the drivers of HTTP/2 come one after the other")]
+mod ready_list;
 #[cfg(feature = "server")]
 mod send_file;
 mod stream;
@@ -41,6 +44,9 @@ pub(crate) use deadline::{Deadline, TransferDeadlines, TransferLimit};
 pub(crate) use dial::dial;
 pub(crate) use io::Io;
 pub(crate) use listener::{bind_loopback, bind_reuse_port, bind_tcp, from_std, is_temporary};
+#[cfg(all(feature = "http2", any(feature = "server", feature = "client")))]
+#[allow(unused_imports, reason = "the drivers of HTTP/2 come one after the other")]
+pub(crate) use ready_list::ReadyList;
 pub(crate) use stream::{NoSession, Rewind, Secured, Stream, TlsAccept, Unsecured, delegate_read, delegate_write};
 #[cfg(all(feature = "tls-no-provider", feature = "server"))]
 pub(crate) use tls::TlsServerConfig;
