@@ -16,12 +16,11 @@ use super::encoding::Encoding;
 use super::file_system::{File, FileInfo, FileKind, FileSystem};
 use super::gzip::OnTheFly;
 use super::listing;
-use super::mime::type_by_extension;
 use super::path::{NameRules, RequestedPath, Spelling, encode_name};
 use super::range::ByteRange;
 use super::response::Representation;
 use super::source::{Blocking, CHUNK_BYTES, SNIFFED_BYTES, first_chunk};
-use crate::message::detect_content_type;
+use crate::message::{detect_content_type, type_by_extension};
 
 /// Served in place of a listing where a directory has it.
 pub(super) const INDEX_NAME: &str = "index.html";

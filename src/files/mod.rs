@@ -22,7 +22,6 @@
 //   encoding      the codings that the client takes (pure)
 //   lookup        open, decide, read the first chunk
 //     listing       a directory as a page
-//     mime          the content type of a name (pure)
 //   response      the head, and the content chunk by chunk
 //     condition     which response, which parts; entity tags (pure)
 //     range         the Range field, and content in several parts (pure)
@@ -43,7 +42,6 @@ mod gzip;
 mod gzip;
 mod listing;
 mod lookup;
-mod mime;
 mod path;
 mod range;
 mod response;

@@ -1,8 +1,7 @@
 //! Ranges (RFC 9110 §14): which parts of the content the `Range` field asks for, and what stands
-//! between several parts in the response. Pure, but for the random boundary.
+//! between several parts in the response. Pure.
 
 use std::fmt::Write as _;
-use std::hash::{BuildHasher as _, Hasher as _, RandomState};
 
 use bytes::Bytes;
 
@@ -167,13 +166,6 @@ pub(super) fn content_range(range: ByteRange, size: u64) -> String {
     format!("bytes {}-{}/{size}", range.start, range.last())
 }
 
-/// A boundary that cannot be predicted, so that no file can be made to contain it.
-pub(super) fn boundary() -> String {
-    // The standard library has no other source of random numbers: each `RandomState` has random keys.
-    let random = || RandomState::new().build_hasher().finish();
-    format!("{:016x}{:016x}", random(), random())
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -323,12 +315,5 @@ mod tests {
         let parts = Parts::single(ByteRange { start: 3, length: 2 });
         assert_eq!((text(&parts, "0123456789").as_str(), parts.length), ("34", 2));
         assert!(Parts::single(ByteRange { start: 0, length: 0 }).pieces.is_empty());
-    }
-
-    #[test]
-    fn no_two_boundaries_are_alike() {
-        let (one, other) = (boundary(), boundary());
-        assert_ne!(one, other);
-        assert_eq!((one.len(), other.len()), (32, 32));
     }
 }

@@ -7,11 +7,11 @@ use http::StatusCode;
 
 use super::condition::{MethodKind, Selection, Validators};
 use super::gzip::OnTheFly;
-use super::range::{ByteRange, Parts, boundary, content_range};
+use super::range::{ByteRange, Parts, content_range};
 use super::source::{CHUNK_BYTES, ContentSource};
 use crate::error::Result;
 use crate::message::coding::is_compressible;
-use crate::message::format_time;
+use crate::message::{format_time, random_boundary};
 use crate::server::ResponseWriter;
 
 /// The most that the system is asked to send at a time.
@@ -145,7 +145,7 @@ fn select_parts(w: &mut ResponseWriter, representation: &Representation, ranges:
         w.header().set("Content-Range", content_range(*range, size));
         return Parts::single(*range);
     }
-    let boundary = boundary();
+    let boundary = random_boundary();
     let set = w.header().get_bytes("Content-Type");
     let content_type = set.or(representation.content_type.as_deref().map(str::as_bytes));
     let parts = Parts::multipart(ranges, size, content_type, &boundary);

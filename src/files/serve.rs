@@ -14,13 +14,12 @@ use super::dir::Dir;
 use super::file_system::FileSystem;
 use super::listing;
 use super::lookup::{FileQuery, INDEX_NAME, NamedBy, NotServed, OpenedFile, Resource, look_up, unless_blocked};
-use super::mime::type_by_extension;
 use super::path::{RequestedPath, Spelling, leads_upwards};
 use super::range::ByteRange;
 use super::response::{Representation, not_modified, precondition_failed, refuse_with, respond, set_validators};
 use super::source::{Blocking, ContentSource, FileSource, SNIFFED_BYTES, SeekableSource, run_blocking};
 use crate::error::{Error, Result};
-use crate::message::{Request, detect_content_type};
+use crate::message::{Request, detect_content_type, type_by_extension};
 use crate::server::ResponseWriter;
 
 /// Answers with content that can be read from any place (Go's `ServeContent`).

@@ -20,19 +20,25 @@
 //! }
 //! ```
 //!
+//! [`Form`] is one to be sent: [`Request::with_multipart`](crate::Request::with_multipart).
+//!
 //! The guide has a page on it: `docs/guide/forms.md`.
 
-// Multipart forms read whole: values in memory, files in memory or on disk.
+// Multipart forms read whole: values in memory, files in memory or on disk; and forms to be sent.
 //
 // read         what a request offers; parts -> values and files, within a budget
 //   form         a form that was read, and one file of it
 //     temp_file    a file without a name
 // typed        a form as a type of the program's own
+// send         a form to be sent: the heads of its parts, and their content one after the other
+//   path_source  a file of a path, read while it is sent
 
 #[cfg(feature = "server")]
 mod form;
+mod path_source;
 #[cfg(feature = "server")]
 mod read;
+mod send;
 #[cfg(feature = "server")]
 mod temp_file;
 #[cfg(all(feature = "serde", feature = "server"))]
@@ -43,3 +49,4 @@ pub use crate::message::{Multipart, MultipartLimits, Part, Values};
 pub use form::{FormFile, MultipartForm};
 #[cfg(feature = "server")]
 pub use read::DEFAULT_MAX_FORM_MEMORY;
+pub use send::{Form, FormPart};

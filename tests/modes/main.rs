@@ -23,6 +23,7 @@ mod decompression;
 mod ends;
 mod failures;
 mod filters;
+mod forms;
 mod limits;
 mod records;
 mod routers;

@@ -5,11 +5,12 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use nethttp::client::{ClientProtocols, Proxy};
+use nethttp::forms::{Form, FormPart};
 use nethttp::server::ServerEvent;
 use nethttp::{Body, Client, ErrorKind, Method, Request, Server, Transport, Version};
 use tokio::net::TcpListener;
 
-use crate::programs::{Running, python_with, run};
+use crate::programs::{Folder, Running, python_with, run};
 use crate::routes::{proto, routes};
 
 const H11: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/peers/h11_peer.py");
@@ -38,6 +39,34 @@ async fn a_client_by_h11_is_served() {
 async fn a_client_by_h2_is_served() {
     let Some(python) = python_with("h2") else { return };
     assert_is_served(&python, H2).await;
+}
+
+/// Reads a multipart content from a file as a message of mail, and says what it has.
+const READ_PARTS: &str = "
+import email, email.policy, sys
+message = email.message_from_bytes(open(sys.argv[1], 'rb').read(), policy=email.policy.HTTP)
+for part in message.iter_parts():
+    names = [part.get_param(name, header='content-disposition') for name in ('name', 'filename')]
+    print(names, part.get_content_type(), len(part.get_payload(decode=True)), part.defects)
+print(message.defects)
+";
+
+#[tokio::test]
+async fn a_form_with_files_is_read_by_pythons_own_parser() {
+    let Some(python) = python_with("email") else { return };
+    let folder = Folder::new();
+    let photo = folder.file("beach.jpg", "x".repeat(100_000));
+    let form = Form::new().text("album", "summer\r\n--x\r\n").file("photo", photo).await.unwrap();
+    let form = form.part("odd", FormPart::new("{}").with_file_name("a \"b\".json"));
+    let mut request = Request::post("http://a.test/", "").unwrap().with_multipart(form).unwrap();
+    let content_type = request.header.get("Content-Type").unwrap().to_owned();
+    let content = request.body.bytes(1 << 20).await.unwrap();
+    let message = [format!("Content-Type: {content_type}\r\n\r\n").as_bytes(), &content].concat();
+    let file = folder.file("message", message);
+    let (ended_well, said) = run(&python, &["-c", READ_PARTS, &file]).await;
+    let expected = "['album', None] text/plain 13 []\n['photo', 'beach.jpg'] image/jpeg 100000 []\n\
+                    ['odd', 'a %22b%22.json'] application/json 2 []\n[]\n";
+    assert!(ended_well && said == expected, "{said}");
 }
 
 /// A client of this program, which serves until it is dropped.

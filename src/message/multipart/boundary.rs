@@ -1,5 +1,7 @@
 //! Where a delimiter stands in multipart content, and where one may begin.
 
+use std::hash::{BuildHasher as _, Hasher as _, RandomState};
+
 use memchr::memmem::Finder;
 
 use crate::error::Result;
@@ -91,6 +93,13 @@ impl Boundary {
         let begun = memchr::memrchr(b'\r', tail).and_then(|at| tail.get(at..)).unwrap_or_default();
         if self.finder.needle().starts_with(begun) { begun.len() } else { 0 }
     }
+}
+
+/// A boundary that cannot be predicted, so that no content can be made to contain it.
+pub(crate) fn random_boundary() -> String {
+    // The standard library has no other source of random numbers: each `RandomState` has random keys.
+    let random = || RandomState::new().build_hasher().finish();
+    format!("{:016x}{:016x}", random(), random())
 }
 
 /// What a line is that begins like a delimiter.

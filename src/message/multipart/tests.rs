@@ -368,3 +368,11 @@ async fn quoted_printable_content_is_decoded_unless_it_is_asked_for_raw() {
     assert_eq!(part.header.get("Content-Transfer-Encoding"), Some("Quoted-Printable"));
     assert_eq!(part.text().await.unwrap(), "caf=C3=A9 =\r\nau lait ");
 }
+
+#[test]
+fn no_two_boundaries_are_alike_and_each_is_one() {
+    let (one, other) = (super::random_boundary(), super::random_boundary());
+    assert_ne!(one, other);
+    assert_eq!((one.len(), other.len()), (32, 32));
+    assert!(super::Boundary::new(one.as_bytes()).is_some());
+}

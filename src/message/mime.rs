@@ -4,7 +4,7 @@ use std::ffi::OsStr;
 use std::path::Path;
 
 /// The type for the extension, without regard to case; `None` for an extension that is not known.
-pub(super) fn type_by_extension(name: &OsStr) -> Option<&'static str> {
+pub(crate) fn type_by_extension(name: &OsStr) -> Option<&'static str> {
     let extension = Path::new(name).extension()?.to_str()?;
     if extension.len() > MAX_EXTENSION_BYTES {
         return None;
