@@ -6,7 +6,7 @@ use super::fault::{ConnectionFault, ErrorCode, FrameFault, StreamFault};
 use super::frame::{FrameFlags, FrameHead, read_headers};
 use super::priority::Priority;
 use super::received_head::ReceivedHead;
-use super::stream::{ExpectedHead, Http2StreamState, LateFrame};
+use super::stream::{ClosedBy, ExpectedHead, Http2StreamState, LateFrame};
 
 impl<T> Http2Core<T> {
     pub(super) fn on_headers(
@@ -179,7 +179,13 @@ impl<T> Http2Core<T> {
     }
 
     pub(super) fn state_of(&self, stream_id: u32, slot: Option<u32>) -> Http2StreamState {
-        let stream = slot.and_then(|slot| self.streams.get(slot));
-        stream.map_or_else(|| self.streams.state_of_gone(stream_id), |stream| stream.state)
+        if let Some(stream) = slot.and_then(|slot| self.streams.get(slot)) {
+            return stream.state;
+        }
+        // The driver may have closed its slot before all came that the server had sent of it.
+        if self.role == Role::Client && self.goaway.received_last.is_some_and(|last| stream_id > last) {
+            return Http2StreamState::Closed(ClosedBy::Goaway);
+        }
+        self.streams.state_of_gone(stream_id)
     }
 }

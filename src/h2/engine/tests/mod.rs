@@ -6,11 +6,13 @@
 mod client_scripts;
 mod floods;
 mod flow;
+mod oracle;
 mod pair;
 mod peer;
 mod server_messages;
 mod server_scripts;
 mod shutdown;
+mod suites;
 
 use super::connection::Http2Core;
 use super::event::{CoreEvent, NewRequest, Role};
