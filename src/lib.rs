@@ -124,6 +124,8 @@ pub mod net;
     feature = "json"
 ))]
 mod pages;
+#[cfg(all(feature = "server", feature = "client"))]
+pub mod reverse_proxy;
 #[cfg(feature = "server")]
 pub mod server;
 #[cfg(feature = "server")]

@@ -30,6 +30,7 @@ pages! {
     guide_pool: "../docs/guide/pool.md",
     guide_proxies: "../docs/guide/proxies.md",
     guide_requests: "../docs/guide/requests.md",
+    guide_reverse_proxy: "../docs/guide/reverse-proxy.md",
     guide_routing: "../docs/guide/routing.md",
     guide_service: "../docs/guide/service.md",
     guide_serving: "../docs/guide/serving.md",

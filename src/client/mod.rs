@@ -70,6 +70,9 @@ pub use shortcuts::{get, head, post, post_form};
 pub use transport::{DEFAULT_MAX_RESPONSE_HEADER_BYTES, DEFAULT_MAX_RESPONSE_HEADER_VALUE_COUNT, HostStats, Transport};
 pub use url::IntoUrl;
 
+#[cfg(feature = "server")]
+pub(crate) use exchange::Relayed;
+
 #[cfg(fuzzing)]
 pub(crate) use url::host_field;
 pub(crate) use url::join;

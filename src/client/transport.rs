@@ -257,7 +257,14 @@ impl Transport {
             let (connection, got_connection) = match self.idle_connection(&plan, retry.freshness, &tracer, start) {
                 Some(idle) => (idle, Duration::ZERO),
                 // Boxed, so that the future stays small for requests that need not wait.
-                None => Box::pin(self.await_connection(&plan, &tracer, start)).await?,
+                None => match Box::pin(self.await_connection(&plan, &tracer, start)).await {
+                    Ok(connection) => connection,
+                    Err(error) => {
+                        // Nothing was read of it: it can be sent elsewhere.
+                        request.body = body;
+                        return Err(error);
+                    }
+                },
             };
             let settings = &self.state().connector.settings;
             let attempt = Attempt { request, plan: &plan, body, settings, tracer: &tracer, start, got_connection };

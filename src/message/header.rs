@@ -153,6 +153,19 @@ impl Header {
         self.fields.len() != before
     }
 
+    /// Keeps the field lines of which this is true, in their order.
+    pub(crate) fn retain(&mut self, mut keep: impl FnMut(&str, &[u8]) -> bool) {
+        let Header { text, fields, waste } = self;
+        let slice = |span: Span| text.get(span.at as usize..(span.at + span.len) as usize).unwrap_or_default();
+        fields.retain(|field| {
+            let is_kept = keep(std::str::from_utf8(slice(field.name)).unwrap_or_default(), slice(field.value));
+            if !is_kept {
+                *waste += (field.name.len + field.value.len) as usize;
+            }
+            is_kept
+        });
+    }
+
     /// Takes all fields away and keeps the memory for later ones.
     pub fn clear(&mut self) {
         self.text.clear();

@@ -4,7 +4,7 @@ use std::net::{IpAddr, Ipv6Addr};
 
 /// `10.0.0.0/8`, `2001:db8::/32`, or one address.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct IpNetwork {
+pub(crate) struct IpNetwork {
     /// The bits of the network; for IPv4 the 32 at the end.
     bits: u128,
     mask: u128,
@@ -36,7 +36,7 @@ impl IpNetwork {
     }
 
     /// An address that is IPv4 written as IPv6 is IPv4.
-    pub(super) fn contains(&self, address: IpAddr) -> bool {
+    pub(crate) fn contains(&self, address: IpAddr) -> bool {
         let address = address.to_canonical();
         let (bits, _) = bits_of(address);
         address.is_ipv4() == self.is_v4 && bits & self.mask == self.bits
@@ -60,7 +60,7 @@ fn prefix_length(text: &str) -> Option<u32> {
 /// # Panics
 /// Where one of them names none.
 #[track_caller]
-pub(super) fn networks<Text: AsRef<str>>(texts: impl IntoIterator<Item = Text>) -> Vec<IpNetwork> {
+pub(crate) fn networks<Text: AsRef<str>>(texts: impl IntoIterator<Item = Text>) -> Vec<IpNetwork> {
     let mut networks = Vec::new();
     for text in texts {
         let text = text.as_ref();

@@ -72,6 +72,9 @@ mod target;
 mod timeout;
 mod trusted_proxies;
 
+#[cfg(feature = "client")]
+pub(crate) use ip_network::{IpNetwork, networks};
+
 pub use crate::message::{CompressionLevel, ContentCoding};
 pub use crate::server::handler::Wrapped;
 pub use crate::server::middleware::{BoxMiddleware, with_state};

@@ -14,7 +14,7 @@ use crate::rust::{
 
 /// The modules from the bottom up. Each may name itself and those of the rows before its own:
 /// modules of one row are strangers. `lib.rs` stands above all and may name all.
-const LAYERS: [&[&str]; 9] = [
+const LAYERS: [&[&str]; 10] = [
     &["error"],
     &["message"],
     &["h1", "h2/engine"],
@@ -23,6 +23,7 @@ const LAYERS: [&[&str]; 9] = [
     &["server", "client"],
     &["mux", "files", "forms", "testing", "tower", "body", "cookie", "header", "httputil", "tls", "trace", "url"],
     &["middleware"],
+    &["reverse_proxy"],
     &["fuzzing", "pages"],
 ];
 

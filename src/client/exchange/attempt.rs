@@ -63,7 +63,8 @@ impl Attempt<'_> {
             expect_continue_timeout: plan.limits.expect_continue,
             stall_timeout: plan.limits.stall,
             keep_alive: plan.keep_alive,
-            may_drop_expect: plan.expects_continue,
+            may_drop_expect: plan.expects_continue && !plan.is_relayed,
+            is_relayed: plan.is_relayed,
             is_replayable: request.body.is_replayable(),
         };
         ExchangeState::new(options, self.tracer.clone(), Stopwatch::new(self.start, self.got_connection))

@@ -43,11 +43,13 @@
 
 mod attempt;
 mod plan;
+mod relayed;
 mod retry;
 mod send_state;
 
 pub(super) use attempt::{Attempt, FailedAttempt, RetryHint};
 pub(super) use plan::Plan;
+pub(crate) use relayed::Relayed;
 pub(super) use retry::{Freshness, RetryPolicy};
 pub(super) use send_state::{
     ExchangeState, SendError, SendProgress, SendState, bad_head, expect_refused, wrong_length,

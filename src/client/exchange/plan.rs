@@ -10,6 +10,7 @@ use super::super::observe::Tracer;
 use super::super::proxy::ProxyUrl;
 use super::super::settings::{ClientProtocols, TimeLimits, TransportSettings};
 use super::super::url::{host_field, without_zone};
+use super::relayed::Relayed;
 use crate::error::{Error, ErrorKind, Result};
 use crate::h1::{self, ConnectionField, Outgoing, ProxyAuthorization, RequestToSend, SentTarget};
 use crate::message::{Header, Request};
@@ -24,6 +25,8 @@ pub(crate) struct Plan {
     /// Whether the caller's `Expect: 100-continue` is sent.
     pub(crate) expects_continue: bool,
     drops_expect: bool,
+    /// Whether the request is sent on for somebody else.
+    pub(super) is_relayed: bool,
     pub(crate) waits_for_continue: bool,
     /// The host without its zone, where it has one: it has a meaning on this machine alone
     /// (RFC 6874 §4).
@@ -84,6 +87,7 @@ impl Plan {
             accept_encoding: settings.accept_encoding(request),
             expects_continue,
             drops_expect: false,
+            is_relayed: Relayed::is(request),
             waits_for_continue: has_content && limits.expect_continue.is_some() && expects_continue,
             zoneless_host,
             keep_alive: !request.close && settings.keep_alive && !request.header.has_token("Connection", "close"),

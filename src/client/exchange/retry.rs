@@ -5,7 +5,8 @@ use std::time::Duration;
 use super::super::connect::Offer;
 use super::attempt::{FailedAttempt, RetryHint};
 use super::plan::Plan;
-use crate::error::{Result, Sent};
+use super::relayed::Relayed;
+use crate::error::{ErrorKind, Result, Sent};
 use crate::message::{Body, Request};
 
 /// How often a request was sent again, and what the next attempt needs.
@@ -40,13 +41,19 @@ impl RetryPolicy {
     /// The error of the failed attempt.
     pub(crate) fn body_for_another(
         &mut self,
-        request: &Request,
+        request: &mut Request,
         mut failed: FailedAttempt,
         plan: &mut Plan,
     ) -> Result<Body> {
         let may = self.apply(request, &failed, plan);
         let body = may.then(|| body_again(request, &mut failed)).transpose()?.flatten();
-        body.ok_or_else(|| failed.error.with_sent(failed.sent))
+        body.ok_or_else(|| {
+            // Given back, so that the caller can send it elsewhere.
+            if let Some(unread) = failed.unread {
+                request.body = unread;
+            }
+            failed.error.with_sent(failed.sent)
+        })
     }
 
     /// Whether the request may be sent once more: the server did not act on it, or the connection was
@@ -88,12 +95,17 @@ fn body_again(request: &Request, failed: &mut FailedAttempt) -> Result<Option<Bo
     if let Some(unread) = failed.unread.take() {
         return Ok(Some(unread));
     }
-    request.body.try_clone().map_err(|error| error.with_sent(failed.sent))
+    match request.body.try_clone() {
+        // It could be made again for a while, and no longer: what counts is why the attempt has failed.
+        Err(error) if error.kind() == ErrorKind::RequestOver => Ok(None),
+        body => body.map_err(|error| error.with_sent(failed.sent)),
+    }
 }
 
 /// Whether a request that may have reached the server can be sent again (RFC 9110 §9.2.2): it is
 /// idempotent, or it has a key by which the server recognises it (Go's rule).
 fn is_idempotent(request: &Request) -> bool {
     let Request { method, header, .. } = request;
-    method.is_idempotent() || header.contains("Idempotency-Key") || header.contains("X-Idempotency-Key")
+    let has_key = || header.contains("Idempotency-Key") || header.contains("X-Idempotency-Key");
+    method.is_idempotent() || (has_key() && !Relayed::is(request))
 }

@@ -126,6 +126,9 @@ pub(crate) struct ExchangeOptions {
     /// Whether `Expect: 100-continue` goes with the request, which is sent again without it where the
     /// server takes none.
     pub(crate) may_drop_expect: bool,
+    /// Whether the request is sent on for somebody else ([`Relayed`](super::Relayed)).
+    #[allow(dead_code, reason = "over HTTP/2, no connection waits for content that nobody sends")]
+    pub(crate) is_relayed: bool,
     /// Whether the body can be had again once it was read.
     pub(crate) is_replayable: bool,
 }

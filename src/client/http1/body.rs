@@ -36,8 +36,10 @@ pub(super) fn attach(mut exchange: Box<Exchange>, head: &ParsedResponse, respons
         && exchange.conn.apply_keep_alive(&response.header);
     if matches!(exchange.upload.state, SendState::AwaitingContinue) {
         // The server responded without asking for the body. If the connection is kept, the body is
-        // still sent (Go's rule): the server would take the next request for it.
-        exchange.upload.state = if reusable { SendState::Body } else { SendState::Abandoned };
+        // still sent (Go's rule): the server would take the next request for it. Not where somebody else has it,
+        // who waits to be asked for it: who has a response is not asked any more.
+        let is_sent = reusable && !exchange.state.options.is_relayed;
+        exchange.upload.state = if is_sent { SendState::Body } else { SendState::Abandoned };
     }
     let mut content = ContentReader::framed(&head.framing);
     exchange.conn.io.read_deadline.set(None);

@@ -167,7 +167,13 @@ impl Upload {
     fn finish(&mut self) -> Result<(), SendError> {
         match self.outgoing {
             Outgoing::Length(length) if self.counted < length => return Err(wrong_length(length, "is shorter than")),
-            Outgoing::Chunked => h1::encode_last_chunk(&mut self.out, &self.trailer),
+            Outgoing::Chunked => {
+                // What a body brings itself, as one that a server has received does, follows what was set.
+                if let Some(trailer) = self.body.take_trailer() {
+                    self.trailer.extend(trailer.iter());
+                }
+                h1::encode_last_chunk(&mut self.out, &self.trailer);
+            }
             _ => {}
         }
         self.state = SendState::Flushing;

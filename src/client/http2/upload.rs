@@ -81,12 +81,33 @@ impl Upload {
         self.taken = self.taken.saturating_add(room as u64);
         self.meter.sent_data(room);
         // Where the body says that this was all, its end needs no frame of its own.
-        let is_last = self.chunk.is_empty() && self.trailer.is_empty() && self.body.remaining() == Some(0);
+        let is_last = self.chunk.is_empty() && self.is_over(cx)? && self.trailer.is_empty();
         if is_last {
             self.check_length()?;
             self.state = SendState::Sent;
         }
         Poll::Ready(self.stream.send_data(piece, is_last).map_err(closed))
+    }
+
+    /// Whether the body has ended after what was taken of it, without a trailer that is not known of yet. Only
+    /// asked where no more content is announced: its end is at hand then.
+    fn is_over(&mut self, cx: &mut Context<'_>) -> Result<bool, SendError> {
+        if self.body.remaining() != Some(0) {
+            return Ok(false);
+        }
+        match self.body.poll_chunk(cx) {
+            Poll::Ready(None) => self.take_trailer(),
+            Poll::Ready(Some(chunk)) => chunk.map_err(SendError::Body).and_then(|chunk| self.take(chunk))?,
+            Poll::Pending => {}
+        }
+        Ok(self.body.is_empty() && self.chunk.is_empty())
+    }
+
+    /// What a body brings itself, as one that a server has received does, follows what was set.
+    fn take_trailer(&mut self) {
+        if let Some(trailer) = self.body.take_trailer() {
+            self.trailer.extend(trailer.iter());
+        }
     }
 
     fn take(&mut self, chunk: Bytes) -> Result<(), SendError> {
@@ -109,6 +130,7 @@ impl Upload {
 
     fn finish(&mut self) -> Result<(), SendError> {
         self.check_length()?;
+        self.take_trailer();
         self.state = SendState::Sent;
         if self.trailer.is_empty() {
             return self.stream.send_data(Bytes::new(), true).map_err(closed);
