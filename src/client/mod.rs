@@ -37,6 +37,7 @@
 //   │                     │
 //   └─ redirect? ◄─ Response ─► its body owns the exchange ─► end ─► back into the pool
 
+mod cancellation;
 // The module of the type that it is named after.
 #[allow(clippy::module_inception)]
 mod client;

@@ -4,11 +4,12 @@ use std::fmt;
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
+use super::cancellation::until_cancelled;
 use super::connect::{ConnectHook, Connector, HttpConnection, Key, SecureTransport, default_secure};
 use super::exchange::{Attempt, Freshness, Plan, RetryPolicy};
 use super::http1;
 use super::http2;
-use super::observe::Tracer;
+use super::observe::{Progress, Tracer};
 use super::pool::{self, Acquired, Pool, PoolStats, PooledConn, Timestamp, WhenFull};
 use super::proxy::Proxy;
 use super::round_trip::{RoundTripFuture, RoundTripper};
@@ -379,7 +380,12 @@ fn decode(response: &mut Response, plan: &Plan) {
 
 impl RoundTripper for Transport {
     fn round_trip<'a>(&'a self, request: &'a mut Request) -> RoundTripFuture<'a> {
-        Box::pin(self.exchange(request))
+        if !request.context().may_end() {
+            return Box::pin(self.exchange(request));
+        }
+        let context = request.context().clone();
+        let progress = Progress::of(request).unwrap_or_else(|| Progress::attach(request));
+        Box::pin(until_cancelled(context, progress, self.exchange(request)))
     }
 
     fn close_idle_connections(&self) {

@@ -23,6 +23,9 @@ pub enum ErrorKind {
     CutOff,
     /// A deadline passed; [`phase`](crate::Error::phase) says which.
     TimedOut,
+    /// The context of a client's request has ended before its response; see
+    /// [`Request::with_context`](crate::Request::with_context).
+    Cancelled,
     /// The operating system, or the stream beneath, reported a fault.
     Io,
     /// The status or the method allows no content (RFC 9110 §6.4.1), yet some was written.

@@ -56,6 +56,11 @@ impl Context {
         Context { connection: None, exchange: 0, scope: None }
     }
 
+    /// Whether anything can cancel it: it is not the background context.
+    pub(crate) fn may_end(&self) -> bool {
+        self.connection.is_some() || self.scope.is_some()
+    }
+
     /// Becomes the context of this exchange.
     pub(crate) fn enter(&mut self, connection: &Arc<ConnContext>, exchange: u64) {
         if !self.connection.as_ref().is_some_and(|own| Arc::ptr_eq(own, connection)) {

@@ -312,7 +312,7 @@ impl Authentication {
 fn set_challenges(w: &mut ResponseWriter, challenges: Vec<String>) {
     w.before_head(move |_, header| {
         header.del("WWW-Authenticate");
-        for challenge in challenges {
+        for challenge in &challenges {
             header.add("WWW-Authenticate", challenge);
         }
     });

@@ -18,6 +18,7 @@
 //! | know what was answered | [`AccessLog`] |
 //! | take compressed content | [`Decompression`] |
 //! | stop work that nobody waits for | [`DropOnDisconnect`] |
+//! | keep the deadlines of gRPC calls | [`GrpcDeadline`] |
 //!
 //! An order that works, from the outside in: `TrustedProxies`, `AccessLog`, `RequestId`, `HttpsRedirect`,
 //! `SecurityHeaders`, `Cors`, `CrossOriginProtection`, `RateLimit`, `ConcurrencyLimit`, `Authentication`,
@@ -59,6 +60,7 @@ mod cross_origin_protection;
 mod decompression;
 mod disconnect;
 mod error;
+mod grpc_deadline;
 mod header_fields;
 mod ip_network;
 mod limits;
@@ -88,6 +90,7 @@ pub use cross_origin_protection::CrossOriginProtection;
 pub use decompression::Decompression;
 pub use disconnect::DropOnDisconnect;
 pub use error::{error, not_found, not_found_handler};
+pub use grpc_deadline::GrpcDeadline;
 pub use header_fields::{RequestFields, ResponseFields};
 pub use limits::max_bytes_handler;
 pub use panic_policy::PanicPolicy;

@@ -191,7 +191,7 @@ impl Middleware for RateLimit {
         };
         let refused = retry_after.is_some();
         if fields.is_some() || refused {
-            w.before_head(move |_, header| add_fields(header, fields, retry_after));
+            w.before_head(move |_, header| add_fields(header, fields.as_ref(), retry_after.as_deref()));
         }
         if refused {
             return Err(Error::answer(StatusCode::TOO_MANY_REQUESTS, "more requests than are allowed"));
@@ -201,7 +201,7 @@ impl Middleware for RateLimit {
 }
 
 /// Lines are added: other limits have theirs.
-fn add_fields(header: &mut Header, fields: Option<(String, String)>, retry_after: Option<String>) {
+fn add_fields(header: &mut Header, fields: Option<&(String, String)>, retry_after: Option<&str>) {
     if let Some((policy, limit)) = fields {
         header.add("RateLimit-Policy", policy);
         header.add("RateLimit", limit);

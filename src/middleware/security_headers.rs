@@ -161,8 +161,8 @@ impl Middleware for SecurityHeaders {
             for (name, value) in fields.iter() {
                 set_if_absent(header, name, value);
             }
-            if let Some(hsts) = hsts {
-                set_if_absent(header, "Strict-Transport-Security", &hsts);
+            if let Some(hsts) = &hsts {
+                set_if_absent(header, "Strict-Transport-Security", hsts);
             }
         });
         next.run(w, r).await

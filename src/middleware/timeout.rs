@@ -73,20 +73,11 @@ impl Middleware for Timeout {
         if self.limit.is_zero() {
             return next.run(w, r).await;
         }
-        let checkpoint = w.checkpoint();
-        let scoped = Scoped::new(r);
-        let ended = tokio::time::timeout(self.limit, next.run(w, scoped.request)).await;
-        // Ends the handler's context now: tasks that wait for it must not wait until the client has taken
-        // the response below.
-        drop(scoped);
-        if let Ok(result) = ended {
-            return result;
-        }
-        let is_undone = w.rollback(checkpoint);
-        if !is_undone && !w.is_hijacked() {
-            // Whoever hears of the error, and be it that it is passed over: the peer sees that this is not whole.
-            w.give_up(None);
-        }
+        let is_undone = match run_within(self.limit, w, r, next).await {
+            RunWithin::Ended(result) => return result,
+            RunWithin::Undone => true,
+            RunWithin::Begun => false,
+        };
         let Some(message) = self.message.as_ref().filter(|_| is_undone) else {
             return Err(Error::timed_out(Phase::Handler).with_status(self.status));
         };
@@ -101,6 +92,37 @@ impl Middleware for Timeout {
         w.mark_plain_error();
         Ok(())
     }
+}
+
+/// How the time of a handler ended.
+pub(super) enum RunWithin {
+    /// It was done before.
+    Ended(Result<()>),
+    /// It was dropped, and nothing of its response was sent: the writer is as it was before.
+    Undone,
+    /// It was dropped within its response, which can be completed by nobody.
+    Begun,
+}
+
+/// Runs what follows for so long, and drops it then.
+pub(super) async fn run_within(limit: Duration, w: &mut ResponseWriter, r: &mut Request, next: Next<'_>) -> RunWithin {
+    let checkpoint = w.checkpoint();
+    let scoped = Scoped::new(r);
+    let ended = tokio::time::timeout(limit, next.run(w, scoped.request)).await;
+    // Ends the handler's context now: tasks that wait for it must not wait until the client has taken the response
+    // that follows.
+    drop(scoped);
+    if let Ok(result) = ended {
+        return RunWithin::Ended(result);
+    }
+    if w.rollback(checkpoint) {
+        return RunWithin::Undone;
+    }
+    if !w.is_hijacked() {
+        // Whoever hears of the error, and be it that it is passed over: the peer sees that this is not whole.
+        w.give_up(None);
+    }
+    RunWithin::Begun
 }
 
 /// Limits the time of the handler for each request, and answers 503 in its place when that is over

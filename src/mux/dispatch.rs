@@ -7,10 +7,11 @@ use http::Method;
 
 use super::path::{clean_path, location};
 use super::response::MuxResponse;
-use super::scope::{Latest, RouteScope, Step, common_steps, follow};
+use super::scope::{Latest, RouteScope, Step, common_steps, follow, preflight_by_steps};
 use super::state::{MuxState, RegisteredRoute, Table};
 use super::tree::{Ending, RouteId, RouteMatch, Tree};
-use crate::message::{Request, without_port};
+use crate::error::Result;
+use crate::message::{Header, Request, Retargeted, with_path_and_query, without_port};
 use crate::server::{Chain, Handler as _, HandlerFuture, Middleware as _, Next, Position, ResponseWriter};
 
 /// A decision, with what is needed to carry it out.
@@ -24,6 +25,8 @@ pub(super) struct OwnResponse<'a> {
     pub(super) kind: OwnResponseKind,
     /// The pattern that the client is sent to.
     pub(super) pattern: Option<Arc<str>>,
+    /// The path of the request, cleaned, where it was not clean.
+    clean_path: Option<String>,
     /// Through the scopes that it is given in, apart from the mux's own.
     steps: &'a [Step],
     scope: &'a RouteScope,
@@ -68,14 +71,18 @@ impl MuxState {
         let table = self.read();
         let host = if table.asks_for_hosts() { without_port(&r.host) } else { "" };
         let path = clean_path(path);
-        match find_or_add_slash(&table.tree, host, r.method.as_str(), &path) {
+        let mut decision = match find_or_add_slash(&table.tree, host, r.method.as_str(), &path) {
             PathMatch::AddSlash(id) => self.redirect(&table, r, (host, &format!("{path}/")), Some(id)),
             target @ (PathMatch::Route(_) | PathMatch::Nothing) if matches!(path, Cow::Owned(_)) => {
                 self.redirect(&table, r, (host, &path), target.route())
             }
             PathMatch::Route(id) => self.route(id),
             PathMatch::Nothing => self.no_route(&table, r, (host, &path)),
+        };
+        if let (Dispatch::Own(own), Cow::Owned(path)) = (&mut decision, path) {
+            own.clean_path = Some(path);
         }
+        decision
     }
 
     /// Go's rules for CONNECT: the target's own host decides whether a slash is missing, the host
@@ -107,7 +114,8 @@ impl MuxState {
             mount_path => location(&format!("{mount_path}{path}"), r.uri.query()),
         };
         let pattern = route.map(|route| route.pattern.text.clone());
-        Dispatch::Own(OwnResponse { kind: OwnResponseKind::Redirect { location }, pattern, steps, scope: &self.scope })
+        let kind = OwnResponseKind::Redirect { location };
+        Dispatch::Own(OwnResponse { kind, pattern, clean_path: None, steps, scope: &self.scope })
     }
 
     fn no_route(&self, table: &Table, r: &Request, (host, path): (&str, &str)) -> Dispatch<'_> {
@@ -129,7 +137,7 @@ impl MuxState {
     }
 
     fn own<'a>(&'a self, kind: OwnResponseKind, steps: &'a [Step]) -> Dispatch<'a> {
-        Dispatch::Own(OwnResponse { kind, pattern: None, steps, scope: &self.scope })
+        Dispatch::Own(OwnResponse { kind, pattern: None, clean_path: None, steps, scope: &self.scope })
     }
 
     /// The steps of the narrowest area that a path lies in.
@@ -150,8 +158,16 @@ impl Chain for MuxState {
         match self.dispatch(r) {
             Dispatch::Route(route) => route.run_from(Position::START, w, r),
             Dispatch::Own(own) if own.steps.is_empty() => own.send(w, r),
-            Dispatch::Own(own) => Box::pin(async move { own.run_from(Position::START, w, r).await }),
+            Dispatch::Own(own) => Box::pin(async move { own.run(w, r).await }),
         }
+    }
+
+    fn preflight_from(&self, position: Position, r: &Request) -> Option<Header> {
+        let within = match self.decide(r) {
+            Dispatch::Route(route) => route.preflight_from(Position::START, r),
+            Dispatch::Own(own) => own.preflight_from(Position::START, r),
+        };
+        within.or_else(|| self.scope.preflight_from(position.index as usize, r))
     }
 }
 
@@ -160,15 +176,37 @@ impl Chain for RegisteredRoute {
     fn run_from<'a>(&'a self, position: Position, w: &'a mut ResponseWriter, r: &'a mut Request) -> HandlerFuture<'a> {
         follow(self, &self.steps, position, w, r, |w, r| self.handler.serve_http_boxed(w, r))
     }
+
+    fn preflight_from(&self, position: Position, r: &Request) -> Option<Header> {
+        // A mux below a mount would look for the path that it does not see here.
+        let is_below = self.steps.iter().any(|step| matches!(step, Step::Below(_)));
+        let within = if is_below { None } else { self.handler.preflight(r) };
+        within.or_else(|| preflight_by_steps(&self.steps, position, r))
+    }
 }
 
 impl Chain for OwnResponse<'_> {
     fn run_from<'a>(&'a self, position: Position, w: &'a mut ResponseWriter, r: &'a mut Request) -> HandlerFuture<'a> {
         follow(self, self.steps, position, w, r, |w, r| self.send(w, r))
     }
+
+    fn preflight_from(&self, position: Position, r: &Request) -> Option<Header> {
+        preflight_by_steps(self.steps, position, r)
+    }
 }
 
 impl<'scope> OwnResponse<'scope> {
+    /// Goes through the steps. They were found by the clean path, so what is below a mount sees what is left of
+    /// that one: how many segments to take off is true of no other.
+    async fn run(&self, w: &mut ResponseWriter, r: &mut Request) -> Result<()> {
+        let is_below = || self.steps.iter().any(|step| matches!(step, Step::Below(_)));
+        let clean = self.clean_path.as_deref().filter(|_| is_below());
+        match clean.and_then(|path| with_path_and_query(&r.uri, path, r.uri.query())) {
+            Some(uri) => self.run_from(Position::START, w, Retargeted::new(r, uri).request).await,
+            None => self.run_from(Position::START, w, r).await,
+        }
+    }
+
     fn send<'a>(&self, w: &'a mut ResponseWriter, r: &'a mut Request) -> HandlerFuture<'a>
     where
         'scope: 'a,

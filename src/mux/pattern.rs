@@ -9,7 +9,7 @@ use super::host::HostPattern;
 use super::path::{PathStep, clean_path, decode_text, step, text_of};
 use super::segment::Segment;
 use crate::error::{Error, ErrorKind, Result};
-use crate::message::{is_token, unescape_segment};
+use crate::message::{is_token, unescape_segment, without_port};
 
 /// `[METHOD ][HOST]/[PATH]`, parsed.
 #[derive(Debug)]
@@ -48,7 +48,14 @@ impl Pattern {
             return Err(refuse(text, text.len() - path.len(), why));
         }
         let offset = text.len() - path.len() - host.len();
+        let bare_host = without_port(host);
+        let has_port = bare_host != host;
         let host = HostPattern::parse(host).map_err(|why| refuse(text, offset, why))?;
+        // Hosts are compared without their port, but for CONNECT, whose target is host and port.
+        if has_port && method != Some("CONNECT") {
+            let why = format!("hosts are compared without their port, but for CONNECT; write {bare_host:?}");
+            return Err(refuse(text, offset, why));
+        }
         let segments = parse_path(text, path, &host)?;
         Ok(Pattern {
             text: text.into(),
@@ -206,7 +213,7 @@ mod tests {
             ("/{x}/", "", "", &[single("x"), rest("")]),
             ("/{größe}/{_1}", "", "", &[single("größe"), single("_1")]),
             ("a.test/b", "", "a.test", &[literal("b")]),
-            ("A.Test:8080/b", "", "a.test:8080", &[literal("b")]),
+            ("CONNECT A.Test:8080/b", "CONNECT", "a.test:8080", &[literal("b")]),
             ("[::1]/b", "", "::1", &[literal("b")]),
             ("GET /", "GET", "", &[rest("")]),
             ("GET \t a.test/", "GET", "a.test", &[rest("")]),
@@ -250,6 +257,9 @@ mod tests {
             ("get /x", 0, "write GET"),
             ("POST/x", 0, "a space is missing after POST"),
             ("https://a.test/", 0, "leave https:// out"),
+            ("GET a.test:8080/", 4, "write \"a.test\""),
+            ("[::1]:80/", 0, "write \"[::1]\""),
+            ("{x}.a.test:80/", 0, "write \"{x}.a.test\""),
             ("* /x", 0, "leave it out"),
             ("/users/<id>", 7, "write {id}"),
             ("/files/*path", 7, "write {path...}"),

@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use super::arena::Arena;
 use super::response::MuxResponse;
-use crate::message::{Request, Retargeted};
+use crate::message::{Header, Request, Retargeted};
 use crate::server::middleware::BoxMiddleware;
 use crate::server::{BoxHandler, Chain, HandlerFuture, Middleware as _, Next, Position, ResponseWriter};
 
@@ -17,6 +17,13 @@ pub(super) struct RouteScope {
     pub(super) middleware: Arena<BoxMiddleware>,
     pub(super) not_found: Latest,
     pub(super) method_not_allowed: Latest,
+}
+
+impl RouteScope {
+    /// The response to a preflight by the rules of its middleware from this one on.
+    pub(super) fn preflight_from(&self, index: usize, r: &Request) -> Option<Header> {
+        self.middleware.iter().skip(index).fold(None, |outer, middleware| middleware.preflight(r).or(outer))
+    }
 }
 
 /// A handler that the next one replaces. Requests that run keep the one that they have.
@@ -94,6 +101,16 @@ pub(super) fn follow<'a>(
         position = position.next_step();
     }
     end(w, r)
+}
+
+/// The response to a preflight by the rules of the innermost scope from a position on that has some.
+pub(super) fn preflight_by_steps(steps: &[Step], position: Position, r: &Request) -> Option<Header> {
+    let left = steps.iter().enumerate().skip(position.step as usize);
+    let scopes = left.filter_map(|(at, step)| match step {
+        Step::Into(scope) => Some((if at == position.step as usize { position.index } else { 0 }, scope)),
+        Step::Below(_) => None,
+    });
+    scopes.fold(None, |outer, (index, scope)| scope.preflight_from(index as usize, r).or(outer))
 }
 
 /// The rest of the steps, with a shorter path until they are done.

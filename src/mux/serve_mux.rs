@@ -8,7 +8,7 @@ use super::prefix::MountPoint;
 use super::route::Route;
 use super::state::MuxState;
 use crate::error::Result;
-use crate::message::Request;
+use crate::message::{Header, Request};
 use crate::server::middleware::BoxMiddleware;
 use crate::server::{Chain as _, Handler, HandlerFuture, Middleware, Position, ResponseWriter};
 
@@ -41,7 +41,7 @@ use crate::server::{Chain as _, Handler, HandlerFuture, Middleware, Position, Re
 /// a host has a label without one; its value is in lower case.
 ///
 /// The spellings of other routers (`/:id`, `/*path`, `/<id>`), and slips that would never match (`get /x`,
-/// `POST/x`, `/x?y=1`, `https://a.test/`), are refused with what to write.
+/// `POST/x`, `/x?y=1`, `https://a.test/`, `a.test:8080/`), are refused with what to write.
 ///
 /// # Precedence
 /// A pattern with a host wins over those without, and one with a narrower host over those with a wider
@@ -220,6 +220,10 @@ impl Handler for ServeMux {
     fn serve_http_boxed<'a>(&'a self, w: &'a mut ResponseWriter, r: &'a mut Request) -> HandlerFuture<'a> {
         self.inner.run_from(Position::START, w, r)
     }
+
+    fn preflight(&self, r: &Request) -> Option<Header> {
+        self.inner.preflight_from(Position::START, r)
+    }
 }
 
 /// Stands for [`default_serve_mux`] where a handler is wanted (Go's nil handler): a server that is
@@ -262,6 +266,10 @@ impl Handler for DefaultServeMux {
     fn serve_http_boxed<'a>(&'a self, w: &'a mut ResponseWriter, r: &'a mut Request) -> HandlerFuture<'a> {
         default_serve_mux().serve_http_boxed(w, r)
     }
+
+    fn preflight(&self, r: &Request) -> Option<Header> {
+        default_serve_mux().preflight(r)
+    }
 }
 
 impl Handler for Option<DefaultServeMux> {
@@ -271,5 +279,9 @@ impl Handler for Option<DefaultServeMux> {
 
     fn serve_http_boxed<'a>(&'a self, w: &'a mut ResponseWriter, r: &'a mut Request) -> HandlerFuture<'a> {
         default_serve_mux().serve_http_boxed(w, r)
+    }
+
+    fn preflight(&self, r: &Request) -> Option<Header> {
+        default_serve_mux().preflight(r)
     }
 }

@@ -240,7 +240,7 @@ fn what_other_methods_match_is_told_from_what_nothing_matches() {
 #[test]
 fn a_host_is_found_without_its_port_and_in_any_case() {
     // Go compares hosts letter by letter, and an address with its brackets only where no port follows.
-    let mux = mux(&["/", "a.test/", "A.test/only", "[::1]/v6", "b.test:80/", "GET c.test/"]);
+    let mux = mux(&["/", "a.test/", "A.test/only", "[::1]/v6", "CONNECT b.test:80/", "GET c.test/"]);
     let cases = [
         ("a.test", "/", "a.test/"),
         ("A.TEST", "/only", "A.test/only"),
@@ -305,7 +305,7 @@ fn a_wildcard_for_a_part_of_a_segment_stands_for_something_and_the_longer_text_w
 
 #[test]
 fn the_narrower_host_wins_and_gives_way_where_it_has_no_route() {
-    let mux = mux(&["{sub}.a.test/", "www.a.test/x", "{a}.{b}.test/x/y", "/x/{z}", "GET {sub}.b.test:8080/x"]);
+    let mux = mux(&["{sub}.a.test/", "www.a.test/x", "{a}.{b}.test/x/y", "/x/{z}", "CONNECT {sub}.b.test:8080/x"]);
     for (host, path, expected) in [
         ("www.a.test", "/x", "www.a.test/x"),
         ("WWW.A.test.:80", "/y", "{sub}.a.test/"),

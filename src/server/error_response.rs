@@ -151,7 +151,7 @@ fn status_in_words(status: StatusCode) -> String {
 /// [`Server::on_error`](crate::Server::on_error).
 ///
 /// The content is `application/problem+json` with `title` (the reason of the status), `status`, and `detail`
-/// where the error has something to say to the peer ([`ErrorInfo::detail`]). `type` is left out, which says
+/// where the error has something to say to the peer ([`ErrorInfo::detail`]) beyond the title. `type` is left out, which says
 /// that the status says it all (RFC 9457 §4.2.1). A failure that carries a response of its own
 /// ([`Error::from_response`]) keeps that.
 ///
@@ -170,13 +170,20 @@ pub fn problem_details(failure: &ErrorInfo<'_>) -> Option<Response> {
     push_json_string(&mut text, failure.status.canonical_reason().unwrap_or("error"));
     // Writing to a string cannot fail.
     let _ = write!(text, ",\"status\":{}", failure.status.as_u16());
-    if let Some(detail) = failure.detail() {
+    if let Some(detail) = failure.detail().map(str::trim_end).filter(|detail| !says_status(detail, failure.status)) {
         text.push_str(",\"detail\":");
-        push_json_string(&mut text, detail.trim_end());
+        push_json_string(&mut text, detail);
     }
     text.push('}');
     let response = Response::new(text).with_status(failure.status);
     Some(response.with_header("Content-Type", "application/problem+json"))
+}
+
+/// Whether a text says nothing but the status, as the plain errors of this crate do where nothing else is known.
+fn says_status(text: &str, status: StatusCode) -> bool {
+    let reason = status.canonical_reason().unwrap_or("error");
+    // Go's words for 404.
+    text == reason || text == status_in_words(status) || text == "404 page not found"
 }
 
 /// Text as a string of JSON (RFC 8259 §7).

@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use super::response::ResponseWriter;
 use crate::error::Result;
-use crate::message::Request;
+use crate::message::{Header, Request};
 
 /// The future of a handler, boxed: the only allocation of a plain request.
 #[doc(hidden)]
@@ -81,6 +81,12 @@ pub trait Handler: Send + Sync + 'static {
     #[doc(hidden)]
     fn serve_http_boxed<'a>(&'a self, w: &'a mut ResponseWriter, r: &'a mut Request) -> HandlerFuture<'a> {
         Box::pin(self.serve_http(w, r))
+    }
+
+    /// The response to this preflight by the rules of the middleware within, as [`Middleware::preflight`] has it.
+    #[doc(hidden)]
+    fn preflight(&self, _: &Request) -> Option<Header> {
+        None
     }
 
     /// This handler behind a middleware, which sees each request first. Of
@@ -171,6 +177,10 @@ impl<H: Handler> Handler for Arc<H> {
     fn serve_http_boxed<'a>(&'a self, w: &'a mut ResponseWriter, r: &'a mut Request) -> HandlerFuture<'a> {
         (**self).serve_http_boxed(w, r)
     }
+
+    fn preflight(&self, r: &Request) -> Option<Header> {
+        (**self).preflight(r)
+    }
 }
 
 /// A handler of any type, behind one pointer: for lists and fields of handlers, and for branches that
@@ -215,6 +225,10 @@ impl Handler for BoxHandler {
         self.0.serve(w, r)
     }
 
+    fn preflight(&self, r: &Request) -> Option<Header> {
+        self.0.preflight_within(r)
+    }
+
     fn boxed(self) -> BoxHandler {
         self
     }
@@ -228,11 +242,17 @@ impl std::fmt::Debug for BoxHandler {
 
 trait Erased: Send + Sync {
     fn serve<'a>(&'a self, w: &'a mut ResponseWriter, r: &'a mut Request) -> HandlerFuture<'a>;
+
+    fn preflight_within(&self, r: &Request) -> Option<Header>;
 }
 
 impl<H: Handler> Erased for H {
     fn serve<'a>(&'a self, w: &'a mut ResponseWriter, r: &'a mut Request) -> HandlerFuture<'a> {
         self.serve_http_boxed(w, r)
+    }
+
+    fn preflight_within(&self, r: &Request) -> Option<Header> {
+        self.preflight(r)
     }
 }
 
@@ -309,6 +329,14 @@ pub trait Middleware: Send + Sync + 'static {
     fn handle_boxed<'a>(&'a self, w: &'a mut ResponseWriter, r: &'a mut Request, next: Next<'a>) -> HandlerFuture<'a> {
         Box::pin(self.handle(w, r, next))
     }
+
+    /// The response to this request by the rules of this middleware, where the request is a preflight (Fetch,
+    /// "CORS protocol") and the middleware has rules for it. A preflight is answered by the outermost such
+    /// middleware, before it can reach anything that it must not reach, and by the rules of the innermost.
+    #[doc(hidden)]
+    fn preflight(&self, _: &Request) -> Option<Header> {
+        None
+    }
 }
 
 /// What a middleware is around: further middleware, and the handler at last.
@@ -358,6 +386,11 @@ impl<'a> Next<'a> {
     pub fn run(self, w: &'a mut ResponseWriter, r: &'a mut Request) -> HandlerFuture<'a> {
         self.chain.run_from(self.position, w, r)
     }
+
+    /// The response to this preflight by what follows, of which nothing runs.
+    pub(crate) fn preflight(&self, r: &Request) -> Option<Header> {
+        self.chain.preflight_from(self.position, r)
+    }
 }
 
 impl std::fmt::Debug for Next<'_> {
@@ -370,12 +403,19 @@ impl std::fmt::Debug for Next<'_> {
 /// [`Next`] be a value that owns nothing, and lets a mux keep its middleware in a list.
 pub(crate) trait Chain: Send + Sync {
     fn run_from<'a>(&'a self, position: Position, w: &'a mut ResponseWriter, r: &'a mut Request) -> HandlerFuture<'a>;
+
+    /// The response to this preflight by the rules of the innermost middleware that has some, from this position on.
+    fn preflight_from(&self, position: Position, r: &Request) -> Option<Header>;
 }
 
 /// A handler is a chain of nothing but itself.
 impl<H: Handler> Chain for H {
     fn run_from<'a>(&'a self, _: Position, w: &'a mut ResponseWriter, r: &'a mut Request) -> HandlerFuture<'a> {
         self.serve_http_boxed(w, r)
+    }
+
+    fn preflight_from(&self, _: Position, r: &Request) -> Option<Header> {
+        self.preflight(r)
     }
 }
 
@@ -393,5 +433,9 @@ impl<M: Middleware, H: Handler> Handler for Wrapped<M, H> {
 
     fn serve_http_boxed<'a>(&'a self, w: &'a mut ResponseWriter, r: &'a mut Request) -> HandlerFuture<'a> {
         self.middleware.handle_boxed(w, r, Next::at(&self.handler, Position::START))
+    }
+
+    fn preflight(&self, r: &Request) -> Option<Header> {
+        self.handler.preflight(r).or_else(|| self.middleware.preflight(r))
     }
 }

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use super::handler::{Chain, HandlerFuture, Middleware, Next, Position};
 use super::response::ResponseWriter;
 use crate::error::Result;
-use crate::message::Request;
+use crate::message::{Header, Request};
 
 /// Functions that are middleware. The arguments have one lifetime, as those of
 /// [`HandlerFn`](super::handler::HandlerFn) have.
@@ -58,6 +58,10 @@ impl<M: Middleware> Middleware for Arc<M> {
     fn handle_boxed<'a>(&'a self, w: &'a mut ResponseWriter, r: &'a mut Request, next: Next<'a>) -> HandlerFuture<'a> {
         (**self).handle_boxed(w, r, next)
     }
+
+    fn preflight(&self, r: &Request) -> Option<Header> {
+        (**self).preflight(r)
+    }
 }
 
 /// `None` changes nothing and costs nothing: for a middleware that a setting turns on.
@@ -74,6 +78,10 @@ impl<M: Middleware> Middleware for Option<M> {
             Some(middleware) => middleware.handle_boxed(w, r, next),
             None => next.run(w, r),
         }
+    }
+
+    fn preflight(&self, r: &Request) -> Option<Header> {
+        self.as_ref()?.preflight(r)
     }
 }
 
@@ -118,6 +126,10 @@ impl Middleware for BoxMiddleware {
     fn handle_boxed<'a>(&'a self, w: &'a mut ResponseWriter, r: &'a mut Request, next: Next<'a>) -> HandlerFuture<'a> {
         self.0.handle(w, r, next)
     }
+
+    fn preflight(&self, r: &Request) -> Option<Header> {
+        self.0.preflight_rules(r)
+    }
 }
 
 impl std::fmt::Debug for BoxMiddleware {
@@ -128,17 +140,27 @@ impl std::fmt::Debug for BoxMiddleware {
 
 trait ErasedMiddleware: Send + Sync {
     fn handle<'a>(&'a self, w: &'a mut ResponseWriter, r: &'a mut Request, next: Next<'a>) -> HandlerFuture<'a>;
+
+    fn preflight_rules(&self, r: &Request) -> Option<Header>;
 }
 
 impl<M: Middleware> ErasedMiddleware for M {
     fn handle<'a>(&'a self, w: &'a mut ResponseWriter, r: &'a mut Request, next: Next<'a>) -> HandlerFuture<'a> {
         self.handle_boxed(w, r, next)
     }
+
+    fn preflight_rules(&self, r: &Request) -> Option<Header> {
+        self.preflight(r)
+    }
 }
 
 impl Middleware for Vec<BoxMiddleware> {
     async fn handle(&self, w: &mut ResponseWriter, r: &mut Request, next: Next<'_>) -> Result<()> {
         MiddlewareList { list: self, next }.run_from(Position::START, w, r).await
+    }
+
+    fn preflight(&self, r: &Request) -> Option<Header> {
+        self.iter().rev().find_map(|middleware| middleware.preflight(r))
     }
 }
 
@@ -154,6 +176,11 @@ impl Chain for MiddlewareList<'_> {
             Some(middleware) => middleware.handle_boxed(w, r, Next::at(self, position.after())),
             None => self.next.run(w, r),
         }
+    }
+
+    fn preflight_from(&self, position: Position, r: &Request) -> Option<Header> {
+        let left = self.list.get(position.index as usize..).unwrap_or_default();
+        self.next.preflight(r).or_else(|| left.iter().rev().find_map(|middleware| middleware.preflight(r)))
     }
 }
 

@@ -90,4 +90,4 @@ pub use settings::Http2Settings;
 pub(crate) use call::{CallContent, CallDriver};
 pub(crate) use exchange::is_abort;
 pub(crate) use handler::{Chain, Position};
-pub(crate) use settings::{catch, panic_message};
+pub(crate) use settings::{CallSettings, catch, panic_message};

@@ -17,11 +17,12 @@ use super::event::{ConnInfo, ConnState, ServerEvent};
 use super::handler::{BoxHandler, Handler};
 use super::record::RequestRecord;
 use super::registry::Command;
-use super::settings::{Http2Settings, Settings};
+use super::response::ResponseWriter;
+use super::settings::{CallSettings, Http2Settings, Settings};
 use super::state::State;
 use crate::error::{Error, ErrorKind, Result};
 use crate::h1::HeadLimits;
-use crate::message::{Addr, Protocols, Response};
+use crate::message::{Addr, Protocols, Request, Response};
 #[cfg(unix)]
 use crate::net::bind_unix;
 use crate::net::{Listener, TlsAccept, bind_tcp};
@@ -298,14 +299,22 @@ impl Server {
         &self.state
     }
 
-    /// The settings for a handler that is called without a connection.
+    /// The settings for a handler that is called without a connection: how its failures are reported and
+    /// answered. Whoever sends its response has the record of the request.
     pub(crate) fn call_settings(&self) -> Settings {
-        self.settings(&Addr::unknown())
+        // With a state of its own: the server's keeps what has these settings.
+        let state = Arc::new(State::new());
+        Settings { on_request: None, handler: unused.boxed(), state, ..self.settings_with(Extensions::new()) }
     }
 
     fn settings(&self, local_addr: &Addr) -> Settings {
         let mut values = self.base_context.as_ref().map_or_else(Extensions::new, |base| base(local_addr));
         values.insert(self.clone());
+        values.insert(CallSettings(Arc::new(self.call_settings())));
+        self.settings_with(values)
+    }
+
+    fn settings_with(&self, values: Extensions) -> Settings {
         Settings {
             handler: self.handler.clone(),
             head_limits: HeadLimits {
@@ -334,6 +343,10 @@ impl Server {
             secure: None,
         }
     }
+}
+
+async fn unused(_: &mut ResponseWriter, _: &mut Request) -> Result<()> {
+    Ok(())
 }
 
 pub(super) fn cannot_listen(addr: &str, error: io::Error) -> Error {

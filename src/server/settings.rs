@@ -45,6 +45,11 @@ pub(crate) struct Settings {
     pub(crate) secure: Option<Arc<dyn TlsAccept>>,
 }
 
+/// Those of a server for the handlers that its own handlers call without a connection, behind a service for
+/// example. Among the values of its requests' contexts, and in the extensions of a request that has no such context.
+#[derive(Clone)]
+pub(crate) struct CallSettings(pub(crate) Arc<Settings>);
+
 impl Settings {
     /// Reports an event to the user's sink, else to the log. A sink that panics is not called about that.
     pub(crate) fn report(&self, event: &ServerEvent) {

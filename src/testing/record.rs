@@ -9,7 +9,7 @@ use http::{Method, StatusCode, Uri};
 
 use crate::error::{Error, ErrorKind};
 use crate::message::{Addr, Body, Header, Request};
-use crate::server::{CallContent, CallDriver, Handler, ResponseWriter, Server, ServerEvent};
+use crate::server::{CallContent, CallDriver, CallSettings, Handler, ResponseWriter, Server, ServerEvent};
 
 /// A request as a server receives it (Go's `httptest.NewRequest`), to be given to [`record`]. Fields and content
 /// are added as to any request: [`Request::with_header`], [`Request::with_json`].
@@ -124,7 +124,10 @@ pub async fn record<H: Handler>(handler: &H, request: impl Into<Request>) -> Rec
         *sink.lock().unwrap_or_else(PoisonError::into_inner) = failure_of(event);
     }));
     let settings = Arc::new(server.call_settings());
-    let mut driver = CallDriver::new::<H, _>(settings, handler, request.into(), Some(Vec::new()));
+    let mut request = request.into();
+    // For what a handler calls behind a service.
+    request.extensions.insert(CallSettings(settings.clone()));
+    let mut driver = CallDriver::new::<H, _>(settings, handler, request, Some(Vec::new()));
     let head = match poll_fn(|cx| driver.poll_head(cx)).await {
         Ok(head) => head,
         Err(error) => panic!("the handler has ended without a response: {error}"),

@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex};
 use std::task::{Context, Poll, Waker};
 use std::time::Duration;
 
-use nethttp::server::{abort, call};
+use nethttp::server::{ResponseEnd, abort, call};
 use nethttp::testing::request;
 use nethttp::{Body, Error, ErrorKind, Request, ResponseWriter, Result, handle_with};
 use tokio::sync::Notify;
@@ -187,4 +187,58 @@ impl futures_core::Stream for Once {
     fn poll_next(mut self: std::pin::Pin<&mut Self>, _: &mut Context<'_>) -> Poll<Option<Self::Item>> {
         Poll::Ready(self.0.take().map(Ok))
     }
+}
+
+/// What the record of a call says of its end, how often it came, and the status.
+type Ends = Arc<Mutex<Vec<(ResponseEnd, Option<u16>)>>>;
+
+/// Writes what the target asks for, and waits for ever behind it.
+async fn recorded(ends: &Ends, w: &mut ResponseWriter, r: &mut Request) -> Result<()> {
+    let ends = ends.clone();
+    w.on_end(move |record| ends.lock().unwrap().push((record.end, record.status.map(|status| status.as_u16()))));
+    match &*r.path() {
+        "/waits" => {}
+        "/begun" => {
+            w.write("begun").await?;
+            w.flush().await?;
+        }
+        "/declared" => {
+            w.header().set("Content-Length", "5");
+            w.write("whole").await?;
+            w.flush().await?;
+        }
+        _ => return w.write("done").await,
+    }
+    std::future::pending().await
+}
+
+#[tokio::test]
+async fn a_call_is_recorded_once_also_where_its_reader_leaves_half_way() {
+    let ends = Ends::default();
+    let ask = |target: &str| call(handle_with(ends.clone(), recorded), request("GET", target));
+    let taken = || std::mem::take(&mut *ends.lock().unwrap());
+
+    let mut waits = std::pin::pin!(ask("/waits"));
+    assert!(timeout(Duration::from_millis(1), waits.as_mut()).await.is_err());
+    waits.set(ask("/never-polled"));
+    assert_eq!(taken(), [(ResponseEnd::ClientLeft, None)]);
+
+    let mut response = ask("/begun").await.unwrap();
+    assert_eq!(response.body.chunk().await.unwrap().unwrap(), "begun");
+    assert_eq!(taken(), []);
+    drop(response);
+    assert_eq!(taken(), [(ResponseEnd::ClientLeft, Some(200))]);
+
+    // One that knows the length may leave with the last byte.
+    let mut response = ask("/declared").await.unwrap();
+    assert_eq!(response.body.chunk().await.unwrap().unwrap(), "whole");
+    drop(response);
+    assert_eq!(taken(), [(ResponseEnd::Complete, Some(200))]);
+    drop(ask("/declared").await.unwrap());
+    assert_eq!(taken(), [(ResponseEnd::ClientLeft, Some(200))]);
+
+    let mut response = ask("/done").await.unwrap();
+    assert_eq!(response.body.text().await.unwrap(), "done");
+    drop(response);
+    assert_eq!(taken(), [(ResponseEnd::Complete, Some(200))]);
 }

@@ -1,9 +1,11 @@
 //! `Cors` around a mux.
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
-use nethttp::middleware::Cors;
-use nethttp::{Method, Request, ResponseWriter, ServeMux};
+use nethttp::middleware::{Cors, Timeout, with_state};
+use nethttp::{Error, Handler, Method, Next, Request, ResponseWriter, Result, ServeMux, StatusCode};
 
 use crate::site::{Site, in_all_modes};
 use crate::{Fields, answer, ask, field, get};
@@ -137,6 +139,102 @@ async fn what_the_handler_says_itself_stays_and_is_said_once() {
         let response = get(&Site::start(mode, mux), "/open", &[ORIGIN]).await;
         assert_eq!(access_fields(&response.header), ["access-control-allow-origin: *"]);
         assert_eq!(field(&response.header, "Vary"), "Accept-Encoding, Origin");
+    })
+    .await;
+}
+
+/// Counts requests, and refuses what shows no credentials, as a preflight does.
+async fn known_visitors(
+    reached: &Arc<AtomicUsize>,
+    w: &mut ResponseWriter,
+    r: &mut Request,
+    next: Next<'_>,
+) -> Result<()> {
+    reached.fetch_add(1, Ordering::SeqCst);
+    match r.method {
+        Method::OPTIONS => Err(Error::answer(StatusCode::UNAUTHORIZED, "who?")),
+        _ => next.run(w, r).await,
+    }
+}
+
+/// A mux with rules, groups in it with others, and what is between: a group that allows less, one that allows more, a
+/// mounted mux, and a handler of its own.
+fn layered(reached: &Arc<AtomicUsize>) -> ServeMux {
+    let wide = Cors::new().allow_origins([ORIGIN.1, FOREIGN.1]).allow_methods([Method::PUT]).allow_credentials();
+    let narrow = || Cors::new().allow_origin(ORIGIN.1).max_age(Duration::from_secs(7));
+    let late = async |_: &mut ResponseWriter, _: &mut Request| std::future::pending::<Result<()>>().await;
+    let inner = ServeMux::new();
+    inner.handle("PUT /put", answer);
+    let mux = ServeMux::new();
+    mux.wrap(wide);
+    mux.wrap(with_state(reached.clone(), known_visitors));
+    mux.wrap(Timeout::new(Duration::from_secs(1)));
+    mux.handle("PUT /put", answer);
+    mux.handle("/alone", answer.wrapped_in(narrow()));
+    let group = mux.group("/less");
+    group.wrap(narrow());
+    group.handle("PUT /put", answer);
+    group.handle("GET /error", answer);
+    group.handle("GET /late", late);
+    group.mount("/in", &inner);
+    let group = group.group("/more");
+    group.wrap(Cors::new().allow_any_origin());
+    group.handle("PUT /put", answer);
+    mux
+}
+
+#[tokio::test(start_paused = true)]
+async fn of_several_around_each_other_the_innermost_decides_alone() {
+    in_all_modes(async |mode| {
+        let reached = Arc::new(AtomicUsize::new(0));
+        let site = Site::start(mode, layered(&reached));
+        let allowed = async |method: Method, path: &str, fields: Fields<'_>| {
+            let response = ask(&site, method, path, fields).await;
+            (response.status.as_u16(), access_fields(&response.header).join("; "))
+        };
+        const OWN: &str = "access-control-allow-origin: https://app.test";
+        const EVIL: &str = "access-control-allow-credentials: true; access-control-allow-origin: https://evil.test";
+        for (path, status, own, foreign) in [
+            (
+                "/put",
+                200,
+                "access-control-allow-credentials: true; access-control-allow-origin: https://app.test",
+                EVIL,
+            ),
+            ("/less/put", 200, OWN, ""),
+            ("/less/in/put", 200, OWN, ""),
+            ("/less/none", 404, OWN, ""),
+            ("/less/error", 405, OWN, ""),
+            ("/alone", 200, OWN, ""),
+            ("/less/more/put", 200, "access-control-allow-origin: *", "access-control-allow-origin: *"),
+        ] {
+            assert_eq!(allowed(Method::PUT, path, &[ORIGIN]).await, (status, own.into()), "{path}");
+            assert_eq!(allowed(Method::PUT, path, &[FOREIGN]).await, (status, foreign.into()), "{path}");
+        }
+        // What takes the place of the handler's response is outside of the inner rules.
+        assert_eq!(allowed(Method::GET, "/less/late", &[FOREIGN]).await, (503, EVIL.into()));
+
+        reached.store(0, Ordering::SeqCst);
+        for (path, methods, origin) in [
+            ("/put", "GET, HEAD, POST, PUT", Some("https://evil.test")),
+            ("/less/put", "GET, HEAD, POST", None),
+            ("/less/in/put", "GET, HEAD, POST", None),
+            ("/less/none", "GET, HEAD, POST", None),
+            ("/alone", "GET, HEAD, POST", None),
+            ("/less/more/put", "GET, HEAD, POST", Some("*")),
+        ] {
+            let response = ask(&site, Method::OPTIONS, path, &[FOREIGN, PUT]).await;
+            assert_eq!(
+                (response.status.as_u16(), response.header.get("Access-Control-Allow-Origin")),
+                (204, origin),
+                "{path}"
+            );
+            let response = ask(&site, Method::OPTIONS, path, &[ORIGIN, PUT]).await;
+            assert_eq!(response.header.get("Access-Control-Allow-Methods"), Some(methods), "{path}");
+            let age = Some("7").filter(|_| origin.is_none());
+            assert_eq!(response.header.get("Access-Control-Max-Age"), age, "{path}");
+        }
+        assert_eq!(reached.load(Ordering::SeqCst), 0, "a preflight reaches nothing between the two");
     })
     .await;
 }

@@ -3,14 +3,14 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use nethttp::middleware::{BodyLimit, ConcurrencyLimit, RateLimit};
-use nethttp::{Handler, Request, ResponseWriter, Result, ServeMux, handle_with};
+use nethttp::middleware::{BodyLimit, ConcurrencyLimit, GrpcDeadline, RateLimit};
+use nethttp::{Handler, Method, Request, ResponseWriter, Result, ServeMux, handle_with};
 use tokio::sync::Semaphore;
 use tokio::time::{Instant, sleep};
 
 use crate::site::{Mode, Site, in_all_modes, whole};
 use crate::support::{millis, secs, settle};
-use crate::{answer, field, from_test_peer, get};
+use crate::{answer, ask, field, from_test_peer, get};
 
 // ------------------------------------------------------------ rates
 
@@ -287,4 +287,39 @@ async fn content_of_unknown_length_is_cut_off_at_the_limit_and_answered() {
         peer.send(chunk.repeat(chunks) + "0\r\n\r\n").await;
         assert_eq!(peer.answer().await.status, status);
     }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_grpc_call_ends_with_the_deadline_of_its_client_and_says_so() {
+    let call = async |w: &mut ResponseWriter, r: &mut Request| {
+        w.header().set("X-Of-Handler", "1");
+        w.write("a part").await?;
+        if r.path() == "/begun" {
+            w.flush().await?;
+        }
+        sleep(secs(2)).await;
+        Ok(())
+    };
+    in_all_modes(async |mode| {
+        let site = Site::start(mode, call.wrapped_in(GrpcDeadline::new().at_most(secs(3))));
+        let grpc = ("Content-Type", "application/grpc+proto");
+        let begin = Instant::now();
+        let response = ask(&site, Method::POST, "/late", &[grpc, ("grpc-timeout", "1500m")]).await;
+        assert_eq!(begin.elapsed(), millis(1500));
+        assert_eq!((response.status.as_u16(), response.header.get("Grpc-Status")), (200, Some("4")));
+        assert_eq!(response.header.get("Content-Type"), Some("application/grpc"));
+        assert!(!response.header.contains("X-Of-Handler"));
+        assert_eq!(whole(Ok(response)).await.1, "");
+
+        let mut begun = ask(&site, Method::POST, "/begun", &[grpc, ("grpc-timeout", "1S")]).await;
+        assert_eq!((begun.status.as_u16(), begun.header.contains("Grpc-Status")), (200, false));
+        begun.text().await.unwrap_err();
+
+        // Those with more time, and what is no gRPC, end by themselves.
+        let in_time = ask(&site, Method::POST, "/", &[grpc, ("grpc-timeout", "1M")]).await;
+        assert_eq!(whole(Ok(in_time)).await.1, "a part");
+        let other = ask(&site, Method::POST, "/", &[("grpc-timeout", "1S")]).await;
+        assert_eq!(whole(Ok(other)).await.1, "a part");
+    })
+    .await;
 }

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use nethttp::error::Phase;
+use nethttp::error::{Phase, Sent};
 use nethttp::{ErrorKind, Request, ResponseWriter, Result, handle_with};
 
 use crate::fake::fed;
@@ -118,6 +118,51 @@ async fn a_handler_whose_client_left_cannot_write_any_more() {
         let (kind, phase) = seen.recv().await.unwrap();
         assert!(matches!(kind, ErrorKind::CutOff | ErrorKind::Io), "{kind:?}");
         assert_eq!(phase, Some(Phase::Write));
+    })
+    .await;
+}
+
+/// What a server that asks another one has met.
+type Met = (ErrorKind, Option<Phase>, Option<Sent>);
+
+/// Asks the site behind, as far as the path says, and tells what it met.
+async fn relay(
+    (client, url, met): &(nethttp::Client, String, tokio::sync::mpsc::UnboundedSender<Met>),
+    _: &mut ResponseWriter,
+    r: &mut Request,
+) -> Result<()> {
+    if r.path() == "/late" {
+        r.context().cancelled().await;
+    }
+    let request = Request::get(format!("{url}{}", r.path()))?.with_context(r.context().clone());
+    let outcome = async { client.send(request).await?.text().await }.await;
+    let error = outcome.unwrap_err();
+    met.send((error.kind(), error.phase(), error.sent())).unwrap();
+    Err(error)
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_a_handler_asks_of_another_server_ends_with_its_own_request() {
+    in_all_modes(async |mode| {
+        let left = Count::default();
+        let behind = Site::start(mode, handle_with(left.clone(), wait));
+        let (told, mut met) = tokio::sync::mpsc::unbounded_channel();
+        let front = Site::start(mode, handle_with((behind.client.clone(), behind.url(""), told), relay));
+        for (path, count, expected) in [
+            // Its head is waited for, its content is, and it was never sent.
+            ("/wait", 1, (Some(Phase::Head), Some(Sent::Fully))),
+            ("/begun", 1, (Some(Phase::Body), None)),
+            ("/late", 0, (Some(Phase::Pool), Some(Sent::No))),
+        ] {
+            left.store(0, Ordering::SeqCst);
+            assert!(tokio::time::timeout(secs(1), front.get(path)).await.is_err());
+            let (kind, phase, sent) = met.recv().await.unwrap();
+            assert_eq!((kind, (phase, sent)), (ErrorKind::Cancelled, expected), "{path}");
+            // What is left of content may still be read for a moment.
+            tokio::time::sleep(millis(100)).await;
+            assert_eq!(left.load(Ordering::SeqCst), count, "{path}");
+        }
+        behind.assert_lives("/ok").await;
     })
     .await;
 }

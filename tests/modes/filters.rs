@@ -492,3 +492,39 @@ impl ContentFilter for Nothing {
         Ok(())
     }
 }
+
+/// Cannot end.
+struct Endless;
+
+impl ContentFilter for Endless {
+    fn write(&mut self, _: &[u8], _: &mut Vec<u8>) -> Result<()> {
+        Ok(())
+    }
+
+    fn end(&mut self, _: &mut Vec<u8>, _: &mut Header) -> Result<()> {
+        Err(Error::other("there is no end"))
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_error_of_a_filter_that_cannot_end_has_the_fields_of_every_response_by_its_own_status() {
+    let handler = async |w: &mut ResponseWriter, _: &mut Request| {
+        w.before_head(|status, header| {
+            header.set("X-Status", status.as_str());
+            header.add("X-Added", "once");
+            if status.is_success() {
+                header.set("X-Success", "yes");
+            }
+        });
+        filter(w, || Box::new(Endless));
+        w.write("short").await
+    };
+    on_all_sites(handler, async |site| {
+        let response = site.get("/").await.unwrap();
+        assert_eq!((response.status.as_u16(), response.header.get("X-Status")), (500, Some("500")));
+        assert_eq!(response.header.values("X-Added").count(), 1);
+        assert!(!response.header.contains("X-Success"));
+        assert_eq!(whole(Ok(response)).await.1, "500 Internal Server Error\n");
+    })
+    .await;
+}

@@ -24,6 +24,7 @@ mod ends;
 mod failures;
 mod filters;
 mod forms;
+mod layers;
 mod limits;
 mod records;
 mod routers;

@@ -6,7 +6,7 @@ use nethttp::mux::Lookup;
 use nethttp::server::RequestRecord;
 use nethttp::{
     Body, Error, Handler, Method, Middleware, Next, Request, ResponseWriter, Result, ServeMux, StatusCode, redirect,
-    strip_prefix,
+    strip_prefix, testing,
 };
 
 use crate::site::{Site, in_all_modes, on_all_sites, whole};
@@ -458,4 +458,81 @@ fn routes_are_listed_with_their_whole_patterns() {
     assert_eq!(listed, [(None, "", "/", "/"), (Some("GET"), "a.test", "/in/{x}", "GET a.test/in/{x}")]);
     assert_eq!((routes[1].location().file(), routes[1].location().line()), ("tests/modes/routers.rs", line));
     assert_eq!(format!("{} {}", routes[0], routes[1]), "/ GET a.test/in/{x}");
+}
+
+/// Notes the path that it sees.
+#[derive(Clone)]
+struct PathNoted(Arc<Mutex<Vec<String>>>);
+
+impl Middleware for PathNoted {
+    async fn handle(&self, w: &mut ResponseWriter, r: &mut Request, next: Next<'_>) -> Result<()> {
+        self.0.lock().unwrap().push(format!("{}+{}", r.mount_path(), r.uri));
+        next.run(w, r).await
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_mounted_mux_sees_what_is_left_of_the_clean_path_around_its_redirect() {
+    let paths = Arc::default();
+    let inner = ServeMux::new();
+    inner.wrap(PathNoted(Arc::clone(&paths)));
+    inner.handle("/x", hello);
+    inner.handle("/tree/", hello);
+    let mux = ServeMux::new();
+    mux.mount("/in/ner", &inner);
+    // A client takes dots out of its URLs by itself.
+    for path in ["/a/b/../../in/ner/x", "/in/./ner/y/../x", "/in/../in/ner/./x"] {
+        let recorded = testing::record(&mux, testing::request("GET", path)).await;
+        assert_eq!(recorded.header.get("Location"), Some("/in/ner/x"), "{path}");
+        assert_eq!(std::mem::take(&mut *paths.lock().unwrap()), ["/in/ner+/x"], "{path}");
+    }
+    on_all_sites(mux, async |site| {
+        for (path, location, seen) in [
+            ("/in/ner//x?q=1", "/in/ner/x?q=1", "/in/ner+/x?q=1"),
+            ("/in//ner/x", "/in/ner/x", "/in/ner+/x"),
+            ("/in/ner//none", "/in/ner/none", "/in/ner+/none"),
+            ("/in/ner//tree", "/in/ner/tree/", "/in/ner+/tree"),
+            ("/in/ner/tree", "/in/ner/tree/", "/in/ner+/tree"),
+        ] {
+            let mut request = site.request(Method::GET, path, ());
+            let response = nethttp::RoundTripper::round_trip(&*site.transport, &mut request).await.unwrap();
+            assert_eq!(response.header.get("Location"), Some(location), "{path}");
+            let noted = std::mem::take(&mut *paths.lock().unwrap()).join(" ");
+            // Over HTTP/2 the URL has its host.
+            let host = site.url("");
+            assert_eq!(noted.replace(&host, ""), seen, "{path}");
+        }
+    })
+    .await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn after_a_merge_404_and_405_below_a_group_stay_that_groups() {
+    let inner = ServeMux::new();
+    inner.wrap(Passed("inner"));
+    let before = inner.group("/before");
+    before.wrap(Passed("before"));
+    before.not_found(own_404);
+    before.handle("GET /x", hello);
+    let mux = ServeMux::new();
+    mux.merge(&inner);
+    let after = inner.group("/after");
+    after.wrap(Passed("after"));
+    after.not_found(own_404);
+    after.handle("GET /x", hello);
+    on_all_sites(mux, async |site| {
+        for (name, path) in [("before", "/before"), ("after", "/after")] {
+            let none = site.get(&format!("{path}/none")).await.unwrap();
+            assert_eq!(none.header.values("X-Passed").collect::<Vec<_>>(), ["inner", name]);
+            assert_eq!(whole(Ok(none)).await, (404, format!("nothing at +{path}/none")));
+            let wrong = site.post(&format!("{path}/x"), "").await.unwrap();
+            assert_eq!(wrong.status.as_u16(), 405);
+            assert_eq!(
+                wrong.header.values("X-Passed").map(|of| of.split(' ').next().unwrap()).collect::<Vec<_>>(),
+                ["inner", name]
+            );
+        }
+        assert!(!site.get("/none").await.unwrap().header.contains("X-Passed"), "and no other's");
+    })
+    .await;
 }

@@ -4,7 +4,7 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 
-use nethttp::server::ServerEvent;
+use nethttp::server::{ServerEvent, problem_details};
 use nethttp::{Method, Request, ResponseWriter, Result, ServeMux};
 use serde::Deserialize;
 
@@ -84,6 +84,35 @@ async fn what_is_right_is_read_and_what_is_wrong_is_the_peers_fault() {
         let other = send("/json", "text/plain", "{}").await;
         assert_eq!(status(other, "Unsupported Media Type", "the content is not JSON by its Content-Type"), 415);
         assert_eq!(own_faults.load(Ordering::Relaxed), 0);
+    })
+    .await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn problem_details_name_the_field_and_nothing_else() {
+    in_all_modes(async |mode| {
+        let on_error = |server: &mut nethttp::Server| server.on_error = Some(Arc::new(problem_details));
+        let site = Site::with(mode, mux(), on_error, |_| {});
+        let detail = |text: &str, detail: &str| {
+            assert_eq!(text, format!("{{\"title\":\"Bad Request\",\"status\":400,\"detail\":\"{detail}\"}}"));
+        };
+        detail(
+            &site.ask("/orders/7?item=pear&count=SECRET").await.1,
+            "`count` in the query is not a whole number from 0 to 255",
+        );
+        detail(
+            &site.ask("/orders/7?item=%ff&count=1").await.1,
+            "a name or a value in a form or a query that is no UTF-8",
+        );
+        let send = async |path: &str, content_type: &str, content: &'static str| {
+            let request = site.request(Method::POST, path, content).with_header("Content-Type", content_type);
+            whole(site.client.send(request).await).await.1
+        };
+        detail(&send("/form", "application/x-www-form-urlencoded", "count=1").await, "`item` in the form is missing");
+        detail(
+            &send("/json", "application/json", r#"{"item":["SECRET"],"count":1}"#).await,
+            "`item` in the JSON content is not text",
+        );
     })
     .await;
 }

@@ -350,3 +350,18 @@ async fn a_protocol_that_the_client_did_not_ask_for_is_its_error_and_no_switch()
         assert!(heard.text.starts_with(&format!("HTTP/{version} {status} ")), "{target} {fields:?}: {heard:?}");
     }
 }
+
+#[tokio::test(start_paused = true)]
+async fn what_the_client_has_offered_is_known_after_a_reset_too() {
+    let handler = async |w: &mut ResponseWriter, _: &mut Request| {
+        w.write("never sent").await?;
+        assert!(w.reset());
+        w.header().set("Upgrade", "chat");
+        w.upgrade().await?;
+        Ok(())
+    };
+    let host = Host::new(handler);
+    let request = "GET / HTTP/1.1\r\nHost: a\r\nConnection: upgrade\r\nUpgrade: chat\r\n\r\n";
+    let answer = host.connect().talk(request).await;
+    assert!(format!("{answer:?}").contains("101 Switching Protocols"), "{answer:?}");
+}

@@ -56,7 +56,23 @@ impl Request {
     }
 
     /// Puts the request under another context (Go's `WithContext`): a request that a server sends on
-    /// then ends with the one that it answers.
+    /// then ends with the one that it answers. A [`Transport`](crate::Transport), and so a
+    /// [`Client`](crate::Client), gives it up as soon as the context is [cancelled](Context::cancelled), wherever it
+    /// is: its connection is closed, over HTTP/2 its stream reset. The error is
+    /// [`ErrorKind::Cancelled`](crate::ErrorKind::Cancelled); [`Error::sent`](crate::Error::sent) says how much of the
+    /// request had been sent. A response that has begun ends too: reading its content fails with the same kind.
+    ///
+    /// ```
+    /// use nethttp::{Client, Request, ResponseWriter, Result, handle_with};
+    ///
+    /// async fn relay(client: &Client, w: &mut ResponseWriter, r: &mut Request) -> Result<()> {
+    ///     // When our client leaves, nobody needs this any more.
+    ///     let request = Request::get("http://backend.example/report")?.with_context(r.context().clone());
+    ///     w.send(client.send(request).await?).await
+    /// }
+    ///
+    /// nethttp::ServeMux::new().handle("GET /report", handle_with(Client::new(), relay));
+    /// ```
     pub fn set_context(&mut self, context: Context) {
         self.context = context;
     }

@@ -7,6 +7,7 @@ mod policy;
 
 use std::fmt;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use http::{Method, StatusCode};
@@ -14,7 +15,7 @@ use http::{Method, StatusCode};
 use self::policy::{CorsCredentials, CorsPolicy, NamesAllowed, OriginRule, PrivateNetwork};
 use super::origin::normalized_origin;
 use crate::error::Result;
-use crate::message::{Request, is_token};
+use crate::message::{Header, Request, is_token};
 use crate::server::{Middleware, Next, ResponseWriter};
 
 /// Lets pages of other origins read responses (CORS, as the Fetch standard says it).
@@ -40,8 +41,10 @@ use crate::server::{Middleware, Next, ResponseWriter};
 /// names the fields of the preflight too.
 ///
 /// `Access-Control-*` fields that the handler has set itself stay as they are, so a route may say something else
-/// than its mux. Of two around each other, an inner one can allow more than the outer one and **not less**: what it
-/// refuses, the outer one still allows. A preflight is answered by the outermost.
+/// than its mux. **Of several around each other the innermost decides**, and alone: a group may allow more than its
+/// mux, or less. A preflight is answered by the outermost before it reaches anything else, by the rules of the
+/// innermost that lies on its way through muxes, groups, [`wrapped_in`](crate::Handler::wrapped_in) and lists. What
+/// was answered in place of the handler by a middleware between two of them (a timeout) has the fields of the outer.
 ///
 /// On a group or a mounted mux it sees preflights only where no wider route takes `OPTIONS`: with a route for `/`
 /// that takes all methods, wrap the mux, or register `OPTIONS /` in the group.
@@ -267,14 +270,50 @@ fn checked_name(name: &str) -> String {
 
 impl Middleware for Cors {
     async fn handle(&self, w: &mut ResponseWriter, r: &mut Request, next: Next<'_>) -> Result<()> {
-        if let Some(answer) = self.policy.preflight(r) {
-            w.header().extend(answer.iter());
+        if let Some(own) = self.policy.preflight(r) {
+            let fields = next.preflight(r).unwrap_or(own);
+            w.header().extend(fields.iter());
             w.write_header(StatusCode::NO_CONTENT);
             return Ok(());
         }
         let fields = self.policy.fields_for(r);
-        w.before_head(move |_, header| fields.add_to(header));
+        let layer = CorsLayer::enter(r);
+        w.before_head(move |_, header| layer.decide(|| fields.add_to(header)));
         next.run(w, r).await
+    }
+
+    fn preflight(&self, r: &Request) -> Option<Header> {
+        self.policy.preflight(r)
+    }
+}
+
+/// One of several `Cors` around each other. The functions that add fields to a response run from the inside out:
+/// the first one decides for all. If a response takes the place of the handler's, those within are gone and the one
+/// around them decides.
+struct CorsLayer {
+    is_outermost: bool,
+    is_decided: Arc<AtomicBool>,
+}
+
+/// In the extensions of a request that has come through a `Cors`.
+#[derive(Clone)]
+struct CorsDecision(Arc<AtomicBool>);
+
+impl CorsLayer {
+    fn enter(r: &mut Request) -> CorsLayer {
+        if let Some(CorsDecision(is_decided)) = r.extensions.get() {
+            return CorsLayer { is_outermost: false, is_decided: is_decided.clone() };
+        }
+        let is_decided = Arc::default();
+        r.extensions.insert(CorsDecision(Arc::clone(&is_decided)));
+        CorsLayer { is_outermost: true, is_decided }
+    }
+
+    fn decide(&self, decide: impl FnOnce()) {
+        // The outermost leaves it as it was: another response may take the place of this one.
+        if !self.is_decided.swap(!self.is_outermost, Ordering::Relaxed) {
+            decide();
+        }
     }
 }
 

@@ -13,7 +13,7 @@ use crate::message::{Body, Frame, Request, Response, Source};
 use crate::server::handler::Handler;
 use crate::server::response::ResponseWriter;
 use crate::server::server::Server;
-use crate::server::settings::Settings;
+use crate::server::settings::{CallSettings, Settings};
 
 /// Calls a handler without a connection: a request there, its response back. This is how a handler runs
 /// inside of another server, and how tests ask it without a socket.
@@ -22,8 +22,10 @@ use crate::server::settings::Settings;
 /// [`flush`](ResponseWriter::flush), when it has written more than it can hold back, or at its end. The rest
 /// of the content comes while the body is read. Trailers follow it ([`Body::trailer`]).
 ///
-/// Everything is as over a connection: an error or a panic of the handler is answered, and reported to
-/// `tracing` or standard error; HEAD has no content; informational responses are left out; the connection
+/// Everything is as over a connection: an error or a panic of the handler is answered, and reported. Of a request
+/// that has come to a [`Server`](crate::Server), by whatever layers between, its
+/// [`on_error`](crate::Server::on_error) and [`on_event`](crate::Server::on_event) are asked; of another one plain
+/// text is answered, and the report goes to `tracing` or standard error. HEAD has no content; informational responses are left out; the connection
 /// cannot be taken over ([`ErrorKind::Unsupported`](crate::ErrorKind::Unsupported)). A `Date` is not added:
 /// that is for whoever sends the response.
 ///
@@ -38,8 +40,17 @@ use crate::server::settings::Settings;
 /// Where the handler ended without any response, with [`abort`](crate::server::abort). A response that breaks off
 /// later is an error of its body ([`ErrorKind::CutOff`](crate::ErrorKind::CutOff)).
 pub fn call<H: Handler>(handler: H, request: impl Into<Request>) -> Call {
-    let driver = CallDriver::new::<H, _>(DEFAULT_SETTINGS.clone(), Arc::new(handler), request.into(), None);
+    let request = request.into();
+    let settings = settings_for(&request);
+    let driver = CallDriver::new::<H, _>(settings, Arc::new(handler), request, None);
     Call { driver: Mutex::new(Some(driver)) }
+}
+
+/// Those of the server that the request has come to, wherever on its way this call is.
+fn settings_for(request: &Request) -> Arc<Settings> {
+    let of_call = request.extensions.get::<CallSettings>();
+    let found = of_call.or_else(|| request.context().value::<CallSettings>());
+    found.map_or_else(|| DEFAULT_SETTINGS.clone(), |CallSettings(settings)| settings.clone())
 }
 
 /// Those of a server that has none of its own: events go to the log.

@@ -53,6 +53,8 @@ struct CallState {
     informational: Option<Vec<Informational>>,
     content: VecDeque<Bytes>,
     content_bytes: usize,
+    /// How much of the content the reader has still to take, where its length is known.
+    left_to_take: Option<u64>,
     write_buffer: WriteBuffer,
     ending: CallEnding,
     is_flushed: bool,
@@ -89,6 +91,7 @@ impl CallIo {
             informational,
             content: VecDeque::new(),
             content_bytes: 0,
+            left_to_take: None,
             write_buffer: WriteBuffer::default(),
             ending: CallEnding::Open,
             is_flushed: false,
@@ -123,6 +126,7 @@ impl CallIo {
         let mut state = self.lock();
         if let Some(bytes) = state.content.pop_front() {
             state.content_bytes -= bytes.len();
+            state.left_to_take = state.left_to_take.map(|left| left.saturating_sub(bytes.len() as u64));
             if let Some(writer) = state.writer.take() {
                 drop(state);
                 writer.wake();
@@ -190,7 +194,9 @@ impl CallIo {
     }
 
     pub(crate) fn send_head(&self, head: CallHead) {
-        self.lock().head = Some(head);
+        let mut state = self.lock();
+        state.left_to_take = head.length;
+        state.head = Some(head);
     }
 
     pub(crate) fn send_informational(&self, status: StatusCode, header: &Header) {
@@ -256,8 +262,13 @@ impl CallIo {
         self.context.cancelled().await;
     }
 
+    /// Whether it has left before it had all of the response. One that knows the length may leave with the last
+    /// byte, before the handler is done.
     pub(crate) fn is_reader_gone(&self) -> bool {
-        self.context.is_cancelled()
+        self.context.is_cancelled() && {
+            let state = self.lock();
+            state.head.is_some() || state.left_to_take != Some(0)
+        }
     }
 
     pub(crate) fn deadlines(&self) -> TransferDeadlines {

@@ -15,7 +15,7 @@ use crate::server::exchange;
 use crate::server::handler::Handler;
 use crate::server::response::decide::RequestTraits;
 use crate::server::response::sink::ResponseSink;
-use crate::server::scratch;
+use crate::server::scratch::{self, Scratch};
 use crate::server::settings::Settings;
 
 /// A handler that answers one request, as far as it was polled.
@@ -99,14 +99,39 @@ async fn run<H: Handler, B: Borrow<H> + Send>(
     scratch.writer.attach(Some(ResponseSink::Call(call_io.clone())));
     scratch.writer.begin(RequestTraits::of(&scratch.request, 1), None, 0);
 
-    let meanwhile = |cx: &mut TaskContext<'_>| call_io.poll_meanwhile(cx);
-    let outcome = exchange::run_handler(&settings, handler.borrow(), &mut scratch, meanwhile).await;
-    let close = exchange::finish_response(&settings, &mut scratch, outcome);
+    let mut running = RunningCall { settings, scratch: Some(scratch), call_io };
+    let Some(scratch) = &mut running.scratch else { return };
+    let meanwhile = |cx: &mut TaskContext<'_>| running.call_io.poll_meanwhile(cx);
+    let outcome = exchange::run_handler(&running.settings, handler.borrow(), scratch, meanwhile).await;
+    let close = exchange::finish_response(&running.settings, scratch, outcome);
     let cut = matches!(close, Some(CloseReason::ContentShort | CloseReason::HandlerFailed | CloseReason::WriteFailed));
-    call_io.finish(cut);
-    exchange::record(&settings, &mut scratch, close);
-    exchange::report_ignored_status(&settings, &scratch);
-    call_io.end_call();
-    scratch.clear_exchange();
-    scratch::release(scratch);
+    running.call_io.finish(cut);
+    running.end(close);
+}
+
+/// Owns what is to be recorded of a call, so that it is recorded also where the reader leaves and drops the
+/// handler's future half-way.
+struct RunningCall {
+    settings: Arc<Settings>,
+    /// `None` once the call is recorded.
+    scratch: Option<Box<Scratch>>,
+    call_io: Arc<CallIo>,
+}
+
+impl RunningCall {
+    fn end(&mut self, close: Option<CloseReason>) {
+        let Some(mut scratch) = self.scratch.take() else { return };
+        exchange::record(&self.settings, &mut scratch, close);
+        exchange::report_ignored_status(&self.settings, &scratch);
+        self.call_io.end_call();
+        scratch.clear_exchange();
+        scratch::release(scratch);
+    }
+}
+
+impl Drop for RunningCall {
+    /// Dropped by its reader, who has cancelled its context before: that is how its record says who has left.
+    fn drop(&mut self) {
+        self.end(None);
+    }
 }

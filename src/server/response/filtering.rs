@@ -44,7 +44,8 @@ impl ResponseWriter {
     /// - [`flush`](Self::flush) flushes the filters too. In between they may keep content back.
     ///
     /// A response that is replaced before its head was sent (by an error, a timeout) has used no filter: the
-    /// function is asked for the response that takes its place.
+    /// function is asked for the response that takes its place. Where it is a filter that has failed, at the end of
+    /// a response of which nothing was sent, the error in its place is not filtered.
     ///
     /// ```
     /// use nethttp::server::{ContentFilter, ResponseHead};
@@ -71,25 +72,41 @@ impl ResponseWriter {
         &mut self,
         decide: impl FnOnce(&mut ResponseHead<'_>) -> Option<Box<dyn ContentFilter>> + Send + 'static,
     ) {
-        self.hooks.push(HeadHook::Content(Box::new(decide)));
+        self.hooks.push(HeadHook::Content(Some(Box::new(decide))));
     }
 
-    /// Runs the hooks, the one that was added last first. They may change fields and set filters.
+    /// Runs the hooks for the head that is sent now.
     #[inline]
     pub(super) fn run_hooks(&mut self, status: StatusCode, content: Extent<'_>) {
         if self.hooks.is_empty() {
             return;
         }
-        while let Some(hook) = self.hooks.pop() {
+        let mut hooks = self.call_hooks(status, content);
+        // Put back for its memory.
+        hooks.clear();
+        self.hooks = hooks;
+    }
+
+    /// Calls the hooks, the one that was added last first. They may change fields and set filters. Returns
+    /// them; of those that decide on filters nothing is left.
+    fn call_hooks(&mut self, status: StatusCode, content: Extent<'_>) -> Vec<HeadHook> {
+        // Taken out: if one of them panics, all are gone.
+        let mut hooks = std::mem::take(&mut self.hooks);
+        for hook in hooks.iter_mut().rev() {
             match hook {
                 HeadHook::Fields(change) => change(status, &mut self.header),
-                HeadHook::Content(decide) => self.decide_filter(status, decide, content),
+                HeadHook::Content(decide) => {
+                    if let Some(decide) = decide.take() {
+                        self.decide_filter(status, decide, content);
+                    }
+                }
             }
         }
         // RFC 9110 §8.4.1: how a handler says that codings keep off, to all that would lay one on. Not sent.
         if self.header.get("Content-Encoding").is_some_and(|coding| coding.trim().eq_ignore_ascii_case("identity")) {
             self.header.del("Content-Encoding");
         }
+        hooks
     }
 
     fn decide_filter(&mut self, status: StatusCode, decide: DecideFilter, content: Extent<'_>) {
@@ -191,15 +208,31 @@ impl ResponseWriter {
 
     fn decide_and_end_filters(&mut self) -> Result<()> {
         match self.stage {
-            Stage::Open => {
-                let status = *self.status.get_or_insert(StatusCode::OK);
-                let pending = std::mem::take(&mut self.pending);
-                self.run_hooks(status, Extent::Whole(&pending));
-                self.pending = pending;
-            }
-            Stage::Sent { .. } => {}
+            Stage::Open => {}
+            Stage::Sent { .. } => return self.end_decided_filters(),
             Stage::Failed | Stage::Over | Stage::Hijacked => return Ok(()),
         }
+        let may_fail = self.hooks.iter().any(|hook| matches!(hook, HeadHook::Content(_)));
+        let header = may_fail.then(|| self.header.clone());
+        let status = *self.status.get_or_insert(StatusCode::OK);
+        let pending = std::mem::take(&mut self.pending);
+        let mut hooks = self.call_hooks(status, Extent::Whole(&pending));
+        self.pending = pending;
+        let ended = self.end_decided_filters();
+        if ended.is_ok() {
+            hooks.clear();
+        } else {
+            // An error takes the place of this response. It gets the fields that every response gets, by its own
+            // status, and no filter: one has just failed.
+            hooks.retain(|hook| matches!(hook, HeadHook::Fields(_)));
+            self.filters = None;
+            self.header = header.unwrap_or_default();
+        }
+        self.hooks = hooks;
+        ended
+    }
+
+    fn end_decided_filters(&mut self) -> Result<()> {
         let Some(filters) = self.filters.as_mut().filter(|filters| !filters.has_ended()) else { return Ok(()) };
         let missing = filters.declared.filter(|&declared| self.written < declared);
         if self.traits.head_request && (missing.is_some() || self.written == 0) {

@@ -97,11 +97,14 @@ impl ResponseWriter {
         let hooks = std::mem::take(&mut self.hooks);
         let (measured_since, end_hooks) = (self.measured_since, std::mem::take(&mut self.end_hooks));
         let omits_date = self.omitted.date;
+        // What the client has offered, and the mistake of a handler, are no parts of the response.
+        let (upgrades, ignored_status) = (std::mem::take(&mut self.upgrades), self.ignored_status);
         self.clear();
         self.header = header;
         self.hooks = hooks;
         (self.measured_since, self.end_hooks) = (measured_since, end_hooks);
         self.omitted.date = omits_date;
+        (self.upgrades, self.ignored_status) = (upgrades, ignored_status);
     }
 
     /// Measures the response from now on.

@@ -115,8 +115,9 @@ pub enum AutoField {
 /// What is called when the head is decided. Both kinds are in one list: what was added first stands around
 /// what was added later, and sees what that has made of the fields.
 pub(super) enum HeadHook {
-    Fields(Box<dyn FnOnce(StatusCode, &mut Header) + Send>),
-    Content(DecideFilter),
+    Fields(Box<dyn FnMut(StatusCode, &mut Header) + Send>),
+    /// `None` once it has decided.
+    Content(Option<DecideFilter>),
 }
 
 impl std::fmt::Debug for HeadHook {
@@ -231,7 +232,10 @@ impl ResponseWriter {
 
     /// Calls a function just before the head is sent, with the status and the header: how middleware
     /// adds fields to every response. Of several functions the one that was added last runs first.
-    pub fn before_head(&mut self, hook: impl FnOnce(StatusCode, &mut Header) + Send + 'static) {
+    ///
+    /// It is called twice where a [content filter](Self::filter_content) fails at the end of a response of which
+    /// nothing was sent: for that response, whose fields are then forgotten, and for the error in its place.
+    pub fn before_head(&mut self, hook: impl FnMut(StatusCode, &mut Header) + Send + 'static) {
         self.hooks.push(HeadHook::Fields(Box::new(hook)));
     }
 
