@@ -19,6 +19,7 @@ pub mod http2_frames;
 pub mod http2_pair;
 pub mod input;
 pub mod jar;
+pub mod middleware;
 pub mod multipart;
 pub mod mux;
 pub mod netscape;

@@ -7,6 +7,7 @@ pub mod h2_client_side;
 pub mod h2_script;
 pub mod h2_server_side;
 pub mod handler;
+pub mod middleware;
 pub mod parts;
 pub mod peer;
 pub mod pieces;

@@ -3,6 +3,7 @@
 //! Written from RFC 9110 and RFC 9112, on whole messages, with no state between calls and with
 //! copies wherever they make a rule easier to see. It shares no code with the library.
 
+pub mod believed;
 pub mod chunked;
 pub mod coding;
 pub mod cookie;
