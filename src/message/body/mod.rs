@@ -1,20 +1,22 @@
 //! The content of a message, on both sides and for every protocol.
 
-// Longer than 450 lines because all that reads a body shares its private state, and a part of it elsewhere could
-// leave a state that the others do not know.
+// Here is the state of a body, and what changes it. `limit` and `whole` only ask for that, and `stream` makes bodies
+// of streams.
+
+mod limit;
+mod stream;
+mod whole;
 
 use std::fmt;
 use std::future::poll_fn;
-use std::pin::Pin;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::task::{Context, Poll};
 
-use bytes::{Buf, Bytes, BytesMut};
-use futures_core::Stream;
+use bytes::{Buf, Bytes};
 use http::StatusCode;
 
-use super::header::Header;
 use crate::error::{Error, ErrorKind, Result};
+use crate::message::header::Header;
 
 /// What [`Body::text`] and [`Body::json`] read at most, unless told otherwise: 10 MiB.
 pub const DEFAULT_MAX_TEXT_BYTES: u64 = 10 << 20;
@@ -179,54 +181,8 @@ impl Body {
         std::mem::replace(self, left)
     }
 
-    /// A body of unknown length out of a stream of chunks. Empty chunks are passed over; an
-    /// error ends it.
-    pub fn from_stream<S, B, E>(stream: S) -> Body
-    where
-        S: Stream<Item = Result<B, E>> + Send + 'static,
-        B: Into<Bytes>,
-        E: Into<Box<dyn std::error::Error + Send + Sync>>,
-    {
-        Body::from_source(StreamSource(Mutex::new(Box::pin(stream))))
-    }
-
     pub(crate) fn from_source(source: impl Source + 'static) -> Body {
         Body { state: BodyState::Streaming(Box::new(source)), ..Body::empty() }
-    }
-
-    /// Allows at most `limit` bytes from here on (Go's `MaxBytesReader`). The read that would
-    /// go beyond fails with [`ErrorKind::BodyTooLarge`], which answers 413 when a handler
-    /// returns it; where the length is announced, the first read does.
-    ///
-    /// 0 allows no byte. Of two limits the smaller one holds.
-    pub fn limit(&mut self, limit: u64) {
-        let left = self.allowed.map_or(limit, |allowed| allowed.left.min(limit));
-        self.allowed = Some(BodyAllowance { limit: left, left, origin: LimitOrigin::Caller });
-    }
-
-    /// Limits the content as [`limit`](Self::limit) does, for a layer. Where the limit that holds was set by a layer
-    /// around this one it goes, and `around`, what held before that, comes back, less what was read since.
-    /// Returns what held before this limit.
-    pub(crate) fn limit_in_layer(
-        &mut self,
-        limit: u64,
-        around: Option<Option<BodyAllowance>>,
-    ) -> Option<BodyAllowance> {
-        if let (Some(around), Some(now)) = (around, self.allowed.filter(|now| now.origin == LimitOrigin::Layer)) {
-            let read = now.limit.saturating_sub(now.left);
-            self.allowed = around.map(|around| BodyAllowance { left: around.left.saturating_sub(read), ..around });
-        }
-        let before = self.allowed;
-        self.limit(limit);
-        if let Some(allowed) = &mut self.allowed {
-            allowed.origin = LimitOrigin::Layer;
-        }
-        before
-    }
-
-    /// Whether a limit was set.
-    pub(crate) fn is_limited(&self) -> bool {
-        self.allowed.is_some()
     }
 
     /// The next bytes, as they come; `None` at the end.
@@ -236,75 +192,6 @@ impl Body {
     /// error the body is over and its connection is not used again.
     pub async fn chunk(&mut self) -> Result<Option<Bytes>> {
         poll_fn(|cx| self.poll_chunk(cx)).await.transpose()
-    }
-
-    /// The whole content, of `limit` bytes at most.
-    ///
-    /// # Errors
-    /// As [`chunk`](Body::chunk); [`ErrorKind::BodyTooLarge`] when there is more.
-    pub async fn bytes(&mut self, limit: u64) -> Result<Bytes> {
-        self.limit(limit);
-        let Some(first) = self.chunk().await? else { return Ok(Bytes::new()) };
-        let Some(second) = self.chunk().await? else { return Ok(first) };
-        let mut whole = BytesMut::with_capacity(first.len() + second.len());
-        whole.extend_from_slice(&first);
-        whole.extend_from_slice(&second);
-        while let Some(chunk) = self.chunk().await? {
-            whole.extend_from_slice(&chunk);
-        }
-        Ok(whole.freeze())
-    }
-
-    /// The whole content as text (UTF-8), of [`DEFAULT_MAX_TEXT_BYTES`] at most.
-    ///
-    /// # Errors
-    /// As [`bytes`](Body::bytes); [`ErrorKind::Malformed`], which answers 400, when it is not UTF-8.
-    pub async fn text(&mut self) -> Result<String> {
-        let bytes = self.bytes(DEFAULT_MAX_TEXT_BYTES).await?;
-        String::from_utf8(bytes.into()).map_err(|error| {
-            Error::new(ErrorKind::Malformed, "the body is no UTF-8")
-                .with_source(error)
-                .with_status(StatusCode::BAD_REQUEST)
-        })
-    }
-
-    /// The whole content read as JSON, of [`DEFAULT_MAX_TEXT_BYTES`] at most.
-    ///
-    /// # Errors
-    /// As [`bytes`](Body::bytes); [`ErrorKind::Malformed`], which answers 400, when it is not JSON of this
-    /// type: the cause says where.
-    #[cfg(feature = "json")]
-    pub async fn json<T: serde::de::DeserializeOwned>(&mut self) -> Result<T> {
-        let bytes = self.bytes(DEFAULT_MAX_TEXT_BYTES).await?;
-        serde_json::from_slice(&bytes).map_err(|error| {
-            Error::new(ErrorKind::Malformed, "the body is not the JSON that was expected")
-                .with_source(error)
-                .with_status(StatusCode::BAD_REQUEST)
-        })
-    }
-
-    /// The first bytes of what is still to come, up to `limit` of them, which stay to be read. A limit of the
-    /// body counts them when they are read. What came is lost where this is dropped before it is done.
-    pub(crate) async fn peek(&mut self, limit: u64) -> Result<Bytes> {
-        let limit = usize::try_from(limit).unwrap_or(usize::MAX);
-        let mut seen = BytesMut::new();
-        let outcome = loop {
-            // In memory there is nothing to be collected.
-            if seen.is_empty() && (self.ready.len() >= limit || self.is_in_memory()) {
-                return Ok(self.ready.slice(..limit.min(self.ready.len())));
-            }
-            seen.extend_from_slice(&self.take_ready());
-            if seen.len() >= limit {
-                break Ok(());
-            }
-            match poll_fn(|cx| self.poll_source(cx)).await {
-                Some(Ok(chunk)) => seen.extend_from_slice(&chunk),
-                Some(Err(error)) => break Err(error),
-                None => break Ok(()),
-            }
-        };
-        self.ready = seen.freeze();
-        outcome.map(|()| self.ready.slice(..limit.min(self.ready.len())))
     }
 
     /// Puts a trailer behind content that is in memory.
@@ -427,36 +314,6 @@ fn too_large(allowed: Option<BodyAllowance>) -> Error {
     let limit = allowed.map_or(0, |allowed| allowed.limit);
     Error::too_large(limit, format!("the body is over its limit of {limit} bytes"))
         .with_status(StatusCode::PAYLOAD_TOO_LARGE)
-}
-
-/// A stream in a mutex that is never locked (`get_mut` is enough): it only makes the stream `Sync`.
-struct StreamSource<S: ?Sized>(Mutex<Pin<Box<S>>>);
-
-impl<S, B, E> Source for StreamSource<S>
-where
-    S: Stream<Item = Result<B, E>> + Send + ?Sized,
-    B: Into<Bytes>,
-    E: Into<Box<dyn std::error::Error + Send + Sync>>,
-{
-    fn poll_frame(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Frame>>> {
-        let stream = self.0.get_mut().unwrap_or_else(PoisonError::into_inner);
-        loop {
-            match std::task::ready!(stream.as_mut().poll_next(cx)) {
-                Some(Ok(chunk)) => {
-                    let chunk = chunk.into();
-                    if !chunk.is_empty() {
-                        return Poll::Ready(Some(Ok(Frame::Data(chunk))));
-                    }
-                }
-                Some(Err(error)) => return Poll::Ready(Some(Err(Error::from(error.into())))),
-                None => return Poll::Ready(None),
-            }
-        }
-    }
-
-    fn remaining(&self) -> Option<u64> {
-        None
-    }
 }
 
 impl fmt::Debug for Body {
