@@ -83,7 +83,7 @@ impl<T> Http2Core<T> {
             scheduler: Scheduler::default(),
             short_of_window: Vec::new(),
             decoder: HpackDecoder::new(),
-            encoder: HpackEncoder::new(),
+            encoder: HpackEncoder::with_limit(settings.encoder_table_bytes as usize),
             receive_window: ReceiveWindow::new(settings.connection_window_bytes.max(DEFAULT_WINDOW_BYTES)),
             send_window: SendWindow::new(),
             partial: PartialFrame::None,

@@ -16,6 +16,8 @@ pub(crate) struct CoreSettings {
     pub(crate) connection_window_bytes: u32,
     pub(crate) max_frame_bytes: u32,
     pub(crate) header_table_bytes: u32,
+    /// What the table for this side's own blocks has at most, as far as the peer allows it. It is not sent.
+    pub(crate) encoder_table_bytes: u32,
     /// RFC 8441 §3; a server's.
     pub(crate) enables_connect_protocol: bool,
     pub(crate) limits: EngineLimits,
@@ -31,6 +33,7 @@ impl Default for CoreSettings {
             connection_window_bytes: 1 << 20,
             max_frame_bytes: MIN_MAX_FRAME_BYTES,
             header_table_bytes: DEFAULT_TABLE_BYTES as u32,
+            encoder_table_bytes: DEFAULT_TABLE_BYTES as u32,
             enables_connect_protocol: false,
             limits: EngineLimits {
                 list: ListLimits { max_bytes: (1 << 20) + 320, max_fields: 500 },

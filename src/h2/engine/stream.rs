@@ -156,11 +156,19 @@ pub(crate) struct StreamTable<T> {
     index: Vec<(u32, u32)>,
     /// The last streams that this side has reset and that have no slot any more.
     known_resets: VecDeque<u32>,
+    /// No stream above this one was reset here and is not among them.
+    forgotten_up_to: u32,
 }
 
 impl<T> StreamTable<T> {
     pub(crate) const fn new() -> StreamTable<T> {
-        StreamTable { slots: Vec::new(), free: Vec::new(), index: Vec::new(), known_resets: VecDeque::new() }
+        StreamTable {
+            slots: Vec::new(),
+            free: Vec::new(),
+            index: Vec::new(),
+            known_resets: VecDeque::new(),
+            forgotten_up_to: 0,
+        }
     }
 
     pub(crate) fn len(&self) -> usize {
@@ -214,15 +222,18 @@ impl<T> StreamTable<T> {
     /// A stream was reset that never had a slot, or has none any more.
     pub(crate) fn remember_reset(&mut self, id: u32) {
         if self.known_resets.len() >= KNOWN_RESET_COUNT {
-            self.known_resets.pop_front();
+            let forgotten = self.known_resets.pop_front().unwrap_or_default();
+            self.forgotten_up_to = self.forgotten_up_to.max(forgotten);
         }
         self.known_resets.push_back(id);
     }
 
-    /// How a stream without a slot ended, which is not idle.
+    /// How a stream without a slot ended, which is not idle. One that may be forgotten was reset here: to hold
+    /// what comes for it against the peer, where it only has not heard of the reset, would end a connection
+    /// that nothing is wrong with.
     pub(crate) fn state_of_gone(&self, id: u32) -> Http2StreamState {
-        let by = if self.known_resets.contains(&id) { ClosedBy::Us } else { ClosedBy::Ends };
-        Http2StreamState::Closed(by)
+        let may_be_reset = id <= self.forgotten_up_to || self.known_resets.contains(&id);
+        Http2StreamState::Closed(if may_be_reset { ClosedBy::Us } else { ClosedBy::Ends })
     }
 
     /// Gives memory back that no stream needs. What was reset is known on: its frames may come yet.
@@ -280,17 +291,22 @@ mod tests {
     }
 
     #[test]
-    fn what_was_reset_here_is_known_for_a_while() {
+    fn what_was_reset_here_is_known_and_what_may_have_been_is_taken_for_it() {
         let mut table = StreamTable::new();
         let slot = table.insert(entry(1));
         table.get_mut(slot).unwrap().state = Http2StreamState::Closed(ClosedBy::Us);
         table.remove(slot);
         assert_eq!(table.state_of_gone(1), Http2StreamState::Closed(ClosedBy::Us));
         assert_eq!(table.state_of_gone(3), Http2StreamState::Closed(ClosedBy::Ends));
-        for id in 0..KNOWN_RESET_COUNT as u32 {
+        for id in 0..2 * KNOWN_RESET_COUNT as u32 {
             table.remember_reset(2 * id + 101);
         }
-        assert_eq!(table.state_of_gone(1), Http2StreamState::Closed(ClosedBy::Ends));
+        for forgotten in [1, 3, 101, 2 * KNOWN_RESET_COUNT as u32 + 99] {
+            assert_eq!(table.state_of_gone(forgotten), Http2StreamState::Closed(ClosedBy::Us), "{forgotten}");
+        }
+        let last = 4 * KNOWN_RESET_COUNT as u32 + 99;
+        assert_eq!(table.state_of_gone(last), Http2StreamState::Closed(ClosedBy::Us));
+        assert_eq!(table.state_of_gone(last + 2), Http2StreamState::Closed(ClosedBy::Ends), "and no more than that");
         table.release_memory();
         assert!(table.held() < 3 * KNOWN_RESET_COUNT * size_of::<u32>(), "{}", table.held());
     }

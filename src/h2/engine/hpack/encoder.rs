@@ -19,6 +19,8 @@ pub(crate) struct HpackEncoder {
     told_size: usize,
     /// The least size that the table had since then.
     least_size: usize,
+    /// No larger table is used, whatever the peer allows.
+    own_limit: usize,
 }
 
 /// How a field is sent.
@@ -36,18 +38,28 @@ const MAX_SHARE: (usize, usize) = (3, 4);
 const MAX_GUESSED_BYTES: usize = 20;
 
 impl HpackEncoder {
-    pub(crate) fn new() -> HpackEncoder {
+    /// An encoder whose table never has more than these bytes: it costs memory and a search, and what repeats
+    /// between messages mostly fits into the default. 0 is no table at all. Before the peer has said anything
+    /// it allows [`DEFAULT_TABLE_BYTES`] (RFC 9113 §6.5.2).
+    pub(crate) fn with_limit(own_limit: usize) -> HpackEncoder {
+        let size = own_limit.min(DEFAULT_TABLE_BYTES);
         HpackEncoder {
-            table: DynamicTable::new(DEFAULT_TABLE_BYTES),
+            table: DynamicTable::new(size),
+            // A peer takes the default for granted, so that a smaller one is said in the first block.
             told_size: DEFAULT_TABLE_BYTES,
-            least_size: DEFAULT_TABLE_BYTES,
+            least_size: size,
+            own_limit,
         }
     }
 
-    /// The peer allows this SETTINGS_HEADER_TABLE_SIZE. More than the default is not used: a table costs
-    /// memory and a search, and what repeats between answers fits into 4 KiB.
+    #[cfg(any(test, fuzzing))]
+    pub(crate) fn new() -> HpackEncoder {
+        HpackEncoder::with_limit(DEFAULT_TABLE_BYTES)
+    }
+
+    /// The peer allows this SETTINGS_HEADER_TABLE_SIZE.
     pub(crate) fn set_max_table_bytes(&mut self, max: usize) {
-        let size = max.min(DEFAULT_TABLE_BYTES);
+        let size = max.min(self.own_limit);
         self.least_size = self.least_size.min(size);
         self.table.set_max_size(size);
     }

@@ -4,6 +4,7 @@
 //! in two at every byte, and everything that is seen and sent has to be the same each time.
 
 mod client_scripts;
+mod differential;
 mod floods;
 mod flow;
 mod oracle;

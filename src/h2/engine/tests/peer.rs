@@ -331,7 +331,7 @@ pub(super) fn check_server(cases: &[(&str, Expect, Vec<u8>)]) {
     for (name, expect, script) in cases {
         let settings = CoreSettings { max_concurrent_streams: 10, ..CoreSettings::default() };
         let script = [CONNECTION_PREFACE, &frame(SETTINGS, 0, 0, &[]), script].concat();
-        check(name, expect, &|| End::server(settings), script);
+        check((Role::Server, name), expect, &|| End::server(settings), script);
     }
 }
 
@@ -339,14 +339,15 @@ pub(super) fn check_server(cases: &[(&str, Expect, Vec<u8>)]) {
 pub(super) fn check_client(cases: &[(&str, Expect, Vec<u8>)]) {
     for (name, expect, script) in cases {
         let script = [frame(SETTINGS, 0, 0, &[]), script.clone()].concat();
-        check(name, expect, &|| End::client(CoreSettings::default()), script);
+        check((Role::Client, name), expect, &|| End::client(CoreSettings::default()), script);
     }
 }
 
 /// A PING behind the script shows whether the connection goes on.
-fn check(name: &str, expect: &Expect, make: &dyn Fn() -> End, mut script: Vec<u8>) {
+fn check((role, name): (Role, &str), expect: &Expect, make: &dyn Fn() -> End, mut script: Vec<u8>) {
     script.extend(frame(PING, 0, 0, b"behind!!"));
     let outcome = run(make, &script);
+    differential::compare(role, name, &script, &outcome);
     let has = |kind, id, payload: &[u8]| {
         outcome.frames.iter().any(|frame| frame.kind == kind && frame.id == id && frame.payload == payload)
     };

@@ -135,3 +135,25 @@ fn section_8_1_a_stream_that_is_closed_is_reset_with_no_error_where_its_response
     client.send();
     assert_eq!(client.sent, reset(1, 8), "its response is not wanted");
 }
+
+// RFC 9113 §5.1: "An endpoint MUST ignore frames that it receives on closed streams after it has sent a
+// RST_STREAM frame", however many it has reset since.
+#[test]
+fn late_heads_of_any_number_of_requests_that_were_given_up_do_not_end_the_connection() {
+    let mut client = End::client(CoreSettings::default());
+    client.take(&frame(SETTINGS, 0, 0, &[]));
+    let header = crate::message::Header::new();
+    let given_up: Vec<u32> = (0..6000)
+        .map(|_| {
+            let slot =
+                client.core.begin_request(&request("GET", &header), MessageEnd::Here, Pending::default()).unwrap();
+            let id = client.core.stream_id(slot).unwrap();
+            client.core.close(slot, fault::ErrorCode::CANCEL);
+            id
+        })
+        .collect();
+    for id in given_up {
+        client.take(&frame(HEADERS, END_HEADERS, id, b"\x88"));
+        assert_eq!(client.fault, None, "stream {id}");
+    }
+}

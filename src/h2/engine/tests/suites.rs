@@ -167,10 +167,12 @@ fn a_server_takes_frames_in_their_unusual_forms() {
 
 #[test]
 fn a_server_resets_requests_with_bytes_that_no_field_has() {
-    for name in ["space force", "\x01x", "x\x7f", "\x7fx", "inv\u{e1}lid", "x:", "a,b", "a\tb", "\"", "x\n"] {
+    for name in ["space force", "\x01x", "x\x7f", "\x7fx", "inv\u{e1}lid", "x:", "a,b", "a\tb", "x\n"] {
         let script = [frame(HEADERS, WHOLE, 1, &[GET, &literal(name, "v")].concat()), get(3)].concat();
         check_server(&[("a name", Reset(1, PROTOCOL), script)]);
     }
+    let quoted = [frame(HEADERS, WHOLE, 1, &[GET, &literal("\"", "v")].concat()), get(3)].concat();
+    check_server(&[("a quotation mark in a name", Reset(1, PROTOCOL), quoted)]);
     for value in ["a\nb", "a\rb", "a\0b", "\n", "a\r\n"] {
         let script = [frame(HEADERS, WHOLE, 1, &[GET, &literal("x", value)].concat()), get(3)].concat();
         check_server(&[("a value", Reset(1, PROTOCOL), script)]);

@@ -208,6 +208,29 @@ fn of_several_sizes_the_least_and_the_last_are_said() {
 }
 
 #[test]
+fn a_table_of_ones_own_size_is_as_large_as_the_peer_allows_and_no_larger() {
+    let said = |encoder: &mut HpackEncoder| {
+        let mut block = Vec::new();
+        encoder.begin(&mut block);
+        block
+    };
+    let mut small = HpackEncoder::with_limit(100);
+    assert_eq!(said(&mut small), [0x3f, 0x45], "a peer would take 4,096 for granted");
+    small.set_max_table_bytes(100_000);
+    assert!(said(&mut small).is_empty());
+    small.set_max_table_bytes(50);
+    assert_eq!(said(&mut small), [0x3f, 0x13]);
+    let mut none = HpackEncoder::with_limit(0);
+    let twice: Vec<usize> = (0..2).map(|_| encode(&mut none, &pairs(&[("x-name", "value")])).len()).collect();
+    assert_eq!((twice[0], none.held()), (twice[1] + 1, 0), "the size is said once, and nothing is kept");
+    // More than the default only when the peer has said so.
+    let mut large = HpackEncoder::with_limit(8192);
+    assert!(said(&mut large).is_empty());
+    large.set_max_table_bytes(100_000);
+    assert_eq!(said(&mut large), [0x3f, 0xe1, 0x3f]);
+}
+
+#[test]
 fn any_fields_come_back_whatever_becomes_of_the_table() {
     let mut random = Random(3);
     for _ in 0..50 {
