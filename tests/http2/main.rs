@@ -20,6 +20,10 @@ mod client;
 mod client_connections;
 #[cfg(feature = "client")]
 mod client_frames;
+#[cfg(feature = "client")]
+mod client_rules;
+#[cfg(feature = "server")]
+mod rules;
 #[cfg(feature = "server")]
 mod server;
 #[cfg(feature = "server")]

@@ -4,6 +4,7 @@ use super::super::connection::Http2Core;
 use super::super::event::{CoreEvent, NewRequest, Role};
 use super::super::fault::ErrorCode;
 use super::super::fields_to_send::{Http2RequestHead, Http2ResponseHead};
+use super::super::frame::{FrameFlags, FrameHead, FrameKind, SettingId, SettingValue};
 use super::super::received_head::ReceivedHead;
 use super::super::send::MessageEnd;
 use super::super::settings::CoreSettings;
@@ -37,6 +38,8 @@ struct Side {
     resets: usize,
     /// Messages are no longer than some of the other side's windows.
     max_len: usize,
+    /// What the other side has said of itself.
+    peer: CoreSettings,
 }
 
 /// A client and a server against each other.
@@ -44,8 +47,9 @@ pub(crate) fn check_pair(script: &[u8]) {
     let mut script = StepScript(script);
     let mut client = Side::new(Role::Client, script.settings());
     let mut server = Side::new(Role::Server, script.settings());
-    client.max_len = 40 * server.core.settings.stream_window_bytes as usize;
-    server.max_len = 40 * client.core.settings.stream_window_bytes as usize;
+    (client.peer, server.peer) = (server.core.settings, client.core.settings);
+    client.max_len = 40 * client.peer.stream_window_bytes as usize;
+    server.max_len = 40 * server.peer.stream_window_bytes as usize;
     while !script.0.is_empty() {
         step(&mut client, &mut server, &mut script);
         client.check();
@@ -55,7 +59,7 @@ pub(crate) fn check_pair(script: &[u8]) {
 }
 
 fn step(client: &mut Side, server: &mut Side, script: &mut StepScript<'_>) {
-    match script.byte() % 12 {
+    match script.byte() % 14 {
         0 | 1 => client.begin_request(script),
         2 => client.write_to(server, script.byte() * 97),
         3 => server.write_to(client, script.byte() * 97),
@@ -67,6 +71,8 @@ fn step(client: &mut Side, server: &mut Side, script: &mut StepScript<'_>) {
         9 => server.release_some(script.byte()),
         10 if script.byte() % 2 == 0 => client.reset_one(script.byte()),
         10 => server.reset_one(script.byte()),
+        11 => client.hear_of_change(script),
+        12 => server.hear_of_change(script),
         _ => server.answer_one(script),
     }
 }
@@ -74,6 +80,8 @@ fn step(client: &mut Side, server: &mut Side, script: &mut StepScript<'_>) {
 /// Everything that can go on goes on. At most so many rounds are needed for the largest content through the
 /// smallest window.
 fn finish(client: &mut Side, server: &mut Side) {
+    client.hear_setting(SettingId::InitialWindowSize, client.peer.stream_window_bytes);
+    server.hear_setting(SettingId::InitialWindowSize, server.peer.stream_window_bytes);
     let mut rounds_without_progress = 0;
     while rounds_without_progress < 3 {
         let before = (client.progress(), server.progress());
@@ -113,6 +121,7 @@ impl Side {
             received_bytes: 0,
             resets: 0,
             max_len: 0,
+            peer: settings,
         }
     }
 
@@ -126,9 +135,42 @@ impl Side {
         let initial = self.core.peer.initial_window_bytes;
         for slot in self.core.slots() {
             let stream = self.core.streams.get(slot).expect("a slot that is listed has a stream");
-            // The default window may have been used before a smaller one came.
-            let least = if initial < 65_535 { i64::from(initial) - 65_535 } else { 0 };
+            // The default window, or the largest that was ever said, may have been used before a smaller one came.
+            let largest = self.peer.stream_window_bytes.max(65_535);
+            let least = (i64::from(initial) - i64::from(largest)).min(0);
             assert!(stream.send_window.available(initial) >= least, "a stream's window is below zero");
+        }
+    }
+
+    /// The other side says something new of itself, and never more than it said at first: what it takes does
+    /// not depend on it. A client changes the priority of a stream.
+    fn hear_of_change(&mut self, script: &mut StepScript<'_>) {
+        let (kind, choice) = (script.byte() % 6, script.byte() as u32);
+        let peer = self.peer;
+        let few = [0, 1, choice * 97, u32::MAX][(choice % 4) as usize];
+        match kind {
+            0 | 1 => self.hear_setting(SettingId::InitialWindowSize, few.min(peer.stream_window_bytes)),
+            2 => self.hear_setting(SettingId::HeaderTableSize, few.min(peer.header_table_bytes)),
+            3 => self.hear_setting(SettingId::MaxFrameSize, (16_384 + few % 5000).min(peer.max_frame_bytes)),
+            4 => self.hear_setting(SettingId::MaxConcurrentStreams, few.min(peer.max_concurrent_streams).max(1)),
+            _ if self.core.role == Role::Server => {
+                let update =
+                    [&(choice | 1).to_be_bytes()[..], [&b"u=0"[..], b"u=6, i", b"i"][choice as usize % 3]].concat();
+                self.hear(FrameKind::PriorityUpdate, &update);
+            }
+            _ => self.hear(FrameKind::Ping, b"12345678"),
+        }
+    }
+
+    fn hear_setting(&mut self, id: SettingId, value: u32) {
+        self.hear(FrameKind::Settings, &SettingValue { id, value }.bytes());
+    }
+
+    /// A frame comes behind all that is under way.
+    fn hear(&mut self, kind: FrameKind, payload: &[u8]) {
+        if self.core.has_begun() {
+            let head = FrameHead { len: payload.len(), kind, flags: FrameFlags::NONE, stream_id: 0 };
+            self.pipe.extend([&head.bytes()[..], payload].concat());
         }
     }
 

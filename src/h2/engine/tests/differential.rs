@@ -239,7 +239,7 @@ impl Judgement {
         Judgement {
             answered,
             resets,
-            goaway: of_kind(FrameKind::Goaway).last().map(|frame| number(frame, 4)),
+            goaway: of_kind(FrameKind::Goaway).next_back().map(|frame| number(frame, 4)),
             goes_on: of_kind(FrameKind::Ping).any(|frame| frame.payload == b"behind!!"),
         }
     }
