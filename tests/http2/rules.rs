@@ -266,6 +266,40 @@ async fn an_empty_response_needs_no_window() {
     assert!(has_ended(&frames, 1) && has_ended(&frames, 3), "{frames:?}");
 }
 
+// RFC 9113 §5.2.1: what was read makes room on the connection, over however many streams it is spread: none may
+// keep for later what it has to tell, when the window is small.
+#[tokio::test(start_paused = true)]
+async fn content_that_was_read_makes_room_however_many_streams_have_a_little_of_it() {
+    const STREAMS: u32 = 200;
+    let mut server = quiet(async |w: &mut ResponseWriter, r: &mut Request| {
+        let content = r.body.bytes(1 << 20).await?;
+        w.write(content.len().to_string()).await
+    });
+    server.http2.max_receive_buffer_per_connection = 65_535;
+    let running = start(server);
+    let mut peer = dial(&running, &[]).await;
+    let (mut window, mut frames) = (65_535_i64, Vec::new());
+    for stream in (0..STREAMS).map(|n| 2 * n + 1) {
+        peer.send(&post(stream)).await;
+        for _ in 0..12 {
+            while window < 1000 {
+                let heard = heard(&mut peer).await;
+                assert!(!heard.is_empty(), "no room for stream {stream}, and all was read");
+                let updates = heard.iter().filter(|f| f.kind == WINDOW_UPDATE && f.stream == 0);
+                window +=
+                    updates.map(|f| i64::from(u32::from_be_bytes(f.payload[..].try_into().unwrap()))).sum::<i64>();
+                frames.extend(heard);
+            }
+            window -= 1000;
+            peer.send(&frame(DATA, 0, stream, &[0; 1000])).await;
+        }
+    }
+    let ends: Vec<u8> = (0..STREAMS).flat_map(|n| frame(DATA, END_STREAM, 2 * n + 1, b"")).collect();
+    peer.send(&ends).await;
+    frames.extend(heard(&mut peer).await);
+    assert!((0..STREAMS).all(|n| content(&frames, 2 * n + 1) == b"12000"));
+}
+
 // RFC 9113 §4.2.
 #[tokio::test(start_paused = true)]
 async fn no_frame_is_larger_than_the_peer_has_said_when_it_is_sent() {
@@ -488,6 +522,28 @@ fn whole_frames(mut bytes: &[u8]) -> impl Iterator<Item = (u8, usize)> {
         bytes = bytes.get(9 + len..)?;
         Some((kind, len))
     })
+}
+
+// The deadline of a head is each head's: frames that come whole one after the other are no slow head, wherever
+// what was read ends.
+#[tokio::test(start_paused = true)]
+#[ignore = "the HTTP/2 engine: the deadline of a head does not see that one has ended and another begun in one read"]
+async fn a_peer_whose_writes_end_within_frames_is_not_slow() {
+    let mut server = quiet(hello);
+    server.read_header_timeout = secs(10);
+    let running = start(server);
+    let mut peer = dial(&running, &[]).await;
+    let mut waiting: Vec<u8> = Vec::new();
+    for second in 0..40 {
+        waiting.extend(get(2 * second + 1));
+        // All but a few bytes, which come with the next ones.
+        let left = waiting.split_off(waiting.len() - 5);
+        peer.send(&std::mem::replace(&mut waiting, left)).await;
+        tokio::time::sleep(secs(1)).await;
+    }
+    peer.send(&waiting).await;
+    let frames = heard(&mut peer).await;
+    assert!((0..40).all(|n| has_ended(&frames, 2 * n + 1)), "{:?}", goaways(&frames));
 }
 
 // ---------------------------------------------------------------- floods with a peer that does not read
