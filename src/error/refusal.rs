@@ -20,6 +20,12 @@ impl Refusal {
         Refusal { status: StatusCode::BAD_REQUEST, reason }
     }
 
+    /// HTTP in the clear where TLS is served.
+    #[allow(dead_code, reason = "only a server with TLS meets it")]
+    pub(crate) const fn plain_http() -> Refusal {
+        Refusal::bad("client sent an HTTP request to an HTTPS server")
+    }
+
     /// Any other status, with the reason.
     pub(crate) const fn with(status: StatusCode, reason: &'static str) -> Refusal {
         Refusal { status, reason }

@@ -62,7 +62,6 @@ mod disconnect;
 mod error;
 mod grpc_deadline;
 mod header_fields;
-mod ip_network;
 mod limits;
 mod origin;
 mod panic_policy;
@@ -73,9 +72,6 @@ mod security_headers;
 mod target;
 mod timeout;
 mod trusted_proxies;
-
-#[cfg(feature = "client")]
-pub(crate) use ip_network::{IpNetwork, networks};
 
 pub use crate::message::{CompressionLevel, ContentCoding};
 pub use crate::server::handler::Wrapped;

@@ -16,9 +16,9 @@ use std::time::Duration;
 use http::StatusCode;
 use tokio::time::Instant;
 
-use super::ip_network::client_network;
 use crate::error::{Error, Result};
 use crate::message::{Header, Request};
+use crate::net::client_network;
 use crate::server::{Middleware, Next, ResponseWriter};
 
 const DEFAULT_MAX_KEY_COUNT: usize = 65_536;

@@ -6,9 +6,9 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, LazyLock};
 use std::time::{Duration, SystemTime};
 
-use super::ip_network::{IpNetwork, networks};
 use crate::error::Result;
 use crate::message::{Request, is_token};
+use crate::net::{IpNetwork, networks};
 use crate::server::{Middleware, Next, ResponseWriter};
 
 /// Longer ones are replaced: they go into logs and into the requests to other services.

@@ -9,10 +9,10 @@ use std::borrow::Cow;
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 
-use super::ip_network::{IpNetwork, networks};
 use crate::error::Result;
 use crate::h1::{Port, is_host};
 use crate::message::{Header, Request, is_token};
+use crate::net::{IpNetwork, networks};
 use crate::server::{Middleware, Next, ResponseWriter};
 
 const FOR: &str = "X-Forwarded-For";

@@ -16,7 +16,11 @@ mod deadline;
 #[cfg(feature = "client")]
 mod dial;
 mod io;
+#[cfg(feature = "server")]
+mod ip_network;
 mod listener;
+#[cfg(any(feature = "server", feature = "client"))]
+mod proxy_protocol;
 #[cfg(all(feature = "http2", any(feature = "server", feature = "client")))]
 #[allow(dead_code, reason = "the drivers of HTTP/2 come one after the other")]
 mod ready_list;
@@ -36,6 +40,10 @@ pub use dial::{
     Dial, DialTarget, DialWatch, DialedStream, FixedResolver, Resolve, Resolved, SystemResolver, TcpDialer, dial_fn,
 };
 pub use listener::Listener;
+#[cfg(feature = "server")]
+pub use proxy_protocol::{ProxiedStream, ProxyProtocolListener};
+#[cfg(feature = "client")]
+pub use proxy_protocol::{ProxyProtocolDialer, ProxyProtocolVersion};
 
 #[cfg(any(feature = "server", feature = "client"))]
 pub(crate) use content::ContentReader;
@@ -43,6 +51,8 @@ pub(crate) use deadline::{Deadline, TransferDeadlines, TransferLimit};
 #[cfg(feature = "client")]
 pub(crate) use dial::dial;
 pub(crate) use io::Io;
+#[cfg(feature = "server")]
+pub(crate) use ip_network::{IpNetwork, client_network, networks};
 pub(crate) use listener::{bind_loopback, bind_reuse_port, bind_tcp, from_std, is_temporary};
 #[cfg(all(feature = "http2", any(feature = "server", feature = "client")))]
 #[allow(unused_imports, reason = "the drivers of HTTP/2 come one after the other")]

@@ -38,9 +38,13 @@ mod settings;
 mod target;
 mod tunnel;
 mod upstream;
+mod upstreams;
 
 pub use outgoing::OutgoingRequest;
 pub use proxy::ReverseProxy;
 pub use record::{ProxyEnd, ProxyRecord};
 pub use settings::proxy_transport;
 pub use upstream::{ChooseFuture, ChooseUpstream, ChosenUpstream, Upstream, UpstreamFailure, UpstreamPermit};
+pub use upstreams::{
+    HashKey, HealthCheck, LatencyStats, LoadBalancing, UpstreamHealth, UpstreamServer, UpstreamStats, Upstreams,
+};

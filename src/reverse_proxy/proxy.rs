@@ -12,7 +12,7 @@ use super::upstream::{ChooseUpstream, Upstream};
 use crate::client::{IntoUrl, RoundTripper};
 use crate::error::{Error, Result};
 use crate::message::{Request, Response};
-use crate::middleware::networks;
+use crate::net::networks;
 use crate::server::{Handler, ResponseWriter};
 
 /// A handler that has other servers answer: Go's `httputil.ReverseProxy`.

@@ -10,7 +10,7 @@ use super::upstream::{ChooseUpstream, ChosenUpstream, Upstream};
 use crate::client::{Proxy, RoundTripper, Transport};
 use crate::error::{Error, Result};
 use crate::message::{Request, Response, Timeouts};
-use crate::middleware::IpNetwork;
+use crate::net::IpNetwork;
 
 pub(super) type RewriteHook = Arc<dyn Fn(&mut OutgoingRequest<'_>, &Request) -> Result<()> + Send + Sync>;
 pub(super) type ModifyHook = Arc<dyn Fn(&mut Response, &Request) -> Result<()> + Send + Sync>;

@@ -39,7 +39,10 @@ pub struct Upstream(Arc<UpstreamInner>);
 
 struct UpstreamInner {
     url: Uri,
+    name: Option<Box<str>>,
     transport: Option<Arc<dyn RoundTripper>>,
+    /// The same in all that count as the same upstream.
+    identity: Arc<()>,
 }
 
 impl Upstream {
@@ -49,7 +52,8 @@ impl Upstream {
     /// # Errors
     /// [`ErrorKind::Invalid`](crate::ErrorKind::Invalid) for what is no URL of `http` or `https`.
     pub fn new(url: impl IntoUrl) -> Result<Upstream> {
-        Ok(Upstream(Arc::new(UpstreamInner { url: url.into_url()?, transport: None })))
+        let (url, identity) = (url.into_url()?, Arc::new(()));
+        Ok(Upstream(Arc::new(UpstreamInner { url, name: None, transport: None, identity })))
     }
 
     /// The same with a transport of its own: for one behind a Unix socket, with other certificates, or at an
@@ -58,7 +62,25 @@ impl Upstream {
     /// What a proxy needs of its transport is in [`ReverseProxy::transport`](super::ReverseProxy::transport).
     #[must_use]
     pub fn with_transport(self, transport: Arc<dyn RoundTripper>) -> Upstream {
-        Upstream(Arc::new(UpstreamInner { url: self.0.url.clone(), transport: Some(transport) }))
+        let UpstreamInner { url, name, .. } = &*self.0;
+        let (url, name, identity) = (url.clone(), name.clone(), Arc::new(()));
+        Upstream(Arc::new(UpstreamInner { url, name, transport: Some(transport), identity }))
+    }
+
+    /// The same with a name for people, in place of its URL: where several are told apart by their addresses. It is
+    /// another upstream than the one that it was made from.
+    #[must_use]
+    pub fn with_name(self, name: &str) -> Upstream {
+        let UpstreamInner { url, transport, .. } = &*self.0;
+        let (url, transport, identity) = (url.clone(), transport.clone(), Arc::new(()));
+        Upstream(Arc::new(UpstreamInner { url, name: Some(name.into()), transport, identity }))
+    }
+
+    /// The same upstream, reached by this transport once.
+    pub(super) fn via(&self, transport: Arc<dyn RoundTripper>) -> Upstream {
+        let UpstreamInner { url, name, identity, .. } = &*self.0;
+        let (url, name, identity) = (url.clone(), name.clone(), identity.clone());
+        Upstream(Arc::new(UpstreamInner { url, name, transport: Some(transport), identity }))
     }
 
     /// Its URL in normal form.
@@ -73,7 +95,17 @@ impl Upstream {
 
     /// Whether both are clones of one: two that were made apart are not, even with the same URL.
     pub fn is_same(&self, other: &Upstream) -> bool {
-        Arc::ptr_eq(&self.0, &other.0)
+        Arc::ptr_eq(&self.0.identity, &other.0.identity)
+    }
+}
+
+/// Its name, where it has one, else its URL.
+impl fmt::Display for Upstream {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.0.name {
+            Some(name) => f.write_str(name),
+            None => self.0.url.fmt(f),
+        }
     }
 }
 

@@ -110,6 +110,10 @@ pub struct Server {
     pub http2: Http2Settings,
     /// Whether `OPTIONS *` goes to the handler. Default: the server answers it itself with 200.
     pub disable_general_options_handler: bool,
+    /// Whether clients that speak HTTP in the clear where TLS is served have their requests served. Those have no
+    /// [`tls`](crate::Request::tls): it is for a handler that leads them to https, such as
+    /// [`HttpsRedirect`](crate::middleware::HttpsRedirect). Default: they are answered 400, as in Go.
+    pub allow_http_on_tls_port: bool,
     /// Called for events that no response shows: panics, failures, refusals. Default: `tracing`, or
     /// standard error where the program has set no dispatcher; see [`ServerEvent`]. Runs on the task where
     /// the event happens: keep it short.
@@ -178,6 +182,7 @@ impl Server {
             protocols: Protocols::default(),
             http2: Http2Settings::default(),
             disable_general_options_handler: false,
+            allow_http_on_tls_port: false,
             on_event: None,
             on_request: None,
             on_error: None,
@@ -333,6 +338,7 @@ impl Server {
             protocols: self.protocols,
             http2: self.http2.resolved(),
             answers_general_options: !self.disable_general_options_handler,
+            serves_plain_http: self.allow_http_on_tls_port,
             on_event: self.on_event.clone(),
             conn_state: self.conn_state.clone(),
             on_request: self.on_request.clone(),

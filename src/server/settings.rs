@@ -33,6 +33,8 @@ pub(crate) struct Settings {
     pub(crate) protocols: Protocols,
     pub(crate) http2: Http2Settings,
     pub(crate) answers_general_options: bool,
+    /// Also where TLS is served.
+    pub(crate) serves_plain_http: bool,
     pub(crate) on_event: Option<Arc<dyn Fn(&ServerEvent) + Send + Sync>>,
     pub(crate) conn_state: Option<Arc<dyn Fn(&ConnInfo, ConnState) + Send + Sync>>,
     pub(crate) on_request: Option<Arc<dyn Fn(&RequestRecord) + Send + Sync>>,

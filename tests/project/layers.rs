@@ -34,11 +34,13 @@ const WITHOUT_RUNTIME: [&str; 3] = ["message", "h1", "h2/engine"];
 const ONLY_BYTES: [&str; 1] = ["h2/engine"];
 
 /// The files that start tasks. A comment at each `spawn` says who ends the task.
-const MAY_SPAWN: [&str; 9] = [
+const MAY_SPAWN: [&str; 11] = [
     "src/client/connect/mod.rs",
     "src/client/http1/body.rs",
     "src/client/http2/driver.rs",
     "src/client/pool/pool.rs",
+    "src/net/proxy_protocol/listener.rs",
+    "src/reverse_proxy/upstreams/owned_task.rs",
     "src/server/accept.rs",
     "src/server/http2/exchanges.rs",
     "src/server/per_core.rs",

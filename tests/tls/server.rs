@@ -552,6 +552,27 @@ async fn a_request_in_the_clear_is_answered_400_at_every_cut() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_request_in_the_clear_is_served_where_that_is_allowed_and_knows_of_no_tls() {
+    let authority = Authority::new("ca");
+    let mut server = quiet(async |w: &mut ResponseWriter, r: &mut Request| {
+        w.write(format!("{} {:?}", r.request_uri, r.tls.is_some())).await
+    });
+    server.allow_http_on_tls_port = true;
+    let (listener, dialer) = testing::listener();
+    let tls = config(&[&authority.issue(&["a.test"])]);
+    tokio::spawn(async move { server.serve_tls(listener, &tls).await });
+    let request = "GET /x HTTP/1.1\r\nHost: h\r\nConnection: close\r\n\r\n";
+    for cut in 0..8 {
+        let mut peer = dial(&dialer).await;
+        peer.send(&request[..cut]).await;
+        settle().await;
+        peer.send(&request[cut..]).await;
+        let answer = peer.answer().await;
+        assert_eq!((answer.status, &*answer.content), (200, "/x false"), "cut at {cut}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
 async fn what_is_neither_tls_nor_http_gets_no_answer() {
     let site = site(&Authority::new("ca"), hello);
     for bytes in ["SSH-2.0-x\r\n", "get / http/1.1\r\n", "\r\n\r\n\r\n", "GE", ""] {

@@ -8,6 +8,7 @@ use std::net::{IpAddr, SocketAddr, ToSocketAddrs};
 use std::pin::Pin;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
 use tokio::sync::watch;
 
@@ -64,6 +65,9 @@ pub struct Resolved {
     pub addrs: Vec<SocketAddr>,
     /// Whether others asked for the same name at the same time and got the same answer.
     pub coalesced: bool,
+    /// How long the answer holds, where the resolver knows that: after so long
+    /// [`Upstreams`](crate::reverse_proxy::Upstreams) look the name up again. The dialers resolve for each connection.
+    pub ttl: Option<Duration>,
 }
 
 impl Resolved {
@@ -75,7 +79,7 @@ impl Resolved {
 
 impl FromIterator<SocketAddr> for Resolved {
     fn from_iter<I: IntoIterator<Item = SocketAddr>>(addrs: I) -> Resolved {
-        Resolved { addrs: addrs.into_iter().collect(), coalesced: false }
+        Resolved { addrs: addrs.into_iter().collect(), coalesced: false, ttl: None }
     }
 }
 
@@ -153,7 +157,7 @@ impl Lookups {
             };
             let coalesced = lookup.coalesced.load(Ordering::Relaxed);
             return match answer {
-                Ok(addrs) => Ok(Resolved { addrs, coalesced }),
+                Ok(addrs) => Ok(Resolved { addrs, coalesced, ttl: None }),
                 Err(error) => Err(io::Error::new(error.kind(), SharedError(error))),
             };
         }

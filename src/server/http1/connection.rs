@@ -200,7 +200,8 @@ impl Connection {
             }
             Handshake::PlainHttp(io) => {
                 self.conn_io.lock().put_io(io);
-                Err(self.refuse(Refusal::bad("client sent an HTTP request to an HTTPS server")).await)
+                let is_served = self.shared.settings.serves_plain_http;
+                if is_served { Ok(()) } else { Err(self.refuse(Refusal::plain_http()).await) }
             }
             Handshake::Failed(io, error) => {
                 self.report_handshake(error);

@@ -9,6 +9,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
+use bytes::BytesMut;
 use rustls::crypto::CryptoProvider;
 use rustls::pki_types::CertificateDer;
 use rustls::server::danger::ClientCertVerifier;
@@ -20,7 +21,7 @@ use certificates::Certificates;
 use crate::error::{Error, ErrorKind, Result};
 use crate::message::TlsVersion;
 use crate::net::Stream;
-use crate::net::stream::{NoSession, Secured, Securing, TlsAccept, Unsecured};
+use crate::net::stream::{NoSession, Rewind, Secured, Securing, TlsAccept, Unsecured};
 use crate::net::tls::certificate::{Certificate, certificates_in, invalid, read};
 use crate::net::tls::error::{Peer, handshake_failed};
 use crate::net::tls::peek::Peek;
@@ -303,11 +304,13 @@ impl TlsAccept for Acceptor {
 }
 
 fn unsecured(stream: Peek, error: io::Error) -> Unsecured {
-    let reason = match looks_like_http(stream.first()) {
-        true => NoSession::PlainHttp,
-        false => NoSession::Failed(handshake_failed(Peer::Client, error)),
-    };
-    Unsecured { stream: stream.into_inner(), reason }
+    if looks_like_http(stream.first()) {
+        // What was read of it is still to be read, where it is served after all.
+        let ahead = BytesMut::from(stream.first());
+        let stream = Box::new(Rewind::new(stream.into_inner(), ahead));
+        return Unsecured { stream, reason: NoSession::PlainHttp };
+    }
+    Unsecured { stream: stream.into_inner(), reason: NoSession::Failed(handshake_failed(Peer::Client, error)) }
 }
 
 /// Whether a request may begin so: the five bytes in which a record's head would have been (Go's

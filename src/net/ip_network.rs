@@ -13,7 +13,7 @@ pub(crate) struct IpNetwork {
 
 impl IpNetwork {
     /// `None` where it is none, and where bits of the host are set: `10.1.2.3/8` is a slip of one kind or another.
-    pub(super) fn parse(text: &str) -> Option<IpNetwork> {
+    pub(crate) fn parse(text: &str) -> Option<IpNetwork> {
         let (address, length) = match text.split_once('/') {
             Some((address, length)) => (address, Some(prefix_length(length)?)),
             None => (text, None),
@@ -74,7 +74,7 @@ pub(crate) fn networks<Text: AsRef<str>>(texts: impl IntoIterator<Item = Text>) 
 
 /// The address as one client: of IPv6 the first 64 bits, for the others are the client's own to choose
 /// (RFC 4291 §2.5.4; RFC 7217).
-pub(super) fn client_network(address: IpAddr) -> IpAddr {
+pub(crate) fn client_network(address: IpAddr) -> IpAddr {
     match address.to_canonical() {
         IpAddr::V4(address) => IpAddr::V4(address),
         IpAddr::V6(address) => IpAddr::V6(Ipv6Addr::from_bits(address.to_bits() & (u128::MAX << 64))),
