@@ -21,13 +21,17 @@ pub(crate) enum LogForm {
 impl LogForm {
     /// A log of this form on standard error, unless there is to be none.
     pub(crate) fn log(self) -> Option<AccessLog> {
-        let format = match self {
-            LogForm::Short => LogFormat::Short,
-            LogForm::Common => LogFormat::Common,
-            LogForm::Combined => LogFormat::Combined,
-            LogForm::Json => LogFormat::Json,
-            LogForm::None => return None,
-        };
-        Some(AccessLog::new(format))
+        self.format().map(AccessLog::new)
+    }
+
+    /// The library's form; `None` where there are to be no lines.
+    pub(crate) fn format(self) -> Option<LogFormat> {
+        match self {
+            LogForm::Short => Some(LogFormat::Short),
+            LogForm::Common => Some(LogFormat::Common),
+            LogForm::Combined => Some(LogFormat::Combined),
+            LogForm::Json => Some(LogFormat::Json),
+            LogForm::None => None,
+        }
     }
 }

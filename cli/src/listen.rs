@@ -96,6 +96,15 @@ impl Bound {
         }
     }
 
+    /// The port, where there is one.
+    pub(crate) fn port(&self) -> Option<u16> {
+        match &self.bound_to {
+            BoundTo::Tcp(local) => Some(local.port()),
+            #[cfg(unix)]
+            BoundTo::Unix(_) => None,
+        }
+    }
+
     /// Where a browser finds it, the nearest way first.
     pub(crate) fn urls(&self, scheme: &str, path: &str) -> Vec<String> {
         match &self.bound_to {

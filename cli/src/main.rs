@@ -5,7 +5,9 @@ mod access_log;
 mod auth;
 mod get;
 mod listen;
+mod proxy;
 mod serve;
+mod serving;
 mod signals;
 mod site;
 mod tls;
@@ -25,6 +27,7 @@ struct Cli {
 #[derive(Debug, Subcommand)]
 enum Command {
     Serve(Box<serve::ServeArguments>),
+    Proxy(Box<proxy::ProxyArguments>),
     Get(Box<get::GetArguments>),
     Hash(auth::HashArguments),
 }
@@ -32,6 +35,7 @@ enum Command {
 fn main() -> ExitCode {
     let done = match Cli::parse().command {
         Command::Serve(arguments) => serve::run(&arguments),
+        Command::Proxy(arguments) => proxy::run(&arguments),
         Command::Get(arguments) => return get::run(*arguments),
         Command::Hash(arguments) => auth::run(&arguments),
     };

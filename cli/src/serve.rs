@@ -1,31 +1,20 @@
 //! `nethttp serve`: the files of a directory, until a signal ends it.
 
-use std::future::Future;
 use std::io::{self, Write as _};
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::thread;
-use std::time::Duration;
 
 use anyhow::Context as _;
 use clap::Args;
 use clap::builder::{PathBufValueParser, TypedValueParser as _};
-use nethttp::error::Phase;
-use nethttp::net::Listener;
-use nethttp::server::{ServerEvent, ShutdownReport};
-use nethttp::tls::TlsServerConfig;
-use nethttp::{ErrorKind, Server};
-use tokio::runtime::{Builder, Runtime};
-use tokio::sync::{mpsc, watch};
+use nethttp::Server;
 
 use crate::access_log;
-use crate::listen::{Address, Bound, Listening};
-use crate::signals::StopSignals;
+use crate::listen::{Address, Bound};
+use crate::serving::{GRACE_TIMEOUT, Service, Serving, report_fault, runtime, socket_count, summary};
+use crate::signals::Signals;
 use crate::site::SiteArguments;
 use crate::tls::TlsArguments;
-
-/// How long requests that are under way may take once the end was asked for.
-const GRACE_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// Serve the files of a directory
 ///
@@ -87,25 +76,13 @@ fn directory(path: PathBuf) -> Result<PathBuf, String> {
 
 /// Serves until a signal ends it.
 pub(crate) fn run(arguments: &ServeArguments) -> anyhow::Result<()> {
-    let runtime = match arguments.workers {
-        Some(_) => one_thread(),
-        None => Builder::new_multi_thread().enable_all().build(),
-    };
-    runtime.context("cannot start")?.block_on(serve(arguments))
-}
-
-fn one_thread() -> io::Result<Runtime> {
-    Builder::new_current_thread().enable_all().build()
+    runtime(arguments.workers).context("cannot start")?.block_on(serve(arguments))
 }
 
 async fn serve(arguments: &ServeArguments) -> anyhow::Result<()> {
     // Before the addresses are printed: a reader of them may send a signal at once.
-    let mut signals = StopSignals::new().context("cannot listen for signals")?;
-    let workers = match arguments.workers {
-        Some(0) => thread::available_parallelism().map_or(1, usize::from),
-        Some(count) => count,
-        None => 1,
-    };
+    let mut signals = Signals::new().context("cannot listen for signals")?;
+    let workers = socket_count(arguments.workers);
     let mut bound = Vec::new();
     for address in arguments.addresses() {
         bound.push(Bound::new(&address, workers).await?);
@@ -114,16 +91,17 @@ async fn serve(arguments: &ServeArguments) -> anyhow::Result<()> {
     let addresses = arguments.addresses().iter().map(Address::to_string).collect::<Vec<_>>();
     let tls = arguments.tls.load(&addresses)?;
     announce(arguments, if tls.is_some() { "https" } else { "http" }, &bound)?;
-    let mut serving = Serving::begin(&server, tls.as_ref(), arguments.workers.map(|_| workers), &mut bound)?;
+    let service = Service { server: server.clone(), tls, proxy_protocol: None };
+    let mut serving = Serving::begin(&service, arguments.workers.map(|_| workers), &mut bound)?;
     tokio::select! {
         ended = serving.ended() => return ended.context("cannot go on serving"),
-        _ = signals.next() => {}
+        _ = signals.next_stop() => {}
     }
 
     eprintln!("Stopping: requests under way have {} s. Press Ctrl-C again to stop at once.", GRACE_TIMEOUT.as_secs());
     let report = tokio::select! {
         report = server.shutdown(GRACE_TIMEOUT) => report,
-        again = signals.next() => {
+        again = signals.next_stop() => {
             // Their files are removed, which `exit` would not do.
             drop(bound);
             std::process::exit(again.exit_code());
@@ -147,20 +125,9 @@ impl ServeArguments {
         if let Some(log) = self.access_log.log() {
             server.on_request = Some(Arc::new(move |record| log.log(record)));
         }
-        server.on_event = Some(Arc::new(|event| {
-            if event.is_own_fault() && !is_peer_s_leaving(event) {
-                // If standard error is closed there is nowhere to report that, as for the access log.
-                let _ = writeln!(io::stderr(), "nethttp: {event}");
-            }
-        }));
+        server.on_event = Some(Arc::new(report_fault));
         Ok(server)
     }
-}
-
-/// Whether all that happened is that a client closed before it had the whole response. The access log
-/// has a line of that.
-fn is_peer_s_leaving(event: &ServerEvent) -> bool {
-    matches!(event, ServerEvent::HandlerFailed { error, .. } if error.phase() == Some(Phase::Write))
 }
 
 /// One line for each URL.
@@ -175,98 +142,4 @@ fn announce(arguments: &ServeArguments, scheme: &str, bound: &[Bound]) -> io::Re
         writeln!(out, "and on {url}")?;
     }
     writeln!(out, "Press Ctrl-C to stop.")
-}
-
-/// The tasks or threads that serve, and the channels by which they end.
-struct Serving {
-    results: mpsc::UnboundedReceiver<nethttp::Result<()>>,
-    over: watch::Sender<bool>,
-    threads: Vec<thread::JoinHandle<()>>,
-}
-
-impl Serving {
-    /// Serves on this runtime, or with a thread for each worker.
-    fn begin(
-        server: &Server,
-        tls: Option<&TlsServerConfig>,
-        workers: Option<usize>,
-        bound: &mut [Bound],
-    ) -> anyhow::Result<Serving> {
-        let (told, results) = mpsc::unbounded_channel();
-        let (over, is_over) = watch::channel(false);
-        let mut threads = Vec::new();
-        let Some(count) = workers else {
-            for socket in bound.iter_mut().flat_map(|bound| bound.sockets.drain(..)) {
-                // Ends with the shutdown, or with the command.
-                tokio::spawn(tell(serve_on(server.clone(), tls.cloned(), socket), told.clone()));
-            }
-            return Ok(Serving { results, over, threads });
-        };
-        for _ in 0..count {
-            let sockets: Vec<Listening> = bound.iter_mut().filter_map(|bound| bound.sockets.pop()).collect();
-            let runtime = one_thread().context("cannot start a worker")?;
-            let (server, tls, told, mut is_over) = (server.clone(), tls.cloned(), told.clone(), is_over.clone());
-            threads.push(thread::spawn(move || {
-                runtime.block_on(async {
-                    for socket in sockets {
-                        tokio::spawn(tell(serve_on(server.clone(), tls.clone(), socket), told.clone()));
-                    }
-                    // Connections end with their runtime, so it lives until the shutdown is over. An error
-                    // here means that the sender is gone: the command ends without a shutdown.
-                    let _ = is_over.wait_for(|is_over| *is_over).await;
-                });
-            }));
-        }
-        Ok(Serving { results, over, threads })
-    }
-
-    /// Waits until one of the listeners ends by itself, which none should.
-    async fn ended(&mut self) -> nethttp::Result<()> {
-        self.results.recv().await.unwrap_or(Ok(()))
-    }
-
-    /// Lets the workers end, once all connections are.
-    fn end(mut self) -> anyhow::Result<()> {
-        self.over.send_replace(true);
-        for thread in self.threads.drain(..) {
-            // An error is a panic, which has been printed already.
-            let _ = thread.join();
-        }
-        while let Ok(result) = self.results.try_recv() {
-            match result {
-                Err(error) if error.kind() != ErrorKind::ServerClosed => return Err(error.into()),
-                _ => {}
-            }
-        }
-        Ok(())
-    }
-}
-
-/// Reports the result of serving.
-async fn tell(serving: impl Future<Output = nethttp::Result<()>>, told: mpsc::UnboundedSender<nethttp::Result<()>>) {
-    // An error means that the receiver is gone: the command is ending.
-    let _ = told.send(serving.await);
-}
-
-async fn serve_on(server: Server, tls: Option<TlsServerConfig>, socket: Listening) -> nethttp::Result<()> {
-    match socket {
-        Listening::Tcp(listener) => serve_in(server, tls, tokio::net::TcpListener::from_std(listener)?).await,
-        #[cfg(unix)]
-        Listening::Unix(listener) => serve_in(server, tls, tokio::net::UnixListener::from_std(listener)?).await,
-    }
-}
-
-async fn serve_in(server: Server, tls: Option<TlsServerConfig>, listener: impl Listener) -> nethttp::Result<()> {
-    match tls {
-        Some(tls) => server.serve_tls(listener, &tls).await,
-        None => server.serve(listener).await,
-    }
-}
-
-fn summary(report: &ShutdownReport) -> String {
-    match report.cut {
-        0 => "Stopped.".to_owned(),
-        1 => "Stopped; 1 request was cut.".to_owned(),
-        cut => format!("Stopped; {cut} requests were cut."),
-    }
 }

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use clap::Args;
 use nethttp::files::{Dir, FileServer};
-use nethttp::{Handler, Method, Request, ResponseWriter, Result, ServeMux, StatusCode, strip_prefix};
+use nethttp::{Handler, Header, Method, Request, ResponseWriter, Result, ServeMux, StatusCode, strip_prefix};
 
 use crate::auth::{Accounts, Login, User};
 
@@ -102,6 +102,14 @@ impl FromStr for AddedField {
 }
 
 impl AddedField {
+    /// Adds them all, those for caches only to what may be kept: successes and 304.
+    pub(crate) fn add_all(fields: &[AddedField], status: StatusCode, header: &mut Header) {
+        let is_kept = status.is_success() || status == StatusCode::NOT_MODIFIED;
+        for field in fields.iter().filter(|field| is_kept || !field.is_for_caches()) {
+            header.add(&field.name, &field.value);
+        }
+    }
+
     /// Whether caches take from it how long they may keep an answer (RFC 9111 §5, RFC 9213).
     fn is_for_caches(&self) -> bool {
         let name = self.name.to_ascii_lowercase();
@@ -184,22 +192,28 @@ impl Handler for Site {
         if let Some(accounts) = &self.accounts {
             match log_in(accounts, r).await {
                 Login::Accepted => {}
-                Login::Refused => {
-                    w.header().set("WWW-Authenticate", "Basic realm=\"files\", charset=\"UTF-8\"");
-                    return nethttp::error(w, "401 unauthorized", StatusCode::UNAUTHORIZED).await;
-                }
-                Login::Busy => {
-                    w.header().set("Retry-After", "2");
-                    let message = "503 too many passwords to check";
-                    return nethttp::error(w, message, StatusCode::SERVICE_UNAVAILABLE).await;
-                }
+                refused => return refuse(w, refused, "files").await,
             }
         }
         self.mux.serve_http(w, r).await
     }
 }
 
-async fn log_in(accounts: &Accounts, r: &Request) -> Login {
+/// What is answered to who is not let in.
+pub(crate) async fn refuse(w: &mut ResponseWriter, login: Login, realm: &str) -> Result<()> {
+    match login {
+        Login::Busy => {
+            w.header().set("Retry-After", "2");
+            nethttp::error(w, "503 too many passwords to check", StatusCode::SERVICE_UNAVAILABLE).await
+        }
+        Login::Refused | Login::Accepted => {
+            w.header().set("WWW-Authenticate", format!("Basic realm=\"{realm}\", charset=\"UTF-8\""));
+            nethttp::error(w, "401 unauthorized", StatusCode::UNAUTHORIZED).await
+        }
+    }
+}
+
+pub(crate) async fn log_in(accounts: &Accounts, r: &Request) -> Login {
     let Some((user, password)) = r.basic_auth() else { return Login::Refused };
     tokio::select! {
         login = accounts.log_in(&user, &password) => login,
@@ -216,11 +230,7 @@ impl Site {
             return;
         }
         let fields = self.cache_fields.clone();
-        w.before_head(move |status, header| {
-            if status.is_success() || status == StatusCode::NOT_MODIFIED {
-                fields.iter().for_each(|field| header.add(&field.name, &field.value));
-            }
-        });
+        w.before_head(move |status, header| AddedField::add_all(&fields, status, header));
     }
 }
 

@@ -1,4 +1,4 @@
-//! `nethttp serve` over TLS: with a certificate from files, or with one made for the occasion.
+//! TLS for what the command serves: with a certificate from files, or with one made for the occasion.
 
 use std::fmt::Write as _;
 use std::io::{self, Write as _};
@@ -36,15 +36,18 @@ impl TlsArguments {
     pub(crate) fn load(&self, addresses: &[String]) -> anyhow::Result<Option<TlsServerConfig>> {
         let certificate = match (&self.tls_cert, &self.tls_key) {
             (Some(certificate), Some(key)) => Certificate::from_pem_files(certificate, key)?,
-            _ if self.self_signed => {
-                let made = self_signed(addresses).context("cannot make a certificate")?;
-                print_fingerprint(&made)?;
-                made
-            }
+            _ if self.self_signed => made_now(addresses)?,
             _ => return Ok(None),
         };
         Ok(Some(TlsServerConfig::new([certificate])?))
     }
+}
+
+/// A certificate for these addresses. Its fingerprint goes to standard error.
+pub(crate) fn made_now(addresses: &[String]) -> anyhow::Result<Certificate> {
+    let made = self_signed(addresses).context("cannot make a certificate")?;
+    print_fingerprint(&made)?;
+    Ok(made)
 }
 
 const CERTIFICATE_LIFETIME: Duration = Duration::from_secs(30 * 24 * 3600);
@@ -53,7 +56,7 @@ const CLOCK_DIFFERENCE: Duration = Duration::from_secs(24 * 3600);
 
 fn self_signed(addresses: &[String]) -> anyhow::Result<Certificate> {
     let mut params = CertificateParams::new(names_for(addresses))?;
-    params.distinguished_name.push(DnType::CommonName, "nethttp serve --self-signed");
+    params.distinguished_name.push(DnType::CommonName, "nethttp --self-signed");
     params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ServerAuth];
     let now = SystemTime::now();
     params.not_before = (now - CLOCK_DIFFERENCE).into();

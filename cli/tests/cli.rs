@@ -30,7 +30,7 @@ fn the_manual_has_every_option_and_every_exit_code() {
         let mut told = MANUAL.match_indices(option).map(|(at, _)| &MANUAL[at + option.len()..]);
         told.any(|behind| behind.starts_with(['`', ' ', ',', '=', '[', '\\']))
     };
-    for command in ["serve", "get"] {
+    for command in ["serve", "proxy", "get"] {
         let output = output(&[command, "--help"]);
         let help = String::from_utf8(output.stdout).unwrap();
         let options = help.lines().map(str::trim).filter(|line| line.starts_with('-') && !line.contains("--help"));

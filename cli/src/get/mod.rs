@@ -25,6 +25,8 @@ mod sink;
 mod transfer;
 mod upload;
 mod values;
+
+pub(crate) use self::values::seconds;
 mod waterfall;
 
 use std::process::ExitCode;
