@@ -139,6 +139,9 @@ impl Error {
 
     /// The status of the response when this error ends a request and nothing was written yet; `None`
     /// stands for 500.
+    ///
+    /// A client's failure has the status of a gateway that reports it, 502 or 504. What a server has answered it is
+    /// only for an error of [`ErrorKind::Status`], which `Response::error_for_status` makes.
     pub fn status(&self) -> Option<StatusCode> {
         self.0.status
     }

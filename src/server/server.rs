@@ -304,6 +304,12 @@ impl Server {
         &self.state
     }
 
+    /// The same server with this around its handler.
+    pub(crate) fn map_handler(mut self, change: impl FnOnce(BoxHandler) -> BoxHandler) -> Server {
+        self.handler = change(self.handler);
+        self
+    }
+
     /// The settings for a handler that is called without a connection: how its failures are reported and
     /// answered. Whoever sends its response has the record of the request.
     pub(crate) fn call_settings(&self) -> Settings {

@@ -16,7 +16,7 @@ use super::tls::TlsSetup;
 use crate::error::Result;
 use crate::message::{Addr, Request};
 use crate::net::{Listener, bind_loopback};
-use crate::server::{self, Handler, ResponseWriter, ShutdownReport};
+use crate::server::{self, BoxHandler, Handler, ResponseWriter, ShutdownReport};
 
 /// How long [`Server::close`] waits for requests under way (Go's 5 s).
 const CLOSE_TIMEOUT: Duration = Duration::from_secs(5);
@@ -94,8 +94,36 @@ impl Server {
 
     /// A server that is not started yet (Go's `httptest.NewUnstartedServer`).
     pub fn builder(handler: impl Handler) -> ServerBuilder {
+        Server::of(server::Server::new(handler))
+    }
+
+    /// A program's own server with all of its settings, not started yet. Its `addr` is not listened on: where it
+    /// serves is chosen by the builder.
+    ///
+    /// ```
+    /// use std::sync::Arc;
+    /// use nethttp::{ServeMux, Server, server, testing};
+    ///
+    /// fn service() -> Server {
+    ///     let mut server = Server::new(ServeMux::new());
+    ///     server.on_error = Some(Arc::new(server::problem_details));
+    ///     server
+    /// }
+    ///
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> nethttp::Result<()> {
+    /// let started = testing::Server::of(service()).in_memory().start();
+    /// # #[cfg(feature = "client")]
+    /// # {
+    /// let response = started.client().get(started.url()).await?;
+    /// assert_eq!(response.header.get("Content-Type"), Some("application/problem+json"));
+    /// # }
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn of(server: server::Server) -> ServerBuilder {
         let running: Arc<RunningRequests> = Arc::default();
-        let server = server::Server::new(Watched { handler, running: running.clone() });
+        let server = server.map_handler(|handler| Watched { handler, running: running.clone() }.boxed());
         let setup =
             ServerSetup { place: ListenPlace::Port, security: Security::Clear, protocol: SpokenProtocol::Agreed };
         ServerBuilder { server, running, setup, secured: None }
@@ -291,12 +319,12 @@ impl RunningRequests {
 }
 
 /// A handler whose requests are known while they run.
-struct Watched<H> {
-    handler: H,
+struct Watched {
+    handler: BoxHandler,
     running: Arc<RunningRequests>,
 }
 
-impl<H: Handler> Handler for Watched<H> {
+impl Handler for Watched {
     async fn serve_http(&self, w: &mut ResponseWriter, r: &mut Request) -> Result<()> {
         let _running = RunningRequest::new(&self.running, r);
         self.handler.serve_http(w, r).await
