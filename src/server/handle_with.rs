@@ -166,6 +166,8 @@ where
     }
 }
 
+// Where a function is no such thing, this is not what it should have been.
+#[diagnostic::do_not_recommend]
 impl<'a, T, F> StateFn<'a, T> for ErrInto<F>
 where
     T: 'static,

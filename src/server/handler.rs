@@ -64,13 +64,17 @@ pub type HandlerFuture<'a> = Pin<Box<dyn Future<Output = Result<()>> + Send + 'a
 /// | "future cannot be sent between threads safely" | drop what is not `Send` (an `Rc`, the guard of a lock, the borrow of a `RefCell`) before the `.await`: put it into a block of its own |
 /// | "`…` cannot be answered" | return text, bytes, [`Json`](crate::Json), a status, a [`Response`](crate::Response), or a `Result` of one of them |
 /// | "type annotations needed", at an `Ok(…)` in a closure for [`respond`](crate::respond()) | write its result: `async \|r: &mut Request\| -> Result<String> { … }` |
+/// | "expected function signature `fn(&_, …)`", at [`handle_with`](crate::handle_with) | the function takes its state by reference, `&App`, also where the state is an `Arc<App>` |
+/// | "expected function signature `fn(&&_, …)`" | the state has to be owned: a `String`, and no `&str` |
+/// | "function is expected to take 1 argument, but it takes 2 arguments", at [`respond`](crate::respond()) | a function that writes is a handler as it is |
+/// | "`…` is no handler", at a service of tower | [`tower::handler`](crate::tower::handler), with the feature `tower` |
 /// | "`…` is no state for a function that takes `&…`" | the state is what the function takes by reference, or an `Arc` of that |
 #[diagnostic::on_unimplemented(
     message = "`{Self}` is no handler",
     label = "not `async fn(&mut ResponseWriter, &mut Request) -> Result<()>`",
     note = "a handler is an `async fn(w: &mut ResponseWriter, r: &mut Request) -> Result<()>`, or a struct that implements `Handler`",
     note = "a closure needs its argument types: `async |w: &mut ResponseWriter, r: &mut Request| …`",
-    note = "a function that returns its response goes through `respond(f)`; one with a state through `handle_with(state, f)`; one with another error type through `server::err_into(f)`"
+    note = "a function that returns its response goes through `respond(f)`; one with a state through `handle_with(state, f)`; one with another error type through `server::err_into(f)`; a service of tower through `tower::handler(service)`"
 )]
 pub trait Handler: Send + Sync + 'static {
     /// Answers one request.
@@ -136,7 +140,7 @@ pub trait Handler: Send + Sync + 'static {
     label = "not `async fn(&mut ResponseWriter, &mut Request) -> Result<()>`",
     note = "a handler is an `async fn(w: &mut ResponseWriter, r: &mut Request) -> Result<()>`, or a struct that implements `Handler`",
     note = "a closure needs its argument types: `async |w: &mut ResponseWriter, r: &mut Request| …`",
-    note = "a function that returns its response goes through `respond(f)`; one with a state through `handle_with(state, f)`; one with another error type through `server::err_into(f)`"
+    note = "a function that returns its response goes through `respond(f)`; one with a state through `handle_with(state, f)`; one with another error type through `server::err_into(f)`; a service of tower through `tower::handler(service)`"
 )]
 pub trait HandlerFn<'a>: Send + Sync + 'static {
     type Future: Future<Output = Result<()>> + Send + 'a;
