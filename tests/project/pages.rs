@@ -89,6 +89,48 @@ fn every_exported_name_of_go_is_accounted_for() {
 }
 
 #[test]
+fn every_feature_of_peers_is_accounted_for() {
+    let rows = read("docs/parity/peers-features.tsv");
+    let rows: Vec<&str> = rows.lines().filter(|line| !line.starts_with('#')).collect();
+    let features: BTreeSet<&str> = rows.iter().filter_map(|row| row.split('\t').next()).collect();
+    assert!(features.len() > 300, "{} features", features.len());
+    assert_eq!(features.len(), rows.len(), "a feature is there twice");
+    let public = public_names(&read("docs/public-api.txt"));
+    let faults: Vec<String> = rows.iter().filter_map(|row| unaccounted(row, &public)).collect();
+    assert!(faults.is_empty(), "docs/parity/peers-features.tsv:\n{}", faults.join("\n"));
+}
+
+#[test]
+fn every_trap_of_gos_names_is_warned_of() {
+    let marked = marked_traps(&read("docs/parity/go-identifiers.tsv"));
+    let warned_of = numbered_traps(&read("docs/from-go.md"));
+    assert!(warned_of.len() > 16, "{warned_of:?}");
+    assert_eq!(marked, warned_of, "those of docs/parity/go-identifiers.tsv, and those of docs/from-go.md");
+}
+
+#[test]
+fn a_trap_that_one_page_does_not_have_is_found() {
+    assert_eq!(marked_traps("A\tb\ttrap 1\nB\t-\twhy; traps 2 and 11\nC\tc\ta strap 7\n"), [1, 2, 11].into());
+    let page = "1. no\n\n## Traps\n\n1. **One.** Text\n   of it.\n2. **Two.**\n\n## Then\n\n3. no\n";
+    assert_eq!(numbered_traps(page), [1, 2].into());
+}
+
+/// The numbers behind `trap` or `traps` in the last column.
+fn marked_traps(rows: &str) -> BTreeSet<u32> {
+    let reasons = rows.lines().filter(|row| !row.starts_with('#')).filter_map(|row| row.rsplit('\t').next());
+    let notes = reasons.flat_map(|reason| reason.split("; "));
+    let traps = notes.filter(|note| note.starts_with("trap ") || note.starts_with("traps "));
+    traps.flat_map(|note| words(note).filter_map(|(_, word)| word.parse().ok())).collect()
+}
+
+/// The numbers of the list below the heading `Traps`.
+fn numbered_traps(page: &str) -> BTreeSet<u32> {
+    let section =
+        page.lines().skip_while(|line| *line != "## Traps").skip(1).take_while(|line| !line.starts_with("## "));
+    section.filter_map(|line| line.split_once(". **")?.0.parse().ok()).collect()
+}
+
+#[test]
 fn a_name_that_is_not_accounted_for_is_found() {
     let listing = "nethttp::A: field b: u8\nnethttp::A::new: fn new() -> A    // unix\nnethttp::E: #[default] variant One\n\
                    nethttp::T: provided async fn go(&self)\nuse nethttp::Uri = http::Uri\nnethttp::m::f: fn f()\n";
