@@ -196,7 +196,7 @@ impl Network {
     pub(super) fn parse(text: &str) -> Option<Network> {
         let (address, length) = text.split_once('/').map_or((text, None), |(address, length)| (address, Some(length)));
         let address: IpAddr = address.parse().ok()?;
-        let width = if address.is_ipv4() { 32 } else { 128 };
+        let width: u32 = if address.is_ipv4() { 32 } else { 128 };
         let length = match length {
             None => width,
             Some(digits) if digits.bytes().all(|byte| byte.is_ascii_digit()) => digits.parse().ok()?,
