@@ -493,13 +493,18 @@ async fn a_connection_survives_a_reset_at_any_place_of_an_exchange() {
 // new comes from it then.
 #[tokio::test(start_paused = true)]
 async fn a_peer_that_reads_in_large_gulps_gets_all_its_responses() {
-    const COUNT: u32 = 200;
-    let running = serve(write_many);
-    for buffer_bytes in (200_000..=1_000_000).step_by(20_000) {
+    const COUNT: u32 = 2000;
+    let mut server = quiet(write_many);
+    server.http2.max_concurrent_streams = COUNT;
+    let running = start(server);
+    // Content that leaves with its head, and content that waits for its turn.
+    let lengths = [1900, 10_000];
+    for (buffer_bytes, len) in (200_000..=1_000_000).step_by(80_000).flat_map(|bytes| lengths.map(|len| (bytes, len))) {
         let dialer = running.dialer.with_buffer_bytes(buffer_bytes);
         let mut peer = RawPeer::dial(&dialer, &[(INITIAL_WINDOW_SIZE, 1 << 20)]).await;
-        peer.send(&window_update(0, 1 << 24)).await;
-        let requests: Vec<u8> = (0..COUNT).flat_map(|n| get_path(2 * n + 1, "/10000")).collect();
+        peer.send(&window_update(0, 1 << 26)).await;
+        let path = format!("/{len}");
+        let requests: Vec<u8> = (0..COUNT).flat_map(|n| get_path(2 * n + 1, &path)).collect();
         peer.send(&requests).await;
         let (mut bytes, mut gulp) = (Vec::new(), vec![0; buffer_bytes]);
         loop {
@@ -509,7 +514,7 @@ async fn a_peer_that_reads_in_large_gulps_gets_all_its_responses() {
             bytes.extend_from_slice(&gulp[..len]);
         }
         let content: usize = whole_frames(&bytes).filter(|(kind, _)| *kind == DATA).map(|(_, len)| len).sum();
-        assert_eq!(content, COUNT as usize * 10_000, "with {buffer_bytes} bytes on the line");
+        assert_eq!(content, COUNT as usize * len, "of {len} bytes each, with {buffer_bytes} on the line");
     }
 }
 
