@@ -45,7 +45,7 @@ impl Wake for Woken {
 }
 
 /// The task as a runtime runs it: polled at first, and whenever it was woken, until it has seen `count` slots.
-fn run_task(list: &ReadyList, count: usize) -> Vec<u32> {
+fn run_task(list: &ReadyList<u32>, count: usize) -> Vec<u32> {
     let woken = std::sync::Arc::new(Woken::default());
     let waker = Waker::from(woken.clone());
     let mut seen = Vec::new();

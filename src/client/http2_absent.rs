@@ -16,7 +16,7 @@ use crate::net::Stream;
 /// A connection that there cannot be.
 pub(crate) enum Http2Conn {}
 
-pub(super) async fn connect(
+pub(super) fn connect(
     _: Box<dyn Stream>,
     _: Arc<ConnectionInfo>,
     _: Option<Instant>,

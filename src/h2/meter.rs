@@ -51,15 +51,6 @@ impl Fault {
             Fault::Resets => "too many requests were given up",
         }
     }
-
-    /// The same as what a server has sent.
-    pub(crate) fn as_sent(self) -> &'static str {
-        match self {
-            Fault::NotSettings => "a first frame that is not SETTINGS",
-            Fault::ControlFrames => self.in_words(),
-            Fault::Resets => "too many RST_STREAM frames",
-        }
-    }
 }
 
 /// What is known of one connection's frames. The wire counts them, the connection's task checks the

@@ -8,8 +8,6 @@
 //!  Stream (TCP, TLS) ◀──▶ Wire (stall limit, Meter) ◀──▶ h2 ◀──▶ Received, poll_room, fields
 //! ```
 
-#[cfg(feature = "client")]
-mod client;
 mod content;
 pub(crate) mod engine;
 mod error;
@@ -19,8 +17,6 @@ mod meter;
 mod request;
 mod wire;
 
-#[cfg(feature = "client")]
-pub(crate) use client::{RequestToSend, client_builder, field_bytes, fill_response, to_request};
 pub(crate) use content::{Received, poll_room};
 pub(crate) use error::{in_words, stream_error};
 pub(crate) use fields::{append_fields, append_trailer};

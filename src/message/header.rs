@@ -200,6 +200,19 @@ impl Header {
         &mut self.text
     }
 
+    /// Makes room for so many fields, of so many bytes of names and values together.
+    #[cfg(all(feature = "client", feature = "http2"))]
+    pub(crate) fn reserve(&mut self, fields: usize, bytes: usize) {
+        self.fields.reserve(fields);
+        self.text.reserve(bytes);
+    }
+
+    /// How many bytes its names and values are, and what was replaced since.
+    #[cfg(all(feature = "client", feature = "http2"))]
+    pub(crate) fn text_len(&self) -> usize {
+        self.text.len()
+    }
+
     /// The bytes that this header holds in memory.
     pub(crate) fn held(&self) -> usize {
         self.text.capacity() + self.fields.capacity() * size_of::<StoredField>()

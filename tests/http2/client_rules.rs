@@ -244,7 +244,6 @@ async fn a_server_that_sends_without_end_and_says_nothing_is_given_up() {
 }
 
 #[tokio::test(start_paused = true)]
-#[ignore = "the HTTP/2 engine: the h2 crate takes any number of interim responses, and tells of none in between"]
 async fn interim_responses_without_end_are_given_up() {
     assert_given_up("interim responses", vec![], frame(HEADERS, END_HEADERS, 1, b"\x08\x03103")).await;
 }

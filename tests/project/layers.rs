@@ -37,7 +37,7 @@ const ONLY_BYTES: [&str; 1] = ["h2/engine"];
 const MAY_SPAWN: [&str; 11] = [
     "src/client/connect/mod.rs",
     "src/client/http1/body.rs",
-    "src/client/http2/driver.rs",
+    "src/client/http2/driver/mod.rs",
     "src/client/pool/pool.rs",
     "src/net/proxy_protocol/listener.rs",
     "src/reverse_proxy/upstreams/owned_task.rs",

@@ -9,10 +9,9 @@ use crate::rust::{
 };
 
 /// Names that two types have for a reason.
-const PAIRS: [(&str, &str); 5] = [
+const PAIRS: [(&str, &str); 4] = [
     ("Exchange", "the client's exchange in HTTP/1 and in HTTP/2: neither module names the other's"),
     ("KeepAlive", "the pings of each side of HTTP/2: server and client are strangers"),
-    ("RequestToSend", "what each protocol is told of a request that it writes"),
     ("Server", "`testing::Server` serves for a test, as Go's `httptest.Server`"),
     ("Upload", "what the client does with a request's content, in HTTP/1 and in HTTP/2"),
 ];

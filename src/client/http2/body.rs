@@ -2,20 +2,18 @@
 
 use std::task::{Context, Poll, ready};
 
-use h2::{Reason, RecvStream};
-
 use super::super::exchange::SendState;
-use super::error::connection_error;
+use super::error::{ExchangeEnd, end_error};
 use super::exchange::Exchange;
+use super::exchange_io::ReceivedContent;
 use crate::error::{Error, Phase, Result};
 use crate::h1::allows_content;
-use crate::h2::Received;
 use crate::message::{Body, Frame, Response, Source};
 use crate::net::{Deadline, TransferLimit};
 
 /// Gives the response its body and its info. Where nothing more is to come, the stream is over
 /// before the response is handed out.
-pub(super) fn attach(mut exchange: Exchange, content: RecvStream, response: &mut Response) {
+pub(super) fn attach(mut exchange: Exchange, content_follows: bool, response: &mut Response) {
     let info = exchange.conn.info();
     response.tls = info.tls.clone();
     response.info = Some(info.response_info(&exchange.state.stopwatch, exchange.reused));
@@ -27,21 +25,28 @@ pub(super) fn attach(mut exchange: Exchange, content: RecvStream, response: &mut
         // curl's). The stream is reset when the response is over, or at once where it has no content.
         exchange.upload.state = SendState::Abandoned;
     }
-    if content.is_end_stream() && !exchange.upload.state.is_open() {
-        return;
+    if !exchange.upload.state.is_open() {
+        if !content_follows {
+            return;
+        }
+        if let Some(whole) = exchange.io.take_whole() {
+            response.body = Body::from(whole);
+            return;
+        }
     }
-    let length = response.content_length.filter(|_| allows_content(response.status));
-    let received = Received::new(content, length);
+    let left = response.content_length.filter(|_| content_follows && allows_content(response.status));
     let read_limit = TransferLimit::new(exchange.state.options.stall_timeout, None);
-    let reading = Http2Reading { received, exchange, read_limit, read_timer: Deadline::default() };
+    let reading = Http2Reading { exchange, left, upload_error: None, read_limit, read_timer: Deadline::default() };
     response.body = Body::from_source(Http2ResponseBody(Some(Box::new(reading))));
 }
 
 /// The content of a response while it arrives.
 struct Http2Reading {
-    // Dropped before the exchange: its half of the stream goes first.
-    received: Received,
     exchange: Exchange,
+    /// How much is still to come, where that is known.
+    left: Option<u64>,
+    /// The error of the request's body, if it failed.
+    upload_error: Option<Error>,
     /// How long the peer may send nothing while the body is being read.
     read_limit: TransferLimit,
     read_timer: Deadline,
@@ -49,20 +54,32 @@ struct Http2Reading {
 
 impl Http2Reading {
     fn poll_frame(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Frame>>> {
-        // A server may send the response as it reads the request: both must go on. What the request's
-        // body fails with is no error of this one: the server sees the reset, and ends the response as
-        // it likes.
-        if self.exchange.poll_upload(cx).is_err() {
-            self.exchange.upload.reset(Reason::CANCEL);
+        // A server may send the response as it reads the request: both must go on.
+        if let Err(error) = self.exchange.poll_upload(cx) {
+            self.upload_error = Some(error);
         }
-        let Http2Reading { received, exchange, .. } = self;
-        match received.poll_or(cx, |error| connection_error(error, exchange.conn.state().ended(), Phase::Body)) {
-            Poll::Ready(frame) => {
-                self.read_limit.progressed();
-                Poll::Ready(frame.map(|frame| frame.map_err(|error| self.about(error))))
+        let Poll::Ready((content, tell)) = self.exchange.io.poll_content(cx) else {
+            // Content that has arrived is handed out first. The rest may never come: the server may wait for
+            // a request that will never be complete.
+            return match self.upload_error.take() {
+                Some(error) => Poll::Ready(Some(Err(error.with_sent(self.exchange.sent())))),
+                None => self.poll_stall(cx),
+            };
+        };
+        self.exchange.conn.state().tell(&self.exchange.io, tell);
+        self.read_limit.progressed();
+        Poll::Ready(match content {
+            ReceivedContent::Data(data) => {
+                self.left = self.left.map(|left| left.saturating_sub(data.len() as u64));
+                Some(Ok(Frame::Data(data)))
             }
-            Poll::Pending => self.poll_stall(cx),
-        }
+            ReceivedContent::Trailer(trailer) => Some(Ok(Frame::Trailer(trailer))),
+            ReceivedContent::Ended(ExchangeEnd::Whole) => None,
+            ReceivedContent::Ended(end) => {
+                let error = end_error(end, self.exchange.conn.state().ended(), Phase::Body);
+                Some(Err(self.about(error)))
+            }
+        })
     }
 
     fn poll_stall(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Frame>>> {
@@ -74,7 +91,7 @@ impl Http2Reading {
     /// Marks an error of the content as the server's fault: a gateway that returns it responds with 502
     /// or 504.
     fn about(&self, error: Error) -> Error {
-        error.of_gateway().with_sent(self.exchange.upload.sent())
+        error.of_gateway().with_sent(self.exchange.sent())
     }
 }
 
@@ -95,6 +112,6 @@ impl Source for Http2ResponseBody {
     }
 
     fn remaining(&self) -> Option<u64> {
-        self.0.as_ref().map_or(Some(0), |reading| reading.received.remaining())
+        self.0.as_ref().map_or(Some(0), |reading| reading.left)
     }
 }

@@ -1,18 +1,16 @@
 //! A connection as its exchanges and the pool hold it.
 
+use std::sync::Arc;
 use std::sync::atomic::Ordering;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use bytes::Bytes;
-use h2::client::SendRequest;
 use tokio::time::Instant;
 
 use super::super::observe::ConnectionInfo;
 use super::super::pool::Health;
 use super::state::{Http2State, StreamPermit};
 
-/// A handle on a connection: the pool's, or that of one exchange. Without the last handle and the
-/// last stream, the connection sends GOAWAY and closes.
+/// A handle on a connection: the pool's, or that of one exchange. Without the last handle the
+/// connection sends GOAWAY and closes.
 pub(crate) struct Http2Conn {
     core: Arc<ConnectionCore>,
     /// The pool's own handle has none: it opens no stream.
@@ -22,9 +20,6 @@ pub(crate) struct Http2Conn {
 
 /// What the handles of a connection share.
 pub(super) struct ConnectionCore {
-    /// Each exchange takes a copy, so that one that waits for the peer's limit does not hold up the
-    /// others. The lock is held for as long as it takes to copy this, or to ask it something.
-    pub(super) requests: Mutex<SendRequest<Bytes>>,
     pub(super) state: Arc<Http2State>,
     pub(super) info: Arc<ConnectionInfo>,
     pub(super) expires: Option<Instant>,
@@ -64,17 +59,14 @@ impl Http2Conn {
         self.core.expires
     }
 
-    pub(super) fn requests(&self) -> SendRequest<Bytes> {
-        self.core.requests_locked().clone()
-    }
-
     pub(super) fn state(&self) -> &Arc<Http2State> {
         &self.core.state
     }
 }
 
-impl ConnectionCore {
-    pub(super) fn requests_locked(&self) -> MutexGuard<'_, SendRequest<Bytes>> {
-        self.requests.lock().unwrap_or_else(PoisonError::into_inner)
+impl Drop for ConnectionCore {
+    fn drop(&mut self) {
+        // The last handle: the task closes the connection.
+        self.state.ready.wake();
     }
 }

@@ -1,12 +1,10 @@
-//! Errors of streams and connections, from those of the `h2` crate.
+//! Why streams and connections end, and the errors of that.
 
 use std::io;
 use std::time::Duration;
 
-use h2::Reason;
-
 use crate::error::{Error, ErrorKind, Phase};
-use crate::h2::{Meter, in_words};
+use crate::h2::engine::fault::{ConnectionFault, ErrorCode};
 
 /// How long a PING may go unanswered before the connection counts as dead.
 pub(super) const PING_TIMEOUT: Duration = Duration::from_secs(15);
@@ -14,67 +12,95 @@ pub(super) const PING_TIMEOUT: Duration = Duration::from_secs(15);
 /// Why a connection ended.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum ConnectionEnd {
-    /// With a GOAWAY, or because no handle and no stream was left.
+    /// With a GOAWAY, or because no handle was left.
     Closed,
-    /// The peer closed it without a GOAWAY, or reading or writing failed.
-    Broken(io::ErrorKind),
+    /// The peer closed it without a GOAWAY.
+    EndOfStream,
+    /// Reading or writing failed.
+    Broken(io::ErrorKind, String),
     /// It did not answer a PING.
     Silent,
     /// The peer broke its rules.
-    ProtocolError(&'static str),
+    ProtocolError(ConnectionFault),
     /// The peer says in a GOAWAY that this side broke them, or that it cannot go on.
-    GoAway(Reason),
+    GoAway(ErrorCode),
+}
+
+/// How a stream ended, as its exchange is told.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum ExchangeEnd {
+    /// All of the response has come.
+    Whole,
+    /// The peer has reset the stream.
+    Reset(ErrorCode),
+    /// This side has, for what the peer sent.
+    AgainstRules,
+    /// Informational responses came faster than they were looked at.
+    TooManyInterims,
+    /// The peer has done nothing for it, and never will: its GOAWAY says so, with this code.
+    NotTaken(ErrorCode),
+    /// The connection has ended.
+    Disconnected,
 }
 
 impl ConnectionEnd {
-    pub(super) fn of(result: Result<(), h2::Error>, meter: &Meter) -> ConnectionEnd {
-        let Err(error) = result else { return ConnectionEnd::Closed };
-        match (error.get_io(), error.reason()) {
-            (Some(io), _) => ConnectionEnd::Broken(io.kind()),
-            (None, Some(reason)) if error.is_remote() => ConnectionEnd::GoAway(reason),
-            _ => ConnectionEnd::ProtocolError(in_words(&error, Some(meter))),
+    pub(super) fn of_io(error: &io::Error) -> ConnectionEnd {
+        ConnectionEnd::Broken(error.kind(), error.to_string())
+    }
+
+    /// How an exchange ends with it whose request was not begun.
+    pub(super) fn of_waiting(&self) -> ExchangeEnd {
+        match self {
+            ConnectionEnd::Closed => ExchangeEnd::NotTaken(ErrorCode::NO_ERROR),
+            ConnectionEnd::GoAway(code) => ExchangeEnd::NotTaken(*code),
+            _ => ExchangeEnd::Disconnected,
+        }
+    }
+
+    fn error(&self, phase: Phase) -> Error {
+        let new = |kind, text: String| Error::new(kind, text).during(phase);
+        match self {
+            // What is written meets a connection that is gone.
+            ConnectionEnd::EndOfStream | ConnectionEnd::Broken(io::ErrorKind::UnexpectedEof, _)
+                if phase == Phase::Write =>
+            {
+                Error::from(io::Error::from(io::ErrorKind::BrokenPipe)).during(phase)
+            }
+            ConnectionEnd::Closed | ConnectionEnd::EndOfStream => closed(phase),
+            // A request met a connection that the peer had closed.
+            ConnectionEnd::Broken(io::ErrorKind::BrokenPipe, _) if phase != Phase::Write => closed(phase),
+            // TLS ended without `close_notify`.
+            ConnectionEnd::Broken(io::ErrorKind::UnexpectedEof, text) => new(ErrorKind::CutOff, text.clone()),
+            ConnectionEnd::Broken(kind, text) => Error::from(io::Error::new(*kind, text.clone())).during(phase),
+            ConnectionEnd::Silent => {
+                new(ErrorKind::CutOff, format!("the server did not answer a PING in {PING_TIMEOUT:?}"))
+            }
+            ConnectionEnd::ProtocolError(fault) => {
+                new(ErrorKind::Refused, format!("what the server sent is against the rules: {}", fault.words))
+            }
+            ConnectionEnd::GoAway(code) => new(ErrorKind::CutOff, format!("the server closed the connection: {code}")),
         }
     }
 }
 
-/// The error of a stream or a connection. The connection's task knows the reason of its end (`ended`);
-/// the stream only knows that it has ended.
-pub(super) fn connection_error(error: h2::Error, ended: Option<&ConnectionEnd>, phase: Phase) -> Error {
+fn closed(phase: Phase) -> Error {
+    Error::new(ErrorKind::CutOff, "the server closed the connection").during(phase)
+}
+
+/// The error of an exchange whose stream has ended. `ended` is why the connection has, if it has.
+pub(super) fn end_error(end: ExchangeEnd, ended: Option<&ConnectionEnd>, phase: Phase) -> Error {
     let new = |kind, text: String| Error::new(kind, text).during(phase);
-    if let (false, Some(ended)) = (error.is_reset(), ended) {
-        match ended {
-            ConnectionEnd::Silent => {
-                return new(ErrorKind::CutOff, format!("the server did not answer a PING in {PING_TIMEOUT:?}"));
-            }
-            ConnectionEnd::ProtocolError(words) => return new(ErrorKind::Refused, format!("the server sent {words}")),
-            ConnectionEnd::Closed | ConnectionEnd::Broken(_) | ConnectionEnd::GoAway(_) => {}
-        }
-    }
-    match error.reason() {
-        Some(Reason::REFUSED_STREAM) if error.is_remote() => {
+    match end {
+        ExchangeEnd::Reset(ErrorCode::REFUSED_STREAM) => {
             new(ErrorKind::CutOff, "the server did not take the request".to_owned())
         }
-        Some(reason) if error.is_remote() && error.is_reset() => {
-            new(ErrorKind::CutOff, format!("the server reset the stream: {reason:?}"))
+        ExchangeEnd::Reset(code) => new(ErrorKind::CutOff, format!("the server reset the stream: {code}")),
+        ExchangeEnd::AgainstRules => new(ErrorKind::Refused, "the server's answer is against the rules".to_owned()),
+        ExchangeEnd::TooManyInterims => new(ErrorKind::Refused, "too many informational responses".to_owned()),
+        ExchangeEnd::NotTaken(code) => new(ErrorKind::CutOff, format!("the server closes the connection: {code}")),
+        ExchangeEnd::Whole if phase == Phase::Write => new(ErrorKind::CutOff, "the stream is closed".to_owned()),
+        ExchangeEnd::Disconnected | ExchangeEnd::Whole => {
+            ended.map_or_else(|| closed(phase), |ended| ended.error(phase))
         }
-        Some(reason) if error.is_remote() => {
-            new(ErrorKind::CutOff, format!("the server closes the connection: {reason:?}"))
-        }
-        Some(_) if error.is_reset() => new(ErrorKind::Refused, "the server's answer is against the rules".to_owned()),
-        Some(_) => new(ErrorKind::Refused, format!("the server sent {}", in_words(&error, None))),
-        None if error.is_io() => broken(error, phase),
-        None => new(ErrorKind::Invalid, "the request cannot be sent over HTTP/2".to_owned()).with_source(error),
-    }
-}
-
-fn broken(error: h2::Error, phase: Phase) -> Error {
-    match error.into_io() {
-        // TLS ended without `close_notify`. The `h2` crate keeps the kind and the text of an error.
-        Some(error) if error.kind() == io::ErrorKind::UnexpectedEof => {
-            Error::new(ErrorKind::CutOff, error.to_string()).during(phase)
-        }
-        // `h2` reports a connection that the peer closed as `BrokenPipe`, with a text of its own.
-        Some(error) if error.kind() != io::ErrorKind::BrokenPipe => Error::from(error).during(phase),
-        _ => Error::new(ErrorKind::CutOff, "the server closed the connection").during(phase),
     }
 }

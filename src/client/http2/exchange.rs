@@ -1,15 +1,11 @@
 //! One exchange on a stream: the request is sent and the head of its response awaited, polled together.
 //! See [`exchange`](super::super::exchange) for what both protocols share.
 
-use std::future::Future;
-use std::pin::Pin;
+use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
-use h2::client::ResponseFuture;
-use h2::{Reason, RecvStream};
-use http::StatusCode;
-use http::uri::Scheme as UriScheme;
+use http::{StatusCode, Version};
 use tokio::time::Instant;
 
 use super::super::connect::{PoolConnPermit, Scheme};
@@ -18,18 +14,21 @@ use super::super::exchange::{
 };
 use super::super::observe::ClientTrace;
 use super::connection::Http2Conn;
-use super::error::connection_error;
+use super::error::{ConnectionEnd, ExchangeEnd, end_error};
+use super::exchange_io::{ExchangeIo, ReceivedHeads, ReceivedResponse, Tell};
+use super::request_head::{HeadSource, HeadToSend};
 use super::state::Suspicion;
 use super::upload::{Upload, has_content};
 use crate::error::{Error, Phase, Refusal, Result, Sent};
-use crate::h1::{HeadLimits, Outgoing};
-use crate::h2::{RequestToSend, field_bytes, fill_response, to_request};
-use crate::message::{Header, Request, Response};
+use crate::h1::{Outgoing, RequestKind, allows_content};
+use crate::h2::engine::fault::ErrorCode;
+use crate::message::{Request, Response};
 use crate::net::Deadline;
 
 pub(super) struct Exchange {
     // The order matters when this is dropped: first the stream ends, then its permit is free, then
     // the pool hears of it.
+    pub(super) io: Arc<ExchangeIo>,
     pub(super) upload: Upload,
     pub(super) conn: Http2Conn,
     #[expect(dead_code, reason = "given back when this is dropped")]
@@ -41,103 +40,118 @@ pub(super) struct Exchange {
     /// How many reads had brought something when the request was begun; `None` once the response's head
     /// came, or it is known why it does not.
     reads_before: Option<u64>,
+    is_submitted: bool,
 }
 
 /// A request that waited for so long, whoever gave it up, had waited long enough.
 const DOUBT_AFTER: Duration = Duration::from_secs(1);
 
 impl Exchange {
-    /// Opens the stream and hands the request's head over.
+    /// Makes the request's head. It is handed over with the first content.
     pub(super) fn begin(
         conn: Http2Conn,
         permit: PoolConnPermit,
         attempt: Attempt<'_>,
-    ) -> Result<(Exchange, ResponseFuture), FailedAttempt> {
-        let request = head_of(&attempt);
+    ) -> Result<Exchange, FailedAttempt> {
+        let head = head_of(&attempt);
         let mut state = attempt.exchange_state();
         let Attempt { request: Request { trailer, .. }, plan, body, .. } = attempt;
-        let opened = request.map_err(|error| (error, RetryHint::None)).and_then(|request| {
-            let opened = conn.requests().send_request(request, !has_content(plan.outgoing));
-            opened.map_err(|error| not_opened(error, &conn))
-        });
-        let (response, stream) = match opened {
-            Ok(opened) => opened,
-            Err((error, retry_hint)) => {
-                return Err(FailedAttempt { error, sent: Sent::No, retry_hint, unread: Some(body) });
+        let head = match head {
+            Ok(head) => Box::new(head),
+            Err(error) => {
+                return Err(FailedAttempt { error, sent: Sent::No, retry_hint: RetryHint::None, unread: Some(body) });
             }
         };
         if !state.options.keep_alive {
             conn.state().set_spent();
         }
         state.note_head_written();
-        let meter = conn.state().meter.clone();
-        let reads_before = meter.reads();
-        let exchange = Exchange {
-            upload: Upload::new(stream, meter, body, plan.outgoing, trailer, plan.waits_for_continue),
+        Ok(Exchange {
+            io: ExchangeIo::new(head, has_content(plan.outgoing)),
+            upload: Upload::new(body, plan.outgoing, trailer, plan.waits_for_continue),
             reused: conn.state().note_served(),
+            reads_before: Some(conn.state().reads()),
             conn,
             permit,
             state,
             response_deadline: Deadline::default(),
             write_deadline: Deadline::default(),
-            reads_before: Some(reads_before),
-        };
-        Ok((exchange, response))
+            is_submitted: false,
+        })
     }
 
-    /// Sends the request and waits for the final head, which fills the response; ready with what
-    /// its content comes from.
+    /// Sends the request and waits for the final head, which fills the response. Returns whether content
+    /// may follow.
     pub(super) fn poll_head(
         &mut self,
-        waiting: &mut ResponseFuture,
         response: &mut Response,
         cx: &mut Context<'_>,
-    ) -> Poll<Result<RecvStream, FailedAttempt>> {
+    ) -> Poll<Result<bool, FailedAttempt>> {
         loop {
-            self.poll_upload(cx).map_err(|error| self.failed(error))?;
+            let uploaded = self.poll_upload(cx);
+            self.submit();
+            uploaded.map_err(|error| self.failed(error))?;
             // After a stall, only a response that has arrived already counts.
             if let Some(stalled) = self.upload.state.take_stall() {
                 return Poll::Ready(Err(self.failed(stalled)));
             }
-            match waiting.poll_informational(cx) {
-                Poll::Ready(Some(Ok(interim))) => {
+            match self.io.poll_heads(cx) {
+                Poll::Ready(ReceivedHeads::Interim(interim)) => {
                     self.note_first_byte();
                     self.note_interim(&interim).map_err(|error| self.failed(error))?;
                     // The body that waited for it may be sent now.
-                    continue;
                 }
-                Poll::Ready(Some(Err(error))) => return Poll::Ready(Err(self.no_response(error))),
+                Poll::Ready(ReceivedHeads::Final(head)) => {
+                    let ends = head.ends;
+                    self.take_head(head, response).map_err(|error| self.failed(error))?;
+                    return Poll::Ready(Ok(!ends));
+                }
+                Poll::Ready(ReceivedHeads::Ended(end)) => return Poll::Ready(Err(self.no_response(end))),
                 Poll::Pending => {
                     ready!(self.response_deadline.poll(cx));
                     let error = self.upload.state.take_error().unwrap_or_else(|| self.state.head_too_late());
                     return Poll::Ready(Err(self.failed(error)));
                 }
-                Poll::Ready(None) => {}
             }
-            let head = ready!(Pin::new(&mut *waiting).poll(cx)).map_err(|error| self.no_response(error))?;
-            return Poll::Ready(self.take_head(head, response).map_err(|error| self.failed(error)));
         }
     }
 
-    fn take_head(&mut self, head: http::Response<RecvStream>, response: &mut Response) -> Result<RecvStream> {
+    /// Hands the request to the connection's task, with what there is of its content: both leave together.
+    fn submit(&mut self) {
+        if std::mem::replace(&mut self.is_submitted, true) {
+            return;
+        }
+        let connection = self.conn.state();
+        connection.ready.push(self.io.clone());
+        // The task tells all that it finds in its list when it ends, and then looks no more.
+        if let Some(ended) = connection.ended() {
+            let _ = self.io.set_closed(ended.of_waiting());
+        }
+    }
+
+    fn take_head(&mut self, head: ReceivedResponse, response: &mut Response) -> Result<()> {
         self.reads_before = None;
         self.note_first_byte();
         self.state.stopwatch.note_head();
-        let (parts, content) = head.into_parts();
         let options = &self.state.options;
-        let limits = HeadLimits { max_bytes: self.state.head_bytes_left(), ..options.head_limits };
-        fill_response(response, &parts, options.kind, content.is_end_stream(), &limits).map_err(bad_head)?;
-        Ok(content)
+        if head.is_too_large || head.bytes > self.state.head_bytes_left() {
+            return Err(bad_head(Refusal::with(StatusCode::BAD_GATEWAY, "too many bytes of header fields")));
+        }
+        // One of them is `:status`.
+        if head.field_count > options.head_limits.max_values.saturating_add(1) {
+            return Err(bad_head(Refusal::with(StatusCode::BAD_GATEWAY, "too many header fields")));
+        }
+        fill_response(response, head, options.kind)
     }
 
-    /// Sends as much as the peer accepts. If that fails the exchange goes on: the response may have
+    /// Sends as much as the task accepts. If that fails the exchange goes on: the response may have
     /// arrived already, and say why.
     ///
     /// # Errors
     /// The body's own.
     pub(super) fn poll_upload(&mut self, cx: &mut Context<'_>) -> Result<()> {
         while self.upload.state.is_open() {
-            match self.upload.poll(cx) {
+            match self.upload.poll(&self.io, self.conn.state(), cx) {
                 Poll::Ready(Ok(SendProgress::Sent)) => {
                     self.state.note_sent();
                     self.await_response();
@@ -173,7 +187,7 @@ impl Exchange {
 
     /// A peer that accepts nothing for too long is treated like one that has left.
     fn poll_write_stall(&mut self, cx: &mut Context<'_>) {
-        let taken = self.upload.taken_while_writing();
+        let taken = self.upload.taken_while_writing(&self.io);
         if let Poll::Ready(error) = self.state.poll_write_stall(taken, &mut self.write_deadline, cx) {
             self.state.note_not_sent(&error);
             self.upload.state = SendState::Stalled(error);
@@ -187,20 +201,9 @@ impl Exchange {
         }
     }
 
-    /// An informational response. Only a trace looks at its fields.
-    fn note_interim(&mut self, interim: &http::Response<()>) -> Result<()> {
-        let status = interim.status();
-        if status == StatusCode::SWITCHING_PROTOCOLS {
-            self.state.interim_came = true;
-            // RFC 9113 §8.6: HTTP/2 has no upgrades.
-            return Err(bad_head(Refusal::bad("101 over HTTP/2")));
-        }
-        let mut header = Header::new();
-        if self.state.tracer.is_on() {
-            header = interim.headers().iter().map(|(name, value)| (name.as_str(), value.as_bytes())).collect();
-        }
-        let bytes = field_bytes(interim.headers()).saturating_add(INTERIM_OVERHEAD_BYTES);
-        self.state.note_interim(status, &header, bytes)?;
+    fn note_interim(&mut self, interim: &ReceivedResponse) -> Result<()> {
+        let Ok(status) = StatusCode::from_u16(interim.status) else { return Ok(()) };
+        self.state.note_interim(status, &interim.header, interim.bytes)?;
         if self.state.interim_bytes > self.state.options.head_limits.max_bytes {
             return Err(bad_head(Refusal::bad("too many informational responses")));
         }
@@ -211,21 +214,25 @@ impl Exchange {
     }
 
     /// The stream ended without a response. The first failure is the error.
-    fn no_response(&mut self, error: h2::Error) -> FailedAttempt {
-        let silent = self.reused && !self.state.interim_came;
-        let (sent, retry_hint) = retry_hint(&error, self.upload.sent(), silent);
-        let mut error = connection_error(error, self.conn.state().ended(), Phase::Head);
-        if let (RetryHint::None, Some(first)) = (retry_hint, self.upload.state.take_error()) {
+    fn no_response(&mut self, end: ExchangeEnd) -> FailedAttempt {
+        let is_silent = self.reused && !self.state.interim_came;
+        let ended = self.conn.state().ended();
+        let retry_hint = retry_hint(end, ended, is_silent);
+        let mut error = end_error(end, ended, Phase::Head);
+        let mut sent = self.give_up();
+        if retry_hint == RetryHint::Again {
+            sent = Sent::No;
+        } else if let (RetryHint::None, Some(first)) = (retry_hint, self.upload.state.take_error()) {
             error = first;
         }
-        FailedAttempt { error, sent, retry_hint, unread: None }
+        FailedAttempt { error, sent, retry_hint, unread: self.upload.take_unread() }
     }
 
     /// No answer came. Where the connection brought nothing else meanwhile, it may be dead: a peer that
     /// has gone without a word would have every later request wait for its time limit.
     pub(super) fn note_unanswered(&mut self, by_limit: bool) {
         let state = self.conn.state();
-        if self.reads_before.take() == Some(state.meter.reads()) {
+        if self.reads_before.take() == Some(state.reads()) {
             let stopwatch = &self.state.stopwatch;
             let got_connection = stopwatch.timings.got_connection.unwrap_or_default();
             let waited = stopwatch.elapsed().saturating_sub(got_connection);
@@ -235,12 +242,29 @@ impl Exchange {
 
     /// What is known for another attempt without `Expect`.
     pub(super) fn refused_expect(&mut self) -> FailedAttempt {
-        let unread = self.upload.take_body_that_waits();
+        let waits = matches!(self.upload.state, SendState::AwaitingContinue);
+        let unread = if waits { self.upload.take_unread() } else { None };
         FailedAttempt { retry_hint: RetryHint::WithoutExpect, unread, ..self.failed(expect_refused()) }
     }
 
-    fn failed(&self, error: Error) -> FailedAttempt {
-        FailedAttempt { error, sent: self.upload.sent(), retry_hint: RetryHint::None, unread: None }
+    fn failed(&mut self, error: Error) -> FailedAttempt {
+        if error.is_timeout() {
+            // Before the stream is reset, which wakes the task.
+            self.note_unanswered(true);
+        }
+        FailedAttempt { error, sent: self.give_up(), retry_hint: RetryHint::None, unread: None }
+    }
+
+    /// How much of the request was handed over, once it is certain that no more of it will be.
+    fn give_up(&mut self) -> Sent {
+        let (was_begun, tell) = self.io.give_up(ErrorCode::CANCEL);
+        self.conn.state().tell(&self.io, tell);
+        if was_begun { self.sent() } else { Sent::No }
+    }
+
+    /// Of a request that was begun.
+    pub(super) fn sent(&self) -> Sent {
+        if matches!(self.upload.state, SendState::Sent) { Sent::Fully } else { Sent::Partly }
     }
 }
 
@@ -248,23 +272,26 @@ impl Drop for Exchange {
     fn drop(&mut self) {
         // Before the stream ends, which wakes the connection's task.
         self.note_unanswered(self.state.tracer.is_expired());
+        if self.is_submitted {
+            let (_, tell) = self.io.give_up(ErrorCode::CANCEL);
+            if tell == Tell::Task {
+                self.conn.state().tell(&self.io, tell);
+            }
+        }
     }
 }
 
-/// The size of an informational response beside its fields: `:status` with its value, and 32 bytes as
-/// for each field (RFC 9113 §10.5.1).
-const INTERIM_OVERHEAD_BYTES: usize = 42;
-
-fn head_of(attempt: &Attempt<'_>) -> Result<http::Request<()>> {
+/// The head of the request, for as long as the connection's task needs it.
+fn head_of(attempt: &Attempt<'_>) -> Result<HeadToSend> {
     let Attempt { request, plan, settings, .. } = attempt;
-    to_request(&RequestToSend {
+    HeadToSend::new(&HeadSource {
         method: &request.method,
-        scheme: if plan.key.scheme == Scheme::Https { UriScheme::HTTPS } else { UriScheme::HTTP },
+        scheme: if plan.key.scheme == Scheme::Https { "https" } else { "http" },
         authority: plan.host_of(request),
         uri: &request.uri,
-        header: &plan.header_of(request),
+        header: plan.header_of(request),
         trailer: &request.trailer,
-        length: match plan.outgoing {
+        content_length: match plan.outgoing {
             Outgoing::Length(length) => Some(length),
             _ => None,
         },
@@ -273,24 +300,58 @@ fn head_of(attempt: &Attempt<'_>) -> Result<http::Request<()>> {
     })
 }
 
-/// Why there is no stream, and whether another connection may have one.
-fn not_opened(error: h2::Error, conn: &Http2Conn) -> (Error, RetryHint) {
-    if error.is_io() || error.is_go_away() {
-        conn.state().set_spent();
+/// Whether the request may be sent again. `is_silent` says that nothing came back on a connection that
+/// had served before.
+fn retry_hint(end: ExchangeEnd, ended: Option<&ConnectionEnd>, is_silent: bool) -> RetryHint {
+    match end {
+        // RFC 9113 §8.7: the server promises that it did not act on the request.
+        ExchangeEnd::Reset(ErrorCode::REFUSED_STREAM) | ExchangeEnd::NotTaken(_) => RetryHint::Again,
+        ExchangeEnd::Reset(ErrorCode::HTTP_1_1_REQUIRED) => RetryHint::Http1,
+        ExchangeEnd::Disconnected if is_silent && !matches!(ended, Some(ConnectionEnd::ProtocolError(_))) => {
+            RetryHint::NewConnection
+        }
+        _ => RetryHint::None,
     }
-    let retry_hint = if error.is_go_away() && error.is_remote() { RetryHint::Again } else { RetryHint::None };
-    (connection_error(error, conn.state().ended(), Phase::Write), retry_hint)
 }
 
-/// How much of the request the server has acted on, and whether it may be sent again. `sent` is what
-/// was handed over; `silent` says that nothing came back on a connection that had served before.
-fn retry_hint(error: &h2::Error, sent: Sent, silent: bool) -> (Sent, RetryHint) {
-    match error.reason() {
-        // RFC 9113 §8.7: the server promises that it did not act on the request.
-        Some(Reason::REFUSED_STREAM) if error.is_remote() => (Sent::No, RetryHint::Again),
-        Some(_) if error.is_remote() && error.is_go_away() => (Sent::No, RetryHint::Again),
-        Some(Reason::HTTP_1_1_REQUIRED) if error.is_remote() => (sent, RetryHint::Http1),
-        None if error.is_io() && silent => (sent, RetryHint::NewConnection),
-        _ => (sent, RetryHint::None),
+/// Fills status, fields and length of a response.
+///
+/// The engine has checked that there is one status, no field speaks of a connection, and `Content-Length`
+/// is one number and the length of the content.
+fn fill_response(response: &mut Response, head: ReceivedResponse, kind: RequestKind) -> Result<()> {
+    let no_status = |_| bad_head(Refusal::bad("a status that is none"));
+    response.status = StatusCode::from_u16(head.status).map_err(no_status)?;
+    response.proto = Version::HTTP_2;
+    response.header = head.header;
+    response.content_length = content_length(response.status, kind, head.content_length, head.ends);
+    Ok(())
+}
+
+/// The length is what is announced, as far as content follows.
+fn content_length(status: StatusCode, kind: RequestKind, announced: Option<u64>, ends: bool) -> Option<u64> {
+    match kind {
+        RequestKind::Head => announced,
+        _ if ends || !allows_content(status) => Some(0),
+        RequestKind::Connect if status.is_success() => None,
+        _ => announced,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_length_is_what_is_announced_as_far_as_content_follows() {
+        let length = |kind, status, announced, ends| {
+            content_length(StatusCode::from_u16(status).unwrap(), kind, announced, ends)
+        };
+        assert_eq!(length(RequestKind::Other, 200, Some(7), false), Some(7));
+        assert_eq!(length(RequestKind::Other, 200, None, false), None);
+        assert_eq!(length(RequestKind::Other, 200, None, true), Some(0));
+        assert_eq!(length(RequestKind::Head, 200, Some(7), true), Some(7));
+        assert_eq!(length(RequestKind::Head, 200, None, true), None);
+        assert_eq!(length(RequestKind::Other, 304, Some(7), true), Some(0));
+        assert_eq!(length(RequestKind::Connect, 200, None, false), None);
     }
 }

@@ -1,11 +1,12 @@
-//! The state of a connection that its task, its handles and the pool share, without a lock.
+//! The state of a connection that its task, its handles and the pool share.
 
-use std::sync::atomic::{AtomicBool, AtomicU8, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, OnceLock};
 
 use super::super::pool::Health;
 use super::error::ConnectionEnd;
-use crate::h2::Meter;
+use super::exchange_io::{ExchangeIo, Tell};
+use crate::net::ReadyList;
 
 /// Shared by the handles and the task. It holds no handle itself, which would keep the connection
 /// open.
@@ -18,24 +19,27 @@ pub(super) struct Http2State {
     pub(super) has_served: AtomicBool,
     /// A request has ended without an answer: a [`Suspicion`].
     suspicion: AtomicU8,
+    /// How many reads have brought something.
+    reads: AtomicU64,
     ended: OnceLock<ConnectionEnd>,
-    /// Counts frames. What this side sends allows the peer the frames that answer it.
-    pub(super) meter: Arc<Meter>,
+    /// Exchanges that have something for the task.
+    pub(super) ready: ReadyList<Arc<ExchangeIo>>,
 }
 
 /// The right to one stream. Free again when this is dropped.
 pub(super) struct StreamPermit(Arc<Http2State>);
 
 impl Http2State {
-    pub(super) fn new(max_streams: usize, meter: Arc<Meter>) -> Http2State {
+    pub(super) fn new(max_streams: usize) -> Http2State {
         Http2State {
             streams: AtomicUsize::new(0),
             max_streams: AtomicUsize::new(max_streams),
             health: AtomicU8::new(Health::Good as u8),
             has_served: AtomicBool::new(false),
             suspicion: AtomicU8::new(Suspicion::None as u8),
+            reads: AtomicU64::new(0),
             ended: OnceLock::new(),
-            meter,
+            ready: ReadyList::new(),
         }
     }
 
@@ -57,8 +61,24 @@ impl Http2State {
 
     /// An exchange begins. Returns whether the connection had served before.
     pub(super) fn note_served(&self) -> bool {
-        self.meter.answered();
-        self.has_served.swap(true, Ordering::Relaxed)
+        self.has_served.load(Ordering::Relaxed) || self.has_served.swap(true, Ordering::Relaxed)
+    }
+
+    /// Lists an exchange that has something for the task.
+    pub(super) fn tell(&self, io: &Arc<ExchangeIo>, tell: Tell) {
+        if tell == Tell::Task {
+            self.ready.push(io.clone());
+        }
+    }
+
+    /// Changes with everything that comes in.
+    pub(super) fn reads(&self) -> u64 {
+        self.reads.load(Ordering::Relaxed)
+    }
+
+    /// Only the task counts.
+    pub(super) fn count_read(&self) {
+        self.reads.store(self.reads().wrapping_add(1), Ordering::Relaxed);
     }
 
     /// Returns whether the limit has grown: waiting requests may then have a stream.
@@ -78,7 +98,8 @@ impl Http2State {
     /// Returns whether this changed anything.
     pub(super) fn set_doubtful(&self, is_doubtful: bool) -> bool {
         let (from, to) = if is_doubtful { (GOOD, DOUBTFUL) } else { (DOUBTFUL, GOOD) };
-        self.health.compare_exchange(from, to, Ordering::Relaxed, Ordering::Relaxed).is_ok()
+        self.health.load(Ordering::Relaxed) == from
+            && self.health.compare_exchange(from, to, Ordering::Relaxed, Ordering::Relaxed).is_ok()
     }
 
     /// A request has got no answer, nor has the connection brought anything else since it was sent. The
@@ -92,6 +113,9 @@ impl Http2State {
     }
 
     pub(super) fn take_suspicion(&self) -> Suspicion {
+        if self.suspicion.load(Ordering::Relaxed) == NO_SUSPICION {
+            return Suspicion::None;
+        }
         match self.suspicion.swap(Suspicion::None as u8, Ordering::Relaxed) {
             NO_SUSPICION => Suspicion::None,
             PROBE => Suspicion::Probe,

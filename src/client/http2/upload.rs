@@ -1,22 +1,21 @@
-//! Sends the content of a request, no faster than the peer's windows allow.
+//! Sends the content of a request, no faster than the connection's task takes it.
 
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 
 use bytes::Bytes;
-use h2::{Reason, SendStream};
-use http::HeaderMap;
 
 use super::super::exchange::{SendError, SendProgress, SendState, wrong_length};
-use crate::error::{Error, ErrorKind, Phase, Sent};
+use super::error::end_error;
+use super::exchange_io::ExchangeIo;
+use super::request_head::allowed_trailer;
+use super::state::Http2State;
+use crate::error::Phase;
 use crate::h1::Outgoing;
-use crate::h2::{Meter, append_trailer, poll_room};
 use crate::message::{Body, Header};
 
 /// What is still to be sent of one request, after its head.
 pub(super) struct Upload {
-    stream: SendStream<Bytes>,
-    meter: Arc<Meter>,
     body: Body,
     outgoing: Outgoing,
     trailer: Header,
@@ -24,8 +23,11 @@ pub(super) struct Upload {
     chunk: Bytes,
     /// How much content the body has given.
     counted: u64,
-    /// How much of it was handed over.
-    taken: u64,
+    /// Content in memory is handed over with the head. Other content is read once the request is begun: it
+    /// could not be had again for another connection.
+    is_ahead: bool,
+    /// The stream is awaited, and the body after it.
+    awaits_stream: bool,
     pub(super) state: SendState,
 }
 
@@ -36,57 +38,63 @@ pub(super) fn has_content(outgoing: Outgoing) -> bool {
 
 impl Upload {
     /// With `waits`, the body comes only after [`SendState::proceed`].
-    pub(super) fn new(
-        stream: SendStream<Bytes>,
-        meter: Arc<Meter>,
-        body: Body,
-        outgoing: Outgoing,
-        trailer: &Header,
-        waits: bool,
-    ) -> Upload {
+    pub(super) fn new(body: Body, outgoing: Outgoing, trailer: &Header, waits: bool) -> Upload {
         let state = match waits {
             _ if !has_content(outgoing) => SendState::Flushing,
             true => SendState::AwaitingContinue,
             false => SendState::Body,
         };
+        let is_ahead = body.is_in_memory();
         let trailer = trailer.clone();
-        Upload { stream, meter, body, outgoing, trailer, chunk: Bytes::new(), counted: 0, taken: 0, state }
+        Upload { body, outgoing, trailer, chunk: Bytes::new(), counted: 0, is_ahead, awaits_stream: false, state }
     }
 
-    /// Sends as much as possible. Ready when all is handed over, or when only a `100 Continue` lets it go on.
-    pub(super) fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Result<SendProgress, SendError>> {
+    /// Sends as much as possible. Ready when all is sent, or when only a `100 Continue` lets it go on.
+    pub(super) fn poll(
+        &mut self,
+        io: &Arc<ExchangeIo>,
+        connection: &Http2State,
+        cx: &mut Context<'_>,
+    ) -> Poll<Result<SendProgress, SendError>> {
         loop {
             match self.state {
                 SendState::Head | SendState::AwaitingContinue => {
                     return Poll::Ready(Ok(SendProgress::AwaitsContinue));
                 }
-                SendState::Body => ready!(self.poll_piece(cx))?,
-                // What was handed over is written by the connection's task.
-                SendState::Flushing => self.state = SendState::Sent,
+                SendState::Body => ready!(self.poll_piece(io, connection, cx))?,
+                SendState::Flushing if ready!(io.poll_sent(cx)) => self.state = SendState::Sent,
+                SendState::Flushing => return Poll::Ready(Err(closed(io, connection))),
                 SendState::Sent => return Poll::Ready(Ok(SendProgress::Sent)),
                 SendState::Failed(_) | SendState::Stalled(_) | SendState::Abandoned => return Poll::Pending,
             }
         }
     }
 
-    fn poll_piece(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), SendError>> {
+    fn poll_piece(
+        &mut self,
+        io: &Arc<ExchangeIo>,
+        connection: &Http2State,
+        cx: &mut Context<'_>,
+    ) -> Poll<Result<(), SendError>> {
+        let room = io.poll_room(self.is_ahead, cx);
+        self.awaits_stream = room.is_pending();
+        let room = ready!(room).ok_or_else(|| closed(io, connection))?;
         if self.chunk.is_empty() {
-            return match ready!(self.body.poll_chunk(cx)) {
-                Some(chunk) => Poll::Ready(chunk.map_err(SendError::Body).and_then(|chunk| self.take(chunk))),
-                None => Poll::Ready(self.finish()),
-            };
+            match ready!(self.body.poll_chunk(cx)) {
+                Some(chunk) => self.take(chunk.map_err(SendError::Body)?)?,
+                None => return Poll::Ready(self.finish(io, connection)),
+            }
         }
-        let room = ready!(poll_room(&mut self.stream, self.chunk.len(), cx)).map_err(SendError::Write)?;
-        let piece = self.chunk.split_to(room);
-        self.taken = self.taken.saturating_add(room as u64);
-        self.meter.sent_data(room);
-        // Where the body says that this was all, its end needs no frame of its own.
-        let is_last = self.chunk.is_empty() && self.is_over(cx)? && self.trailer.is_empty();
+        let piece = self.chunk.split_to(room.min(self.chunk.len()));
+        // Where the body says that this was all, its end is sent with it.
+        let is_last = self.chunk.is_empty() && self.is_over(cx)?;
         if is_last {
             self.check_length()?;
-            self.state = SendState::Sent;
+            self.state = SendState::Flushing;
         }
-        Poll::Ready(self.stream.send_data(piece, is_last).map_err(closed))
+        let trailer = is_last.then(|| allowed_trailer(std::mem::take(&mut self.trailer)));
+        connection.tell(io, io.push_out(piece, trailer));
+        Poll::Ready(Ok(()))
     }
 
     /// Whether the body has ended after what was taken of it, without a trailer that is not known of yet. Only
@@ -128,41 +136,28 @@ impl Upload {
         }
     }
 
-    fn finish(&mut self) -> Result<(), SendError> {
+    fn finish(&mut self, io: &Arc<ExchangeIo>, connection: &Http2State) -> Result<(), SendError> {
         self.check_length()?;
         self.take_trailer();
-        self.state = SendState::Sent;
-        if self.trailer.is_empty() {
-            return self.stream.send_data(Bytes::new(), true).map_err(closed);
-        }
-        let mut fields = HeaderMap::with_capacity(self.trailer.len());
-        append_trailer(&mut fields, &self.trailer);
-        self.stream.send_trailers(fields).map_err(closed)
+        self.state = SendState::Flushing;
+        let trailer = Some(allowed_trailer(std::mem::take(&mut self.trailer)));
+        connection.tell(io, io.push_out(Bytes::new(), trailer));
+        Ok(())
     }
 
-    /// Gives the stream up. What was sent of it arrives first.
-    pub(super) fn reset(&mut self, reason: Reason) {
-        self.state = SendState::Abandoned;
-        self.stream.send_reset(reason);
+    /// How much content was sent, if the upload waits for the peer. `None` if it waits for the body.
+    pub(super) fn taken_while_writing(&self, io: &ExchangeIo) -> Option<u64> {
+        let waits = self.awaits_stream || matches!(self.state, SendState::Flushing);
+        waits.then(|| io.taken())
     }
 
-    /// How much content was handed over, if the upload waits for the peer. `None` if it waits for the
-    /// body.
-    pub(super) fn taken_while_writing(&self) -> Option<u64> {
-        (!self.chunk.is_empty()).then_some(self.taken)
-    }
-
-    /// The body, if it still waits for `100 Continue`.
-    pub(super) fn take_body_that_waits(&mut self) -> Option<Body> {
-        matches!(self.state, SendState::AwaitingContinue).then(|| std::mem::take(&mut self.body))
-    }
-
-    /// The head is always handed over before.
-    pub(super) fn sent(&self) -> Sent {
-        if matches!(self.state, SendState::Sent) { Sent::Fully } else { Sent::Partly }
+    /// The body, if nothing of it was read.
+    pub(super) fn take_unread(&mut self) -> Option<Body> {
+        (self.counted == 0).then(|| std::mem::take(&mut self.body))
     }
 }
 
-fn closed(error: h2::Error) -> SendError {
-    SendError::Write(Error::new(ErrorKind::CutOff, "the stream is closed").during(Phase::Write).with_source(error))
+/// The stream takes no more, and why.
+fn closed(io: &ExchangeIo, connection: &Http2State) -> SendError {
+    SendError::Write(end_error(io.end(), connection.ended(), Phase::Write))
 }

@@ -148,6 +148,11 @@ impl<T> Http2Core<T> {
         Some(self.streams.get(slot)?.state)
     }
 
+    /// How much of a stream's content was handed out and not released.
+    pub(crate) fn unreleased(&self, slot: u32) -> u32 {
+        self.streams.get(slot).map_or(0, |stream| stream.unreleased)
+    }
+
     /// The slots of all streams, in the order in which these began.
     pub(crate) fn slots(&self) -> impl DoubleEndedIterator<Item = u32> {
         self.streams.slots()

@@ -1,5 +1,7 @@
 //! What a peer does wrong, and what it is told (RFC 9113 §5.4 and §7).
 
+use std::fmt;
+
 use super::hpack::HpackFault;
 
 /// An error code, as GOAWAY and RST_STREAM carry it. One that no RFC has is taken as it is: none of them
@@ -18,6 +20,34 @@ impl ErrorCode {
     pub(crate) const CANCEL: ErrorCode = ErrorCode(0x8);
     pub(crate) const COMPRESSION_ERROR: ErrorCode = ErrorCode(0x9);
     pub(crate) const ENHANCE_YOUR_CALM: ErrorCode = ErrorCode(0xb);
+    pub(crate) const HTTP_1_1_REQUIRED: ErrorCode = ErrorCode(0xd);
+}
+
+/// The names of RFC 9113 §7, by number.
+const CODE_NAMES: [&str; 14] = [
+    "NO_ERROR",
+    "PROTOCOL_ERROR",
+    "INTERNAL_ERROR",
+    "FLOW_CONTROL_ERROR",
+    "SETTINGS_TIMEOUT",
+    "STREAM_CLOSED",
+    "FRAME_SIZE_ERROR",
+    "REFUSED_STREAM",
+    "CANCEL",
+    "COMPRESSION_ERROR",
+    "CONNECT_ERROR",
+    "ENHANCE_YOUR_CALM",
+    "INADEQUATE_SECURITY",
+    "HTTP_1_1_REQUIRED",
+];
+
+impl fmt::Display for ErrorCode {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match CODE_NAMES.get(self.0 as usize) {
+            Some(name) => f.write_str(name),
+            None => write!(f, "error code {:#x}", self.0),
+        }
+    }
 }
 
 /// Why a connection must end (RFC 9113 §5.4.1). The words are fixed: they go to the peer in GOAWAY, and to

@@ -35,6 +35,11 @@ const SPARE_CONTINUATION_COUNT: usize = 8;
 /// What waits to be written before nothing more is asked for, and nothing more should be read.
 pub(crate) const ENOUGH_OUTPUT_BYTES: usize = 256 << 10;
 
+/// What waits to be written before a client makes no more of it: less than the above, so that it stops
+/// reading for what it has to answer, and not for what it wants to send. A server may wait for its own
+/// answers to be read before it reads on.
+pub(super) const ENOUGH_CLIENT_OUTPUT_BYTES: usize = ENOUGH_OUTPUT_BYTES / 2;
+
 /// What waits to be written when a peer that makes this side answer, and does not read, is given up. Only
 /// a driver that reads on in spite of [`ENOUGH_OUTPUT_BYTES`] gets there.
 const MAX_OUTPUT_BYTES: usize = 4 << 20;
@@ -90,6 +95,12 @@ impl FloodCounts {
             return Err(ConnectionFault::calm("too many streams had to be reset"));
         }
         Ok(())
+    }
+
+    /// A request was begun: what answers it is not held against the peer, nor what comes when it is given up.
+    pub(crate) fn began_request(&mut self) {
+        self.control_frames = self.control_frames.saturating_sub(FRAMES_FOR_DATA);
+        self.resets = self.resets.saturating_sub(1);
     }
 
     /// A DATA frame was sent. Counts do not go below zero: a peer cannot save up credit for a flood.

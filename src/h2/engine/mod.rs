@@ -39,3 +39,13 @@ mod stream;
 #[cfg(test)]
 mod tests;
 mod window;
+
+pub(crate) use connection::Http2Core;
+pub(crate) use event::{CoreEvent, Role};
+pub(crate) use fields_to_send::Http2RequestHead;
+pub(crate) use hpack::ListLimits;
+pub(crate) use limits::EngineLimits;
+pub(crate) use received_head::ReceivedHead;
+pub(crate) use send::{CannotBegin, MessageEnd};
+pub(crate) use settings::CoreSettings;
+pub(crate) use stream::{ClosedBy, Http2StreamState};

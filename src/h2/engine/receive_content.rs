@@ -1,7 +1,7 @@
 //! DATA: content, and what it costs of the windows.
 
 use super::connection::Http2Core;
-use super::event::{CoreEvent, PartialFrame};
+use super::event::{CoreEvent, PartialFrame, Role};
 use super::fault::{ConnectionFault, StreamFault};
 use super::frame::{DataPadding, FRAME_HEAD_BYTES, FrameFlags, FrameHead, read_padding};
 use super::input::{Taken, skip};
@@ -42,7 +42,11 @@ impl<T> Http2Core<T> {
         self.release_connection(head.len as u32);
         match admitted {
             Ok(_) => {
-                self.count_control()?;
+                // Content that a client had asked for is under way when it gives the request up, as much as
+                // the window allows; of a client's that is refused, there is no reason to send much.
+                if self.role == Role::Server || content == 0 {
+                    self.count_control()?;
+                }
                 Ok(Taken::GoOn)
             }
             Err(fault) => self.refuse_stream(head.stream_id, slot, fault).map(Taken::of),

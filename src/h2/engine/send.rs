@@ -7,7 +7,7 @@ use super::event::{CoreStage, NewRequest, Role};
 use super::fault::ErrorCode;
 use super::fields_to_send::{Http2RequestHead, Http2ResponseHead, encode_request, encode_response, encode_trailer};
 use super::frame::{FRAME_HEAD_BYTES, FrameFlags, FrameHead, FrameKind};
-use super::limits::ENOUGH_OUTPUT_BYTES;
+use super::limits::{ENOUGH_CLIENT_OUTPUT_BYTES, ENOUGH_OUTPUT_BYTES};
 use super::priority::Priority;
 use super::stream::{ClosedBy, ContentRule, ExpectedHead, Http2StreamState, SendWait};
 use crate::message::Header;
@@ -113,6 +113,7 @@ impl<T> Http2Core<T> {
     ) -> Result<u32, CannotBegin> {
         let id = self.next_stream_id()?;
         self.last_stream_id = id;
+        self.counts.began_request();
         let state = if end.is_here() { Http2StreamState::HalfClosedLocal } else { Http2StreamState::Open };
         let slot = self.insert_stream(id, state, (ExpectedHead::Response, None, Priority::UNAWARE), user);
         if let Some(stream) = self.streams.get_mut(slot) {
@@ -187,10 +188,16 @@ impl<T> Http2Core<T> {
         }
     }
 
+    /// Whether more should be made to be written.
+    pub(crate) fn wants_content(&self) -> bool {
+        let enough = if self.role == Role::Client { ENOUGH_CLIENT_OUTPUT_BYTES } else { ENOUGH_OUTPUT_BYTES };
+        self.output.len() < enough
+    }
+
     /// The stream whose frame is next. `None`: nobody has anything that can be sent now, or enough waits to
     /// be written.
     pub(crate) fn next_to_send(&mut self) -> Option<SendSlot> {
-        while self.output.len() < ENOUGH_OUTPUT_BYTES && self.stage != CoreStage::Failed {
+        while self.wants_content() && self.stage != CoreStage::Failed {
             let slot = self.scheduler.pop()?;
             let room = self.room(slot);
             let Some(stream) = self.streams.get_mut(slot) else { continue };

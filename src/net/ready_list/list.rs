@@ -35,27 +35,27 @@ const LISTED: u8 = 2;
 
 /// The slots that were pushed, and whom to wake for them.
 #[derive(Debug)]
-pub(crate) struct ReadyList {
+pub(crate) struct ReadyList<T> {
     bits: AtomicU8,
-    inner: Mutex<Inner>,
+    inner: Mutex<Inner<T>>,
 }
 
-#[derive(Debug, Default)]
-struct Inner {
-    slots: Vec<u32>,
+#[derive(Debug)]
+struct Inner<T> {
+    slots: Vec<T>,
     waker: Option<Waker>,
 }
 
 /// So many slots are held in memory that is kept from one look to the next.
 const MAX_KEPT_SLOT_COUNT: usize = 64;
 
-impl ReadyList {
-    pub(crate) fn new() -> ReadyList {
-        ReadyList { bits: AtomicU8::new(0), inner: Mutex::new(Inner::default()) }
+impl<T> ReadyList<T> {
+    pub(crate) fn new() -> ReadyList<T> {
+        ReadyList { bits: AtomicU8::new(0), inner: Mutex::new(Inner { slots: Vec::new(), waker: None }) }
     }
 
     /// Poisoning is ignored: no code under this lock panics.
-    fn lock(&self) -> MutexGuard<'_, Inner> {
+    fn lock(&self) -> MutexGuard<'_, Inner<T>> {
         self.inner.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -63,8 +63,13 @@ impl ReadyList {
 
     /// Lists a slot, and wakes the task if it does not run. A slot may be listed twice: who does not want
     /// that remembers under the stream's own lock that it is listed, and forgets it when the task has come.
-    pub(crate) fn push(&self, slot: u32) {
+    pub(crate) fn push(&self, slot: T) {
         self.lock().slots.push(slot);
+        self.wake();
+    }
+
+    /// Has the task look, though no stream has anything for it.
+    pub(crate) fn wake(&self) {
         if self.bits.fetch_or(LISTED, Ordering::AcqRel) == 0 {
             let waker = self.lock().waker.clone();
             // Not under the lock: a waker is the runtime's code.
@@ -81,11 +86,22 @@ impl ReadyList {
         self.bits.fetch_or(RUNNING, Ordering::AcqRel);
     }
 
+    /// Whether nothing was pushed since the last look.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.bits.load(Ordering::Acquire) & LISTED == 0
+    }
+
     /// Appends what was pushed, and returns whether that was anything.
-    pub(crate) fn take(&self, into: &mut Vec<u32>) -> bool {
-        if self.bits.load(Ordering::Acquire) & LISTED == 0 {
+    pub(crate) fn take(&self, into: &mut Vec<T>) -> bool {
+        if self.is_empty() {
             return false;
         }
+        self.take_last(into)
+    }
+
+    /// The same of a task that looks for the last time: also what is pushed at this moment. Whoever pushes
+    /// later sees what the task did before.
+    pub(crate) fn take_last(&self, into: &mut Vec<T>) -> bool {
         self.bits.fetch_and(!LISTED, Ordering::AcqRel);
         let slots = &mut self.lock().slots;
         let any = !slots.is_empty();

@@ -13,7 +13,7 @@ impl Wake for Count {
     }
 }
 
-fn taken(list: &ReadyList) -> Vec<u32> {
+fn taken(list: &ReadyList<u32>) -> Vec<u32> {
     let mut slots = Vec::new();
     let any = list.take(&mut slots);
     assert_eq!(any, !slots.is_empty());
