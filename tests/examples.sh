@@ -135,6 +135,11 @@ start upload
 answers '^file: 1000000 bytes$' -F "file=@$work/files/large" "http://$address/"
 stop upload
 
+start reverse_proxy "$url"
+answers '^hello$' "http://$address/api/hello.txt"
+answers '^HTTP/1.1 404 ' -i "http://$address/api/none"
+stop reverse_proxy
+
 start echo
 curl -s -T "$work/files/large" "http://$address/echo" -o "$work/back"
 cmp "$work/files/large" "$work/back"

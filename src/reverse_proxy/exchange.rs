@@ -37,13 +37,13 @@ use super::fields::is_offered;
 use super::interim::InterimResponses;
 use super::outgoing::{OutgoingRequest, offer_of};
 use super::record::{ProxyEnd, ProxyRecord};
-use super::response::{CopyError, begin_response, clean_response, client_left, copy_content, hold_back, is_switch};
+use super::response::{ExchangeError, begin_response, clean_response, client_left, copy_content, hold_back, is_switch};
 use super::retry::may_go_elsewhere;
 use super::settings::ProxySettings;
 use super::target::joined_target;
 use super::tunnel::tunnel;
 use super::upstream::{ChosenUpstream, Upstream, UpstreamFailure};
-use crate::error::{Error, ErrorKind, Result};
+use crate::error::{Error, ErrorKind, Result, Sent};
 use crate::message::{Request, Response};
 use crate::server::ResponseWriter;
 
@@ -80,6 +80,7 @@ impl Proxying<'_> {
         clean_unless_switch(&mut answered.response);
         if let Some(modify) = &self.settings.modify_response {
             modify(&mut answered.response, r)?;
+            note_new_length(&mut answered.response);
         }
         if is_switch(&answered.response) {
             self.switch(w, r, answered).await
@@ -105,7 +106,8 @@ impl Proxying<'_> {
                     self.note_head(&response, &mut chosen, asked);
                     return Ok(Answered { response, chosen, asked });
                 }
-                Err(error) => {
+                Err(ExchangeError::Client(error)) => return Err(self.client_gone(error)),
+                Err(ExchangeError::Upstream(error)) => {
                     let error = self.blame(error, &mut chosen, asked);
                     let is_left = tried.len() < self.settings.max_retries && self.settings.choice.has_others();
                     if !is_left || !may_go_elsewhere(&error, &r.method) || self.content.body().is_none() {
@@ -123,7 +125,7 @@ impl Proxying<'_> {
         let begun = Instant::now();
         let chosen = unless_gone(w.client_gone(), self.settings.choice.choose(r, tried)).await;
         self.record.queued += begun.elapsed();
-        let chosen = chosen??;
+        let chosen = chosen.unwrap_or_else(|| Err(self.client_gone(client_left())))?;
         self.record.upstream = Some(chosen.upstream.clone());
         Ok(chosen)
     }
@@ -147,7 +149,12 @@ impl Proxying<'_> {
     }
 
     /// Sends the request and waits for the head of its response. Informational ones are passed on meanwhile.
-    async fn round_trip(&mut self, w: &mut ResponseWriter, upstream: &Upstream, out: &mut Request) -> Result<Response> {
+    async fn round_trip(
+        &mut self,
+        w: &mut ResponseWriter,
+        upstream: &Upstream,
+        out: &mut Request,
+    ) -> Result<Response, ExchangeError> {
         let interims = Arc::new(InterimResponses::default());
         out.set_trace(interims.clone());
         let transport = upstream.transport().unwrap_or(&self.settings.transport);
@@ -156,16 +163,16 @@ impl Proxying<'_> {
         loop {
             let head = poll_fn(|cx| {
                 if gone.as_mut().poll(cx).is_ready() {
-                    return Poll::Ready(Some(Err(client_left())));
+                    return Poll::Ready(Some(Err(ExchangeError::Client(client_left()))));
                 }
                 match sending.as_mut().poll(cx) {
-                    Poll::Ready(head) => Poll::Ready(Some(head)),
+                    Poll::Ready(head) => Poll::Ready(Some(head.map_err(ExchangeError::Upstream))),
                     Poll::Pending if interims.is_empty() => Poll::Pending,
                     Poll::Pending => Poll::Ready(None),
                 }
             })
             .await;
-            pass_on(w, &interims).await?;
+            pass_on(w, &interims).await.map_err(ExchangeError::Client)?;
             if let Some(head) = head {
                 return head;
             }
@@ -175,19 +182,18 @@ impl Proxying<'_> {
     /// Tells the upstream's permit of a failure that is the upstream's. Returns what the client is to hear of.
     fn blame(&mut self, error: Error, chosen: &mut ChosenUpstream, asked: Instant) -> Error {
         if let Some(own) = self.content.error() {
-            self.record.end = ProxyEnd::ClientGone;
-            return own;
-        }
-        if error.sent().is_none() && error.kind() == ErrorKind::CutOff {
-            // It was written by this file: the client has left.
-            self.record.end = ProxyEnd::ClientGone;
-            return error;
+            return self.client_gone(own);
         }
         self.record.failure = UpstreamFailure::of(&error);
         if let (Some(failure), Some(permit)) = (self.record.failure, &mut chosen.permit) {
             permit.failed(failure, asked.elapsed());
         }
         error.of_gateway()
+    }
+
+    fn client_gone(&mut self, error: Error) -> Error {
+        self.record.end = ProxyEnd::ClientGone;
+        error
     }
 
     fn note_head(&mut self, response: &Response, chosen: &mut ChosenUpstream, asked: Instant) {
@@ -209,11 +215,8 @@ impl Proxying<'_> {
         let bytes = &mut self.record.response_bytes;
         match copy_content(w, response.body, hold_back, |len| *bytes = bytes.saturating_add(len as u64)).await {
             Ok(()) => Ok(()),
-            Err(CopyError::Client(error)) => {
-                self.record.end = ProxyEnd::ClientGone;
-                Err(error)
-            }
-            Err(CopyError::Upstream(error)) => Err(self.blame(error, &mut chosen, asked)),
+            Err(ExchangeError::Client(error)) => Err(self.client_gone(error)),
+            Err(ExchangeError::Upstream(error)) => Err(self.blame(error, &mut chosen, asked)),
         }
     }
 
@@ -223,7 +226,7 @@ impl Proxying<'_> {
         let Answered { mut response, mut chosen, asked } = answered;
         if !offer_of(r).is_some_and(|offer| is_offered(&offer, &response.header)) {
             let text = "the upstream has switched to a protocol that was not offered";
-            let error = Error::new(ErrorKind::Refused, text).with_sent(crate::error::Sent::Fully);
+            let error = Error::new(ErrorKind::Refused, text).with_sent(Sent::Fully);
             return Err(self.blame(error, &mut chosen, asked));
         }
         let upstream = response.upgrade()?;
@@ -262,6 +265,14 @@ fn clean_unless_switch(response: &mut Response) {
     }
 }
 
+/// A function that gives a response other content may leave the length as it was announced. What HEAD and 304 announce is
+/// the length of content that does not come, and stays.
+fn note_new_length(response: &mut Response) {
+    if response.body.is_in_memory() && !response.body.is_empty() {
+        response.content_length = response.body.remaining();
+    }
+}
+
 fn begin_switch(w: &mut ResponseWriter, response: &mut Response) {
     let header = std::mem::take(&mut response.header);
     for (name, value) in header.iter() {
@@ -282,14 +293,14 @@ async fn pass_on(w: &mut ResponseWriter, interims: &InterimResponses) -> Result<
     Ok(())
 }
 
-/// What a future gives, or an error where the client leaves before.
-async fn unless_gone<T>(gone: impl Future<Output = ()> + Send, future: impl Future<Output = T> + Send) -> Result<T> {
+/// What a future gives; `None` where the client leaves before.
+async fn unless_gone<T>(gone: impl Future<Output = ()> + Send, future: impl Future<Output = T> + Send) -> Option<T> {
     let (mut future, mut gone) = (pin!(future), pin!(gone));
     poll_fn(|cx| {
         if let Poll::Ready(done) = future.as_mut().poll(cx) {
-            return Poll::Ready(Ok(done));
+            return Poll::Ready(Some(done));
         }
-        gone.as_mut().poll(cx).map(|()| Err(client_left()))
+        gone.as_mut().poll(cx).map(|()| None)
     })
     .await
 }

@@ -15,28 +15,30 @@ use crate::h1::may_send_content;
 use crate::message::{Body, Header, Request, Response};
 use crate::server::{AutoField, ResponseWriter};
 
-/// How a copied response has failed.
-pub(super) enum CopyError {
-    /// Its content could not be read: the upstream's fault.
+/// Whose fault it is that an exchange has failed.
+pub(super) enum ExchangeError {
+    /// What was sent to the upstream, or read from it. It may still be the client's content that was at fault.
     Upstream(Error),
-    /// It could not be written: the client's.
+    /// What was sent to the client: it has left.
     Client(Error),
 }
 
 /// Puts status and fields of a response into a writer. Of the fields that middleware has set there, those that the
 /// upstream says too are replaced.
 pub(super) fn begin_response(w: &mut ResponseWriter, received: &Request, response: &mut Response) {
-    // The upstream has said what its content is, or has not.
+    // The upstream has said what its content is and how long, or has not.
     w.omit(AutoField::ContentType);
+    w.omit(AutoField::ContentLength);
     set_length(w, received, response);
     put_fields(w.header(), std::mem::take(&mut response.header));
     w.write_header(response.status);
 }
 
-/// How long the content is, where that is known: as it is now, or as the upstream has announced it where none comes.
+/// How long the content is, where the upstream has announced it: as it is now, or as announced where none comes.
 fn set_length(w: &ResponseWriter, received: &Request, response: &mut Response) {
     let has_content = may_send_content(response.status) && !w.is_for_head();
-    let length = if has_content { response.body.remaining() } else { response.content_length };
+    let announced = response.content_length;
+    let length = if has_content { announced.and_then(|_| response.body.remaining()) } else { announced };
     // Over HTTP/1 a trailer follows chunks only.
     let has_trailer = response.header.contains("Trailer") && received.proto < Version::HTTP_2;
     match length.filter(|_| !(has_content && has_trailer)) {
@@ -91,7 +93,7 @@ pub(super) async fn copy_content(
     mut body: Body,
     hold_back: Duration,
     mut count: impl FnMut(usize) + Send,
-) -> Result<(), CopyError> {
+) -> Result<(), ExchangeError> {
     if w.is_for_head() || w.status().is_some_and(|status| !may_send_content(status)) {
         return Ok(());
     }
@@ -100,13 +102,13 @@ pub(super) async fn copy_content(
         match next_piece(w, &mut body, &mut flushing).await {
             Ok(Some(piece)) => {
                 count(piece.len());
-                w.write_bytes(piece).await.map_err(CopyError::Client)?;
+                w.write_bytes(piece).await.map_err(ExchangeError::Client)?;
             }
             Ok(None) => break,
-            Err(CopyError::Upstream(error)) => {
+            Err(ExchangeError::Upstream(error)) => {
                 // What came is the client's, and a response that has begun can only be cut.
-                w.flush().await.map_err(CopyError::Client)?;
-                return Err(CopyError::Upstream(error));
+                w.flush().await.map_err(ExchangeError::Client)?;
+                return Err(ExchangeError::Upstream(error));
             }
             Err(error) => return Err(error),
         }
@@ -132,22 +134,22 @@ async fn next_piece(
     w: &mut ResponseWriter,
     body: &mut Body,
     flushing: &mut Flushing,
-) -> Result<Option<Bytes>, CopyError> {
+) -> Result<Option<Bytes>, ExchangeError> {
     let ready = poll_fn(|cx| Poll::Ready(body.poll_chunk(cx))).await;
     if let Poll::Ready(piece) = ready {
-        return piece.transpose().map_err(CopyError::Upstream);
+        return piece.transpose().map_err(ExchangeError::Upstream);
     }
     if !flushing.hold_back.is_zero() {
         let until = *flushing.until.get_or_insert_with(|| Instant::now() + flushing.hold_back);
         let mut passed = pin!(sleep_until(until));
         if let Some(piece) = piece_or(w.client_gone(), body, passed.as_mut()).await? {
-            return piece.transpose().map_err(CopyError::Upstream);
+            return piece.transpose().map_err(ExchangeError::Upstream);
         }
         flushing.until = None;
     }
-    w.flush().await.map_err(CopyError::Client)?;
+    w.flush().await.map_err(ExchangeError::Client)?;
     let waited = piece_or(w.client_gone(), body, pin!(std::future::pending())).await?;
-    waited.flatten().transpose().map_err(CopyError::Upstream)
+    waited.flatten().transpose().map_err(ExchangeError::Upstream)
 }
 
 /// The next piece, or nothing where something else comes first.
@@ -155,14 +157,14 @@ async fn piece_or(
     gone: impl Future<Output = ()> + Send,
     body: &mut Body,
     mut other: Pin<&mut (impl Future<Output = ()> + Send)>,
-) -> Result<Option<Option<Result<Bytes>>>, CopyError> {
+) -> Result<Option<Option<Result<Bytes>>>, ExchangeError> {
     let mut gone = pin!(gone);
     poll_fn(|cx: &mut Context<'_>| {
         if let Poll::Ready(piece) = body.poll_chunk(cx) {
             return Poll::Ready(Ok(Some(piece)));
         }
         if gone.as_mut().poll(cx).is_ready() {
-            return Poll::Ready(Err(CopyError::Client(client_left())));
+            return Poll::Ready(Err(ExchangeError::Client(client_left())));
         }
         other.as_mut().poll(cx).map(|()| Ok(None))
     })

@@ -227,6 +227,8 @@ impl Drop for Http1ResponseBody {
         match reading.poll_drain(&mut cx) {
             Poll::Ready(true) => reading.finish(),
             Poll::Ready(false) => {}
+            // Nobody waits for the rest: the server behind is to stop at once.
+            Poll::Pending if reading.exchange.state.options.is_relayed => {}
             Poll::Pending => drain_later(*reading),
         }
     }
