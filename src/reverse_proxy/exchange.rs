@@ -337,3 +337,35 @@ pub(super) fn own_answer(r: &mut Request) -> Option<Response> {
         None => Some(Response::new("").with_status(StatusCode::METHOD_NOT_ALLOWED)),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use http::Uri;
+
+    use super::*;
+    use crate::reverse_proxy::settings::UpstreamChoice;
+
+    /// An idle tunnel holds it for as long as it lasts, and each request has one made.
+    #[test]
+    fn the_future_of_an_exchange_takes_little_memory() {
+        let settings = ProxySettings::new(UpstreamChoice::One(Upstream::new("http://u.test").unwrap()));
+        let (mut w, mut r) = (ResponseWriter::new(), Request::new(Method::GET, Uri::from_static("/"), ""));
+        let size = size_of_val(&exchange(&settings, &mut w, &mut r));
+        assert!(size < 3072, "{size} bytes");
+    }
+
+    #[test]
+    fn an_upgrade_field_is_kept_in_a_switch_alone_and_where_there_is_one() {
+        for (status, protocols, kept) in [
+            (101, &["websocket"][..], Some("websocket")),
+            (101, &["websocket", "other"], None),
+            (200, &["websocket"], None),
+            (426, &["websocket"], None),
+        ] {
+            let mut response = Response::new("").with_status(StatusCode::from_u16(status).unwrap());
+            protocols.iter().for_each(|protocol| response.header.add("Upgrade", protocol));
+            clean_unless_switch(&mut response);
+            assert_eq!(response.header.get("Upgrade"), kept, "{status} {protocols:?}");
+        }
+    }
+}

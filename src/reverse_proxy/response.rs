@@ -102,7 +102,7 @@ pub(super) async fn copy_content(
         match next_piece(w, &mut body, &mut flushing).await {
             Ok(Some(piece)) => {
                 count(piece.len());
-                w.write_bytes(piece).await.map_err(ExchangeError::Client)?;
+                beside(&mut body, w.write_bytes(piece)).await.map_err(ExchangeError::Client)?;
             }
             Ok(None) => break,
             Err(ExchangeError::Upstream(error)) => {
@@ -147,9 +147,23 @@ async fn next_piece(
         }
         flushing.until = None;
     }
-    w.flush().await.map_err(ExchangeError::Client)?;
+    beside(body, w.flush()).await.map_err(ExchangeError::Client)?;
     let waited = piece_or(w.client_gone(), body, pin!(std::future::pending())).await?;
     waited.flatten().transpose().map_err(ExchangeError::Upstream)
+}
+
+/// Waits for the client to take what is written. The upload goes on meanwhile: the client may read only when it has
+/// sent all.
+async fn beside(body: &mut Body, writing: impl Future<Output = Result<()>> + Send) -> Result<()> {
+    let mut writing = pin!(writing);
+    poll_fn(|cx| {
+        let written = writing.as_mut().poll(cx);
+        if written.is_pending() {
+            body.poll_beside(cx);
+        }
+        written
+    })
+    .await
 }
 
 /// The next piece, or nothing where something else comes first.

@@ -3,6 +3,8 @@
 use nethttp::reverse_proxy::ReverseProxy;
 use nethttp::{Body, Header, Method, Request, ResponseWriter, Result};
 
+use tokio::io::AsyncWriteExt;
+
 use crate::fake::{OK, fed, millis, settle};
 use crate::kit::{Chain, Spoken, on_all_chains, raw, raw_narrow, raw_with};
 use crate::wire::{GET, closed, kept};
@@ -204,6 +206,26 @@ async fn an_upstream_that_does_not_read_stops_the_client() {
     assert_eq!(heard, kept(""));
     assert!(client.bytes_read() < 600_000, "{} bytes were taken of a client that nobody reads", client.bytes_read());
     drop(conn);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_client_that_reads_nothing_until_it_has_sent_all_can_send_all() {
+    let (host, mut upstream) = raw();
+    let mut client = host.connect_through(1024);
+    client.send("POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 200000\r\n\r\n").await;
+    let mut conn = upstream.accept().await;
+    conn.head().await;
+    // The answer begins at once, and is more than the client's connection holds.
+    conn.send(format!("HTTP/1.1 200 OK\r\nContent-Length: 50000\r\n\r\n{}", "y".repeat(50_000))).await;
+    settle().await;
+    let content = vec![b'x'; 200_000];
+    let sent = tokio::time::timeout(millis(5000), async {
+        tokio::join!(client.stream.write_all(&content), conn.take(content.len()))
+    });
+    let (written, taken) = sent.await.expect("the upload goes on while the answer is not read");
+    assert_eq!((written.is_ok(), taken.unwrap().len()), (true, 200_000));
+    let heard = client.hear().await;
+    assert!(heard.text.ends_with(&"y".repeat(50_000)) && !heard.closed);
 }
 
 #[tokio::test(start_paused = true)]

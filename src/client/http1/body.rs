@@ -93,12 +93,16 @@ struct Http1Reading {
 }
 
 impl Http1Reading {
-    fn poll_frame(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Frame>>> {
-        // A server may send the response while it reads the request: both directions must make progress.
+    /// A server may send the response while it reads the request: both directions must make progress.
+    fn poll_upload(&mut self, cx: &mut Context<'_>) {
         if let Err(error) = self.exchange.poll_upload(cx) {
             self.reusable = false;
             self.upload_error = Some(error);
         }
+    }
+
+    fn poll_frame(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Frame>>> {
+        self.poll_upload(cx);
         let io = &mut self.exchange.conn.io;
         match self.content.poll(io, cx) {
             // Content that has arrived is handed out first. The rest may never come: the server may
@@ -213,6 +217,12 @@ impl Source for Http1ResponseBody {
     fn remaining(&self) -> Option<u64> {
         let reading = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         reading.as_ref().map_or(Some(0), |reading| reading.content.remaining())
+    }
+
+    fn poll_beside(&mut self, cx: &mut Context<'_>) {
+        if let Some(reading) = self.reading() {
+            reading.poll_upload(cx);
+        }
     }
 }
 

@@ -53,11 +53,15 @@ struct Http2Reading {
 }
 
 impl Http2Reading {
-    fn poll_frame(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Frame>>> {
-        // A server may send the response as it reads the request: both must go on.
+    /// A server may send the response as it reads the request: both must go on.
+    fn poll_upload(&mut self, cx: &mut Context<'_>) {
         if let Err(error) = self.exchange.poll_upload(cx) {
             self.upload_error = Some(error);
         }
+    }
+
+    fn poll_frame(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Frame>>> {
+        self.poll_upload(cx);
         let Poll::Ready((content, tell)) = self.exchange.io.poll_content(cx) else {
             // Content that has arrived is handed out first. The rest may never come: the server may wait for
             // a request that will never be complete.
@@ -113,5 +117,11 @@ impl Source for Http2ResponseBody {
 
     fn remaining(&self) -> Option<u64> {
         self.0.as_ref().map_or(Some(0), |reading| reading.left)
+    }
+
+    fn poll_beside(&mut self, cx: &mut Context<'_>) {
+        if let Some(reading) = &mut self.0 {
+            reading.poll_upload(cx);
+        }
     }
 }

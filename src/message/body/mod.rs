@@ -84,6 +84,10 @@ pub(crate) trait Source: Send + Sync {
 
     /// How many bytes are still to come, where that is known.
     fn remaining(&self) -> Option<u64>;
+
+    /// Goes on with what runs beside it and takes no piece: the body of a response sends what is left of its
+    /// request. For a reader that cannot take another piece yet.
+    fn poll_beside(&mut self, _cx: &mut Context<'_>) {}
 }
 
 /// A piece of a body: bytes, or the trailer that ends it.
@@ -229,6 +233,13 @@ impl Body {
             Some(Ok(chunk)) => Some(self.count(chunk)),
             other => other,
         })
+    }
+
+    /// Goes on with what runs beside it; see [`Source::poll_beside`].
+    pub(crate) fn poll_beside(&mut self, cx: &mut Context<'_>) {
+        if let BodyState::Streaming(source) = &mut self.state {
+            source.poll_beside(cx);
+        }
     }
 
     fn poll_source(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Bytes>>> {
