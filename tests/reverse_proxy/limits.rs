@@ -1,10 +1,13 @@
 //! Time limits hit what they are for.
 
-use nethttp::reverse_proxy::{ReverseProxy, UpstreamFailure};
+use std::sync::Arc;
+
+use nethttp::net::{DialedStream, dial_fn};
+use nethttp::reverse_proxy::{ReverseProxy, UpstreamFailure, proxy_transport};
 
 use crate::fake::{OK, secs};
 use crate::kit::{Records, raw_with};
-use crate::wire::{GET, kept};
+use crate::wire::{GET, Host, kept};
 
 const OK_SENT: &str = "HTTP/1.1 200 OK\r\nContent-Length: 2\r\nDate: -\r\n\r\nok";
 
@@ -82,4 +85,19 @@ async fn an_upstream_that_takes_nothing_of_the_request_is_a_504() {
     let heard = client.hear().await;
     assert!(heard.text.starts_with("HTTP/1.1 504 "), "{heard:?}");
     drop(conn);
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_upstream_that_cannot_be_reached_in_time_is_a_504() {
+    let records = Records::default();
+    let mut transport = proxy_transport();
+    transport.dial = Arc::new(dial_fn(|_, _| std::future::pending::<std::io::Result<DialedStream>>()));
+    let proxy = ReverseProxy::to("http://u.test").unwrap().transport(transport).connect_timeout(secs(3));
+    let host = Host::new(records.of(proxy));
+    let mut client = host.connect();
+    client.send(GET).await;
+    tokio::time::sleep(secs(4)).await;
+    let heard = client.hear().await;
+    assert!(heard.text.starts_with("HTTP/1.1 504 Gateway Timeout\r\n") && !heard.closed, "{heard:?}");
+    assert_eq!(records.last().failure, Some(UpstreamFailure::Connect));
 }

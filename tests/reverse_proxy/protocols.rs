@@ -140,3 +140,24 @@ async fn refused_streams_and_goaway_of_an_upstream_are_survived() {
         }
     }
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_host_field_beside_another_authority_never_makes_two() {
+    for behind in BOTH {
+        let chain = Chain::with(Spoken::Http2, behind, describe, ReverseProxy::preserve_host);
+        let stream = chain.front.dialer().unwrap().dial().await.unwrap();
+        let (mut client, conn) = h2::client::handshake(stream).await.unwrap();
+        tokio::spawn(conn);
+        let request = http::Request::get("http://a.test/").header("host", "b.test").body(()).unwrap();
+        let (response, _) = client.send_request(request, true).unwrap();
+        let response = response.await.unwrap();
+        if response.status() == StatusCode::CREATED {
+            let mut body = response.into_body();
+            let text = body.data().await.unwrap().unwrap();
+            let text = String::from_utf8_lossy(&text).to_ascii_lowercase();
+            assert!(text.starts_with("get / a.test ") && !text.contains("b.test"), "{behind:?}: {text}");
+        } else {
+            assert_eq!(response.status(), StatusCode::BAD_REQUEST);
+        }
+    }
+}

@@ -45,18 +45,20 @@ async fn the_upstream_hears_of_the_clients_address_and_a_request_goes_through() 
 
 #[tokio::test]
 async fn a_reset_within_an_answer_is_seen_as_a_cut() {
-    let (listener, proxy) = upstream().await;
-    let server = testing::Server::new(proxy);
-    let serving = tokio::spawn(async move {
-        let (mut stream, _) = listener.accept().await.unwrap();
-        head(&mut stream).await;
-        stream.write_all(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n").await.unwrap();
-        stream
-    });
-    let mut response = server.client().get(server.url()).await.unwrap();
-    assert_eq!(response.body.chunk().await.unwrap().unwrap(), "hello");
-    reset(serving.await.unwrap());
-    assert_eq!(response.body.chunk().await.unwrap_err().kind(), ErrorKind::CutOff);
+    for answer in ["Transfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n", "Content-Length: 10\r\n\r\nhello", "\r\nhello"] {
+        let (listener, proxy) = upstream().await;
+        let server = testing::Server::new(proxy);
+        let serving = tokio::spawn(async move {
+            let (mut stream, _) = listener.accept().await.unwrap();
+            head(&mut stream).await;
+            stream.write_all(format!("HTTP/1.1 200 OK\r\n{answer}").as_bytes()).await.unwrap();
+            stream
+        });
+        let mut response = server.client().get(server.url()).await.unwrap();
+        assert_eq!(response.body.chunk().await.unwrap().unwrap(), "hello", "{answer}");
+        reset(serving.await.unwrap());
+        assert_eq!(response.body.chunk().await.unwrap_err().kind(), ErrorKind::CutOff, "{answer}");
+    }
 }
 
 #[tokio::test]

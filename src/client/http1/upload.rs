@@ -85,6 +85,7 @@ impl Upload {
 
     /// Sends as much as possible. Ready when all is sent, or when only a `100 Continue` lets it go on.
     pub(super) fn poll(&mut self, io: &mut Io, cx: &mut Context<'_>) -> Poll<Result<SendProgress, SendError>> {
+        self.poll_first_piece(cx)?;
         loop {
             ready!(self.poll_write(io, cx))?;
             match self.state {
@@ -110,6 +111,21 @@ impl Upload {
                 SendState::Sent => return Poll::Ready(Ok(SendProgress::Sent)),
                 SendState::Failed(_) | SendState::Stalled(_) | SendState::Abandoned => return Poll::Pending,
             }
+        }
+    }
+
+    /// Content that is here already leaves in one write with the head. Only that of a body that can be had again:
+    /// nothing of the head may have left when the connection turns out to be dead.
+    fn poll_first_piece(&mut self, cx: &mut Context<'_>) -> Result<(), SendError> {
+        let is_first = !self.wrote_head && self.counted == 0 && matches!(self.state, SendState::Body);
+        if !is_first || !self.body.is_replayable() {
+            return Ok(());
+        }
+        match self.body.poll_chunk(cx) {
+            Poll::Ready(Some(Ok(chunk))) => self.push(chunk),
+            Poll::Ready(None) => self.finish(),
+            // An error is met again behind the head.
+            Poll::Ready(Some(Err(_))) | Poll::Pending => Ok(()),
         }
     }
 
