@@ -119,8 +119,8 @@ def parse():
     parser.add_argument("--dry", action="store_true", help="leave the files with results alone")
     options = parser.parse_args()
     mode = MODES[options.mode]
-    counted_alone = [workloads.CHAIN.name] if options.instructions else []
-    check_known(parser, "--only", options.only, [*mode.names, *counted_alone])
+    counted_only = [workload.name for workload in workloads.COUNTED_ONLY] if options.instructions else []
+    check_known(parser, "--only", options.only, [*mode.names, *counted_only])
     check_known(parser, "--peers", options.peers, mode.peers)
     if options.instructions and options.mode == "http2":
         parser.error("--instructions: not over HTTP/2")

@@ -11,7 +11,7 @@ from . import areas, clients, report
 from .process import OTHER_CORE, Server
 from .programs import TARGET
 from .requests import read_answers
-from .workloads import CHAIN, CHURN, FILE_WORKLOADS, WORKLOADS
+from .workloads import CHURN, COUNTED_ONLY, FILE_WORKLOADS, WORKLOADS
 
 FEW, MANY = 512, 2560
 CONNECTIONS = 16
@@ -32,7 +32,7 @@ class Counted:
 
 def count(servers, asking, only):
     """Workloads by name, each with what was counted for it."""
-    known = [*WORKLOADS, *FILE_WORKLOADS, CHAIN]
+    known = [*WORKLOADS, *FILE_WORKLOADS, *COUNTED_ONLY]
     of_servers = [workload for workload in known if workload.name in only]
     of_clients = [workload for workload in clients.CLIENT_WORKLOADS if workload.name in only]
     asked = [(it, servers, a_request) for it in of_servers] + [(it, asking, of_a_client) for it in of_clients]
@@ -40,7 +40,7 @@ def count(servers, asking, only):
     for workload, programs, measure in asked:
         counted[workload.name] = Counted()
         for program in programs:
-            is_known = workload != CHAIN or program.name == OURS
+            is_known = workload not in COUNTED_ONLY or program.name == OURS
             if program.under_valgrind and is_known and workload.name not in program.closes:
                 measure(program, workload, counted[workload.name])
     return counted

@@ -35,6 +35,7 @@ PIPELINE = PLAIN * PIPELINE_DEPTH
 ECHO = request("POST", "/echo", f"Content-Length: {ECHO_BYTES}\n", b"x" * ECHO_BYTES)
 BIG = request("GET", "/big")
 CHAIN = request("GET", "/chain/")
+ALONE = request("GET", "/alone/")
 SMALL_FILE = request("GET", f"/files/{programs.SMALL_FILE}")
 LARGE_FILE = request("GET", f"/files/{programs.LARGE_FILE}")
 CHURN = request("GET", "/", "Connection: close\n")

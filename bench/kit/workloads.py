@@ -72,8 +72,10 @@ FILE_WORKLOADS = [
         of_nginx_total=1.10, of_tower_http_total=1.00,
     ),
 ]
-# Counted alone, and of ours alone: less `plain`, and divided by five, what a middleware takes that only passes on.
+# Counted only, and of ours only: their difference, divided by five, is what a middleware takes that only passes on.
 CHAIN = Workload("chain", "`GET /chain/`, through five middlewares that pass it on", 64, requests.CHAIN)
+ALONE = Workload("alone", "`GET /alone/`, which is `chain` without middlewares", 64, requests.ALONE)
+COUNTED_ONLY = [CHAIN, ALONE]
 NAMES = [workload.name for workload in WORKLOADS] + [IDLE]
 FILE_NAMES = [workload.name for workload in FILE_WORKLOADS]
 

@@ -5,7 +5,7 @@ use std::env;
 
 use nethttp::{Bytes, Next, Request, ResponseWriter, Result, ServeMux, Server, handle_with};
 
-/// Middlewares around `GET /chain/`, which the kit divides by.
+/// Middlewares around `GET /chain/`, which the kit divides by; `GET /alone/` has none.
 const CHAIN_LENGTH: usize = 5;
 
 fn main() -> Result<()> {
@@ -18,6 +18,7 @@ fn main() -> Result<()> {
         chain.wrap(pass_through);
     }
     chain.handle("GET /{$}", hello);
+    mux.handle("GET /alone/{$}", hello);
     if let Ok(files) = env::var("FILES") {
         mux.handle("/files/", nethttp::strip_prefix("/files", nethttp::file_server(files)));
     }
