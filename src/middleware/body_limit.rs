@@ -2,7 +2,7 @@
 
 use crate::error::Result;
 use crate::message::{BodyAllowance, Request};
-use crate::server::{Middleware, Next, ResponseWriter};
+use crate::server::{HandlerFuture, Middleware, Next, ResponseWriter};
 
 /// Lets handlers read at most so many bytes of a request's content.
 ///
@@ -50,11 +50,23 @@ impl BodyLimit {
     }
 }
 
-impl Middleware for BodyLimit {
-    async fn handle(&self, w: &mut ResponseWriter, r: &mut Request, next: Next<'_>) -> Result<()> {
+impl BodyLimit {
+    fn begin(&self, r: &mut Request) {
         let around = r.extensions.get::<Before>().map(|before| before.0);
         let before = r.body.limit_in_layer(self.bytes, around);
         r.extensions.insert(Before(before));
+    }
+}
+
+impl Middleware for BodyLimit {
+    async fn handle(&self, w: &mut ResponseWriter, r: &mut Request, next: Next<'_>) -> Result<()> {
+        self.begin(r);
         next.run(w, r).await
+    }
+
+    // Done before what it is around begins, so it needs no future of its own.
+    fn handle_boxed<'a>(&'a self, w: &'a mut ResponseWriter, r: &'a mut Request, next: Next<'a>) -> HandlerFuture<'a> {
+        self.begin(r);
+        next.run(w, r)
     }
 }

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use crate::error::Result;
 use crate::message::{Header, Request, has_control, is_token};
-use crate::server::{Middleware, Next, ResponseWriter};
+use crate::server::{HandlerFuture, Middleware, Next, ResponseWriter};
 
 /// Fields that the codec writes from what is really sent, and that no middleware can know better.
 const FRAMING_FIELDS: [&str; 3] = ["Content-Length", "Transfer-Encoding", "Connection"];
@@ -131,11 +131,23 @@ fn checked_value(value: &str) -> String {
     value.to_owned()
 }
 
-impl Middleware for ResponseFields {
-    async fn handle(&self, w: &mut ResponseWriter, r: &mut Request, next: Next<'_>) -> Result<()> {
+impl ResponseFields {
+    fn begin(&self, w: &mut ResponseWriter) {
         let changes = self.changes.clone();
         w.before_head(move |_, header| change(header, &changes));
+    }
+}
+
+impl Middleware for ResponseFields {
+    async fn handle(&self, w: &mut ResponseWriter, r: &mut Request, next: Next<'_>) -> Result<()> {
+        self.begin(w);
         next.run(w, r).await
+    }
+
+    // Done before what it is around begins, so it needs no future of its own.
+    fn handle_boxed<'a>(&'a self, w: &'a mut ResponseWriter, r: &'a mut Request, next: Next<'a>) -> HandlerFuture<'a> {
+        self.begin(w);
+        next.run(w, r)
     }
 }
 
@@ -143,6 +155,12 @@ impl Middleware for RequestFields {
     async fn handle(&self, w: &mut ResponseWriter, r: &mut Request, next: Next<'_>) -> Result<()> {
         change(&mut r.header, &self.changes);
         next.run(w, r).await
+    }
+
+    // Done before what it is around begins, so it needs no future of its own.
+    fn handle_boxed<'a>(&'a self, w: &'a mut ResponseWriter, r: &'a mut Request, next: Next<'a>) -> HandlerFuture<'a> {
+        change(&mut r.header, &self.changes);
+        next.run(w, r)
     }
 }
 

@@ -9,7 +9,7 @@ use std::time::{Duration, SystemTime};
 use crate::error::Result;
 use crate::message::{Request, is_token};
 use crate::net::{IpNetwork, networks};
-use crate::server::{Middleware, Next, ResponseWriter};
+use crate::server::{HandlerFuture, Middleware, Next, ResponseWriter};
 
 /// Longer ones are replaced: they go into logs and into the requests to other services.
 const MAX_ID_BYTES: usize = 128;
@@ -124,15 +124,27 @@ impl RequestId {
     }
 }
 
-impl Middleware for RequestId {
-    async fn handle(&self, w: &mut ResponseWriter, r: &mut Request, next: Next<'_>) -> Result<()> {
+impl RequestId {
+    fn begin(&self, w: &mut ResponseWriter, r: &mut Request) {
         let made = || self.make.as_ref().map_or_else(uuid_v7, |make| make(r)).into();
         let id: Arc<str> = self.incoming(r).unwrap_or_else(made);
         r.header.set(&*self.name, &*id);
         r.extensions.insert(Id(id.clone()));
         let name = self.name.clone();
         w.before_head(move |_, header| header.set(&*name, &*id));
+    }
+}
+
+impl Middleware for RequestId {
+    async fn handle(&self, w: &mut ResponseWriter, r: &mut Request, next: Next<'_>) -> Result<()> {
+        self.begin(w, r);
         next.run(w, r).await
+    }
+
+    // Done before what it is around begins, so it needs no future of its own.
+    fn handle_boxed<'a>(&'a self, w: &'a mut ResponseWriter, r: &'a mut Request, next: Next<'a>) -> HandlerFuture<'a> {
+        self.begin(w, r);
+        next.run(w, r)
     }
 }
 

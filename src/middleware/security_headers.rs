@@ -9,7 +9,7 @@ use http::uri::PathAndQuery;
 use crate::error::{Error, Result};
 use crate::h1::{Port, is_host};
 use crate::message::{Header, Request, has_control, is_token};
-use crate::server::{Middleware, Next, ResponseWriter};
+use crate::server::{HandlerFuture, Middleware, Next, ResponseWriter};
 
 const ONE_YEAR: Duration = Duration::from_secs(365 * 24 * 60 * 60);
 
@@ -153,8 +153,8 @@ pub enum HstsPreload {
     Yes,
 }
 
-impl Middleware for SecurityHeaders {
-    async fn handle(&self, w: &mut ResponseWriter, r: &mut Request, next: Next<'_>) -> Result<()> {
+impl SecurityHeaders {
+    fn begin(&self, w: &mut ResponseWriter, r: &Request) {
         let fields = self.fields.clone();
         let hsts = self.hsts.clone().filter(|_| r.scheme() == "https");
         w.before_head(move |_, header| {
@@ -165,7 +165,19 @@ impl Middleware for SecurityHeaders {
                 set_if_absent(header, "Strict-Transport-Security", hsts);
             }
         });
+    }
+}
+
+impl Middleware for SecurityHeaders {
+    async fn handle(&self, w: &mut ResponseWriter, r: &mut Request, next: Next<'_>) -> Result<()> {
+        self.begin(w, r);
         next.run(w, r).await
+    }
+
+    // Done before what it is around begins, so it needs no future of its own.
+    fn handle_boxed<'a>(&'a self, w: &'a mut ResponseWriter, r: &'a mut Request, next: Next<'a>) -> HandlerFuture<'a> {
+        self.begin(w, r);
+        next.run(w, r)
     }
 }
 

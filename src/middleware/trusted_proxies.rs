@@ -13,7 +13,7 @@ use crate::error::Result;
 use crate::h1::{Port, is_host};
 use crate::message::{Header, Request, is_token};
 use crate::net::{IpNetwork, networks};
-use crate::server::{Middleware, Next, ResponseWriter};
+use crate::server::{HandlerFuture, Middleware, Next, ResponseWriter};
 
 const FOR: &str = "X-Forwarded-For";
 const PROTO: &str = "X-Forwarded-Proto";
@@ -168,8 +168,8 @@ impl TrustedProxies {
     }
 }
 
-impl Middleware for TrustedProxies {
-    async fn handle(&self, w: &mut ResponseWriter, r: &mut Request, next: Next<'_>) -> Result<()> {
+impl TrustedProxies {
+    fn begin(&self, r: &mut Request) {
         let believed = if self.trusts_peer(r) { self.read(&r.header) } else { Believed::default() };
         for name in FORWARDING_FIELDS {
             r.header.del(name);
@@ -178,7 +178,19 @@ impl Middleware for TrustedProxies {
             r.header.del(&**name);
         }
         believed.apply(r, &self.source);
+    }
+}
+
+impl Middleware for TrustedProxies {
+    async fn handle(&self, w: &mut ResponseWriter, r: &mut Request, next: Next<'_>) -> Result<()> {
+        self.begin(r);
         next.run(w, r).await
+    }
+
+    // Done before what it is around begins, so it needs no future of its own.
+    fn handle_boxed<'a>(&'a self, w: &'a mut ResponseWriter, r: &'a mut Request, next: Next<'a>) -> HandlerFuture<'a> {
+        self.begin(r);
+        next.run(w, r)
     }
 }
 

@@ -53,6 +53,10 @@ impl<Item> Default for Arena<Item> {
 
 /// The bucket of an index, and the place in it.
 fn place(index: usize) -> (usize, usize) {
+    // What the rest says too, without counting bits: most arenas have no second bucket.
+    if index < FIRST_BUCKET_COUNT {
+        return (0, index);
+    }
     let shifted = index + FIRST_BUCKET_COUNT;
     let bucket = shifted.ilog2() - FIRST_BUCKET_COUNT.ilog2();
     (bucket as usize, shifted - (FIRST_BUCKET_COUNT << bucket))

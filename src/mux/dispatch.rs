@@ -51,7 +51,7 @@ impl MuxState {
         };
         if let Dispatch::Route(route) = &decision {
             let values = &mut r.path_values;
-            let host = if r.method == Method::CONNECT { &*r.host } else { without_port(&r.host) };
+            let host = || if r.method == Method::CONNECT { &*r.host } else { without_port(&r.host) };
             route.pattern.capture(host, r.uri.path(), |name, value| match values.iter_mut().find(|(n, _)| n == name) {
                 Some(entry) => entry.1 = value,
                 None => values.push((name.clone(), value)),
@@ -174,6 +174,9 @@ impl Chain for MuxState {
 /// The steps to a handler, and the handler.
 impl Chain for RegisteredRoute {
     fn run_from<'a>(&'a self, position: Position, w: &'a mut ResponseWriter, r: &'a mut Request) -> HandlerFuture<'a> {
+        if self.steps.is_empty() {
+            return self.handler.serve_http_boxed(w, r);
+        }
         follow(self, &self.steps, position, w, r, |w, r| self.handler.serve_http_boxed(w, r))
     }
 

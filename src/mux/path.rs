@@ -39,6 +39,10 @@ pub(super) fn clean_path(path: &str) -> Cow<'_, str> {
 
 fn is_clean(path: &str) -> bool {
     let Some(segments) = path.as_bytes().strip_prefix(b"/") else { return false };
+    // What is to be cleaned away begins with a dot, or is empty.
+    if path.as_bytes().windows(2).all(|pair| !matches!(pair, b"//" | b"/.")) {
+        return true;
+    }
     let mut segments = segments.split(|&b| b == b'/');
     let ends_clean = !matches!(segments.next_back(), Some(b"." | b".."));
     ends_clean && segments.all(|segment| !matches!(segment, b"" | b"." | b".."))

@@ -34,6 +34,8 @@ pub(super) struct Tree {
 #[derive(Default)]
 struct Methods {
     named: Children,
+    /// That of GET once more, which nearly all requests ask for.
+    get: Option<NodeId>,
     any: Option<NodeId>,
 }
 
@@ -107,15 +109,17 @@ impl Tree {
 
     /// The most specific route for this request, in the host's own routes first.
     pub(super) fn find(&self, host: &str, method: &str, path: &str, ending: Ending) -> Option<RouteMatch> {
+        if !self.asks_for_hosts() {
+            return self.find_in(&self.hostless, method, path, ending);
+        }
         self.methods_for(host).find_map(|methods| self.find_in(methods, method, path, ending))
     }
 
     /// Routes of the method itself first, then GET's for HEAD, then those for every method.
     fn find_in(&self, methods: &Methods, method: &str, path: &str, ending: Ending) -> Option<RouteMatch> {
         let below = |root: Option<NodeId>| self.walk(root?, path, ending);
-        below(methods.named.get(method.as_bytes()))
-            .or_else(|| if method == "HEAD" { below(methods.named.get(b"GET")) } else { None })
-            .or_else(|| below(methods.any))
+        let named = if method == "GET" { methods.get } else { methods.named.get(method.as_bytes()) };
+        below(named).or_else(|| if method == "HEAD" { below(methods.get) } else { None }).or_else(|| below(methods.any))
     }
 
     /// The methods that this path has routes for, as it is or with a slash at its end, each with one of
@@ -161,7 +165,7 @@ impl Tree {
     /// Those of the narrowest host first.
     fn methods_for(&self, host: &str) -> impl Iterator<Item = &Methods> {
         // No host is compared where no pattern has one.
-        let own = (!self.hosts.is_empty()).then(|| self.hosts.matching(host));
+        let own = self.asks_for_hosts().then(|| self.hosts.matching(host));
         own.into_iter().flatten().chain([&self.hostless])
     }
 
@@ -172,7 +176,13 @@ impl Tree {
             mask => self.hosts.get_or_default(mask),
         };
         let root = match &pattern.method {
-            Some(method) => methods.named.get_or_insert(method.as_bytes(), fresh),
+            Some(method) => {
+                let root = methods.named.get_or_insert(method.as_bytes(), fresh);
+                if &**method == "GET" {
+                    methods.get = Some(root);
+                }
+                root
+            }
             None => *methods.any.get_or_insert(fresh),
         };
         if root == fresh {

@@ -282,7 +282,8 @@ impl<H: Handler> Erased for H {
 /// - [`Handler::wrapped_in`]: around one handler of any kind.
 ///
 /// # Cost
-/// One allocation for each request and middleware; none where there is no middleware.
+/// One allocation for each request and middleware, for the box of its future; none where there is no
+/// middleware. Those of this crate that are done before what they are around begins have no box either.
 ///
 /// # Cancel safety
 /// The future of [`Next::run`] may be dropped, which drops the handler where it waits; see

@@ -69,7 +69,6 @@ pub(crate) fn release_from(mut scratch: Box<Scratch>, state: &mut ConnIoState) {
 pub(crate) fn release(mut scratch: Box<Scratch>) {
     scratch.request.context = Context::background();
     scratch.request.tls = None;
-    scratch.writer.clear();
     scratch.writer.attach(None);
     scratch.parser.reset();
     scratch.request.header.clear();
@@ -88,6 +87,7 @@ pub(crate) fn release(mut scratch: Box<Scratch>) {
 impl Scratch {
     /// Drops what belongs to one exchange; the memory of its fields stays.
     pub(crate) fn clear_exchange(&mut self) {
+        self.writer.clear();
         let request = &mut self.request;
         request.body = Body::empty();
         request.pattern = None;

@@ -368,6 +368,7 @@ impl Connection {
             scratch.writer.begin(RequestTraits::default(), Some(CloseReason::Refused), 0);
             write_refusal(settings, &mut scratch.writer, refusal, &self.shared.remote_addr);
             scratch.writer.finish();
+            scratch.clear_exchange();
         }
         self.close(CloseReason::Refused).await
     }

@@ -90,7 +90,7 @@ impl ResponseWriter {
         shared: Option<&Bytes>,
         step: Option<FilterStep>,
     ) -> Result<()> {
-        if let Some(step) = step.filter(|_| self.filters.is_some()) {
+        if let Some(step) = step.filter(|_| self.filters().is_some()) {
             return self.send_filtered(content, step).await;
         }
         if self.is_small(content) {
@@ -121,7 +121,7 @@ impl ResponseWriter {
 
     /// Collects what was held back and this content after it, through the filters if there are any.
     fn collect_step(&mut self, content: &[u8], step: FilterStep) -> Result<()> {
-        if self.filters.is_some() {
+        if self.filters().is_some() {
             return self.collect_filtered(content, step);
         }
         self.collect(content);
@@ -219,7 +219,7 @@ impl ResponseWriter {
         self.commit(Extent::Start(&[]));
         let Stage::Sent { outgoing, .. } = self.stage else { return false };
         // Filters have to see the bytes too.
-        let as_it_is = self.filters.is_none() && outgoing != Outgoing::Chunked;
+        let as_it_is = self.filters().is_none() && outgoing != Outgoing::Chunked;
         as_it_is && self.traits.has_content(outgoing) && self.may_send_files()
     }
 

@@ -162,6 +162,8 @@ pub(super) struct HandlerFields {
 }
 
 impl HandlerFields {
+    // Once for each response. A second caller, the filters, would keep it from being inlined.
+    #[inline(always)]
     pub(super) fn of(header: &Header) -> HandlerFields {
         let mut fields = HandlerFields::default();
         for (known, _, value) in header.iter_known() {

@@ -7,8 +7,9 @@ use http::StatusCode;
 use tokio::task::yield_now;
 
 use super::decide::{Extent, HandlerFields};
+use super::extras::{HeadHook, ResponseExtras};
 use super::filter::{ContentFilter, DecideFilter, FilterChain, FilterStep, ResponseHead, describe_other_content};
-use super::writer::{HeadHook, ResponseWriter, Stage};
+use super::writer::{ResponseWriter, Stage};
 use crate::error::{Error, ErrorKind, Result};
 use crate::h1::may_send_content;
 
@@ -72,26 +73,25 @@ impl ResponseWriter {
         &mut self,
         decide: impl FnOnce(&mut ResponseHead<'_>) -> Option<Box<dyn ContentFilter>> + Send + 'static,
     ) {
-        self.hooks.push(HeadHook::Content(Some(Box::new(decide))));
+        self.extras_mut().hooks.push(HeadHook::Content(Some(Box::new(decide))));
     }
 
     /// Runs the hooks for the head that is sent now.
-    #[inline]
     pub(super) fn run_hooks(&mut self, status: StatusCode, content: Extent<'_>) {
-        if self.hooks.is_empty() {
+        if !self.has_hooks() {
             return;
         }
         let mut hooks = self.call_hooks(status, content);
         // Put back for its memory.
         hooks.clear();
-        self.hooks = hooks;
+        self.extras_mut().hooks = hooks;
     }
 
     /// Calls the hooks, the one that was added last first. They may change fields and set filters. Returns
     /// them; of those that decide on filters nothing is left.
     fn call_hooks(&mut self, status: StatusCode, content: Extent<'_>) -> Vec<HeadHook> {
         // Taken out: if one of them panics, all are gone.
-        let mut hooks = std::mem::take(&mut self.hooks);
+        let mut hooks = std::mem::take(&mut self.extras_mut().hooks);
         for hook in hooks.iter_mut().rev() {
             match hook {
                 HeadHook::Fields(change) => change(status, &mut self.header),
@@ -130,14 +130,14 @@ impl ResponseWriter {
             self.header.set("Content-Type", content_type);
         }
         describe_other_content(&mut self.header);
-        self.filters.get_or_insert_with(|| Box::new(FilterChain::new(declared))).push(filter);
+        self.extras_mut().filters.get_or_insert_with(|| Box::new(FilterChain::new(declared))).push(filter);
     }
 
     /// The length of what the next filter would get, where it is known.
     fn unfiltered_length(&self, declared: Option<u64>, content: Extent<'_>) -> Option<u64> {
         match (content, declared) {
             // What the filters before make of it is not known yet.
-            _ if self.filters.is_some() => None,
+            _ if self.filters().is_some() => None,
             (_, Some(declared)) => Some(declared),
             // A handler that wrote nothing for HEAD has not said that there is nothing.
             (Extent::Whole([]), None) if self.traits.head_request => None,
@@ -203,16 +203,19 @@ impl ResponseWriter {
     /// the filtered content would look complete.
     #[inline]
     pub(crate) fn end_filters(&mut self) -> Result<()> {
-        if self.filters.is_none() && self.hooks.is_empty() { Ok(()) } else { self.decide_and_end_filters() }
+        if self.extras.is_none() { Ok(()) } else { self.decide_and_end_filters() }
     }
 
     fn decide_and_end_filters(&mut self) -> Result<()> {
+        if self.filters().is_none() && !self.has_hooks() {
+            return Ok(());
+        }
         match self.stage {
             Stage::Open => {}
             Stage::Sent { .. } => return self.end_decided_filters(),
             Stage::Failed | Stage::Over | Stage::Hijacked => return Ok(()),
         }
-        let may_fail = self.hooks.iter().any(|hook| matches!(hook, HeadHook::Content(_)));
+        let may_fail = self.extras_mut().hooks.iter().any(|hook| matches!(hook, HeadHook::Content(_)));
         let header = may_fail.then(|| self.header.clone());
         let status = *self.status.get_or_insert(StatusCode::OK);
         let pending = std::mem::take(&mut self.pending);
@@ -225,20 +228,21 @@ impl ResponseWriter {
             // An error takes the place of this response. It gets the fields that every response gets, by its own
             // status, and no filter: one has just failed.
             hooks.retain(|hook| matches!(hook, HeadHook::Fields(_)));
-            self.filters = None;
+            self.drop_filters();
             self.header = header.unwrap_or_default();
         }
-        self.hooks = hooks;
+        self.extras_mut().hooks = hooks;
         ended
     }
 
     fn end_decided_filters(&mut self) -> Result<()> {
-        let Some(filters) = self.filters.as_mut().filter(|filters| !filters.has_ended()) else { return Ok(()) };
+        let filters = ResponseExtras::filters_of(&mut self.extras).filter(|filters| !filters.has_ended());
+        let Some(filters) = filters else { return Ok(()) };
         let missing = filters.declared.filter(|&declared| self.written < declared);
         if self.traits.head_request && (missing.is_some() || self.written == 0) {
             // The handler has left out content that it would write for GET: its filtered length is not known,
             // and what is pending is not all of it. One that wrote nothing has not said that there is nothing.
-            self.filters = None;
+            self.drop_filters();
             self.omitted.content_length = true;
             return Ok(());
         }
@@ -255,11 +259,11 @@ impl ResponseWriter {
     }
 
     fn with_filters(&mut self, act: impl FnOnce(&mut FilterChain) -> Result<()>) -> Result<()> {
-        self.filters.as_mut().map_or(Ok(()), |filters| act(filters))
+        ResponseExtras::filters_of(&mut self.extras).map_or(Ok(()), act)
     }
 
     fn complete_filters(&mut self, step: FilterStep, out: &mut Vec<u8>) -> Result<()> {
-        match &mut self.filters {
+        match ResponseExtras::filters_of(&mut self.extras) {
             Some(filters) => filters.complete(step, out, &mut self.trailer),
             None => Ok(()),
         }

@@ -1,7 +1,6 @@
 //! The head of a response: decided once, then encoded as bytes (HTTP/1) or as fields (HTTP/2).
 
 use http::{StatusCode, Version};
-use tokio::time::Instant;
 
 use super::decide::{Extent, HandlerFields, sniffed_content_type};
 use super::sink::ResponseSink;
@@ -24,11 +23,11 @@ impl ResponseWriter {
             Extent::Whole(content) => Some(content.len() as u64),
         };
         let status = *self.status.get_or_insert(StatusCode::OK);
-        if self.measured_since.is_some() {
-            self.head_decided = Some(Instant::now());
+        if self.extras.is_some() {
+            self.note_head_decided();
+            // Before the fields are read: hooks may change them.
+            self.run_hooks(status, content);
         }
-        // Before the fields are read: hooks may change them.
-        self.run_hooks(status, content);
         let fields = HandlerFields::of(&self.header);
         // `check_length` has checked each write, but not a length that was set later, or by a hook, and
         // that is less than what was written. With it, the peer would see the response end in the
@@ -45,12 +44,12 @@ impl ResponseWriter {
             let names: Vec<&str> = self.trailer.iter().map(|(name, _)| name).collect();
             self.header.set("Trailer", names.join(", "));
         }
-        let declared = match &self.filters {
+        let declared = match self.filters() {
             Some(filters) => filters.declared,
             None => fields.length,
         };
         if !self.traits.has_content(outgoing) {
-            self.filters = None;
+            self.drop_filters();
         }
         // Taken out while the calls borrow the rest of `self`. A clone would cost an atomic count.
         let sink = self.sink.take();
@@ -168,7 +167,8 @@ impl ResponseWriter {
         outgoing
     }
 
-    #[inline]
+    // As `HandlerFields::of`.
+    #[inline(always)]
     pub(super) fn guessed_content_type(
         &self,
         status: StatusCode,

@@ -32,18 +32,11 @@ impl ResponseWriter {
             pending: Vec::new(),
             written: 0,
             omitted: Omitted::default(),
-            plain_error_bytes: None,
-            hooks: Vec::new(),
-            measured_since: None,
-            head_decided: None,
-            end_hooks: Vec::new(),
-            filters: None,
-            ignored_status: None,
+            extras: None,
             traits: RequestTraits::default(),
             close: None,
             max_drain_bytes: 0,
             sink: None,
-            upgrades: Vec::new(),
         }
     }
 
@@ -52,10 +45,10 @@ impl ResponseWriter {
         self.sink = sink;
     }
 
-    /// Begins the response to a request. `close` is the reason for which the connection closes after
+    /// Begins the response to a request, with a writer that is new or cleared. `close` is the reason for which the connection closes after
     /// it, if that is known already. Unread content of the request is drained up to `max_drain_bytes`.
     pub(crate) fn begin(&mut self, traits: RequestTraits, close: Option<CloseReason>, max_drain_bytes: u64) {
-        self.clear();
+        self.stage = Stage::Open;
         self.traits = traits;
         self.close = close;
         self.max_drain_bytes = max_drain_bytes;
@@ -71,21 +64,17 @@ impl ResponseWriter {
         self.pending.shrink_to(MAX_KEPT_PENDING_BYTES);
         self.written = 0;
         self.omitted = Omitted::default();
-        self.plain_error_bytes = None;
-        self.hooks.clear();
-        self.measured_since = None;
-        self.head_decided = None;
-        self.end_hooks.clear();
-        self.filters = None;
-        self.ignored_status = None;
-        self.upgrades = Vec::new();
+        if let Some(extras) = &mut self.extras {
+            extras.clear();
+        }
     }
 
     /// Sets what the client would switch to: what its `Upgrade` names.
     pub(crate) fn allow_upgrade(&mut self, request: &Header) {
         for offer in request.values_bytes("Upgrade") {
-            self.upgrades.extend_from_slice(offer);
-            self.upgrades.push(b',');
+            let upgrades = &mut self.extras_mut().upgrades;
+            upgrades.extend_from_slice(offer);
+            upgrades.push(b',');
         }
     }
 
@@ -94,27 +83,32 @@ impl ResponseWriter {
     /// response adds them to errors too.
     pub(crate) fn restart(&mut self, status: Option<StatusCode>) {
         let header = kept_fields(&self.header, status);
-        let hooks = std::mem::take(&mut self.hooks);
-        let (measured_since, end_hooks) = (self.measured_since, std::mem::take(&mut self.end_hooks));
+        let extras = self.extras.take();
         let omits_date = self.omitted.date;
-        // What the client has offered, and the mistake of a handler, are no parts of the response.
-        let (upgrades, ignored_status) = (std::mem::take(&mut self.upgrades), self.ignored_status);
         self.clear();
         self.header = header;
-        self.hooks = hooks;
-        (self.measured_since, self.end_hooks) = (measured_since, end_hooks);
+        self.extras = extras.map(|mut extras| {
+            extras.restart();
+            extras
+        });
         self.omitted.date = omits_date;
-        (self.upgrades, self.ignored_status) = (upgrades, ignored_status);
     }
 
     /// Measures the response from now on.
     pub(crate) fn measure(&mut self) {
-        self.measured_since = Some(Instant::now());
+        self.extras_mut().measured_since = Some(Instant::now());
+    }
+
+    pub(super) fn note_head_decided(&mut self) {
+        if let Some(extras) = self.extras.as_mut().filter(|extras| extras.measured_since.is_some()) {
+            extras.head_decided = Some(Instant::now());
+        }
     }
 
     /// Since when the response is measured, if it is, and when its head was decided.
     pub(crate) fn measured(&self) -> Option<(Instant, Option<Instant>)> {
-        Some((self.measured_since?, self.head_decided))
+        let extras = self.extras.as_ref()?;
+        Some((extras.measured_since?, extras.head_decided))
     }
 
     /// How the response ended, as far as its writer knows; `close` is why its connection closes.
@@ -126,15 +120,17 @@ impl ResponseWriter {
 
     /// The function that waits for the end of the request and was added last.
     pub(crate) fn next_end_hook(&mut self) -> Option<impl FnOnce(&RequestRecord) + use<>> {
-        let hook = self.end_hooks.pop()?;
+        let hook = self.extras.as_mut()?.end_hooks.pop()?;
         Some(|record: &RequestRecord| hook.run(record))
     }
 
     /// Drops hooks and filters: one of them has panicked.
     pub(crate) fn forget_hooks(&mut self) {
-        self.hooks.clear();
-        self.filters = None;
-        self.ignored_status = None;
+        if let Some(extras) = &mut self.extras {
+            extras.hooks.clear();
+            extras.filters = None;
+            extras.ignored_status = None;
+        }
     }
 
     /// Sets status and content of a response that the server writes in place of a handler.
@@ -152,13 +148,14 @@ impl ResponseWriter {
     /// is to see it too.
     pub(crate) fn mark_plain_error(&mut self) {
         if self.is_open() {
-            self.plain_error_bytes = Some(self.written);
+            self.extras_mut().plain_error_bytes = Some(self.written);
         }
     }
 
     /// The plain error that the response is, if it is one and can still be replaced.
     pub(crate) fn plain_error(&self) -> Option<(Error, StatusCode)> {
-        let status = self.status.filter(|_| self.is_open() && self.plain_error_bytes == Some(self.written))?;
+        let is_plain_error = self.is_open() && self.extras.as_ref()?.plain_error_bytes == Some(self.written);
+        let status = self.status.filter(|_| is_plain_error)?;
         // What is a page says nothing that another form could repeat.
         let is_text = self.header.get("Content-Type").is_some_and(|value| value.starts_with("text/plain"));
         let text = if is_text { String::from_utf8_lossy(&self.pending) } else { "".into() };
@@ -186,7 +183,7 @@ impl ResponseWriter {
         let Stage::Sent { outgoing, .. } = self.stage else { return self.close };
         // The response to HEAD declares the length of content that is never written.
         // With filters it was checked when they ended.
-        let promised = !self.traits.head_request && self.filters.is_none();
+        let promised = !self.traits.head_request && self.filters().is_none();
         let short = promised && matches!(outgoing, Outgoing::Length(length) if self.written < length);
         if !with_content {
             self.collect(&[]);
@@ -252,7 +249,7 @@ impl ResponseWriter {
     /// The length of the content for the peer: behind the filters, and none where the response has none.
     pub(crate) fn content_bytes(&self) -> u64 {
         let has_content = !self.traits.head_request && self.status.is_none_or(h1::may_send_content);
-        match &self.filters {
+        match self.filters() {
             _ if !has_content => 0,
             Some(filters) => filters.filtered_bytes,
             None => self.written,
@@ -266,7 +263,7 @@ impl ResponseWriter {
 
     /// The first status that could not be set, and where the handler tried to.
     pub(crate) fn ignored_status(&self) -> Option<(StatusCode, &'static Location<'static>)> {
-        self.ignored_status
+        self.extras.as_ref()?.ignored_status
     }
 }
 
@@ -293,7 +290,7 @@ impl ResponseWriter {
             pending_bytes: self.pending.len(),
             written: self.written,
             omitted: self.omitted,
-            hook_count: self.hooks.len(),
+            hook_count: self.extras.as_ref().map_or(0, |extras| extras.hooks.len()),
             deadlines: self.sink.as_ref().map(ResponseSink::deadlines).unwrap_or_default(),
         }
     }
@@ -310,9 +307,11 @@ impl ResponseWriter {
         // Nothing was sent, so what was pending then still lies at the front, and so do the hooks.
         self.pending.truncate(checkpoint.pending_bytes);
         self.written = checkpoint.written;
-        self.plain_error_bytes = None;
         self.omitted = checkpoint.omitted;
-        self.hooks.truncate(checkpoint.hook_count);
+        if let Some(extras) = &mut self.extras {
+            extras.plain_error_bytes = None;
+            extras.hooks.truncate(checkpoint.hook_count);
+        }
         self.set_read_deadline(checkpoint.deadlines.read);
         self.set_write_deadline(checkpoint.deadlines.write);
         true

@@ -9,6 +9,7 @@
 
 mod content;
 pub(super) mod decide;
+mod extras;
 mod filter;
 mod filtering;
 mod head;

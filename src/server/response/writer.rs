@@ -23,7 +23,8 @@ use http::StatusCode;
 use tokio::time::Instant;
 
 use super::decide::{Extent, Omitted, RequestTraits};
-use super::filter::{DecideFilter, FilterChain, FilterStep};
+use super::extras::{EndHook, HeadHook, ResponseExtras};
+use super::filter::{FilterChain, FilterStep};
 use super::sink::ResponseSink;
 use crate::error::{Error, ErrorKind, Result};
 use crate::h1::{self, Outgoing};
@@ -61,27 +62,14 @@ pub struct ResponseWriter {
     /// How much content was written so far.
     pub(super) written: u64,
     pub(super) omitted: Omitted,
-    /// The response is a plain error of this crate's, of this much content: [`mark_plain_error`].
-    ///
-    /// [`mark_plain_error`]: Self::mark_plain_error
-    pub(super) plain_error_bytes: Option<u64>,
-    pub(super) hooks: Vec<HeadHook>,
-    /// Since when the response is measured, if it is, and when its head was decided.
-    pub(super) measured_since: Option<Instant>,
-    pub(super) head_decided: Option<Instant>,
-    pub(super) end_hooks: Vec<EndHook>,
-    /// What changes the content, once the head is decided.
-    pub(super) filters: Option<Box<FilterChain>>,
-    /// The first status that could not be set, and where the handler tried to.
-    pub(super) ignored_status: Option<(StatusCode, &'static Location<'static>)>,
+    /// `None` until a response of this writer has some: its memory is kept for those after it.
+    pub(super) extras: Option<Box<ResponseExtras>>,
     pub(super) traits: RequestTraits,
     /// Why the connection closes after this response, as far as is known.
     pub(super) close: Option<CloseReason>,
     /// Unread content of the request up to this length is read and thrown away.
     pub(super) max_drain_bytes: u64,
     pub(super) sink: Option<ResponseSink>,
-    /// The protocols that the client would switch to, as its `Upgrade` names them.
-    pub(super) upgrades: Vec<u8>,
 }
 
 /// How far a response is; the drawing is at the top of this file.
@@ -110,34 +98,6 @@ pub enum AutoField {
     ContentType,
     /// `Content-Length` of content that is known when the head is sent.
     ContentLength,
-}
-
-/// What is called when the head is decided. Both kinds are in one list: what was added first stands around
-/// what was added later, and sees what that has made of the fields.
-pub(super) enum HeadHook {
-    Fields(Box<dyn FnMut(StatusCode, &mut Header) + Send>),
-    /// `None` once it has decided.
-    Content(Option<DecideFilter>),
-}
-
-impl std::fmt::Debug for HeadHook {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str("HeadHook")
-    }
-}
-
-pub(super) struct EndHook(Box<dyn FnOnce(&RequestRecord) + Send>);
-
-impl EndHook {
-    pub(super) fn run(self, record: &RequestRecord) {
-        (self.0)(record);
-    }
-}
-
-impl std::fmt::Debug for EndHook {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str("EndHook")
-    }
 }
 
 impl ResponseWriter {
@@ -176,7 +136,8 @@ impl ResponseWriter {
         if self.status.is_none() && !informational && matches!(self.stage, Stage::Open) {
             self.status = Some(status);
         } else {
-            self.ignored_status.get_or_insert((status, Location::caller()));
+            let location = Location::caller();
+            self.extras_mut().ignored_status.get_or_insert((status, location));
         }
     }
 
@@ -236,7 +197,7 @@ impl ResponseWriter {
     /// It is called twice where a [content filter](Self::filter_content) fails at the end of a response of which
     /// nothing was sent: for that response, whose fields are then forgotten, and for the error in its place.
     pub fn before_head(&mut self, hook: impl FnMut(StatusCode, &mut Header) + Send + 'static) {
-        self.hooks.push(HeadHook::Fields(Box::new(hook)));
+        self.extras_mut().hooks.push(HeadHook::Fields(Box::new(hook)));
     }
 
     /// Calls a function when the request is over, with what is known of it then: the final status, also
@@ -261,8 +222,9 @@ impl ResponseWriter {
     /// mux.wrap(measured);
     /// ```
     pub fn on_end(&mut self, hook: impl FnOnce(&RequestRecord) + Send + 'static) {
-        self.measured_since.get_or_insert_with(cached_now::now);
-        self.end_hooks.push(EndHook(Box::new(hook)));
+        let extras = self.extras_mut();
+        extras.measured_since.get_or_insert_with(cached_now::now);
+        extras.end_hooks.push(EndHook(Box::new(hook)));
     }
 
     /// Writes content.
@@ -381,7 +343,8 @@ impl ResponseWriter {
         if self.is_sent() || !self.header.contains("Upgrade") {
             return Err(Error::new(ErrorKind::Invalid, "set `Upgrade`, and send nothing, before an upgrade"));
         }
-        let is_offered = |name: &str| list_has(&self.upgrades, name.trim());
+        let offered = self.extras.as_ref().map_or(&[][..], |extras| &extras.upgrades);
+        let is_offered = |name: &str| list_has(offered, name.trim());
         if !self.header.values("Upgrade").all(|value| value.split(',').all(is_offered)) {
             return refused(StatusCode::BAD_REQUEST, "the client did not ask for this protocol");
         }
@@ -409,6 +372,25 @@ impl ResponseWriter {
 }
 
 impl ResponseWriter {
+    /// To be added to. Costs an allocation where a writer has none yet.
+    pub(super) fn extras_mut(&mut self) -> &mut ResponseExtras {
+        self.extras.get_or_insert_default()
+    }
+
+    pub(super) fn filters(&self) -> Option<&FilterChain> {
+        self.extras.as_ref()?.filters.as_deref()
+    }
+
+    pub(super) fn drop_filters(&mut self) {
+        if let Some(extras) = &mut self.extras {
+            extras.filters = None;
+        }
+    }
+
+    pub(super) fn has_hooks(&self) -> bool {
+        self.extras.as_ref().is_some_and(|extras| !extras.hooks.is_empty())
+    }
+
     pub(super) fn with_sink(&self, act: impl FnOnce(&ResponseSink)) {
         if let Some(sink) = &self.sink {
             act(sink);
