@@ -18,6 +18,7 @@ use axum::{Extension, Json, Router};
 use nethttp::net::Addr;
 use nethttp::testing::Server;
 use nethttp::{Body, ServeMux, tower};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio_stream::StreamExt;
 
 #[derive(Clone, Default)]
@@ -329,4 +330,62 @@ async fn a_service_that_is_not_ready_waits_and_one_that_fails_is_a_500() {
     let recorded = nethttp::testing::record(&tower::handler(fails), request()).await;
     assert_eq!((recorded.status.as_u16(), recorded.text().contains("secret")), (500, false));
     assert_eq!(recorded.error.unwrap().to_string(), "secret");
+}
+
+/// As axum's `WebSocketUpgrade` does it: takes the connection from hyper, and echoes in capitals until it is told to end.
+async fn shout(mut request: Request) -> Response {
+    if request.extensions().get::<hyper::upgrade::OnUpgrade>().is_none() {
+        return Response::builder().status(StatusCode::UPGRADE_REQUIRED).body(AxumBody::empty()).unwrap();
+    }
+    let upgrade = hyper::upgrade::on(&mut request);
+    tokio::spawn(async move {
+        let mut stream = hyper_util::rt::TokioIo::new(upgrade.await.unwrap());
+        stream.write_all(b"ready;").await.unwrap();
+        let mut heard = [0; 6];
+        loop {
+            stream.read_exact(&mut heard).await.unwrap();
+            stream.write_all(&heard.to_ascii_uppercase()).await.unwrap();
+            if heard == *b"ended;" {
+                return;
+            }
+        }
+    });
+    let response = Response::builder().status(StatusCode::SWITCHING_PROTOCOLS).header("Upgrade", "shout");
+    response.header("Connection", "Upgrade").header("X-Protocol", "1").body(AxumBody::empty()).unwrap()
+}
+
+#[tokio::test]
+async fn a_service_that_upgrades_by_hyper_has_the_clients_connection() {
+    let server = Server::new(tower::handler(Router::new().route("/shout", any(shout))));
+    let Addr::Tcp(addr) = server.addr() else { panic!("it listens on a port") };
+    for _ in 0..2 {
+        let mut stream = tokio::net::TcpStream::connect(addr).await.unwrap();
+        // What is sent behind the request belongs to the new protocol.
+        let request = "GET /shout HTTP/1.1\r\nHost: a.test\r\nConnection: upgrade\r\nUpgrade: shout\r\n\r\nfirst;";
+        stream.write_all(request.as_bytes()).await.unwrap();
+        let mut head = Vec::new();
+        while !head.ends_with(b"\r\n\r\n") {
+            head.push(stream.read_u8().await.unwrap());
+        }
+        let head = String::from_utf8(head).unwrap().to_lowercase();
+        assert!(
+            head.starts_with("http/1.1 101 ") && head.contains("x-protocol: 1") && head.contains("\r\nupgrade: shout"),
+            "{head}"
+        );
+        let mut heard = [0; 12];
+        stream.read_exact(&mut heard).await.unwrap();
+        assert_eq!(heard, *b"ready;FIRST;");
+        stream.write_all(b"ended;").await.unwrap();
+        // The service drops its end, and the connection closes.
+        let mut rest = String::new();
+        stream.read_to_string(&mut rest).await.unwrap();
+        assert_eq!(rest, "ENDED;");
+    }
+}
+
+#[tokio::test]
+async fn what_asks_for_no_upgrade_is_offered_none() {
+    let server = Server::new(tower::handler(Router::new().route("/shout", any(shout))));
+    let response = server.client().get(format!("{}/shout", server.url())).await.unwrap();
+    assert_eq!(response.status, StatusCode::UPGRADE_REQUIRED);
 }

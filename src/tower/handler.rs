@@ -12,6 +12,7 @@ use tower_service::Service;
 
 use super::convert::{ServiceError, response_from_http, to_http};
 use super::service::HandlerService;
+use super::upgrade;
 use crate::error::{Error, Result};
 use crate::message::{Body, Context, Request};
 use crate::server::{Handler, ResponseWriter};
@@ -100,9 +101,16 @@ where
         }
         let context = r.context().clone();
         let body = std::mem::take(&mut r.body);
-        let answering = answer(self.service.clone(), to_http(r, body));
-        match until_cancelled(&context, answering).await {
-            Some(response) => w.send(response_from_http(response?)).await,
+        let mut request = to_http(r, body);
+        let offered = upgrade::offer(&mut request).await;
+        match until_cancelled(&context, answer(self.service.clone(), request)).await {
+            Some(response) => match (response_from_http(response?), offered) {
+                (response, Some(offered)) if response.status == StatusCode::SWITCHING_PROTOCOLS => {
+                    // Boxed: few requests have the room for it in use.
+                    Box::pin(offered.accept(w, response)).await
+                }
+                (response, _) => w.send(response).await,
+            },
             None => {
                 w.write_header(client_closed_request());
                 Ok(())

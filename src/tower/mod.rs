@@ -49,8 +49,11 @@
 //! [`remote_addr`](crate::Request::remote_addr). Through layers that lie between two of ours everything of a request
 //! is kept: context, pattern and path values, time limits.
 //!
-//! # What does not go through
-//! Upgrades: a service asks hyper for the connection, which is not here. Handle `WebSocket` beside such a service.
+//! # Upgrades
+//! A service that wants the connection, as axum's `WebSocketUpgrade` does, asks hyper for it, which has none here. With
+//! the feature `hyper-upgrade` it gets one: hyper serves a pipe in memory, which the connection is copied to and from
+//! once the service has answered 101. Without the feature such a service answers that there is nothing to upgrade;
+//! [`ResponseWriter::upgrade`](crate::ResponseWriter::upgrade) costs no copies, for handlers of one's own.
 //!
 //! The guide has a page on it: `docs/guide/tower.md`.
 
@@ -62,6 +65,11 @@ mod handler;
 mod locked;
 #[cfg(feature = "server")]
 mod service;
+#[cfg(feature = "hyper-upgrade")]
+mod upgrade;
+#[cfg(all(feature = "server", not(feature = "hyper-upgrade")))]
+#[path = "upgrade_absent.rs"]
+mod upgrade;
 
 #[cfg(feature = "client")]
 pub use client::{ExchangeFuture, ServiceTransport, TransportService};
