@@ -33,7 +33,7 @@
 //! | to serve | |
 //! |---|---|
 //! | [`server`] | [`Server`] and its settings, the forms of a [`Handler`], [`ResponseWriter`], events |
-//! | [`mux`] | [`ServeMux`]: patterns, which one wins, what the mux answers itself |
+//! | [`mux`] | [`ServeMux`]: patterns, which one wins, what the mux responds to by itself |
 //! | [`middleware`] | [`Middleware`] and [`Next`], and those that are ready: compression, CORS, authentication, limits, … |
 //! | [`files`] | [`file_server`], [`FileServer`](files::FileServer), [`serve_file`], [`serve_content`](files::serve_content) |
 //! | [`forms`] | [`Request::form`] and its [`Values`], files that are sent with forms |
@@ -53,7 +53,7 @@
 //! | [`url`] | escaping, joining and resolving parts of a [`Uri`] |
 //! | [`httputil`] | dumps of messages; messages written to and read from anything |
 //! | [`net`] | [`Listener`](net::Listener)s and dialers: how connections are made |
-//! | [`mod@error`] | [`Error`]: what went wrong, what was being waited for, how much was sent, what a peer is told |
+//! | [`mod@error`] | [`Error`]: what went wrong, what was being waited for, how much was sent, what a peer sees |
 //!
 //! # Cancel safety
 //! Reads ([`Body::chunk`], [`Listener::accept`](net::Listener::accept)) may be dropped at any await and called again.

@@ -150,7 +150,7 @@ impl Client {
         self.send_in_time(&mut Request::post(url, Body::empty())?.with_form(values)).await
     }
 
-    /// Sends a request, follows redirects, and answers with the last response, whatever its
+    /// Sends a request, follows redirects, and returns the last response, whatever its
     /// status: 404 is an answer (see [`Response::error_for_status`]). The response's body may
     /// still be on its way: read it, or drop it.
     ///

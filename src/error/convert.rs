@@ -1,7 +1,7 @@
 //! Errors of others that become this crate's, so that a handler can use `?`, and the way back to
 //! [`io::Error`].
 //!
-//! Content of a peer that is not what it should be (JSON, UTF-8) is answered 400. Whatever else a handler
+//! Content of a peer that is not what it should be (JSON, UTF-8) is refused with 400. Whatever else a handler
 //! meets is its own affair: a plain 500 for the peer, the text for the log.
 
 use std::error::Error as StdError;

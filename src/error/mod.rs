@@ -1,7 +1,7 @@
 //! What can go wrong: [`Error`], its kind for programs, and how far things had come.
 //!
 //! [`Error::kind`] says what failed, [`Error::phase`] what was being waited for, [`Error::sent`] how much
-//! of a request had left, and [`Error::status`] what a peer is told.
+//! of a request had left, and [`Error::status`] what a peer sees.
 //!
 //! ```
 //! use nethttp::{Error, ErrorKind, StatusCode};

@@ -39,11 +39,11 @@ pub fn file_server_fs(file_system: impl FileSystem) -> FileServer {
 ///
 /// The request's path is the path below the root; behind a prefix, take it off first with
 /// [`strip_prefix`](crate::strip_prefix). Whether the root exists is seen at the first request:
-/// while it does not, or is not a directory, requests are answered 500.
+/// while it does not, or is not a directory, requests get a 500.
 ///
 /// - Any method is answered, as in Go: `HEAD` without content, all others with it. To have others
 ///   than `GET` and `HEAD` refused, name one to the mux: `GET /` takes both, and what else there is
-///   for the path is answered 405.
+///   for the path is refused with 405.
 /// - A directory is served as its `index.html` if it has one, else as a listing. `/dir` leads to
 ///   `/dir/`, `/dir/index.html` to `/dir/` and `/file/` to `/file`, with 301, relative and with
 ///   the query kept.
@@ -136,7 +136,7 @@ impl FileServer {
     }
 
     /// Whether `name.br`, `name.zst` or `name.gz` beside `name` is sent in its place, under its
-    /// `Content-Type`, to clients whose `Accept-Encoding` takes it; `Vary` tells caches so. The
+    /// `Content-Type`, to clients whose `Accept-Encoding` takes it; `Vary` says so to caches. The
     /// plain file must be there, too, and whoever changes it changes the others. It is off from
     /// the start: it takes up to three more looks at the disk.
     ///
@@ -152,7 +152,7 @@ impl FileServer {
     /// time anew; [`precompressed`](Self::precompressed) files cost nothing and come first.
     ///
     /// Such an answer has no `Content-Length` and takes no ranges, and its entity tag is weak, as
-    /// other bytes mean the same. `Vary` tells caches so. Parts are sent of the plain file. Where a
+    /// other bytes mean the same. `Vary` says so to caches. Parts are sent of the plain file. Where a
     /// handler around this one has set `Content-Encoding`, nothing is encoded.
     #[cfg(feature = "gzip")]
     pub fn compressed(mut self, encoded: bool) -> FileServer {

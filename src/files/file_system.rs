@@ -22,7 +22,7 @@ pub trait FileSystem: Send + Sync + 'static {
     ///
     /// # Errors
     /// [`NotFound`](io::ErrorKind::NotFound) and [`NotADirectory`](io::ErrorKind::NotADirectory)
-    /// are answered 404, as is [`CrossesDevices`](io::ErrorKind::CrossesDevices), which stands for
+    /// are refused with 404, as is [`CrossesDevices`](io::ErrorKind::CrossesDevices), which stands for
     /// what lies outside of the tree; [`PermissionDenied`](io::ErrorKind::PermissionDenied) 403,
     /// and all else 500. No text reaches the client.
     fn open(&self, name: &Path) -> io::Result<Arc<dyn File>>;

@@ -93,7 +93,7 @@ pub async fn serve_content(
 ///
 /// `path` is trusted and may lead anywhere: links are followed, hidden names served (though not listed). Do not
 /// build it from what a peer has sent; [`file_server`](crate::file_server) is there for that. As a safeguard
-/// for programs that do, a request whose path has an element `..`, escaped or not, is answered 400.
+/// for programs that do, a request whose path has an element `..`, escaped or not, is refused with 400.
 ///
 /// All else is as [`serve_content`](crate::files::serve_content) and [`FileServer`](crate::files::FileServer) describe it: `ETag`,
 /// `Last-Modified`, conditions, ranges. Any method is answered. As in Go, a request for a path

@@ -43,7 +43,7 @@ impl MultipartForm {
     /// The first file of this name.
     ///
     /// # Errors
-    /// [`ErrorKind::MissingFile`], which answers 400, when there is none. A field for a file that
+    /// [`ErrorKind::MissingFile`], whose response is 400, when there is none. A field for a file that
     /// was left empty brings none.
     pub fn file(&self, name: &str) -> Result<&FormFile> {
         self.files(name).next().ok_or_else(|| {
@@ -100,7 +100,7 @@ impl FormFile {
     /// Its whole content, of `limit` bytes at most.
     ///
     /// # Errors
-    /// [`ErrorKind::BodyTooLarge`], which answers 413, when it has more; [`ErrorKind::Io`] where
+    /// [`ErrorKind::BodyTooLarge`], whose response is 413, when it has more; [`ErrorKind::Io`] where
     /// the disk fails.
     pub async fn bytes(&self, limit: u64) -> Result<Bytes> {
         self.open().bytes(limit).await

@@ -49,9 +49,9 @@ impl Request {
     /// # Errors
     /// As [`multipart`](Request::multipart), but `multipart/mixed` is not a form, and as
     /// [`Multipart::next_part`](crate::forms::Multipart::next_part);
-    /// [`ErrorKind::BodyTooLarge`](crate::ErrorKind::BodyTooLarge), which answers 413, for more
+    /// [`ErrorKind::BodyTooLarge`](crate::ErrorKind::BodyTooLarge), whose response is 413, for more
     /// values than memory is allowed for; [`ErrorKind::Malformed`](crate::ErrorKind::Malformed),
-    /// which answers 400, for a value that is not UTF-8;
+    /// which becomes a 400, for a value that is not UTF-8;
     /// [`ErrorKind::Io`](crate::ErrorKind::Io) where the disk fails.
     pub async fn multipart_form(&mut self, max_memory: u64) -> Result<MultipartForm> {
         if let Some(form) = self.extensions.get::<MultipartForm>() {
@@ -93,7 +93,7 @@ impl Request {
     ///
     /// # Errors
     /// As [`multipart_form`](Request::multipart_form);
-    /// [`ErrorKind::MissingFile`](crate::ErrorKind::MissingFile), which answers 400.
+    /// [`ErrorKind::MissingFile`](crate::ErrorKind::MissingFile), whose response is 400.
     pub async fn form_file(&mut self, name: &str) -> Result<FormFile> {
         self.multipart_form(DEFAULT_MAX_FORM_MEMORY).await?.file(name).cloned()
     }

@@ -38,7 +38,7 @@ impl Request {
     /// # Errors
     /// As [`query_as`](Request::query_as), [`form`](Request::form) and
     /// [`multipart_form`](Request::multipart_form); [`ErrorKind::Malformed`](crate::ErrorKind::Malformed)
-    /// that answers 415 for content of another type (RFC 9110 §15.5.16).
+    /// that responds with 415 for content of another type (RFC 9110 §15.5.16).
     pub async fn form_as<T: DeserializeOwned>(&mut self) -> Result<T> {
         match self.form_content()? {
             FormContent::Other => return Err(unsupported("the content is no form by its Content-Type")),

@@ -41,7 +41,7 @@ impl Values {
     /// A pair without an equals sign has an empty value, an empty pair is none.
     ///
     /// # Errors
-    /// [`ErrorKind::Malformed`], which answers 400, for a `%` without two hexadecimal digits; for
+    /// [`ErrorKind::Malformed`], whose response is 400, for a `%` without two hexadecimal digits; for
     /// bytes that are not UTF-8 once they are unescaped (the URL standard replaces them, and then `%FF`
     /// and `%FE` would be the same value); for a semicolon that is not escaped, which others may take for a separator; and for more than
     /// 10,000 pairs.

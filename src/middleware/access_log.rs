@@ -10,10 +10,10 @@ use crate::error::Result;
 use crate::message::{Request, basic_credentials, civil_date};
 use crate::server::{HandlerFuture, Middleware, Next, RequestRecord, ResponseWriter};
 
-/// Writes a line for each request that is over: how it was answered, what an error or a panic made of it,
+/// Writes a line for each request that is over: what its response was, what an error or a panic made of it,
 /// whether the client left.
 ///
-/// As a middleware it stands around all that may answer (the first that a mux is wrapped in), and inside of
+/// As a middleware it stands around all that may respond (the first that a mux is wrapped in), and inside of
 /// what finds out the client's address. For requests that reach no handler too (refused by their head, by a
 /// limit) give [`log`](Self::log) to [`Server::on_request`](crate::Server::on_request) instead.
 ///

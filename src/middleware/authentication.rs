@@ -14,7 +14,7 @@ use crate::error::{Error, Result};
 use crate::message::{Header, Request, add_to_vary, has_control};
 use crate::server::{Middleware, Next, ResponseWriter};
 
-/// Lets in who shows a password (`Basic`, RFC 7617) or a token (`Bearer`, RFC 6750), and answers 401 to all
+/// Lets in who shows a password (`Basic`, RFC 7617) or a token (`Bearer`, RFC 6750), and responds with 401 to all
 /// others, with a challenge for each scheme that is set up here.
 ///
 /// - Who it is stands in the request's extensions: [`Identity`].
@@ -23,8 +23,8 @@ use crate::server::{Middleware, Next, ResponseWriter};
 ///   of passwords behind [`basic_by`](Authentication::basic_by).
 /// - Names and passwords are UTF-8, which the challenge says (`charset`). Credentials that are no Base64 or no
 ///   UTF-8, that hold a control character, or that have no colon are wrong ones.
-/// - A request with two `Authorization` fields is answered 400: another reader might look at the other one.
-/// - Who is known and may not is answered 403; see [`allow`](Authentication::allow).
+/// - A request with two `Authorization` fields is refused with 400: another reader might look at the other one.
+/// - Who is known and may not is refused with 403; see [`allow`](Authentication::allow).
 ///
 /// Passwords and tokens can be read on the way unless the connection is TLS
 /// ([`HttpsRedirect`](super::HttpsRedirect)), and be guessed unless tries are limited
@@ -196,7 +196,7 @@ impl Authentication {
         self
     }
 
-    /// Answers 403 to those for whom this function says no: they are known, and this is not for them. To a token
+    /// Responds with 403 to those for whom this function says no: they are known, and this is not for them. To a token
     /// the challenge says `insufficient_scope` (RFC 6750 §3.1).
     #[must_use]
     pub fn allow(mut self, allowed: impl Fn(&Identity, &Request) -> bool + Send + Sync + 'static) -> Authentication {
@@ -204,7 +204,7 @@ impl Authentication {
         self
     }
 
-    /// Lets those in as well who show nothing: without an [`Identity`]. Wrong credentials are still answered 401.
+    /// Lets those in as well who show nothing: without an [`Identity`]. Wrong credentials are still refused with 401.
     /// Responses then name `Authorization` in `Vary`.
     #[must_use]
     pub fn optional(mut self) -> Authentication {

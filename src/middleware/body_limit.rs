@@ -7,7 +7,7 @@ use crate::server::{HandlerFuture, Middleware, Next, ResponseWriter};
 /// Lets handlers read at most so many bytes of a request's content.
 ///
 /// A handler that reads more gets an error of [`ErrorKind::BodyTooLarge`](crate::ErrorKind::BodyTooLarge), and if it
-/// returns that, 413 is answered. A `Content-Length` over the limit fails at the first read: before a byte of the
+/// returns that, 413 is the response. A `Content-Length` over the limit fails at the first read: before a byte of the
 /// content is waited for, and before a client that waits for `100 Continue` is told to send it. A handler that reads
 /// nothing is not bothered.
 ///

@@ -18,14 +18,14 @@ use crate::server::{Middleware, Next, ResponseWriter};
 
 const DEFAULT_RETRY_AFTER: Duration = Duration::from_secs(1);
 
-/// Lets so many requests be handled at a time, and answers 503 to the others, with `Retry-After`: a server that has
-/// more to do than it can is of use to those whom it serves, and tells the others at once.
+/// Lets so many requests be handled at a time, and responds with 503 to the others, with `Retry-After`: a server that
+/// has more to do than it can is of use to those whom it serves, and lets the others know at once.
 ///
 /// By default nobody waits. With [`queue`](ConcurrencyLimit::queue) so many requests wait for so long, the one that
 /// came first before the others. A request whose client leaves gives its place in the queue up; over HTTP/1 that is
 /// noticed once its content is read, as [`Context::cancelled`](crate::Context::cancelled) says.
 ///
-/// A place is taken until the handler is done, that is until the client has taken nearly all of the answer; a
+/// A place is taken until the handler is done, that is until the client has taken nearly all of the response; a
 /// handler that runs on when its client has left keeps it, unless [`DropOnDisconnect`](super::DropOnDisconnect) lies
 /// inside. Content of requests that wait is not read.
 ///

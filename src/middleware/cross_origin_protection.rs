@@ -88,7 +88,7 @@ impl CrossOriginProtection {
         self
     }
 
-    /// What answers the requests that are refused, in place of a plain 403 (Go's `SetDenyHandler`). The status is
+    /// What serves the requests that are refused, in place of a plain 403 (Go's `SetDenyHandler`). The status is
     /// its to set.
     #[must_use]
     pub fn deny_handler(mut self, handler: impl Handler) -> CrossOriginProtection {

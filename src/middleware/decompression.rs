@@ -16,10 +16,10 @@ use crate::server::{HandlerFuture, Middleware, Next, ResponseWriter};
 /// and [`Request::content_length`] is `None`. That stays so for what stands around it, when the handler is
 /// done. A request without a coding goes through untouched.
 ///
-/// A coding that is not known, or more than five, is answered 415 with what is known in `Accept-Encoding`
+/// A coding that is not known, or more than five, is refused with 415, with what is known in `Accept-Encoding`
 /// (RFC 7694 §3), before any content is read. Content that is not what it is said to be, is cut off or has
 /// something behind its end fails when it is read, with
-/// [`ErrorKind::Decode`](crate::ErrorKind::Decode); a handler that returns that error has 400 answered.
+/// [`ErrorKind::Decode`](crate::ErrorKind::Decode); a handler that returns that error has 400 as its response.
 ///
 /// A few bytes may decode to very many. Content is decoded only as it is read, 64 KiB at a time, and
 ///
@@ -28,7 +28,7 @@ use crate::server::{HandlerFuture, Middleware, Next, ResponseWriter};
 ///   several codings is held to that.
 ///
 /// Beyond either the read fails with [`ErrorKind::BodyTooLarge`](crate::ErrorKind::BodyTooLarge), which
-/// answers 413. A limit that was set around it, on the body, counts coded bytes.
+/// becomes a 413. A limit that was set around it, on the body, counts coded bytes.
 ///
 /// ```
 /// use nethttp::middleware::Decompression;

@@ -10,7 +10,7 @@ use crate::server::{HandlerFuture, Middleware, Next, ResponseWriter};
 const FRAMING_FIELDS: [&str; 3] = ["Content-Length", "Transfer-Encoding", "Connection"];
 
 /// Changes the fields of every response just before its head is sent: what the handler has set is there by then, and
-/// errors that the server answers in its place are changed too. The changes are made in the order in which they are
+/// errors that the server sends in its place are changed too. The changes are made in the order in which they are
 /// named here.
 ///
 /// ```

@@ -8,7 +8,7 @@ use crate::server::{Handler, HandlerFuture, ResponseWriter};
 ///
 /// The read that would go beyond fails with
 /// [`ErrorKind::BodyTooLarge`](crate::ErrorKind::BodyTooLarge); a handler that returns that error
-/// has 413 answered. A length that is announced over the limit fails at the first read. 0 allows
+/// has 413 as its response. A length that is announced over the limit fails at the first read. 0 allows
 /// no byte. Of several limits the smallest one holds; see [`Body::limit`](crate::Body::limit).
 ///
 /// ```

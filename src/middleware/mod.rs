@@ -1,4 +1,4 @@
-//! What stands around handlers, and the answers that every program gives.
+//! What stands around handlers, and the responses that every program gives.
 //!
 //! [`Middleware`](crate::Middleware) says what a middleware is and where it goes. Here are the forms in
 //! which one is kept, and functions that take a handler and return one.
@@ -15,7 +15,7 @@
 //! | say what becomes of a panic | [`PanicPolicy`] |
 //! | change fields | [`RequestFields`], [`ResponseFields`] |
 //! | send less | [`Compression`] |
-//! | know what was answered | [`AccessLog`] |
+//! | know what the responses were | [`AccessLog`] |
 //! | take compressed content | [`Decompression`] |
 //! | stop work that nobody waits for | [`DropOnDisconnect`] |
 //! | keep the deadlines of gRPC calls | [`GrpcDeadline`] |

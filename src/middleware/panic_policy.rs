@@ -12,7 +12,7 @@ use crate::server::{IntoResponse, Middleware, Next, ResponseWriter, catch, is_ab
 
 /// Decides what becomes of a panic inside.
 ///
-/// Without it the server answers 500 where nothing was sent, cuts the connection, and reports the panic
+/// Without it the server responds with 500 where nothing was sent, cuts the connection, and reports the panic
 /// ([`ServerEvent::HandlerPanicked`](crate::server::ServerEvent::HandlerPanicked)); what the server says of errors,
 /// panics included, is changed by [`Server::on_error`](crate::Server::on_error). This is for a part of a site with
 /// answers of its own, and for programs that would rather end than go on after a panic.
@@ -44,7 +44,7 @@ impl PanicPolicy {
     /// Answers with what this function makes of the panic's message and of the request. The message is for you, and
     /// not for the client: it may hold anything that the program knows.
     ///
-    /// The answer takes the place of the handler's where nothing was sent yet, goes out as an error of the handler
+    /// The response takes the place of the handler's where nothing was sent yet, goes out as an error of the handler
     /// that has it ([`Error::from_response`](crate::Error::from_response)), and is reported as such; a status below
     /// 300 becomes a plain 500. The connection goes on. Where the response has begun, the panic goes on to the
     /// server, which cuts it.

@@ -31,7 +31,7 @@ const SHARDS: usize = 16;
 
 const NANOS_PER_SECOND: u64 = 1_000_000_000;
 
-/// Limits how many requests each client may send in a while, and answers 429 to the others (RFC 6585 §4) with
+/// Limits how many requests each client may send in a while, and responds with 429 to the others (RFC 6585 §4) with
 /// `Retry-After`.
 ///
 /// | | by default |

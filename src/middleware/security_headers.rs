@@ -1,4 +1,4 @@
-//! Fields that tell a browser to be careful, and the way from `http` to `https`.
+//! Fields that have a browser be careful, and the way from `http` to `https`.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -191,7 +191,7 @@ fn set_if_absent(header: &mut Header, name: &str, value: &str) {
 /// content stay, so does the query.
 ///
 /// The host comes from the request, that is from whoever has made it, so it leads **only to hosts that are named
-/// here**: a request for another one is answered 421 (RFC 9110 §15.5.20). A port in the request is the one without
+/// here**: a request for another one is refused with 421 (RFC 9110 §15.5.20). A port in the request is the one without
 /// TLS, and is left out.
 ///
 /// A request over TLS, or over a proxy that [`TrustedProxies`](super::TrustedProxies) believes to have had TLS, goes

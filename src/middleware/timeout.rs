@@ -16,7 +16,7 @@ use crate::server::{Handler, Middleware, Next, ResponseWriter};
 /// may stream and flush. When the time is over
 ///
 /// - and nothing was sent yet, the handler is dropped where it waits, what it has set and written is forgotten
-///   (what was set around it stays), and an error is returned to what stands around, which is answered 503:
+///   (what was set around it stays), and an error is returned to what stands around, which becomes a 503:
 ///   an error of [`ErrorKind::TimedOut`](crate::ErrorKind::TimedOut) in `Phase::Handler`. With
 ///   [`message`](Self::message) a response is written instead, and nothing is returned;
 /// - and the response has begun, the handler is dropped too and the connection cut, so that the client can
@@ -119,23 +119,23 @@ pub(super) async fn run_within(limit: Duration, w: &mut ResponseWriter, r: &mut 
         return RunWithin::Undone;
     }
     if !w.is_hijacked() {
-        // Whoever hears of the error, and be it that it is passed over: the peer sees that this is not whole.
+        // Whoever gets the error, and be it that it is passed over: the peer sees that this is not whole.
         w.give_up(None);
     }
     RunWithin::Begun
 }
 
-/// Limits the time of the handler for each request, and answers 503 in its place when that is over
+/// Limits the time of the handler for each request, and responds with 503 in its place when that is over
 /// (Go's `TimeoutHandler`). `Duration::ZERO` is no limit. As a middleware it is [`Timeout`].
 ///
 /// Nothing is held back for it: what the handler writes goes out as without this middleware, so
-/// an answer may stream and flush. When the time is over
+/// a response may stream and flush. When the time is over
 ///
 /// - and nothing was sent yet, the handler is dropped where it waits, what it has set and written
-///   is forgotten (what was set around it stays), and 503 is answered with `message` as content,
+///   is forgotten (what was set around it stays), and the response is 503 with `message` as content,
 ///   or with a small page if that is empty;
-/// - and the answer has begun, the handler is dropped too and the connection cut, so that the client
-///   can see that the answer is not whole. The handlers around it get an error of
+/// - and the response has begun, the handler is dropped too and the connection cut, so that the client
+///   can see that the response is not whole. The handlers around it get an error of
 ///   [`ErrorKind::TimedOut`](crate::ErrorKind::TimedOut) in [`Phase::Handler`].
 ///
 /// Content that still waits in the writer (up to 2 KiB, unless flushed) is not sent.

@@ -1,4 +1,4 @@
-//! What is done with a request: which route it goes to, or what the mux answers itself.
+//! What is done with a request: which route it goes to, or what the mux responds to by itself.
 
 use std::borrow::Cow;
 use std::sync::Arc;

@@ -119,7 +119,7 @@ impl ServeMux {
         self.inner.attach(&MountPoint::default(), (Attaching::Mount, &prefix), &other.inner, location)
     }
 
-    /// Puts a handler below a prefix: a file server, another framework's router. It answers everything
+    /// Puts a handler below a prefix: a file server, another framework's router. It serves everything
     /// below that nothing else here matches better, and sees a path without the prefix, as in a
     /// [mounted](ServeMux::mount) mux.
     ///
@@ -196,7 +196,7 @@ impl Group {
         Ok(Group { mux: mux.clone(), mount_point, scope })
     }
 
-    /// Has requests that match `pattern` behind the group's prefix answered by `handler`.
+    /// Has requests that match `pattern` behind the group's prefix served by `handler`.
     ///
     /// # Panics
     /// Where [`try_handle`](Group::try_handle) fails.
@@ -225,13 +225,13 @@ impl Group {
         self.scope.middleware.push(BoxMiddleware::new(middleware));
     }
 
-    /// Has `handler` answer where nothing matches below the prefix; see [`ServeMux::not_found`]. Of several
+    /// Has `handler` respond where nothing matches below the prefix; see [`ServeMux::not_found`]. Of several
     /// groups with one prefix the first one is asked.
     pub fn not_found(&self, handler: impl Handler) {
         self.scope.not_found.set(handler.boxed());
     }
 
-    /// Has `handler` answer where only other methods match a route of this group; see
+    /// Has `handler` respond where only other methods match a route of this group; see
     /// [`ServeMux::method_not_allowed`].
     pub fn method_not_allowed(&self, handler: impl Handler) {
         self.scope.method_not_allowed.set(handler.boxed());

@@ -12,7 +12,7 @@
 // serve_mux   routes registered, requests dispatched
 // group       some routes of a mux, and muxes in muxes
 //   state       the routes, and how they get there: into each mux that a mux is mounted in
-//   dispatch    which route a request goes to, or what the mux answers itself
+//   dispatch    which route a request goes to, or what the mux responds to by itself
 //   scope       middleware, 404 and 405 of a mux or a group, and the steps through them
 //   prefix      what stands before the patterns of a group or a mounted mux
 //   route       a route as it is listed

@@ -15,7 +15,7 @@ use crate::server::{Chain as _, Handler, HandlerFuture, Middleware, Position, Re
 /// Sends each request to the handler whose pattern matches it best (Go's `ServeMux`).
 ///
 /// A handle: clones share their routes, and routes may be registered while requests are served.
-/// An empty mux answers 404.
+/// An empty mux responds with 404.
 ///
 /// # Patterns
 /// `[METHOD ][HOST]/[PATH]`, as in Go since 1.22:
@@ -56,7 +56,7 @@ use crate::server::{Chain as _, Handler, HandlerFuture, Middleware, Position, Re
 /// UTF-8 it is empty ([`Request::path`] has it as sent). Values that were set before stay
 /// when no wildcard has their name, so the values of an outer mux are there for an inner one.
 ///
-/// # What the mux answers itself
+/// # What the mux responds to by itself
 /// - 307 to the clean path, when there is `.`, `..` or an empty segment in it, and to the path
 ///   with a slash, when only that is registered. The query is kept, and so are escapes.
 /// - 405 with `Allow` when only other methods are registered for the path, else 404. See
@@ -70,7 +70,7 @@ use crate::server::{Chain as _, Handler, HandlerFuture, Middleware, Position, Re
 ///
 /// # CONNECT
 /// The path of a CONNECT request is not cleaned and its host keeps its port. The usual form,
-/// `CONNECT host:port`, has no path, so no pattern matches it: a proxy answers it before its mux.
+/// `CONNECT host:port`, has no path, so no pattern matches it: a proxy serves it before its mux.
 ///
 /// ```
 /// use nethttp::{Request, ResponseWriter, ServeMux};
@@ -95,19 +95,19 @@ pub enum Lookup {
         /// The route's pattern as it was registered.
         pattern: Arc<str>,
     },
-    /// Answer 307.
+    /// Respond with 307.
     Redirect {
         /// Path and query to ask for instead.
         location: String,
         /// The pattern that matches there; empty when none does.
         pattern: Arc<str>,
     },
-    /// Answer 405.
+    /// Respond with 405.
     MethodNotAllowed {
         /// The methods that are registered for the path, sorted, with commas between.
         allow: String,
     },
-    /// Answer 404; or 400, where the request-target is `*`.
+    /// Respond with 404; or 400, where the request-target is `*`.
     NotFound,
 }
 
@@ -117,7 +117,7 @@ impl ServeMux {
         ServeMux::default()
     }
 
-    /// Has requests that match `pattern` answered by `handler`.
+    /// Has requests that match `pattern` served by `handler`.
     ///
     /// # Panics
     /// Where [`try_handle`](ServeMux::try_handle) fails, with its message: a wrong pattern, or one
@@ -173,13 +173,13 @@ impl ServeMux {
         self.inner.routes.iter().map(|route| Route::of(&route.pattern)).collect()
     }
 
-    /// Has `handler` answer where nothing matches, in place of a plain 404. The status is its to
+    /// Has `handler` respond where nothing matches, in place of a plain 404. The status is its to
     /// set. The handler that is set last counts.
     pub fn not_found(&self, handler: impl Handler) {
         self.inner.scope.not_found.set(handler.boxed());
     }
 
-    /// Has `handler` answer where only other methods match, in place of a plain 405. It finds
+    /// Has `handler` respond where only other methods match, in place of a plain 405. It finds
     /// `Allow` set on the writer's header; the status is its to set. The handler that is set last
     /// counts.
     pub fn method_not_allowed(&self, handler: impl Handler) {
@@ -192,7 +192,7 @@ impl ServeMux {
     /// It runs before a route is chosen: a target that it changes is looked up as changed, and
     /// [`Request::pattern`] is set once [`Next::run`](crate::Next::run) has returned. One that needs the pattern
     /// beforehand, or is for a part of the routes, is given to a [`group`](ServeMux::group).
-    /// Requests that are already being answered go on without it.
+    /// Requests that are already being served go on without it.
     ///
     /// ```
     /// use nethttp::{Next, Request, ResponseWriter, Result, ServeMux};

@@ -392,7 +392,7 @@ fn handlers_of_ones_own_answer_404_and_405() {
     assert!(not_allowed("/a"));
 }
 
-/// What a mux answers itself.
+/// What a mux responds to by itself.
 #[track_caller]
 fn own<'a>(mux: &'a ServeMux, request: &Request) -> OwnResponse<'a> {
     match mux.inner.decide(request) {

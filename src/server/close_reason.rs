@@ -50,7 +50,7 @@ pub enum CloseReason {
     ProtocolBroken,
     /// The peer did more of something than an HTTP/2 connection allows.
     Flooded,
-    /// The peer did not answer a PING.
+    /// The peer did not acknowledge a PING.
     PingTimeout,
     /// The handler took the connection over.
     Hijacked,

@@ -5,7 +5,7 @@ use http::StatusCode;
 use crate::error::{Error, ErrorKind};
 use crate::message::{Addr, Request};
 
-/// A failure that is about to be answered: what [`Server::on_error`](crate::Server::on_error) sees of it.
+/// A failure whose response is about to be written: what [`Server::on_error`](crate::Server::on_error) sees of it.
 #[derive(Debug)]
 #[non_exhaustive]
 pub struct ErrorInfo<'a> {

@@ -121,7 +121,7 @@ impl ServerEvent {
     /// Logs an event where no `on_event` takes it.
     #[cfg(feature = "tracing")]
     pub(super) fn log(&self) {
-        // A program without a dispatcher would never hear of its own faults.
+        // A program without a dispatcher would never see its own faults.
         if !tracing::dispatcher::has_been_set() {
             self.log_to_standard_error();
         } else if self.is_own_fault() {

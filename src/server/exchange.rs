@@ -75,7 +75,7 @@ fn panicked(payload: &(dyn Any + Send)) -> HandlerOutcome {
     if is_abort(payload) { HandlerOutcome::Aborted } else { HandlerOutcome::Panicked(panic_message(payload)) }
 }
 
-/// The response to the few requests that the server answers without calling its handler.
+/// The response to the few requests that the server responds to without calling its handler.
 pub(crate) fn built_in_response(
     settings: &Settings,
     scratch: &mut Scratch,

@@ -60,7 +60,7 @@ pub type HandlerFuture<'a> = Pin<Box<dyn Future<Output = Result<()>> + Send + 'a
 /// | "implementation of `HandlerFn` is not general enough", at a closure | write the types of its arguments: `async \|w: &mut ResponseWriter, r: &mut Request\|` |
 /// | "async closure does not implement `Fn` because it captures state" | what it captures is the state of [`handle_with`](crate::handle_with) or [`respond_with`](crate::respond_with) |
 /// | "expected … to be a future that resolves to `Result<(), Error>`" | return [`nethttp::Result`](crate::Result), or use [`err_into`](crate::server::err_into) |
-/// | "`?` couldn't convert the error" | make it an [`IntoResponse`](crate::IntoResponse), or write `.map_err(Error::other)?`, which is answered 500 |
+/// | "`?` couldn't convert the error" | make it an [`IntoResponse`](crate::IntoResponse), or write `.map_err(Error::other)?`, which becomes a 500 |
 /// | "future cannot be sent between threads safely" | drop what is not `Send` (an `Rc`, the guard of a lock, the borrow of a `RefCell`) before the `.await`: put it into a block of its own |
 /// | "`…` cannot be answered" | return text, bytes, [`Json`](crate::Json), a status, a [`Response`](crate::Response), or a `Result` of one of them |
 /// | "type annotations needed", at an `Ok(…)` in a closure for [`respond`](crate::respond()) | write its result: `async \|r: &mut Request\| -> Result<String> { … }` |
@@ -268,7 +268,7 @@ impl<H: Handler> Erased for H {
 ///
 /// It may
 /// - change the request, and set fields of the response, before it calls [`Next::run`];
-/// - answer itself and not call it, or return an error, which is answered as a handler's is;
+/// - respond itself and not call it, or return an error, which is answered as a handler's is;
 /// - look at what came of it afterwards: the error, and what the writer says of the response. The
 ///   response may have been sent by then.
 ///
@@ -347,7 +347,7 @@ pub trait Middleware: Send + Sync + 'static {
 /// What a middleware is around: further middleware, and the handler at last.
 ///
 /// To be run once as a rule. It is `Copy`: a middleware that tries again may run it twice, as long as
-/// nothing of the first response was sent. Without any run the middleware itself has to answer.
+/// nothing of the first response was sent. Without any run the middleware itself has to respond.
 #[derive(Clone, Copy)]
 pub struct Next<'a> {
     chain: &'a (dyn Chain + 'a),
@@ -383,11 +383,11 @@ impl<'a> Next<'a> {
         Next { chain, position }
     }
 
-    /// Has the request answered by what follows.
+    /// Has the request served by what follows.
     ///
     /// # Errors
     /// The handler's, or those of a middleware in between. Return it, unless the response says the same:
-    /// the server answers it where nothing was sent yet.
+    /// the server responds to it where nothing was sent yet.
     pub fn run(self, w: &'a mut ResponseWriter, r: &'a mut Request) -> HandlerFuture<'a> {
         self.chain.run_from(self.position, w, r)
     }

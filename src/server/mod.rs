@@ -1,9 +1,9 @@
-//! Serves requests: [`Server`] and its settings, handlers and what they answer with, events.
+//! Serves requests: [`Server`] and its settings, handlers and their responses, events.
 //!
 //! [`Server`] has the settings with their defaults, graceful shutdown, and the hooks: [`ServerEvent`] for
 //! what goes wrong, [`RequestRecord`] for each request that was answered, [`ConnState`] for connections.
 //! [`Handler`] says which forms a handler has; [`handle_with`] and [`respond`] make handlers of functions
-//! with a state and of functions that return their answer.
+//! with a state and of functions that return their response.
 //!
 //! ```no_run
 //! use std::sync::Arc;

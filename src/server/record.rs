@@ -38,7 +38,7 @@ pub struct RequestRecord {
     /// hijacked before any was.
     pub status: Option<StatusCode>,
     /// The length of the content for the client, as [content filters](crate::ResponseWriter::filter_content) left it:
-    /// of compressed content the coded length, of an answer to `HEAD` nothing.
+    /// of compressed content the coded length, of a response to `HEAD` nothing.
     pub content_bytes: u64,
     /// From the start until the response's head was decided: with the first flush, with the content beyond
     /// 2 KiB, or when the handler was done. `None` where there was no response.

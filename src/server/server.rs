@@ -85,11 +85,11 @@ pub struct Server {
     /// [`ErrorKind::TimedOut`].
     pub stall_timeout: Duration,
     /// The longest head, request line included. Default and zero: 1 MiB. A longer one is answered
-    /// 431. With any setting, a target of more than 65,534 bytes is answered 414: a
+    /// 431. With any setting, a target of more than 65,534 bytes is refused with 414: a
     /// [`Uri`](http::Uri) holds no more.
     pub max_header_bytes: usize,
     /// The most field values of a head, and of a trailer section: one for each line, and one for
-    /// each name in `Trailer`. Default and zero: 500. More are answered 431.
+    /// each name in `Trailer`. Default and zero: 500. More are refused with 431.
     pub max_header_value_count: usize,
     /// The most connections at a time. When a new one comes in and there is no room, the one that
     /// has been idle longest is closed, else one that has sent nothing for a second; when there is
@@ -104,11 +104,11 @@ pub struct Server {
     /// is closed, so that the response reaches it: a close on unread bytes would reset the connection.
     /// Default: 500 ms.
     pub linger_timeout: Duration,
-    /// Which protocols are served; all by default. A peer that speaks another one is answered 505.
+    /// Which protocols are served; all by default. A peer that speaks another one gets a 505.
     pub protocols: Protocols,
     /// The limits of HTTP/2 connections.
     pub http2: Http2Settings,
-    /// Whether `OPTIONS *` goes to the handler. Default: the server answers it itself with 200.
+    /// Whether `OPTIONS *` goes to the handler. Default: the server responds to it itself with 200.
     pub disable_general_options_handler: bool,
     /// Whether clients that speak HTTP in the clear where TLS is served have their requests served. Those have no
     /// [`tls`](crate::Request::tls): it is for a handler that leads them to https, such as
@@ -123,7 +123,7 @@ pub struct Server {
     pub on_request: Option<Arc<dyn Fn(&RequestRecord) + Send + Sync>>,
     /// Called for every error response before it is written, and may give another in its place: errors and
     /// panics of handlers, [`error`](crate::error()) and [`ResponseWriter::error`](crate::ResponseWriter::error),
-    /// the mux's 404 and 405, those of the file server and of `timeout_handler`, and what the server answers
+    /// the mux's 404 and 405, those of the file server and of `timeout_handler`, and what the server sends
     /// by itself (400, 408, 413, 414, 417, 431, 500, 503, 505). `None` keeps the response as it is;
     /// [`problem_details`](crate::server::problem_details) is a hook that is ready-made.
     ///

@@ -117,7 +117,7 @@ pub struct Http2Settings {
     /// How much content of one request may wait to be read. Default: 256 KiB (Go: 1 MiB), so that
     /// one request that is not read leaves room for others.
     pub max_receive_buffer_per_stream: u32,
-    /// How much of one answer may wait to be sent, beyond what its handler is writing. Default:
+    /// How much of one response may wait to be sent, beyond what its handler is writing. Default:
     /// 64 KiB.
     pub max_send_buffer_per_stream: u32,
     /// The table that compresses the peer's fields, in bytes. Default: 4,096.

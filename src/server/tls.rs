@@ -24,7 +24,7 @@ impl Server {
     /// A handshake runs in its connection's task and counts against
     /// [`read_header_timeout`](Self::read_header_timeout): a peer that stalls in it delays nobody.
     /// Those that fail are reported as [`ServerEvent::HandshakeFailed`](crate::server::ServerEvent). A request
-    /// without TLS is answered with 400 and a text that says so.
+    /// without TLS is refused with 400 and a text that says so.
     ///
     /// # Errors
     /// As [`serve`](Self::serve); [`ErrorKind::Invalid`](crate::ErrorKind::Invalid) at once for a

@@ -1,7 +1,7 @@
 //! Tests of handlers, of servers and of clients (Go's `httptest`).
 //!
 //! From the least to the most that is real:
-//! - [`record`] calls a handler and keeps what it answers. There is no connection, no protocol and no task.
+//! - [`record`] calls a handler and keeps its response. There is no connection, no protocol and no task.
 //! - [`Server::in_memory`] serves a handler over a protocol, without a network, and has a client for it.
 //!   Together with tokio's paused clock it is tested to the millisecond: an hour of idling passes at once.
 //! - [`Server::new`] listens on a port of this machine, for clients of any kind.

@@ -1,4 +1,4 @@
-//! Calls a handler, and keeps all that it answers.
+//! Calls a handler, and keeps all of its response.
 
 use std::future::poll_fn;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
@@ -41,7 +41,7 @@ pub fn request(method: &str, target: &str) -> Request {
     request
 }
 
-/// What a handler has answered (Go's `ResponseRecorder`). Made by [`record`].
+/// The response of a handler (Go's `ResponseRecorder`). Made by [`record`].
 #[derive(Debug)]
 #[non_exhaustive]
 pub struct RecordedResponse {
@@ -88,7 +88,7 @@ impl RecordedResponse {
     }
 }
 
-/// Calls a handler with a request, runs it to its end, and returns what it has answered. Any handler will do: a
+/// Calls a handler with a request, runs it to its end, and returns its response. Any handler will do: a
 /// function, a mux with all that is wrapped around it.
 ///
 /// All is decided as over a connection, by the same code: a handler's error becomes the response that a client

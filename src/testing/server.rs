@@ -29,7 +29,7 @@ const CLOSE_TIMEOUT: Duration = Duration::from_secs(5);
 /// server and trusts it.
 ///
 /// Made inside of a tokio runtime, in which it serves. Dropping it ends it at once;
-/// [`close`](Server::close) waits for what is under way, and tells what did not end.
+/// [`close`](Server::close) waits for what is under way, and returns what did not end.
 ///
 /// ```
 /// use std::time::Duration;
@@ -164,7 +164,7 @@ impl Server {
     }
 
     /// Ends the server (Go's `Close`): the listener and idle connections close at once, and requests under way
-    /// have 5 s. What runs longer is cut, and is told.
+    /// have 5 s. What runs longer is cut, and is in the report.
     ///
     /// Dropped before it is done, the server ends at once.
     pub async fn close(self) -> CloseReport {

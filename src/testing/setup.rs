@@ -1,6 +1,6 @@
-//! What a test's server was told about how to serve, for the server and for its client.
+//! How a test's server is to serve, for the server and for its client.
 
-/// What a builder was told.
+/// The settings of a builder.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct ServerSetup {
     pub(super) place: ListenPlace,

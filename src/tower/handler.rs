@@ -21,7 +21,7 @@ use crate::server::{Handler, ResponseWriter};
 ///
 /// Each request gets a clone of the service, which is asked whether it is ready ([`Service::poll_ready`]) and then
 /// called: a service that limits how much runs at a time does so here as well, where its clones share the limit, as
-/// tower's do. What the service answers is sent as it comes; a body that waits does not hold back what was there
+/// tower's do. The response of the service is sent as it comes; a body that waits does not hold back what was there
 /// before.
 ///
 /// When the client leaves, the future of the service or the body of its response is dropped, as hyper does it; a log

@@ -11,9 +11,9 @@
 //!
 //! 1. [`offer`] writes that request into the pipe, polls hyper's connection until it has read it, and puts its
 //!    `OnUpgrade` into the extensions of the service's request. Nothing of the client's request goes through hyper.
-//! 2. If the service answers 101, [`accept`](OfferedUpgrade::accept) has hyper answer 101 too, by which hyper hands the
-//!    pipe to the service, takes our connection over, and copies in both directions. Whatever else it answers, the
-//!    pipe is dropped, and whoever waits for the upgrade learns that there will be none.
+//! 2. If the service responds with 101, [`accept`](OfferedUpgrade::accept) has hyper do so too, by which hyper hands
+//!    the pipe to the service, takes our connection over, and copies in both directions. Otherwise the pipe is
+//!    dropped, and whoever waits for the upgrade learns that there will be none.
 //!
 //! There is no task: hyper's connection is polled until the pipe is handed over, and the copying is what the handler
 //! does from then on. It ends when the service drops its end, when a client's error or the server's end drops the
@@ -82,7 +82,7 @@ fn asks_for_upgrade(request: &http::Request<Body>) -> bool {
         && connection.any(|value| list_has(value.as_bytes(), "upgrade"))
 }
 
-/// Has hyper serve one request on its end of the pipe, and answer 101 when that is accepted.
+/// Has hyper serve one request on its end of the pipe, and respond with 101 when that is accepted.
 async fn serve_pipe(other_end: DuplexStream, offered: oneshot::Sender<OnUpgrade>, accepted: oneshot::Receiver<()>) {
     let channels = Mutex::new(Some((offered, accepted)));
     let service = service_fn(move |mut request| {

@@ -29,7 +29,7 @@ impl Body {
     /// The whole content as text (UTF-8), of [`DEFAULT_MAX_TEXT_BYTES`] at most.
     ///
     /// # Errors
-    /// As [`bytes`](Body::bytes); [`ErrorKind::Malformed`], which answers 400, when it is not UTF-8.
+    /// As [`bytes`](Body::bytes); [`ErrorKind::Malformed`], whose response is 400, when it is not UTF-8.
     pub async fn text(&mut self) -> Result<String> {
         let bytes = self.bytes(DEFAULT_MAX_TEXT_BYTES).await?;
         String::from_utf8(bytes.into()).map_err(|error| {
@@ -42,7 +42,7 @@ impl Body {
     /// The whole content read as JSON, of [`DEFAULT_MAX_TEXT_BYTES`] at most.
     ///
     /// # Errors
-    /// As [`bytes`](Body::bytes); [`ErrorKind::Malformed`], which answers 400, when it is not JSON of this
+    /// As [`bytes`](Body::bytes); [`ErrorKind::Malformed`], whose response is 400, when it is not JSON of this
     /// type: the cause says where.
     #[cfg(feature = "json")]
     pub async fn json<T: serde::de::DeserializeOwned>(&mut self) -> Result<T> {

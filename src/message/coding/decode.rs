@@ -48,7 +48,7 @@ pub(crate) fn decoded(body: Body, coding: Coding) -> Body {
 
 /// The same for content that a client has sent: it is not trusted to decode to as much as it likes. What
 /// comes to more than `max_ratio` times what went in, and to more than a mebibyte, is an error of
-/// [`ErrorKind::BodyTooLarge`], which answers 413; what does not add up answers 400.
+/// [`ErrorKind::BodyTooLarge`], whose response is 413; what does not add up is a 400.
 pub(super) fn decoded_within(body: Body, coding: Coding, max_ratio: u64) -> Body {
     Decoded::body(body, coding, ContentSender::Client { max_ratio })
 }

@@ -9,7 +9,7 @@ use super::head::PartHead;
 use crate::error::{Error, ErrorKind, Phase, Result};
 
 /// How much multipart content may have, beside its content. What is over a limit fails with
-/// [`ErrorKind::BodyTooLarge`], which answers 413.
+/// [`ErrorKind::BodyTooLarge`], whose response is 413.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct MultipartLimits {

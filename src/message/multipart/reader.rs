@@ -74,10 +74,10 @@ impl Multipart {
     /// Cancel safe: when dropped it has at most passed over what would be passed over anyway.
     ///
     /// # Errors
-    /// [`ErrorKind::Malformed`](crate::ErrorKind::Malformed), which answers 400;
-    /// [`ErrorKind::CutOff`](crate::ErrorKind::CutOff), which answers 400, for content that ends before its last
+    /// [`ErrorKind::Malformed`](crate::ErrorKind::Malformed), whose response is 400;
+    /// [`ErrorKind::CutOff`](crate::ErrorKind::CutOff), whose response is 400, for content that ends before its last
     /// boundary, or has none; [`ErrorKind::BodyTooLarge`](crate::ErrorKind::BodyTooLarge),
-    /// which answers 413, over one of the [`limits`](Multipart::limits); else as [`Body::chunk`].
+    /// which becomes a 413, over one of the [`limits`](Multipart::limits); else as [`Body::chunk`].
     /// An error is final: it is reported again.
     pub async fn next_part(&mut self) -> Result<Option<Part<'_>>> {
         let mut part = self.next_raw_part().await?;
@@ -186,8 +186,8 @@ impl Part<'_> {
     /// The whole content, of `limit` bytes at most.
     ///
     /// # Errors
-    /// As [`chunk`](Part::chunk); [`ErrorKind::BodyTooLarge`](crate::ErrorKind::BodyTooLarge), which answers 413, when there is
-    /// more. The next part can be asked for nevertheless.
+    /// As [`chunk`](Part::chunk); [`ErrorKind::BodyTooLarge`](crate::ErrorKind::BodyTooLarge), whose
+    /// response is 413, when there is more. The next part can be asked for nevertheless.
     pub async fn bytes(&mut self, limit: u64) -> Result<Bytes> {
         let mut whole = BytesMut::new();
         while let Some(chunk) = self.chunk().await? {
@@ -203,8 +203,8 @@ impl Part<'_> {
     /// The whole content as text (UTF-8), of [`DEFAULT_MAX_TEXT_BYTES`] at most.
     ///
     /// # Errors
-    /// As [`bytes`](Part::bytes); [`ErrorKind::Malformed`](crate::ErrorKind::Malformed), which answers 400, when it is no
-    /// UTF-8.
+    /// As [`bytes`](Part::bytes); [`ErrorKind::Malformed`](crate::ErrorKind::Malformed), whose
+    /// response is 400, when it is no UTF-8.
     pub async fn text(&mut self) -> Result<String> {
         let bytes = self.bytes(DEFAULT_MAX_TEXT_BYTES).await?;
         String::from_utf8(bytes.into()).map_err(|error| malformed("a part is no UTF-8").with_source(error))

@@ -39,7 +39,7 @@ pub struct Request {
     /// The request target. On a server usually just path and query; see
     /// [`request_uri`](Request::request_uri) for the bytes as they came. Characters that stand in no
     /// URI (``"<>{}|^` `` and all that is not ASCII) are percent-encoded in it. It is no longer than
-    /// 65,534 bytes: longer targets are answered 414.
+    /// 65,534 bytes: longer targets are refused with 414.
     pub uri: Uri,
     /// The request target as received, unchanged (Go's `RequestURI`). Empty on a client.
     pub request_uri: String,
@@ -138,9 +138,9 @@ impl Request {
     /// is lost when this is dropped before it is done.
     ///
     /// # Errors
-    /// [`ErrorKind::Malformed`](crate::ErrorKind::Malformed), which answers 400, for what
+    /// [`ErrorKind::Malformed`](crate::ErrorKind::Malformed), whose response is 400, for what
     /// [`Values::parse`] refuses, and for a `Content-Type` that is malformed or there twice;
-    /// [`ErrorKind::BodyTooLarge`](crate::ErrorKind::BodyTooLarge), which answers 413; else as
+    /// [`ErrorKind::BodyTooLarge`](crate::ErrorKind::BodyTooLarge), whose response is 413; else as
     /// [`Body::chunk`].
     pub async fn post_form(&mut self) -> Result<Values> {
         let mut form = self.content_form().await?;
@@ -229,9 +229,9 @@ impl Request {
     /// ```
     ///
     /// # Errors
-    /// [`ErrorKind::NotMultipart`](crate::ErrorKind::NotMultipart), which answers 415, for content
+    /// [`ErrorKind::NotMultipart`](crate::ErrorKind::NotMultipart), whose response is 415, for content
     /// of another type; [`ErrorKind::MissingBoundary`](crate::ErrorKind::MissingBoundary) and
-    /// [`ErrorKind::Malformed`](crate::ErrorKind::Malformed), which answer 400, for a type that
+    /// [`ErrorKind::Malformed`](crate::ErrorKind::Malformed), which become a 400, for a type that
     /// says no boundary or a bad one; [`ErrorKind::Unsupported`](crate::ErrorKind::Unsupported)
     /// when the content was asked for before, here or with
     /// [`multipart_form`](Request::multipart_form).

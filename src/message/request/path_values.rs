@@ -12,7 +12,7 @@ impl Request {
     /// where the value is not UTF-8 (Go's `PathValue`).
     ///
     /// The value is the client's. [`path_parse`](Request::path_parse) makes a number of it, or what else
-    /// can be parsed, and answers 400 where it is none; with the feature `serde`,
+    /// can be parsed, and responds with 400 where it is none; with the feature `serde`,
     /// [`path_as`](Request::path_as) reads all of them at once. A failed
     /// `path_value("id").parse::<u32>()?` would be answered with 500 and logged as a fault of the handler,
     /// which it is not.
@@ -34,10 +34,10 @@ impl Request {
     /// ```
     ///
     /// # Errors
-    /// [`ErrorKind::Malformed`](crate::ErrorKind::Malformed), which answers 400 with the name and 120
+    /// [`ErrorKind::Malformed`](crate::ErrorKind::Malformed), whose response is 400 with the name and 120
     /// characters of the words of the type's own error at most. Where such a path names nothing, 404 may
     /// be better: `.map_err(|error| error.with_status(StatusCode::NOT_FOUND))`.
-    /// [`ErrorKind::Invalid`](crate::ErrorKind::Invalid), which answers 500, when the pattern has no wildcard
+    /// [`ErrorKind::Invalid`](crate::ErrorKind::Invalid), whose response is 500, when the pattern has no wildcard
     /// of this name: that is the program's fault.
     pub fn path_parse<T: FromStr<Err: Display>>(&self, name: &str) -> Result<T> {
         let Some(value) = self.matched(name) else {
@@ -63,7 +63,7 @@ impl Request {
     }
 }
 
-/// How much of the words of a type's own error is told: they may have the value in them.
+/// How much of the words of a type's own error is shown: they may have the value in them.
 const MAX_WORDS: usize = 120;
 
 #[cfg(test)]

@@ -2,7 +2,7 @@
 
 use super::Request;
 
-/// What a middleware has found out to be the client's scheme. It lies in the request's extensions, which are
+/// What a middleware has found out to be the client's scheme. It is in the request's extensions, which are
 /// cleared with the request.
 #[derive(Clone, Copy)]
 enum ClientScheme {
@@ -41,7 +41,7 @@ impl Request {
         }
     }
 
-    /// Sets what [`scheme`](Request::scheme) tells, until the request is over: for a middleware that knows which
+    /// Sets what [`scheme`](Request::scheme) returns, until the request is over: for a middleware that knows which
     /// proxies to believe. Any other scheme than `http` and `https`, in whatever case, changes nothing.
     pub fn set_scheme(&mut self, scheme: &str) {
         let scheme = if scheme.eq_ignore_ascii_case("https") {

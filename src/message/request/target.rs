@@ -6,7 +6,7 @@ use std::net::IpAddr;
 use super::Request;
 use crate::message::uri::{folded_host, unescape_segment, without_port};
 
-/// The address that a middleware has found out to be the client's. It lies in the request's extensions,
+/// The address that a middleware has found out to be the client's. It is in the request's extensions,
 /// which are cleared with the request: no later request of a connection inherits it.
 #[derive(Clone, Copy)]
 struct ClientIp(IpAddr);
@@ -78,7 +78,7 @@ impl Request {
         }
     }
 
-    /// Sets what [`client_ip`](Request::client_ip) tells, until the request is over: for a middleware
+    /// Sets what [`client_ip`](Request::client_ip) returns, until the request is over: for a middleware
     /// that knows which proxies to believe. `remote_addr` stays the other end of the connection.
     ///
     /// An IPv4 address that is written as an IPv6 one (`::ffff:192.0.2.1`, RFC 4291 §2.5.5.2) becomes the

@@ -40,7 +40,7 @@ impl Request {
     /// (RFC 9110 §15.5.16); with 400 for what is not JSON, with line and column, or is nested more than 127
     /// deep; with 400 and the name of the field for what does not fit (in content of more than 64 KiB with
     /// its line and column instead). [`ErrorKind::BodyTooLarge`](crate::ErrorKind::BodyTooLarge), which
-    /// answers 413; else as [`Body::chunk`](crate::Body::chunk).
+    /// becomes a 413; else as [`Body::chunk`](crate::Body::chunk).
     pub async fn json<T: DeserializeOwned>(&mut self) -> Result<T> {
         let content_type = self.content_type()?;
         if !content_type.is_some_and(|kind| is_json(&kind.value)) {
@@ -64,7 +64,7 @@ fn explained<T: DeserializeOwned>(bytes: &[u8], error: serde_json::Error) -> Err
         return misplaced(error);
     }
     match serde_json::from_slice::<FieldTree>(bytes) {
-        // What is no JSON further on is told before what does not fit.
+        // What is no JSON further on is reported before what does not fit.
         Err(error) => misplaced(error),
         Ok(node) => match T::deserialize(node) {
             Err(problem) => problem.into_error(RequestPart::Json).with_source(error),

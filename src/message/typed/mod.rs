@@ -53,11 +53,11 @@ impl Request {
     /// ```
     ///
     /// # Errors
-    /// [`ErrorKind::Malformed`](crate::ErrorKind::Malformed), which answers 400 with the name of the field
+    /// [`ErrorKind::Malformed`](crate::ErrorKind::Malformed), whose response is 400 with the name of the field
     /// and what was expected, and never with what came, but for the words of a type's own
-    /// ([`serde::de::Error::custom`]), of which 120 characters are told; for a query that
+    /// ([`serde::de::Error::custom`]), of which 120 characters are shown; for a query that
     /// [`Values::parse`](crate::forms::Values::parse) refuses too. [`ErrorKind::Invalid`](crate::ErrorKind::Invalid),
-    /// which answers 500, where the type asks for what a query cannot have, a struct in a struct: that is the
+    /// which becomes a 500, where the type asks for what a query cannot have, a struct in a struct: that is the
     /// program's fault.
     pub fn query_as<T: DeserializeOwned>(&self) -> Result<T> {
         let values = self.query_form().whole()?;

@@ -58,7 +58,7 @@ enum FieldFault {
     Unreadable(&'static str),
 }
 
-/// How much of the words of an application's type is told: they may have the value in them.
+/// How much of the words of an application's type is shown: they may have the value in them.
 const MAX_WORDS: usize = 120;
 
 /// Content of another type than is read (RFC 9110 §15.5.16).

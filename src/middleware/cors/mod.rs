@@ -1,6 +1,6 @@
-//! Cross-origin resource sharing: which pages of other origins may read what this server answers.
+//! Cross-origin resource sharing: which pages of other origins may read the responses of this server.
 //!
-//! Here is what a program sets; `policy` has what a preflight and a response are told, as functions of the
+//! Here is what a program sets; `policy` has the fields of a preflight and of a response, as functions of the
 //! settings and the request.
 
 mod policy;
@@ -213,7 +213,7 @@ impl Cors {
         self
     }
 
-    /// Lets pages of the allowed origins send cookies and passwords of their visitors, and read what is answered
+    /// Lets pages of the allowed origins send cookies and passwords of their visitors, and read the responses
     /// to that.
     ///
     /// # Panics
@@ -226,7 +226,7 @@ impl Cors {
         self.checked()
     }
 
-    /// For how long a browser may keep the answer to a preflight, in whole seconds. `Duration::ZERO` has it ask
+    /// For how long a browser may keep the response to a preflight, in whole seconds. `Duration::ZERO` has it ask
     /// each time. Browsers have limits of their own: 2 hours in Chromium, 24 in Firefox.
     #[must_use]
     pub fn max_age(mut self, max_age: Duration) -> Cors {

@@ -1,4 +1,4 @@
-//! What a preflight and a response are told: the rules of the Fetch standard, "CORS protocol".
+//! The fields of a preflight and of a response: the rules of the Fetch standard, "CORS protocol".
 
 use std::borrow::Cow;
 use std::fmt;
@@ -75,7 +75,7 @@ impl CorsPolicy {
         }
     }
 
-    /// The fields of the answer to a preflight; `None` where this is none.
+    /// The fields of the response to a preflight; `None` where this is none.
     pub(super) fn preflight(&self, r: &Request) -> Option<Header> {
         if r.method != Method::OPTIONS || !r.header.contains("Origin") {
             return None;

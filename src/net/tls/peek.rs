@@ -44,7 +44,7 @@ impl Peek {
         self.stream
     }
 
-    /// Waits for the first byte, and reads as far as is needed to tell what the peer speaks. What
+    /// Waits for the first byte, and reads as far as is needed to see what the peer speaks. What
     /// is not TLS is an error.
     pub(super) async fn look(&mut self) -> io::Result<()> {
         poll_fn(|cx| self.poll_look(cx)).await

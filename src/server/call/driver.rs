@@ -18,7 +18,7 @@ use crate::server::response::sink::ResponseSink;
 use crate::server::scratch::{self, Scratch};
 use crate::server::settings::Settings;
 
-/// A handler that answers one request, as far as it was polled.
+/// A handler that serves one request, as far as it was polled.
 pub(crate) struct CallDriver<'a> {
     call_io: Arc<CallIo>,
     /// `None` once the handler is done.

@@ -1,5 +1,5 @@
 //! How a writer runs content through filters: when they are decided on, and in which pieces content goes
-//! through them. A writer without filters asks one `Option` for that, and does nothing here.
+//! through them. A writer without filters looks at one `Option` for that, and does nothing here.
 
 use std::pin::Pin;
 

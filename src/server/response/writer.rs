@@ -333,7 +333,7 @@ impl ResponseWriter {
     ///
     /// # Errors
     /// [`ErrorKind::Unsupported`] on HTTP/2, to a client of HTTP/1.0, and to one that did not ask for it: as
-    /// the error of a handler it is answered 400. The same where more content is unread, which is answered
+    /// the error of a handler it becomes a 400. The same where more content is unread, which becomes a
     /// 413. [`ErrorKind::Invalid`] without an `Upgrade` field; else as [`hijack`](Self::hijack).
     pub async fn upgrade(&mut self) -> Result<Hijacked> {
         let refused = |status, why| Err(Error::new(ErrorKind::Unsupported, why).with_status(status));
