@@ -11,6 +11,7 @@ mod chain;
 mod crawler;
 mod crud;
 mod events;
+mod from_go;
 mod gallery;
 mod gateway;
 mod json_errors;
