@@ -8,8 +8,8 @@ use super::connect::{KeyNotifier, PoolConnPermit};
 use super::exchange::{Attempt, FailedAttempt};
 use super::observe::ConnectionInfo;
 use super::pool::Health;
+use super::settings::TransportSettings;
 use crate::error::{Error, ErrorKind, Result};
-use crate::h1::HeadLimits;
 use crate::message::Response;
 use crate::net::Stream;
 
@@ -20,7 +20,7 @@ pub(super) fn connect(
     _: Box<dyn Stream>,
     _: Arc<ConnectionInfo>,
     _: Option<Instant>,
-    _: &HeadLimits,
+    _: &TransportSettings,
     _: KeyNotifier,
 ) -> Result<Http2Conn> {
     Err(Error::new(ErrorKind::Unsupported, "HTTP/2 needs the feature `http2`"))

@@ -49,6 +49,7 @@ mod http2;
 #[cfg(not(feature = "http2"))]
 #[path = "http2_absent.rs"]
 mod http2;
+mod http2_settings;
 pub(crate) mod jar;
 pub(crate) mod observe;
 mod pool;
@@ -64,6 +65,7 @@ pub use crate::message::{Redirected, Timeouts, Timings};
 pub use client::{Client, RedirectChoice, RedirectHook, default_client};
 pub use connect::ConnectHook;
 pub use http1::Upgraded;
+pub use http2_settings::Http2TransportSettings;
 pub use proxy::{Proxy, ProxyScheme, ProxyUrl};
 pub use round_trip::{RoundTripFuture, RoundTripper};
 pub use settings::ClientProtocols;

@@ -6,6 +6,7 @@ use http::Method;
 
 use super::connect::{Offer, Scheme};
 use super::http2::Http2Conn;
+use super::http2_settings::Http2TransportSettings;
 use super::proxy::Proxy;
 use crate::h1::{HeadLimits, OwnField};
 use crate::message::{Request, Timeouts, coding};
@@ -16,6 +17,7 @@ use crate::message::{Request, Timeouts, coding};
 pub(crate) struct TransportSettings {
     pub(crate) proxy: Proxy,
     pub(crate) protocols: ClientProtocols,
+    pub(crate) http2: Http2TransportSettings,
     /// Where a request has no time limits of its own.
     pub(crate) time_limits: TimeLimits,
     pub(crate) head_limits: HeadLimits,

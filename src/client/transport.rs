@@ -9,6 +9,7 @@ use super::connect::{ConnectHook, Connector, HttpConnection, Key, SecureTranspor
 use super::exchange::{Attempt, Freshness, Plan, RetryPolicy};
 use super::http1;
 use super::http2;
+use super::http2_settings::Http2TransportSettings;
 use super::observe::{Progress, Tracer};
 use super::pool::{self, Acquired, Pool, PoolStats, PooledConn, Timestamp, WhenFull};
 use super::proxy::Proxy;
@@ -100,9 +101,11 @@ pub struct Transport {
     /// Which protocols are spoken. Default: HTTP/1.1, and HTTP/2 where TLS negotiates it.
     ///
     /// Over HTTP/2, a server may be 4 MiB ahead of the reader of each body and 64 MiB ahead of all
-    /// readers of a connection: bodies that are held and not read hold up to so much, and may stop the
-    /// others of their connection. Drop those that are not wanted.
+    /// readers of a connection, unless [`http2`](Self::http2) says otherwise: bodies that are held and not
+    /// read hold up to so much, and may stop the others of their connection. Drop those that are not wanted.
     pub protocols: ClientProtocols,
+    /// Windows, tables, frames and PINGs of HTTP/2 connections.
+    pub http2: Http2TransportSettings,
     /// Further fields for the CONNECT requests to proxies.
     pub proxy_connect_header: Header,
     /// Sees a proxy's answer to CONNECT before it is judged; an error ends the request
@@ -178,6 +181,7 @@ impl Transport {
             max_response_header_value_count: 0,
             user_agent: DEFAULT_USER_AGENT.to_owned(),
             protocols: ClientProtocols::Auto,
+            http2: Http2TransportSettings::default(),
             proxy_connect_header: Header::new(),
             on_proxy_connect_response: None,
             secure: default_secure(),
@@ -218,6 +222,7 @@ impl Transport {
         TransportSettings {
             proxy: self.proxy.clone(),
             protocols: self.protocols,
+            http2: self.http2.resolved(),
             time_limits: TimeLimits {
                 connect: time_limit(self.connect_timeout),
                 tls_handshake: time_limit(self.tls_handshake_timeout),

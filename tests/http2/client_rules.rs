@@ -5,9 +5,10 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
+use nethttp::client::Http2TransportSettings;
 use nethttp::{Body, ErrorKind, Request, Response};
 use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream};
-use tokio::time::{sleep, timeout};
+use tokio::time::{Instant, sleep, timeout};
 
 use crate::http2_peer::{GOAWAY, Rig, SETTINGS, URL, frame, rig};
 
@@ -342,4 +343,123 @@ async fn a_response_that_ends_before_the_request_is_whole_and_one_that_is_reset_
         let text = response.text().await;
         assert_eq!(text.is_ok(), is_whole, "{text:?}");
     }
+}
+
+// ---------------------------------------------------------------- the transport's settings
+
+/// A client with these settings, whose connections are played by this script.
+fn set<F, Fut>(http2: Http2TransportSettings, script: F) -> Rig
+where
+    F: Fn(usize, Peer) -> Fut + Clone + Send + Sync + 'static,
+    Fut: Future<Output = ()> + Send + 'static,
+{
+    rig(
+        |transport| {
+            transport.http2 = http2;
+            transport.response_header_timeout = Duration::ZERO;
+        },
+        move |number, stream| {
+            let script = script.clone();
+            async move {
+                if let Some(peer) = Peer::begin(stream, &frame(SETTINGS, 0, 0, b"")).await {
+                    script(number, peer).await;
+                }
+            }
+        },
+    )
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_transport_says_its_windows_frames_and_tables_and_uses_no_larger_table_itself() {
+    let http2 = Http2TransportSettings {
+        max_read_frame_size: 20_000,
+        max_receive_buffer_per_connection: 100_000,
+        max_receive_buffer_per_stream: 30_000,
+        max_decoder_header_table_size: 100,
+        max_encoder_header_table_size: 1,
+        ..Http2TransportSettings::default()
+    };
+    let said = Arc::new(Mutex::new(Vec::new()));
+    let told = said.clone();
+    let rig = set(http2, move |_, mut peer| {
+        let told = told.clone();
+        async move {
+            while let Some((kind, flags, stream, payload)) = peer.next().await {
+                match kind {
+                    SETTINGS if flags & ACK == 0 => told.lock().unwrap().extend(
+                        payload.chunks(6).map(|s| (u32::from(s[1]), u32::from_be_bytes(s[2..].try_into().unwrap()))),
+                    ),
+                    WINDOW_UPDATE => {
+                        told.lock().unwrap().push((0, u32::from_be_bytes(payload[..].try_into().unwrap())))
+                    }
+                    HEADERS => {
+                        // RFC 7541 §6.3: a peer takes 4,096 for granted, so that the first block says the size.
+                        told.lock().unwrap().push((99, u32::from(payload[0])));
+                        // As large as a frame may be, and no table needed for it.
+                        peer.send(&answer(stream, &[b'x'; 20_000])).await;
+                    }
+                    _ => {}
+                }
+            }
+        }
+    });
+    let text = rig.client.get(URL).await.unwrap().text().await.unwrap();
+    assert_eq!(text.len(), 20_000);
+    let said = said.lock().unwrap().clone();
+    for expected in [(1, 100), (4, 30_000), (5, 20_000), (0, 100_000 - 65_535), (99, 0x21)] {
+        assert!(said.contains(&expected), "{expected:?}: {said:?}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_transport_asks_a_silent_server_and_gives_it_up_as_its_settings_say() {
+    let secs = Duration::from_secs;
+    for (send_ping_timeout, ping_timeout, expected) in
+        [(secs(2), secs(5), secs(7)), (secs(2), Duration::from_millis(300), Duration::from_millis(2300))]
+    {
+        let http2 = Http2TransportSettings { send_ping_timeout, ping_timeout, ..Http2TransportSettings::default() };
+        let rig = set(http2, |_, mut peer| async move { while peer.next().await.is_some() {} });
+        let began = Instant::now();
+        let error = rig.client.get(URL).await.unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::CutOff);
+        assert!(error.to_string().contains(&format!("{ping_timeout:?}")), "{error}");
+        let took = began.elapsed();
+        assert!(took >= expected && took < expected + Duration::from_millis(50), "{took:?}");
+    }
+    // Never: then it waits for as long as its caller does.
+    let http2 = Http2TransportSettings { send_ping_timeout: Duration::MAX, ..Http2TransportSettings::default() };
+    let rig = set(http2, |_, mut peer| async move { while peer.next().await.is_some() {} });
+    assert!(timeout(secs(100_000), rig.client.get(URL)).await.is_err());
+}
+
+// Windows as small as can be: whatever is read is told.
+#[tokio::test(start_paused = true)]
+async fn content_comes_through_the_smallest_windows() {
+    let http2 = Http2TransportSettings {
+        max_receive_buffer_per_connection: 65_535,
+        max_receive_buffer_per_stream: 10,
+        ..Http2TransportSettings::default()
+    };
+    let rig = set(http2, |_, mut peer| async move {
+        let (mut left, mut room, mut stream_id) = (1000_i64, 10_i64, 0);
+        while let Some((kind, flags, stream, payload)) = peer.next().await {
+            match kind {
+                SETTINGS if flags & ACK == 0 => _ = peer.send(&frame(SETTINGS, ACK, 0, b"")).await,
+                HEADERS => {
+                    stream_id = stream;
+                    peer.send(&frame(HEADERS, END_HEADERS, stream, OK)).await;
+                }
+                WINDOW_UPDATE if stream > 0 => room += i64::from(u32::from_be_bytes(payload[..].try_into().unwrap())),
+                _ => {}
+            }
+            let len = room.min(left);
+            if stream_id > 0 && len > 0 {
+                (room, left) = (room - len, left - len);
+                let flags = if left == 0 { END_STREAM } else { 0 };
+                peer.send(&frame(DATA, flags, stream_id, &vec![b'x'; len as usize])).await;
+            }
+        }
+    });
+    let read = timeout(Duration::from_secs(60), async { rig.client.get(URL).await?.text().await });
+    assert_eq!(read.await.expect("it comes").unwrap().len(), 1000);
 }

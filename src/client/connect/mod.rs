@@ -190,7 +190,7 @@ impl Connector {
         let info = Arc::new(ConnectionInfo { local_addr, remote_addr, tls, timings: observer.timings() });
         let expires = self.lifetime.map(|lifetime| Instant::now() + with_jitter(lifetime));
         if negotiated || (offer == Offer::Http2 && info.tls.is_none()) {
-            let http2 = http2::connect(stream, info, expires, &self.settings.head_limits, notifier)?;
+            let http2 = http2::connect(stream, info, expires, &self.settings, notifier)?;
             return Ok(HttpConnection::Http2(http2));
         }
         if offer == Offer::Http2 {

@@ -6,9 +6,6 @@ use std::time::Duration;
 use crate::error::{Error, ErrorKind, Phase};
 use crate::h2::engine::fault::{ConnectionFault, ErrorCode};
 
-/// How long a PING may go unanswered before the connection counts as dead.
-pub(super) const PING_TIMEOUT: Duration = Duration::from_secs(15);
-
 /// Why a connection ended.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum ConnectionEnd {
@@ -19,7 +16,7 @@ pub(super) enum ConnectionEnd {
     /// Reading or writing failed.
     Broken(io::ErrorKind, String),
     /// It did not answer a PING.
-    Silent,
+    Silent(Duration),
     /// The peer broke its rules.
     ProtocolError(ConnectionFault),
     /// The peer says in a GOAWAY that this side broke them, or that it cannot go on.
@@ -72,8 +69,8 @@ impl ConnectionEnd {
             // TLS ended without `close_notify`.
             ConnectionEnd::Broken(io::ErrorKind::UnexpectedEof, text) => new(ErrorKind::CutOff, text.clone()),
             ConnectionEnd::Broken(kind, text) => Error::from(io::Error::new(*kind, text.clone())).during(phase),
-            ConnectionEnd::Silent => {
-                new(ErrorKind::CutOff, format!("the server did not answer a PING in {PING_TIMEOUT:?}"))
+            ConnectionEnd::Silent(ping_timeout) => {
+                new(ErrorKind::CutOff, format!("the server did not answer a PING in {ping_timeout:?}"))
             }
             ConnectionEnd::ProtocolError(fault) => {
                 new(ErrorKind::Refused, format!("what the server sent is against the rules: {}", fault.words))

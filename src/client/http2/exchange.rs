@@ -67,7 +67,7 @@ impl Exchange {
         }
         state.note_head_written();
         Ok(Exchange {
-            io: ExchangeIo::new(head, has_content(plan.outgoing)),
+            io: ExchangeIo::new(head, has_content(plan.outgoing), conn.state().told_bytes),
             upload: Upload::new(body, plan.outgoing, trailer, plan.waits_for_continue),
             reused: conn.state().note_served(),
             reads_before: Some(conn.state().reads()),

@@ -40,10 +40,6 @@ use crate::message::Header;
 /// How much content of a request is taken from its body before it is sent.
 const MAX_CONTENT_AHEAD_BYTES: usize = 64 << 10;
 
-/// What was read is told to the task in portions of this size, so that not each piece wakes it. With as
-/// many streams as a connection can have, this is a small part of its window.
-const TOLD_BYTES: u32 = 4 << 10;
-
 pub(super) struct ExchangeIo(Mutex<ExchangeShared>);
 
 struct ExchangeShared {
@@ -61,6 +57,8 @@ struct ExchangeShared {
     trailer: Option<Header>,
     end: Option<ExchangeEnd>,
     given_up: Option<ErrorCode>,
+    /// So much has to be read before the task is told.
+    told_bytes: u32,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -126,7 +124,7 @@ pub(super) enum Tell {
 
 impl ExchangeIo {
     /// An exchange that is listed first by [`submit`](super::exchange::Exchange).
-    pub(super) fn new(head: Box<HeadToSend>, has_content: bool) -> Arc<ExchangeIo> {
+    pub(super) fn new(head: Box<HeadToSend>, has_content: bool, told_bytes: u32) -> Arc<ExchangeIo> {
         let end = if has_content { ContentOutEnd::Open } else { ContentOutEnd::Sent };
         Arc::new(ExchangeIo(Mutex::new(ExchangeShared {
             stage: ExchangeStage::Waiting,
@@ -142,6 +140,7 @@ impl ExchangeIo {
             trailer: None,
             end: None,
             given_up: None,
+            told_bytes,
         })))
     }
 
@@ -176,7 +175,7 @@ impl ExchangeIo {
             let piece = piece.freeze();
             shared.content.read = shared.content.read.saturating_add(piece.len() as u32);
             let is_all = shared.content.pieces.is_empty() && shared.end.is_some();
-            let tell = if is_all || shared.content.read >= TOLD_BYTES { shared.list() } else { Tell::Nobody };
+            let tell = if is_all || shared.content.read >= shared.told_bytes { shared.list() } else { Tell::Nobody };
             return Poll::Ready((ReceivedContent::Data(piece), tell));
         }
         if let Some(trailer) = shared.trailer.take() {

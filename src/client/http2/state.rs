@@ -3,10 +3,23 @@
 use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, OnceLock};
 
+use super::super::http2_settings::Http2TransportSettings;
 use super::super::pool::Health;
 use super::error::ConnectionEnd;
 use super::exchange_io::{ExchangeIo, Tell};
 use crate::net::ReadyList;
+
+/// What was read is told to the task in portions of at most this size, so that not each piece wakes it.
+const MAX_TOLD_BYTES: u32 = 4 << 10;
+
+/// As many streams may have read a little that they have not told: that is no large part of the window.
+const UNTOLD_STREAM_COUNT: u32 = 4096;
+
+fn told_bytes(settings: &Http2TransportSettings) -> u32 {
+    let of_stream = settings.max_receive_buffer_per_stream / 8;
+    let of_connection = settings.max_receive_buffer_per_connection / UNTOLD_STREAM_COUNT;
+    of_stream.min(of_connection).clamp(1, MAX_TOLD_BYTES)
+}
 
 /// Shared by the handles and the task. It holds no handle itself, which would keep the connection
 /// open.
@@ -21,6 +34,8 @@ pub(super) struct Http2State {
     suspicion: AtomicU8,
     /// How many reads have brought something.
     reads: AtomicU64,
+    /// So much of a stream's content has to be read before the task is told.
+    pub(super) told_bytes: u32,
     ended: OnceLock<ConnectionEnd>,
     /// Exchanges that have something for the task.
     pub(super) ready: ReadyList<Arc<ExchangeIo>>,
@@ -30,7 +45,7 @@ pub(super) struct Http2State {
 pub(super) struct StreamPermit(Arc<Http2State>);
 
 impl Http2State {
-    pub(super) fn new(max_streams: usize) -> Http2State {
+    pub(super) fn new(max_streams: usize, settings: &Http2TransportSettings) -> Http2State {
         Http2State {
             streams: AtomicUsize::new(0),
             max_streams: AtomicUsize::new(max_streams),
@@ -38,6 +53,7 @@ impl Http2State {
             has_served: AtomicBool::new(false),
             suspicion: AtomicU8::new(Suspicion::None as u8),
             reads: AtomicU64::new(0),
+            told_bytes: told_bytes(settings),
             ended: OnceLock::new(),
             ready: ReadyList::new(),
         }

@@ -5,12 +5,10 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-use super::super::error::PING_TIMEOUT;
+use super::super::super::http2_settings::Http2TransportSettings;
 use super::super::state::Suspicion;
 use crate::net::Deadline;
 
-/// How long the peer may be silent while streams are open, until it is sent a PING.
-const SILENCE_TIMEOUT: Duration = Duration::from_secs(15);
 /// How long a PING may go unanswered before the connection gets no new streams.
 const DOUBT_TIMEOUT: Duration = Duration::from_secs(1);
 
@@ -41,6 +39,10 @@ pub(super) struct KeepAlive {
     deadline: Deadline,
     stage: KeepAliveStage,
     ping: PingState,
+    /// How long the peer may be silent while streams are open, until it is sent a PING.
+    silence_timeout: Duration,
+    /// How long a PING may go unanswered before the connection counts as dead.
+    ping_timeout: Duration,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -61,8 +63,19 @@ enum PingState {
 }
 
 impl KeepAlive {
-    pub(super) fn new() -> KeepAlive {
-        KeepAlive { reads: 0, deadline: Deadline::default(), stage: KeepAliveStage::Idle, ping: PingState::None }
+    pub(super) fn new(settings: &Http2TransportSettings) -> KeepAlive {
+        KeepAlive {
+            reads: 0,
+            deadline: Deadline::default(),
+            stage: KeepAliveStage::Idle,
+            ping: PingState::None,
+            silence_timeout: settings.send_ping_timeout,
+            ping_timeout: settings.ping_timeout,
+        }
+    }
+
+    pub(super) fn ping_timeout(&self) -> Duration {
+        self.ping_timeout
     }
 
     /// Whether a PING is to be sent now.
@@ -89,7 +102,7 @@ impl KeepAlive {
             Suspicion::None | Suspicion::Probe if is_asked => {}
             Suspicion::None if !has_streams => self.enter(KeepAliveStage::Idle, None),
             Suspicion::None if is_heard || self.stage == KeepAliveStage::Idle => {
-                self.enter(KeepAliveStage::Listening, Some(SILENCE_TIMEOUT));
+                self.enter(KeepAliveStage::Listening, Some(self.silence_timeout));
             }
             Suspicion::None => {}
             Suspicion::Probe => self.send_ping(),
@@ -97,13 +110,16 @@ impl KeepAlive {
                 if !is_asked {
                     self.send_ping();
                 }
-                self.enter(KeepAliveStage::Unanswered, Some(PING_TIMEOUT));
+                self.enter(KeepAliveStage::Unanswered, Some(self.ping_timeout));
             }
         }
         while self.deadline.poll(cx).is_ready() {
             match self.stage {
                 KeepAliveStage::Idle | KeepAliveStage::Listening => self.send_ping(),
-                KeepAliveStage::Pinged => self.enter(KeepAliveStage::Unanswered, Some(PING_TIMEOUT - DOUBT_TIMEOUT)),
+                KeepAliveStage::Pinged => {
+                    let left = self.ping_timeout.saturating_sub(DOUBT_TIMEOUT);
+                    self.enter(KeepAliveStage::Unanswered, Some(left));
+                }
                 KeepAliveStage::Unanswered => return PeerState::Dead,
             }
         }
@@ -114,11 +130,12 @@ impl KeepAlive {
         if self.ping == PingState::None {
             self.ping = PingState::Due;
         }
-        self.enter(KeepAliveStage::Pinged, Some(DOUBT_TIMEOUT));
+        self.enter(KeepAliveStage::Pinged, Some(DOUBT_TIMEOUT.min(self.ping_timeout)));
     }
 
     fn enter(&mut self, stage: KeepAliveStage, length: Option<Duration>) {
         self.stage = stage;
-        self.deadline.set(length.map(|length| Instant::now() + length));
+        // A length that no clock can count to never passes.
+        self.deadline.set(length.and_then(|length| Instant::now().checked_add(length)));
     }
 }

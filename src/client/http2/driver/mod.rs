@@ -16,12 +16,12 @@ use tokio::time::Instant;
 use self::keep_alive::{Activity, KeepAlive, PeerState};
 use super::super::connect::KeyNotifier;
 use super::super::observe::ConnectionInfo;
+use super::super::settings::TransportSettings;
 use super::connection::{ConnectionCore, Http2Conn};
 use super::error::{ConnectionEnd, ExchangeEnd};
 use super::exchange_io::{ExchangeIo, Touch};
 use super::state::Http2State;
 use crate::error::Result;
-use crate::h1::HeadLimits;
 use crate::h2::engine::fault::ErrorCode;
 use crate::h2::engine::{
     CannotBegin, CoreSettings, EngineLimits, Http2Core, Http2StreamState, ListLimits, MessageEnd, ReceivedHead, Role,
@@ -36,13 +36,6 @@ const MAX_FRAME_COUNT: u32 = 10_000;
 /// How many streams are opened before the SETTINGS of a peer have come, on this connection or another
 /// of its key (Go's number; RFC 9113 §6.5.2 recommends no less).
 const INITIAL_STREAM_COUNT: usize = 100;
-
-/// How far ahead of its reader a body may come: what a body that nobody reads holds at most. Go's
-/// number; on a path of 100 ms it lets through more than 300 Mbit/s.
-const STREAM_WINDOW_BYTES: u32 = 4 << 20;
-/// What all bodies of a connection together may be ahead of their readers. Go has 1 GiB, which is no
-/// bound; with this one, sixteen large bodies that are held and not read stop the others.
-const CONNECTION_WINDOW_BYTES: u32 = 64 << 20;
 
 /// Content of a response that is whole is given back to the windows before it is read, up to this size: its
 /// stream is done with then.
@@ -67,13 +60,13 @@ pub(in super::super) fn connect(
     stream: Box<dyn Stream>,
     info: Arc<ConnectionInfo>,
     expires: Option<Instant>,
-    limits: &HeadLimits,
+    settings: &TransportSettings,
     notifier: KeyNotifier,
 ) -> Result<Http2Conn> {
     let max_streams = notifier.capacity().unwrap_or(INITIAL_STREAM_COUNT);
-    let state = Arc::new(Http2State::new(max_streams));
+    let state = Arc::new(Http2State::new(max_streams, &settings.http2));
     let core = Arc::new(ConnectionCore { state, info, expires });
-    Driver::start(Io::boxed(stream), &core, limits, notifier);
+    Driver::start(Io::boxed(stream), &core, settings, notifier);
     Ok(Http2Conn::new(core))
 }
 
@@ -115,10 +108,10 @@ enum DriverStage {
 }
 
 impl Driver {
-    fn start(io: Io, handles: &Arc<ConnectionCore>, limits: &HeadLimits, notifier: KeyNotifier) {
+    fn start(io: Io, handles: &Arc<ConnectionCore>, settings: &TransportSettings, notifier: KeyNotifier) {
         let mut driver = Driver {
             io,
-            core: Http2Core::new(Role::Client, settings(limits)),
+            core: Http2Core::new(Role::Client, core_settings(settings)),
             head: ReceivedHead::default(),
             waiting: VecDeque::new(),
             listed: Vec::new(),
@@ -127,10 +120,10 @@ impl Driver {
             handles: Arc::downgrade(handles),
             state: handles.state.clone(),
             notifier,
-            keep_alive: KeepAlive::new(),
+            keep_alive: KeepAlive::new(&settings.http2),
             stage: DriverStage::Open,
             close_deadline: Deadline::default(),
-            max_head_bytes: limits.max_bytes,
+            max_head_bytes: settings.head_limits.max_bytes,
             goaway: None,
             needs_flush: false,
             write_end: None,
@@ -304,7 +297,7 @@ impl Driver {
         };
         let peer = self.keep_alive.poll(activity, cx);
         if peer == PeerState::Dead {
-            self.end(ConnectionEnd::Silent);
+            self.end(ConnectionEnd::Silent(self.keep_alive.ping_timeout()));
             self.stage = DriverStage::Closed;
         } else if self.state.set_doubtful(peer == PeerState::Doubtful) {
             self.notifier.notify();
@@ -323,10 +316,15 @@ impl Driver {
     }
 }
 
-fn settings(limits: &HeadLimits) -> CoreSettings {
+/// What the engine is told of this transport's limits.
+fn core_settings(of: &TransportSettings) -> CoreSettings {
+    let (http2, limits) = (&of.http2, &of.head_limits);
     let mut settings = CoreSettings::default();
-    settings.stream_window_bytes = STREAM_WINDOW_BYTES;
-    settings.connection_window_bytes = CONNECTION_WINDOW_BYTES;
+    settings.stream_window_bytes = http2.max_receive_buffer_per_stream;
+    settings.connection_window_bytes = http2.max_receive_buffer_per_connection;
+    settings.max_frame_bytes = http2.max_read_frame_size;
+    settings.header_table_bytes = http2.max_decoder_header_table_size;
+    settings.encoder_table_bytes = http2.max_encoder_header_table_size;
     settings.limits = EngineLimits {
         // One field more than the caller's limit: `:status`.
         list: ListLimits { max_bytes: limits.max_bytes, max_fields: limits.max_values.saturating_add(1) },
