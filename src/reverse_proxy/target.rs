@@ -15,7 +15,7 @@ use crate::error::{Error, ErrorKind, Result};
 pub(super) fn joined_target(upstream: &Uri, received: &Uri) -> Result<Uri> {
     let mut parts = upstream.clone().into_parts();
     let base = parts.path_and_query.take();
-    let base = base.as_ref().map_or((&"/"[..], None), |base| (base.path(), base.query()));
+    let base = base.as_ref().map_or(("/", None), |base| (base.path(), base.query()));
     let query = received.query().map(unambiguous_query);
     let is_as_received = matches!(query, None | Some(Cow::Borrowed(_)));
     let own = received.path_and_query();

@@ -220,9 +220,9 @@ impl UpstreamFailure {
     /// Which of them an error of the client is; `None` for one that the upstream is not to blame for.
     pub(super) fn of(error: &Error) -> Option<UpstreamFailure> {
         match (error.kind(), error.phase()) {
-            (ErrorKind::Invalid | ErrorKind::Unsupported | ErrorKind::BodyTooLarge | ErrorKind::RequestOver, _) => None,
-            // For a place in the transport: the upstream was not asked.
-            (_, Some(Phase::Pool)) => None,
+            // The last is the wait for a place in the transport: the upstream was not asked.
+            (ErrorKind::Invalid | ErrorKind::Unsupported | ErrorKind::BodyTooLarge | ErrorKind::RequestOver, _)
+            | (_, Some(Phase::Pool)) => None,
             (_, Some(Phase::Resolve | Phase::Connect | Phase::Proxy | Phase::Tls)) => Some(UpstreamFailure::Connect),
             (ErrorKind::TimedOut, _) => Some(UpstreamFailure::TimedOut),
             (ErrorKind::Refused | ErrorKind::Malformed | ErrorKind::Decode, _) => Some(UpstreamFailure::Malformed),

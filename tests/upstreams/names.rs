@@ -79,6 +79,7 @@ async fn a_name_with_several_addresses_is_as_many_servers_and_follows_its_change
     let [a, b, c] = [server().await, server().await, server().await];
     names.set(&[a, b]);
     let upstreams = Upstreams::new([UpstreamServer::new("http://app.test:8000").unwrap()]).resolver(names.clone());
+    let upstreams = upstreams.resolve_interval(Duration::from_millis(100));
     upstreams.start();
     names.next_lookup().await;
     assert_eq!(ports(&upstreams).await, [a.port(), b.port()].into());

@@ -103,8 +103,8 @@ fn option(
     let is_own = |argument: &&clap::Arg| argument.get_long() == Some(name);
     if matches!(name, "config" | "check" | "help") || !command.get_arguments().any(|argument| is_own(&argument)) {
         let names: Vec<&str> = command.get_arguments().filter_map(clap::Arg::get_long).collect();
-        let near = names.into_iter().filter(|other| is_near(name, other)).map(|near| format!("; is it {near}?"));
-        return Err(format!("there is no option {name}{}", near.last().unwrap_or_default()));
+        let mut near = names.into_iter().filter(|other| is_near(name, other)).map(|near| format!("; is it {near}?"));
+        return Err(format!("there is no option {name}{}", near.next().unwrap_or_default()));
     }
     let line = line_of(value.span().start);
     match value.get_ref() {

@@ -164,13 +164,14 @@ impl ProxySite {
             return rest();
         }
         match self.patterns.lookup(r) {
-            Lookup::Matched { pattern } => self.routes.get(&*pattern).map_or_else(rest, Found::Route),
             // To add a slash is Go's rule for a path of which only what is below it has a route. Other redirects
             // would clean the path, which a proxy leaves to the server.
             Lookup::Redirect { location, pattern } if is_slash_added(r, &location) && !pattern.is_empty() => {
                 Found::Elsewhere(location)
             }
-            Lookup::Redirect { pattern, .. } => self.routes.get(&*pattern).map_or_else(rest, Found::Route),
+            Lookup::Matched { pattern } | Lookup::Redirect { pattern, .. } => {
+                self.routes.get(&*pattern).map_or_else(rest, Found::Route)
+            }
             Lookup::MethodNotAllowed { .. } if self.rest.is_some() => rest(),
             Lookup::MethodNotAllowed { allow } => Found::MethodNotAllowed(allow),
             _ => rest(),

@@ -7,6 +7,7 @@ mod log;
 mod options;
 mod status;
 mod values;
+mod watch;
 
 use std::ffi::OsString;
 use std::io::{self, Write as _};
@@ -61,6 +62,8 @@ async fn serve(arguments: ProxyArguments, written: &[OsString]) -> anyhow::Resul
     let service = service(&arguments, &server, tls.clone());
     let workers = arguments.workers.map(|_| socket_count(arguments.workers));
     let mut serving = Serving::begin(&service, workers, &mut bound)?;
+    // Ends with the command.
+    tokio::spawn(watch::tell_changes(front.clone()));
     let mut running = Running { arguments, front, tls };
     loop {
         let asked = tokio::select! {

@@ -98,6 +98,7 @@ impl Handler for Status {
             .header
             .get("Accept")
             .is_some_and(|accept| accept.contains("application/json") && !accept.contains("text/html"));
+        let wants_json = wants_json || r.uri.query().is_some_and(|query| query.contains("json"));
         let (kind, content) = match r.uri.path() {
             "/status.json" | "/json" => ("application/json", self.json()),
             "/" | "/status" if wants_json => ("application/json", self.json()),

@@ -258,7 +258,7 @@ mod tests {
     #[test]
     fn servers_have_schemes_and_weights() {
         let servers = |text: &str| {
-            text.parse::<Servers>().map(|Servers(all)| all.iter().map(|one| one.to_string()).collect::<Vec<_>>())
+            text.parse::<Servers>().map(|Servers(all)| all.iter().map(ToString::to_string).collect::<Vec<_>>())
         };
         assert_eq!(servers("http://a.test:1,unix:/run/b").unwrap(), ["http://a.test:1", "unix:/run/b"]);
         assert_eq!(servers("127.0.0.1:3000").unwrap(), ["http://127.0.0.1:3000"]);

@@ -70,6 +70,20 @@ fn a_server_that_cannot_be_reached_is_passed_over_with_the_whole_request() {
 }
 
 #[test]
+fn it_is_said_when_a_server_is_left_out_and_when_it_is_back() {
+    let (a, b) = (Site::named("a"), Site::named("b"));
+    let (b_url, b_address) = (b.url(), b.address.to_string());
+    let mut proxy = Proxy::start(&["--to", &a.url(), "--to", &b_url, "--fail-timeout", "0.5"]);
+    drop(b);
+    servers(&proxy, 2);
+    let said = proxy.log_line_with("left out");
+    assert!(said.starts_with(&format!("nethttp: {b_url} has failed and is left out for ")), "{said}");
+    let _b = Site::start_with(Named("b"), &b_address, None);
+    while !servers(&proxy, 2).contains(&"b".to_owned()) {}
+    assert_eq!(proxy.log_line_with("again"), format!("nethttp: {b_url} gets requests again\n"));
+}
+
+#[test]
 fn when_all_servers_are_out_the_answer_is_503_at_once_and_one_alone_is_asked_each_time() {
     let proxy = Proxy::start(&["--to", &nobody(), "--to", &nobody()]);
     assert_eq!(proxy.get("/").status(), "502");

@@ -113,7 +113,7 @@ impl UpstreamGroup {
     }
 
     fn taken_over(self: &Arc<UpstreamGroup>, (endpoint, admitted): Given) -> Room {
-        Room { group: self.clone(), endpoint, admitted }
+        Room { group: self.clone(), endpoint, admitted, has_reported: false }
     }
 
     fn tell(&self, mut told: Notices) {
@@ -165,16 +165,23 @@ pub(super) struct Room {
     group: Arc<UpstreamGroup>,
     pub(super) endpoint: Arc<Endpoint>,
     admitted: Admitted,
+    has_reported: bool,
 }
 
 impl Room {
-    pub(super) fn report(&self, report: Report) {
+    pub(super) fn report(&mut self, report: Report) {
+        self.has_reported = true;
         self.group.decide(|now, state| state.balancer.report(now, self.admitted, report));
     }
 }
 
 impl Drop for Room {
     fn drop(&mut self) {
-        self.group.decide(|now, state| state.balancer.finish(now, self.admitted));
+        self.group.decide(|now, state| {
+            if !self.has_reported {
+                state.balancer.abandon(now, self.admitted);
+            }
+            state.balancer.finish(now, self.admitted);
+        });
     }
 }

@@ -14,7 +14,8 @@ pub(super) struct Candidate {
     pub(super) weight: u32,
     /// How much of the requests it is to get, at least 1: in proportion to its weight, less in its slow start.
     pub(super) share: u64,
-    pub(super) in_flight: usize,
+    /// Requests that it seems to be busy with.
+    pub(super) load: usize,
     /// How far it is behind its share.
     pub(super) credit: i64,
 }
@@ -47,7 +48,7 @@ fn by_credit(one: &Candidate, other: &Candidate) -> Ordering {
 
 /// How many requests are under way for each unit of share, this one counted.
 fn by_load(one: &Candidate, other: &Candidate) -> Ordering {
-    let load = |candidate: &Candidate, share: u64| (candidate.in_flight as u128 + 1) * u128::from(share);
+    let load = |candidate: &Candidate, share: u64| (candidate.load as u128 + 1) * u128::from(share);
     load(one, other.share).cmp(&load(other, one.share))
 }
 
@@ -130,7 +131,7 @@ mod tests {
         shares
             .iter()
             .enumerate()
-            .map(|(at, &share)| Candidate { at, hash: named(at), weight: share as u32, share, in_flight: 0, credit: 0 })
+            .map(|(at, &share)| Candidate { at, hash: named(at), weight: share as u32, share, load: 0, credit: 0 })
             .collect()
     }
 
@@ -154,9 +155,9 @@ mod tests {
     #[test]
     fn least_connections_counts_them_by_the_share() {
         let mut random = RandomNumbers::new(0);
-        let mut picked = |in_flight: [usize; 2]| {
+        let mut picked = |load: [usize; 2]| {
             let mut both = candidates(&[1, 3]);
-            (both[0].in_flight, both[1].in_flight) = (in_flight[0], in_flight[1]);
+            (both[0].load, both[1].load) = (load[0], load[1]);
             pick(&LoadBalancing::LeastConnections, both.iter().copied(), None, &mut random).unwrap()
         };
         assert_eq!(picked([0, 0]), 1);
@@ -168,7 +169,7 @@ mod tests {
     #[test]
     fn of_two_at_random_the_one_with_less_load_is_picked() {
         let mut all = candidates(&[1; 5]);
-        all[2].in_flight = 1_000;
+        all[2].load = 1_000;
         let mut random = RandomNumbers::new(7);
         let mut counts = [0; 5];
         for _ in 0..10_000 {

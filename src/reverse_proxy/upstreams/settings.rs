@@ -20,7 +20,8 @@ pub enum LoadBalancing {
     /// One after the other, as often as their weights say, and without long runs.
     #[default]
     RoundRobin,
-    /// The one with the fewest requests under way for its weight. One that is stuck or slow gets few.
+    /// The one with the fewest requests under way for its weight. One that is stuck or slow gets few, also when its
+    /// clients give up.
     LeastConnections,
     /// Two at random, and of them the one with fewer requests under way. Where several proxies share upstreams,
     /// they do not all find the same one the best.

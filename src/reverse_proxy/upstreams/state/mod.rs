@@ -98,6 +98,16 @@ pub(super) struct Member {
     pub(super) failed_count: u64,
     /// How far it is behind its share, for round robin.
     credit: i64,
+    abandoned: Abandoned,
+}
+
+/// Requests whose clients left before anything was answered. For as long as a failure would leave the member out,
+/// and until it answers something, they count as load: else one that is stuck would look idle as soon as its
+/// clients give up, and get the more requests the fewer it answers.
+#[derive(Clone, Copy, Debug, Default)]
+struct Abandoned {
+    count: usize,
+    until: Duration,
 }
 
 /// Whether a member is to take requests.
@@ -113,6 +123,12 @@ pub(super) enum Duty {
 impl Member {
     fn is_available(&self, now: Duration) -> bool {
         self.duty == Duty::Serving && self.health.is_available(now)
+    }
+
+    /// The requests that it seems to be busy with.
+    fn load(&self, now: Duration) -> usize {
+        let abandoned = if now < self.abandoned.until { self.abandoned.count } else { 0 };
+        self.in_flight.saturating_add(abandoned)
     }
 
     fn has_room(&self) -> bool {
@@ -164,9 +180,19 @@ impl Balancer {
         let limits = UpstreamLimits { max_fails, ..self.limits };
         if let Some(member) = self.member_mut(admitted.member) {
             member.failed_count += u64::from(report == Report::Failed);
+            member.abandoned = Abandoned::default();
             member.health.report(now, admitted.admission, report, &limits);
         }
         self.serve_queue(now);
+    }
+
+    /// The client of a request has left before there was anything to report.
+    pub(super) fn abandon(&mut self, now: Duration, admitted: Admitted) {
+        let until = now.saturating_add(self.limits.fail_timeout);
+        if let Some(member) = self.member_mut(admitted.member) {
+            let before = if now < member.abandoned.until { member.abandoned.count } else { 0 };
+            member.abandoned = Abandoned { count: before.saturating_add(1), until };
+        }
     }
 
     /// A request is over.
@@ -216,8 +242,8 @@ impl Balancer {
         // All that are there from the beginning are equally new.
         let health = if is_first { MemberHealth::new() } else { MemberHealth::risen(now) };
         let (in_flight, chosen_count, failed_count, credit) = (0, 0, 0, 0);
-        let duty = Duty::Serving;
-        self.members.push(Member { id, spec, health, in_flight, duty, chosen_count, failed_count, credit });
+        let (duty, abandoned) = (Duty::Serving, Abandoned::default());
+        self.members.push(Member { id, spec, health, in_flight, duty, chosen_count, failed_count, credit, abandoned });
         id
     }
 
@@ -292,7 +318,7 @@ impl Balancer {
             hash: member.spec.hash,
             weight: member.spec.weight,
             share: member.health.share(now, member.spec.weight, slow_start),
-            in_flight: member.in_flight,
+            load: member.load(now),
             credit: member.credit,
         });
         let Some(picked) = pick(&self.policy, candidates, wanted.key, &mut self.random) else {

@@ -113,6 +113,24 @@ fn one_that_is_stuck_gets_little_by_least_connections() {
 }
 
 #[test]
+fn one_whose_clients_give_up_counts_as_busy_for_the_fail_time_or_until_it_answers() {
+    let mut balancer = group(LoadBalancing::LeastConnections, vec![spec("stuck"), spec("b")]);
+    let stuck = balancer.admit(NOW, &Wanted::default());
+    assert_eq!(balancer.name(stuck.member), "stuck");
+    balancer.abandon(NOW, stuck);
+    balancer.finish(NOW, stuck);
+    assert!((0..5).all(|_| balancer.serve_one(after(9), None) == "b"));
+    assert!((0..2).any(|_| balancer.serve_one(after(10), None) == "stuck"), "it may try again");
+    // Of two requests at a time, it gets the second, and answers.
+    let stuck = balancer.admit(after(11), &Wanted::default());
+    balancer.abandon(after(11), stuck);
+    balancer.report(after(12), stuck, Report::Responded);
+    balancer.finish(after(12), stuck);
+    let order: String = (0..4).map(|_| balancer.serve_one(after(12), None)).collect();
+    assert!(order.contains("stuck"), "{order}");
+}
+
+#[test]
 fn least_connections_of_equals_goes_around() {
     let mut balancer = group(LoadBalancing::LeastConnections, vec![spec("a"), spec("b"), spec("c")]);
     let order: String = (0..6).map(|_| balancer.serve_one(NOW, None)).collect();
