@@ -40,4 +40,5 @@ pub(crate) use request_head::{Expectation, ParsedRequest, RequestParser};
 pub(crate) use response_head::ResponseParser;
 #[cfg(feature = "client")]
 pub(crate) use response_head::{ParsedResponse, Switch};
-pub(crate) use target::check_path_target;
+#[cfg(all(feature = "server", feature = "http2"))]
+pub(crate) use target::parse_path_target;

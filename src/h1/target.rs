@@ -81,18 +81,17 @@ impl<'a> RequestTarget<'a> {
     }
 }
 
-/// Whether this is a target that a request may have beside its host (RFC 9113 §8.3.1): a path, or
-/// `*` for OPTIONS. Returns its URI where raw characters have to be escaped in it, and nothing
-/// where it is one as it stands.
+/// Reads a target that a request has beside its host (RFC 9113 §8.3.1): a path, or `*` for OPTIONS. Returns
+/// it as text, and as a URI, in which raw characters are escaped.
 ///
 /// # Errors
 /// The refusal of what is neither.
-pub(crate) fn check_path_target(method: &[u8], text: &str) -> Result<Option<Uri>, Refusal> {
-    if !(text.starts_with('/') || text == "*") || method == b"CONNECT" {
+pub(crate) fn parse_path_target<'a>(method: &[u8], text: &'a [u8]) -> Result<(&'a str, Uri), Refusal> {
+    if !(text.starts_with(b"/") || text == b"*") || method == b"CONNECT" {
         return Err(NO_URI);
     }
-    let target = RequestTarget::parse(method, text.as_bytes())?;
-    if target.has_raw { target.uri().map(Some) } else { Ok(None) }
+    let target = RequestTarget::parse(method, text)?;
+    Ok((target.text, target.uri()?))
 }
 
 /// Whether this is a path that needs no further check, as nearly all are: no fragment, no escape,

@@ -200,6 +200,15 @@ impl Header {
         &mut self.text
     }
 
+    /// Becomes the same as another, in the memory that it has.
+    #[cfg(all(feature = "server", feature = "http2"))]
+    pub(crate) fn copy_from(&mut self, other: &Header) {
+        self.clear();
+        self.text.extend_from_slice(&other.text);
+        self.fields.extend_from_slice(&other.fields);
+        self.waste = other.waste;
+    }
+
     /// Makes room for so many fields, of so many bytes of names and values together.
     #[cfg(all(feature = "client", feature = "http2"))]
     pub(crate) fn reserve(&mut self, fields: usize, bytes: usize) {

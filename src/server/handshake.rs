@@ -86,10 +86,14 @@ pub(crate) enum Detected {
 pub(crate) fn detect_protocol(protocols: Protocols, tls: Option<&TlsInfo>, input: &[u8]) -> Detected {
     let Protocols { http1, unencrypted_http2, .. } = protocols;
     let agreed = tls.map(|tls| tls.alpn.as_deref() == Some(b"h2"));
+    if agreed == Some(true) {
+        // RFC 9113 §3.4: what is no preface is a connection error there, and no request of HTTP/1.
+        return Detected::Http2;
+    }
     match (agreed.unwrap_or(unencrypted_http2), http2::preface(input)) {
         (true, Preface::Whole) => Detected::Http2,
         (true, Preface::Partial) => Detected::Undecided,
-        _ if http1 && agreed != Some(true) => Detected::Http1,
+        _ if http1 => Detected::Http1,
         _ => Detected::Neither,
     }
 }

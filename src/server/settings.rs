@@ -112,7 +112,8 @@ pub struct Http2Settings {
     /// The largest frame that is read, 16 KiB to 16 MiB less one byte. Each connection may make
     /// the server hold one. Default: 16 KiB (Go: 1 MiB).
     pub max_read_frame_size: u32,
-    /// How much content of all requests of a connection may wait to be read. Default: 1 MiB.
+    /// How much content of all requests of a connection may wait to be read before that holds up other
+    /// requests. As much again may come after that, and then no more. Default: 1 MiB.
     pub max_receive_buffer_per_connection: u32,
     /// How much content of one request may wait to be read. Default: 256 KiB (Go: 1 MiB), so that
     /// one request that is not read leaves room for others.
@@ -126,8 +127,8 @@ pub struct Http2Settings {
     pub send_ping_timeout: Duration,
     /// How long the answer to that may take, else the connection is closed. Default and zero: 15 s.
     pub ping_timeout: Duration,
-    /// The most requests that the peer may reset before the server has taken them. Default:
-    /// 20.
+    /// The most requests that the peer may reset at once: those that come in what is read together with their
+    /// resets. Default: 20.
     pub max_pending_resets: u32,
     /// The most streams that the server has to reset on one connection because the peer broke
     /// their rules (MadeYouReset). Default: 1,024.
@@ -139,8 +140,8 @@ pub struct Http2Settings {
     /// DATA, CONTINUATION, WINDOW_UPDATE, unknown ones. Each DATA frame that is sent allows ten more.
     /// Default: 10,000 (Go's cap on frames that wait to be answered).
     pub max_control_frames: u32,
-    /// How much memory small DATA frames may cost beyond their content, in bytes, while nobody
-    /// reads them. Default: half of `max_receive_buffer_per_connection`.
+    /// How many small DATA frames may come that nobody reads: each counts what it has less than 64 bytes of
+    /// content. Default: half of `max_receive_buffer_per_connection`, which is 8,322 frames of a byte each.
     pub data_frame_budget: u32,
 }
 

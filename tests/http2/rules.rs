@@ -196,7 +196,6 @@ async fn a_window_beyond_its_limit_ends_what_it_belongs_to() {
 // RFC 9113 §6.5.2 names the code, §6.9 and §6.3 have these as errors of the stream, and §8.1.1 has all that is
 // malformed as one.
 #[tokio::test(start_paused = true)]
-#[ignore = "the HTTP/2 engine: the h2 crate ends the connection, with PROTOCOL_ERROR"]
 async fn a_fault_costs_no_more_than_the_rfc_says_and_has_its_code() {
     let running = serve(write_many);
     let with = async |bytes: Vec<u8>| {
@@ -420,7 +419,6 @@ async fn priorities_are_taken_in_every_form_and_place() {
 
 // RFC 9218 §10: of two responses that wait, the more urgent one is sent first.
 #[tokio::test(start_paused = true)]
-#[ignore = "the HTTP/2 engine: the h2 crate knows no priorities"]
 async fn what_is_more_urgent_is_sent_first() {
     let running = serve(write_many);
     let mut peer = dial(&running, &[(INITIAL_WINDOW_SIZE, 0)]).await;

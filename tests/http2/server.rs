@@ -636,7 +636,7 @@ async fn an_error_in_the_frames_ends_the_connection_with_its_reason() {
     let frames = peer.frames().await;
     assert_eq!(frames.iter().find(|frame| frame.kind == GOAWAY).unwrap().code(), crate::frames::PROTOCOL_ERROR);
     settle().await;
-    let line = "ended the HTTP/2 connection of memory client 1 with error code 1: a frame against the rules";
+    let line = "ended the HTTP/2 connection of memory client 1 with error code 1: DATA on stream 0";
     assert_eq!(*events.lock().unwrap(), [line]);
 }
 

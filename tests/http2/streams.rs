@@ -87,9 +87,7 @@ impl Windows {
 
 // RFC 9113 §5.2: the window of the connection is given back as content arrives in the bounded memory of its
 // stream, or is as wide as those of all streams: content that one handler does not read holds up no other.
-// With the `h2` crate it is not: four streams that are not read take all of the connection's window.
 #[tokio::test(start_paused = true)]
-#[ignore = "the HTTP/2 engine: four streams that are not read leave no window for a fifth"]
 async fn uploads_that_nobody_reads_hold_up_no_other_stream() {
     let may = Arc::new(Semaphore::new(0));
     let running = start(quiet(handle_with(may.clone(), read_later)));
@@ -136,7 +134,6 @@ async fn uploads_that_nobody_reads_hold_up_no_other_stream() {
 // As over HTTP/1.1: characters that browsers and curl send raw are taken, in path and query alike. The `h2`
 // crate refuses those that `http::Uri` does not take: `<`, `>`, a quote in the query, a backtick in the path.
 #[tokio::test(start_paused = true)]
-#[ignore = "the HTTP/2 engine: the h2 crate refuses some raw characters before we see them"]
 async fn characters_that_no_uri_has_are_taken_raw_in_path_and_query() {
     let running = start(quiet(async |w: &mut ResponseWriter, r: &mut Request| w.write(r.request_uri.clone()).await));
     let mut peer = RawPeer::dial(&running.dialer, &[]).await;

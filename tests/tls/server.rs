@@ -206,6 +206,33 @@ async fn alpn_chooses_what_the_server_speaks_and_needs_no_choice() {
     assert!(events.contains("client 4: no protocol in common with the client (ALPN)"), "{events}");
 }
 
+// RFC 9113 §3.4: a connection error, which a client of HTTP/2 can read, and no response of HTTP/1.1.
+#[cfg(feature = "http2")]
+#[tokio::test(start_paused = true)]
+async fn what_is_no_preface_where_http2_was_agreed_on_is_told_so_in_goaway() {
+    let authority = Authority::new("ca");
+    let site = site(&authority, hello);
+    for bytes in ["GET / HTTP/1.1\r\nHost: a.test\r\n\r\n", "PRI * HTTP/2.0\r\n\r\nXX"] {
+        let mut stream = site.secure(&offering(trusting(&authority), &["h2"]), "a.test").await.unwrap();
+        assert_eq!(stream.get_ref().1.alpn_protocol(), Some(&b"h2"[..]));
+        stream.write_all(bytes.as_bytes()).await.unwrap();
+        let mut read = Vec::new();
+        stream.read_to_end(&mut read).await.unwrap();
+        let (mut rest, mut frames) = (&read[..], Vec::new());
+        while let Some((head, after)) = rest.split_at_checked(9) {
+            let (payload, after) = after.split_at(usize::from(head[1]) << 8 | usize::from(head[2]));
+            frames.push((head[3], payload));
+            rest = after;
+        }
+        const SETTINGS: u8 = 4;
+        const GOAWAY: u8 = 7;
+        assert_eq!(frames.first().map(|frame| frame.0), Some(SETTINGS), "{bytes:?}");
+        // No stream was looked at, and PROTOCOL_ERROR.
+        let (kind, payload) = frames.last().unwrap();
+        assert_eq!((*kind, &payload[..8]), (GOAWAY, &[0, 0, 0, 0, 0, 0, 0, 1][..]), "{bytes:?}");
+    }
+}
+
 #[tokio::test(start_paused = true)]
 async fn a_session_is_resumed_and_the_request_shows_it() {
     let authority = Authority::new("ca");

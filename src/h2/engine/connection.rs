@@ -56,6 +56,9 @@ pub(crate) struct Http2Core<T> {
     pub(super) decoder: HpackDecoder,
     pub(super) encoder: HpackEncoder,
     pub(super) receive_window: ReceiveWindow,
+    /// Content of all streams that is not released, and how much of it the connection's window waits for.
+    pub(super) unread_bytes: u64,
+    pub(super) owed_bytes: u64,
     pub(super) send_window: SendWindow,
     pub(super) partial: PartialFrame,
     pub(super) block: Option<Box<OpenBlock>>,
@@ -85,6 +88,8 @@ impl<T> Http2Core<T> {
             decoder: HpackDecoder::new(),
             encoder: HpackEncoder::with_limit(settings.encoder_table_bytes as usize),
             receive_window: ReceiveWindow::new(settings.connection_window_bytes.max(DEFAULT_WINDOW_BYTES)),
+            unread_bytes: 0,
+            owed_bytes: 0,
             send_window: SendWindow::new(),
             partial: PartialFrame::None,
             block: None,
@@ -129,6 +134,11 @@ impl<T> Http2Core<T> {
     /// `unread` is what [`next`](Self::next) has left of the input.
     pub(crate) fn is_mid_head(&self, unread: &[u8]) -> bool {
         self.block.is_some() || !unread.is_empty() || matches!(self.partial, PartialFrame::Skip(_))
+    }
+
+    /// The last stream that the client has begun.
+    pub(crate) fn last_stream_id(&self) -> u32 {
+        self.last_stream_id
     }
 
     /// How many streams have a slot.
@@ -189,6 +199,7 @@ impl<T> Http2Core<T> {
             content_left,
             receive_window,
             unreleased: 0,
+            small_data_bytes: 0,
             send_window: StreamSendWindow::default(),
             send_wait: SendWait::Content,
             priority,
@@ -205,10 +216,13 @@ impl<T> Http2Core<T> {
         stream.unreleased -= bytes;
         let id = stream.id;
         let by = if stream.state.can_receive() { stream.receive_window.release(bytes) } else { None };
+        if stream.unreleased == 0 && stream.small_data_bytes > 0 {
+            self.counts.small_data_was_read(std::mem::take(&mut stream.small_data_bytes));
+        }
         if let Some(by) = by {
             self.send_window_update(id, by);
         }
-        self.release_connection(bytes);
+        self.settle_unread(bytes);
     }
 
     pub(super) fn release_connection(&mut self, bytes: u32) {
@@ -223,7 +237,8 @@ impl<T> Http2Core<T> {
     pub(crate) fn close(&mut self, slot: u32, code: ErrorCode) -> Option<T> {
         let stream = self.streams.get_mut(slot)?;
         let (id, state, unreleased) = (stream.id, stream.state, std::mem::take(&mut stream.unreleased));
-        self.release_connection(unreleased);
+        self.counts.small_data_was_read(std::mem::take(&mut stream.small_data_bytes));
+        self.settle_unread(unreleased);
         match state {
             Http2StreamState::Closed(_) => {}
             Http2StreamState::HalfClosedLocal if self.role == Role::Server => self.reset(slot, id, ErrorCode::NO_ERROR),

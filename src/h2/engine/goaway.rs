@@ -44,7 +44,7 @@ impl<T> Http2Core<T> {
     }
 
     /// Ends the connection for a fault of the peer's. What comes after is not looked at.
-    pub(super) fn fail(&mut self, fault: ConnectionFault) {
+    pub(crate) fn fail(&mut self, fault: ConnectionFault) {
         if self.stage != CoreStage::Failed {
             self.goaway(fault.code, fault.words);
             self.stage = CoreStage::Failed;

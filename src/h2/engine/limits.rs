@@ -20,7 +20,15 @@ pub(crate) struct EngineLimits {
     pub(crate) max_resets: u32,
     /// Streams that this side resets for what the peer did, in a period.
     pub(crate) max_local_resets: u32,
+    /// What small DATA frames may cost beyond their content while nobody reads them, by
+    /// [`SMALL_DATA_BYTES`] for each.
+    pub(crate) max_small_data_bytes: u32,
 }
+
+/// A DATA frame of less content than this costs what is missing: a peer could send content byte by byte.
+pub(super) const SMALL_DATA_BYTES: usize = 64;
+
+pub(super) const SMALL_DATA: &str = "too many small DATA frames";
 
 /// The time over which frames are counted.
 const PERIOD_MS: u64 = 10_000;
@@ -54,6 +62,12 @@ impl EngineLimits {
         self.list.max_bytes.saturating_add(16 << 10)
     }
 
+    /// How large the fields of a block may be, decoded. Beyond the limit on a list one is answered as too
+    /// large; a peer that goes so far beyond it is not worth the work.
+    pub(crate) fn max_decoded_bytes(&self) -> usize {
+        self.list.max_bytes.saturating_mul(4)
+    }
+
     /// How many CONTINUATION frames a block may have (CVE-2024-27316, and empty ones: CVE-2026-33871).
     pub(crate) fn max_continuation_count(&self, max_frame_bytes: u32) -> usize {
         SPARE_CONTINUATION_COUNT + self.max_block_bytes() / max_frame_bytes.max(1) as usize
@@ -67,6 +81,8 @@ pub(crate) struct FloodCounts {
     resets: u32,
     local_resets: u32,
     period_began_ms: u64,
+    /// Not of a period: what the small frames cost whose content is unread.
+    small_data_bytes: u32,
 }
 
 impl FloodCounts {
@@ -77,6 +93,25 @@ impl FloodCounts {
             return Err(ConnectionFault::calm("too many frames without a request or content"));
         }
         Ok(())
+    }
+
+    /// A DATA frame without content that does not end its stream either.
+    pub(crate) fn empty_data(&mut self, limits: &EngineLimits, now_ms: u64) -> Result<(), ConnectionFault> {
+        self.control_frame(limits, now_ms).map_err(|fault| ConnectionFault { words: SMALL_DATA, ..fault })
+    }
+
+    /// A DATA frame costs so much beyond its content.
+    pub(crate) fn small_data(&mut self, limits: &EngineLimits, cost: u32) -> Result<(), ConnectionFault> {
+        self.small_data_bytes = self.small_data_bytes.saturating_add(cost);
+        if self.small_data_bytes > limits.max_small_data_bytes {
+            return Err(ConnectionFault::calm(SMALL_DATA));
+        }
+        Ok(())
+    }
+
+    /// What small DATA frames brought was read.
+    pub(crate) fn small_data_was_read(&mut self, cost: u32) {
+        self.small_data_bytes = self.small_data_bytes.saturating_sub(cost);
     }
 
     /// RST_STREAM of the peer.
@@ -118,7 +153,8 @@ impl FloodCounts {
         if now_ms.saturating_sub(self.period_began_ms) < PERIOD_MS {
             return true;
         }
-        *self = FloodCounts { period_began_ms: now_ms, ..FloodCounts::default() };
+        let small_data_bytes = self.small_data_bytes;
+        *self = FloodCounts { period_began_ms: now_ms, small_data_bytes, ..FloodCounts::default() };
         false
     }
 }
@@ -140,6 +176,7 @@ mod tests {
         max_control_frames: 10,
         max_resets: 10,
         max_local_resets: 10,
+        max_small_data_bytes: 1000,
     };
 
     #[test]

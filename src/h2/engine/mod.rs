@@ -8,10 +8,9 @@
 //!  bytes ◀── frame ◀── hpack ◀── Header, content         calls  ◀── the driver
 //! ```
 //!
-//! No driver uses it yet. Until one does, it is compiled for tests and fuzzing only, and the `h2` crate
-//! carries all connections.
+//! The connections of the server and of the client run on it (`server/http2`, `client/http2`).
 
-#![allow(dead_code, reason = "the drivers come one after the other")]
+#![allow(dead_code, unused_imports, reason = "server and client need different parts of it")]
 
 #[cfg(any(test, fuzzing))]
 pub(crate) mod checker;
@@ -41,11 +40,12 @@ mod tests;
 mod window;
 
 pub(crate) use connection::Http2Core;
-pub(crate) use event::{CoreEvent, Role};
-pub(crate) use fields_to_send::Http2RequestHead;
+pub(crate) use event::{CoreEvent, NewRequest, Role};
+pub(crate) use fault::{ConnectionFault, ErrorCode};
+pub(crate) use fields_to_send::{Http2RequestHead, Http2ResponseHead};
 pub(crate) use hpack::ListLimits;
 pub(crate) use limits::EngineLimits;
 pub(crate) use received_head::ReceivedHead;
-pub(crate) use send::{CannotBegin, MessageEnd};
+pub(crate) use send::{CannotBegin, MessageEnd, SendSlot};
 pub(crate) use settings::CoreSettings;
 pub(crate) use stream::{ClosedBy, Http2StreamState};

@@ -133,6 +133,22 @@ impl OutBuffer {
         all
     }
 
+    /// Whether it has no memory yet to write frames into.
+    pub(crate) fn wants_memory(&self) -> bool {
+        self.buffer.capacity() == 0
+    }
+
+    pub(crate) fn give_memory(&mut self, memory: Vec<u8>) {
+        if self.wants_memory() {
+            self.buffer = memory;
+        }
+    }
+
+    /// Takes the memory that frames are written into, where nothing waits in it.
+    pub(crate) fn take_memory(&mut self) -> Option<Vec<u8>> {
+        (self.is_empty() && !self.wants_memory()).then(|| std::mem::take(&mut self.buffer))
+    }
+
     /// Gives memory back that nothing waits in.
     pub(crate) fn release_memory(&mut self) {
         if self.is_empty() {

@@ -5,6 +5,7 @@ use super::event::{CoreEvent, PartialFrame, Role};
 use super::fault::{ConnectionFault, StreamFault};
 use super::frame::{DataPadding, FRAME_HEAD_BYTES, FrameFlags, FrameHead, read_padding};
 use super::input::{Taken, skip};
+use super::limits::SMALL_DATA_BYTES;
 use super::stream::{ContentRule, ExpectedHead, LateFrame};
 
 impl<T> Http2Core<T> {
@@ -22,7 +23,7 @@ impl<T> Http2Core<T> {
         let DataPadding { before, content, after } = parts;
         let ends = head.flags.has(FrameFlags::END_STREAM);
         if content == 0 && !ends {
-            self.count_control()?;
+            self.counts.empty_data(&self.settings.limits, self.now_ms)?;
         }
         if !self.receive_window.take(head.len) {
             return Err(ConnectionFault::flow_control("more content than the connection's window allows"));
@@ -33,6 +34,9 @@ impl<T> Http2Core<T> {
         let is_taken = matches!(admitted, Ok(true));
         self.partial = PartialFrame::Data { slot: slot.filter(|_| is_taken), content, padding: after, ends };
         if is_taken {
+            if let Some(slot) = slot.filter(|_| content < SMALL_DATA_BYTES && !ends) {
+                self.count_small_data(slot, (SMALL_DATA_BYTES - content) as u32)?;
+            }
             let overhead = (head.len - content) as u32;
             if let Some(slot) = slot.filter(|_| overhead > 0) {
                 self.release_padding(slot, overhead);
@@ -93,12 +97,39 @@ impl<T> Http2Core<T> {
         Ok(true)
     }
 
+    fn count_small_data(&mut self, slot: u32, cost: u32) -> Result<(), ConnectionFault> {
+        if let Some(stream) = self.streams.get_mut(slot) {
+            stream.small_data_bytes = stream.small_data_bytes.saturating_add(cost);
+        }
+        self.counts.small_data(&self.settings.limits, cost)
+    }
+
     /// Padding is done with when it has come.
     pub(super) fn release_padding(&mut self, slot: u32, bytes: u32) {
-        if let Some(stream) = self.streams.get_mut(slot) {
-            stream.unreleased = stream.unreleased.saturating_add(bytes);
+        if self.streams.get(slot).is_some() {
+            self.note_unread(slot, bytes);
             self.release(slot, bytes);
         }
+    }
+
+    /// So much of a stream has come that is not released.
+    fn note_unread(&mut self, slot: u32, bytes: u32) {
+        let Some(stream) = self.streams.get_mut(slot) else { return };
+        stream.unreleased = stream.unreleased.saturating_add(bytes);
+        self.unread_bytes += u64::from(bytes);
+        if self.unread_bytes <= self.settings.max_unread_bytes {
+            self.release_connection(bytes);
+        } else {
+            self.owed_bytes += u64::from(bytes);
+        }
+    }
+
+    /// So much of it is released: the connection's window gets what it did not get when that came.
+    pub(super) fn settle_unread(&mut self, bytes: u32) {
+        self.unread_bytes = self.unread_bytes.saturating_sub(u64::from(bytes));
+        let due = self.owed_bytes.min(u64::from(bytes));
+        self.owed_bytes -= due;
+        self.release_connection(due as u32);
     }
 
     /// The next piece of a DATA frame, and its end.
@@ -113,9 +144,7 @@ impl<T> Http2Core<T> {
                 return Taken::NeedMore;
             }
             let Some(slot) = slot else { return Taken::GoOn };
-            if let Some(stream) = self.streams.get_mut(slot) {
-                stream.unreleased = stream.unreleased.saturating_add(bytes.len() as u32);
-            }
+            self.note_unread(slot, bytes.len() as u32);
             return Taken::Event(CoreEvent::Data { slot, bytes });
         }
         *padding -= skip(input, *padding);

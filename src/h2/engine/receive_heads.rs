@@ -8,6 +8,8 @@ use super::priority::Priority;
 use super::received_head::ReceivedHead;
 use super::stream::{ClosedBy, ExpectedHead, Http2StreamState, LateFrame};
 
+const FAR_TOO_MANY_FIELDS: &str = "far too many header fields";
+
 impl<T> Http2Core<T> {
     pub(super) fn on_headers(
         &mut self,
@@ -51,9 +53,11 @@ impl<T> Http2Core<T> {
         let Some(mut block) = self.block.take() else { return Ok(None) };
         block.continuations += 1;
         let max_count = self.limits().max_continuation_count(self.settings.max_frame_bytes);
-        let len = block.bytes.len() + payload.len();
-        if len > self.limits().max_block_bytes() || block.continuations > max_count {
-            return Err(ConnectionFault::calm("far too many header fields").into());
+        if block.continuations > max_count {
+            return Err(ConnectionFault::calm("too many CONTINUATION frames").into());
+        }
+        if block.bytes.len() + payload.len() > self.limits().max_block_bytes() {
+            return Err(ConnectionFault::calm(FAR_TOO_MANY_FIELDS).into());
         }
         block.bytes.extend_from_slice(payload);
         if !head.flags.has(FrameFlags::END_HEADERS) {
@@ -75,6 +79,9 @@ impl<T> Http2Core<T> {
         received.clear();
         let list = self.decoder.decode(block, self.settings.limits.list, received).map_err(ConnectionFault::from)?;
         received.finish(list);
+        if list.bytes > self.limits().max_decoded_bytes() {
+            return Err(ConnectionFault::calm(FAR_TOO_MANY_FIELDS).into());
+        }
         let ends = head.flags.has(FrameFlags::END_STREAM);
         let is_new = self.role == Role::Server && head.stream_id > self.last_stream_id;
         if is_new {

@@ -60,8 +60,7 @@ impl<T> Http2Core<T> {
         head: &Http2ResponseHead<'_>,
         content: &[u8],
     ) -> Result<(), NewRequest> {
-        let room = self.send_window.available().min(i64::from(self.peer.initial_window_bytes));
-        if content.len() as i64 > room {
+        if content.len() > self.room_at_once() {
             return Err(request);
         }
         let id = request.id;
@@ -210,10 +209,21 @@ impl<T> Http2Core<T> {
         None
     }
 
-    fn room(&self, slot: u32) -> usize {
+    /// How much content a response could have that is sent at once, for a request without a stream.
+    pub(crate) fn room_at_once(&self) -> usize {
+        let window = self.send_window.available().min(i64::from(self.peer.initial_window_bytes));
+        usize::try_from(window).unwrap_or_default()
+    }
+
+    /// How much the windows let a stream send now, in as many frames as that takes.
+    pub(crate) fn room_of(&self, slot: u32) -> usize {
         let Some(stream) = self.streams.get(slot) else { return 0 };
         let window = stream.send_window.available(self.peer.initial_window_bytes).min(self.send_window.available());
-        usize::try_from(window).unwrap_or_default().min(self.peer.max_frame_bytes as usize)
+        usize::try_from(window).unwrap_or_default()
+    }
+
+    fn room(&self, slot: u32) -> usize {
+        self.room_of(slot).min(self.peer.max_frame_bytes as usize)
     }
 
     /// Sends content, no more than there is room for: what is beyond stays the driver's, and comes back.

@@ -21,8 +21,12 @@ pub(crate) struct CoreSettings {
     /// RFC 8441 §3; a server's.
     pub(crate) enables_connect_protocol: bool,
     pub(crate) limits: EngineLimits,
-    /// The peer has acknowledged them.
-    pub(super) is_acknowledged: bool,
+    /// While no more content than this is unread, of all streams, the connection's window is given back as
+    /// content arrives: streams that nobody reads, each bounded by its own window, then hold up no other. 0:
+    /// it is given back as content is released.
+    pub(crate) max_unread_bytes: u64,
+    /// The peer has acknowledged them: not to be set by a driver.
+    pub(crate) is_acknowledged: bool,
 }
 
 impl Default for CoreSettings {
@@ -40,7 +44,9 @@ impl Default for CoreSettings {
                 max_control_frames: 10_000,
                 max_resets: 500,
                 max_local_resets: 1024,
+                max_small_data_bytes: 512 << 10,
             },
+            max_unread_bytes: 0,
             is_acknowledged: false,
         }
     }

@@ -140,6 +140,8 @@ pub(crate) struct StreamEntry<T> {
     pub(crate) receive_window: ReceiveWindow,
     /// Content that the driver has, and that is not released.
     pub(crate) unreleased: u32,
+    /// What the small frames among it cost.
+    pub(crate) small_data_bytes: u32,
     pub(crate) send_window: StreamSendWindow,
     pub(crate) send_wait: SendWait,
     pub(crate) priority: Priority,
@@ -265,6 +267,7 @@ mod tests {
             content_left: None,
             receive_window: ReceiveWindow::new(1),
             unreleased: 0,
+            small_data_bytes: 0,
             send_window: StreamSendWindow::default(),
             send_wait: SendWait::Content,
             priority: Priority::DEFAULT,

@@ -5,55 +5,59 @@
 //! ```text
 //!  preface, SETTINGS ─▶ Active ◀──────▶ Idle ──idle_timeout, shutdown, eviction──▶ ending ─▶ closed
 //!  (head_timeout)         │  no stream is open, no handler runs     (GOAWAY)         ▲
-//!                         └── fault: the peer broke a rule or a cap ── GOAWAY, reset ─┘
+//!                         └── fault: the peer broke a rule or a limit ── GOAWAY ─────┘
 //! ```
 //!
-//! One task owns `h2`'s connection, and with it the socket. Only its polls move bytes: an exchange
-//! hands content to `h2`, which wakes this task. Each poll does, in this order:
+//! One task owns the bytes ([`Io`]), the engine ([`Http2Core`]), the deadlines, and the exchanges that have not
+//! left it. Each poll does, in this order:
 //!
 //! 1. carry out the registry's command and the server's switches;
-//! 2. remove the exchanges that have ended;
-//! 3. read frames and accept requests, no more at a time than handlers may run, and start their exchanges;
-//!    what those write leaves in the same poll;
-//! 4. check whether the [`Meter`] has found a fault;
+//! 2. read, and take in what has come: requests begin at once, those with content when all that was read is
+//!    taken in, so that most find their content there (`input`);
+//! 3. look at the streams that are listed, and at the exchanges that have ended;
+//! 4. fetch what may be sent, in the order of the engine's scheduler, and write it, all of a round in one write
+//!    (`output`);
 //! 5. poll the deadlines: of a head, of the keep-alive ping, of idleness, of the end.
 //!
+//! 2 to 4 are repeated as long as something comes in, for a number of rounds; then others run first. After
+//! [`MAX_BEGUN_IN_A_ROW_COUNT`] requests others run too, and what has not begun waits as bytes. Nothing is read
+//! while much waits to be written, and content is fetched only while the line takes it: what a stream may
+//! send is decided as late as possible.
+//!
 //! Ending is graceful: after GOAWAY the streams that the peer has opened are served to their end, and the
-//! connection closes when none is left and the peer has closed, or after `linger_timeout`. A fault ends all
-//! streams at once. `ending` keeps the first reason, except that a fault replaces it.
+//! connection closes when none is left, or `linger_timeout` later where the peer does not answer the PING
+//! behind the first GOAWAY. A fault ends all streams at once. `ending` keeps the first reason, except that a
+//! fault replaces it.
 //!
-//! Who wakes whom: this task is woken by the socket, by an exchange that hands content to `h2` or
-//! whose task ends, by a command of the registry, and by its deadlines. `h2` wakes the task of an
-//! exchange when content arrives on its stream or room is there to send.
-//!
-//! Locks: each stream has one (`StreamIo`), held for one poll; `h2` has one of its own, which is only
-//! taken under that of a stream, never the other way round. The meter is atomic.
+//! Who wakes whom: this task is woken by the socket, by whoever touches a stream ([`ReadyList`]), by an
+//! exchange whose task ends, by a command of the registry, and by its deadlines. It wakes readers, writers
+//! and watchers of streams when it has done something for them (`stream_io`).
 //!
 //! The connection's future ends only when no handler runs any more: a handler whose peer has left runs on,
 //! as on HTTP/1, with its request's context cancelled.
+//!
+//! [`ReadyList`]: crate::net::ReadyList
 
 use std::future::{Future, poll_fn};
-use std::pin::pin;
-use std::sync::atomic::Ordering;
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::task::{Context, Poll, ready};
 
-use bytes::Bytes;
-use h2::{Reason, server};
 use tokio::time::Instant;
 
-use super::deadlines::{HeadDeadline, KeepAlive, Leftover};
-use super::exchange::{Arrival, StreamsShared};
+use super::deadlines::ConnDeadlines;
+use super::exchange::{StartedExchange, StreamsShared};
 use super::exchanges::Exchanges;
-use super::stream_io::ConnSignals;
-use crate::h2::{Fault, Meter, MeterLimits, PREFACE, Wire, in_words};
+use super::stream_io::{ConnSignals, StreamIo};
+use super::stream_state::{StreamLimits, StreamLoss};
+use crate::h2::engine::{ConnectionFault, CoreSettings, EngineLimits, ErrorCode, Http2Core, ListLimits, Role};
 use crate::message::ConnContext;
-use crate::net::{Deadline, Io};
+use crate::net::{Io, ReadyList, TransferLimit};
 use crate::server::close_reason::CloseReason;
 use crate::server::event::{ConnState, ServerEvent};
 use crate::server::exchange::ConnShared;
 use crate::server::registration::Registration;
-use crate::server::settings::{Http2Settings, Settings};
+use crate::server::settings::Settings;
 
 /// Serves HTTP/2 on a connection, from the preface on. Returns when all its streams have ended.
 pub(crate) async fn serve(
@@ -63,165 +67,179 @@ pub(crate) async fn serve(
     registration: &mut Registration,
     accepted: Instant,
 ) -> CloseReason {
-    let settings = &conn.settings;
-    let limits = MeterLimits { control: settings.http2.max_control_frames, resets: settings.http2.max_resets };
-    let meter = Arc::new(Meter::new(limits));
-    let until = settings.head_timeout.map(|limit| accepted + limit);
-    let h2 = match shake_hands(io, &meter, settings, registration, until).await {
-        Ok(h2) => h2,
-        Err(reason) => return reason,
-    };
     let ConnContext { local_addr, values, draining, .. } = context;
-    let shared = StreamsShared {
+    let shared = Arc::new(StreamsShared {
         conn,
         // A context of its own: the exchanges of streams are numbered apart from those of HTTP/1.
-        context: Arc::new(ConnContext::new(local_addr.clone(), values.clone(), draining.clone())),
-        signals: Arc::new(ConnSignals::new(meter.clone())),
-        spare: Mutex::default(),
-    };
-    Http2::new(h2, meter, Arc::new(shared), registration, until).serve().await
+        context: ConnContext::new(local_addr.clone(), values.clone(), draining.clone()),
+        signals: Arc::new(ConnSignals { ready: ReadyList::new(), wants_close: AtomicBool::new(false) }),
+    });
+    Http2Serving::new(io, shared, registration, accepted, StartedExchange::run).serve().await
 }
 
-type Handshaken = server::Connection<Wire, Bytes>;
-
-/// Exchanges prefaces, under the deadline of a head. A shutdown does not end it: the peer has begun to
-/// speak, and what it asks for is served within the grace.
-async fn shake_hands(
-    io: Io,
-    meter: &Arc<Meter>,
-    settings: &Settings,
-    registration: &Registration,
-    until: Option<Instant>,
-) -> Result<Handshaken, CloseReason> {
-    let wire = Wire::new(io, PREFACE.len(), meter.clone(), settings.stall_timeout, settings.linger_timeout);
-    let mut handshake = pin!(builder(settings).handshake::<_, Bytes>(wire));
-    let mut deadline = Deadline::default();
-    deadline.set(until);
-    poll_fn(|cx| {
-        if let Poll::Ready(done) = handshake.as_mut().poll(cx) {
-            return Poll::Ready(done.map_err(|error| why_ended(settings, registration, meter, &error)));
-        }
-        if let Some(reason) = registration.entry.command().close_reason() {
-            if reason != CloseReason::ShuttingDown {
-                return Poll::Ready(Err(reason));
-            }
-        }
-        ready!(deadline.poll(cx));
-        Poll::Ready(Err(CloseReason::HeadTimeout))
-    })
-    .await
-}
-
-fn builder(settings: &Settings) -> server::Builder {
-    let Http2Settings {
-        max_concurrent_streams,
-        max_read_frame_size,
-        max_receive_buffer_per_connection,
-        max_receive_buffer_per_stream,
-        max_send_buffer_per_stream,
-        max_decoder_header_table_size,
-        max_pending_resets,
-        max_local_resets,
-        data_frame_budget,
-        ..
-    } = settings.http2;
-    // Go's addition: what ten fields cost beyond their text (RFC 9113 §10.5.1).
-    let max_head = settings.head_limits.max_bytes.saturating_add(320);
-    let mut builder = server::Builder::new();
-    builder
-        .max_concurrent_streams(max_concurrent_streams)
-        .max_frame_size(max_read_frame_size)
-        .initial_connection_window_size(max_receive_buffer_per_connection)
-        .initial_window_size(max_receive_buffer_per_stream)
-        .max_send_buffer_size(max_send_buffer_per_stream as usize)
-        .header_table_size(max_decoder_header_table_size)
-        .max_header_list_size(u32::try_from(max_head).unwrap_or(u32::MAX))
-        .max_pending_accept_reset_streams(max_pending_resets as usize)
-        .max_local_error_reset_streams(Some(max_local_resets as usize));
-    if data_frame_budget > 0 {
-        builder.data_frame_budget(data_frame_budget as usize);
-    }
-    builder
-}
-
-struct Http2<'a> {
-    h2: Option<Handshaken>,
-    meter: Arc<Meter>,
-    shared: Arc<StreamsShared>,
-    registration: &'a mut Registration,
-    exchanges: Exchanges,
-    has_served: bool,
+/// The connection, as its task has it.
+pub(super) struct Http2Serving<'a, F> {
+    pub(super) io: Io,
+    pub(super) core: Http2Core<Arc<StreamIo>>,
+    pub(super) shared: Arc<StreamsShared>,
+    pub(super) registration: &'a mut Registration,
+    pub(super) exchanges: Exchanges<F>,
+    /// Exchanges with content, which begin when all that was read is taken in.
+    pub(super) waiting: Vec<StartedExchange>,
+    /// The `StreamIo`s of exchanges that are over and that nothing else refers to.
+    pub(super) spare: Vec<Arc<StreamIo>>,
+    pub(super) stage: ConnStage,
+    pub(super) has_served: bool,
     /// It began while the server was draining already, and its first request has not come. Its client has
     /// begun to speak, and would lose the request that it is about to send: that may take as long as a head.
-    awaits_first: bool,
-    ending: Option<CloseReason>,
-    head: HeadDeadline,
-    idle: Deadline,
-    /// How long a connection that is ending may take without a stream.
-    linger: Deadline,
-    lingers: bool,
-    leftover: Leftover,
-    keep_alive: Option<KeepAlive>,
+    pub(super) awaits_first: bool,
+    pub(super) ending: Option<CloseReason>,
+    pub(super) fault: Option<ConnectionFault>,
+    pub(super) deadlines: ConnDeadlines,
+    pub(super) write_limit: TransferLimit,
+    pub(super) traffic: Traffic,
+    began: Instant,
 }
 
-impl<'a> Http2<'a> {
+/// How far the connection is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum ConnStage {
+    /// Its preface has not come.
+    Preface,
+    Open,
+}
+
+/// What has moved, and what holds the rest up.
+#[derive(Debug, Default)]
+pub(super) struct Traffic {
+    /// How many times something was read.
+    pub(super) reads: u64,
+    /// Whether the peer has answered a PING since this was looked at.
+    pub(super) ponged: bool,
+    /// How much content was fetched to be sent, on all streams.
+    pub(super) content_bytes: u64,
+    /// The input has frames that were not looked at.
+    pub(super) has_unseen: bool,
+    /// Nothing was read, since much waited to be written: no byte that comes wakes the task.
+    pub(super) is_held_up: bool,
+    /// The peer takes nothing at present.
+    pub(super) is_blocked: bool,
+    /// What was written may lie in a layer below.
+    pub(super) is_unflushed: bool,
+    /// Requests that began in this poll.
+    pub(super) begun: usize,
+    /// The last stream before what is being taken in, and how many of those after it were given up there.
+    pub(super) last_id: u32,
+    pub(super) given_up: u32,
+    /// What came after the end.
+    pub(super) thrown_away_bytes: usize,
+    /// The slots that are looked at.
+    pub(super) listed: Vec<u32>,
+    /// The present time as a field's value, once it was needed in this poll.
+    pub(super) date: Vec<u8>,
+}
+
+/// The most exchanges that begin in a row before other tasks run.
+pub(super) const MAX_BEGUN_IN_A_ROW_COUNT: usize = 64;
+/// So much of what comes after a fault is read, for the peer to read what it was told. A peer that sends on
+/// does not read.
+const MAX_THROWN_AWAY_BYTES: usize = 256 << 10;
+/// As many rounds of reading and writing a poll has, before others run.
+const MAX_ROUND_COUNT: usize = 8;
+
+impl<'a, F: Future<Output = Arc<StreamIo>> + Send + 'static> Http2Serving<'a, F> {
     fn new(
-        mut h2: Handshaken,
-        meter: Arc<Meter>,
+        io: Io,
         shared: Arc<StreamsShared>,
         registration: &'a mut Registration,
-        until: Option<Instant>,
-    ) -> Http2<'a> {
-        let keep_alive = KeepAlive::new(&shared.conn.settings.http2, &mut h2);
-        let awaits_first = shared.conn.settings.state.is_draining();
-        Http2 {
-            h2: Some(h2),
-            meter,
-            shared,
+        accepted: Instant,
+        run: fn(StartedExchange) -> F,
+    ) -> Http2Serving<'a, F> {
+        let settings = &shared.conn.settings;
+        Http2Serving {
+            io,
+            core: Http2Core::new(Role::Server, core_settings(settings)),
             registration,
-            exchanges: Exchanges::new(),
+            exchanges: Exchanges::new(run),
+            waiting: Vec::new(),
+            spare: Vec::new(),
+            stage: ConnStage::Preface,
             has_served: false,
-            awaits_first,
+            awaits_first: false,
             ending: None,
-            head: HeadDeadline::new(until),
-            idle: Deadline::default(),
-            linger: Deadline::default(),
-            lingers: false,
-            leftover: Leftover::default(),
-            keep_alive,
+            fault: None,
+            deadlines: ConnDeadlines::new(settings, accepted),
+            write_limit: TransferLimit::new(settings.stall_timeout, None),
+            // The preface was read before.
+            traffic: Traffic { has_unseen: true, ..Traffic::default() },
+            began: Instant::now(),
+            shared,
         }
     }
 
     /// Until the connection is closed and no handler runs any more: handlers whose peer has left
     /// run on, as on HTTP/1.
     async fn serve(mut self) -> CloseReason {
-        self.registration.enter_state(ConnState::Active);
-        let reason = poll_fn(|cx| self.poll_connection(cx)).await;
-        // Dropped first: the streams that are left see now that their peer is gone.
-        self.h2 = None;
-        self.exchanges.end(&self.shared).await;
+        let reason = poll_fn(|cx| self.poll(cx)).await;
+        self.lose_streams();
+        self.leave(reason).await;
+        self.io.close();
+        self.exchanges.end().await;
         reason
     }
 
-    fn poll_connection(&mut self, cx: &mut Context<'_>) -> Poll<CloseReason> {
-        self.apply_command();
-        self.exchanges.reap(cx);
-        if let Poll::Ready(reason) = self.poll_frames(cx) {
+    fn poll(&mut self, cx: &mut Context<'_>) -> Poll<CloseReason> {
+        loop {
+            self.shared.signals.ready.enter();
+            let polled = self.poll_once(cx);
+            if polled.is_ready() || self.shared.signals.ready.leave(cx.waker()) {
+                return polled;
+            }
+        }
+    }
+
+    fn poll_once(&mut self, cx: &mut Context<'_>) -> Poll<CloseReason> {
+        self.core.set_now_ms(u64::try_from(self.began.elapsed().as_millis()).unwrap_or(u64::MAX));
+        self.traffic.date.clear();
+        if let Some(reason) = self.apply_command() {
+            return Poll::Ready(reason);
+        }
+        if let Poll::Ready(reason) = self.poll_rounds(cx) {
             return Poll::Ready(self.ending.filter(|_| reason == CloseReason::PeerGone).unwrap_or(reason));
         }
-        if let Some(fault) = self.meter.fault().filter(|_| self.ending != Some(CloseReason::Flooded)) {
-            self.end_for(fault);
-            cx.waker().wake_by_ref();
-            return Poll::Pending;
+        if let Some(fault) = self.fault {
+            return Poll::Ready(self.report(fault));
         }
         if self.shared.signals.wants_close.load(Ordering::Relaxed) {
             self.end(CloseReason::HandlerAsked);
         }
-        self.poll_clocks(cx)
+        if let Poll::Ready(reason) = self.poll_deadlines(cx) {
+            return Poll::Ready(reason);
+        }
+        // What the deadlines, or an end, have added.
+        if let Poll::Ready(Err(reason)) = self.poll_output(cx) {
+            return Poll::Ready(reason);
+        }
+        if let Some(reason) = self.ending.filter(|_| self.core.is_going() && self.has_nothing_left()) {
+            return Poll::Ready(reason);
+        }
+        if self.traffic.is_held_up && self.core.wants_input() {
+            // It has left meanwhile.
+            cx.waker().wake_by_ref();
+        }
+        self.release_memory();
+        Poll::Pending
     }
 
-    /// Carries out the registry's command, and what the server's switches say.
-    fn apply_command(&mut self) {
+    /// Carries out the registry's command, and what the server's switches say. Returns why the connection is
+    /// closed at once, if it is.
+    pub(super) fn apply_command(&mut self) -> Option<CloseReason> {
+        let command = self.registration.entry.command().close_reason();
+        if self.stage == ConnStage::Preface {
+            // A shutdown does not end it: the peer has begun to speak, and what it asks for is served within
+            // the grace.
+            return command.filter(|reason| *reason != CloseReason::ShuttingDown);
+        }
         let state = &self.shared.conn.settings.state;
         let idle = self.registration.is_idle();
         let may_end = |reason: &CloseReason| match reason {
@@ -229,10 +247,10 @@ impl<'a> Http2<'a> {
             CloseReason::Evicted => idle,
             // One that has served nothing yet may answer its first request (Go's rule).
             CloseReason::KeepAlivesOff => self.has_served,
-            CloseReason::ShuttingDown => !self.awaits_first || self.head.first_is_late(),
+            CloseReason::ShuttingDown => !self.awaits_first || self.deadlines.first_is_late(),
             _ => true,
         };
-        let reason = match self.registration.entry.command().close_reason() {
+        let reason = match command {
             None if idle && state.registry.wants_room() => Some(CloseReason::Evicted),
             None => state.closes_all(),
             reason => reason,
@@ -240,164 +258,169 @@ impl<'a> Http2<'a> {
         if let Some(reason) = reason.filter(may_end) {
             self.end(reason);
         }
+        None
     }
 
-    /// Moves bytes, takes requests in as long as handlers may run, and runs those. Their responses are
-    /// sent together.
-    fn poll_frames(&mut self, cx: &mut Context<'_>) -> Poll<CloseReason> {
-        if let Poll::Ready(reason) = self.poll_arrivals(cx) {
-            return Poll::Ready(reason);
-        }
-        while self.exchanges.run_some(&self.shared, cx) {
-            if let Poll::Ready(reason) = self.poll_arrivals(cx) {
+    /// Moves bytes, and runs what they bring.
+    fn poll_rounds(&mut self, cx: &mut Context<'_>) -> Poll<CloseReason> {
+        self.traffic.begun = 0;
+        for _ in 0..MAX_ROUND_COUNT {
+            let has_read = self.poll_input(cx);
+            self.enter_stage();
+            self.look_at_listed();
+            while let Poll::Ready(stream_io) = self.exchanges.poll_ended(cx) {
+                self.end_exchange(stream_io);
+            }
+            let written = self.poll_output(cx);
+            self.exchanges.end_row();
+            if let Poll::Ready(Err(reason)) = written {
                 return Poll::Ready(reason);
             }
-            if self.exchanges.any_wait() {
-                // Let other connections run before the rest begins.
-                cx.waker().wake_by_ref();
+            if self.fault.is_some() {
+                return Poll::Pending;
+            }
+            if self.io.ended && !self.traffic.has_unseen {
+                return Poll::Ready(CloseReason::PeerGone);
+            }
+            if !has_read {
+                return Poll::Pending;
+            }
+            if self.traffic.begun >= MAX_BEGUN_IN_A_ROW_COUNT {
                 break;
             }
         }
+        // Let other connections run before the rest begins.
+        cx.waker().wake_by_ref();
         Poll::Pending
     }
 
-    fn poll_arrivals(&mut self, cx: &mut Context<'_>) -> Poll<CloseReason> {
-        let most = self.shared.conn.settings.http2.max_concurrent_streams as usize;
-        loop {
-            let Some(h2) = &mut self.h2 else { return Poll::Ready(CloseReason::PeerGone) };
-            let ended = if self.exchanges.len() < most {
-                match ready!(h2.poll_accept(cx)) {
-                    Some(Ok(arrival)) => {
-                        self.start(arrival);
-                        continue;
-                    }
-                    Some(Err(error)) => Err(error),
-                    None => Ok(()),
-                }
-            } else {
-                // A handler that ends wakes this task.
-                ready!(h2.poll_closed(cx))
-            };
-            return Poll::Ready(match ended {
-                Ok(()) => CloseReason::PeerGone,
-                Err(error) => why_ended(&self.shared.conn.settings, self.registration, &self.meter, &error),
-            });
+    /// The preface is over when the peer's SETTINGS have come.
+    fn enter_stage(&mut self) {
+        if self.stage == ConnStage::Preface && self.core.has_begun() {
+            self.stage = ConnStage::Open;
+            self.awaits_first = !self.has_served && self.shared.conn.settings.state.is_draining();
+            self.registration.enter_state(ConnState::Active);
         }
-    }
-
-    fn start(&mut self, arrival: Arrival) {
-        self.registration.enter_state(ConnState::Active);
-        self.idle.set(None);
-        self.has_served = true;
-        self.awaits_first = false;
-        self.exchanges.start(&self.shared, arrival);
     }
 
     /// Takes no more requests, and closes when those under way are answered.
-    fn end(&mut self, reason: CloseReason) {
+    pub(super) fn end(&mut self, reason: CloseReason) {
         if self.ending.is_none() {
             self.ending = Some(reason);
-            if let Some(h2) = &mut self.h2 {
-                h2.graceful_shutdown();
+            self.core.begin_shutdown();
+        }
+    }
+
+    /// Whether no exchange is under way, and nothing of one is left to be sent.
+    pub(super) fn is_idle(&self) -> bool {
+        self.stage == ConnStage::Open
+            && self.exchanges.is_empty()
+            && self.waiting.is_empty()
+            && self.core.stream_count() == 0
+    }
+
+    fn has_nothing_left(&self) -> bool {
+        self.is_idle() && !self.core.has_output() && !self.traffic.has_unseen && !self.traffic.is_unflushed
+    }
+
+    // ---------------------------------------------------------------- the end
+
+    fn report(&self, fault: ConnectionFault) -> CloseReason {
+        let ConnectionFault { code, words } = fault;
+        let remote_addr = self.registration.info.remote_addr.clone();
+        let event = ServerEvent::Http2Closed { remote_addr, code: code.0, reason: words };
+        self.shared.conn.settings.report(&event);
+        if code == ErrorCode::ENHANCE_YOUR_CALM { CloseReason::Flooded } else { CloseReason::ProtocolBroken }
+    }
+
+    /// The peer is gone, for all streams that there are.
+    fn lose_streams(&mut self) {
+        self.waiting.clear();
+        let slots: Vec<u32> = self.core.slots().collect();
+        for slot in slots {
+            if let Some(stream_io) = self.core.user(slot) {
+                stream_io.with_state(|state| state.lose(StreamLoss::Connection));
             }
         }
     }
 
-    /// Ends all streams at once.
-    fn end_for(&mut self, fault: Fault) {
-        let reason = if fault == Fault::NotSettings { CloseReason::ProtocolBroken } else { CloseReason::Flooded };
-        report(&self.shared.conn.settings, self.registration, fault.code(), fault.in_words());
-        self.ending = Some(reason);
-        self.let_linger();
-        if let Some(h2) = &mut self.h2 {
-            h2.abrupt_shutdown(Reason::from(fault.code()));
+    /// Sends what is left, and the end of this side. After a fault, what still comes is read for a while: a
+    /// close with unread bytes would reset the connection, and destroy what the peer was told.
+    async fn leave(&mut self, reason: CloseReason) {
+        if self.ending != Some(reason) && self.fault.is_none() {
+            return;
+        }
+        if poll_fn(|cx| self.poll_shut_down(cx)).await.is_err() {
+            return;
+        }
+        if self.fault.is_some() {
+            let linger_timeout = self.shared.conn.settings.linger_timeout;
+            // Boxed, as it is rare. Whether the peer has closed in time makes no difference.
+            let _ = Box::pin(tokio::time::timeout(linger_timeout, poll_fn(|cx| self.poll_throw_away(cx)))).await;
+        } else {
+            poll_fn(|cx| Poll::Ready(self.poll_throw_away(cx).is_ready())).await;
         }
     }
 
-    /// The deadlines of a connection: for a head, for silence, for an end.
-    fn poll_clocks(&mut self, cx: &mut Context<'_>) -> Poll<CloseReason> {
-        let settings = &self.shared.conn.settings;
-        if self.head.poll(cx, &self.meter, settings.head_timeout).is_ready() {
-            return Poll::Ready(CloseReason::HeadTimeout);
-        }
-        if let Some(keep_alive) = &mut self.keep_alive {
-            if keep_alive.poll(cx, &self.meter).is_ready() {
-                return Poll::Ready(CloseReason::PingTimeout);
+    fn poll_shut_down(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), CloseReason>> {
+        ready!(self.poll_write(cx))?;
+        match self.io.poll_shutdown(cx) {
+            Poll::Ready(shut) => Poll::Ready(shut.map_err(|_| CloseReason::PeerGone)),
+            Poll::Pending => {
+                ready!(self.write_limit.poll(&mut self.io.write_deadline, cx));
+                Poll::Ready(Err(CloseReason::WriteFailed))
             }
         }
-        let no_exchange = self.exchanges.is_empty();
-        let has_streams = no_exchange && self.has_streams();
-        let is_idle = no_exchange && self.meter.has_begun() && !has_streams;
-        if self.leftover.poll(cx, has_streams, &self.meter, settings.stall_timeout).is_ready() {
-            return Poll::Ready(CloseReason::WriteFailed);
-        }
-        if is_idle && self.registration.enter_state(ConnState::Idle) {
-            let now = Instant::now();
-            self.idle.set(settings.idle_timeout.map(|limit| now + limit));
-            settings.state.registry.note_idle(&self.registration.entry, now);
-            // A new connection that looked for an idle one just before has not seen this one: check for it
-            // here.
-            self.apply_command();
-        }
-        if self.ending.is_none() && self.idle.poll(cx).is_ready() {
-            self.end(CloseReason::IdleTimeout);
-        }
-        if self.ending.is_none() && self.awaits_first {
-            // Free as long as the connection does not end.
-            self.linger.set(self.head.preface_until);
-            if self.linger.poll(cx).is_ready() {
-                self.end(CloseReason::ShuttingDown);
+    }
+
+    fn poll_throw_away(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        while self.traffic.thrown_away_bytes < MAX_THROWN_AWAY_BYTES {
+            self.io.input.clear();
+            match ready!(self.io.poll_fill(cx)) {
+                Ok(len @ 1..) => self.traffic.thrown_away_bytes += len,
+                Ok(0) | Err(_) => break,
             }
         }
-        self.poll_linger(cx, is_idle)
-    }
-
-    /// A connection that is ending closes when its peer closes, or `linger_timeout` after its last stream.
-    fn poll_linger(&mut self, cx: &mut Context<'_>, is_idle: bool) -> Poll<CloseReason> {
-        let Some(reason) = self.ending else { return Poll::Pending };
-        // At a shutdown a head that has begun to come is a request under way. At another end it is not:
-        // a peer could go on for ever with beginnings.
-        let head_is_coming = reason == CloseReason::ShuttingDown && self.meter.is_in_head();
-        if (!is_idle || head_is_coming) && self.meter.fault().is_none() {
-            // The peer may open streams until it has read GOAWAY: those are served.
-            self.lingers = false;
-            return Poll::Pending;
-        }
-        if is_idle && !self.lingers {
-            self.let_linger();
-            // Poll again, so that `h2` sends GOAWAY.
-            cx.waker().wake_by_ref();
-            return Poll::Pending;
-        }
-        if !self.lingers {
-            return Poll::Pending;
-        }
-        ready!(self.linger.poll(cx));
-        Poll::Ready(reason)
-    }
-
-    fn let_linger(&mut self) {
-        self.lingers = true;
-        self.linger.set(Some(Instant::now() + self.shared.conn.settings.linger_timeout));
-    }
-
-    fn has_streams(&self) -> bool {
-        self.h2.as_ref().is_some_and(server::Connection::has_streams)
+        Poll::Ready(())
     }
 }
 
-/// Why `h2` ended a connection. What the peer did wrong is reported.
-fn why_ended(settings: &Settings, registration: &Registration, meter: &Meter, error: &h2::Error) -> CloseReason {
-    if !error.is_library() {
-        let stalled = error.get_io().is_some_and(|io| io.kind() == std::io::ErrorKind::TimedOut);
-        return if stalled { CloseReason::WriteFailed } else { CloseReason::PeerGone };
+/// What the engine is told of this server's limits.
+fn core_settings(settings: &Settings) -> CoreSettings {
+    let http2 = &settings.http2;
+    let small_data = http2.data_frame_budget;
+    CoreSettings {
+        max_concurrent_streams: http2.max_concurrent_streams,
+        stream_window_bytes: http2.max_receive_buffer_per_stream,
+        connection_window_bytes: http2.max_receive_buffer_per_connection,
+        max_frame_bytes: http2.max_read_frame_size,
+        header_table_bytes: http2.max_decoder_header_table_size,
+        limits: EngineLimits {
+            list: ListLimits {
+                // Go's addition: what ten fields cost beyond their text (RFC 9113 §10.5.1).
+                max_bytes: settings.head_limits.max_bytes.saturating_add(320),
+                // The pseudo-fields are none of them.
+                max_fields: settings.head_limits.max_values.saturating_add(5),
+            },
+            max_control_frames: http2.max_control_frames,
+            max_resets: http2.max_resets,
+            max_local_resets: http2.max_local_resets,
+            max_small_data_bytes: if small_data > 0 { small_data } else { http2.max_receive_buffer_per_connection / 2 },
+        },
+        // Unread content holds up no other until there is so much of it; after that it takes the window, which
+        // holds as much again.
+        max_unread_bytes: u64::from(http2.max_receive_buffer_per_connection),
+        ..CoreSettings::default()
     }
-    let code = error.reason().unwrap_or(Reason::PROTOCOL_ERROR);
-    report(settings, registration, code.into(), in_words(error, Some(meter)));
-    if code == Reason::ENHANCE_YOUR_CALM { CloseReason::Flooded } else { CloseReason::ProtocolBroken }
 }
 
-fn report(settings: &Settings, registration: &Registration, code: u32, reason: &'static str) {
-    let remote_addr = registration.info.remote_addr.clone();
-    settings.report(&ServerEvent::Http2Closed { remote_addr, code, reason });
+/// How much of a stream may wait on either way.
+pub(super) fn stream_limits(settings: &Settings) -> StreamLimits {
+    let http2 = &settings.http2;
+    StreamLimits {
+        outbound_bytes: http2.max_send_buffer_per_stream as usize,
+        // So little that it is not much even where each stream has as much.
+        told_bytes: (http2.max_receive_buffer_per_connection / http2.max_concurrent_streams / 2)
+            .min(http2.max_receive_buffer_per_stream / 8),
+    }
 }

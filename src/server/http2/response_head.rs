@@ -1,15 +1,12 @@
-//! The head of a response as `h2` takes it.
+//! The head of a response, on its way from the writer to the connection's task, which encodes it.
 
-use std::time::Instant;
+use http::StatusCode;
 
-use http::header::{CONTENT_LENGTH, CONTENT_TYPE, DATE, HeaderMap, HeaderValue};
-use http::{StatusCode, Version};
+use crate::h1::{Outgoing, may_be_trailer};
+use crate::h2::engine::Http2ResponseHead;
+use crate::message::{Header, Known};
 
-use crate::h1::Outgoing;
-use crate::h2::{append_fields, append_trailer};
-use crate::message::{Header, append_date};
-
-/// The head of a response.
+/// The head of a response as its writer has decided it.
 pub(crate) struct StreamHead<'a> {
     pub(crate) status: StatusCode,
     /// The handler's fields.
@@ -32,50 +29,84 @@ impl StreamHead<'_> {
     }
 }
 
-pub(super) fn response_of(head: &StreamHead<'_>) -> http::Response<()> {
-    let mut response = http::Response::new(());
-    *response.status_mut() = head.status;
-    *response.version_mut() = Version::HTTP_2;
-    let map = response.headers_mut();
-    map.reserve(head.header.len() + 3);
-    let seen = append_fields(map, head.header, head.status);
-    if let Some(content_type) = head.content_type.filter(|_| !seen.content_type) {
-        map.insert(CONTENT_TYPE, HeaderValue::from_static(content_type));
-    }
-    if let Outgoing::Length(length) = head.outgoing {
-        map.insert(CONTENT_LENGTH, length_value(length));
-    }
-    if head.date && !seen.date {
-        map.insert(DATE, now());
-    }
-    response
+/// A head of this size is kept in memory for the next one.
+const MAX_KEPT_HEAD_BYTES: usize = 512;
+
+/// The same, kept until the connection's task takes it. The handler may change its fields meanwhile, so they
+/// are copied, into memory that is used again and again.
+#[derive(Debug, Default)]
+pub(super) struct KeptResponseHead {
+    is_there: bool,
+    status: u16,
+    header: Header,
+    content_length: Option<u64>,
+    content_type: Option<&'static str>,
+    date: bool,
+    pub(super) ends: bool,
 }
 
-fn length_value(length: u64) -> HeaderValue {
-    let mut digits = itoa::Buffer::new();
-    HeaderValue::from_str(digits.format(length)).expect("digits are a value")
-}
-
-/// The present time as a field's value: one for all responses of a second.
-fn now() -> HeaderValue {
-    thread_local! {
-        static NOW: std::cell::RefCell<(Vec<u8>, Option<HeaderValue>)> = const { std::cell::RefCell::new((Vec::new(), None)) };
-    }
-    NOW.with_borrow_mut(|(text, value)| {
-        text.clear();
-        append_date(text, Instant::now());
-        match value {
-            Some(value) if value.as_bytes() == text.as_slice() => value.clone(),
-            _ => {
-                let fresh = HeaderValue::from_bytes(text).unwrap_or(HeaderValue::from_static(""));
-                value.insert(fresh).clone()
-            }
+impl KeptResponseHead {
+    pub(super) fn put(&mut self, head: &StreamHead<'_>) {
+        self.is_there = true;
+        self.status = head.status.as_u16();
+        self.header.copy_from(head.header);
+        self.content_length = if let Outgoing::Length(length) = head.outgoing { Some(length) } else { None };
+        self.content_type = head.content_type;
+        self.date = head.date;
+        self.ends = head.ends;
+        if self.header.iter_known().any(|(known, ..)| known == Known::Trailer) {
+            self.name_trailers();
         }
-    })
+    }
+
+    /// Whether one waits to be sent.
+    pub(super) fn is_there(&self) -> bool {
+        self.is_there
+    }
+
+    /// It was sent, or nobody wants it any more.
+    pub(super) fn clear(&mut self) {
+        self.is_there = false;
+    }
+
+    /// As the engine takes it. `date` is the present time as a field's value.
+    pub(super) fn to_encode<'a>(&'a self, date: &'a [u8]) -> Http2ResponseHead<'a> {
+        Http2ResponseHead {
+            status: self.status,
+            header: &self.header,
+            content_length: self.content_length,
+            content_type: self.content_type.map(str::as_bytes),
+            date: self.date.then_some(date),
+        }
+    }
+
+    /// RFC 9110 §6.6.2: `Trailer` names fields that may be one, and no others.
+    fn name_trailers(&mut self) {
+        let values: Vec<&[u8]> = self.header.values_bytes("Trailer").collect();
+        let names = values.iter().flat_map(|value| value.split(|&b| b == b',')).map(<[u8]>::trim_ascii);
+        let allowed: Vec<_> = names.filter(|name| std::str::from_utf8(name).is_ok_and(may_be_trailer)).collect();
+        let allowed = allowed.join(&b", "[..]);
+        if allowed.is_empty() {
+            self.header.del("Trailer");
+        } else {
+            self.header.set("Trailer", allowed);
+        }
+    }
+
+    /// Gives back memory that a large head has taken.
+    pub(super) fn release_memory(&mut self) {
+        if self.held() > MAX_KEPT_HEAD_BYTES {
+            self.header = Header::new();
+        }
+    }
+
+    /// The bytes that it holds in memory.
+    pub(super) fn held(&self) -> usize {
+        self.header.held()
+    }
 }
 
-pub(super) fn trailer_of(trailer: &Header) -> HeaderMap {
-    let mut map = HeaderMap::new();
-    append_trailer(&mut map, trailer);
-    map
+/// The fields of a trailer that may be sent, or be seen, as one (RFC 9110 §6.5.1).
+pub(super) fn allowed_trailer(trailer: &Header) -> Header {
+    trailer.iter().filter(|(name, _)| may_be_trailer(name)).collect()
 }

@@ -1,42 +1,52 @@
 //! One stream, shared by the tasks that read and write it: what [`ConnIo`] is for a connection of HTTP/1.
 //!
-//! The exchange's task watches and sends, its writer collects, and the request's body reads: each locks
-//! the stream for one poll. Small content collects here and is handed to `h2` when something waits
-//! or when it is much; large content is handed over as it comes. Both wait until the windows and the
-//! buffer have room, so that a handler writes no faster than its peer reads.
+//! # Theory of operation
+//!
+//! ```text
+//!  writer, body, exchange ──▶ Mutex<StreamState> ◀── the connection's task, which has the engine
+//!            └──── slot ────▶ ReadyList ───────────────▶ looks at the streams that are listed
+//! ```
+//!
+//! Neither side waits for the other: each takes the lock for one push or one take. Whoever changes something
+//! that the connection's task has to act on (a head, content, an end, room that was read free) lists the
+//! stream; the task does that, and wakes whoever waits in `StreamState`: the reader when content or an end has
+//! come, the writer when content has left, the watcher when the peer is gone.
+//!
+//! A request that ends at its handler's first poll never has a stream, and is never listed: the connection's
+//! task is the one that polls, looks when that returns, and sends what it finds. So `slot` is empty until the
+//! exchange has to wait, or content is to come.
+//!
+//! Locks: the list has one, which is taken under that of a stream and never the other way round.
 //!
 //! [`ConnIo`]: crate::server::http1::conn_io::ConnIo
 
 use std::future::poll_fn;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::task::{Context, Poll, ready};
+use std::task::{Context, Poll};
 use std::time::Duration;
 
-use bytes::Bytes;
-use h2::server::SendResponse;
-use h2::{Reason, SendStream};
 use http::StatusCode;
 use tokio::time::Instant;
 
-use super::response_head::{StreamHead, response_of, trailer_of};
-use super::stream_state::{Content, Sending, StreamState};
+use super::response_head::StreamHead;
+use super::stream_state::{Content, Sending, StreamLimits, StreamState};
 use crate::error::{Error, ErrorKind, Phase, Result};
-use crate::h2::{Meter, Received, stream_error};
+use crate::h2::engine::ErrorCode;
 use crate::message::{ConnContext, Frame, Header, Signal, Source};
-use crate::net::{Deadline, TransferDeadlines, TransferLimit};
+use crate::net::{ReadyList, TransferDeadlines, TransferLimit};
 use crate::server::response::write_buffer::{DirectWrite, WriteBuffer};
 
-/// What all streams of a connection share.
+/// What all streams of a connection share with its task.
 #[derive(Debug)]
 pub(super) struct ConnSignals {
-    pub(super) meter: Arc<Meter>,
+    pub(super) ready: ReadyList<u32>,
     /// A handler has set `Connection: close`: no more requests are accepted on this connection.
     pub(super) wants_close: AtomicBool,
 }
 
 pub(crate) struct StreamIo {
-    state: Mutex<StreamState>,
+    state: Mutex<Listable>,
     /// The stream's own: announces the end of its exchange.
     pub(super) context: Arc<ConnContext>,
     /// The number of the present exchange: streams may use this one after the other.
@@ -44,213 +54,224 @@ pub(crate) struct StreamIo {
     signals: Arc<ConnSignals>,
 }
 
-impl ConnSignals {
-    pub(super) fn new(meter: Arc<Meter>) -> ConnSignals {
-        ConnSignals { meter, wants_close: AtomicBool::new(false) }
-    }
+/// A stream's state, and its place in the list.
+struct Listable {
+    state: StreamState,
+    /// Where the engine has the stream, once it is one.
+    slot: Option<u32>,
+    /// The connection's task has not looked since it was listed.
+    is_listed: bool,
 }
 
 impl StreamIo {
-    /// For a stream whose content is `received`, where it has some.
     pub(super) fn new(
-        respond: SendResponse<Bytes>,
-        received: Option<Received>,
         context: Arc<ConnContext>,
-        stall_timeout: Option<Duration>,
-        deadlines: TransferDeadlines,
+        stall: Option<Duration>,
+        limits: StreamLimits,
         signals: &Arc<ConnSignals>,
     ) -> StreamIo {
-        let state = StreamState {
-            received: received.map_or(Content::Over, Content::Coming),
-            awaits_continue: false,
-            sending: Sending::Head(respond),
-            write_buffer: WriteBuffer::default(),
-            read_limit: TransferLimit::new(stall_timeout, deadlines.read),
-            write_limit: TransferLimit::new(stall_timeout, deadlines.write),
-            read_deadline: Deadline::default(),
-            write_deadline: Deadline::default(),
-            reader: None,
-            writer: None,
-        };
-        StreamIo { state: Mutex::new(state), context, exchange: 1, signals: signals.clone() }
+        let limit = || TransferLimit::new(stall, None);
+        let state = StreamState::new(limits, limit(), limit());
+        let state = Mutex::new(Listable { state, slot: None, is_listed: false });
+        StreamIo { state, context, exchange: 0, signals: signals.clone() }
     }
 
-    /// Serves another stream of the same connection. The exchange before is over; its context says so for
-    /// good, as the new exchange has another number.
-    pub(super) fn serve_next(
-        &mut self,
-        respond: SendResponse<Bytes>,
-        received: Option<Received>,
-        deadlines: TransferDeadlines,
-    ) {
+    /// Serves another stream of the same connection, whose content, where there is some, has this length. The
+    /// exchange before is over; its context says so for good, as the new exchange has another number.
+    pub(super) fn serve_next(&mut self, content: Option<Option<u64>>, deadlines: TransferDeadlines) {
         self.exchange += 1;
-        let state = self.state.get_mut().unwrap_or_else(PoisonError::into_inner);
-        state.received = received.map_or(Content::Over, Content::Coming);
-        state.awaits_continue = false;
-        state.sending = Sending::Head(respond);
-        state.write_buffer = WriteBuffer::default();
+        let listable = self.state.get_mut().unwrap_or_else(PoisonError::into_inner);
+        (listable.slot, listable.is_listed) = (None, false);
+        let state = &mut listable.state;
+        state.restart(content);
         state.read_limit.restart(deadlines.read);
         state.write_limit.restart(deadlines.write);
-        state.reader = None;
-        state.writer = None;
+    }
+
+    /// The bytes that it holds in memory, for which nothing waits.
+    pub(super) fn held(&self) -> usize {
+        self.lock().state.held()
     }
 
     /// Poisoning is ignored: no code under this lock panics in the middle of a change.
-    fn lock(&self) -> MutexGuard<'_, StreamState> {
+    fn lock(&self) -> MutexGuard<'_, Listable> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Has the connection's task look at it, unless it will anyway.
+    fn list(&self, listable: &mut Listable) {
+        if let (Some(slot), false) = (listable.slot, listable.is_listed) {
+            listable.is_listed = true;
+            self.signals.ready.push(slot);
+        }
+    }
+
+    // ---------------------------------------------------------------- for the connection's task
+
+    /// What is looked at by the connection's task is no longer listed.
+    pub(super) fn look<T>(&self, act: impl FnOnce(&mut StreamState) -> T) -> T {
+        let mut listable = self.lock();
+        listable.is_listed = false;
+        act(&mut listable.state)
+    }
+
+    /// The same for a stream that is looked at for another reason.
+    pub(super) fn with_state<T>(&self, act: impl FnOnce(&mut StreamState) -> T) -> T {
+        act(&mut self.lock().state)
+    }
+
+    /// The exchange has a stream from now on.
+    pub(super) fn set_slot(&self, slot: u32) {
+        self.lock().slot = Some(slot);
+    }
+
+    pub(super) fn slot(&self) -> Option<u32> {
+        self.lock().slot
     }
 
     // ---------------------------------------------------------------- for the exchange's task
 
-    /// An exchange begins: whether its client waits for a 100, and memory to collect in.
-    pub(super) fn begin(&self, awaits_continue: bool, memory: Vec<u8>) {
-        let mut state = self.lock();
+    /// An exchange begins: whether its client waits for a 100, memory to collect in, and how much the windows
+    /// have room for.
+    pub(super) fn begin(&self, awaits_continue: bool, memory: Vec<u8>, room: usize) {
+        let state = &mut self.lock().state;
         state.awaits_continue = awaits_continue;
         state.write_buffer.give_memory(memory);
+        state.room = room;
     }
 
-    /// Called while the handler waits: sends what was collected, as far as there is room, and notices
+    /// Called while the handler waits: hands over what was collected, as far as there is room, and notices
     /// that the peer has left.
     pub(super) fn poll_peer_left(&self, cx: &mut Context<'_>) -> Poll<()> {
-        let mut state = self.lock();
-        if !state.write_buffer.is_sending_direct() && matches!(state.poll_flush(cx), Poll::Ready(Err(_))) {
+        let mut listable = self.lock();
+        let state = &mut listable.state;
+        if state.is_lost() {
             return Poll::Ready(());
         }
-        state.wake_writer(cx.waker());
-        state.poll_reset(cx)
+        if !state.watcher.as_ref().is_some_and(|watcher| watcher.will_wake(cx.waker())) {
+            state.watcher = Some(cx.waker().clone());
+        }
+        if !state.write_buffer.is_sending_direct() && !state.write_buffer.is_empty() {
+            state.hand_over_collected();
+            self.list(&mut listable);
+        }
+        Poll::Pending
     }
 
     /// Ready once the response should be written, whether a write waits or not. The stream is reset then:
     /// nothing that the handler writes from here on leaves.
     pub(super) fn poll_release(&self, cx: &mut Context<'_>) -> Poll<()> {
-        let state = &mut *self.lock();
-        ready!(state.write_limit.poll_until(&mut state.write_deadline, cx));
-        state.write_buffer.abandon(&Error::timed_out(Phase::Write));
-        state.reset(Reason::INTERNAL_ERROR);
+        let mut listable = self.lock();
+        let state = &mut listable.state;
+        if state.write_limit.poll_until(&mut state.write_deadline, cx).is_pending() {
+            return Poll::Pending;
+        }
+        state.abandon(&Error::timed_out(Phase::Write));
+        state.ask_for_reset(ErrorCode::INTERNAL_ERROR);
         if let Some(writer) = state.writer.take() {
             writer.wake();
         }
+        self.list(&mut listable);
         Poll::Ready(())
     }
 
-    /// Sends what is left of a response that is whole.
+    /// Hands over what is left of a response that is whole.
     pub(super) async fn finish(&self) -> Result<()> {
         poll_fn(|cx| {
-            let mut state = self.lock();
-            ready!(state.poll_finish(cx, &self.signals.meter))?;
-            Poll::Ready(Ok(()))
+            let mut listable = self.lock();
+            let has_stream = listable.slot.is_some();
+            let polled = listable.state.poll_finish(cx, has_stream);
+            listable.state.writer = polled.is_pending().then(|| cx.waker().clone());
+            self.list(&mut listable);
+            polled
         })
         .await
     }
 
-    /// Resets the stream, so that the peer can see that the response is incomplete.
-    pub(super) fn reset(&self, reason: Reason) {
-        self.lock().reset(reason);
+    /// Has the stream reset, so that the peer can see that the response is incomplete.
+    pub(super) fn reset(&self, code: ErrorCode) {
+        let mut listable = self.lock();
+        listable.state.ask_for_reset(code);
+        self.list(&mut listable);
     }
 
-    /// Ends the exchange: its body reads as an error from now on. Returns the memory, and the content
-    /// that is unread.
-    pub(super) fn end_exchange(&self) -> (Vec<u8>, Option<Received>) {
-        let mut state = self.lock();
-        let received = std::mem::replace(&mut state.received, Content::NoExchange);
-        let sending = std::mem::replace(&mut state.sending, Sending::Over);
-        let memory = state.write_buffer.take_memory();
-        let reader = state.reader.take();
-        drop(state);
-        drop(sending);
-        if let Some(reader) = reader {
-            reader.wake();
-        }
-        let unread = if let Content::Coming(received) = received { Some(received) } else { None };
-        (memory, unread)
+    /// Ends the exchange: its body reads as an error from now on. Returns whether content is still to come that
+    /// is worth waiting for.
+    pub(super) fn end_exchange(&self, drain_bytes: u64) -> bool {
+        let mut listable = self.lock();
+        let is_worth_it = listable.state.end_content(drain_bytes);
+        self.list(&mut listable);
+        is_worth_it
+    }
+
+    /// Until content that is thrown away has come to its end.
+    pub(super) async fn drained(&self) {
+        poll_fn(|cx| self.lock().state.poll_drained(cx)).await;
     }
 
     // ---------------------------------------------------------------- for the writer
 
     pub(crate) fn with_write_buffer<T>(&self, act: impl FnOnce(&mut WriteBuffer) -> T) -> T {
-        act(&mut self.lock().write_buffer)
+        act(&mut self.lock().state.write_buffer)
     }
 
     /// Sends all that was collected.
     pub(crate) fn poll_flush(&self, cx: &mut Context<'_>) -> Poll<Result<()>> {
-        let mut state = self.lock();
-        let polled = state.poll_flush(cx);
-        state.keep_writer(polled.is_pending().then(|| cx.waker()));
+        let mut listable = self.lock();
+        let polled = listable.state.poll_flush(cx);
+        listable.state.writer = polled.is_pending().then(|| cx.waker().clone());
+        self.list(&mut listable);
         polled
     }
 
     /// Begins large content, after what was collected. Until it is [sent](Self::poll_send_direct)
     /// whole, the stream sends nothing else.
     pub(crate) fn begin_direct(&self) -> Result<()> {
-        let mut state = self.lock();
-        state.write_buffer.check()?;
-        state.write_buffer.begin_direct();
+        let write_buffer = &mut self.lock().state.write_buffer;
+        write_buffer.check()?;
+        write_buffer.begin_direct();
         Ok(())
     }
 
     /// Sends what is left of it.
     pub(crate) fn poll_send_direct(&self, cx: &mut Context<'_>, direct: &mut DirectWrite<'_>) -> Poll<Result<()>> {
-        let mut state = self.lock();
-        while direct.len_of_piece() > 0 {
-            let polled = state.poll_send_some(cx, direct.len_of_piece(), &mut |len| direct.piece(len));
-            state.keep_writer(polled.is_pending().then(|| cx.waker()));
-            let sent = ready!(polled)?;
-            self.signals.meter.sent_data(sent);
-            direct.advance(sent);
-        }
-        state.write_buffer.end_direct();
-        Poll::Ready(Ok(()))
+        let mut listable = self.lock();
+        let polled = listable.state.poll_send_direct(cx, direct);
+        listable.state.writer = polled.is_pending().then(|| cx.waker().clone());
+        self.list(&mut listable);
+        polled
     }
 
     pub(crate) fn send_informational(&self, status: StatusCode, header: &Header) -> Result<()> {
-        let mut state = self.lock();
+        let mut listable = self.lock();
         if status == StatusCode::CONTINUE {
-            state.awaits_continue = false;
+            listable.state.awaits_continue = false;
         }
-        state.send_informational(status, header)
+        listable.state.push_interim(status, header);
+        self.list(&mut listable);
+        Ok(())
     }
 
-    /// Sends the head, and collects content after it. If that fails, the next write returns the error.
+    /// Takes the head, and collects content after it. If that fails, the next write returns the error.
     pub(crate) fn send_head(&self, head: &StreamHead<'_>, content: &[u8]) {
-        let response = response_of(head);
-        let mut state = self.lock();
+        let mut listable = self.lock();
+        let state = &mut listable.state;
         state.awaits_continue = false;
-        let Sending::Head(respond) = &mut state.sending else { return };
-        match respond.send_response(response, head.ends) {
-            Ok(_) if head.ends => {
-                state.sending = Sending::Over;
-                self.signals.meter.answered();
-            }
-            Ok(mut stream) => {
-                // A whole response that fits the windows is handed over at once, and nothing is left to
-                // do at its end. With a deadline it is handed over at its end, where deadlines are
-                // checked.
-                if head.is_whole(content) && state.write_limit.until().is_none() && send_at_once(&mut stream, content) {
-                    state.sending = Sending::Over;
-                    self.signals.meter.sent_data(content.len());
-                    self.signals.meter.answered();
-                    return;
-                }
-                state.sending = Sending::Content(stream);
-                state.write_buffer.bytes().extend_from_slice(content);
-            }
-            Err(error) => {
-                state.write_buffer.fail(stream_error(error, Phase::Write));
-            }
+        if state.sending != Sending::Head {
+            return;
+        }
+        state.head.put(head);
+        state.sending = if head.ends || head.is_whole(content) { Sending::Ended } else { Sending::Content };
+        state.write_buffer.bytes().extend_from_slice(content);
+        // What is whole is sent at its exchange's end, which is near; else nothing waits for anything else.
+        if state.sending == Sending::Content {
+            self.list(&mut listable);
         }
     }
 
     /// All content was collected; this follows it.
     pub(crate) fn end(&self, trailer: &Header) {
-        let mut state = self.lock();
-        match std::mem::replace(&mut state.sending, Sending::Over) {
-            Sending::Content(stream) => {
-                let trailer =
-                    (!trailer.is_empty()).then(|| trailer_of(trailer)).filter(|map| !map.is_empty()).map(Box::new);
-                state.sending = Sending::Ending(stream, trailer);
-            }
-            other => state.sending = other,
-        }
+        self.lock().state.end(trailer);
     }
 
     /// The connection takes no more requests (Go's rule for `Connection: close` from a handler).
@@ -269,26 +290,20 @@ impl StreamIo {
     }
 
     pub(crate) fn deadlines(&self) -> TransferDeadlines {
-        let state = self.lock();
+        let state = &self.lock().state;
         TransferDeadlines { read: state.read_limit.until(), write: state.write_limit.until() }
     }
 
     /// Moves the limit, for a read that waits already too: the body may be read by another task.
     pub(crate) fn set_read_until(&self, at: Option<Instant>) {
-        let state = &mut *self.lock();
+        let state = &mut self.lock().state;
         state.read_limit.set_until(at);
         state.read_limit.wake(&mut state.read_deadline);
     }
 
     pub(crate) fn set_write_until(&self, at: Option<Instant>) {
-        self.lock().write_limit.set_until(at);
+        self.lock().state.write_limit.set_until(at);
     }
-}
-
-/// Hands over all content of a stream, where the windows have room for it now. Returns whether it did.
-fn send_at_once(stream: &mut SendStream<Bytes>, content: &[u8]) -> bool {
-    stream.reserve_capacity(content.len());
-    stream.capacity() >= content.len() && stream.send_data(Bytes::copy_from_slice(content), true).is_ok()
 }
 
 impl std::fmt::Debug for StreamIo {
@@ -302,20 +317,19 @@ pub(super) struct StreamRequestBody(pub(super) Arc<StreamIo>);
 
 impl Source for StreamRequestBody {
     fn poll_frame(&mut self, cx: &mut Context<'_>) -> Poll<Option<Result<Frame>>> {
-        let mut state = self.0.lock();
-        if matches!(state.received, Content::NoExchange) {
+        let mut listable = self.0.lock();
+        if matches!(listable.state.content, Content::NoExchange | Content::Unread(_)) {
             return Poll::Ready(Some(Err(Error::new(ErrorKind::RequestOver, "the request of this body is over"))));
         }
-        let polled = state.poll_content(cx);
-        state.reader = polled.is_pending().then(|| cx.waker().clone());
+        let polled = listable.state.poll_content(cx);
+        listable.state.reader = polled.is_pending().then(|| cx.waker().clone());
+        if listable.state.has_to_tell() {
+            self.0.list(&mut listable);
+        }
         polled
     }
 
     fn remaining(&self) -> Option<u64> {
-        match &self.0.lock().received {
-            Content::Coming(received) => received.remaining(),
-            Content::Over => Some(0),
-            Content::Broken | Content::NoExchange => None,
-        }
+        self.0.lock().state.remaining()
     }
 }

@@ -331,6 +331,8 @@ fn core_settings(of: &TransportSettings) -> CoreSettings {
         max_control_frames: MAX_FRAME_COUNT,
         max_resets: MAX_FRAME_COUNT,
         max_local_resets: MAX_FRAME_COUNT,
+        // What a server may send ahead is bounded by the windows, in however small pieces it comes.
+        max_small_data_bytes: u32::MAX,
     };
     settings
 }

@@ -33,7 +33,7 @@ fn settings() -> CoreSettings {
 #[test]
 fn frames_that_bring_nothing_are_counted() {
     let calm = "too many frames without a request or content";
-    let kinds: [(&str, &dyn Fn(u32) -> Vec<u8>); 11] = [
+    let kinds: [(&str, &dyn Fn(u32) -> Vec<u8>); 9] = [
         ("PING", &|_| ping()),
         ("an acknowledged PING", &|_| frame(PING, ACK, 0, b"12345678")),
         ("SETTINGS", &|n| setting(4, n)),
@@ -43,12 +43,18 @@ fn frames_that_bring_nothing_are_counted() {
         ("PRIORITY_UPDATE", &|_| frame(PRIORITY_UPDATE, 0, 0, b"\0\0\0\x01u=1")),
         ("unknown frames", &|_| frame(0xee, 0, 0, b"")),
         ("GOAWAY", &|_| frame(GOAWAY, 0, 0, &[0; 8])),
-        ("empty DATA", &|n| if n == 0 { post(1) } else { data(1, b"") }),
-        ("DATA of padding alone", &|n| if n == 0 { post(1) } else { frame(DATA, PADDED, 1, b"\x01\0") }),
     ];
     for (name, piece) in kinds {
         let (count, words) = flood(settings(), piece).unwrap_or_else(|| panic!("{name} is not bounded"));
         assert!((990..=1001).contains(&count) && words == calm, "{name}: {count} {words}");
+    }
+}
+
+#[test]
+fn empty_data_frames_are_counted_with_them_in_words_of_their_own() {
+    for empty in [data(1, b""), frame(DATA, PADDED, 1, b"\x01\0")] {
+        let flooded = flood(settings(), |n| if n == 0 { post(1) } else { empty.clone() });
+        assert!(matches!(flooded, Some((990..=1001, "too many small DATA frames"))), "{flooded:?}");
     }
 }
 
@@ -102,11 +108,44 @@ fn continuation_is_bounded_by_count_and_by_size() {
     let mut settings = settings();
     settings.limits.list.max_bytes = 64 << 10;
     settings.limits.max_control_frames = u32::MAX;
-    let words = "far too many header fields";
     let empty = |n| if n == 0 { frame(HEADERS, 0, 1, GET) } else { frame(CONTINUATION, 0, 1, b"") };
-    assert_eq!(flood(settings, empty), Some((14, words)));
+    assert_eq!(flood(settings, empty), Some((14, "too many CONTINUATION frames")));
     let full = |n| if n == 0 { frame(HEADERS, 0, 1, GET) } else { frame(CONTINUATION, 0, 1, &[0xbe; 16_384]) };
-    assert_eq!(flood(settings, full), Some((5, words)));
+    assert_eq!(flood(settings, full), Some((5, "far too many header fields")));
+}
+
+#[test]
+fn small_frames_that_nobody_reads_are_bounded_and_those_that_are_read_are_not() {
+    for (reads, words) in [(true, None), (false, Some("too many small DATA frames"))] {
+        let mut settings = settings();
+        settings.limits.max_small_data_bytes = 63 * 100;
+        let mut end = End::server(settings);
+        end.reads = reads;
+        end.take(&[CONNECTION_PREFACE, &frame(SETTINGS, 0, 0, &[]), &post(1), &data(1, b"x").repeat(100)].concat());
+        assert_eq!(end.fault, None);
+        end.take(&data(1, b"x"));
+        assert_eq!(end.fault.map(|fault| fault.words), words);
+    }
+}
+
+#[test]
+fn content_that_nobody_reads_holds_up_no_other_stream_while_there_is_not_too_much_of_it() {
+    for (max_unread_bytes, held_up) in [(0, 1 << 16), (1 << 20, 0), (40_000, 1 << 15)] {
+        let mut settings = settings();
+        (settings.connection_window_bytes, settings.stream_window_bytes) = (1 << 17, 1 << 17);
+        settings.max_unread_bytes = max_unread_bytes;
+        let mut end = End::server(settings);
+        end.reads = false;
+        let hello = [CONNECTION_PREFACE, &frame(SETTINGS, 0, 0, &[]), &frame(SETTINGS, 1, 0, &[])].concat();
+        end.take(&[hello, post(1)].concat());
+        for _ in 0..4 {
+            end.take(&data(1, &[b'x'; 1 << 14]));
+        }
+        assert_eq!(end.core.receive_window.unreleased(), held_up, "{max_unread_bytes}");
+        let slot = end.core.slots().next().unwrap();
+        end.core.release(slot, 1 << 16);
+        assert_eq!((end.core.receive_window.unreleased(), end.core.owed_bytes), (0, 0), "{max_unread_bytes}");
+    }
 }
 
 #[test]
@@ -116,9 +155,12 @@ fn a_byte_for_a_field_of_4_kib_holds_no_more_than_the_limit() {
     let large = [GET, b"\x40\x01x\x7f\xa1\x1e", &[b'v'; 4000][..]].concat();
     let mut end = End::server(settings);
     end.take(&[CONNECTION_PREFACE, &frame(SETTINGS, 0, 0, &[]), &frame(HEADERS, WHOLE, 1, &large)].concat());
-    end.take(&frame(HEADERS, WHOLE, 3, &[&GET[..3], &[0xbe; 16_000][..]].concat()));
+    end.take(&frame(HEADERS, WHOLE, 3, &[&GET[..3], &[0xbe; 60][..]].concat()));
     assert!(end.told.last().unwrap().starts_with("request (3, true, true)"));
     assert!(end.told.last().unwrap().len() < 100_000 && end.core.held() < 20_000);
+    // What is far beyond the limit is not even answered.
+    end.take(&frame(HEADERS, WHOLE, 5, &[&GET[..3], &[0xbe; 16_000][..]].concat()));
+    assert_eq!(end.fault.unwrap().words, "far too many header fields");
 }
 
 #[test]

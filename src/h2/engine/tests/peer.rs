@@ -119,6 +119,8 @@ pub(super) struct End {
     pub(super) told: Vec<String>,
     pub(super) sent: Vec<u8>,
     pub(super) fault: Option<ConnectionFault>,
+    /// Whether content is released as it comes.
+    pub(super) reads: bool,
     head: ReceivedHead,
     unread: Vec<u8>,
 }
@@ -145,6 +147,7 @@ impl End {
             told: Vec::new(),
             sent: Vec::new(),
             fault: None,
+            reads: true,
             head: ReceivedHead::default(),
             unread: Vec::new(),
         }
@@ -180,7 +183,9 @@ impl End {
             CoreEvent::Data { slot, bytes } => {
                 // Pieces are not told: they depend on the cuts.
                 self.core.user(slot).unwrap().received += bytes.len();
-                self.core.release(slot, bytes.len() as u32);
+                if self.reads {
+                    self.core.release(slot, bytes.len() as u32);
+                }
             }
             CoreEvent::End { slot } => self.on_end(slot, "end"),
             CoreEvent::Trailer { slot } => {
