@@ -12,12 +12,10 @@ use crate::error::{Error, Sent};
 ///
 /// That its content can be had again is asked for elsewhere.
 pub(super) fn may_go_elsewhere(error: &Error, method: &Method) -> bool {
-    match UpstreamFailure::of(error) {
-        None | Some(UpstreamFailure::Malformed) => false,
-        Some(_) if error.sent() == Some(Sent::No) => true,
-        Some(UpstreamFailure::Connect | UpstreamFailure::CutOff) => method.is_idempotent(),
-        Some(UpstreamFailure::TimedOut) => false,
-    }
+    let Some(failure) = UpstreamFailure::of(error) else { return false };
+    let was_not_sent = error.sent() == Some(Sent::No);
+    let was_lost = matches!(failure, UpstreamFailure::Connect | UpstreamFailure::CutOff);
+    failure != UpstreamFailure::Malformed && (was_not_sent || (was_lost && method.is_idempotent()))
 }
 
 #[cfg(test)]
