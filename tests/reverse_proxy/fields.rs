@@ -43,7 +43,7 @@ async fn what_is_of_the_connection_ends_here_in_all_the_forms_of_connection() {
 #[tokio::test(start_paused = true)]
 async fn connection_takes_away_neither_credentials_nor_what_the_proxy_writes() {
     let (transport, mut upstream) = fake();
-    let proxy = ReverseProxy::to("http://u.test").unwrap().transport(plain(transport));
+    let proxy = ReverseProxy::to("http://u.test").unwrap().transport(plain(&transport));
     let host = Host::new(From("192.0.2.1", proxy));
     let request = "POST / HTTP/1.1\r\nHost: a.test\r\nAuthorization: Bearer x\r\nCookie: a=1\r\n\
                    Connection: Authorization, Cookie, Host, Content-Length, X-Forwarded-For, Forwarded, X-Forwarded-Proto\r\n\
@@ -79,7 +79,7 @@ async fn a_spoofed_forwarding_field_is_dropped_and_one_of_a_trusted_peer_is_exte
         ),
     ] {
         let (transport, mut upstream) = fake();
-        let proxy = ReverseProxy::to("http://u.test").unwrap().transport(plain(transport)).trusted([trusted]);
+        let proxy = ReverseProxy::to("http://u.test").unwrap().transport(plain(&transport)).trusted([trusted]);
         let host = Host::new(From("192.0.2.1", proxy));
         host.connect().send(format!("GET / HTTP/1.1\r\nHost: b.test:81\r\n{spoofed}\r\n")).await;
         let head = upstream.accept().await.head().await;

@@ -23,19 +23,19 @@ pub(crate) fn raw_with(change: impl FnOnce(ReverseProxy) -> ReverseProxy) -> (Ho
 /// The same for an upstream at this URL.
 pub(crate) fn raw_at(url: &str, change: impl FnOnce(ReverseProxy) -> ReverseProxy) -> (Host, FakeServer) {
     let (transport, upstream) = fake();
-    let proxy = ReverseProxy::to(url).unwrap().transport(plain(transport));
+    let proxy = ReverseProxy::to(url).unwrap().transport(plain(&transport));
     (Host::new(change(proxy)), upstream)
 }
 
 /// The same with so many bytes on their way to the upstream at most.
 pub(crate) fn raw_narrow(room: usize) -> (Host, FakeServer) {
     let (transport, upstream) = fake_with(room);
-    let proxy = ReverseProxy::to("http://u.test").unwrap().transport(plain(transport));
+    let proxy = ReverseProxy::to("http://u.test").unwrap().transport(plain(&transport));
     (Host::new(proxy), upstream)
 }
 
 /// With what `proxy_transport` sets, but for where it dials to.
-pub(crate) fn plain(transport: Transport) -> Transport {
+pub(crate) fn plain(transport: &Transport) -> Transport {
     let mut plain = proxy_transport();
     plain.dial = transport.dial.clone();
     plain

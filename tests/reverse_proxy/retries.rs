@@ -56,7 +56,7 @@ fn before(hosts: &[&str]) -> (Host, FakeServer, UnboundedReceiver<String>) {
     transport.dial = Arc::new(Refusing(dial));
     let (told, heard) = unbounded_channel();
     let upstreams = hosts.iter().map(|host| Upstream::new(format!("http://{host}")).unwrap()).collect();
-    let proxy = ReverseProxy::new(InOrder(upstreams, told)).transport(plain(transport));
+    let proxy = ReverseProxy::new(InOrder(upstreams, told)).transport(plain(&transport));
     (Host::new(proxy), upstream, heard)
 }
 
@@ -219,7 +219,7 @@ async fn no_more_upstreams_are_tried_than_is_allowed() {
         tries.store(0, Ordering::Relaxed);
         let (mut transport, _upstream) = fake();
         transport.dial = Arc::new(Refusing(transport.dial.clone()));
-        let proxy = ReverseProxy::new(Counted(tries.clone())).transport(plain(transport)).max_retries(max);
+        let proxy = ReverseProxy::new(Counted(tries.clone())).transport(plain(&transport)).max_retries(max);
         assert!(Host::new(proxy).connect().talk(GET).await.text.starts_with("HTTP/1.1 502 "));
         assert_eq!(tries.load(Ordering::Relaxed), expected);
     }

@@ -20,10 +20,10 @@ async fn head(stream: &mut TcpStream) -> String {
     String::from_utf8(read).unwrap()
 }
 
-/// Has the connection reset and not ended in order when it is dropped.
+/// Ends the connection with a reset and not in order.
 fn reset(stream: TcpStream) {
-    let socket = socket2::SockRef::from(&stream);
-    socket.set_linger(Some(std::time::Duration::ZERO)).unwrap();
+    socket2::SockRef::from(&stream).set_linger(Some(std::time::Duration::ZERO)).unwrap();
+    drop(stream);
 }
 
 #[tokio::test]

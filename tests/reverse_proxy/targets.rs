@@ -50,7 +50,7 @@ async fn max_forwards_is_counted_and_at_its_end_answered_here() {
 #[tokio::test(start_paused = true)]
 async fn a_general_options_request_goes_on_as_it_is_where_the_server_lets_it() {
     let (transport, mut upstream) = fake();
-    let proxy = ReverseProxy::to("http://u.test/base").unwrap().transport(plain(transport));
+    let proxy = ReverseProxy::to("http://u.test/base").unwrap().transport(plain(&transport));
     let host = Host::with(proxy, |server| server.disable_general_options_handler = true);
     host.connect().send("OPTIONS * HTTP/1.1\r\nHost: a\r\n\r\n").await;
     assert_eq!(upstream.accept().await.request().await.line(), "OPTIONS * HTTP/1.1");
