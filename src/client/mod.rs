@@ -59,18 +59,19 @@ mod round_trip;
 mod settings;
 mod shortcuts;
 mod transport;
+mod upgraded;
 mod url;
 
 pub use crate::message::{Redirected, Timeouts, Timings};
 pub use client::{Client, RedirectChoice, RedirectHook, default_client};
 pub use connect::ConnectHook;
-pub use http1::Upgraded;
 pub use http2_settings::Http2TransportSettings;
 pub use proxy::{Proxy, ProxyScheme, ProxyUrl};
 pub use round_trip::{RoundTripFuture, RoundTripper};
 pub use settings::ClientProtocols;
 pub use shortcuts::{get, head, post, post_form};
 pub use transport::{DEFAULT_MAX_RESPONSE_HEADER_BYTES, DEFAULT_MAX_RESPONSE_HEADER_VALUE_COUNT, HostStats, Transport};
+pub use upgraded::Upgraded;
 pub use url::IntoUrl;
 
 #[cfg(feature = "server")]

@@ -22,6 +22,8 @@ mod client_connections;
 mod client_frames;
 #[cfg(feature = "client")]
 mod client_rules;
+#[cfg(feature = "client")]
+mod client_tunnels;
 #[cfg(feature = "server")]
 mod rules;
 #[cfg(feature = "server")]

@@ -28,6 +28,9 @@ pub(crate) struct Plan {
     /// Whether the request is sent on for somebody else.
     pub(super) is_relayed: bool,
     pub(crate) waits_for_continue: bool,
+    /// The protocol of an extended CONNECT (RFC 8441 §4), which an upgrade is over HTTP/2.
+    #[allow(dead_code, reason = "only HTTP/2 has it")]
+    pub(crate) connect_protocol: Option<String>,
     /// The host without its zone, where it has one: it has a meaning on this machine alone
     /// (RFC 6874 §4).
     zoneless_host: Option<String>,
@@ -70,13 +73,12 @@ impl Plan {
         let has_content = !matches!(outgoing, Outgoing::None | Outgoing::Length(0));
         let upgrades = request.header.contains("Upgrade");
         let only_http2 = settings.protocols == ClientProtocols::Http2;
-        if upgrades && only_http2 {
-            let text = "an upgrade needs HTTP/1.1, and the transport is to speak HTTP/2 alone";
-            return Err(Error::new(ErrorKind::Unsupported, text));
-        }
-        // CONNECT over HTTP/2 makes a tunnel of one stream, which cannot be taken over as a connection
-        // can. It is used only where HTTP/2 alone is spoken.
-        let needs_http1 = upgrades || form == TargetForm::Absolute || (form == TargetForm::Authority && !only_http2);
+        // Over HTTP/2 both make a tunnel of one stream. They are sent that way only where HTTP/2 alone is spoken:
+        // of others it is not known whether the server takes them.
+        let connect_protocol =
+            if upgrades && only_http2 { request.header.get("Upgrade").map(protocol_of) } else { None };
+        let needs_http1 =
+            (upgrades && !only_http2) || form == TargetForm::Absolute || (form == TargetForm::Authority && !only_http2);
         let offer = settings.offer(scheme, needs_http1);
         let limits = settings.time_limits.with(&request.timeouts);
         let expects_continue = request.header.has_token("Expect", "100-continue");
@@ -89,6 +91,7 @@ impl Plan {
             drops_expect: false,
             is_relayed: Relayed::is(request),
             waits_for_continue: has_content && limits.expect_continue.is_some() && expects_continue,
+            connect_protocol,
             zoneless_host,
             keep_alive: !request.close && settings.keep_alive && !request.header.has_token("Connection", "close"),
             limits,
@@ -176,6 +179,11 @@ impl TargetForm {
             TargetForm::Authority => SentTarget::Authority(host),
         }
     }
+}
+
+/// The first protocol that the request asks for.
+fn protocol_of(upgrade: &str) -> String {
+    upgrade.split(',').next().unwrap_or_default().trim().to_owned()
 }
 
 fn host<'a>(request: &'a Request, zoneless: Option<&'a str>) -> &'a str {

@@ -59,7 +59,8 @@ impl RetryPolicy {
     /// Whether the request may be sent once more: the server did not act on it, or the connection was
     /// dead before and acting on it twice does no harm.
     fn apply(&mut self, request: &Request, failed: &FailedAttempt, plan: &mut Plan) -> bool {
-        if failed.error.is_timeout() {
+        // What the server cannot do it cannot do over another connection either.
+        if failed.error.is_timeout() || failed.error.kind() == ErrorKind::Unsupported {
             return false;
         }
         match failed.retry_hint {

@@ -1,13 +1,14 @@
 //! The body of a response: it owns the exchange, and with it the connection.
 
 use std::future::poll_fn;
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Context, Poll, Waker, ready};
 use std::time::Duration;
 
 use tokio::time::timeout;
 
 use super::super::exchange::SendState;
+use super::super::upgraded::SwitchedTo;
 use super::connection::Http1Conn;
 use super::exchange::Exchange;
 use super::upgraded::{Switched, SwitchedBody};
@@ -72,7 +73,7 @@ fn is_sent(exchange: &Exchange) -> bool {
 fn switched(exchange: Box<Exchange>, response: &mut Response) {
     let stream = Switched::new(exchange);
     if let Some(info) = &mut response.info {
-        info.switched = Some(stream.clone());
+        info.switched = Some(Arc::new(SwitchedTo(stream.clone())));
     }
     response.content_length = None;
     response.body = Body::from_source(SwitchedBody(stream));

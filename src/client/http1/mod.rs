@@ -9,8 +9,6 @@ mod exchange;
 mod upgraded;
 mod upload;
 
-pub use upgraded::Upgraded;
-
 pub(crate) use connection::Http1Conn;
 
 use std::future::{Future, poll_fn};

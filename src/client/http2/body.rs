@@ -1,11 +1,14 @@
 //! The body of a response: it owns the exchange, and with it the stream.
 
+use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 
 use super::super::exchange::SendState;
+use super::super::upgraded::SwitchedTo;
 use super::error::{ExchangeEnd, end_error};
 use super::exchange::Exchange;
 use super::exchange_io::ReceivedContent;
+use super::tunnel::{Tunnel, TunnelBody};
 use crate::error::{Error, Phase, Result};
 use crate::h1::allows_content;
 use crate::message::{Body, Frame, Response, Source};
@@ -16,7 +19,15 @@ use crate::net::{Deadline, TransferLimit};
 pub(super) fn attach(mut exchange: Exchange, content_follows: bool, response: &mut Response) {
     let info = exchange.conn.info();
     response.tls = info.tls.clone();
-    response.info = Some(info.response_info(&exchange.state.stopwatch, exchange.reused));
+    let mut response_info = info.response_info(&exchange.state.stopwatch, exchange.reused);
+    if content_follows && exchange.is_tunnel && response.status.is_success() {
+        let tunnel = Tunnel::new(exchange);
+        response_info.switched = Some(Arc::new(SwitchedTo(tunnel.clone())));
+        response.info = Some(response_info);
+        response.body = Body::from_source(TunnelBody(tunnel));
+        return;
+    }
+    response.info = Some(response_info);
     if response.status.as_u16() < 300 {
         // The server answers as it reads, or did not want to see the body first and still counts on it.
         exchange.upload.state.proceed();

@@ -36,6 +36,8 @@ pub(super) enum ExchangeEnd {
     TooManyInterims,
     /// The peer has done nothing for it, and never will: its GOAWAY says so, with this code.
     NotTaken(ErrorCode),
+    /// The server's settings do not say that it takes an extended CONNECT.
+    NoConnectProtocol,
     /// The connection has ended.
     Disconnected,
 }
@@ -94,6 +96,9 @@ pub(super) fn end_error(end: ExchangeEnd, ended: Option<&ConnectionEnd>, phase: 
         ExchangeEnd::Reset(code) => new(ErrorKind::CutOff, format!("the server reset the stream: {code}")),
         ExchangeEnd::AgainstRules => new(ErrorKind::Refused, "the server's answer is against the rules".to_owned()),
         ExchangeEnd::TooManyInterims => new(ErrorKind::Refused, "too many informational responses".to_owned()),
+        ExchangeEnd::NoConnectProtocol => {
+            new(ErrorKind::Unsupported, "the server takes no upgrade over HTTP/2 (RFC 8441)".to_owned())
+        }
         ExchangeEnd::NotTaken(code) => new(ErrorKind::CutOff, format!("the server closes the connection: {code}")),
         ExchangeEnd::Whole if phase == Phase::Write => new(ErrorKind::CutOff, "the stream is closed".to_owned()),
         ExchangeEnd::Disconnected | ExchangeEnd::Whole => {

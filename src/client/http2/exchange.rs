@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
-use http::{StatusCode, Version};
+use http::{Method, StatusCode, Version};
 use tokio::time::Instant;
 
 use super::super::connect::{PoolConnPermit, Scheme};
@@ -22,7 +22,7 @@ use super::upload::{Upload, has_content};
 use crate::error::{Error, Phase, Refusal, Result, Sent};
 use crate::h1::{Outgoing, RequestKind, allows_content};
 use crate::h2::engine::fault::ErrorCode;
-use crate::message::{Request, Response};
+use crate::message::Response;
 use crate::net::Deadline;
 
 pub(super) struct Exchange {
@@ -41,6 +41,8 @@ pub(super) struct Exchange {
     /// came, or it is known why it does not.
     reads_before: Option<u64>,
     is_submitted: bool,
+    /// The request has no content, and its stream stays open for what is sent once it is a tunnel.
+    pub(super) is_tunnel: bool,
 }
 
 /// A request that waited for so long, whoever gave it up, had waited long enough.
@@ -55,7 +57,8 @@ impl Exchange {
     ) -> Result<Exchange, FailedAttempt> {
         let head = head_of(&attempt);
         let mut state = attempt.exchange_state();
-        let Attempt { request: Request { trailer, .. }, plan, body, .. } = attempt;
+        let Attempt { request, plan, body, .. } = attempt;
+        let trailer = &request.trailer;
         let head = match head {
             Ok(head) => Box::new(head),
             Err(error) => {
@@ -66,9 +69,16 @@ impl Exchange {
             conn.state().set_spent();
         }
         state.note_head_written();
-        Ok(Exchange {
-            io: ExchangeIo::new(head, has_content(plan.outgoing), conn.state().told_bytes),
-            upload: Upload::new(body, plan.outgoing, trailer, plan.waits_for_continue),
+        let makes_tunnel = plan.connect_protocol.is_some() || request.method == Method::CONNECT;
+        let is_tunnel = makes_tunnel && !has_content(plan.outgoing);
+        let mut upload = Upload::new(body, plan.outgoing, trailer, plan.waits_for_continue);
+        if is_tunnel {
+            state.note_sent();
+            upload.state = SendState::Abandoned;
+        }
+        let mut exchange = Exchange {
+            io: ExchangeIo::new(head, is_tunnel || has_content(plan.outgoing), conn.state().told_bytes),
+            upload,
             reused: conn.state().note_served(),
             reads_before: Some(conn.state().reads()),
             conn,
@@ -77,7 +87,12 @@ impl Exchange {
             response_deadline: Deadline::default(),
             write_deadline: Deadline::default(),
             is_submitted: false,
-        })
+            is_tunnel,
+        };
+        if is_tunnel {
+            exchange.await_response();
+        }
+        Ok(exchange)
     }
 
     /// Sends the request and waits for the final head, which fills the response. Returns whether content
@@ -264,7 +279,7 @@ impl Exchange {
 
     /// Of a request that was begun.
     pub(super) fn sent(&self) -> Sent {
-        if matches!(self.upload.state, SendState::Sent) { Sent::Fully } else { Sent::Partly }
+        if self.is_tunnel || matches!(self.upload.state, SendState::Sent) { Sent::Fully } else { Sent::Partly }
     }
 }
 
@@ -295,6 +310,7 @@ fn head_of(attempt: &Attempt<'_>) -> Result<HeadToSend> {
             Outgoing::Length(length) => Some(length),
             _ => None,
         },
+        protocol: plan.connect_protocol.as_deref(),
         accept_encoding: plan.accept_encoding,
         user_agent: settings.user_agent.value(),
     })
@@ -332,7 +348,8 @@ fn content_length(status: StatusCode, kind: RequestKind, announced: Option<u64>,
     match kind {
         RequestKind::Head => announced,
         _ if ends || !allows_content(status) => Some(0),
-        RequestKind::Connect if status.is_success() => None,
+        // Over HTTP/2 an upgrade is a CONNECT too.
+        RequestKind::Connect | RequestKind::Upgrade if status.is_success() => None,
         _ => announced,
     }
 }

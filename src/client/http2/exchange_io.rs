@@ -90,7 +90,9 @@ pub(super) struct ReceivedResponse {
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Touch {
     /// A request that has to be begun.
-    New,
+    New {
+        is_extended_connect: bool,
+    },
     Begun {
         slot: u32,
         read: u32,
@@ -243,6 +245,19 @@ impl ExchangeIo {
         Poll::Pending
     }
 
+    /// Waits until the task has taken all content that was handed over. `false`: the stream takes no more.
+    pub(super) fn poll_taken(&self, cx: &mut Context<'_>) -> Poll<bool> {
+        let mut shared = self.lock();
+        if shared.out.bytes == 0 {
+            return Poll::Ready(true);
+        }
+        if shared.takes_no_more() {
+            return Poll::Ready(false);
+        }
+        keep_waker(&mut shared.writer, cx);
+        Poll::Pending
+    }
+
     /// How much content the task has sent.
     pub(super) fn taken(&self) -> u64 {
         self.lock().out.taken
@@ -275,7 +290,10 @@ impl ExchangeIo {
                 shared.stage = ExchangeStage::Over;
                 Touch::Nothing
             }
-            ExchangeStage::Waiting => Touch::New,
+            ExchangeStage::Waiting => {
+                let is_extended_connect = shared.head.as_ref().is_some_and(|head| head.is_extended_connect());
+                Touch::New { is_extended_connect }
+            }
             ExchangeStage::Begun(slot) => Touch::Begun {
                 slot,
                 read: std::mem::take(&mut shared.content.read),

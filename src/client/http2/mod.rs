@@ -66,6 +66,7 @@ mod exchange_io;
 mod request_head;
 mod round_trip;
 mod state;
+mod tunnel;
 mod upload;
 
 pub(super) use connection::Http2Conn;

@@ -21,6 +21,8 @@ pub(super) struct HeadToSend {
     header: Header,
     /// `None` where the content tells its length by its end.
     content_length: Option<u64>,
+    /// Of an extended CONNECT (RFC 8441 §4).
+    protocol: Option<String>,
 }
 
 /// `:path`: the URL's own, or that with what may not be sent raw escaped.
@@ -41,6 +43,8 @@ pub(super) struct HeadSource<'a> {
     /// Announced, and sent after the content.
     pub(super) trailer: &'a Header,
     pub(super) content_length: Option<u64>,
+    /// Makes it an extended CONNECT, whatever the method.
+    pub(super) protocol: Option<&'a str>,
     pub(super) accept_encoding: Option<&'static str>,
     /// Of requests that name none; nothing where it is empty.
     pub(super) user_agent: &'a str,
@@ -56,18 +60,19 @@ impl HeadToSend {
             Authority::try_from(source.authority).map_err(no_authority)?;
         }
         Ok(HeadToSend {
-            method: source.method.clone(),
+            method: if source.protocol.is_some() { Method::CONNECT } else { source.method.clone() },
             scheme: source.scheme,
             authority: source.authority.to_owned(),
             path: path(source.uri),
             header: fields(source),
             content_length: source.content_length,
+            protocol: source.protocol.map(str::to_owned),
         })
     }
 
     pub(super) fn as_sent(&self) -> Http2RequestHead<'_> {
-        // RFC 9113 §8.5: CONNECT has neither a scheme nor a path.
-        let has_target = self.method != Method::CONNECT;
+        // RFC 9113 §8.5: CONNECT has neither a scheme nor a path. RFC 8441 §4: an extended one has.
+        let has_target = self.method != Method::CONNECT || self.protocol.is_some();
         let path = match &self.path {
             SentPath::OfUrl(path) => path.as_str(),
             SentPath::Escaped(path) => path,
@@ -77,10 +82,15 @@ impl HeadToSend {
             scheme: has_target.then_some(self.scheme),
             authority: &self.authority,
             path: has_target.then_some(path),
-            protocol: None,
+            protocol: self.protocol.as_deref(),
             header: &self.header,
             content_length: self.content_length,
         }
+    }
+
+    /// Whether the server has to have said that it takes such a request (RFC 8441 §3).
+    pub(super) fn is_extended_connect(&self) -> bool {
+        self.protocol.is_some()
     }
 
     /// The memory of its fields, for another head.
@@ -108,6 +118,13 @@ fn fields(source: &HeadSource<'_>) -> Header {
     let (mut has_agent, mut has_encoding) = (false, false);
     for (known, name, value) in source.header.iter_known() {
         let is = |other: &str| name.eq_ignore_ascii_case(other.as_bytes());
+        if known == Known::Other && is(USER_AGENT.as_str()) {
+            // Go's rule: the first one, unless that is empty.
+            let is_again = std::mem::replace(&mut has_agent, true);
+            if is_again || value.trim_ascii().is_empty() {
+                continue;
+            }
+        }
         match known {
             Known::NotAToken
             | Known::ContentLength
@@ -122,12 +139,6 @@ fn fields(source: &HeadSource<'_>) -> Header {
             }
             // It is for proxies (RFC 9110 §11.7.2), and no proxy forwards HTTP/2 for this client.
             Known::Other if is(PROXY_AUTHORIZATION.as_str()) && *source.method != Method::CONNECT => continue,
-            // Go's rule: the first one, unless that is empty.
-            Known::Other if is(USER_AGENT.as_str()) => {
-                if std::mem::replace(&mut has_agent, true) || value.trim_ascii().is_empty() {
-                    continue;
-                }
-            }
             Known::Other if is("accept-encoding") => has_encoding = true,
             _ => {}
         }
@@ -196,6 +207,7 @@ mod tests {
             header: Cow::Owned(header.iter().copied().collect()),
             trailer: &trailer,
             content_length: Some(3),
+            protocol: None,
             accept_encoding: Some("gzip"),
             user_agent: "agent",
         };
@@ -272,6 +284,7 @@ mod tests {
             header: Cow::Owned(Header::new()),
             trailer: &trailer,
             content_length: None,
+            protocol: None,
             accept_encoding: None,
             user_agent: "",
         };

@@ -58,7 +58,7 @@ impl Driver {
         let slots: Vec<u32> = self.core.slots().collect();
         let begun: Vec<_> = slots.into_iter().filter_map(|slot| self.core.user(slot).cloned()).collect();
         // Of those that are listed some are begun. The first end that one is told is the one that counts.
-        let mut waiting: Vec<_> = self.waiting.drain(..).collect();
+        let mut waiting: Vec<_> = self.waiting.drain(..).chain(self.awaiting_settings.drain(..)).collect();
         self.state.ready.take_last(&mut waiting);
         let begun = begun.into_iter().map(|io| (io, ExchangeEnd::Disconnected));
         for (io, end) in begun.chain(waiting.into_iter().map(|io| (io, of_waiting))) {

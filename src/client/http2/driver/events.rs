@@ -86,6 +86,9 @@ impl Driver {
         if self.state.set_max_streams(max.map_or(usize::MAX, |max| max as usize)) {
             self.notifier.notify();
         }
+        for io in std::mem::take(&mut self.awaiting_settings) {
+            self.admit_extended_connect(io);
+        }
     }
 
     /// The peer takes no more requests. Those that it has not looked at are reported one by one.

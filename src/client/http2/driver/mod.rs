@@ -77,6 +77,8 @@ struct Driver {
     head: ReceivedHead,
     /// Requests that have no stream yet: the peer takes no more at a time, or much waits to be written.
     waiting: VecDeque<Arc<ExchangeIo>>,
+    /// Requests that depend on what the peer's settings say, which have not come.
+    awaiting_settings: Vec<Arc<ExchangeIo>>,
     /// Exchanges that have something for the task: the list's memory.
     listed: Vec<Arc<ExchangeIo>>,
     /// Whom to wake once a batch of events is dealt with, so that none is woken twice for it.
@@ -114,6 +116,7 @@ impl Driver {
             core: Http2Core::new(Role::Client, core_settings(settings)),
             head: ReceivedHead::default(),
             waiting: VecDeque::new(),
+            awaiting_settings: Vec::new(),
             listed: Vec::new(),
             wakers: Vec::new(),
             spare_headers: Vec::new(),
@@ -199,7 +202,8 @@ impl Driver {
         self.state.ready.take(&mut listed);
         for io in listed.drain(..) {
             match io.take_touch() {
-                Touch::New => self.waiting.push_back(io),
+                Touch::New { is_extended_connect: true } => self.admit_extended_connect(io),
+                Touch::New { is_extended_connect: false } => self.waiting.push_back(io),
                 Touch::Begun { slot, read, wants_to_send, given_up } => {
                     self.core.release(slot, read);
                     match given_up {
@@ -214,6 +218,18 @@ impl Driver {
         }
         self.listed = listed;
         self.begin_waiting();
+    }
+
+    /// RFC 8441 §3: an extended CONNECT may be sent where the peer has said that it takes it.
+    fn admit_extended_connect(&mut self, io: Arc<ExchangeIo>) {
+        if !self.core.has_begun() {
+            self.awaiting_settings.push(io);
+        } else if self.core.peer_settings().enables_connect_protocol {
+            self.waiting.push_back(io);
+        } else {
+            self.wakers.extend(io.set_closed(ExchangeEnd::NoConnectProtocol).into_iter().flatten());
+            io.set_over();
+        }
     }
 
     /// Begins requests, as many as the peer takes and as what waits to be written allows.

@@ -68,13 +68,12 @@ impl Driver {
             self.make_output();
             self.wake_all();
             match self.poll_write(cx) {
-                Poll::Ready(Ok(0)) => return has_written,
+                Poll::Ready(Ok(0)) | Poll::Pending => return has_written,
                 Poll::Ready(Ok(_)) => has_written = true,
                 Poll::Ready(Err(error)) => {
                     self.stop_writing(ConnectionEnd::of_io(&error));
                     return true;
                 }
-                Poll::Pending => return has_written,
             }
         }
         has_written
