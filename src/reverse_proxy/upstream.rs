@@ -221,7 +221,8 @@ impl UpstreamFailure {
     pub(super) fn of(error: &Error) -> Option<UpstreamFailure> {
         match (error.kind(), error.phase()) {
             // The last is the wait for a place in the transport: the upstream was not asked.
-            (ErrorKind::Invalid | ErrorKind::Unsupported | ErrorKind::BodyTooLarge | ErrorKind::RequestOver, _)
+            (ErrorKind::Invalid | ErrorKind::Unsupported | ErrorKind::BodyTooLarge, _)
+            | (ErrorKind::RequestOver | ErrorKind::Cancelled, _)
             | (_, Some(Phase::Pool)) => None,
             (_, Some(Phase::Resolve | Phase::Connect | Phase::Proxy | Phase::Tls)) => Some(UpstreamFailure::Connect),
             (ErrorKind::TimedOut, _) => Some(UpstreamFailure::TimedOut),
@@ -244,6 +245,9 @@ mod tests {
             (ErrorKind::Tls, Phase::Tls, Some(UpstreamFailure::Connect)),
             (ErrorKind::TimedOut, Phase::Head, Some(UpstreamFailure::TimedOut)),
             (ErrorKind::CutOff, Phase::Head, Some(UpstreamFailure::CutOff)),
+            // The request's own context has ended, whatever the upstream did.
+            (ErrorKind::Cancelled, Phase::Head, None),
+            (ErrorKind::Cancelled, Phase::Connect, None),
             (ErrorKind::Io, Phase::Body, Some(UpstreamFailure::CutOff)),
             (ErrorKind::Refused, Phase::Head, Some(UpstreamFailure::Malformed)),
             (ErrorKind::TimedOut, Phase::Pool, None),

@@ -4,7 +4,7 @@ use super::{Body, BodyAllowance, LimitOrigin};
 
 impl Body {
     /// Allows at most `limit` bytes from here on (Go's `MaxBytesReader`). The read that would
-    /// go beyond fails with [`ErrorKind::BodyTooLarge`], whose response is 413 when a handler
+    /// go beyond fails with [`BodyTooLarge`](crate::ErrorKind::BodyTooLarge), whose response is 413 when a handler
     /// returns it; where the length is announced, the first read does.
     ///
     /// 0 allows no byte. Of two limits the smaller one holds.
