@@ -7,6 +7,7 @@
     bench/run.py --instructions --peers ours,hyper,floor
     bench/run.py files                             files, beside nginx and tower-http's ServeDir
     bench/run.py http2                             HTTP/2, by h2load; writes RESULTS-http2.md
+    bench/run.py http2 --instructions              the same under callgrind, and allocations
 
 Needs cargo, wrk and taskset; `--instructions` needs valgrind, `http2` h2load. Go is measured when
 there is a `go`, nginx when there is an `nginx`.
@@ -76,8 +77,10 @@ def main():
     if options.mode == "files":
         programs.make_files()
     command = shlex.join(["bench/run.py", *sys.argv[1:]])
-    if options.mode == "http2":
-        http2.run(servers, options.rounds, command, options.dry)
+    if options.mode == "http2" and options.instructions:
+        http2.count(servers, options.only, command, options.dry)
+    elif options.mode == "http2":
+        http2.run(servers, options.only, options.rounds, command, options.dry)
     elif options.instructions:
         count_instructions(servers, asking, options.only, command, options.dry)
     else:
@@ -122,8 +125,6 @@ def parse():
     counted_only = [workload.name for workload in workloads.COUNTED_ONLY] if options.instructions else []
     check_known(parser, "--only", options.only, [*mode.names, *counted_only])
     check_known(parser, "--peers", options.peers, mode.peers)
-    if options.instructions and options.mode == "http2":
-        parser.error("--instructions: not over HTTP/2")
     options.only = options.only or mode.names
     return options
 

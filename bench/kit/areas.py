@@ -13,6 +13,7 @@ OURS = "nethttp"
 # The first that matches counts: of the file where it was written, else of the function that it is in.
 AREAS = [
     ("head and framing: h1", r"/src/h1/", r"nethttp::h1::"),
+    ("frames, HPACK and streams: h2", r"/src/h2/", r"nethttp::h2::"),
     ("fields, URLs, dates: message", r"/src/message/", r"nethttp::message::"),
     ("connection and exchange: server", r"/src/server/", r"nethttp::server::"),
     ("mux", r"/src/mux/", r"nethttp::mux|mux::ServeMux"),
@@ -25,6 +26,7 @@ AREAS = [
     ("http, bytes, memchr and other crates", r"/registry/src/", r"(http|bytes|memchr|hashbrown|url|itoa)::"),
     ("system calls and clocks", r"sysdeps|/nptl/|vdso|time/unix|pal/unix", r"clock_gettime|Timespec|recv|send"),
 ]
+ALLOCATE = ("malloc", "calloc", "realloc", "aligned_alloc", "posix_memalign")
 REST = "the rest, the program's own main and handler in it"
 
 
@@ -52,6 +54,21 @@ def area_of(file, function):
         if re.search(of_file, file) and (is_ours or not own):
             return name
     return next((name for name, _, of_function in AREAS if re.search(of_function, function)), REST)
+
+
+def allocations(path):
+    """How often memory was asked for in a whole run: calls from anywhere, the allocator itself left out."""
+    names, found, callee, caller = {"function": {}}, 0, "", ""
+    with open(path, errors="replace") as lines:
+        for line in lines:
+            key, _, value = line.rstrip("\n").partition("=")
+            if key == "fn":
+                caller = named(names["function"], value)
+            elif key == "cfn":
+                callee = named(names["function"], value)
+            elif key == "calls" and callee in ALLOCATE and caller not in ALLOCATE:
+                found += int(value.split()[0])
+    return found
 
 
 def exclusive(path):

@@ -52,12 +52,22 @@ def text(counted, command):
     programs = list(dict.fromkeys(name for it in counted.values() for name in it.programs))
     rows = [[name, *(of_program(counted[it].programs.get(name)) for it in names)] for name in programs]
     parts = [f"{report.INSTRUCTIONS_TITLE}\n\n{ABOUT} `{command}`", report.table(["program", *names], rows)]
+    return "\n\n".join([*parts, *where_ours_go(counted)])
+
+
+def where_ours_go(counted):
+    """Ours by area and by function, if it was counted."""
+    names = list(counted)
     by_area = ranked({name: it.areas for name, it in counted.items()})
-    if by_area:
-        by_function = ranked({name: it.functions for name, it in counted.items()})[:LARGEST]
-        parts += [f"## Where ours go\n\n{ABOUT_AREAS}", report.table(["area", *names], by_area)]
-        parts += [f"The {LARGEST} largest functions, without those that they call:", report.table(["function", *names], by_function)]
-    return "\n\n".join(parts)
+    if not by_area:
+        return []
+    by_function = ranked({name: it.functions for name, it in counted.items()})[:LARGEST]
+    return [
+        f"## Where ours go\n\n{ABOUT_AREAS}",
+        report.table(["area", *names], by_area),
+        f"The {LARGEST} largest functions, without those that they call:",
+        report.table(["function", *names], by_function),
+    ]
 
 
 def ranked(parts):

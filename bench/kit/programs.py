@@ -13,7 +13,7 @@ BENCH = pathlib.Path(__file__).resolve().parent.parent
 ROOT = BENCH.parent
 TARGET = pathlib.Path(os.environ.get("CARGO_TARGET_DIR", BENCH / "target")).resolve()
 # What a program may be made of besides a crate of this workspace's.
-NO_CRATES = ("nethttp", "go", "nginx")
+NO_CRATES = ("nethttp", "go", "nginx", "nghttpd")
 
 
 @dataclass(frozen=True)
@@ -26,7 +26,7 @@ class Program:
 
     name: str
     file: str
-    # What it is made of: a crate, "nethttp", "go" or "nginx".
+    # What it is made of: a crate, "nethttp", or one of the others of NO_CRATES.
     library: str
     environment: dict = field(default_factory=dict)
     # Workloads that it cannot do, and those after which it closes connections that should be kept; and why.
@@ -80,6 +80,14 @@ def configure_nginx(port):
     return ["-c", file, "-e", "stderr"]
 
 
+def configure_nghttpd(port):
+    """It knows only files for what is asked for, and sends what it is sent back under any path."""
+    directory = TARGET / "nghttpd"
+    directory.mkdir(parents=True, exist_ok=True)
+    (directory / "index.html").write_bytes(b"Hello, World!")
+    return ["--no-tls", "--workers=1", "--echo-upload", f"--htdocs={directory}", str(port)]
+
+
 SERVERS = [
     Program("floor", "server-floor", "tokio"),
     Program(
@@ -123,7 +131,14 @@ FILE_SERVERS = [
 HTTP2_SERVERS = [
     Program("ours", "bench_server", "nethttp", {"THREADS": "1"}),
     Program("hyper", "server-hyper-http2", "hyper", package="peers-http2"),
-    Program("go", "server-go", "go", {"GOMAXPROCS": "1"}),
+    Program(
+        "nghttpd",
+        "nghttpd",
+        "nghttpd",
+        lacks={"echo16k": "keeps what it is sent in a file"},
+        configure=configure_nghttpd,
+    ),
+    Program("go", "server-go", "go", {"GOMAXPROCS": "1"}, under_valgrind=False),
 ]
 
 
@@ -149,7 +164,7 @@ def build(programs):
 
 def is_there(program):
     """Builds it if it is Go's; the others are built, but for the system's own."""
-    if program.library not in ("go", "nginx"):
+    if program.library not in ("go", "nginx", "nghttpd"):
         return True
     if not shutil.which(program.library):
         print(f"left out: {program.file}, because there is no `{program.library}` on the PATH")
@@ -181,6 +196,8 @@ def versions(programs):
                 found[library] = said(["go", "version"]).removeprefix("go version ")
             case "nginx":
                 found[library] = said(["nginx", "-v"], stream="stderr").removeprefix("nginx version: ")
+            case "nghttpd":
+                found[library] = said(["nghttpd", "--version"]).removeprefix("nghttpd ")
             case _:
                 found[library] = locked[library]
     return found

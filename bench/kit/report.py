@@ -30,12 +30,12 @@ def write(run):
     keep(re.sub(r"\n{3,}", "\n\n", text).strip())
 
 
-def keep(text):
+def keep(text, results=RESULTS, titles=TITLES):
     """Puts a part of the results in the place of what it was."""
-    parts = re.split(r"^(?=# )", RESULTS.read_text() if RESULTS.exists() else "", flags=re.MULTILINE)
+    parts = re.split(r"^(?=# )", results.read_text() if results.exists() else "", flags=re.MULTILINE)
     kept = {part.partition("\n")[0]: part.strip() for part in [*parts, text]}
-    RESULTS.write_text("\n\n".join(kept[title] for title in TITLES if title in kept) + "\n")
-    print(f"\nwritten: {RESULTS.name}")
+    results.write_text("\n\n".join(kept[title] for title in titles if title in kept) + "\n")
+    print(f"\nwritten: {results.name}")
 
 
 def heading(run):

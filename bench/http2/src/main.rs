@@ -4,7 +4,7 @@ use std::convert::Infallible;
 use std::env;
 
 use bytes::Bytes;
-use http_body_util::Full;
+use http_body_util::{Either, Full};
 use hyper::body::Incoming;
 use hyper::header::{CONTENT_TYPE, HeaderValue};
 use hyper::server::conn::http2;
@@ -20,7 +20,7 @@ async fn main() -> std::io::Result<()> {
     loop {
         let (stream, _) = listener.accept().await?;
         stream.set_nodelay(true)?;
-        let service = service_fn(|request| async move { Ok::<_, Infallible>(answer(&request)) });
+        let service = service_fn(|request| async move { Ok::<_, Infallible>(answer(request)) });
         let mut builder = http2::Builder::new(TokioExecutor::new());
         builder.timer(TokioTimer::new());
         // Ends with its connection.
@@ -28,13 +28,14 @@ async fn main() -> std::io::Result<()> {
     }
 }
 
-fn answer(request: &Request<Incoming>) -> Response<Full<Bytes>> {
-    let (status, content) = match request.uri().path() {
-        "/" => (StatusCode::OK, "Hello, World!"),
-        _ => (StatusCode::NOT_FOUND, "not found"),
+fn answer(request: Request<Incoming>) -> Response<Either<Full<Bytes>, Incoming>> {
+    let (status, kind, content) = match request.uri().path() {
+        "/" => (StatusCode::OK, "text/plain", Either::Left(Full::new("Hello, World!".into()))),
+        "/echo" => (StatusCode::OK, "application/octet-stream", Either::Right(request.into_body())),
+        _ => (StatusCode::NOT_FOUND, "text/plain", Either::Left(Full::new("not found".into()))),
     };
-    let mut answer = Response::new(Full::new(content.into()));
+    let mut answer = Response::new(content);
     *answer.status_mut() = status;
-    answer.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("text/plain"));
+    answer.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static(kind));
     answer
 }
