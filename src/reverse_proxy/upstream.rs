@@ -219,11 +219,10 @@ pub enum UpstreamFailure {
 impl UpstreamFailure {
     /// Which of them an error of the client is; `None` for one that the upstream is not to blame for.
     pub(super) fn of(error: &Error) -> Option<UpstreamFailure> {
+        use ErrorKind::{BodyTooLarge, Cancelled, Invalid, RequestOver, Unsupported};
         match (error.kind(), error.phase()) {
             // The last is the wait for a place in the transport: the upstream was not asked.
-            (ErrorKind::Invalid | ErrorKind::Unsupported | ErrorKind::BodyTooLarge, _)
-            | (ErrorKind::RequestOver | ErrorKind::Cancelled, _)
-            | (_, Some(Phase::Pool)) => None,
+            (Invalid | Unsupported | BodyTooLarge | RequestOver | Cancelled, _) | (_, Some(Phase::Pool)) => None,
             (_, Some(Phase::Resolve | Phase::Connect | Phase::Proxy | Phase::Tls)) => Some(UpstreamFailure::Connect),
             (ErrorKind::TimedOut, _) => Some(UpstreamFailure::TimedOut),
             (ErrorKind::Refused | ErrorKind::Malformed | ErrorKind::Decode, _) => Some(UpstreamFailure::Malformed),

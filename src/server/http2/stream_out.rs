@@ -131,7 +131,7 @@ impl StreamState {
         let collected = self.write_buffer.bytes().len();
         if self.outbound_bytes + collected <= self.room && (has_stream || self.outbound.is_empty()) {
             if has_stream && collected > 0 {
-                self.outbound_limit_off(|state| state.hand_over_collected());
+                self.hand_over_without_limit();
             }
             return Poll::Ready(Ok(()));
         }
@@ -141,9 +141,10 @@ impl StreamState {
         self.poll_write_limit(cx).map(Err)
     }
 
-    fn outbound_limit_off(&mut self, act: impl FnOnce(&mut StreamState) -> bool) {
+    /// Hands over what is collected, however much waits before it.
+    fn hand_over_without_limit(&mut self) {
         let limit = std::mem::replace(&mut self.limits.outbound_bytes, usize::MAX);
-        act(self);
+        self.hand_over_collected();
         self.limits.outbound_bytes = limit;
     }
 
@@ -191,7 +192,7 @@ impl StreamState {
     pub(super) fn pop_outbound(&mut self) -> Option<Bytes> {
         if self.outbound.is_empty() && self.sending == Sending::Ended {
             // The last of it, which was collected and has not left.
-            self.outbound_limit_off(|state| state.hand_over_collected());
+            self.hand_over_without_limit();
         }
         let piece = self.outbound.pop_front()?;
         self.outbound_bytes -= piece.len();

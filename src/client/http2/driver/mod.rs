@@ -335,20 +335,21 @@ impl Driver {
 /// What the engine is told of this transport's limits.
 fn core_settings(of: &TransportSettings) -> CoreSettings {
     let (http2, limits) = (&of.http2, &of.head_limits);
-    let mut settings = CoreSettings::default();
-    settings.stream_window_bytes = http2.max_receive_buffer_per_stream;
-    settings.connection_window_bytes = http2.max_receive_buffer_per_connection;
-    settings.max_frame_bytes = http2.max_read_frame_size;
-    settings.header_table_bytes = http2.max_decoder_header_table_size;
-    settings.encoder_table_bytes = http2.max_encoder_header_table_size;
-    settings.limits = EngineLimits {
-        // One field more than the caller's limit: `:status`.
-        list: ListLimits { max_bytes: limits.max_bytes, max_fields: limits.max_values.saturating_add(1) },
-        max_control_frames: MAX_FRAME_COUNT,
-        max_resets: MAX_FRAME_COUNT,
-        max_local_resets: MAX_FRAME_COUNT,
-        // What a server may send ahead is bounded by the windows, in however small pieces it comes.
-        max_small_data_bytes: u32::MAX,
-    };
-    settings
+    CoreSettings {
+        stream_window_bytes: http2.max_receive_buffer_per_stream,
+        connection_window_bytes: http2.max_receive_buffer_per_connection,
+        max_frame_bytes: http2.max_read_frame_size,
+        header_table_bytes: http2.max_decoder_header_table_size,
+        encoder_table_bytes: http2.max_encoder_header_table_size,
+        limits: EngineLimits {
+            // One field more than the caller's limit: `:status`.
+            list: ListLimits { max_bytes: limits.max_bytes, max_fields: limits.max_values.saturating_add(1) },
+            max_control_frames: MAX_FRAME_COUNT,
+            max_resets: MAX_FRAME_COUNT,
+            max_local_resets: MAX_FRAME_COUNT,
+            // What a server may send ahead is bounded by the windows, in however small pieces it comes.
+            max_small_data_bytes: u32::MAX,
+        },
+        ..CoreSettings::default()
+    }
 }
