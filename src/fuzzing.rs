@@ -11,7 +11,7 @@ use crate::client;
 use crate::error::{self, Refusal};
 use crate::files;
 use crate::h1::{self, Chunked, ChunkedReader, Framing, HeadLimits, RequestParser, ResponseParser, Switch};
-use crate::h2::engine::{checker, hpack};
+use crate::h2::{checker, hpack};
 use crate::message::{Body, Header, Request, Response, coding};
 
 /// How the content after a head ends.

@@ -2,7 +2,7 @@
 
 use nethttp::fuzzing::http2_pair;
 
-/// Ten bytes of settings, then steps (`step` in `src/h2/engine/checker/pair.rs`).
+/// Ten bytes of settings, then steps (`step` in `src/h2/checker/pair.rs`).
 pub fn check(data: &[u8]) {
     http2_pair(data);
 }

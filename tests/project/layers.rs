@@ -14,12 +14,11 @@ use crate::rust::{
 
 /// The modules from the bottom up. Each may name itself and those of the rows before its own:
 /// modules of one row are strangers. `lib.rs` stands above all and may name all.
-const LAYERS: [&[&str]; 10] = [
+const LAYERS: [&[&str]; 9] = [
     &["error"],
     &["message"],
-    &["h1", "h2/engine"],
+    &["h1", "h2"],
     &["net"],
-    &["h2"],
     &["server", "client"],
     &["mux", "files", "forms", "testing", "tower", "body", "cookie", "header", "httputil", "tls", "trace", "url"],
     &["middleware"],
@@ -28,10 +27,10 @@ const LAYERS: [&[&str]; 10] = [
 ];
 
 /// Modules that know no runtime.
-const WITHOUT_RUNTIME: [&str; 3] = ["message", "h1", "h2/engine"];
+const WITHOUT_RUNTIME: [&str; 3] = ["message", "h1", "h2"];
 
 /// Modules that are functions over bytes: they take time as a number, and wait for nobody.
-const ONLY_BYTES: [&str; 1] = ["h2/engine"];
+const ONLY_BYTES: [&str; 1] = ["h2"];
 
 /// The files that start tasks. A comment at each `spawn` says who ends the task.
 const MAY_SPAWN: [&str; 11] = [
@@ -202,13 +201,10 @@ fn length(path: &str, text: &str) -> Vec<Finding> {
 
 // ------------------------------------------------------------ paths and modules
 
-/// `src/h1/chunked.rs` belongs to `h1`, `src/error.rs` to `error`. A folder that has a layer of its own is
-/// a module of its own: `src/h2/engine/frame.rs` belongs to `h2/engine`.
+/// `src/h1/chunked.rs` belongs to `h1`, `src/error.rs` to `error`.
 fn module_of(path: &str) -> &str {
     let path = path.trim_start_matches("src/").trim_end_matches(".rs");
-    let is_within = |module: &&&str| module.contains('/') && path.starts_with(&format!("{module}/"));
-    let own_layer = LAYERS.iter().copied().flatten().find(is_within);
-    own_layer.copied().unwrap_or_else(|| path.split('/').next().unwrap_or(path))
+    path.split('/').next().unwrap_or(path)
 }
 
 fn row_of(module: &str) -> Option<usize> {
@@ -300,9 +296,8 @@ fn an_arrow_upwards_or_sideways_is_found() {
         ("src/server/mod.rs", "use crate::ServeMux;"),
         ("src/server/mod.rs", "use super::*;"),
         ("src/neither/mod.rs", ""),
-        ("src/h2/engine/frame.rs", "use crate::h2::Wire;"),
-        ("src/h2/engine/frame.rs", "use super::super::super::net::Io;"),
-        ("src/h2/engine/frame.rs", "use crate::h1::HeadLimits;"),
+        ("src/h2/frame.rs", "use super::super::net::Io;"),
+        ("src/h2/frame.rs", "use crate::h1::HeadLimits;"),
     ] {
         assert_eq!(lines(arrows, path, text), [1], "{path}: {text}");
     }
@@ -321,8 +316,7 @@ fn an_arrow_downwards_or_within_is_not() {
         ("src/h1/mod.rs", "mod a { mod b { use super::super::Head; } } mod c { use super::Head; }"),
         ("src/error.rs", "/// See [`Server`](crate::server::Server).\nfn f() { g(\"crate::server\") }"),
         ("src/lib.rs", "use crate::server::Server;"),
-        ("src/h2/engine/frame.rs", "use crate::{error::Result, message::Header}; use super::fault::Fault;"),
-        ("src/h2/mod.rs", "mod engine; use crate::net::Io;"),
+        ("src/h2/frame.rs", "use crate::{error::Result, message::Header}; use super::fault::Fault;"),
     ] {
         assert_eq!(arrows(path, text), [], "{path}: {text}");
     }
@@ -342,11 +336,11 @@ fn a_runtime_is_found_outside_of_tests_and_comments() {
 #[test]
 fn a_clock_a_lock_and_a_wait_are_found_where_there_are_only_bytes() {
     for word in ["std::time::Instant", "SystemTime", "std::sync::Mutex", "AtomicU64", "async fn f() {}", "f().await"] {
-        assert_eq!(lines(machinery, "src/h2/engine/hpack/decoder.rs", word), [1], "{word}");
-        assert_eq!(lines(machinery, "src/h2/wire.rs", word), []);
+        assert_eq!(lines(machinery, "src/h2/hpack/decoder.rs", word), [1], "{word}");
+        assert_eq!(lines(machinery, "src/net/io.rs", word), []);
     }
     let innocent = "// Mutex\nlet instants = awaited;\n#[cfg(test)]\nmod tests { async fn t() {} }";
-    assert_eq!(lines(machinery, "src/h2/engine/mod.rs", innocent), []);
+    assert_eq!(lines(machinery, "src/h2/mod.rs", innocent), []);
 }
 
 #[test]

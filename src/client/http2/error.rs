@@ -4,7 +4,7 @@ use std::io;
 use std::time::Duration;
 
 use crate::error::{Error, ErrorKind, Phase};
-use crate::h2::engine::fault::{ConnectionFault, ErrorCode};
+use crate::h2::fault::{ConnectionFault, ErrorCode};
 
 /// Why a connection ended.
 #[derive(Clone, Debug, PartialEq, Eq)]

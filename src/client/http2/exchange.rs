@@ -21,7 +21,7 @@ use super::state::Suspicion;
 use super::upload::{Upload, has_content};
 use crate::error::{Error, Phase, Refusal, Result, Sent};
 use crate::h1::{Outgoing, RequestKind, allows_content};
-use crate::h2::engine::fault::ErrorCode;
+use crate::h2::fault::ErrorCode;
 use crate::message::Response;
 use crate::net::Deadline;
 

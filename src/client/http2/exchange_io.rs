@@ -34,7 +34,7 @@ use bytes::{Bytes, BytesMut};
 use super::content::{ContentIn, ContentOut, ContentOutEnd, NextOut};
 use super::error::ExchangeEnd;
 use super::request_head::HeadToSend;
-use crate::h2::engine::fault::ErrorCode;
+use crate::h2::fault::ErrorCode;
 use crate::message::Header;
 
 /// How much content of a request is taken from its body before it is sent.

@@ -8,7 +8,7 @@ use http::{Method, Uri};
 
 use crate::error::{Error, ErrorKind, Result};
 use crate::h1::may_be_trailer;
-use crate::h2::engine::Http2RequestHead;
+use crate::h2::Http2RequestHead;
 use crate::message::{Header, Known};
 
 /// A head with all that is sent in it.

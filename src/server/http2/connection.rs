@@ -50,7 +50,7 @@ use super::exchange::{StartedExchange, StreamsShared};
 use super::exchanges::Exchanges;
 use super::stream_io::{ConnSignals, StreamIo};
 use super::stream_state::{StreamLimits, StreamLoss};
-use crate::h2::engine::{ConnectionFault, CoreSettings, EngineLimits, ErrorCode, Http2Core, ListLimits, Role};
+use crate::h2::{ConnectionFault, CoreSettings, EngineLimits, ErrorCode, Http2Core, ListLimits, Role};
 use crate::message::ConnContext;
 use crate::net::{Io, ReadyList, TransferLimit};
 use crate::server::close_reason::CloseReason;

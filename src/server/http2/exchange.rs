@@ -8,7 +8,7 @@ use super::request::RequestInfo;
 use super::stream_io::{ConnSignals, StreamIo, StreamRequestBody};
 use crate::error::Refusal;
 use crate::h1::Expectation;
-use crate::h2::engine::ErrorCode;
+use crate::h2::ErrorCode;
 use crate::message::{Body, ConnContext};
 use crate::server::close_reason::CloseReason;
 use crate::server::error_response::write_refusal;

@@ -15,7 +15,7 @@ use super::exchanges::Begun;
 use super::request::fill_request;
 use super::stream_io::StreamIo;
 use super::stream_state::StreamLoss;
-use crate::h2::engine::{ClosedBy, ConnectionFault, CoreEvent, NewRequest, ReceivedHead};
+use crate::h2::{ClosedBy, ConnectionFault, CoreEvent, NewRequest, ReceivedHead};
 use crate::message::ConnContext;
 use crate::net::TransferDeadlines;
 use crate::server::event::ConnState;

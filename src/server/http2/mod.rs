@@ -27,7 +27,7 @@ pub(crate) use connection::serve;
 pub(crate) use response_head::StreamHead;
 pub(crate) use stream_io::StreamIo;
 
-use crate::h2::engine::frame::CONNECTION_PREFACE;
+use crate::h2::frame::CONNECTION_PREFACE;
 
 /// Whether the first bytes of a connection are the preface of HTTP/2.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

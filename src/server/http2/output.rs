@@ -9,7 +9,7 @@ use std::task::{Context, Poll, ready};
 use super::connection::Http2Serving;
 use super::stream_io::StreamIo;
 use super::stream_state::{Sending, StreamLoss, StreamState};
-use crate::h2::engine::{ErrorCode, Http2Core, Http2ResponseHead, MessageEnd, NewRequest, SendSlot};
+use crate::h2::{ErrorCode, Http2Core, Http2ResponseHead, MessageEnd, NewRequest, SendSlot};
 use crate::message::append_date;
 use crate::server::cached_now;
 use crate::server::close_reason::CloseReason;

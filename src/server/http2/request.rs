@@ -4,7 +4,7 @@ use http::{Method, StatusCode, Uri, Version};
 
 use crate::error::Refusal;
 use crate::h1::{Expectation, HeadLimits, Port, is_host, parse_path_target};
-use crate::h2::engine::{NewRequest, ReceivedHead};
+use crate::h2::{NewRequest, ReceivedHead};
 use crate::message::{Header, Known, Request};
 
 /// What the server needs to know of a head beside the request itself.
@@ -149,8 +149,8 @@ fn expectation(header: &Header, ends: bool) -> Expectation {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::h2::engine::hpack::{HpackEncoder, encoded};
-    use crate::h2::engine::{CoreEvent, CoreSettings, Http2Core, Role};
+    use crate::h2::hpack::{HpackEncoder, encoded};
+    use crate::h2::{CoreEvent, CoreSettings, Http2Core, Role};
     use crate::message::Body;
 
     const LIMITS: HeadLimits = HeadLimits { max_bytes: 1 << 20, max_values: 500 };

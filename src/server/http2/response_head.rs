@@ -3,7 +3,7 @@
 use http::StatusCode;
 
 use crate::h1::{Outgoing, may_be_trailer};
-use crate::h2::engine::Http2ResponseHead;
+use crate::h2::Http2ResponseHead;
 use crate::message::{Header, Known};
 
 /// The head of a response as its writer has decided it.

@@ -32,7 +32,7 @@ use tokio::time::Instant;
 use super::response_head::StreamHead;
 use super::stream_state::{Content, Sending, StreamLimits, StreamState};
 use crate::error::{Error, ErrorKind, Phase, Result};
-use crate::h2::engine::ErrorCode;
+use crate::h2::ErrorCode;
 use crate::message::{ConnContext, Frame, Header, Signal, Source};
 use crate::net::{ReadyList, TransferDeadlines, TransferLimit};
 use crate::server::response::write_buffer::{DirectWrite, WriteBuffer};

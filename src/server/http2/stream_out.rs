@@ -8,7 +8,7 @@ use http::StatusCode;
 use super::response_head::allowed_trailer;
 use super::stream_state::{Sending, StreamLoss, StreamState, wake};
 use crate::error::{Error, ErrorKind, Phase, Result};
-use crate::h2::engine::ErrorCode;
+use crate::h2::ErrorCode;
 use crate::message::Header;
 use crate::server::response::write_buffer::{DirectWrite, MIN_DIRECT_WRITE_BYTES};
 

@@ -13,7 +13,7 @@ use http::StatusCode;
 
 use super::response_head::KeptResponseHead;
 use crate::error::{Error, ErrorKind, Phase};
-use crate::h2::engine::ErrorCode;
+use crate::h2::ErrorCode;
 use crate::message::Header;
 use crate::net::{Deadline, TransferLimit};
 use crate::server::response::write_buffer::WriteBuffer;

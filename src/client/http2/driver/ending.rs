@@ -7,7 +7,7 @@ use tokio::time::Instant;
 
 use super::super::error::{ConnectionEnd, ExchangeEnd};
 use super::{Driver, DriverStage};
-use crate::h2::engine::fault::ErrorCode;
+use crate::h2::fault::ErrorCode;
 
 /// How long a peer may take to read the GOAWAY and what was sent before it.
 const CLOSE_TIMEOUT: Duration = Duration::from_secs(5);

@@ -4,8 +4,8 @@ use super::super::error::ExchangeEnd;
 use super::super::exchange_io::ReceivedResponse;
 use super::super::request_head::allowed_trailer;
 use super::Driver;
-use crate::h2::engine::fault::ErrorCode;
-use crate::h2::engine::{ClosedBy, CoreEvent};
+use crate::h2::fault::ErrorCode;
+use crate::h2::{ClosedBy, CoreEvent};
 use crate::message::Header;
 
 impl Driver {

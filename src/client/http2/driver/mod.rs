@@ -22,8 +22,8 @@ use super::error::{ConnectionEnd, ExchangeEnd};
 use super::exchange_io::{ExchangeIo, Touch};
 use super::state::Http2State;
 use crate::error::Result;
-use crate::h2::engine::fault::ErrorCode;
-use crate::h2::engine::{
+use crate::h2::fault::ErrorCode;
+use crate::h2::{
     CannotBegin, CoreSettings, EngineLimits, Http2Core, Http2StreamState, ListLimits, MessageEnd, ReceivedHead, Role,
 };
 use crate::message::Header;

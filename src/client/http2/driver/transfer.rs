@@ -8,8 +8,8 @@ use bytes::Buf;
 use super::super::content::NextOut;
 use super::super::error::ConnectionEnd;
 use super::Driver;
-use crate::h2::engine::MessageEnd;
-use crate::h2::engine::fault::ConnectionFault;
+use crate::h2::MessageEnd;
+use crate::h2::fault::ConnectionFault;
 
 /// How many slices a write has at most.
 const SLICE_COUNT: usize = 32;

@@ -116,6 +116,7 @@ impl DynamicTable {
     }
 
     /// The bytes that it holds in memory.
+    #[cfg(any(test, fuzzing))]
     pub(super) fn held(&self) -> usize {
         self.text.capacity() + self.entries.capacity() * size_of::<TableEntry>()
     }

@@ -47,6 +47,7 @@ pub(crate) struct NewRequest {
 }
 
 impl NewRequest {
+    #[cfg(any(test, fuzzing))]
     pub(crate) fn stream_id(&self) -> u32 {
         self.id
     }

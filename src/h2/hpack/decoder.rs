@@ -91,6 +91,7 @@ impl HpackDecoder {
     }
 
     /// The bytes that it holds in memory.
+    #[cfg(any(test, fuzzing))]
     pub(crate) fn held(&self) -> usize {
         self.table.held()
     }

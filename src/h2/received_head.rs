@@ -172,6 +172,7 @@ impl ReceivedHead {
         self.facts.malformed.map_or(Ok(()), Err)
     }
 
+    #[cfg(any(test, fuzzing))]
     pub(super) fn priority(&self) -> Option<Priority> {
         self.facts.priority
     }

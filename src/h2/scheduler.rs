@@ -67,6 +67,7 @@ impl Scheduler {
         }
     }
 
+    #[cfg(any(test, fuzzing))]
     pub(crate) fn held(&self) -> usize {
         let in_ring = |ring: &Ring| (ring.one_by_one.capacity() + ring.incremental.capacity()) * size_of::<u32>();
         self.rings.iter().map(|rings| size_of_val(&**rings) + rings.iter().map(in_ring).sum::<usize>()).sum()

@@ -301,6 +301,7 @@ impl<T> Http2Core<T> {
     }
 
     /// The bytes that it holds in memory beside its own size.
+    #[cfg(any(test, fuzzing))]
     pub(crate) fn held(&self) -> usize {
         self.output.held()
             + self.streams.held()

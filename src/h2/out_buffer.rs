@@ -157,6 +157,7 @@ impl OutBuffer {
     }
 
     /// The bytes that it holds in memory, content that is not copied left out.
+    #[cfg(any(test, fuzzing))]
     pub(crate) fn held(&self) -> usize {
         self.buffer.capacity() + self.content.capacity() * size_of::<(usize, Bytes)>()
     }

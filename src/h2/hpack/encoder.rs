@@ -97,6 +97,7 @@ impl HpackEncoder {
     }
 
     /// The bytes that it holds in memory.
+    #[cfg(any(test, fuzzing))]
     pub(crate) fn held(&self) -> usize {
         self.table.held()
     }

@@ -245,6 +245,7 @@ impl<T> StreamTable<T> {
         }
     }
 
+    #[cfg(any(test, fuzzing))]
     pub(crate) fn held(&self) -> usize {
         self.slots.capacity() * size_of::<Option<StreamEntry<T>>>()
             + (self.free.capacity() + self.known_resets.capacity() + 2 * self.index.capacity()) * size_of::<u32>()
