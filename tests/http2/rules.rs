@@ -530,7 +530,6 @@ fn whole_frames(mut bytes: &[u8]) -> impl Iterator<Item = (u8, usize)> {
 // The deadline of a head is each head's: frames that come whole one after the other are no slow head, wherever
 // what was read ends.
 #[tokio::test(start_paused = true)]
-#[ignore = "the HTTP/2 engine: the deadline of a head does not see that one has ended and another begun in one read"]
 async fn a_peer_whose_writes_end_within_frames_is_not_slow() {
     let mut server = quiet(hello);
     server.read_header_timeout = secs(10);

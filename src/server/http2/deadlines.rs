@@ -38,6 +38,11 @@ impl ConnDeadlines {
         self.head.preface_until.is_some_and(|until| until <= Instant::now())
     }
 
+    /// A head has come whole, or what was there was none: what the input still has is the beginning of another.
+    pub(super) fn end_head(&mut self) {
+        self.head.since = None;
+    }
+
     /// A request has come.
     pub(super) fn leave_idle(&mut self) {
         self.idle.set(None);

@@ -82,6 +82,9 @@ impl<F: Future<Output = Arc<StreamIo>> + Send + 'static> Http2Serving<'_, F> {
         }
         let taken = input.len() - rest.len();
         input.advance(taken);
+        if taken > 0 && !self.core.is_mid_head(b"") {
+            self.deadlines.end_head();
+        }
         if !input.is_empty() && input.capacity() - input.len() < MIN_READ_BYTES {
             input.reserve(2 * MIN_READ_BYTES);
         }
