@@ -172,11 +172,6 @@ impl ReceivedHead {
         self.facts.malformed.map_or(Ok(()), Err)
     }
 
-    #[cfg(any(test, fuzzing))]
-    pub(super) fn priority(&self) -> Option<Priority> {
-        self.facts.priority
-    }
-
     fn check_fields(&self, ends: bool) -> Result<(), &'static str> {
         // RFC 9113 §8.1.1.
         if ends && self.facts.content_length.is_some_and(|length| length > 0) {

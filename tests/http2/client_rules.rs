@@ -390,7 +390,7 @@ async fn a_transport_says_its_windows_frames_and_tables_and_uses_no_larger_table
                         payload.chunks(6).map(|s| (u32::from(s[1]), u32::from_be_bytes(s[2..].try_into().unwrap()))),
                     ),
                     WINDOW_UPDATE => {
-                        told.lock().unwrap().push((0, u32::from_be_bytes(payload[..].try_into().unwrap())))
+                        told.lock().unwrap().push((0, u32::from_be_bytes(payload[..].try_into().unwrap())));
                     }
                     HEADERS => {
                         // RFC 7541 §6.3: a peer takes 4,096 for granted, so that the first block says the size.

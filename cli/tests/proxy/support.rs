@@ -69,7 +69,7 @@ impl Handler for Named {
         let content = r.body.bytes(1 << 20).await?;
         let mut text = format!("{} {} {} {:?} {}\n", self.0, r.method, r.request_uri, r.proto, r.host);
         for (name, value) in r.header.iter() {
-            text.push_str(&format!("{name}: {}\n", String::from_utf8_lossy(value.as_ref())));
+            text.push_str(&format!("{name}: {}\n", String::from_utf8_lossy(value)));
         }
         text.push_str(&String::from_utf8_lossy(&content));
         w.header().set("Content-Type", "text/plain");

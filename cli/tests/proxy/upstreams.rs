@@ -129,11 +129,11 @@ fn a_server_gets_requests_while_its_health_check_passes() {
         "--health-interval",
         "0.05",
     ]);
-    let next_check = || _ = checked.1.recv().unwrap();
+    let next_check = || checked.1.recv().unwrap();
     // The answer to the first has been counted when the second comes.
     next_check();
     next_check();
-    assert!(servers(&proxy, 6).iter().all(|server| server == "" || server == "other"));
+    assert!(servers(&proxy, 6).iter().all(|server| server.is_empty() || server == "other"));
     is_well.store(true, Ordering::SeqCst);
     while !servers(&proxy, 2).contains(&"checked".to_owned()) {}
 }
