@@ -94,7 +94,7 @@ pub(crate) struct Rewind {
 }
 
 impl Rewind {
-    pub(in crate::net) fn new(stream: Box<dyn Stream>, ahead: BytesMut) -> Rewind {
+    pub(crate) fn new(stream: Box<dyn Stream>, ahead: BytesMut) -> Rewind {
         Rewind { stream, ahead }
     }
 }

@@ -1,8 +1,12 @@
 //! In place of HTTP/2 where its feature is off: no stream is ever made, and no preface known.
 
+use std::io;
+use std::pin::Pin;
+use std::sync::Arc;
 use std::task::{Context, Poll};
 
 use http::StatusCode;
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::time::Instant;
 
 use super::close_reason::CloseReason;
@@ -96,6 +100,36 @@ impl StreamIo {
     }
 
     pub(crate) fn set_write_until(&self, _: Option<Instant>) {
+        match *self {}
+    }
+}
+
+/// A stream that was taken over, and cannot be.
+pub(crate) enum StreamTunnel {}
+
+impl StreamTunnel {
+    #[expect(clippy::needless_pass_by_value, reason = "as where there is HTTP/2")]
+    pub(crate) fn new(stream_io: Arc<StreamIo>) -> StreamTunnel {
+        match *stream_io {}
+    }
+}
+
+impl AsyncRead for StreamTunnel {
+    fn poll_read(self: Pin<&mut Self>, _: &mut Context<'_>, _: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+        match *self {}
+    }
+}
+
+impl AsyncWrite for StreamTunnel {
+    fn poll_write(self: Pin<&mut Self>, _: &mut Context<'_>, _: &[u8]) -> Poll<io::Result<usize>> {
+        match *self {}
+    }
+
+    fn poll_flush(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+        match *self {}
+    }
+
+    fn poll_shutdown(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
         match *self {}
     }
 }

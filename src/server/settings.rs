@@ -143,6 +143,11 @@ pub struct Http2Settings {
     /// How many small DATA frames may come that nobody reads: each counts what it has less than 64 bytes of
     /// content. Default: half of `max_receive_buffer_per_connection`, which is 8,322 frames of a byte each.
     pub data_frame_budget: u32,
+    /// Whether clients may ask for a tunnel on a stream (extended CONNECT, RFC 8441), as browsers do for a
+    /// WebSocket: [`ResponseWriter::upgrade`](crate::ResponseWriter::upgrade) then agrees over HTTP/2 too.
+    /// Default: false, as in Go. A browser that may does so, and does not try HTTP/1.1 after it, and many
+    /// implementations of WebSocket want the `Sec-WebSocket-Key` that only HTTP/1.1 has.
+    pub enable_connect_protocol: bool,
 }
 
 impl Default for Http2Settings {
@@ -161,6 +166,7 @@ impl Default for Http2Settings {
             max_resets: 500,
             max_control_frames: 10_000,
             data_frame_budget: 0,
+            enable_connect_protocol: false,
         }
     }
 }
@@ -211,6 +217,7 @@ impl Http2Settings {
             max_resets: any(self.max_resets, default.max_resets),
             max_control_frames: any(self.max_control_frames, default.max_control_frames),
             data_frame_budget: self.data_frame_budget,
+            enable_connect_protocol: self.enable_connect_protocol,
         }
     }
 }

@@ -29,4 +29,6 @@ mod rules;
 #[cfg(feature = "server")]
 mod server;
 #[cfg(feature = "server")]
+mod server_tunnels;
+#[cfg(feature = "server")]
 mod streams;

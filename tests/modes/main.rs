@@ -31,3 +31,4 @@ mod routers;
 mod shutdowns;
 mod site;
 mod typed;
+mod upgrades;

@@ -333,17 +333,6 @@ impl<'a, F: Future<Output = Arc<StreamIo>> + Send + 'static> Http2Serving<'a, F>
         if code == ErrorCode::ENHANCE_YOUR_CALM { CloseReason::Flooded } else { CloseReason::ProtocolBroken }
     }
 
-    /// The peer is gone, for all streams that there are.
-    fn lose_streams(&mut self) {
-        self.waiting.clear();
-        let slots: Vec<u32> = self.core.slots().collect();
-        for slot in slots {
-            if let Some(stream_io) = self.core.user(slot) {
-                stream_io.with_state(|state| state.lose(StreamLoss::Connection));
-            }
-        }
-    }
-
     /// Sends what is left, and the end of this side. After a fault, what still comes is read for a while: a
     /// close with unread bytes would reset the connection, and destroy what the peer was told.
     async fn leave(&mut self, reason: CloseReason) {
@@ -385,6 +374,27 @@ impl<'a, F: Future<Output = Arc<StreamIo>> + Send + 'static> Http2Serving<'a, F>
     }
 }
 
+impl<F> Http2Serving<'_, F> {
+    /// The peer is gone, for all streams that there are.
+    fn lose_streams(&mut self) {
+        self.waiting.clear();
+        let slots: Vec<u32> = self.core.slots().collect();
+        for slot in slots {
+            if let Some(stream_io) = self.core.user(slot) {
+                stream_io.with_state(|state| state.lose(StreamLoss::Connection));
+            }
+        }
+    }
+}
+
+/// A server that cuts its connections drops their futures, and with them the exchanges. What a handler has given
+/// to another task, a body or a stream that it took over, waits there, and nobody else would wake it.
+impl<F> Drop for Http2Serving<'_, F> {
+    fn drop(&mut self) {
+        self.lose_streams();
+    }
+}
+
 /// What the engine is told of this server's limits.
 fn core_settings(settings: &Settings) -> CoreSettings {
     let http2 = &settings.http2;
@@ -395,6 +405,7 @@ fn core_settings(settings: &Settings) -> CoreSettings {
         connection_window_bytes: http2.max_receive_buffer_per_connection,
         max_frame_bytes: http2.max_read_frame_size,
         header_table_bytes: http2.max_decoder_header_table_size,
+        enables_connect_protocol: http2.enable_connect_protocol,
         limits: EngineLimits {
             list: ListLimits {
                 // Go's addition: what ten fields cost beyond their text (RFC 9113 §10.5.1).

@@ -52,6 +52,9 @@ impl StartedExchange {
         if shared.conn.settings.on_request.is_some() {
             scratch.writer.measure();
         }
+        if matches!(&filled, Ok(info) if info.wants_tunnel) {
+            scratch.writer.allow_upgrade(&scratch.request.header);
+        }
         if matches!(&filled, Ok(info) if info.has_content) {
             scratch.request.body = Body::from_source(StreamRequestBody(stream_io.clone()));
         }
@@ -75,8 +78,13 @@ impl StartedExchange {
             Err(refusal) => refuse(&shared, &mut scratch, refusal),
         };
         let close = exchange::finish_response(settings, &mut scratch, outcome);
+        if close == Some(CloseReason::Hijacked) {
+            // Boxed, as it is rare.
+            return Box::pin(run_tunnel(shared, stream_io, scratch)).await;
+        }
         send_rest(&stream_io, close).await;
-        let drains = stream_io.end_exchange(settings.drain_bytes);
+        // What comes behind a tunnel that was refused is no content, and its end not worth waiting for.
+        let drains = stream_io.end_exchange(settings.drain_bytes) && !scratch.writer.wants_tunnel();
         exchange::record(settings, &mut scratch, close);
         stream_io.cancel();
         exchange::report_ignored_status(settings, &scratch);
@@ -92,6 +100,21 @@ impl StartedExchange {
         }
         stream_io
     }
+}
+
+/// Waits for the end of a stream that the handler took over. What the handler held is over with the handler; its
+/// context ends then too, as that of a connection of HTTP/1 does.
+async fn run_tunnel(shared: Arc<StreamsShared>, stream_io: Arc<StreamIo>, mut scratch: Box<Scratch>) -> Arc<StreamIo> {
+    let settings = &shared.conn.settings;
+    exchange::record(settings, &mut scratch, Some(CloseReason::Hijacked));
+    stream_io.cancel();
+    exchange::report_ignored_status(settings, &scratch);
+    scratch.clear_exchange();
+    scratch::release(scratch);
+    stream_io.tunnel_over().await;
+    send_rest(&stream_io, None).await;
+    stream_io.end_exchange(0);
+    stream_io
 }
 
 /// Sends an error response to an unacceptable request. Only its stream ends: the connection stays open.

@@ -22,10 +22,12 @@ mod stream_io;
 mod stream_out;
 mod stream_state;
 mod timing;
+mod tunnel;
 
 pub(crate) use connection::serve;
 pub(crate) use response_head::StreamHead;
 pub(crate) use stream_io::StreamIo;
+pub(crate) use tunnel::StreamTunnel;
 
 use crate::h2::frame::CONNECTION_PREFACE;
 

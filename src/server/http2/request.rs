@@ -5,7 +5,7 @@ use http::{Method, StatusCode, Uri, Version};
 use crate::error::Refusal;
 use crate::h1::{Expectation, HeadLimits, Port, is_host, parse_path_target};
 use crate::h2::{NewRequest, ReceivedHead};
-use crate::message::{Header, Known, Request};
+use crate::message::{Header, Known, Request, is_token};
 
 /// What the server needs to know of a head beside the request itself.
 #[derive(Debug, Clone, Copy)]
@@ -13,15 +13,20 @@ pub(super) struct RequestInfo {
     pub(super) expect: Expectation,
     /// Whether content follows.
     pub(super) has_content: bool,
+    /// It asks for a tunnel (RFC 8441): what follows on the stream is no content.
+    pub(super) wants_tunnel: bool,
 }
 
 const TOO_MANY: Refusal = Refusal::with(StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE, "too many header fields");
 const NO_HOST: Refusal = Refusal::bad("no valid host");
 const NO_METHOD: Refusal = Refusal::bad("the method is no token");
+const NO_PROTOCOL: Refusal = Refusal::bad(":protocol names none");
 const NO_PATH: Refusal = Refusal::bad("no path");
 
 /// Fills the request from the head of a stream, whose fields it takes. What belongs to the connection is left
 /// as it is.
+///
+/// An extended CONNECT (RFC 8441) becomes what asks for the same in HTTP/1.1: a GET with `Upgrade`.
 ///
 /// The engine has checked that the pseudo-fields are there once and before the others, names are in lower
 /// case, no field speaks of a connection, `Content-Length` is one number, and has put cookies together.
@@ -55,14 +60,19 @@ pub(super) fn fill_request(
     if !is_host(request.host.as_bytes(), Port::Optional) {
         return Err(NO_HOST);
     }
+    if let Some(protocol) = received.protocol() {
+        fill_upgrade(request, protocol)?;
+        request.content_length = Some(0);
+        return Ok(RequestInfo { expect: Expectation::None, has_content: false, wants_tunnel: true });
+    }
     let expect = if rare.expects { expectation(&request.header, new.ends()) } else { Expectation::None };
     request.content_length = if new.ends() { Some(0) } else { received.content_length() };
-    Ok(RequestInfo { expect, has_content: !new.ends() })
+    Ok(RequestInfo { expect, has_content: !new.ends(), wants_tunnel: false })
 }
 
 fn fill_target(request: &mut Request, received: &ReceivedHead) -> Result<(), Refusal> {
     let authority = std::str::from_utf8(received.authority()).map_err(|_| NO_HOST)?;
-    if request.method == Method::CONNECT {
+    if request.method == Method::CONNECT && received.protocol().is_none() {
         // RFC 9113 §8.5.
         request.request_uri.push_str(authority);
         if !is_host(authority.as_bytes(), Port::Required) {
@@ -77,8 +87,22 @@ fn fill_target(request: &mut Request, received: &ReceivedHead) -> Result<(), Ref
         return Err(NO_PATH);
     }
     request.request_uri.push_str(std::str::from_utf8(received.path()).unwrap_or_default());
+    if request.method == Method::CONNECT {
+        request.method = Method::GET;
+    }
     let (_, uri) = parse_path_target(request.method.as_str().as_bytes(), received.path())?;
     request.uri = uri;
+    Ok(())
+}
+
+/// RFC 8441 §4: `:protocol` has the names that `Upgrade` has (RFC 9110 §7.8). The engine lets no `Upgrade` or
+/// `Connection` of the peer's own through.
+fn fill_upgrade(request: &mut Request, protocol: &[u8]) -> Result<(), Refusal> {
+    if !protocol.splitn(2, |&byte| byte == b'/').all(is_token) {
+        return Err(NO_PROTOCOL);
+    }
+    request.header.set("Connection", "Upgrade");
+    request.header.set("Upgrade", protocol);
     Ok(())
 }
 

@@ -78,7 +78,8 @@ impl StreamState {
         step
     }
 
-    fn poll_content_step(&mut self) -> Poll<Option<Result<Frame>>> {
+    /// The same under no limit but the moment by which all must be read, if there is one.
+    pub(super) fn poll_content_step(&mut self) -> Poll<Option<Result<Frame>>> {
         if self.read_limit.has_passed() {
             return Poll::Ready(Some(Err(Error::timed_out(Phase::Body))));
         }

@@ -120,6 +120,21 @@ impl StreamIo {
         act(&mut self.lock().state)
     }
 
+    /// Changes it from another task than the connection's, which looks at it where the change has left something
+    /// for it to do.
+    pub(super) fn change<T>(
+        &self,
+        needs_look: impl FnOnce(&StreamState) -> bool,
+        act: impl FnOnce(&mut StreamState) -> T,
+    ) -> T {
+        let mut listable = self.lock();
+        let result = act(&mut listable.state);
+        if needs_look(&listable.state) {
+            self.list(&mut listable);
+        }
+        result
+    }
+
     /// The exchange has a stream from now on.
     pub(super) fn set_slot(&self, slot: u32) {
         self.lock().slot = Some(slot);

@@ -37,7 +37,7 @@ impl StreamState {
         fits || len == 0
     }
 
-    fn push_outbound(&mut self, bytes: Bytes) {
+    pub(super) fn push_outbound(&mut self, bytes: Bytes) {
         self.outbound_bytes += bytes.len();
         self.outbound.push_back(bytes);
     }

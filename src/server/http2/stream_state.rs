@@ -42,6 +42,7 @@ pub(super) struct StreamState {
     pub(super) trailer: Option<Box<Header>>,
     /// The exchange wants its stream reset, behind what it has handed over.
     pub(super) reset: Option<ErrorCode>,
+    pub(super) takeover: Takeover,
     /// How much the windows had room for when the connection's task looked last.
     pub(super) room: usize,
     /// Nobody works on the exchange any more: what is left of it is the connection's task's.
@@ -91,6 +92,15 @@ pub(super) enum InboundEnd {
     Lost(StreamLoss),
 }
 
+/// Whether the stream is a tunnel.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Takeover {
+    Never,
+    Open,
+    /// Who took it over has dropped it.
+    Dropped,
+}
+
 /// How far the response is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Sending {
@@ -135,6 +145,7 @@ impl StreamState {
             outbound_bytes: 0,
             trailer: None,
             reset: None,
+            takeover: Takeover::Never,
             room: 0,
             is_over: false,
             limits,
@@ -166,6 +177,7 @@ impl StreamState {
         self.outbound_bytes = 0;
         self.trailer = None;
         self.reset = None;
+        self.takeover = Takeover::Never;
         self.is_over = false;
         (self.reader, self.writer, self.watcher) = (None, None, None);
     }

@@ -22,12 +22,13 @@ impl ResponseWriter {
             Extent::Start(_) => None,
             Extent::Whole(content) => Some(content.len() as u64),
         };
-        let status = *self.status.get_or_insert(StatusCode::OK);
+        let status = self.decided_status();
         if self.extras.is_some() {
             self.note_head_decided();
             // Before the fields are read: hooks may change them.
             self.run_hooks(status, content);
         }
+        let status = self.switched_status(status);
         let fields = HandlerFields::of(&self.header);
         // `check_length` has checked each write, but not a length that was set later, or by a hook, and
         // that is less than what was written. With it, the peer would see the response end in the

@@ -16,6 +16,7 @@ mod head;
 mod kept_fields;
 mod lifecycle;
 pub(super) mod sink;
+mod upgrade;
 pub(super) mod write_buffer;
 mod writer;
 

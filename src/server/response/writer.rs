@@ -28,7 +28,7 @@ use super::filter::{FilterChain, FilterStep};
 use super::sink::ResponseSink;
 use crate::error::{Error, ErrorKind, Result};
 use crate::h1::{self, Outgoing};
-use crate::message::{Header, list_has};
+use crate::message::Header;
 use crate::server::cached_now;
 use crate::server::close_reason::CloseReason;
 use crate::server::hijack::Hijacked;
@@ -322,39 +322,6 @@ impl ResponseWriter {
         let hijacked = conn_io.hijack()?;
         self.stage = Stage::Hijacked;
         Ok(hijacked)
-    }
-
-    /// Answers `101 Switching Protocols` with the present header and takes the connection over
-    /// (RFC 9110 §7.8). Set `Upgrade` to the protocol before; `Connection: Upgrade` is added. The client must
-    /// have asked for that protocol, in `Upgrade` and `Connection`.
-    ///
-    /// The new protocol begins behind the request, so content that was not read is thrown away first, up to
-    /// [`drain_bytes`](crate::Server::drain_bytes).
-    ///
-    /// # Errors
-    /// [`ErrorKind::Unsupported`] on HTTP/2, to a client of HTTP/1.0, and to one that did not ask for it: as
-    /// the error of a handler it becomes a 400. The same where more content is unread, which becomes a
-    /// 413. [`ErrorKind::Invalid`] without an `Upgrade` field; else as [`hijack`](Self::hijack).
-    pub async fn upgrade(&mut self) -> Result<Hijacked> {
-        let refused = |status, why| Err(Error::new(ErrorKind::Unsupported, why).with_status(status));
-        if !self.may_switch() {
-            return refused(StatusCode::BAD_REQUEST, "only HTTP/1.1 has upgrades");
-        }
-        if self.is_sent() || !self.header.contains("Upgrade") {
-            return Err(Error::new(ErrorKind::Invalid, "set `Upgrade`, and send nothing, before an upgrade"));
-        }
-        let offered = self.extras.as_ref().map_or(&[][..], |extras| &extras.upgrades);
-        let is_offered = |name: &str| list_has(offered, name.trim());
-        if !self.header.values("Upgrade").all(|value| value.split(',').all(is_offered)) {
-            return refused(StatusCode::BAD_REQUEST, "the client did not ask for this protocol");
-        }
-        if let Some(ResponseSink::Http1(conn_io)) = &self.sink {
-            if !conn_io.drain(self.max_drain_bytes).await {
-                return refused(StatusCode::PAYLOAD_TOO_LARGE, "too much of the request's content is unread");
-            }
-        }
-        self.status = Some(StatusCode::SWITCHING_PROTOCOLS);
-        self.hijack().await
     }
 
     /// Sets until when the request's content must be read; `None` is no limit. A read that is waiting
