@@ -39,6 +39,7 @@
 //! [`ReadyList`]: crate::net::ReadyList
 
 use std::future::{Future, poll_fn};
+use std::io;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::task::{Context, Poll, ready};
@@ -95,6 +96,8 @@ pub(super) struct Http2Serving<'a, F> {
     pub(super) awaits_first: bool,
     pub(super) ending: Option<CloseReason>,
     pub(super) fault: Option<ConnectionFault>,
+    /// What reading or writing has failed with; `UnexpectedEof` where the peer has closed.
+    disconnected: Option<io::ErrorKind>,
     pub(super) deadlines: ConnDeadlines,
     pub(super) write_limit: TransferLimit,
     pub(super) traffic: Traffic,
@@ -168,6 +171,7 @@ impl<'a, F: Future<Output = Arc<StreamIo>> + Send + 'static> Http2Serving<'a, F>
             awaits_first: false,
             ending: None,
             fault: None,
+            disconnected: None,
             deadlines: ConnDeadlines::new(settings, accepted),
             write_limit: TransferLimit::new(settings.stall_timeout, None),
             // The preface was read before.
@@ -375,13 +379,19 @@ impl<'a, F: Future<Output = Arc<StreamIo>> + Send + 'static> Http2Serving<'a, F>
 }
 
 impl<F> Http2Serving<'_, F> {
-    /// The peer is gone, for all streams that there are.
+    /// The peer is gone. The first failure says why.
+    pub(super) fn note_disconnected(&mut self, error: io::ErrorKind) {
+        self.disconnected.get_or_insert(error);
+    }
+
+    /// The connection is over, for all streams that there are.
     fn lose_streams(&mut self) {
+        let loss = self.disconnected.map_or(StreamLoss::Connection, StreamLoss::Disconnected);
         self.waiting.clear();
         let slots: Vec<u32> = self.core.slots().collect();
         for slot in slots {
             if let Some(stream_io) = self.core.user(slot) {
-                stream_io.with_state(|state| state.lose(StreamLoss::Connection));
+                stream_io.with_state(|state| state.lose(loss));
             }
         }
     }

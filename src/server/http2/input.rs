@@ -2,6 +2,7 @@
 
 use std::cell::Cell;
 use std::future::Future;
+use std::io;
 use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Duration;
@@ -48,7 +49,15 @@ impl<F: Future<Output = Arc<StreamIo>> + Send + 'static> Http2Serving<'_, F> {
             if !std::mem::take(&mut self.traffic.has_unseen) {
                 match self.io.poll_fill(cx) {
                     Poll::Ready(Ok(1..)) => self.traffic.reads += 1,
-                    Poll::Ready(Ok(0) | Err(_)) | Poll::Pending => break,
+                    Poll::Ready(Ok(0)) => {
+                        self.note_disconnected(io::ErrorKind::UnexpectedEof);
+                        break;
+                    }
+                    Poll::Ready(Err(error)) => {
+                        self.note_disconnected(error.kind());
+                        break;
+                    }
+                    Poll::Pending => break,
                 }
             }
             has_read = true;

@@ -170,7 +170,10 @@ impl<F: Future<Output = Arc<StreamIo>> + Send + 'static> Http2Serving<'_, F> {
             Poll::Ready(written) => {
                 self.traffic.is_blocked = false;
                 self.write_limit.progressed();
-                Poll::Ready(written.map_err(|_| CloseReason::PeerGone))
+                Poll::Ready(written.map_err(|error| {
+                    self.note_disconnected(error.kind());
+                    CloseReason::PeerGone
+                }))
             }
             Poll::Pending => {
                 self.traffic.is_blocked = true;

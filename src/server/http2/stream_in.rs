@@ -120,8 +120,10 @@ impl StreamState {
     }
 
     /// The exchange ends: from now on its body reads as an error. Content that is still to come is thrown away,
-    /// up to this much. Returns whether that is worth waiting for.
+    /// up to this much. Returns whether that is worth waiting for, which it is not where it was waited for already,
+    /// as long as a limit on reading let it.
     pub(super) fn end_content(&mut self, drain_bytes: u64) -> bool {
+        let was_late = self.content == Content::Broken;
         let is_coming =
             matches!(self.content, Content::Coming | Content::Broken) && matches!(self.inbound_end, InboundEnd::NotYet);
         let len = std::mem::take(&mut self.inbound).len() as u64;
@@ -136,7 +138,7 @@ impl StreamState {
             self.consumed = self.consumed.saturating_add(len as u32);
         }
         self.content = Content::Unread(left);
-        announced.is_none_or(|announced| announced <= left)
+        !was_late && announced.is_none_or(|announced| announced <= left)
     }
 
     /// Waits for the end of content that is thrown away.

@@ -6,6 +6,7 @@
 //! ```
 
 use std::collections::VecDeque;
+use std::io;
 use std::task::Waker;
 
 use bytes::{Bytes, BytesMut};
@@ -123,8 +124,10 @@ pub(super) enum StreamLoss {
     BrokenRules,
     /// It was reset for what the exchange did.
     ByUs,
-    /// Its connection is gone.
+    /// This side has closed the connection.
     Connection,
+    /// The peer is gone: what reading or writing failed with, or `UnexpectedEof` where the peer has closed.
+    Disconnected(io::ErrorKind),
 }
 
 impl StreamState {
@@ -243,15 +246,21 @@ impl StreamLoss {
     }
 
     fn in_words(self, phase: Phase) -> Error {
+        use io::ErrorKind::{BrokenPipe, UnexpectedEof};
         match self {
             StreamLoss::ByPeer => Error::new(ErrorKind::CutOff, "the peer reset the stream").during(phase),
             StreamLoss::BrokenRules => Error::new(ErrorKind::Refused, "the peer broke the rules of its stream")
                 .during(phase)
                 .with_status(StatusCode::BAD_REQUEST),
-            StreamLoss::Connection if phase == Phase::Body => Error::cut_off(phase),
+            StreamLoss::Connection | StreamLoss::Disconnected(BrokenPipe | UnexpectedEof) if phase == Phase::Body => {
+                Error::cut_off(phase)
+            }
             StreamLoss::ByUs | StreamLoss::Connection => {
                 Error::new(ErrorKind::CutOff, "the stream is closed").during(phase)
             }
+            // What is written meets a connection that is gone.
+            StreamLoss::Disconnected(UnexpectedEof) => Error::from(io::Error::from(BrokenPipe)).during(phase),
+            StreamLoss::Disconnected(kind) => Error::from(io::Error::from(kind)).during(phase),
         }
     }
 }
