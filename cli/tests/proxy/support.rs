@@ -87,7 +87,7 @@ pub(crate) fn nobody() -> String {
 pub(crate) struct Proxy {
     pub(crate) child: Child,
     pub(crate) stdout: BufReader<ChildStdout>,
-    pub(crate) stderr: BufReader<ChildStderr>,
+    log: mpsc::Receiver<String>,
     pub(crate) first_line: String,
 }
 
@@ -113,8 +113,8 @@ impl Proxy {
     pub(crate) fn start_as_written(arguments: &[&str]) -> Proxy {
         let mut child = command(arguments).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
         let stdout = BufReader::new(child.stdout.take().unwrap());
-        let stderr = BufReader::new(child.stderr.take().unwrap());
-        let mut proxy = Proxy { child, stdout, stderr, first_line: String::new() };
+        let log = lines_of(child.stderr.take().unwrap());
+        let mut proxy = Proxy { child, stdout, log, first_line: String::new() };
         proxy.first_line = proxy.line();
         if proxy.first_line.is_empty() {
             panic!("it has ended: {}", proxy.log_line());
@@ -129,11 +129,9 @@ impl Proxy {
         line
     }
 
-    /// The next line of standard error.
+    /// The next line of standard error, empty when it has ended.
     pub(crate) fn log_line(&mut self) -> String {
-        let mut line = String::new();
-        self.stderr.read_line(&mut line).unwrap();
-        line
+        self.log.recv().unwrap_or_default()
     }
 
     /// The first line of standard error that has this in it.
@@ -185,6 +183,23 @@ impl Drop for Proxy {
         let _ = self.child.kill();
         let _ = self.child.wait();
     }
+}
+
+/// The lines that a command writes, each with its line end. They are read whether or not the test
+/// asks for them: a full pipe would stop the command.
+fn lines_of(stderr: ChildStderr) -> mpsc::Receiver<String> {
+    let (tell, told) = mpsc::channel();
+    std::thread::spawn(move || {
+        let mut stderr = BufReader::new(stderr);
+        loop {
+            let mut line = String::new();
+            // It ends with the command, or with the test.
+            if stderr.read_line(&mut line).unwrap_or(0) == 0 || tell.send(line).is_err() {
+                break;
+            }
+        }
+    });
+    told
 }
 
 /// Host and port of the URL that a line ends with.
