@@ -46,6 +46,7 @@
 //!
 //! | both | |
 //! |---|---|
+//! | [`context`] | [`Context`]: whether a client still waits, whether the server ends; cancelled by hand |
 //! | [`body`] | [`Body`]: content from memory, streams and files, its limits |
 //! | [`header`] | [`Header`], canonical names, dates |
 //! | [`cookie`] | [`Cookie`], and the [`Jar`](cookie::Jar) of a client |
@@ -93,6 +94,7 @@
 pub mod body;
 #[cfg(feature = "client")]
 pub mod client;
+pub mod context;
 pub mod cookie;
 pub mod error;
 #[cfg(feature = "server")]

@@ -70,6 +70,32 @@ impl Context {
         self.scope = None;
     }
 
+    /// The same context, which can be cancelled before this one ends (Go's `context.WithCancel`); it ends with this one
+    /// too. [`Request::with_context`](crate::Request::with_context) puts a client's request under it.
+    ///
+    /// ```
+    /// use nethttp::Context;
+    ///
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() {
+    /// let (context, guard) = Context::background().with_cancel();
+    /// let part = context.clone();
+    /// let work = tokio::spawn(async move { part.cancelled().await });
+    /// guard.cancel();
+    /// work.await.unwrap();
+    /// assert!(context.is_cancelled());
+    /// # }
+    /// ```
+    ///
+    /// For what may take only so long, Go's `context.WithTimeout`, put `tokio::time::timeout` around the work: what it
+    /// drops is ended. A client's request has its own [`Timeouts`](crate::client::Timeouts).
+    #[must_use = "the context is cancelled when the guard is dropped"]
+    pub fn with_cancel(&self) -> (Context, CancelGuard) {
+        let scoped = self.scoped();
+        let guard = CancelGuard(scoped.clone());
+        (scoped, guard)
+    }
+
     /// The same context, which [`end_scope`](Context::end_scope) can cancel separately.
     pub(crate) fn scoped(&self) -> Context {
         let scope = Scope { over: Signal::default(), outer: self.scope.clone() };
@@ -144,9 +170,40 @@ impl fmt::Debug for Context {
     }
 }
 
+/// Cancels the context that it was made with, by [`Context::with_cancel`]: when it is asked to, and at the latest when
+/// it is dropped, so that work which nobody waits for any more does not go on.
+#[derive(Debug)]
+pub struct CancelGuard(Context);
+
+impl CancelGuard {
+    /// Cancels the context, its clones and what was made from it. The context that it was made from goes on. A second
+    /// time does nothing.
+    pub fn cancel(&self) {
+        self.0.end_scope();
+    }
+}
+
+impl Drop for CancelGuard {
+    fn drop(&mut self) {
+        self.cancel();
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_context_ends_with_its_guard_or_with_the_one_that_it_was_made_from() {
+        let (outer, outer_guard) = Context::background().with_cancel();
+        let (dropped, guard) = outer.with_cancel();
+        let (inner, _kept) = outer.with_cancel();
+        drop(guard);
+        assert_eq!([&outer, &dropped, &inner].map(Context::is_cancelled), [false, true, false]);
+        outer_guard.cancel();
+        assert_eq!([&outer, &inner].map(Context::is_cancelled), [true, true]);
+        assert!(!Context::background().is_cancelled());
+    }
 
     #[tokio::test]
     async fn the_end_of_a_scope_cancels_what_is_within_and_nothing_around() {

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use nethttp::error::{Phase, Sent};
-use nethttp::{ErrorKind, Request, ResponseWriter, Result, handle_with};
+use nethttp::{Context, ErrorKind, Request, ResponseWriter, Result, handle_with};
 
 use crate::fake::fed;
 use crate::site::{Site, in_all_modes};
@@ -163,6 +163,28 @@ async fn what_a_handler_asks_of_another_server_ends_with_its_own_request() {
             assert_eq!(left.load(Ordering::SeqCst), count, "{path}");
         }
         behind.assert_lives("/ok").await;
+    })
+    .await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_guard_ends_a_call_and_those_beside_it_go_on() {
+    in_all_modes(async |mode| {
+        let left = Count::default();
+        let site = Site::start(mode, handle_with(left.clone(), wait));
+        let (context, guard) = Context::background().with_cancel();
+        let request = Request::get(site.url("/wait")).unwrap().with_context(context);
+        let cancel = async {
+            site.assert_lives("/ok").await;
+            guard.cancel();
+        };
+        let (outcome, ()) = tokio::join!(site.client.send(request), cancel);
+        assert_eq!(outcome.unwrap_err().kind(), ErrorKind::Cancelled);
+        // The server learns of it by a reset or a close.
+        while left.load(Ordering::SeqCst) == 0 {
+            tokio::time::sleep(millis(10)).await;
+        }
+        site.assert_lives("/ok").await;
     })
     .await;
 }

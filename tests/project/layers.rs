@@ -20,7 +20,10 @@ const LAYERS: [&[&str]; 9] = [
     &["h1", "h2"],
     &["net"],
     &["server", "client"],
-    &["mux", "files", "forms", "testing", "tower", "body", "cookie", "header", "httputil", "tls", "trace", "url"],
+    &[
+        "mux", "files", "forms", "testing", "tower", "body", "context", "cookie", "header", "httputil", "tls", "trace",
+        "url",
+    ],
     &["middleware"],
     &["reverse_proxy"],
     &["fuzzing", "pages"],
