@@ -54,7 +54,7 @@ pub(crate) use date::{append_date_line, civil_date};
 pub(crate) use form::{malformed, unescape_form};
 pub(crate) use header::{Known, list_has};
 pub(crate) use mime::type_by_extension;
-pub(crate) use multipart::random_boundary;
+pub(crate) use multipart::{random_boundary, random_number};
 pub(crate) use octets::{count_controls, decimal, has, has_control, has_control_or_tab, is_token, is_token_byte};
 #[cfg(all(feature = "serde", feature = "server"))]
 pub(crate) use request::FormContent;

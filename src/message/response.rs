@@ -48,6 +48,12 @@ pub struct Response {
 }
 
 impl Response {
+    /// Whether its connection, or its stream, has become one of another protocol.
+    #[cfg(all(feature = "server", feature = "client"))]
+    pub(crate) fn has_switched(&self) -> bool {
+        self.info.as_ref().is_some_and(|info| info.switched.is_some())
+    }
+
     /// 200 with this content.
     pub fn new(body: impl Into<Body>) -> Response {
         let body = body.into();

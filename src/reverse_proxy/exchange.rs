@@ -33,35 +33,38 @@ use http::{Method, StatusCode};
 use tokio::time::Instant;
 
 use super::content::RelayedContent;
-use super::fields::is_offered;
 use super::interim::InterimResponses;
-use super::outgoing::{OutgoingRequest, offer_of};
+use super::outgoing::OutgoingRequest;
 use super::record::{ProxyEnd, ProxyRecord};
-use super::response::{ExchangeError, begin_response, clean_response, client_left, copy_content, hold_back, is_switch};
+use super::response::{ExchangeError, begin_response, client_left, copy_content, hold_back};
 use super::retry::may_go_elsewhere;
 use super::settings::ProxySettings;
+use super::switch::{begin_switch, check_switch, check_websocket_accept, clean_unless_switch, is_switch, note_switch};
 use super::target::joined_target;
-use super::tunnel::tunnel;
+use super::tunnel::{Tunnelled, tunnel};
 use super::upstream::{ChosenUpstream, Upstream, UpstreamFailure};
-use crate::error::{Error, ErrorKind, Result, Sent};
+use crate::error::{Error, ErrorKind, Result};
 use crate::message::{Request, Response};
 use crate::server::ResponseWriter;
 
 /// Has an upstream answer the request, and hands its response on.
 pub(super) async fn exchange(settings: &ProxySettings, w: &mut ResponseWriter, r: &mut Request) -> Result<()> {
     let content = RelayedContent::of(std::mem::take(&mut r.body));
-    let mut proxying = Proxying { settings, content, record: ProxyRecord::default(), begun: Instant::now() };
-    let result = proxying.run(w, r).await;
-    proxying.finish(r, &result);
+    let record = ProxyRecord { end: ProxyEnd::Dropped, ..ProxyRecord::default() };
+    let mut proxying = Proxying { settings, received: r, content, record, begun: Instant::now() };
+    let result = proxying.run(w).await;
+    proxying.note_end(&result);
+    drop(proxying);
     match result {
         Ok(()) => Ok(()),
         Err(error) => answer_failure(settings, w, r, error).await,
     }
 }
 
-/// The state of one exchange.
+/// The state of one exchange. When it goes, the hook is told of it.
 struct Proxying<'a> {
     settings: &'a ProxySettings,
+    received: &'a Request,
     content: RelayedContent,
     record: ProxyRecord,
     begun: Instant,
@@ -75,33 +78,33 @@ struct Answered {
 }
 
 impl Proxying<'_> {
-    async fn run(&mut self, w: &mut ResponseWriter, r: &Request) -> Result<()> {
-        let mut answered = self.ask(w, r).await?;
+    async fn run(&mut self, w: &mut ResponseWriter) -> Result<()> {
+        let mut answered = self.ask(w).await?;
         clean_unless_switch(&mut answered.response);
         if let Some(modify) = &self.settings.modify_response {
-            modify(&mut answered.response, r)?;
+            modify(&mut answered.response, self.received)?;
             note_new_length(&mut answered.response);
         }
-        if is_switch(&answered.response) {
-            self.switch(w, r, answered).await
-        } else {
-            self.respond(w, r, answered).await
-        }
+        if is_switch(&answered.response) { self.switch(w, answered).await } else { self.respond(w, answered).await }
     }
 
     /// Asks upstreams until one of them answers.
-    async fn ask(&mut self, w: &mut ResponseWriter, r: &Request) -> Result<Answered> {
+    async fn ask(&mut self, w: &mut ResponseWriter) -> Result<Answered> {
+        let r = self.received;
         let mut tried: Vec<Upstream> = Vec::new();
         let mut failed: Option<Error> = None;
         loop {
-            let mut chosen = match self.choose(w, r, &tried).await {
+            let mut chosen = match self.choose(w, &tried).await {
                 Ok(chosen) => chosen,
                 Err(error) => return Err(failed.unwrap_or(error)),
             };
             let asked = Instant::now();
-            let mut out = self.outgoing(r, &chosen.upstream)?;
+            let mut out = self.outgoing(&chosen.upstream)?;
             match self.round_trip(w, &chosen.upstream, &mut out).await {
-                Ok(response) => {
+                Ok(mut response) => {
+                    check_websocket_accept(&out, r, &response)
+                        .map_err(|error| self.blame(error, &mut chosen, asked))?;
+                    note_switch(&mut response, r);
                     self.content.stop_keeping();
                     self.note_head(&response, &mut chosen, asked);
                     return Ok(Answered { response, chosen, asked });
@@ -121,9 +124,9 @@ impl Proxying<'_> {
         }
     }
 
-    async fn choose(&mut self, w: &mut ResponseWriter, r: &Request, tried: &[Upstream]) -> Result<ChosenUpstream> {
+    async fn choose(&mut self, w: &mut ResponseWriter, tried: &[Upstream]) -> Result<ChosenUpstream> {
         let begun = Instant::now();
-        let chosen = unless_gone(w.client_gone(), self.settings.choice.choose(r, tried)).await;
+        let chosen = unless_gone(w.client_gone(), self.settings.choice.choose(self.received, tried)).await;
         self.record.queued += begun.elapsed();
         let chosen = chosen.unwrap_or_else(|| Err(self.client_gone(client_left())))?;
         self.record.upstream = Some(chosen.upstream.clone());
@@ -131,8 +134,8 @@ impl Proxying<'_> {
     }
 
     /// The request for this upstream.
-    fn outgoing(&self, r: &Request, upstream: &Upstream) -> Result<Request> {
-        let settings = self.settings;
+    fn outgoing(&self, upstream: &Upstream) -> Result<Request> {
+        let (settings, r) = (self.settings, self.received);
         let mut out = OutgoingRequest::of(r, settings.trust(r));
         out.uri = joined_target(upstream.url(), &r.uri)?;
         out.host.clear();
@@ -208,10 +211,10 @@ impl Proxying<'_> {
     }
 
     /// Hands a response on.
-    async fn respond(&mut self, w: &mut ResponseWriter, r: &Request, answered: Answered) -> Result<()> {
+    async fn respond(&mut self, w: &mut ResponseWriter, answered: Answered) -> Result<()> {
         let Answered { mut response, mut chosen, asked } = answered;
         let hold_back = hold_back(self.settings.flush_interval, &response);
-        begin_response(w, r, &mut response);
+        begin_response(w, self.received, &mut response);
         let bytes = &mut self.record.response_bytes;
         match copy_content(w, response.body, hold_back, |len| *bytes = bytes.saturating_add(len as u64)).await {
             Ok(()) => Ok(()),
@@ -221,20 +224,22 @@ impl Proxying<'_> {
     }
 
     /// Joins both connections, where the upstream has switched to what the client has offered.
-    async fn switch(&mut self, w: &mut ResponseWriter, r: &Request, answered: Answered) -> Result<()> {
+    async fn switch(&mut self, w: &mut ResponseWriter, answered: Answered) -> Result<()> {
+        let r = self.received;
         // Its permit is held while the tunnel lasts.
         let Answered { mut response, mut chosen, asked } = answered;
-        if !offer_of(r).is_some_and(|offer| is_offered(&offer, &response.header)) {
-            let text = "the upstream has switched to a protocol that was not offered";
-            let error = Error::new(ErrorKind::Refused, text).with_sent(Sent::Fully);
+        if let Err(error) = check_switch(&response, r) {
             return Err(self.blame(error, &mut chosen, asked));
         }
         let upstream = response.upgrade()?;
-        begin_switch(w, &mut response);
+        begin_switch(w, r, &mut response);
         let client = w.upgrade().await?;
-        let (bytes, ended) = tunnel(client, upstream, r.context(), self.settings.tunnel).await;
-        self.record.request_bytes = bytes.from_client;
-        self.record.response_bytes = bytes.from_upstream;
+        let record = &mut self.record;
+        let count = |moved: Tunnelled| {
+            record.request_bytes = moved.from_client;
+            record.response_bytes = moved.from_upstream;
+        };
+        let ended = tunnel(client, upstream, r.context(), self.settings.tunnel, count).await;
         // That one side has broken off is the end of a tunnel, and no failure of the handler.
         if ended.is_err() {
             self.record.end = ProxyEnd::Failed;
@@ -242,26 +247,25 @@ impl Proxying<'_> {
         Ok(())
     }
 
-    fn finish(&mut self, r: &Request, result: &Result<()>) {
+    fn note_end(&mut self, result: &Result<()>) {
+        if self.record.end == ProxyEnd::Dropped {
+            self.record.end = if result.is_ok() { ProxyEnd::Whole } else { ProxyEnd::Failed };
+        }
+    }
+}
+
+impl Drop for Proxying<'_> {
+    fn drop(&mut self) {
         let Some(hook) = &self.settings.on_exchange else { return };
-        if result.is_err() && self.record.end == ProxyEnd::Whole {
-            self.record.end = ProxyEnd::Failed;
+        // A second panic would end the process.
+        if std::thread::panicking() {
+            return;
         }
         self.record.duration = self.begun.elapsed();
         if self.record.status != Some(StatusCode::SWITCHING_PROTOCOLS) {
             self.record.request_bytes = self.content.read_bytes();
         }
-        hook(r, &self.record);
-    }
-}
-
-/// `Upgrade` is what a switch is about, and is not looked at in any other response.
-fn clean_unless_switch(response: &mut Response) {
-    let protocol = response.header.get("Upgrade").map(str::to_owned).filter(|_| is_switch(response));
-    let is_one = response.header.values_bytes("Upgrade").count() == 1;
-    clean_response(response);
-    if let Some(protocol) = protocol.filter(|_| is_one) {
-        response.header.set("Upgrade", protocol);
+        hook(self.received, &self.record);
     }
 }
 
@@ -270,15 +274,6 @@ fn clean_unless_switch(response: &mut Response) {
 fn note_new_length(response: &mut Response) {
     if response.body.is_in_memory() && !response.body.is_empty() {
         response.content_length = response.body.remaining();
-    }
-}
-
-fn begin_switch(w: &mut ResponseWriter, response: &mut Response) {
-    let header = std::mem::take(&mut response.header);
-    for (name, value) in header.iter() {
-        if !name.eq_ignore_ascii_case("Content-Length") {
-            w.header().add(name, value);
-        }
     }
 }
 
@@ -352,20 +347,5 @@ mod tests {
         let (mut w, mut r) = (ResponseWriter::new(), Request::new(Method::GET, Uri::from_static("/"), ""));
         let size = size_of_val(&exchange(&settings, &mut w, &mut r));
         assert!(size < 3072, "{size} bytes");
-    }
-
-    #[test]
-    fn an_upgrade_field_is_kept_in_a_switch_alone_and_where_there_is_one() {
-        for (status, protocols, kept) in [
-            (101, &["websocket"][..], Some("websocket")),
-            (101, &["websocket", "other"], None),
-            (200, &["websocket"], None),
-            (426, &["websocket"], None),
-        ] {
-            let mut response = Response::new("").with_status(StatusCode::from_u16(status).unwrap());
-            protocols.iter().for_each(|protocol| response.header.add("Upgrade", protocol));
-            clean_unless_switch(&mut response);
-            assert_eq!(response.header.get("Upgrade"), kept, "{status} {protocols:?}");
-        }
     }
 }

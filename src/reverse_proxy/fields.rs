@@ -1,6 +1,8 @@
 //! Which fields of a message go on, and which are of this connection alone (RFC 9110 §7.6.1).
 
-use crate::message::{Header, list_has};
+use http::Version;
+
+use crate::message::{Header, Request, list_has};
 
 /// Takes away what is meant for this proxy and nobody behind it: the fields that are always of one connection, and
 /// those that `Connection` names, in whatever line and form.
@@ -12,11 +14,17 @@ pub(super) fn remove_hop_by_hop(header: &mut Header) {
     header.retain(|name, _| !is_hop_by_hop(name) && !options.name_field(name));
 }
 
+/// What the client would switch to, where its protocol has upgrades. Over HTTP/2 it is the protocol of an extended
+/// CONNECT (RFC 8441), which the server shows in the same fields.
+pub(super) fn offer_of(received: &Request) -> Option<String> {
+    (received.proto >= Version::HTTP_11).then(|| upgrade_offer(&received.header)).flatten()
+}
+
 /// The protocols that a message would switch to, without those that a tunnel must not carry; `None` where there
 /// are none (RFC 9110 §7.8).
 ///
 /// HTTP/2 is left out: requests in it would pass this proxy unseen.
-pub(super) fn upgrade_offer(header: &Header) -> Option<String> {
+fn upgrade_offer(header: &Header) -> Option<String> {
     if !header.has_token("Connection", "upgrade") {
         return None;
     }

@@ -35,6 +35,7 @@ mod record;
 mod response;
 mod retry;
 mod settings;
+mod switch;
 mod target;
 mod tunnel;
 mod upstream;

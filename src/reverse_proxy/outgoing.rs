@@ -2,10 +2,9 @@
 
 use std::ops::{Deref, DerefMut};
 
-use http::Version;
-
-use super::fields::{remove_hop_by_hop, upgrade_offer};
+use super::fields::{offer_of, remove_hop_by_hop};
 use super::forwarded::{add_forwarded, add_x_forwarded, remove_forwarding};
+use super::switch::add_websocket_key;
 use super::target::joined_target;
 use crate::client::{IntoUrl, Relayed};
 use crate::error::Result;
@@ -127,11 +126,6 @@ impl DerefMut for OutgoingRequest<'_> {
     }
 }
 
-/// What the client would switch to, where its protocol has upgrades.
-pub(super) fn offer_of(received: &Request) -> Option<String> {
-    (received.proto == Version::HTTP_11).then(|| upgrade_offer(&received.header)).flatten()
-}
-
 /// The fields that are for the upstream, in their order and spelling.
 fn end_to_end_fields(received: &Request) -> Header {
     let mut header = received.header.clone();
@@ -145,13 +139,14 @@ fn end_to_end_fields(received: &Request) -> Header {
     if let Some(offer) = offer_of(received) {
         header.set("Connection", "Upgrade");
         header.set("Upgrade", offer);
+        add_websocket_key(&mut header, received);
     }
     header
 }
 
 #[cfg(test)]
 mod tests {
-    use http::{Method, Uri};
+    use http::{Method, Uri, Version};
 
     use super::*;
     use crate::message::Addr;

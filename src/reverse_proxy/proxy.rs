@@ -33,8 +33,12 @@ use crate::server::{Handler, ResponseWriter};
 ///   ([`flush_interval`](Self::flush_interval)). A response may begin while the request is still being sent.
 ///   1xx responses are passed on, `100 Continue` only when the upstream says it or has not said anything for
 ///   a second. Trailers pass in both directions.
-/// - **Upgrades** (WebSocket, and any other protocol but HTTP/2) become a tunnel once the upstream has answered 101 to
-///   what the client has offered.
+/// - **Upgrades** (WebSocket, and any other protocol but HTTP/2) become a tunnel once the upstream has agreed to what the
+///   client has offered: 101 over HTTP/1.1, and over HTTP/2 a 2xx to an extended CONNECT (RFC 8441). Each side
+///   speaks its own version. Clients may ask over HTTP/2 where
+///   [`enable_connect_protocol`](crate::server::Http2Settings::enable_connect_protocol) lets them; an upstream is asked over
+///   HTTP/2 by a transport that speaks nothing else. What proves a WebSocket over HTTP/1.1 and is not there over HTTP/2, the
+///   proxy adds.
 /// - **Failures.** An upstream that cannot be reached, ends before its answer, or sends what is none is answered for
 ///   with 502; one that is too slow, with 504. The text says nothing of the inside. A response that has begun and cannot
 ///   be completed is cut, so that the client sees it. A request goes to another upstream only where it was not
@@ -146,7 +150,8 @@ impl ReverseProxy {
     }
 
     /// Is told of each exchange when it is over: which upstream, how long each step took, how many bytes went each way.
-    /// It runs on the task of the request, and must not block. It is not called where the handler is dropped.
+    /// It runs on the task of the request, and must not block. It is called where the handler is dropped as well, with
+    /// [`ProxyEnd::Dropped`](super::ProxyEnd::Dropped); not where another function of the proxy panics.
     #[must_use]
     pub fn on_exchange(mut self, on_exchange: impl Fn(&Request, &ProxyRecord) + Send + Sync + 'static) -> ReverseProxy {
         self.0.on_exchange = Some(Arc::new(on_exchange));

@@ -49,6 +49,9 @@ pub enum ProxyEnd {
     ClientGone,
     /// There was an error: of the upstream, or of the proxy's own functions.
     Failed,
+    /// The handler was dropped before: the server was closed, or had no more time to shut down, or a middleware around
+    /// it had the request end.
+    Dropped,
 }
 
 impl fmt::Display for ProxyRecord {

@@ -6,7 +6,7 @@ use std::task::{Context, Poll};
 use std::time::Duration;
 
 use bytes::Bytes;
-use http::{StatusCode, Version};
+use http::Version;
 use tokio::time::{Instant, sleep_until};
 
 use super::fields::remove_hop_by_hop;
@@ -188,11 +188,6 @@ async fn piece_or(
 /// The client has gone before its response was whole.
 pub(super) fn client_left() -> Error {
     Error::new(ErrorKind::CutOff, "the client left before the response was complete").during(Phase::Write)
-}
-
-/// Whether a response switches protocols.
-pub(super) fn is_switch(response: &Response) -> bool {
-    response.status == StatusCode::SWITCHING_PROTOCOLS
 }
 
 #[cfg(test)]

@@ -41,16 +41,17 @@ pub(super) struct Tunnelled {
 }
 
 /// Copies both ways until both have ended, one fails, or a limit passes. Both streams are closed when this returns, so
-/// that both sides end together.
+/// that both sides end together. `count` is told how much has gone through, each time that something has.
 ///
 /// # Errors
-/// That of the direction that failed. What went through until then is told anyway.
+/// That of the direction that failed.
 pub(super) async fn tunnel<C, U>(
     client: C,
     upstream: U,
     context: &RequestContext,
     limits: TunnelLimits,
-) -> (Tunnelled, Result<()>)
+    mut count: impl FnMut(Tunnelled) + Send,
+) -> Result<()>
 where
     C: AsyncRead + AsyncWrite + Unpin,
     U: AsyncRead + AsyncWrite + Unpin,
@@ -58,18 +59,22 @@ where
     let mut pair = TunnelPair { client, upstream, up: Copying::default(), down: Copying::default() };
     let mut draining = pin!(context.draining());
     let mut clock = TunnelClock::new(limits);
-    let ended = poll_fn(|cx| {
+    poll_fn(|cx| {
         if clock.drained.is_none() && draining.as_mut().poll(cx).is_ready() {
             clock.drained = Some(Instant::now() + limits.grace);
         }
-        let moved = pair.moved();
-        if let Poll::Ready(ended) = pair.poll(cx) {
-            return Poll::Ready(ended);
+        let before = pair.moved();
+        let ended = pair.poll(cx);
+        let has_moved = pair.moved() != before;
+        if has_moved {
+            count(pair.moved());
         }
-        clock.poll(pair.is_half_closed(), pair.moved() != moved, cx).map(|()| Ok(()))
+        if ended.is_ready() {
+            return ended;
+        }
+        clock.poll(pair.is_half_closed(), has_moved, cx).map(|()| Ok(()))
     })
-    .await;
-    (pair.moved(), ended)
+    .await
 }
 
 struct TunnelPair<C, U> {
@@ -232,7 +237,11 @@ mod tests {
     /// A tunnel, with its two ends.
     fn open(limits: TunnelLimits) -> (DuplexStream, DuplexStream, tokio::task::JoinHandle<(Tunnelled, Result<()>)>) {
         let ((client, near), (upstream, far)) = (duplex(64), duplex(64));
-        let task = tokio::spawn(async move { tunnel(near, far, &RequestContext::background(), limits).await });
+        let task = tokio::spawn(async move {
+            let mut tunnelled = Tunnelled::default();
+            let ended = tunnel(near, far, &RequestContext::background(), limits, |moved| tunnelled = moved).await;
+            (tunnelled, ended)
+        });
         (client, upstream, task)
     }
 

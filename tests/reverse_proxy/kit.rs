@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex};
 use nethttp::client::ClientProtocols;
 use nethttp::net::{Addr, DialedStream, dial_fn};
 use nethttp::reverse_proxy::{ProxyRecord, ReverseProxy, proxy_transport};
-use nethttp::{Client, Handler, Request, ResponseWriter, Result, Transport, testing};
+use nethttp::{Client, Handler, Request, ResponseWriter, Result, Server, Transport, testing};
 
 use crate::fake::{FakeServer, fake, fake_with};
 use crate::wire::Host;
@@ -76,6 +76,7 @@ pub(crate) const BOTH: [Spoken; 2] = [Spoken::Http1, Spoken::Http2];
 
 /// A client, a proxy and an upstream of this crate, one behind the other.
 pub(crate) struct Chain {
+    pub(crate) before: Spoken,
     pub(crate) behind: Spoken,
     pub(crate) client: Client,
     pub(crate) front: testing::Server,
@@ -93,7 +94,7 @@ impl Chain {
         upstream: impl Handler,
         change: impl FnOnce(ReverseProxy) -> ReverseProxy,
     ) -> Chain {
-        let back = testing::Server::builder(upstream).in_memory().start();
+        let back = testing::Server::builder(upstream).in_memory().configure(take_tunnels).start();
         let dialer = back.dialer().unwrap().clone();
         let mut transport = proxy_transport();
         transport.protocols = if behind == Spoken::Http2 { ClientProtocols::Http2 } else { ClientProtocols::Http1 };
@@ -102,14 +103,19 @@ impl Chain {
             async move { dialer.dial().await.map(DialedStream::new) }
         }));
         let proxy = change(ReverseProxy::to("http://u.test").unwrap().transport(transport));
-        let front = testing::Server::builder(proxy).in_memory();
+        let front = testing::Server::builder(proxy).in_memory().configure(take_tunnels);
         let front = if before == Spoken::Http2 { front.http2() } else { front.http1() }.start();
-        Chain { behind, client: front.client(), front, back }
+        Chain { before, behind, client: front.client(), front, back }
     }
 
     pub(crate) fn url(&self, path: &str) -> String {
         format!("{}{path}", self.front.url())
     }
+}
+
+/// Upgrades over HTTP/2 are off where nobody asks for them.
+pub(crate) fn take_tunnels(server: &mut Server) {
+    server.http2.enable_connect_protocol = true;
 }
 
 /// Does the same with each pair of protocols. A test that fails has said with which one.

@@ -103,6 +103,8 @@ fn server(arguments: &ProxyArguments, handler: BoxHandler) -> Server {
     server.max_connections = arguments.max_connections;
     server.stall_timeout = arguments.stall_timeout;
     server.allow_http_on_tls_port = arguments.serves_tls() && arguments.redirect_https.is_some();
+    // A browser opens its WebSockets over the connection that it has.
+    server.http2.enable_connect_protocol = true;
     // It is for the servers behind to answer.
     server.disable_general_options_handler = true;
     server.on_request = log::lines(arguments.access_log);

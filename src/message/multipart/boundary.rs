@@ -97,9 +97,12 @@ impl Boundary {
 
 /// A boundary that cannot be predicted, so that no content can be made to contain it.
 pub(crate) fn random_boundary() -> String {
-    // The standard library has no other source of random numbers: each `RandomState` has random keys.
-    let random = || RandomState::new().build_hasher().finish();
-    format!("{:016x}{:016x}", random(), random())
+    format!("{:016x}{:016x}", random_number(), random_number())
+}
+
+/// The standard library has no other source of random numbers: each `RandomState` has random keys.
+pub(crate) fn random_number() -> u64 {
+    RandomState::new().build_hasher().finish()
 }
 
 /// What a line is that begins like a delimiter.

@@ -19,5 +19,5 @@ mod tests;
 pub use parser::MultipartLimits;
 pub use reader::{Multipart, Part};
 
-pub(crate) use boundary::random_boundary;
 pub(super) use boundary::{BAD_BOUNDARY, Boundary};
+pub(crate) use boundary::{random_boundary, random_number};
