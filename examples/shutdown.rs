@@ -4,7 +4,7 @@
 
 use std::time::Duration;
 
-use nethttp::{ErrorKind, Request, ResponseWriter, Result, ServeMux, Server};
+use nethttp::{Request, ResponseWriter, Result, ServeMux, Server};
 
 /// Streams the time until the server drains or the client leaves.
 async fn clock(w: &mut ResponseWriter, r: &mut Request) -> Result<()> {
@@ -27,14 +27,7 @@ async fn main() -> Result<()> {
     let mut server = Server::new(mux);
     server.addr = addr;
 
-    let ender = server.clone();
-    let ending = tokio::spawn(async move {
-        tokio::signal::ctrl_c().await.ok();
-        ender.shutdown(Duration::from_secs(10)).await
-    });
-    match server.listen_and_serve().await {
-        Err(error) if error.kind() == ErrorKind::ServerClosed => println!("{:?}", ending.await),
-        ended => return ended,
-    }
+    server.shutdown_grace = Duration::from_secs(10);
+    println!("{:?}", server.serve_until_signal().await?);
     Ok(())
 }

@@ -157,7 +157,7 @@ pub use server::Json;
 #[cfg(feature = "server")]
 pub use server::{
     BoxHandler, Handler, IntoResponse, Middleware, Next, ResponseWriter, Server, handle_with, listen_and_serve,
-    respond, respond_with, serve,
+    respond, respond_with, serve, serve_until_signal,
 };
 #[cfg(all(feature = "tls-no-provider", feature = "server"))]
 pub use tls::listen_and_serve_tls;

@@ -24,6 +24,7 @@ pub(crate) async fn run(mut listener: impl Listener, settings: Arc<Settings>) ->
     let local_addr = listener.local_addr();
     listener.prepare();
     let state = settings.state.clone();
+    state.accepting.announce(0);
     let mut draining = pin!(state.draining.wait(0));
     let mut pauses = Pauses::default();
     loop {

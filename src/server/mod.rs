@@ -41,6 +41,7 @@ mod error_info;
 mod error_response;
 mod event;
 mod exchange;
+mod first_of;
 mod handle_with;
 pub(crate) mod handler;
 mod handshake;
@@ -61,10 +62,12 @@ mod response;
 mod scratch;
 #[expect(clippy::module_inception, reason = "the server itself, beside what serves it")]
 mod server;
+mod service_manager;
 mod settings;
 mod state;
 #[cfg(feature = "tls-no-provider")]
 pub(crate) mod tls;
+mod until_signal;
 
 pub use crate::message::Protocols;
 pub use call::{Call, call};
@@ -85,7 +88,9 @@ pub use response::{AutoField, ContentFilter, ResponseHead, ResponseWriter};
 pub use server::{
     DEFAULT_MAX_HEADER_BYTES, DEFAULT_MAX_HEADER_VALUE_COUNT, Server, ShutdownReport, listen_and_serve, serve,
 };
+pub use service_manager::ServiceManager;
 pub use settings::Http2Settings;
+pub use until_signal::serve_until_signal;
 
 pub(crate) use call::{CallContent, CallDriver};
 pub(crate) use exchange::is_abort;

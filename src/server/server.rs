@@ -1,19 +1,22 @@
 //! The server: its settings, serving, and shutdown.
 
 use std::fmt;
+use std::future::Future;
 use std::io;
 #[cfg(unix)]
 use std::path::Path;
+use std::pin::pin;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use http::Extensions;
-use tokio::time::timeout;
+use tokio::time::sleep;
 
 use super::accept;
 use super::error_info::ErrorInfo;
 use super::event::{ConnInfo, ConnState, ServerEvent};
+use super::first_of::{FirstOf, first_of};
 use super::handler::{BoxHandler, Handler};
 use super::record::RequestRecord;
 use super::registry::Command;
@@ -48,12 +51,8 @@ use crate::net::{Listener, TlsAccept, bind_tcp};
 /// server.addr = "127.0.0.1:8000".into();
 /// server.idle_timeout = Duration::from_secs(30);
 ///
-/// tokio::select! {
-///     // Ends only when something is wrong: the port is taken, say.
-///     ended = server.listen_and_serve() => return ended,
-///     _ = tokio::signal::ctrl_c() => {}
-/// }
-/// println!("{:?}", server.shutdown(Duration::from_secs(30)).await);
+/// // Until SIGTERM or Ctrl-C, and then until those who are served have their responses.
+/// println!("{:?}", server.serve_until_signal().await?);
 /// # Ok(())
 /// # }
 /// ```
@@ -104,6 +103,11 @@ pub struct Server {
     /// is closed, so that the response reaches it: a close on unread bytes would reset the connection.
     /// Default: 500 ms.
     pub linger_timeout: Duration,
+    /// How long requests under way may take once a signal has asked the program to end
+    /// ([`serve_until_signal`](Self::serve_until_signal), [`until_signal`](Self::until_signal)); what is left then is
+    /// cut. [`shutdown`](Self::shutdown) is given its own. Default: 25 s, which is less than the 30 s after which
+    /// Kubernetes kills, and more than the 10 s of Docker. Zero: they are cut at once.
+    pub shutdown_grace: Duration,
     /// Which protocols are served; all by default. A peer that speaks another one gets a 505.
     pub protocols: Protocols,
     /// The limits of HTTP/2 connections.
@@ -179,6 +183,7 @@ impl Server {
             drain_bytes: 256 << 10,
             drain_timeout: Duration::from_secs(1),
             linger_timeout: Duration::from_millis(500),
+            shutdown_grace: Duration::from_secs(25),
             protocols: Protocols::default(),
             http2: Http2Settings::default(),
             disable_general_options_handler: false,
@@ -250,6 +255,11 @@ impl Server {
     ///
     /// If the future is dropped, the server goes on draining, and no connection is cut.
     pub async fn shutdown(&self, grace: Duration) -> ShutdownReport {
+        self.shutdown_until(sleep(grace)).await
+    }
+
+    /// The same with a grace that is over when `cut` is done.
+    pub(super) async fn shutdown_until(&self, cut: impl Future) -> ShutdownReport {
         let registry = &self.state.registry;
         self.state.begin_draining();
         for hook in self.state.take_shutdown_hooks() {
@@ -259,9 +269,9 @@ impl Server {
         let before = registry.len();
         let taken_over_before = registry.taken_over.load(Ordering::SeqCst);
         registry.command_all(Command::Finish);
-        let cut = match timeout(grace, registry.wait_below(1)).await {
-            Ok(()) => 0,
-            Err(_) => {
+        let cut = match first_of(pin!(registry.wait_below(1)), pin!(cut)).await {
+            FirstOf::Left(()) => 0,
+            FirstOf::Right(_) => {
                 let cut = registry.len();
                 registry.command_all(Command::Stop);
                 registry.wait_below(1).await;

@@ -14,6 +14,8 @@ pub(crate) struct State {
     pub(crate) registry: Registry,
     /// Announced when a shutdown begins.
     pub(crate) draining: Arc<Signal>,
+    /// Announced when the first listener is accepted from.
+    pub(crate) accepting: Signal,
     keep_alives: AtomicBool,
     on_shutdown: Mutex<Vec<Arc<dyn Fn() + Send + Sync>>>,
     listening: Mutex<Vec<SocketAddr>>,
@@ -24,6 +26,7 @@ impl State {
         State {
             registry: Registry::new(),
             draining: Arc::default(),
+            accepting: Signal::default(),
             keep_alives: AtomicBool::new(true),
             on_shutdown: Mutex::default(),
             listening: Mutex::default(),

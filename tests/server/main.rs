@@ -34,4 +34,6 @@ mod mux;
 mod panics;
 mod pipelining;
 mod shutdown;
+#[cfg(target_os = "linux")]
+mod signals;
 mod states;
