@@ -27,6 +27,7 @@ pub mod no_proxy;
 pub mod paths;
 pub mod play;
 pub mod proxy;
+pub mod proxy_protocol;
 pub mod range;
 pub mod redirect;
 pub mod reference;

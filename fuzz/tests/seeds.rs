@@ -18,7 +18,7 @@ macro_rules! replayed {
 
 replayed!(
     chunked client cookie decode files framing h2_client h2_server header host hpack http2_frames http2_pair
-    jar middleware multipart mux netscape no_proxy paths proxy range redirect request_head response_head server tls
+    jar middleware multipart mux netscape no_proxy paths proxy proxy_protocol range redirect request_head response_head server tls
 );
 
 /// This many prefixes of a seed are enough.

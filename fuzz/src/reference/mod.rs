@@ -16,6 +16,7 @@ pub mod jar;
 pub mod mux;
 pub mod no_proxy;
 pub mod path;
+pub mod proxy_protocol;
 pub mod range;
 pub mod request;
 pub mod resolve;
