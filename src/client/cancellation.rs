@@ -34,12 +34,13 @@ pub(super) async fn until_cancelled(
             Ok(response)
         }
         Some(Err(error)) => Err(error),
-        None => Err(cancelled_during(progress.phase()).with_sent(progress.sent())),
+        None => Err(ended_during(progress.phase(), &context).with_sent(progress.sent())),
     }
 }
 
-fn cancelled_during(phase: Phase) -> Error {
-    Error::new(ErrorKind::Cancelled, "the context of the request has ended").during(phase)
+fn ended_during(phase: Phase, context: &Context) -> Error {
+    let error = context.error().unwrap_or_else(|| Error::new(ErrorKind::Cancelled, "the context has ended"));
+    error.during(phase)
 }
 
 fn body_until_cancelled(context: Context, body: Body) -> Body {
@@ -77,7 +78,7 @@ impl Source for CancelledBody {
         }
         // With it goes the exchange, now: whoever has this body may keep it.
         self.body = Body::empty();
-        Poll::Ready(Some(Err(cancelled_during(Phase::Body))))
+        Poll::Ready(Some(Err(ended_during(Phase::Body, &self.context))))
     }
 
     fn remaining(&self) -> Option<u64> {

@@ -23,8 +23,9 @@ pub enum ErrorKind {
     CutOff,
     /// A deadline passed; [`phase`](crate::Error::phase) says which.
     TimedOut,
-    /// The context of a client's request has ended before its response; see
-    /// [`Request::with_context`](crate::Request::with_context).
+    /// A context has ended: that of a client's request before its response
+    /// ([`Request::with_context`](crate::Request::with_context)), or the one that was asked
+    /// ([`Context::error`](crate::Context::error)). Where that was by its deadline, the kind is `TimedOut`.
     Cancelled,
     /// The operating system, or the stream beneath, reported a fault.
     Io,

@@ -1,16 +1,20 @@
 //! The context of a request: the server and the connection that it came in on, and whether its peer
 //! still waits.
 
+use std::any::Any;
 use std::fmt;
-use std::future::poll_fn;
+use std::future::{Future, poll_fn};
 use std::iter;
+use std::pin::Pin;
 use std::sync::{Arc, LazyLock};
 use std::task::Poll;
+use std::time::Instant;
 
 use http::Extensions;
 
 use super::connection::Addr;
 use super::signal::Signal;
+use crate::error::{Error, ErrorKind};
 
 /// The context of one request: cheap to clone, and can be moved to other tasks.
 ///
@@ -19,21 +23,44 @@ use super::signal::Signal;
 /// A further request that already waits on the connection does not cancel this one (Go's
 /// `Request.Context`). Over HTTP/1 a close is noticed only when the content of the request was read to
 /// its end, because it arrives after that.
+///
+/// Others are made from it, and end with it: [`with_cancel`](Context::with_cancel),
+/// [`with_timeout`](Context::with_timeout), [`with_deadline`](Context::with_deadline);
+/// [`with_value`](Context::with_value) adds a value. To drop a context, or a clone of it, ends nothing.
 #[derive(Clone)]
 pub struct Context {
     /// `None` is the background context. In a static `Arc` it would have one reference count, for which all
     /// threads contend.
     connection: Option<Arc<ConnContext>>,
     exchange: u64,
-    /// Set where a middleware may cancel the request before its exchange is over.
+    /// What was made from the context of the exchange, the innermost first.
     scope: Option<Arc<Scope>>,
 }
 
-/// A part of an exchange that can be cancelled separately.
+/// What one context adds to the one that it was made from.
 struct Scope {
-    over: Signal,
+    adds: ScopeKind,
     outer: Option<Arc<Scope>>,
 }
+
+enum ScopeKind {
+    /// An end of its own.
+    Cancel(Signal),
+    Deadline(Box<dyn ContextTimer>),
+    Value(Box<dyn Any + Send + Sync>),
+}
+
+/// A moment, and how to wait for it: this layer knows no clock.
+pub(crate) trait ContextTimer: Send + Sync {
+    fn at(&self) -> Instant;
+
+    fn has_passed(&self) -> bool;
+
+    /// Completes when it has passed.
+    fn wait(&self) -> TimerFuture;
+}
+
+pub(crate) type TimerFuture = Pin<Box<dyn Future<Output = ()> + Send + Sync>>;
 
 /// What all requests of a connection share.
 pub(crate) struct ConnContext {
@@ -56,9 +83,9 @@ impl Context {
         Context { connection: None, exchange: 0, scope: None }
     }
 
-    /// Whether anything can cancel it: it is not the background context.
+    /// Whether anything can cancel it: neither the background context, nor one that adds values to it.
     pub(crate) fn may_end(&self) -> bool {
-        self.connection.is_some() || self.scope.is_some()
+        self.connection.is_some() || self.scopes().any(|scope| !matches!(scope.adds, ScopeKind::Value(_)))
     }
 
     /// Becomes the context of this exchange.
@@ -87,8 +114,7 @@ impl Context {
     /// # }
     /// ```
     ///
-    /// For what may take only so long, Go's `context.WithTimeout`, put `tokio::time::timeout` around the work: what it
-    /// drops is ended. A client's request has its own [`Timeouts`](crate::client::Timeouts).
+    /// [`with_timeout`](Context::with_timeout) is for what may take only so long.
     #[must_use = "the context is cancelled when the guard is dropped"]
     pub fn with_cancel(&self) -> (Context, CancelGuard) {
         let scoped = self.scoped();
@@ -96,16 +122,46 @@ impl Context {
         (scoped, guard)
     }
 
+    /// The same context with this value, which [`value`](Context::value) finds by its type (Go's
+    /// `context.WithValue`, whose keys are types by good custom). A value of the same type that was there is hidden
+    /// in the new context, and stays in this one.
+    ///
+    /// ```
+    /// use nethttp::Context;
+    ///
+    /// struct Tenant(u32);
+    ///
+    /// let context = Context::background().with_value(Tenant(7));
+    /// assert_eq!(context.value::<Tenant>().map(|tenant| tenant.0), Some(7));
+    /// ```
+    ///
+    /// What one middleware tells the handler behind it goes into [`Request::extensions`](crate::Request::extensions)
+    /// more cheaply; a value of the context goes with it, into other tasks and calls too.
+    #[must_use]
+    pub fn with_value<T: Send + Sync + 'static>(&self, value: T) -> Context {
+        self.adding(ScopeKind::Value(Box::new(value)))
+    }
+
+    /// The same context, which ends at that moment too.
+    pub(crate) fn with_timer(&self, timer: Box<dyn ContextTimer>) -> Context {
+        self.adding(ScopeKind::Deadline(timer))
+    }
+
     /// The same context, which [`end_scope`](Context::end_scope) can cancel separately.
     pub(crate) fn scoped(&self) -> Context {
-        let scope = Scope { over: Signal::default(), outer: self.scope.clone() };
+        self.adding(ScopeKind::Cancel(Signal::default()))
+    }
+
+    fn adding(&self, adds: ScopeKind) -> Context {
+        let scope = Scope { adds, outer: self.scope.clone() };
         Context { connection: self.connection.clone(), exchange: self.exchange, scope: Some(Arc::new(scope)) }
     }
 
-    /// Cancels this context and its clones, not the one that it was made from.
+    /// Cancels this context, which [`scoped`](Context::scoped) has made, and its clones, not the one that it was made
+    /// from.
     pub(crate) fn end_scope(&self) {
-        if let Some(scope) = &self.scope {
-            scope.over.announce(0);
+        if let Some(Scope { adds: ScopeKind::Cancel(over), .. }) = self.scope.as_deref() {
+            over.announce(0);
         }
     }
 
@@ -115,18 +171,36 @@ impl Context {
         self.connection.as_deref().unwrap_or_else(|| &NOWHERE)
     }
 
-    /// The signals that cancel this context, each with its round.
-    fn signals(&self) -> impl Iterator<Item = (&Signal, u64)> {
-        let scopes = iter::successors(self.scope.as_deref(), |scope| scope.outer.as_deref());
-        iter::once((&self.connection().exchanges, self.exchange)).chain(scopes.map(|scope| (&scope.over, 0)))
+    /// What this context was made of, from the inside out.
+    fn scopes(&self) -> impl Iterator<Item = &Scope> {
+        iter::successors(self.scope.as_deref(), |scope| scope.outer.as_deref())
     }
 
-    /// Completes once the peer no longer waits for the response. Cancel safe; may be awaited any number
-    /// of times, in any task.
+    /// The signals that cancel this context, each with its round.
+    fn signals(&self) -> impl Iterator<Item = (&Signal, u64)> {
+        let ends = self.scopes().filter_map(|scope| match &scope.adds {
+            ScopeKind::Cancel(over) => Some((over, 0)),
+            ScopeKind::Deadline(_) | ScopeKind::Value(_) => None,
+        });
+        iter::once((&self.connection().exchanges, self.exchange)).chain(ends)
+    }
+
+    fn timers(&self) -> impl Iterator<Item = &dyn ContextTimer> {
+        self.scopes().filter_map(|scope| match &scope.adds {
+            ScopeKind::Deadline(timer) => Some(&**timer),
+            ScopeKind::Cancel(_) | ScopeKind::Value(_) => None,
+        })
+    }
+
+    /// Completes once the peer no longer waits for the response, or whatever else ends this context. Cancel safe; may
+    /// be awaited any number of times, in any task.
     pub async fn cancelled(&self) {
         let mut waiters = Vec::from_iter(self.signals().map(|(signal, round)| (signal.waiter(), round)));
+        // The earliest deadline is enough; `None` without an allocation where there is none.
+        let mut deadline = self.timers().min_by_key(|timer| timer.at()).map(ContextTimer::wait);
         poll_fn(|cx| {
-            let over = waiters.iter_mut().any(|(waiter, round)| waiter.poll(cx, *round).is_ready());
+            let over = waiters.iter_mut().any(|(waiter, round)| waiter.poll(cx, *round).is_ready())
+                || deadline.as_mut().is_some_and(|deadline| deadline.as_mut().poll(cx).is_ready());
             if over { Poll::Ready(()) } else { Poll::Pending }
         })
         .await;
@@ -134,7 +208,29 @@ impl Context {
 
     /// Whether [`cancelled`](Context::cancelled) would complete at once.
     pub fn is_cancelled(&self) -> bool {
-        self.signals().any(|(signal, round)| signal.is_over(round))
+        self.signals().any(|(signal, round)| signal.is_over(round)) || self.has_timed_out()
+    }
+
+    /// When it ends at the latest, if that is known: the earliest of the deadlines of this context and of those that
+    /// it was made from. The time limits of the server and of clients are not among them.
+    pub fn deadline(&self) -> Option<Instant> {
+        self.timers().map(ContextTimer::at).min()
+    }
+
+    /// Why it has ended (Go's `Context.Err`): [`ErrorKind::TimedOut`] where its
+    /// [deadline](Context::deadline) has passed, [`ErrorKind::Cancelled`] for all other ends, and `None` while it
+    /// has not. Where both is so it is `TimedOut`.
+    pub fn error(&self) -> Option<Error> {
+        let ended = |kind, message| Some(Error::new(kind, message));
+        match self.has_timed_out() {
+            true => ended(ErrorKind::TimedOut, "the deadline of the context has passed"),
+            false if self.is_cancelled() => ended(ErrorKind::Cancelled, "the context has ended"),
+            false => None,
+        }
+    }
+
+    fn has_timed_out(&self) -> bool {
+        self.timers().any(ContextTimer::has_passed)
     }
 
     /// Completes once the server has begun to shut down: a response that streams without end should
@@ -153,10 +249,14 @@ impl Context {
         &self.connection().local_addr
     }
 
-    /// A value that `base_context` or `conn_context` of the server put there, by its type. The
-    /// server puts itself there: `value::<Server>()`.
+    /// A value that [`with_value`](Context::with_value), or `base_context` or `conn_context` of the server, put there,
+    /// by its type; the innermost one. The server puts itself there: `value::<Server>()`.
     pub fn value<T: Send + Sync + 'static>(&self) -> Option<&T> {
-        self.connection().values.get()
+        let added = self.scopes().find_map(|scope| match &scope.adds {
+            ScopeKind::Value(value) => value.downcast_ref(),
+            ScopeKind::Cancel(_) | ScopeKind::Deadline(_) => None,
+        });
+        added.or_else(|| self.connection().values.get())
     }
 }
 
@@ -171,7 +271,7 @@ impl fmt::Debug for Context {
 }
 
 /// Cancels the context that it was made with, by [`Context::with_cancel`]: when it is asked to, and at the latest when
-/// it is dropped, so that work which nobody waits for any more does not go on.
+/// it is dropped, so that work which nobody waits for any more does not go on. `let (context, _) = …` drops it at once.
 #[derive(Debug)]
 pub struct CancelGuard(Context);
 
@@ -203,6 +303,36 @@ mod tests {
         outer_guard.cancel();
         assert_eq!([&outer, &inner].map(Context::is_cancelled), [true, true]);
         assert!(!Context::background().is_cancelled());
+    }
+
+    #[test]
+    fn a_value_is_found_by_its_type_and_the_innermost_counts() {
+        let mut values = Extensions::new();
+        values.insert("outermost");
+        values.insert(1_u8);
+        let connection = Arc::new(ConnContext::new(Addr::unknown(), Arc::new(values), Arc::default()));
+        let mut context = Context::background();
+        context.enter(&connection, 1);
+        let (inner, guard) = context.with_value("middle").with_value(2_u16).with_cancel();
+        let innermost = inner.with_value("innermost");
+        let of = |context: &Context| context.value::<&str>().copied();
+        assert_eq!([&context, &inner, &innermost].map(of), [Some("outermost"), Some("middle"), Some("innermost")]);
+        assert_eq!(
+            (innermost.value::<u8>(), innermost.value(), innermost.value::<u32>()),
+            (Some(&1), Some(&2_u16), None)
+        );
+        guard.cancel();
+        assert_eq!([&context, &inner, &innermost].map(Context::is_cancelled), [false, true, true]);
+    }
+
+    #[test]
+    fn a_value_gives_the_background_no_end() {
+        let context = Context::background().with_value(1);
+        assert!(!context.may_end() && context.error().is_none());
+        let (context, guard) = context.with_cancel();
+        assert!(context.may_end());
+        drop(guard);
+        assert_eq!(context.with_value(2).error().unwrap().kind(), ErrorKind::Cancelled);
     }
 
     #[tokio::test]

@@ -34,6 +34,7 @@ pub use body::{Body, DEFAULT_MAX_TEXT_BYTES};
 pub use coding::{CompressionLevel, ContentCoding};
 pub use connection::{Addr, Protocols, TlsInfo, TlsVersion};
 pub use context::{CancelGuard, Context};
+pub(crate) use context::{ContextTimer, TimerFuture};
 pub use cookie::{Cookie, SameSite, parse_cookie, parse_set_cookie, set_cookie};
 pub use date::{format_time, parse_time};
 pub use form::Values;

@@ -174,19 +174,21 @@ const PAGE: &str = "<!doctype html>\n<title>Timeout</title>\n<h1>Timeout</h1>\n"
 struct Scoped<'a> {
     request: &'a mut Request,
     outer: Context,
+    /// Kept here too: the handler may have put its request under another.
+    scoped: Context,
 }
 
 impl<'a> Scoped<'a> {
     fn new(request: &'a mut Request) -> Scoped<'a> {
         let scoped = request.context.scoped();
-        let outer = mem::replace(&mut request.context, scoped);
-        Scoped { request, outer }
+        let outer = mem::replace(&mut request.context, scoped.clone());
+        Scoped { request, outer, scoped }
     }
 }
 
 impl Drop for Scoped<'_> {
     fn drop(&mut self) {
         mem::swap(&mut self.request.context, &mut self.outer);
-        self.outer.end_scope();
+        self.scoped.end_scope();
     }
 }

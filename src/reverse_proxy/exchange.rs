@@ -113,7 +113,8 @@ impl Proxying<'_> {
                 Err(ExchangeError::Upstream(error)) => {
                     let error = self.blame(error, &mut chosen, asked);
                     let is_left = tried.len() < self.settings.max_retries && self.settings.choice.has_others();
-                    if !is_left || !may_go_elsewhere(&error, &r.method) || self.content.body().is_none() {
+                    let is_lost = self.record.failure.is_none() || !is_left;
+                    if is_lost || !may_go_elsewhere(&error, &r.method) || self.content.body().is_none() {
                         return Err(error);
                     }
                     tried.push(chosen.upstream);
@@ -187,7 +188,9 @@ impl Proxying<'_> {
         if let Some(own) = self.content.error() {
             return self.client_gone(own);
         }
-        self.record.failure = UpstreamFailure::of(&error);
+        // A deadline that lies around the proxy is not the upstream's to keep.
+        let is_own = error.is_timeout() && self.received.context().error().is_some_and(|end| end.is_timeout());
+        self.record.failure = UpstreamFailure::of(&error).filter(|_| !is_own);
         if let (Some(failure), Some(permit)) = (self.record.failure, &mut chosen.permit) {
             permit.failed(failure, asked.elapsed());
         }

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use nethttp::error::{Phase, Sent};
-use nethttp::{Context, ErrorKind, Request, ResponseWriter, Result, handle_with};
+use nethttp::{Context, ErrorKind, Handler, Next, Request, ResponseWriter, Result, handle_with};
 
 use crate::fake::fed;
 use crate::site::{Site, in_all_modes};
@@ -185,6 +185,94 @@ async fn a_guard_ends_a_call_and_those_beside_it_go_on() {
             tokio::time::sleep(millis(10)).await;
         }
         site.assert_lives("/ok").await;
+    })
+    .await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_deadline_of_ones_own_ends_a_call_wherever_it_is() {
+    in_all_modes(async |mode| {
+        let left = Count::default();
+        let site = Site::start(mode, handle_with(left.clone(), wait));
+        let context = Context::background().with_timeout(secs(2));
+        let under = |path| Request::get(site.url(path)).unwrap().with_context(context.clone());
+        let began = tokio::time::Instant::now();
+        let mut begun = site.client.send(under("/begun")).await.unwrap();
+        assert_eq!(begun.body.chunk().await.unwrap().unwrap(), "begun");
+        let (head, content) = tokio::join!(site.client.send(under("/wait")), begun.body.chunk());
+        for (error, phase) in [(head.unwrap_err(), Phase::Head), (content.unwrap_err(), Phase::Body)] {
+            assert_eq!((error.kind(), error.phase()), (ErrorKind::TimedOut, Some(phase)));
+            assert!(error.to_string().contains("the deadline of the context has passed"), "{error}");
+        }
+        assert_eq!(began.elapsed().as_secs(), 2);
+        let error = site.client.send(under("/ok")).await.unwrap_err();
+        assert_eq!((error.kind(), error.sent()), (ErrorKind::TimedOut, Some(Sent::No)));
+        while left.load(Ordering::SeqCst) < 2 {
+            tokio::time::sleep(millis(10)).await;
+        }
+        site.assert_lives("/ok").await;
+    })
+    .await;
+}
+
+struct Tenant(&'static str);
+
+/// Puts the request under a context of its own, with a value and a second of time.
+async fn narrow(w: &mut ResponseWriter, r: &mut Request, next: Next<'_>) -> Result<()> {
+    let context = r.context().with_value(Tenant("a")).with_timeout(secs(1));
+    r.set_context(context);
+    next.run(w, r).await
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_middleware_gives_the_handler_a_value_and_a_deadline_and_the_next_request_has_neither() {
+    in_all_modes(async |mode| {
+        let handler = async |w: &mut ResponseWriter, r: &mut Request| {
+            let tenant = r.context().value::<Tenant>().map_or("none", |tenant| tenant.0);
+            if r.context().deadline().is_none() {
+                return w.write(format!("{tenant}, no deadline")).await;
+            }
+            r.context().cancelled().await;
+            w.write(format!("{tenant}, {}", r.context().error().unwrap())).await
+        };
+        let mux = nethttp::ServeMux::new();
+        mux.handle("/narrow", handler.wrapped_in(narrow));
+        mux.handle("/", handler);
+        let site = Site::start(mode, mux);
+        for _ in 0..2 {
+            let expected = "a, the deadline of the context has passed".to_owned();
+            assert_eq!(site.ask("/narrow").await, (200, expected));
+            assert_eq!(site.ask("/").await, (200, "none, no deadline".into()));
+        }
+    })
+    .await;
+}
+
+/// What a handler under a time limit has made of its context.
+#[derive(Clone)]
+struct Handed(Context);
+
+async fn hand_out(_: &mut ResponseWriter, r: &mut Request) -> Result<()> {
+    let context = r.context().with_value(Tenant("a"));
+    r.extensions.insert(Handed(context.clone()));
+    r.set_context(context);
+    std::future::pending().await
+}
+
+async fn look_afterwards(w: &mut ResponseWriter, r: &mut Request, next: Next<'_>) -> Result<()> {
+    let result = next.run(w, r).await;
+    let Handed(inner) = r.extensions.get().expect("the handler has begun");
+    assert!(inner.is_cancelled() && !r.context().is_cancelled());
+    assert!(r.context().value::<Tenant>().is_none(), "it is the outer one again");
+    result
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_time_limit_ends_what_was_made_of_its_context_and_nothing_around_it() {
+    in_all_modes(async |mode| {
+        let limit = nethttp::middleware::Timeout::new(secs(1));
+        let site = Site::start(mode, hand_out.wrapped_in(limit).wrapped_in(look_afterwards));
+        assert_eq!(site.ask("/").await.0, 503);
     })
     .await;
 }

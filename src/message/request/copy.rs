@@ -59,8 +59,12 @@ impl Request {
     /// then ends with the one that it answers. A [`Transport`](crate::Transport), and so a
     /// [`Client`](crate::Client), gives it up as soon as the context is [cancelled](Context::cancelled), wherever it
     /// is: its connection is closed, over HTTP/2 its stream reset. The error is
-    /// [`ErrorKind::Cancelled`](crate::ErrorKind::Cancelled); [`Error::sent`](crate::Error::sent) says how much of the
+    /// [`ErrorKind::Cancelled`](crate::ErrorKind::Cancelled), and `TimedOut` for a context whose deadline has passed;
+    /// [`Error::sent`](crate::Error::sent) says how much of the
     /// request had been sent. A response that has begun ends too: reading its content fails with the same kind.
+    ///
+    /// A middleware may put the request that it passes on under a context that it has made from
+    /// [`context`](Request::context), with a deadline or a value. The server itself goes by its own.
     ///
     /// ```
     /// use nethttp::{Client, Request, ResponseWriter, Result, handle_with};
