@@ -35,8 +35,9 @@ impl Request {
     ///
     /// # Errors
     /// [`ErrorKind::Malformed`](crate::ErrorKind::Malformed), whose response is 400 with the name and 120
-    /// characters of the words of the type's own error at most. Where such a path names nothing, 404 may
-    /// be better: `.map_err(|error| error.with_status(StatusCode::NOT_FOUND))`.
+    /// characters of the words of the type's own error at most, with `…` behind what was cut. Control characters are
+    /// escaped in them, and they go to the client that sent the value alone: an error of `T::from_str` should say
+    /// nothing that this client may not know. Where such a path names nothing, 404 may be better: `.map_err(|error| error.with_status(StatusCode::NOT_FOUND))`.
     /// [`ErrorKind::Invalid`](crate::ErrorKind::Invalid), whose response is 500, when the pattern has no wildcard
     /// of this name: that is the program's fault.
     pub fn path_parse<T: FromStr<Err: Display>>(&self, name: &str) -> Result<T> {
@@ -44,8 +45,10 @@ impl Request {
             return Err(Error::new(ErrorKind::Invalid, format!("the pattern has no wildcard {{{name}}}")));
         };
         value.parse().map_err(|error: T::Err| {
-            let words: String = error.to_string().chars().take(MAX_WORDS).flat_map(char::escape_debug).collect();
-            malformed(format!("`{name}` in the path is refused: {words}"))
+            let words = error.to_string();
+            let short: String = words.chars().take(MAX_WORDS).flat_map(char::escape_debug).collect();
+            let cut = if words.chars().nth(MAX_WORDS).is_some() { "…" } else { "" };
+            malformed(format!("`{name}` in the path is refused: {short}{cut}"))
         })
     }
 
@@ -101,6 +104,27 @@ mod tests {
             assert_eq!((error.kind(), error.status().unwrap().as_u16()), (ErrorKind::Malformed, 400));
             assert!(error.message().starts_with(&format!("`{name}` in the path is refused: ")), "{error}");
         }
+    }
+
+    #[derive(Debug)]
+    struct Never;
+
+    impl FromStr for Never {
+        type Err = String;
+
+        fn from_str(text: &str) -> std::result::Result<Never, String> {
+            Err(format!("no\r\n\u{1b}{text}"))
+        }
+    }
+
+    #[test]
+    fn the_words_of_a_types_own_error_are_escaped_and_cut() {
+        let mut request = request();
+        request.set_path_value("a", "b");
+        let said = |request: &Request| request.path_parse::<Never>("a").unwrap_err().message().to_owned();
+        assert_eq!(said(&request), "`a` in the path is refused: no\\r\\n\\u{1b}b");
+        request.set_path_value("a", "x".repeat(1000));
+        assert_eq!(said(&request), format!("`a` in the path is refused: no\\r\\n\\u{{1b}}{}…", "x".repeat(115)));
     }
 
     #[test]
