@@ -8,6 +8,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use axum::body::{Body as AxumBody, Bytes};
+use axum::extract::ws::{Message, WebSocket, WebSocketUpgrade};
 use axum::extract::{ConnectInfo, DefaultBodyLimit, Form, MatchedPath, OriginalUri, Path, Query, Request, State};
 use axum::http::{HeaderMap, Method, StatusCode};
 use axum::middleware::{Next, from_fn};
@@ -388,4 +389,62 @@ async fn what_asks_for_no_upgrade_is_offered_none() {
     let server = Server::new(tower::handler(Router::new().route("/shout", any(shout))));
     let response = server.client().get(format!("{}/shout", server.url())).await.unwrap();
     assert_eq!(response.status, StatusCode::UPGRADE_REQUIRED);
+}
+
+/// Sends each message back, in capitals.
+async fn chat(upgrade: WebSocketUpgrade) -> Response {
+    upgrade.protocols(["shout"]).on_upgrade(async |mut socket: WebSocket| {
+        while let Some(Ok(Message::Text(text))) = socket.recv().await {
+            socket.send(Message::text(text.to_uppercase())).await.unwrap();
+        }
+    })
+}
+
+/// A text of a client in one frame (RFC 6455 §5.2), with a mask of zeros.
+fn websocket_text(text: &str) -> Vec<u8> {
+    let length = u8::try_from(text.len()).unwrap();
+    [&[0x81, 0x80 | length, 0, 0, 0, 0], text.as_bytes()].concat()
+}
+
+#[tokio::test]
+async fn a_websocket_of_axums_is_served_over_both_protocols_by_one_route() {
+    for http2 in [false, true] {
+        let handler = tower::handler(Router::new().route("/chat", get(chat)));
+        let builder = Server::builder(handler).configure(|server| server.http2.enable_connect_protocol = true);
+        let server = if http2 { builder.http2().start() } else { builder.start() };
+        let mut request = nethttp::Request::get(format!("{}/chat", server.url())).unwrap();
+        for (name, value) in [
+            ("Connection", "Upgrade"),
+            ("Upgrade", "websocket"),
+            ("Sec-WebSocket-Version", "13"),
+            ("Sec-WebSocket-Protocol", "other, shout"),
+        ] {
+            request.header.set(name, value);
+        }
+        if !http2 {
+            request.header.set("Sec-WebSocket-Key", "dGhlIHNhbXBsZSBub25jZQ==");
+        }
+        let mut response = server.client().send(request).await.unwrap();
+        let accept = response.header.get("Sec-WebSocket-Accept");
+        if http2 {
+            assert_eq!((response.proto, response.status.as_u16(), accept), (nethttp::Version::HTTP_2, 200, None));
+        } else {
+            assert_eq!((response.status.as_u16(), accept), (101, Some("s3pPLMBiTxaQ9kYGzzhZRbK+xOo=")));
+        }
+        assert_eq!(response.header.get("Sec-WebSocket-Protocol"), Some("shout"));
+        let mut stream = response.upgrade().unwrap();
+        for text in ["hello", "there", ""] {
+            stream.write_all(&websocket_text(text)).await.unwrap();
+            let mut heard = vec![0; 2 + text.len()];
+            stream.read_exact(&mut heard).await.unwrap();
+            assert_eq!(heard[..2], [0x81, u8::try_from(text.len()).unwrap()]);
+            assert_eq!(heard[2..], *text.to_uppercase().as_bytes());
+        }
+        // A message that is no text ends the socket, and with it the stream.
+        stream.write_all(&[0x82, 0x80, 0, 0, 0, 0]).await.unwrap();
+        let mut rest = Vec::new();
+        stream.read_to_end(&mut rest).await.unwrap();
+        drop(stream);
+        assert_eq!(server.close().await.running, Vec::<String>::new());
+    }
 }

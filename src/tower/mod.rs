@@ -52,7 +52,10 @@
 //! # Upgrades
 //! A service that wants the connection, as axum's `WebSocketUpgrade` does, asks hyper for it, which has none here. With
 //! the feature `hyper-upgrade` it gets one: hyper serves a pipe in memory, which the connection is copied to and from
-//! once the service has answered 101. Without the feature such a service answers that there is nothing to upgrade;
+//! once the service has answered 101. Over HTTP/2, where
+//! [`enable_connect_protocol`](crate::server::Http2Settings::enable_connect_protocol) is set, an extended CONNECT is for a
+//! service the GET of HTTP/1.1 that asks for the same, key included, and its 101 is sent as the 200 of RFC 8441: one
+//! route serves both protocols. Without the feature such a service answers that there is nothing to upgrade;
 //! [`ResponseWriter::upgrade`](crate::ResponseWriter::upgrade) costs no copies, for handlers of one's own.
 //!
 //! The guide has a page on it: `docs/guide/tower.md`.

@@ -15,6 +15,11 @@
 //!    the pipe to the service, takes our connection over, and copies in both directions. Otherwise the pipe is
 //!    dropped, and whoever waits for the upgrade learns that there will be none.
 //!
+//! Over HTTP/2 a client asks with an extended CONNECT (RFC 8441), which the server gives to handlers as the GET with
+//! `Upgrade` that asks for the same. A service gets it as a request of HTTP/1.1, with the `Sec-WebSocket-Key` that
+//! there was none of: so it is found by a route for GET, and each service that can upgrade knows what to do. In the
+//! form of RFC 8441 it would be for those alone that look for hyper's `Protocol`, which needs the h2 crate.
+//!
 //! There is no task: hyper's connection is polled until the pipe is handed over, and the copying is what the handler
 //! does from then on. It ends when the service drops its end, when a client's error or the server's end drops the
 //! handler, or when both sides have said that they are done.
@@ -43,11 +48,17 @@ const PIPE_BYTES: usize = 16 * 1024;
 /// All that hyper sees of the request. That it is an upgrade is what matters; to which protocol, the service says.
 const HEAD: &[u8] = b"GET / HTTP/1.1\r\nHost: pipe\r\nConnection: upgrade\r\nUpgrade: pipe\r\n\r\n";
 
+/// What stands for the key that HTTP/2 has none of (RFC 8441 §5): 16 bytes in base64. The answer to it is sent to
+/// nobody.
+const WEBSOCKET_KEY: http::HeaderValue = http::HeaderValue::from_static("bmV0aHR0cCBrZXkgb2YgMQ==");
+
 /// A pipe that a service may take for its connection.
 pub(super) struct OfferedUpgrade {
     pipe: DuplexStream,
     connection: Pin<Box<dyn Future<Output = ()> + Send>>,
     accept: oneshot::Sender<()>,
+    /// Then there is no key of the client's, and nothing is said to one.
+    is_http2: bool,
 }
 
 /// Offers an upgrade to a service whose request asks for one.
@@ -71,15 +82,29 @@ pub(super) async fn offer(request: &mut http::Request<Body>) -> Option<OfferedUp
         .await?
     };
     request.extensions_mut().insert::<OnUpgrade>(on_upgrade);
-    Some(OfferedUpgrade { pipe, connection, accept })
+    let is_http2 = request.version() == Version::HTTP_2;
+    if is_http2 {
+        become_http1(request);
+    }
+    Some(OfferedUpgrade { pipe, connection, accept, is_http2 })
 }
 
-/// RFC 9110 §7.8: by HTTP/1.1 alone, and where `Connection` names it too.
+/// RFC 9110 §7.8: where `Connection` names it too, and not by HTTP/1.0. Over HTTP/2 the server alone writes these
+/// fields (RFC 9113 §8.2.2).
 fn asks_for_upgrade(request: &http::Request<Body>) -> bool {
     let mut connection = request.headers().get_all("connection").iter();
-    request.version() == Version::HTTP_11
+    matches!(request.version(), Version::HTTP_11 | Version::HTTP_2)
         && request.headers().contains_key("upgrade")
         && connection.any(|value| list_has(value.as_bytes(), "upgrade"))
+}
+
+/// What a client of HTTP/1.1 would have sent.
+fn become_http1(request: &mut http::Request<Body>) {
+    *request.version_mut() = Version::HTTP_11;
+    let headers = request.headers_mut();
+    if headers.get("upgrade").is_some_and(|value| list_has(value.as_bytes(), "websocket")) {
+        headers.entry("sec-websocket-key").or_insert(WEBSOCKET_KEY);
+    }
 }
 
 /// Has hyper serve one request on its end of the pipe, and respond with 101 when that is accepted.
@@ -113,9 +138,12 @@ impl OfferedUpgrade {
     /// # Errors
     /// Those of [`ResponseWriter::upgrade`].
     pub(super) async fn accept(self, w: &mut ResponseWriter, response: Response) -> Result<()> {
-        let OfferedUpgrade { mut pipe, connection, accept } = self;
+        let OfferedUpgrade { mut pipe, connection, accept, .. } = self;
         for (name, value) in response.header.iter().filter(|(name, _)| !name.eq_ignore_ascii_case("Connection")) {
             w.header().add(name, value);
+        }
+        if self.is_http2 {
+            w.header().del("Sec-WebSocket-Accept");
         }
         let mut client = w.upgrade().await?;
         if accept.send(()).is_ok() {
