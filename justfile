@@ -30,7 +30,7 @@ features:
 doc:
     cargo doc --workspace --no-deps --all-features --open
 
-# Server and client beside their peers, with CPU a request; `just bench files`, `just bench http2`, `just bench --help`. `cargo bench` times the parts.
+# Server and client beside their peers, with CPU a request; `just bench files`, `just bench http2`, `just bench proxy`, `just bench --help`. `cargo bench` times the parts.
 bench *args:
     python3 bench/run.py {{ args }}
 

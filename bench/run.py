@@ -8,9 +8,10 @@
     bench/run.py files                             files, beside nginx and tower-http's ServeDir
     bench/run.py http2                             HTTP/2, by h2load; writes RESULTS-http2.md
     bench/run.py http2 --instructions              the same under callgrind, and allocations
+    bench/run.py proxy                             reverse proxies; writes RESULTS-proxy.md
 
-Needs cargo, wrk and taskset; `--instructions` needs valgrind, `http2` h2load. Go is measured when
-there is a `go`, nginx when there is an `nginx`.
+Needs cargo, wrk and taskset; `--instructions` needs valgrind, `http2` and `proxy` h2load. Go is measured
+when there is a `go`, nginx when there is an `nginx`, HAProxy when there is a `haproxy`.
 """
 
 import argparse
@@ -20,7 +21,7 @@ import sys
 from collections import defaultdict
 from dataclasses import dataclass, field
 
-from kit import clients, http2, instructions, programs, report, workloads
+from kit import clients, http2, instructions, programs, proxy, report, workloads
 
 
 @dataclass(frozen=True)
@@ -45,6 +46,7 @@ MODES = {
     "memory": Mode(programs.SERVERS, workloads.NAMES, programs.CLIENTS, clients.CLIENT_NAMES),
     "files": Mode(programs.FILE_SERVERS, workloads.FILE_NAMES),
     "http2": Mode(programs.HTTP2_SERVERS, http2.NAMES),
+    "proxy": Mode(proxy.PROXIES, proxy.NAMES),
 }
 
 
@@ -79,6 +81,12 @@ def main():
     command = shlex.join(["bench/run.py", *sys.argv[1:]])
     if options.mode == "http2" and options.instructions:
         http2.count(servers, options.only, command, options.dry)
+    elif options.mode == "proxy":
+        programs.build([proxy.UPSTREAM])
+        if options.instructions:
+            proxy.count(servers, options.only, command, options.dry)
+        else:
+            proxy.run(servers, options, command)
     elif options.mode == "http2":
         http2.run(servers, options.only, options.rounds, command, options.dry)
     elif options.instructions:

@@ -13,7 +13,7 @@ BENCH = pathlib.Path(__file__).resolve().parent.parent
 ROOT = BENCH.parent
 TARGET = pathlib.Path(os.environ.get("CARGO_TARGET_DIR", BENCH / "target")).resolve()
 # What a program may be made of besides a crate of this workspace's.
-NO_CRATES = ("nethttp", "go", "nginx", "nghttpd")
+NO_CRATES = ("nethttp", "go", "nginx", "nghttpd", "haproxy")
 
 
 @dataclass(frozen=True)
@@ -153,9 +153,9 @@ def build(programs):
     """Builds what is asked for, optimised, into one target directory. Returns what there is."""
     environment = os.environ | {"CARGO_TARGET_DIR": str(TARGET)}
     cargo = ["cargo", "build", "--release", "--locked"]
-    libraries = {program.library for program in programs}
-    if "nethttp" in libraries:
-        subprocess.run([*cargo, "--package", "tools"], cwd=ROOT, env=environment, check=True)
+    if ours := dict.fromkeys(program.file for program in programs if program.library == "nethttp"):
+        files = [word for file in ours for word in ("--bin", file)]
+        subprocess.run([*cargo, "--package", "tools", *files], cwd=ROOT, env=environment, check=True)
     crates = (program for program in programs if program.library not in NO_CRATES)
     for package in dict.fromkeys(program.package for program in crates):
         subprocess.run([*cargo, "--package", package], cwd=BENCH, env=environment, check=True)
@@ -164,7 +164,7 @@ def build(programs):
 
 def is_there(program):
     """Builds it if it is Go's; the others are built, but for the system's own."""
-    if program.library not in ("go", "nginx", "nghttpd"):
+    if program.library not in ("go", "nginx", "nghttpd", "haproxy"):
         return True
     if not shutil.which(program.library):
         print(f"left out: {program.file}, because there is no `{program.library}` on the PATH")
@@ -198,6 +198,8 @@ def versions(programs):
                 found[library] = said(["nginx", "-v"], stream="stderr").removeprefix("nginx version: ")
             case "nghttpd":
                 found[library] = said(["nghttpd", "--version"]).removeprefix("nghttpd ")
+            case "haproxy":
+                found[library] = said(["haproxy", "-v"]).partition("\n")[0].removeprefix("HAProxy version ")
             case _:
                 found[library] = locked[library]
     return found

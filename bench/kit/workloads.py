@@ -100,15 +100,18 @@ class Sample:
         return {"p99 ms": self.p99_ms, "peak MiB": self.peak_kib / 1024}
 
 
-def measure(program, workload, seconds):
+def measure(program, workload, seconds, behind=None):
+    """What is behind a proxy is its own server, and no other program."""
     with Server(program, workload.environment) as server, tempfile.NamedTemporaryFile() as file:
         check(server, workload)
         file.write(workload.message)
         file.flush()
+        others = behind.cpu() if behind else None
         began, busy, load, cpu = time.monotonic(), machine_busy(), children_seconds(), server.cpu()
         result = run_wrk(server, workload, seconds, file.name)
         cpu = server.cpu().since(cpu)
         busy, load = machine_busy() - busy, children_seconds() - load
+        load += behind.cpu().since(others).total if behind else 0
         return Sample(
             requests_a_second=result["requests"] / result["microseconds"] * 1e6,
             cpu_us=cpu.total / result["requests"] * 1e6,
