@@ -237,6 +237,11 @@ class Held:
     answered: int
 
 
+def count_of_tunnels(name):
+    """As many as there may be of them, where a process may not open two files for each."""
+    return IDLE_TUNNELS if name == TUNNELS else min(SHOWN_TUNNELS, (open_files() - 500) // 2)
+
+
 def measure_tunnels(program, count):
     """None where the program did not open them all, or lost one."""
     with Behind() as behind, start(behind, program, MESSAGES) as server:
@@ -274,7 +279,7 @@ def run(built, options, command):
                 samples[workload.name, program.name].append(measure(program, workload, options.seconds))
         for name, taken in held.items():
             for program in built:
-                taken[program.name].append(measure_tunnels(program, SHOWN_TUNNELS if name == SHOWN else IDLE_TUNNELS))
+                taken[program.name].append(measure_tunnels(program, count_of_tunnels(name)))
     tell(described(built, asked, samples, held, options, command), options.dry)
 
 
@@ -350,7 +355,7 @@ def kib_of(taken):
 
 
 def tunnel_table(name, taken):
-    count = SHOWN_TUNNELS if name == SHOWN else IDLE_TUNNELS
+    count = count_of_tunnels(name)
     rows = []
     for program, held in taken.items():
         whole = sum(it is not None and it.answered == count for it in held)
@@ -362,6 +367,8 @@ def tunnel_table(name, taken):
     about = f"""\
 {count:,} WebSockets through the proxy, idle after a message each: resident memory for each and for all, and in how
 many of the rounds each of them had its message back once more behind that."""
+    if name == SHOWN and count < SHOWN_TUNNELS:
+        about += f" **{SHOWN_TUNNELS:,} take more open files than this system lets a process have: {open_files():,}.**"
     names = ["proxy", "KiB a tunnel", "MiB", "whole"]
     return f"## {name}\n\n{about}\n\n{report.table(names, rows)}"
 
