@@ -13,6 +13,7 @@ use tokio::time::{Instant, sleep};
 use super::event::{ConnInfo, ServerEvent};
 use super::http1::conn_io::ConnIo;
 use super::http1::connection;
+use super::http2;
 use super::registration::Registration;
 use super::settings::Settings;
 use crate::error::{Error, ErrorKind, Phase, Result};
@@ -79,10 +80,17 @@ fn start(io: Io, remote_addr: Addr, local_addr: Addr, settings: &Arc<Settings>) 
     };
     let context = Arc::new(ConnContext::new(local_addr, values, state.draining.clone()));
     let conn_io = ConnIo::new(io, context, settings.stall_timeout, state.clone());
-    // Ends when the connection closes; a shutdown makes it close by a command in the registry.
     // Boxed: tokio moves a task's future when the task is made and again when it ends, and this one
     // is large.
-    tokio::spawn(Box::pin(connection::serve(settings.clone(), Arc::new(conn_io), registration)));
+    let serving = Box::pin(connection::serve(settings.clone(), Arc::new(conn_io), registration));
+    // Ends when the connection closes; a shutdown makes it close by a command in the registry.
+    tokio::spawn(async move {
+        // The first future is dropped before the second is made.
+        let switched = serving.await.map(|conn| Box::pin(http2::serve(conn)));
+        if let Some(serving) = switched {
+            serving.await;
+        }
+    });
 }
 
 /// The future's outcome, or `None` once the server drains.

@@ -1,5 +1,6 @@
 //! In place of HTTP/2 where its feature is off: no stream is ever made, and no preface known.
 
+use std::future::{Ready, ready};
 use std::io;
 use std::pin::Pin;
 use std::sync::Arc;
@@ -10,13 +11,12 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::time::Instant;
 
 use super::close_reason::CloseReason;
-use super::exchange::ConnShared;
-use super::registration::Registration;
+use super::conn_task::SwitchingConn;
 use super::response::write_buffer::{DirectWrite, WriteBuffer};
 use crate::error::Result;
 use crate::h1::Outgoing;
-use crate::message::{ConnContext, Header, Signal};
-use crate::net::{Io, TransferDeadlines};
+use crate::message::{Header, Signal};
+use crate::net::TransferDeadlines;
 
 /// Whether the first bytes of a connection are the preface of HTTP/2.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -30,9 +30,10 @@ pub(crate) fn preface(_: &[u8]) -> Preface {
     Preface::Other
 }
 
-#[expect(clippy::unused_async, reason = "as where there is HTTP/2")]
-pub(crate) async fn serve(_: ConnShared, _: &ConnContext, _: Io, _: &mut Registration, _: Instant) -> CloseReason {
-    CloseReason::Refused
+pub(crate) fn serve(conn: SwitchingConn) -> Ready<()> {
+    let SwitchingConn { mut registration, .. } = conn;
+    registration.set_close_reason(CloseReason::Refused);
+    ready(())
 }
 
 /// The head of a response.

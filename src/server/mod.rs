@@ -37,6 +37,7 @@ mod accept;
 mod cached_now;
 mod call;
 mod close_reason;
+mod conn_task;
 mod error_info;
 mod error_response;
 mod event;

@@ -6,7 +6,7 @@
 //!  accept ─▶ handshake (TLS) ─▶ New ──byte──▶ FirstHead ──head──▶ exchange ─┬─▶ close
 //!                               │                 │                  ▲      │ kept
 //!                               │ preface of HTTP/2                  │      ▼
-//!                               └─────────────────┴─▶ http2::serve   └─Head ◀──byte── Idle
+//!                               └─────────────────┴─▶ SwitchingConn  └─Head ◀──byte── Idle
 //! ```
 //!
 //! One task does all of this: it waits for a head, runs the exchange's handler, and waits for the next
@@ -56,21 +56,20 @@ use crate::h1::ParsedRequest;
 use crate::net::{Io, TlsAccept};
 use crate::server::cached_now;
 use crate::server::close_reason::CloseReason;
+use crate::server::conn_task::{SwitchingConn, unless_cut};
 use crate::server::error_response::write_refusal;
 use crate::server::event::{ConnState, ServerEvent};
 use crate::server::exchange::ConnShared;
 use crate::server::handshake::{Detected, Handshake, detect_protocol, handshake};
-use crate::server::http2;
 use crate::server::registration::Registration;
-use crate::server::registry::Command;
 use crate::server::response::decide::{RequestTraits, Unread};
 use crate::server::scratch::{self, Scratch};
 use crate::server::settings::Settings;
 
-struct Connection {
-    shared: ConnShared,
+struct Connection<'a> {
+    shared: &'a mut ConnShared,
     conn_io: Arc<ConnIo>,
-    registration: Registration,
+    registration: &'a mut Registration,
     /// `Some` from the first byte of a head until the connection waits with an empty input.
     scratch: Option<Box<Scratch>>,
     accepted: Instant,
@@ -111,62 +110,61 @@ enum AfterInput {
 
 const NOT_SERVED: Refusal = Refusal::with(StatusCode::HTTP_VERSION_NOT_SUPPORTED, "this protocol is not served here");
 
-/// Serves a connection until it closes, or until the registry's command is `Stop`. Not an `async fn`:
-/// the future of one would have room for the arguments twice.
+/// Serves a connection until it closes, or until the registry's command is `Stop`. `Some` where its client
+/// speaks HTTP/2. Not an `async fn`: the future of one would have room for the arguments twice.
 pub(crate) fn serve(
     settings: Arc<Settings>,
     conn_io: Arc<ConnIo>,
-    registration: Registration,
-) -> impl Future<Output = ()> + Send {
+    mut registration: Registration,
+) -> impl Future<Output = Option<SwitchingConn>> + Send {
     let remote_addr = registration.info.remote_addr.clone();
-    let mut connection = Connection {
-        shared: ConnShared { settings, remote_addr, tls: None },
-        conn_io,
-        registration,
-        scratch: None,
-        accepted: Instant::now(),
-        phase: ReadPhase::New,
-        phase_since: None,
-        exchange: 0,
-    };
+    let mut shared = ConnShared { settings, remote_addr, tls: None };
+    let accepted = Instant::now();
     async move {
-        let entry = connection.registration.entry.clone();
-        let reason = {
-            let mut serving = pin!(connection.serve());
-            poll_fn(|cx| {
-                entry.set_waker(cx.waker());
-                if entry.command() == Command::Stop {
-                    return Poll::Ready(CloseReason::Cut);
+        let switched = {
+            let entry = registration.entry.clone();
+            let mut connection = Connection {
+                shared: &mut shared,
+                conn_io,
+                registration: &mut registration,
+                scratch: None,
+                accepted,
+                phase: ReadPhase::New,
+                phase_since: None,
+                exchange: 0,
+            };
+            let ended = unless_cut(entry, pin!(connection.serve())).await;
+            match ended.unwrap_or(Err(CloseReason::Cut)) {
+                Ok(io) => Some((io, connection.conn_io.context.clone())),
+                Err(reason) => {
+                    connection.registration.set_close_reason(reason);
+                    None
                 }
-                cached_now::for_one_poll(|| serving.as_mut().poll(cx))
-            })
-            .await
+            }
         };
-        connection.registration.set_close_reason(reason);
+        switched.map(|(io, context)| SwitchingConn { shared, context, io, accepted, registration })
     }
 }
 
-impl Connection {
-    async fn serve(&mut self) -> CloseReason {
+impl Connection<'_> {
+    /// Until the client speaks HTTP/2 on the stream that is returned, or why the connection closes.
+    async fn serve(&mut self) -> Result<Io, CloseReason> {
         if let Some(tls_accept) = self.shared.settings.secure.clone() {
             // Boxed: without the box, the connection's future would keep the room of the handshake for its
             // whole life.
-            if let Err(closed) = Box::pin(self.secure(&*tls_accept)).await {
-                return closed;
-            }
+            Box::pin(self.secure(&*tls_accept)).await?;
         }
         self.serve_exchanges().await
     }
 
-    async fn serve_exchanges(&mut self) -> CloseReason {
+    async fn serve_exchanges(&mut self) -> Result<Io, CloseReason> {
         let conn_io = self.conn_io.clone();
         loop {
             let (head, head_began) = match poll_fn(|cx| self.poll_next_head(&conn_io, cx)).await {
                 AfterInput::Request { head, began } => (head, began),
-                // Boxed: connections of HTTP/1 need no room for it.
-                AfterInput::Http2 => return Box::pin(self.switch_to_http2()).await,
-                AfterInput::Refuse(refusal) => return self.refuse(refusal).await,
-                AfterInput::Close(reason) => return self.leave(reason).await,
+                AfterInput::Http2 => return conn_io.take_io().ok_or(CloseReason::Hijacked),
+                AfterInput::Refuse(refusal) => return Err(self.refuse(refusal).await),
+                AfterInput::Close(reason) => return Err(self.leave(reason).await),
             };
             self.exchange += 1;
             let mut scratch = self.scratch.take().expect("the head was parsed into it");
@@ -175,14 +173,9 @@ impl Connection {
             let close = exchange.run(&mut scratch, head).await;
             self.scratch = Some(scratch);
             if let Some(reason) = close {
-                return self.close(reason).await;
+                return Err(self.close(reason).await);
             }
         }
-    }
-
-    async fn switch_to_http2(&mut self) -> CloseReason {
-        let Some(io) = self.conn_io.take_io() else { return CloseReason::Hijacked };
-        http2::serve(self.shared.clone(), &self.conn_io.context, io, &mut self.registration, self.accepted).await
     }
 
     // ---------------------------------------------------------------- before the first head
@@ -416,7 +409,7 @@ impl Connection {
     }
 }
 
-impl Drop for Connection {
+impl Drop for Connection<'_> {
     fn drop(&mut self) {
         if let Some(scratch) = self.scratch.take() {
             scratch::release_from(scratch, &mut self.conn_io.lock());

@@ -40,6 +40,7 @@
 
 use std::future::{Future, poll_fn};
 use std::io;
+use std::pin::pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::task::{Context, Poll, ready};
@@ -52,38 +53,28 @@ use super::exchanges::Exchanges;
 use super::stream_io::{ConnSignals, StreamIo};
 use super::stream_state::{StreamLimits, StreamLoss};
 use crate::h2::{ConnectionFault, CoreSettings, EngineLimits, ErrorCode, Http2Core, ListLimits, Role};
-use crate::message::ConnContext;
 use crate::net::{Io, ReadyList, TransferLimit};
 use crate::server::close_reason::CloseReason;
+use crate::server::conn_task::{SwitchingConn, unless_cut};
 use crate::server::event::{ConnState, ServerEvent};
-use crate::server::exchange::ConnShared;
 use crate::server::registration::Registration;
 use crate::server::settings::Settings;
 
-/// Serves HTTP/2 on a connection, from the preface on. Returns when all its streams have ended.
-pub(crate) async fn serve(
-    conn: ConnShared,
-    context: &ConnContext,
-    io: Io,
-    registration: &mut Registration,
-    accepted: Instant,
-) -> CloseReason {
-    let ConnContext { local_addr, values, draining, .. } = context;
-    let shared = Arc::new(StreamsShared {
-        conn,
-        // A context of its own: the exchanges of streams are numbered apart from those of HTTP/1.
-        context: ConnContext::new(local_addr.clone(), values.clone(), draining.clone()),
-        signals: Arc::new(ConnSignals { ready: ReadyList::new(), wants_close: AtomicBool::new(false) }),
-    });
-    Http2Serving::new(io, shared, registration, accepted, StartedExchange::run).serve().await
+/// Serves HTTP/2 on a connection, from the preface on. Ends when all its streams have ended.
+pub(crate) fn serve(conn: SwitchingConn) -> impl Future<Output = ()> + Send {
+    let mut serving = Http2Serving::new(conn, StartedExchange::run);
+    async move {
+        let entry = serving.registration.entry.clone();
+        let ended = unless_cut(entry, pin!(serving.serve())).await;
+        serving.registration.set_close_reason(ended.unwrap_or(CloseReason::Cut));
+    }
 }
 
 /// The connection, as its task has it.
-pub(super) struct Http2Serving<'a, F> {
+pub(super) struct Http2Serving<F> {
     pub(super) io: Io,
     pub(super) core: Http2Core<Arc<StreamIo>>,
     pub(super) shared: Arc<StreamsShared>,
-    pub(super) registration: &'a mut Registration,
     pub(super) exchanges: Exchanges<F>,
     /// Exchanges with content, which begin when all that was read is taken in.
     pub(super) waiting: Vec<StartedExchange>,
@@ -102,6 +93,8 @@ pub(super) struct Http2Serving<'a, F> {
     pub(super) write_limit: TransferLimit,
     pub(super) traffic: Traffic,
     began: Instant,
+    /// Last: the registry may know of its end only when no handler runs any more.
+    pub(super) registration: Registration,
 }
 
 /// How far the connection is.
@@ -150,19 +143,15 @@ const MAX_THROWN_AWAY_BYTES: usize = 256 << 10;
 /// As many rounds of reading and writing a poll has, before others run.
 const MAX_ROUND_COUNT: usize = 8;
 
-impl<'a, F: Future<Output = Arc<StreamIo>> + Send + 'static> Http2Serving<'a, F> {
-    fn new(
-        io: Io,
-        shared: Arc<StreamsShared>,
-        registration: &'a mut Registration,
-        accepted: Instant,
-        run: fn(StartedExchange) -> F,
-    ) -> Http2Serving<'a, F> {
+impl<F: Future<Output = Arc<StreamIo>> + Send + 'static> Http2Serving<F> {
+    fn new(conn: SwitchingConn, run: fn(StartedExchange) -> F) -> Http2Serving<F> {
+        let SwitchingConn { shared: conn, context, io, accepted, registration } = conn;
+        let signals = Arc::new(ConnSignals { ready: ReadyList::new(), wants_close: AtomicBool::new(false) });
+        let shared = Arc::new(StreamsShared { conn, context, signals });
         let settings = &shared.conn.settings;
         Http2Serving {
             io,
             core: Http2Core::new(Role::Server, core_settings(settings)),
-            registration,
             exchanges: Exchanges::new(run),
             waiting: Vec::new(),
             spare: Vec::new(),
@@ -178,12 +167,13 @@ impl<'a, F: Future<Output = Arc<StreamIo>> + Send + 'static> Http2Serving<'a, F>
             traffic: Traffic { has_unseen: true, ..Traffic::default() },
             began: Instant::now(),
             shared,
+            registration,
         }
     }
 
     /// Until the connection is closed and no handler runs any more: handlers whose peer has left
     /// run on, as on HTTP/1.
-    async fn serve(mut self) -> CloseReason {
+    async fn serve(&mut self) -> CloseReason {
         let reason = poll_fn(|cx| self.poll(cx)).await;
         self.lose_streams();
         self.leave(reason).await;
@@ -378,7 +368,7 @@ impl<'a, F: Future<Output = Arc<StreamIo>> + Send + 'static> Http2Serving<'a, F>
     }
 }
 
-impl<F> Http2Serving<'_, F> {
+impl<F> Http2Serving<F> {
     /// The peer is gone. The first failure says why.
     pub(super) fn note_disconnected(&mut self, error: io::ErrorKind) {
         self.disconnected.get_or_insert(error);
@@ -399,7 +389,7 @@ impl<F> Http2Serving<'_, F> {
 
 /// A server that cuts its connections drops their futures, and with them the exchanges. What a handler has given
 /// to another task, a body or a stream that it took over, waits there, and nobody else would wake it.
-impl<F> Drop for Http2Serving<'_, F> {
+impl<F> Drop for Http2Serving<F> {
     fn drop(&mut self) {
         self.lose_streams();
     }

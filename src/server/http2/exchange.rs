@@ -22,8 +22,9 @@ use crate::server::settings::Settings;
 /// What the streams of one connection have in common.
 pub(super) struct StreamsShared {
     pub(super) conn: ConnShared,
-    /// The connection's part of its requests' contexts.
-    pub(super) context: ConnContext,
+    /// What the contexts of its requests are made from. Each stream has one of its own, since its exchanges are
+    /// numbered apart.
+    pub(super) context: Arc<ConnContext>,
     pub(super) signals: Arc<ConnSignals>,
 }
 

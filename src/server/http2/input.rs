@@ -36,7 +36,7 @@ thread_local! {
     static RECEIVED: Cell<Option<Box<ReceivedHead>>> = const { Cell::new(None) };
 }
 
-impl<F: Future<Output = Arc<StreamIo>> + Send + 'static> Http2Serving<'_, F> {
+impl<F: Future<Output = Arc<StreamIo>> + Send + 'static> Http2Serving<F> {
     /// Reads and takes in what there is, and returns whether there was anything.
     pub(super) fn poll_input(&mut self, cx: &mut Context<'_>) -> bool {
         let mut received = RECEIVED.take().unwrap_or_default();
@@ -225,7 +225,7 @@ impl<F: Future<Output = Arc<StreamIo>> + Send + 'static> Http2Serving<'_, F> {
         let deadlines =
             TransferDeadlines { read: from_now(settings.read_timeout), write: from_now(settings.write_timeout) };
         let mut stream_io = self.spare.pop().unwrap_or_else(|| {
-            let ConnContext { local_addr, values, draining, .. } = &self.shared.context;
+            let ConnContext { local_addr, values, draining, .. } = &*self.shared.context;
             let context = Arc::new(ConnContext::new(local_addr.clone(), values.clone(), draining.clone()));
             let signals = &self.shared.signals;
             Arc::new(StreamIo::new(context, settings.stall_timeout, stream_limits(settings), signals))

@@ -32,7 +32,7 @@ thread_local! {
     static BUFFERS: RefCell<Vec<Vec<u8>>> = const { RefCell::new(Vec::new()) };
 }
 
-impl<F: Future<Output = Arc<StreamIo>> + Send + 'static> Http2Serving<'_, F> {
+impl<F: Future<Output = Arc<StreamIo>> + Send + 'static> Http2Serving<F> {
     // ---------------------------------------------------------------- exchanges
 
     /// Sends the response of an exchange that ended at its first poll: at once where it is whole and fits the

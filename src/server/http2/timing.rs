@@ -26,7 +26,7 @@ enum Passed {
 /// What the PING carries that asks whether the peer is there.
 const KEEP_ALIVE_PING: [u8; 8] = *b"are you?";
 
-impl<F: Future<Output = Arc<StreamIo>> + Send + 'static> Http2Serving<'_, F> {
+impl<F: Future<Output = Arc<StreamIo>> + Send + 'static> Http2Serving<F> {
     pub(super) fn poll_deadlines(&mut self, cx: &mut Context<'_>) -> Poll<CloseReason> {
         loop {
             match ready!(self.poll_next_deadline(cx)) {
