@@ -52,6 +52,11 @@ impl OutBuffer {
         self.content.push_back((self.buffer.len(), bytes));
     }
 
+    /// All that waits, where that is frames alone: most often it is.
+    pub(crate) fn only_frames(&self) -> Option<&[u8]> {
+        if self.content.is_empty() { self.buffer.get(self.written..) } else { None }
+    }
+
     /// Fills as many slices as there are, and returns how many were. All is in them where that is fewer.
     pub(crate) fn slices<'a>(&'a self, into: &mut [IoSlice<'a>]) -> usize {
         let mut at = self.written;

@@ -84,6 +84,16 @@ pub(crate) fn release(mut scratch: Box<Scratch>) {
     });
 }
 
+/// Memory for the write buffer that no connection uses: for the next exchange on this thread.
+pub(crate) fn give_memory(memory: Vec<u8>) {
+    let _ = FREE.try_with(|free| {
+        let mut free = free.borrow_mut();
+        if let Some(scratch) = free.last_mut().filter(|scratch| scratch.memory.capacity() == 0) {
+            scratch.memory = memory;
+        }
+    });
+}
+
 impl Scratch {
     /// Drops what belongs to one exchange; the memory of its fields stays.
     pub(crate) fn clear_exchange(&mut self) {

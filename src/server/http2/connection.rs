@@ -19,7 +19,7 @@
 //!    (`output`);
 //! 5. poll the deadlines: of a head, of the keep-alive ping, of idleness, of the end.
 //!
-//! 2 to 4 are repeated as long as something comes in, for a number of rounds; then others run first. After
+//! 2 to 4 are repeated until a read has to wait, for a number of rounds; then others run first. After
 //! [`MAX_BEGUN_IN_A_ROW_COUNT`] requests others run too, and what has not begun waits as bytes. Nothing is read
 //! while much waits to be written, and content is fetched only while the line takes it: what a stream may
 //! send is decided as late as possible.
@@ -50,10 +50,12 @@ use tokio::time::Instant;
 use super::deadlines::ConnDeadlines;
 use super::exchange::{StartedExchange, StreamsShared};
 use super::exchanges::Exchanges;
+use super::input::InputRead;
 use super::stream_io::{ConnSignals, StreamIo};
 use super::stream_state::{StreamLimits, StreamLoss};
 use crate::h2::{ConnectionFault, CoreSettings, EngineLimits, ErrorCode, Http2Core, ListLimits, Role};
 use crate::net::{Io, ReadyList, TransferLimit};
+use crate::server::cached_now;
 use crate::server::close_reason::CloseReason;
 use crate::server::conn_task::{SwitchingConn, unless_cut};
 use crate::server::event::{ConnState, ServerEvent};
@@ -145,11 +147,12 @@ const MAX_ROUND_COUNT: usize = 8;
 
 impl<F: Future<Output = Arc<StreamIo>> + Send + 'static> Http2Serving<F> {
     fn new(conn: SwitchingConn, run: fn(StartedExchange) -> F) -> Http2Serving<F> {
-        let SwitchingConn { shared: conn, context, io, accepted, registration } = conn;
+        let SwitchingConn { shared: conn, context, mut io, accepted, registration } = conn;
         let signals = Arc::new(ConnSignals { ready: ReadyList::new(), wants_close: AtomicBool::new(false) });
         let shared = Arc::new(StreamsShared { conn, context, signals });
         let settings = &shared.conn.settings;
         Http2Serving {
+            deadlines: ConnDeadlines::new(settings, accepted, std::mem::take(&mut io.read_deadline)),
             io,
             core: Http2Core::new(Role::Server, core_settings(settings)),
             exchanges: Exchanges::new(run),
@@ -161,7 +164,6 @@ impl<F: Future<Output = Arc<StreamIo>> + Send + 'static> Http2Serving<F> {
             ending: None,
             fault: None,
             disconnected: None,
-            deadlines: ConnDeadlines::new(settings, accepted),
             write_limit: TransferLimit::new(settings.stall_timeout, None),
             // The preface was read before.
             traffic: Traffic { has_unseen: true, ..Traffic::default() },
@@ -193,7 +195,8 @@ impl<F: Future<Output = Arc<StreamIo>> + Send + 'static> Http2Serving<F> {
     }
 
     fn poll_once(&mut self, cx: &mut Context<'_>) -> Poll<CloseReason> {
-        self.core.set_now_ms(u64::try_from(self.began.elapsed().as_millis()).unwrap_or(u64::MAX));
+        let age = cached_now::now().saturating_duration_since(self.began);
+        self.core.set_now_ms(u64::try_from(age.as_millis()).unwrap_or(u64::MAX));
         self.traffic.date.clear();
         if let Some(reason) = self.apply_command() {
             return Poll::Ready(reason);
@@ -211,8 +214,10 @@ impl<F: Future<Output = Arc<StreamIo>> + Send + 'static> Http2Serving<F> {
             return Poll::Ready(reason);
         }
         // What the deadlines, or an end, have added.
-        if let Poll::Ready(Err(reason)) = self.poll_output(cx) {
-            return Poll::Ready(reason);
+        if self.core.has_output() {
+            if let Poll::Ready(Err(reason)) = self.poll_output(cx) {
+                return Poll::Ready(reason);
+            }
         }
         if let Some(reason) = self.ending.filter(|_| self.core.is_going() && self.has_nothing_left()) {
             return Poll::Ready(reason);
@@ -259,7 +264,7 @@ impl<F: Future<Output = Arc<StreamIo>> + Send + 'static> Http2Serving<F> {
     fn poll_rounds(&mut self, cx: &mut Context<'_>) -> Poll<CloseReason> {
         self.traffic.begun = 0;
         for _ in 0..MAX_ROUND_COUNT {
-            let has_read = self.poll_input(cx);
+            let input = self.poll_input(cx);
             self.enter_stage();
             self.look_at_listed();
             while let Poll::Ready(stream_io) = self.exchanges.poll_ended(cx) {
@@ -276,7 +281,7 @@ impl<F: Future<Output = Arc<StreamIo>> + Send + 'static> Http2Serving<F> {
             if self.io.ended && !self.traffic.has_unseen {
                 return Poll::Ready(CloseReason::PeerGone);
             }
-            if !has_read {
+            if input == InputRead::UntilPending {
                 return Poll::Pending;
             }
             if self.traffic.begun >= MAX_BEGUN_IN_A_ROW_COUNT {

@@ -20,14 +20,14 @@ pub(super) struct ConnDeadlines {
 }
 
 impl ConnDeadlines {
-    /// Of a connection that was accepted at this moment.
-    pub(super) fn new(settings: &Settings, accepted: Instant) -> ConnDeadlines {
+    /// Of a connection that was accepted at this moment. `before` is that of HTTP/1.1, whose timer is used on.
+    pub(super) fn new(settings: &Settings, accepted: Instant, before: Deadline) -> ConnDeadlines {
         let preface_until = settings.head_timeout.map(|limit| accepted + limit);
         ConnDeadlines {
             head: HeadDeadline { since: None, deadline: Deadline::default(), preface_until },
             keep_alive: KeepAlive::new(&settings.http2).map(Box::new),
             leftover: Leftover::default(),
-            idle: Deadline::default(),
+            idle: before,
             linger: Deadline::default(),
             lingers: false,
         }

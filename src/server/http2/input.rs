@@ -36,11 +36,20 @@ thread_local! {
     static RECEIVED: Cell<Option<Box<ReceivedHead>>> = const { Cell::new(None) };
 }
 
+/// How far a round has read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum InputRead {
+    /// Something, and there may be more.
+    Some,
+    /// As far as there is anything: the task is woken when more comes, or nothing can come.
+    UntilPending,
+}
+
 impl<F: Future<Output = Arc<StreamIo>> + Send + 'static> Http2Serving<F> {
-    /// Reads and takes in what there is, and returns whether there was anything.
-    pub(super) fn poll_input(&mut self, cx: &mut Context<'_>) -> bool {
+    /// Reads and takes in what there is.
+    pub(super) fn poll_input(&mut self, cx: &mut Context<'_>) -> InputRead {
         let mut received = RECEIVED.take().unwrap_or_default();
-        let mut has_read = false;
+        let mut read = InputRead::UntilPending;
         for _ in 0..MAX_READ_COUNT {
             self.traffic.is_held_up = !self.core.wants_input();
             if self.fault.is_some() || self.traffic.is_held_up {
@@ -57,10 +66,13 @@ impl<F: Future<Output = Arc<StreamIo>> + Send + 'static> Http2Serving<F> {
                         self.note_disconnected(error.kind());
                         break;
                     }
-                    Poll::Pending => break,
+                    Poll::Pending => {
+                        read = InputRead::UntilPending;
+                        break;
+                    }
                 }
             }
-            has_read = true;
+            read = InputRead::Some;
             self.take_in(&mut received, cx);
             if self.traffic.has_unseen {
                 break;
@@ -70,7 +82,7 @@ impl<F: Future<Output = Arc<StreamIo>> + Send + 'static> Http2Serving<F> {
         if received.header.held() <= MAX_KEPT_HEAD_BYTES {
             RECEIVED.set(Some(received));
         }
-        has_read
+        read
     }
 
     /// Takes in the input. As many requests as may begin in a row are begun; the rest stays.

@@ -13,6 +13,7 @@ use crate::h2::{ErrorCode, Http2Core, Http2ResponseHead, MessageEnd, NewRequest,
 use crate::message::append_date;
 use crate::server::cached_now;
 use crate::server::close_reason::CloseReason;
+use crate::server::scratch;
 
 /// As many pieces one write has.
 const MAX_SLICE_COUNT: usize = 32;
@@ -158,7 +159,8 @@ impl<F: Future<Output = Arc<StreamIo>> + Send + 'static> Http2Serving<F> {
             // While the line was full, or a layer below, nothing was fetched.
             let had_output = !self.core.output().is_empty() || self.traffic.is_blocked;
             ready!(self.poll_write(cx))?;
-            if !had_output {
+            // A connection that has failed asks no stream any more, though some wait to be asked.
+            if !had_output || !self.core.has_output() {
                 return Poll::Ready(Ok(()));
             }
         }
@@ -186,9 +188,14 @@ impl<F: Future<Output = Arc<StreamIo>> + Send + 'static> Http2Serving<F> {
     fn poll_write_all(&mut self, cx: &mut Context<'_>) -> Poll<std::io::Result<()>> {
         while !self.core.output().is_empty() {
             let output = self.core.output();
-            let mut slices = [IoSlice::new(&[]); MAX_SLICE_COUNT];
-            let count = output.slices(&mut slices);
-            let written = ready!(self.io.poll_write(cx, slices.get(..count).unwrap_or_default()))?;
+            let written = match output.only_frames() {
+                Some(frames) => ready!(self.io.poll_write(cx, &[IoSlice::new(frames)]))?,
+                None => {
+                    let mut slices = [IoSlice::new(&[]); MAX_SLICE_COUNT];
+                    let count = output.slices(&mut slices);
+                    ready!(self.io.poll_write(cx, slices.get(..count).unwrap_or_default()))?
+                }
+            };
             output.advance(written);
             self.traffic.is_unflushed = true;
             self.write_limit.progressed();
@@ -228,11 +235,7 @@ impl<F: Future<Output = Arc<StreamIo>> + Send + 'static> Http2Serving<F> {
         self.spare.truncate(1);
         self.spare.shrink_to_fit();
         if let Some(memory) = self.spare.first().map(|spare| spare.with_state(StreamState::release_memory)) {
-            let mut scratch = crate::server::scratch::acquire();
-            if scratch.memory.capacity() == 0 {
-                scratch.memory = memory;
-            }
-            crate::server::scratch::release(scratch);
+            scratch::give_memory(memory);
         }
     }
 }

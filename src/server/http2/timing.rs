@@ -12,6 +12,7 @@ use super::stream_io::StreamIo;
 use crate::server::cached_now;
 use crate::server::close_reason::CloseReason;
 use crate::server::event::ConnState;
+use crate::server::settings::Settings;
 
 /// What a deadline that has passed asks for.
 enum Passed {
@@ -19,7 +20,7 @@ enum Passed {
     Close(CloseReason),
     /// Take no more requests.
     End(CloseReason),
-    /// It was not a deadline: the connection is idle from this moment on.
+    /// It was not a deadline: the connection is idle from this moment on, and may have to end.
     BecameIdle(Instant),
 }
 
@@ -44,10 +45,10 @@ impl<F: Future<Output = Arc<StreamIo>> + Send + 'static> Http2Serving<F> {
     }
 
     fn poll_next_deadline(&mut self, cx: &mut Context<'_>) -> Poll<Passed> {
-        let settings = self.shared.conn.settings.clone();
+        let Settings { head_timeout, stall_timeout, idle_timeout, max_connections, .. } = *self.shared.conn.settings;
         let is_in_head = self.is_in_head();
         let has_begun = self.stage == ConnStage::Open;
-        if self.deadlines.head.poll(cx, has_begun, is_in_head, settings.head_timeout).is_ready() {
+        if self.deadlines.head.poll(cx, has_begun, is_in_head, head_timeout).is_ready() {
             return Poll::Ready(Passed::Close(CloseReason::HeadTimeout));
         }
         if self.poll_keep_alive(cx).is_ready() {
@@ -55,14 +56,18 @@ impl<F: Future<Output = Arc<StreamIo>> + Send + 'static> Http2Serving<F> {
         }
         let has_leftover = self.exchanges.is_empty() && self.core.stream_count() > 0;
         let content = self.traffic.content_bytes;
-        if self.deadlines.leftover.poll(cx, has_leftover.then_some(content), settings.stall_timeout).is_ready() {
+        if self.deadlines.leftover.poll(cx, has_leftover.then_some(content), stall_timeout).is_ready() {
             return Poll::Ready(Passed::Close(CloseReason::WriteFailed));
         }
         let is_idle = self.is_idle();
         if is_idle && self.registration.enter_state(ConnState::Idle) {
             let now = cached_now::now();
-            self.deadlines.idle.set(settings.idle_timeout.map(|limit| now + limit));
-            return Poll::Ready(Passed::BecameIdle(now));
+            self.deadlines.idle.set(idle_timeout.map(|limit| now + limit));
+            // Only `max_connections` needs to know which connection is idle longest. Once a request was served, the
+            // server's switches hold that let it be.
+            if max_connections > 0 || self.shared.conn.settings.state.closes_all().is_some() {
+                return Poll::Ready(Passed::BecameIdle(now));
+            }
         }
         if self.ending.is_none() && self.deadlines.idle.poll(cx).is_ready() {
             return Poll::Ready(Passed::End(CloseReason::IdleTimeout));
