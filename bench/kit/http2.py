@@ -31,9 +31,10 @@ class Http2Workload:
     requests: int
     few: int
     many: int
-    # What ours may take at most: of hyper's and of nghttpd's CPU, and in instructions.
+    # What ours may take at most: of hyper's, of nghttpd's and of our HTTP/1.1's CPU, and in instructions.
     of_hyper: float
     of_nghttpd: float | None = None
+    of_http1: float | None = None
     instructions: int | None = None
     path: str = "/"
     # How many bytes are sent, to be sent back.
@@ -46,14 +47,20 @@ class Http2Workload:
 
 SMALL = "`GET /`, 13 bytes"
 WORKLOADS = [
-    Http2Workload("streams32", SMALL, 16, 32, 200_000, 5_120, 25_600, 0.38, 0.60, 7_000),
-    Http2Workload("streams1", SMALL, 64, 1, 100_000, 2_560, 12_800, 0.68, 0.92, 9_500),
+    Http2Workload("streams32", SMALL, 16, 32, 200_000, 5_120, 25_600, 0.38, 0.60, instructions=7_000),
+    Http2Workload("streams1", SMALL, 64, 1, 100_000, 2_560, 12_800, 0.68, 0.92, 1.20, 9_500),
     Http2Workload(
         "echo16k", "`POST /echo`, 16 KiB sent back as they come", 16, 8, 20_000, 512, 1_536, 0.85,
         path="/echo", content_bytes=ECHO_BYTES,
     ),
+    Http2Workload(
+        "echo1m", "`POST /echo`, 1 MiB sent back as it comes", 4, 8, 800, 16, 48, 1.02,
+        path="/echo", content_bytes=1 << 20,
+    ),
 ]  # fmt: skip
 IDLE_KIB = 3.0
+# Ours asked in HTTP/1.1 by the same client.
+OVER_HTTP1 = "ours-http1"
 NAMES = [workload.name for workload in WORKLOADS] + [IDLE]
 
 
@@ -79,6 +86,8 @@ def h2load(port, options, path="/"):
 
 def load(server, workload, requests):
     options = [f"-n{requests}", f"-c{workload.connections}", f"-m{workload.streams}"]
+    if server.program.name == OVER_HTTP1:
+        options.append("--h1")
     with tempfile.NamedTemporaryFile() as content:
         if workload.content_bytes:
             content.write(b"x" * workload.content_bytes)
@@ -149,14 +158,14 @@ def run(programs, only, rounds, command, dry):
     """All programs, round after round, and the report."""
     asked = [workload for workload in WORKLOADS if workload.name in only]
     samples = {(workload.name, program.name): [] for workload in asked for program in programs if fits(program, workload)}
-    idle = {program.name: [] for program in programs} if IDLE in only else {}
+    idle = {program.name: [] for program in programs if IDLE not in program.lacks} if IDLE in only else {}
     for _ in range(rounds):
         for workload in asked:
             for program in programs:
                 if fits(program, workload):
                     samples[workload.name, program.name].append(measure(program, workload))
         for program in programs:
-            if idle:
+            if program.name in idle:
                 idle[program.name].append(measure_idle(program))
     tell(described(programs, asked, samples, idle, rounds, command), dry)
 
@@ -197,17 +206,19 @@ def goals(asked, samples, idle):
     """Ours against what it is meant to be."""
     rows = []
     for workload in asked:
-        ours, hyper, nghttpd = (samples.get((workload.name, name)) for name in ("ours", "hyper", "nghttpd"))
-        if ours:
-            cpu = report.middle(ours, "cpu_us")
-            rows.append([
-                workload.name,
-                report.ratio(cpu, hyper and report.middle(hyper, "cpu_us")), report.goal(workload.of_hyper),
-                report.ratio(cpu, nghttpd and report.middle(nghttpd, "cpu_us")), report.goal(workload.of_nghttpd),
-            ])  # fmt: skip
+        ours = samples.get((workload.name, "ours"))
+        if not ours:
+            continue
+        row = [workload.name]
+        goals_of = {"hyper": workload.of_hyper, "nghttpd": workload.of_nghttpd, OVER_HTTP1: workload.of_http1}
+        for name, goal in goals_of.items():
+            theirs = samples.get((workload.name, name))
+            base = report.middle(theirs, "cpu_us") if theirs else None
+            row += [report.ratio(report.middle(ours, "cpu_us"), base), report.goal(goal)]
+        rows.append(row)
     if "ours" in idle:
-        rows.append([f"{IDLE}: {report.median(idle['ours']):.1f} KiB, at most {IDLE_KIB}", "-", "-", "-", "-"])
-    names = ["workload", "cpu, of hyper's", "at most", "cpu, of nghttpd's", "at most"]
+        rows.append([f"{IDLE}: {report.median(idle['ours']):.1f} KiB, at most {IDLE_KIB}", *["-"] * 6])
+    names = ["workload", "cpu, of hyper's", "at most", "of nghttpd's", "at most", "of our HTTP/1.1's", "at most"]
     return "## Ours, and what it is meant to be over HTTP/2\n\n" + report.table(names, rows)
 
 

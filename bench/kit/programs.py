@@ -135,8 +135,16 @@ HTTP2_SERVERS = [
         "nghttpd",
         "nghttpd",
         "nghttpd",
-        lacks={"echo16k": "keeps what it is sent in a file"},
+        lacks=dict.fromkeys(("echo16k", "echo1m"), "keeps what it is sent in a file"),
         configure=configure_nghttpd,
+    ),
+    Program(
+        "ours-http1",
+        "bench_server",
+        "nethttp",
+        {"THREADS": "1"},
+        lacks=dict.fromkeys(("streams32", "echo16k", "echo1m", "idle"), "is measured where requests come one by one"),
+        under_valgrind=False,
     ),
     Program("go", "server-go", "go", {"GOMAXPROCS": "1"}, under_valgrind=False),
 ]

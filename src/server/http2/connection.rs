@@ -50,8 +50,7 @@ use tokio::time::Instant;
 use super::deadlines::ConnDeadlines;
 use super::exchange::{StartedExchange, StreamsShared};
 use super::exchanges::Exchanges;
-use super::input::InputRead;
-use super::stream_io::{ConnSignals, StreamIo};
+use super::stream_io::{ConnSignals, StreamContext, StreamIo};
 use super::stream_state::{StreamLimits, StreamLoss};
 use crate::h2::{ConnectionFault, CoreSettings, EngineLimits, ErrorCode, Http2Core, ListLimits, Role};
 use crate::net::{Io, ReadyList, TransferLimit};
@@ -82,6 +81,8 @@ pub(super) struct Http2Serving<F> {
     pub(super) waiting: Vec<StartedExchange>,
     /// The `StreamIo`s of exchanges that are over and that nothing else refers to.
     pub(super) spare: Vec<Arc<StreamIo>>,
+    /// That of an exchange that is over, while the connection has no spare `StreamIo`.
+    pub(super) spare_context: Option<StreamContext>,
     pub(super) stage: ConnStage,
     pub(super) has_served: bool,
     /// It began while the server was draining already, and its first request has not come. Its client has
@@ -158,6 +159,7 @@ impl<F: Future<Output = Arc<StreamIo>> + Send + 'static> Http2Serving<F> {
             exchanges: Exchanges::new(run),
             waiting: Vec::new(),
             spare: Vec::new(),
+            spare_context: None,
             stage: ConnStage::Preface,
             has_served: false,
             awaits_first: false,
@@ -264,7 +266,7 @@ impl<F: Future<Output = Arc<StreamIo>> + Send + 'static> Http2Serving<F> {
     fn poll_rounds(&mut self, cx: &mut Context<'_>) -> Poll<CloseReason> {
         self.traffic.begun = 0;
         for _ in 0..MAX_ROUND_COUNT {
-            let input = self.poll_input(cx);
+            let may_have_more = self.poll_input(cx);
             self.enter_stage();
             self.look_at_listed();
             while let Poll::Ready(stream_io) = self.exchanges.poll_ended(cx) {
@@ -281,7 +283,7 @@ impl<F: Future<Output = Arc<StreamIo>> + Send + 'static> Http2Serving<F> {
             if self.io.ended && !self.traffic.has_unseen {
                 return Poll::Ready(CloseReason::PeerGone);
             }
-            if input == InputRead::UntilPending {
+            if !may_have_more {
                 return Poll::Pending;
             }
             if self.traffic.begun >= MAX_BEGUN_IN_A_ROW_COUNT {

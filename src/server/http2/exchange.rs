@@ -45,11 +45,11 @@ impl StartedExchange {
         filled: Result<RequestInfo, Refusal>,
         room: usize,
     ) -> StartedExchange {
-        shared.conn.prepare(&mut scratch.request, &stream_io.context, stream_io.exchange);
+        shared.conn.prepare(&mut scratch.request, &stream_io.context.conn, stream_io.context.exchange);
         let awaits_continue = matches!(&filled, Ok(info) if info.expect == Expectation::Continue);
         stream_io.begin(awaits_continue, std::mem::take(&mut scratch.memory), room);
         scratch.writer.attach(Some(ResponseSink::Http2(stream_io.clone())));
-        scratch.writer.begin(RequestTraits::of(&scratch.request, stream_io.exchange), None, 0);
+        scratch.writer.begin(RequestTraits::of(&scratch.request, stream_io.context.exchange), None, 0);
         if shared.conn.settings.on_request.is_some() {
             scratch.writer.measure();
         }

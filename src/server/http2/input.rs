@@ -11,10 +11,11 @@ use bytes::Buf;
 use tokio::time::Instant;
 
 use super::connection::{Http2Serving, MAX_BEGUN_IN_A_ROW_COUNT, stream_limits};
-use super::exchange::StartedExchange;
+use super::exchange::{StartedExchange, StreamsShared};
 use super::exchanges::Begun;
+use super::free_streams;
 use super::request::fill_request;
-use super::stream_io::StreamIo;
+use super::stream_io::{StreamContext, StreamIo};
 use super::stream_state::StreamLoss;
 use crate::h2::{ClosedBy, ConnectionFault, CoreEvent, NewRequest, ReceivedHead};
 use crate::message::ConnContext;
@@ -36,20 +37,12 @@ thread_local! {
     static RECEIVED: Cell<Option<Box<ReceivedHead>>> = const { Cell::new(None) };
 }
 
-/// How far a round has read.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum InputRead {
-    /// Something, and there may be more.
-    Some,
-    /// As far as there is anything: the task is woken when more comes, or nothing can come.
-    UntilPending,
-}
-
 impl<F: Future<Output = Arc<StreamIo>> + Send + 'static> Http2Serving<F> {
-    /// Reads and takes in what there is.
-    pub(super) fn poll_input(&mut self, cx: &mut Context<'_>) -> InputRead {
+    /// Reads and takes in what there is, and returns whether there may be more. If not, the task is woken when
+    /// more comes, or nothing can come.
+    pub(super) fn poll_input(&mut self, cx: &mut Context<'_>) -> bool {
         let mut received = RECEIVED.take().unwrap_or_default();
-        let mut read = InputRead::UntilPending;
+        let mut may_have_more = false;
         for _ in 0..MAX_READ_COUNT {
             self.traffic.is_held_up = !self.core.wants_input();
             if self.fault.is_some() || self.traffic.is_held_up {
@@ -67,12 +60,12 @@ impl<F: Future<Output = Arc<StreamIo>> + Send + 'static> Http2Serving<F> {
                         break;
                     }
                     Poll::Pending => {
-                        read = InputRead::UntilPending;
+                        may_have_more = false;
                         break;
                     }
                 }
             }
-            read = InputRead::Some;
+            may_have_more = true;
             self.take_in(&mut received, cx);
             if self.traffic.has_unseen {
                 break;
@@ -82,7 +75,7 @@ impl<F: Future<Output = Arc<StreamIo>> + Send + 'static> Http2Serving<F> {
         if received.header.held() <= MAX_KEPT_HEAD_BYTES {
             RECEIVED.set(Some(received));
         }
-        read
+        may_have_more
     }
 
     /// Takes in the input. As many requests as may begin in a row are begun; the rest stays.
@@ -236,15 +229,31 @@ impl<F: Future<Output = Arc<StreamIo>> + Send + 'static> Http2Serving<F> {
         let from_now = |limit: Option<Duration>| limit.map(|limit| Instant::now() + limit);
         let deadlines =
             TransferDeadlines { read: from_now(settings.read_timeout), write: from_now(settings.write_timeout) };
-        let mut stream_io = self.spare.pop().unwrap_or_else(|| {
-            let ConnContext { local_addr, values, draining, .. } = &*self.shared.context;
-            let context = Arc::new(ConnContext::new(local_addr.clone(), values.clone(), draining.clone()));
-            let signals = &self.shared.signals;
-            Arc::new(StreamIo::new(context, settings.stall_timeout, stream_limits(settings), signals))
-        });
+        let mut stream_io = match self.spare.pop() {
+            Some(stream_io) => stream_io,
+            None => acquire_stream_io(&self.shared, self.spare_context.take()),
+        };
         if let Some(only) = Arc::get_mut(&mut stream_io) {
             only.serve_next(content, deadlines);
         }
         stream_io
     }
+}
+
+/// A `StreamIo` that was another connection's, or a new one. `context` was another exchange's of this connection.
+fn acquire_stream_io(shared: &StreamsShared, context: Option<StreamContext>) -> Arc<StreamIo> {
+    let StreamsShared { conn, context: base, signals } = shared;
+    let (stall, limits) = (conn.settings.stall_timeout, stream_limits(&conn.settings));
+    let context = context.unwrap_or_else(|| {
+        let ConnContext { local_addr, values, draining, .. } = &**base;
+        let conn = Arc::new(ConnContext::new(local_addr.clone(), values.clone(), draining.clone()));
+        StreamContext { conn, exchange: 0 }
+    });
+    if let Some(mut free) = free_streams::acquire() {
+        if let Some(only) = Arc::get_mut(&mut free) {
+            only.attach(context, stall, limits, signals);
+            return free;
+        }
+    }
+    Arc::new(StreamIo::new(context, stall, limits, signals))
 }

@@ -13,6 +13,7 @@ mod connection;
 mod deadlines;
 mod exchange;
 mod exchanges;
+mod free_streams;
 mod input;
 mod output;
 mod request;

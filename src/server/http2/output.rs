@@ -7,6 +7,7 @@ use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 
 use super::connection::Http2Serving;
+use super::free_streams;
 use super::stream_io::StreamIo;
 use super::stream_state::{Sending, StreamLoss, StreamState};
 use crate::h2::{ErrorCode, Http2Core, Http2ResponseHead, MessageEnd, NewRequest, SendSlot};
@@ -232,10 +233,11 @@ impl<F: Future<Output = Arc<StreamIo>> + Send + 'static> Http2Serving<F> {
         self.core.release_memory();
         self.waiting = Vec::new();
         self.traffic.listed = Vec::new();
-        self.spare.truncate(1);
-        self.spare.shrink_to_fit();
-        if let Some(memory) = self.spare.first().map(|spare| spare.with_state(StreamState::release_memory)) {
-            scratch::give_memory(memory);
+        for stream_io in std::mem::take(&mut self.spare) {
+            scratch::give_memory(stream_io.with_state(StreamState::release_memory));
+            if let Some(context) = free_streams::release(stream_io) {
+                self.spare_context = Some(context);
+            }
         }
     }
 }

@@ -47,11 +47,16 @@ pub(super) struct ConnSignals {
 
 pub(crate) struct StreamIo {
     state: Mutex<Listable>,
-    /// The stream's own: announces the end of its exchange.
-    pub(super) context: Arc<ConnContext>,
+    pub(super) context: StreamContext,
+    signals: Arc<ConnSignals>,
+}
+
+/// What announces the end of an exchange.
+pub(super) struct StreamContext {
+    /// The stream's own.
+    pub(super) conn: Arc<ConnContext>,
     /// The number of the present exchange: streams may use this one after the other.
     pub(super) exchange: u64,
-    signals: Arc<ConnSignals>,
 }
 
 /// A stream's state, and its place in the list.
@@ -65,7 +70,7 @@ struct Listable {
 
 impl StreamIo {
     pub(super) fn new(
-        context: Arc<ConnContext>,
+        context: StreamContext,
         stall: Option<Duration>,
         limits: StreamLimits,
         signals: &Arc<ConnSignals>,
@@ -73,13 +78,37 @@ impl StreamIo {
         let limit = || TransferLimit::new(stall, None);
         let state = StreamState::new(limits, limit(), limit());
         let state = Mutex::new(Listable { state, slot: None, is_listed: false });
-        StreamIo { state, context, exchange: 0, signals: signals.clone() }
+        StreamIo { state, context, signals: signals.clone() }
+    }
+
+    /// Takes it off its connection, whose exchanges on it are over.
+    pub(super) fn detach(&mut self, no_context: Arc<ConnContext>, no_signals: Arc<ConnSignals>) -> StreamContext {
+        let state = &mut self.state.get_mut().unwrap_or_else(PoisonError::into_inner).state;
+        // Timers are of a runtime, and know the task that they wake.
+        (state.read_deadline, state.write_deadline) = Default::default();
+        self.signals = no_signals;
+        std::mem::replace(&mut self.context, StreamContext { conn: no_context, exchange: 0 })
+    }
+
+    /// Gives it to a connection, which has these limits.
+    pub(super) fn attach(
+        &mut self,
+        context: StreamContext,
+        stall: Option<Duration>,
+        limits: StreamLimits,
+        signals: &Arc<ConnSignals>,
+    ) {
+        let state = &mut self.state.get_mut().unwrap_or_else(PoisonError::into_inner).state;
+        state.limits = limits;
+        (state.read_limit, state.write_limit) = (TransferLimit::new(stall, None), TransferLimit::new(stall, None));
+        self.signals = signals.clone();
+        self.context = context;
     }
 
     /// Serves another stream of the same connection, whose content, where there is some, has this length. The
     /// exchange before is over; its context says so for good, as the new exchange has another number.
     pub(super) fn serve_next(&mut self, content: Option<Option<u64>>, deadlines: TransferDeadlines) {
-        self.exchange += 1;
+        self.context.exchange += 1;
         let listable = self.state.get_mut().unwrap_or_else(PoisonError::into_inner);
         (listable.slot, listable.is_listed) = (None, false);
         let state = &mut listable.state;
@@ -296,12 +325,12 @@ impl StreamIo {
 
     /// The exchange is over for its peer: cancels the request's context.
     pub(crate) fn cancel(&self) {
-        self.context.exchanges.announce(self.exchange);
+        self.context.conn.exchanges.announce(self.context.exchange);
     }
 
     /// What announces that this exchange is over for its peer.
     pub(crate) fn exchanges(&self) -> &Signal {
-        &self.context.exchanges
+        &self.context.conn.exchanges
     }
 
     pub(crate) fn deadlines(&self) -> TransferDeadlines {
