@@ -123,6 +123,9 @@ pub struct Http2Settings {
     pub max_send_buffer_per_stream: u32,
     /// The table that compresses the peer's fields, in bytes. Default: 4,096.
     pub max_decoder_header_table_size: u32,
+    /// The table that compresses the fields of responses, in bytes, as far as the peer allows it; below 4 MiB.
+    /// It is searched for each field, so that a large one costs time; each connection has one. Default: 4,096.
+    pub max_encoder_header_table_size: u32,
     /// A PING is sent on a connection that has been silent for so long. Zero, the default: never.
     pub send_ping_timeout: Duration,
     /// How long the answer to that may take, else the connection is closed. Default and zero: 15 s.
@@ -159,6 +162,7 @@ impl Default for Http2Settings {
             max_receive_buffer_per_stream: 256 << 10,
             max_send_buffer_per_stream: 64 << 10,
             max_decoder_header_table_size: 4096,
+            max_encoder_header_table_size: 4096,
             send_ping_timeout: Duration::ZERO,
             ping_timeout: Duration::from_secs(15),
             max_pending_resets: 20,
@@ -210,6 +214,12 @@ impl Http2Settings {
                 MAX_TABLE_BYTES - 1,
                 default.max_decoder_header_table_size,
             ),
+            max_encoder_header_table_size: within(
+                self.max_encoder_header_table_size,
+                1,
+                MAX_TABLE_BYTES - 1,
+                default.max_encoder_header_table_size,
+            ),
             send_ping_timeout: self.send_ping_timeout,
             ping_timeout: if self.ping_timeout.is_zero() { default.ping_timeout } else { self.ping_timeout },
             max_pending_resets: any(self.max_pending_resets, default.max_pending_resets),
@@ -234,6 +244,7 @@ mod tests {
             max_receive_buffer_per_connection: 1,
             max_receive_buffer_per_stream: u32::MAX,
             max_decoder_header_table_size: u32::MAX,
+            max_encoder_header_table_size: 0,
             ping_timeout: Duration::ZERO,
             max_resets: 7,
             ..Http2Settings::default()

@@ -326,6 +326,14 @@ async fn no_frame_is_larger_than_the_peer_has_said_when_it_is_sent() {
 
 // ---------------------------------------------------------------- header tables
 
+/// The header block of the response to a GET.
+async fn response_block(peer: &mut RawPeer, stream: u32) -> Vec<u8> {
+    peer.send(&get(stream)).await;
+    let frames = heard(peer).await;
+    assert_eq!(content(&frames, stream), b"hello");
+    frames.into_iter().find(|f| f.kind == HEADERS).unwrap().payload
+}
+
 /// The status of the response in a block that begins with it, and how many bytes of size changes stand
 /// before it (RFC 7541 §6.3). A status that no table has is a literal.
 fn status_of(block: &[u8]) -> (u16, Vec<usize>) {
@@ -358,24 +366,30 @@ fn status_of(block: &[u8]) -> (u16, Vec<usize>) {
 async fn a_peer_changes_the_size_of_its_table_and_the_next_head_says_so() {
     let running = serve(hello);
     let mut peer = dial(&running, &[(HEADER_TABLE_SIZE, 0)]).await;
-    let head = async |peer: &mut RawPeer, stream: u32| {
-        peer.send(&get(stream)).await;
-        let frames = heard(peer).await;
-        assert_eq!(content(&frames, stream), b"hello");
-        frames.into_iter().find(|f| f.kind == HEADERS).unwrap().payload
-    };
-    let first = head(&mut peer, 1).await;
+    let first = response_block(&mut peer, 1).await;
     assert_eq!(status_of(&first), (200, vec![0]));
-    let second = head(&mut peer, 3).await;
+    let second = response_block(&mut peer, 3).await;
     assert_eq!(status_of(&second), (200, vec![]), "said once");
     // Fields of a dynamic table would have an index from 62 on.
     assert_eq!(first[1..], second[..], "with no table, both are spelled out alike");
     peer.send(&[setting(HEADER_TABLE_SIZE, 4096), setting(HEADER_TABLE_SIZE, 100)].concat()).await;
-    let third = status_of(&head(&mut peer, 5).await);
+    let third = status_of(&response_block(&mut peer, 5).await);
     assert!(third.1.last().is_some_and(|size| *size <= 100), "{third:?}");
     peer.send(&[setting(HEADER_TABLE_SIZE, 0), setting(HEADER_TABLE_SIZE, 4096)].concat()).await;
-    let fourth = status_of(&head(&mut peer, 7).await);
+    let fourth = status_of(&response_block(&mut peer, 7).await);
     assert_eq!(fourth.1.first(), Some(&0), "what was there is gone: {fourth:?}");
+}
+
+// RFC 7541 §6.3: the peer takes 4,096 for granted, so that the first block says the size.
+#[tokio::test(start_paused = true)]
+async fn a_server_uses_no_larger_table_than_it_is_set_to() {
+    let mut server = quiet(hello);
+    server.http2.max_encoder_header_table_size = 1;
+    let running = start(server);
+    let mut peer = dial(&running, &[]).await;
+    let first = response_block(&mut peer, 1).await;
+    assert_eq!(status_of(&first), (200, vec![1]));
+    assert_eq!(first[1..], response_block(&mut peer, 3).await[..], "nothing fits the table");
 }
 
 // RFC 9113 §4.3.1: this side's table is as large as it said, once the peer knows it.

@@ -412,6 +412,7 @@ fn core_settings(settings: &Settings) -> CoreSettings {
         connection_window_bytes: http2.max_receive_buffer_per_connection,
         max_frame_bytes: http2.max_read_frame_size,
         header_table_bytes: http2.max_decoder_header_table_size,
+        encoder_table_bytes: http2.max_encoder_header_table_size,
         enables_connect_protocol: http2.enable_connect_protocol,
         limits: EngineLimits {
             list: ListLimits {

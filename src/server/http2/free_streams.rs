@@ -49,3 +49,40 @@ pub(super) fn release(mut stream_io: Arc<StreamIo>) -> Option<StreamContext> {
     });
     kept.ok().flatten()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::stream_state::StreamLimits;
+    use super::*;
+
+    fn signals() -> Arc<ConnSignals> {
+        Arc::new(ConnSignals { ready: ReadyList::new(), wants_close: AtomicBool::new(false) })
+    }
+
+    fn context(exchange: u64) -> StreamContext {
+        let conn = Arc::new(ConnContext::new(Addr::unknown(), Arc::default(), Arc::default()));
+        StreamContext { conn, exchange }
+    }
+
+    #[test]
+    fn a_free_stream_refers_to_nothing_of_its_connection_which_keeps_the_number_of_its_exchange() {
+        let (limits, signals) = (StreamLimits { outbound_bytes: 1, told_bytes: 1 }, signals());
+        let stream_io = Arc::new(StreamIo::new(context(7), None, limits, &signals));
+        let kept = release(stream_io).unwrap();
+        assert_eq!((kept.exchange, Arc::strong_count(&kept.conn), Arc::strong_count(&signals)), (7, 1, 1));
+        let mut again = acquire().unwrap();
+        assert!(acquire().is_none(), "there is one");
+        assert_eq!(again.context.exchange, 0);
+        Arc::get_mut(&mut again).unwrap().attach(kept, None, limits, &signals);
+        assert_eq!((again.context.exchange, Arc::strong_count(&signals)), (7, 2));
+    }
+
+    #[test]
+    fn one_that_a_handler_still_refers_to_is_not_given_to_others() {
+        let limits = StreamLimits { outbound_bytes: 1, told_bytes: 1 };
+        let stream_io = Arc::new(StreamIo::new(context(1), None, limits, &signals()));
+        let body = stream_io.clone();
+        assert!(release(stream_io).is_none() && acquire().is_none());
+        assert_eq!(body.context.exchange, 1);
+    }
+}
