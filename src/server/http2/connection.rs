@@ -53,6 +53,7 @@ use super::exchanges::Exchanges;
 use super::stream_io::{ConnSignals, StreamContext, StreamIo};
 use super::stream_state::{StreamLimits, StreamLoss};
 use crate::h2::{ConnectionFault, CoreSettings, EngineLimits, ErrorCode, Http2Core, ListLimits, Role};
+use crate::message::ConnContext;
 use crate::net::{Io, ReadyList, TransferLimit};
 use crate::server::cached_now;
 use crate::server::close_reason::CloseReason;
@@ -150,7 +151,9 @@ impl<F: Future<Output = Arc<StreamIo>> + Send + 'static> Http2Serving<F> {
     fn new(conn: SwitchingConn, run: fn(StartedExchange) -> F) -> Http2Serving<F> {
         let SwitchingConn { shared: conn, context, mut io, accepted, registration } = conn;
         let signals = Arc::new(ConnSignals { ready: ReadyList::new(), wants_close: AtomicBool::new(false) });
-        let shared = Arc::new(StreamsShared { conn, context, signals });
+        let ConnContext { local_addr, values, draining, .. } = &*context;
+        let (local_addr, values, draining) = (local_addr.clone(), values.clone(), draining.clone());
+        let shared = Arc::new(StreamsShared { conn, local_addr, values, draining, signals });
         let settings = &shared.conn.settings;
         Http2Serving {
             deadlines: ConnDeadlines::new(settings, accepted, std::mem::take(&mut io.read_deadline)),

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use http::Extensions;
 use tokio::time::timeout;
 
 use super::request::RequestInfo;
@@ -9,7 +10,7 @@ use super::stream_io::{ConnSignals, StreamIo, StreamRequestBody};
 use crate::error::Refusal;
 use crate::h1::Expectation;
 use crate::h2::ErrorCode;
-use crate::message::{Body, ConnContext};
+use crate::message::{Addr, Body, Signal};
 use crate::server::close_reason::CloseReason;
 use crate::server::error_response::write_refusal;
 use crate::server::event::ServerEvent;
@@ -22,9 +23,11 @@ use crate::server::settings::Settings;
 /// What the streams of one connection have in common.
 pub(super) struct StreamsShared {
     pub(super) conn: ConnShared,
-    /// What the contexts of its requests are made from. Each stream has one of its own, since its exchanges are
-    /// numbered apart.
-    pub(super) context: Arc<ConnContext>,
+    // What the contexts of its requests are made from. Each stream has one of its own, since its exchanges are
+    // numbered apart.
+    pub(super) local_addr: Addr,
+    pub(super) values: Arc<Extensions>,
+    pub(super) draining: Arc<Signal>,
     pub(super) signals: Arc<ConnSignals>,
 }
 

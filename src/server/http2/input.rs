@@ -242,10 +242,9 @@ impl<F: Future<Output = Arc<StreamIo>> + Send + 'static> Http2Serving<F> {
 
 /// A `StreamIo` that was another connection's, or a new one. `context` was another exchange's of this connection.
 fn acquire_stream_io(shared: &StreamsShared, context: Option<StreamContext>) -> Arc<StreamIo> {
-    let StreamsShared { conn, context: base, signals } = shared;
+    let StreamsShared { conn, local_addr, values, draining, signals } = shared;
     let (stall, limits) = (conn.settings.stall_timeout, stream_limits(&conn.settings));
     let context = context.unwrap_or_else(|| {
-        let ConnContext { local_addr, values, draining, .. } = &**base;
         let conn = Arc::new(ConnContext::new(local_addr.clone(), values.clone(), draining.clone()));
         StreamContext { conn, exchange: 0 }
     });

@@ -25,6 +25,8 @@ const MAX_SMALL_BYTES: usize = 4 << 10;
 /// As many `StreamIo`s a connection keeps while it is busy, and so much memory each.
 const MAX_SPARE_COUNT: usize = 64;
 const MAX_SPARE_BYTES: usize = 16 << 10;
+/// For as many an idle connection keeps room.
+const MAX_IDLE_SPARE_COUNT: usize = 4;
 /// What a buffer may have grown to that a thread keeps, and how many of them.
 const MAX_KEPT_BUFFER_BYTES: usize = 128 << 10;
 const MAX_KEPT_BUFFER_COUNT: usize = 16;
@@ -233,11 +235,15 @@ impl<F: Future<Output = Arc<StreamIo>> + Send + 'static> Http2Serving<F> {
         self.core.release_memory();
         self.waiting = Vec::new();
         self.traffic.listed = Vec::new();
-        for stream_io in std::mem::take(&mut self.spare) {
+        while let Some(stream_io) = self.spare.pop() {
             scratch::give_memory(stream_io.with_state(StreamState::release_memory));
             if let Some(context) = free_streams::release(stream_io) {
                 self.spare_context = Some(context);
             }
+        }
+        // Room for a few costs less than to allocate it for each request that comes alone.
+        if self.spare.capacity() > MAX_IDLE_SPARE_COUNT {
+            self.spare = Vec::new();
         }
     }
 }
