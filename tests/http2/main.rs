@@ -2,6 +2,9 @@
 #![cfg(feature = "http2")]
 #![allow(clippy::unwrap_used, reason = "what fails in a helper fails its test")]
 
+#[cfg(all(feature = "server", feature = "tls"))]
+#[path = "../support/certificates.rs"]
+mod certificates;
 #[cfg(feature = "server")]
 #[path = "../support/frames.rs"]
 mod frames;
@@ -24,6 +27,8 @@ mod client_frames;
 mod client_rules;
 #[cfg(feature = "client")]
 mod client_tunnels;
+#[cfg(all(feature = "server", feature = "tls"))]
+mod over_tls;
 #[cfg(feature = "server")]
 mod rules;
 #[cfg(feature = "server")]

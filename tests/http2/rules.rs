@@ -647,3 +647,17 @@ async fn a_handler_sees_that_its_peer_has_gone_at_every_place() {
     drop(write);
     drop(frames_until_end(read));
 }
+
+#[tokio::test(start_paused = true)]
+async fn what_was_given_up_before_it_began_makes_room_for_the_next_request_at_once() {
+    let mut server = quiet(hello);
+    server.http2.max_concurrent_streams = 2;
+    let running = start(server);
+    let mut peer = dial(&running, &[]).await;
+    // All in one write: the server sees each request with its end.
+    let given_up = (0..5).flat_map(|n| [post(2 * n + 1), reset(2 * n + 1)].concat());
+    peer.send(&given_up.chain(get(11)).collect::<Vec<u8>>()).await;
+    let frames = heard(&mut peer).await;
+    assert_eq!(resets(&frames), [], "no stream is refused to a peer that has none open");
+    assert_eq!(content(&frames, 11), b"hello");
+}

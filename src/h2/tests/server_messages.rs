@@ -1,8 +1,6 @@
-//! Requests as RFC 9113 §8 has them, and how a connection begins (§3.4).
+//! Requests as RFC 9113 §8 has them.
 
-use super::super::frame::CONNECTION_PREFACE;
 use super::peer::*;
-use super::*;
 
 use Expect::{Answers, Reset, Told};
 
@@ -22,26 +20,6 @@ fn with(more: &[(&str, &str)]) -> Vec<u8> {
 /// A POST that announces so much content.
 fn announced(length: &str) -> Vec<u8> {
     headers(1, END_HEADERS, &[&[(":method", "POST")], &REQUEST[1..], &[("content-length", length)]].concat())
-}
-
-#[test]
-fn section_3_4_the_preface_and_the_first_settings() {
-    let server = || End::server(CoreSettings::default());
-    let settings = frame(SETTINGS, 0, 0, &[]);
-    let whole = run(&server, &[CONNECTION_PREFACE, &settings, &get(1)].concat());
-    assert_eq!((whole.fault, answered(&whole.frames)), (None, vec![1]));
-    assert_eq!(whole.frames[0].kind, frame::FrameKind::Settings, "a server says its settings first");
-    for wrong in [
-        [&b"PRI * HTTP/2.0\r\n\r\nSM\r\n\rX"[..], &settings].concat(),
-        b"GET / HTTP/1.1\r\n\r\n".to_vec(),
-        [CONNECTION_PREFACE, &ping()].concat(),
-        [CONNECTION_PREFACE, &get(1)].concat(),
-        [CONNECTION_PREFACE, &frame(SETTINGS, ACK, 0, &[])].concat(),
-        [CONNECTION_PREFACE, &frame(0xee, 0, 0, &[]), &settings].concat(),
-    ] {
-        let fault = run(&server, &wrong).fault.unwrap();
-        assert_eq!(fault.code, fault::ErrorCode::PROTOCOL_ERROR, "{}", wrong.escape_ascii());
-    }
 }
 
 #[test]
@@ -136,23 +114,4 @@ fn section_8_5_and_rfc_8441_connect() {
         ("CONNECT without a host", Reset(1, PROTOCOL), headers(1, WHOLE, &[(":method", "CONNECT")])),
         ("an extended CONNECT that was not offered", Reset(1, PROTOCOL), headers(1, WHOLE, &protocol)),
     ]);
-    let offered = || End::server(CoreSettings { enables_connect_protocol: true, ..CoreSettings::default() });
-    let script = [CONNECTION_PREFACE, &frame(SETTINGS, 0, 0, &[]), &headers(1, WHOLE, &protocol)].concat();
-    assert_eq!(answered(&run(&offered, &script).frames), [1]);
-}
-
-#[test]
-fn a_list_over_the_limit_is_a_request_all_the_same_and_its_table_goes_on() {
-    let mut settings = CoreSettings::default();
-    settings.limits.list.max_fields = 6;
-    let server = || End::server(settings);
-    let script = [
-        CONNECTION_PREFACE,
-        &frame(SETTINGS, 0, 0, &[]),
-        &frame(HEADERS, WHOLE, 1, &[GET, b"\x40\x01x\x01y", b"\xbe\xbe\xbe\xbe\xbe"].concat()),
-        &frame(HEADERS, WHOLE, 3, &[&GET[..3], b"\xbe"].concat()),
-    ];
-    let outcome = run(&server, &script.concat());
-    assert!(outcome.told[1].starts_with("request (1, true, true)"), "{:?}", outcome.told);
-    assert!(outcome.told[2].starts_with("request (3, true, false)"), "{:?}", outcome.told);
 }

@@ -1,8 +1,6 @@
 //! What clients may and may not do, by the sections of RFC 9113 on frames, streams and errors.
 
-use super::super::frame::{CONNECTION_PREFACE, FrameKind};
 use super::peer::*;
-use super::*;
 
 const PROTOCOL: u32 = 1;
 const FLOW_CONTROL: u32 = 3;
@@ -151,17 +149,6 @@ fn section_5_1_states_of_streams() {
             ),
         ),
     ]);
-}
-
-#[test]
-fn what_comes_for_a_stream_that_was_reset_here_is_ignored_and_resets_nothing_again() {
-    let script =
-        [post(1), window_update(1, 0), data(1, b"x"), frame(HEADERS, WHOLE, 1, b"\x40\x01x\x01y"), get(3)].concat();
-    let with_entry = [script, frame(HEADERS, WHOLE, 5, &[GET, b"\xbe"].concat())].concat();
-    let settings = [CONNECTION_PREFACE, &frame(SETTINGS, 0, 0, &[])].concat();
-    let outcome = run(&|| End::server(Default::default()), &[settings, with_entry].concat());
-    let resets = outcome.frames.iter().filter(|frame| frame.kind == FrameKind::RstStream);
-    assert_eq!((resets.count(), answered(&outcome.frames)), (1, vec![3, 5]), "{:?}", outcome.told);
 }
 
 #[test]
@@ -340,17 +327,4 @@ fn rfc_9218_section_7_priority_updates() {
         ("of a stream that only a push opens", Goaway(PROTOCOL), update(2, b"u=1")),
         ("of a wrong size", Goaway(FRAME_SIZE), frame(PRIORITY_UPDATE, 0, 0, b"\0\0\0")),
     ]);
-}
-
-#[test]
-fn a_stream_that_has_ended_makes_room_for_another() {
-    let begun = |range: std::ops::Range<u32>| range.flat_map(|n| post(2 * n + 1)).collect::<Vec<u8>>();
-    let mut end = End::server(CoreSettings { max_concurrent_streams: 10, ..CoreSettings::default() });
-    end.take(&[CONNECTION_PREFACE, &frame(SETTINGS, 0, 0, &[]), &begun(0..11)].concat());
-    end.take(&[last_data(5, b""), last_data(1, b"")].concat());
-    assert_eq!(end.core.stream_count(), 8);
-    end.take(&begun(11..14));
-    let refused: Vec<u32> =
-        frames(&end.sent).iter().filter(|frame| frame.kind == FrameKind::RstStream).map(|frame| frame.id).collect();
-    assert_eq!((refused, end.core.stream_count()), (vec![21, 27], 10));
 }

@@ -140,6 +140,9 @@ impl<F: Future<Output = Arc<StreamIo>> + Send + 'static> Http2Serving<F> {
         if let Some(stream_io) = self.core.user(slot) {
             stream_io.with_state(|state| state.lose(loss));
         }
+        if loss == StreamLoss::ByPeer {
+            self.drop_waiting(slot);
+        }
         self.close_if_over(slot);
         if loss == StreamLoss::ByPeer && began_just_now {
             // Nobody can have meant these (rapid reset).
@@ -149,6 +152,18 @@ impl<F: Future<Output = Arc<StreamIo>> + Send + 'static> Http2Serving<F> {
                 self.fault = Some(GIVEN_UP);
             }
         }
+    }
+
+    /// An exchange that has not begun when its peer gives it up never begins, and makes room for another request
+    /// at once: the peer has no more streams than it may (RFC 9113 §5.1.2).
+    fn drop_waiting(&mut self, slot: u32) {
+        let Some(at) = self.waiting.iter().position(|exchange| exchange.stream_io().slot() == Some(slot)) else {
+            return;
+        };
+        let exchange = self.waiting.remove(at);
+        let stream_io = exchange.stream_io().clone();
+        drop(exchange);
+        self.end_exchange(stream_io);
     }
 
     // ---------------------------------------------------------------- requests

@@ -5,7 +5,7 @@ use std::sync::Mutex;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
-use crate::kinds::{KINDS, Kind};
+use crate::kinds::{KINDS, Kind, Over, kinds_over};
 use crate::process::Held;
 
 #[derive(Default)]
@@ -44,9 +44,9 @@ impl Counts {
     }
 
     /// One line: since when, how often each kind, what is held.
-    pub(crate) fn line(&self, since: Duration, held: &Held) -> String {
+    pub(crate) fn line(&self, since: Duration, over: Over, held: &Held) -> String {
         let mut line = format!("{:4} s ", since.as_secs());
-        for (kind, _) in KINDS {
+        for (kind, _) in kinds_over(over) {
             let ended = self.ended[kind as usize].load(Ordering::Relaxed);
             // Writing to a string cannot fail.
             let _ = write!(line, " {} {ended}", format!("{kind:?}").to_lowercase());
@@ -64,7 +64,7 @@ impl Counts {
     }
 
     /// A kind that never came to its end.
-    pub(crate) fn missing(&self) -> Option<Kind> {
-        KINDS.into_iter().map(|(kind, _)| kind).find(|kind| self.ended[*kind as usize].load(Ordering::Relaxed) == 0)
+    pub(crate) fn missing(&self, over: Over) -> Option<Kind> {
+        kinds_over(over).map(|(kind, _)| kind).find(|kind| self.ended[*kind as usize].load(Ordering::Relaxed) == 0)
     }
 }

@@ -14,6 +14,7 @@ use tokio::time::{sleep, timeout};
 use crate::counts::Counts;
 use crate::process::Soaked;
 use crate::raw;
+use crate::resets::{self, GET_ROOT, frame};
 use crate::server::{LARGE_BYTES, PEER_TIMEOUT};
 
 /// What a client does to the server.
@@ -40,10 +41,20 @@ pub(crate) enum Kind {
     Dying,
     /// Sends useless HTTP/2 frames.
     Frames,
+    /// Opens HTTP/2 streams and tunnels by hand, and resets some of them at any moment.
+    Resets,
+}
+
+/// Over what the clients ask.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Over {
+    All,
+    /// HTTP/2 alone, with TLS and without, and only the kinds of clients that speak it.
+    Http2,
 }
 
 /// The kinds, and how many clients there are of each at any time.
-pub(crate) const KINDS: [(Kind, usize); 12] = [
+pub(crate) const KINDS: [(Kind, usize); 13] = [
     (Kind::Good, 4),
     (Kind::Tls, 2),
     (Kind::Http2, 4),
@@ -56,9 +67,18 @@ pub(crate) const KINDS: [(Kind, usize); 12] = [
     (Kind::Broken, 2),
     (Kind::Dying, 4),
     (Kind::Frames, 2),
+    (Kind::Resets, 4),
 ];
 
+/// Those of the kinds that take part.
+pub(crate) fn kinds_over(over: Over) -> impl Iterator<Item = (Kind, usize)> {
+    use Kind::{Failing, Frames, GivenUp, Http2, Http2Tls, Huge, Resets};
+    let speaks_http2 = |kind| matches!(kind, Http2 | Http2Tls | Huge | Failing | GivenUp | Frames | Resets);
+    KINDS.into_iter().filter(move |(kind, _)| over == Over::All || speaks_http2(*kind))
+}
+
 pub(crate) struct World {
+    over: Over,
     plain: SocketAddr,
     secure: SocketAddr,
     http1: Client,
@@ -68,8 +88,9 @@ pub(crate) struct World {
 }
 
 impl World {
-    pub(crate) fn new(soaked: &Soaked) -> World {
+    pub(crate) fn new(soaked: &Soaked, over: Over) -> World {
         World {
+            over,
             plain: soaked.plain,
             secure: soaked.secure,
             http1: client(ClientProtocols::Http1, &soaked.root),
@@ -77,6 +98,11 @@ impl World {
             http2: client(ClientProtocols::Http2, &soaked.root),
             http2_tls: client(ClientProtocols::Auto, &soaked.root),
         }
+    }
+
+    /// The number of one of the ways that are taken.
+    fn any_way(&self, chance: &mut Chance) -> usize {
+        if self.over == Over::All { chance.below(4) } else { 2 + chance.below(2) }
     }
 
     /// One of the four ways to the server.
@@ -107,10 +133,10 @@ fn client(protocols: ClientProtocols, root: &str) -> Client {
 }
 
 /// Pseudo-random numbers, the same in each run.
-struct Chance(u64);
+pub(crate) struct Chance(u64);
 
 impl Chance {
-    fn below(&mut self, most: usize) -> usize {
+    pub(crate) fn below(&mut self, most: usize) -> usize {
         self.0 ^= self.0 << 13;
         self.0 ^= self.0 >> 7;
         self.0 ^= self.0 << 17;
@@ -138,7 +164,7 @@ pub(crate) async fn work(world: Arc<World>, counts: Arc<Counts>, kind: Kind, see
 }
 
 async fn be(kind: Kind, world: &World, chance: &mut Chance) -> Result<(), String> {
-    let any = chance.below(4);
+    let any = world.any_way(chance);
     match kind {
         Kind::Good | Kind::Tls | Kind::Http2 | Kind::Http2Tls => text(good(world, kind as usize, chance).await),
         Kind::Huge => text(huge(world, any, chance).await),
@@ -152,6 +178,7 @@ async fn be(kind: Kind, world: &World, chance: &mut Chance) -> Result<(), String
         Kind::Broken => broken(world, chance).await,
         Kind::Dying => dying(world, chance).await,
         Kind::Frames => frames(world, chance).await,
+        Kind::Resets => resets::work(world.plain, chance).await,
     }
 }
 
@@ -209,7 +236,11 @@ async fn huge(world: &World, way: usize, chance: &mut Chance) -> Result<()> {
 
 async fn failing(world: &World, way: usize, chance: &mut Chance) -> Result<()> {
     let (client, base) = world.way(way);
-    let (path, status) = match chance.below(3) {
+    let (path, status) = match chance.below(4) {
+        3 => {
+            let mut response = client.get(&*format!("{base}/cut")).await?;
+            return if response.bytes().await.is_err() { Ok(()) } else { Err(wrong("a whole response")) };
+        }
         0 => ("/panic", StatusCode::INTERNAL_SERVER_ERROR),
         1 => ("/fail", StatusCode::IM_A_TEAPOT),
         _ => ("/none", StatusCode::NOT_FOUND),
@@ -333,15 +364,6 @@ async fn dying(world: &World, chance: &mut Chance) -> Result<(), String> {
     sleep(Duration::from_millis(chance.below(5) as u64)).await;
     Ok(())
 }
-
-/// A frame of HTTP/2 (RFC 9113 §4.1) with up to 255 bytes.
-fn frame(kind: u8, flags: u8, stream: u8, payload: &[u8]) -> Vec<u8> {
-    let length = u8::try_from(payload.len()).unwrap_or_default();
-    [&[0, 0, length, kind, flags, 0, 0, 0, stream], payload].concat()
-}
-
-/// `GET http://h/`, from the static table (RFC 7541 appendix A).
-const GET_ROOT: &[u8] = &[0x82, 0x86, 0x84, 0x01, 0x01, b'h'];
 
 async fn frames(world: &World, chance: &mut Chance) -> Result<(), String> {
     let mut bytes = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n".to_vec();

@@ -2,7 +2,8 @@
 //! constant.
 //!
 //! ```text
-//! cargo run --release -p tools --bin soak -- 5      five minutes; `20s` are twenty seconds
+//! cargo run --release -p tools --bin soak -- 5         five minutes; `20s` are twenty seconds
+//! cargo run --release -p tools --bin soak -- 5 http2   clients of HTTP/2 alone, with TLS and without
 //! ```
 //!
 //! The server is this program once more, in a process of its own ([`server`]), so that what it takes can
@@ -15,6 +16,7 @@ mod counts;
 mod kinds;
 mod process;
 mod raw;
+mod resets;
 mod server;
 
 use std::process::ExitCode;
@@ -22,7 +24,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use counts::Counts;
-use kinds::{KINDS, World};
+use kinds::{Over, World, kinds_over};
 use process::{Held, Soaked};
 
 fn main() -> ExitCode {
@@ -32,11 +34,16 @@ fn main() -> ExitCode {
         runtime.block_on(server::run());
         return ExitCode::SUCCESS;
     }
-    let Some(length) = length(&argument) else {
-        eprintln!("soak: how long? Minutes, as in `soak 5`, or seconds, as in `soak 20s`");
+    let over = match std::env::args().nth(2).as_deref() {
+        None => Some(Over::All),
+        Some("http2") => Some(Over::Http2),
+        Some(_) => None,
+    };
+    let (Some(length), Some(over)) = (length(&argument), over) else {
+        eprintln!("soak: how long? Minutes, as in `soak 5`, or seconds, as in `soak 20s`; then `http2`, or nothing");
         return ExitCode::from(2);
     };
-    match runtime.block_on(soak(length)) {
+    match runtime.block_on(soak(length, over)) {
         Ok(()) => ExitCode::SUCCESS,
         Err(why) => {
             println!("NOT FLAT: {why}");
@@ -54,20 +61,20 @@ fn length(argument: &str) -> Option<Duration> {
     Some(Duration::from_secs_f64(seconds))
 }
 
-async fn soak(length: Duration) -> Result<(), String> {
+async fn soak(length: Duration, over: Over) -> Result<(), String> {
     let mut soaked = Soaked::start()?;
     let counts = Arc::new(Counts::default());
-    let world = Arc::new(World::new(&soaked));
+    let world = Arc::new(World::new(&soaked, over));
     // Things that are made once are made before the count begins.
     kinds::warm_up(&world).await.map_err(|error| format!("the first requests fail: {error}"))?;
     let world = {
         drop(world);
-        Arc::new(World::new(&soaked))
+        Arc::new(World::new(&soaked, over))
     };
     let before = soaked.quiet().await.ok_or("the server is not quiet before it begins")?;
     let began = Instant::now();
     let mut working = tokio::task::JoinSet::new();
-    for (number, (kind, workers)) in KINDS.into_iter().enumerate() {
+    for (number, (kind, workers)) in kinds_over(over).enumerate() {
         for worker in 0..workers {
             // Ends when the time is over.
             working.spawn(kinds::work(world.clone(), counts.clone(), kind, number * 1000 + worker, began + length));
@@ -75,23 +82,32 @@ async fn soak(length: Duration) -> Result<(), String> {
     }
     let watching = counts.clone();
     working.spawn(async move { watching.watch_lag(began + length).await });
-    let samples = watch(&mut soaked, &counts, began, length).await?;
+    let samples = watch(&mut soaked, &counts, over, began, length).await?;
     while working.join_next().await.is_some() {}
     drop(world);
     let after = soaked.quiet().await;
-    println!("{}", counts.line(began.elapsed(), after.as_ref().unwrap_or(&soaked.held())));
+    println!("{}", counts.line(began.elapsed(), over, after.as_ref().unwrap_or(&soaked.held())));
+    if let Some(none) = counts.missing(over) {
+        return Err(format!("no client of the kind {none:?} came to its end"));
+    }
     judge(&counts, &before, after, &samples, length)
 }
 
 /// A line each ten seconds, more often where there are few. What the server held at each.
-async fn watch(soaked: &mut Soaked, counts: &Counts, began: Instant, length: Duration) -> Result<Vec<u64>, String> {
+async fn watch(
+    soaked: &mut Soaked,
+    counts: &Counts,
+    over: Over,
+    began: Instant,
+    length: Duration,
+) -> Result<Vec<u64>, String> {
     let pause = Duration::from_secs(10).min(length / 4);
     let mut samples = Vec::new();
     while began.elapsed() + pause / 2 < length {
         tokio::time::sleep(pause.min(length.saturating_sub(began.elapsed()))).await;
         soaked.assert_lives()?;
         let held = soaked.ask().await.map_err(|error| format!("the server does not say how it is: {error}"))?;
-        println!("{}", counts.line(began.elapsed(), &held));
+        println!("{}", counts.line(began.elapsed(), over, &held));
         samples.push(held.server_kib);
     }
     Ok(samples)
@@ -103,9 +119,6 @@ const SLACK_KIB: u64 = 4096;
 fn judge(counts: &Counts, before: &Held, after: Option<Held>, samples: &[u64], length: Duration) -> Result<(), String> {
     if let Some(unexpected) = counts.unexpected() {
         return Err(unexpected);
-    }
-    if let Some(none) = counts.missing() {
-        return Err(format!("no client of the kind {none:?} came to its end"));
     }
     let Some(after) = after else { return Err("connections are left after all clients have gone".to_owned()) };
     if after.server_faults > 0 {

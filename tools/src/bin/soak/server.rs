@@ -7,8 +7,9 @@ use std::time::Duration;
 
 use nethttp::server::ServerEvent;
 use nethttp::tls::{Certificate, TlsServerConfig};
-use nethttp::{Error, Request, ResponseWriter, ServeMux, Server, StatusCode, handle_with};
+use nethttp::{Error, Request, ResponseWriter, Result, ServeMux, Server, StatusCode, handle_with};
 use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, IsCa, KeyPair};
+use tokio::io::AsyncWriteExt as _;
 use tokio::net::TcpListener;
 use tokio::runtime::Handle;
 
@@ -27,6 +28,7 @@ pub(crate) async fn run() {
     server.read_header_timeout = PEER_TIMEOUT;
     server.idle_timeout = PEER_TIMEOUT;
     server.stall_timeout = PEER_TIMEOUT;
+    server.http2.enable_connect_protocol = true;
     server.on_event = Some(Arc::new(move |event: &ServerEvent| {
         if matches!(event, ServerEvent::AcceptFailed { .. } | ServerEvent::HookPanicked { .. }) {
             eprintln!("{event}");
@@ -87,6 +89,13 @@ fn routes(faults: &Arc<AtomicUsize>) -> ServeMux {
         Err(Error::answer(StatusCode::IM_A_TEAPOT, "no coffee"))
     });
     mux.handle("/panic", async |_: &mut ResponseWriter, _: &mut Request| panic!("as it was asked"));
+    // Begins a response that it cannot complete.
+    mux.handle("/cut", async |w: &mut ResponseWriter, _: &mut Request| {
+        w.write("half of ").await?;
+        w.flush().await?;
+        Err(Error::other("as it was asked"))
+    });
+    mux.handle("/tunnel", tunnel);
     let state = async |faults: &Arc<AtomicUsize>, w: &mut ResponseWriter, r: &mut Request| {
         let connections = r.context().value::<Server>().map_or(0, Server::connections);
         let tasks = Handle::current().metrics().num_alive_tasks();
@@ -94,6 +103,17 @@ fn routes(faults: &Arc<AtomicUsize>) -> ServeMux {
     };
     mux.handle("/state", handle_with(faults.clone(), state));
     mux
+}
+
+/// Gives back what comes through the tunnel, up to the peer's end.
+async fn tunnel(w: &mut ResponseWriter, r: &mut Request) -> Result<()> {
+    if !r.header.contains("Upgrade") {
+        return Err(Error::answer(StatusCode::UPGRADE_REQUIRED, "no tunnel is asked for"));
+    }
+    w.header().set("Upgrade", "echo");
+    let (mut reader, mut writer) = tokio::io::split(w.upgrade().await?);
+    tokio::io::copy(&mut reader, &mut writer).await?;
+    Ok(writer.shutdown().await?)
 }
 
 /// A certificate for `localhost`, and that of its authority.
