@@ -42,8 +42,9 @@ pub struct Sender {
     last: Vec<u8>,
 }
 
-/// How long either side keeps an idle connection: a client the shorter of both.
-const IDLE_TIMEOUT: Duration = Duration::from_secs(90);
+/// How long a side may be silent that answers no PING before a client gives it up. No idle connection is closed
+/// as soon.
+const SILENCE_TIMEOUT: Duration = Duration::from_secs(30);
 /// More steps than this show nothing new.
 const MAX_STEPS: usize = 96;
 const STEPS: &[u8] = b"HHHDDDTRUSAPGXB,wWhrsg2!Op";
@@ -180,8 +181,7 @@ impl Sender {
             b'w' => {
                 let wait = Duration::from_secs(input.pick(&[1, 2, 6, 31]));
                 self.waited += wait;
-                // Behind so many waits the connection may have been closed as an idle one.
-                self.is_calm &= self.waited < IDLE_TIMEOUT;
+                self.is_calm &= self.waited < SILENCE_TIMEOUT;
                 return sleep(wait).await;
             }
             b'W' => Step::WaitLong,

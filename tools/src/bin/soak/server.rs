@@ -1,11 +1,12 @@
 //! The server under test. Its limits are short, so that they pass often.
 
+use std::collections::HashMap;
 use std::io::Read as _;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::time::Duration;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
 
-use nethttp::server::ServerEvent;
+use nethttp::server::{ConnInfo, ConnState, ServerEvent};
 use nethttp::tls::{Certificate, TlsServerConfig};
 use nethttp::{Error, Request, ResponseWriter, Result, ServeMux, Server, StatusCode, handle_with};
 use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, IsCa, KeyPair};
@@ -17,13 +18,14 @@ use tokio::runtime::Handle;
 pub(crate) const PEER_TIMEOUT: Duration = Duration::from_secs(4);
 /// The length of `/large`.
 pub(crate) const LARGE_BYTES: u64 = 4 << 20;
+/// What a panic says that a request has asked for.
+const ASKED: &str = "as it was asked";
 /// How long `/slow` takes.
 const WORK_TIME: Duration = Duration::from_millis(20);
 
 pub(crate) async fn run() {
-    // Panics here are intended.
-    std::panic::set_hook(Box::new(|_| {}));
     let faults = Arc::new(AtomicUsize::new(0));
+    watch_panics(&faults);
     let mut server = Server::new(routes(&faults));
     server.read_header_timeout = PEER_TIMEOUT;
     server.idle_timeout = PEER_TIMEOUT;
@@ -35,6 +37,7 @@ pub(crate) async fn run() {
             faults.fetch_add(1, Ordering::SeqCst);
         }
     }));
+    report_old_connections(&mut server);
     let (tls, root) = tls();
     let plain = TcpListener::bind("127.0.0.1:0").await.expect("a port is free");
     let secure = TcpListener::bind("127.0.0.1:0").await.expect("a port is free");
@@ -50,6 +53,38 @@ pub(crate) async fn run() {
         tokio::time::sleep(Duration::from_millis(100)).await;
     }
     server.close();
+}
+
+/// A panic that no request asked for is a fault.
+fn watch_panics(faults: &Arc<AtomicUsize>) {
+    let faults = faults.clone();
+    std::panic::set_hook(Box::new(move |info| {
+        let said = info.payload();
+        let said = said.downcast_ref::<&str>().copied().or_else(|| said.downcast_ref::<String>().map(String::as_str));
+        if said != Some(ASKED) {
+            eprintln!("{info}");
+            faults.fetch_add(1, Ordering::SeqCst);
+        }
+    }));
+}
+
+/// Says why connections end that good clients have used for a while: a request that fails may be one of theirs.
+fn report_old_connections(server: &mut Server) {
+    const OLD: Duration = Duration::from_secs(10);
+    let began: Mutex<HashMap<u64, Instant>> = Mutex::default();
+    server.conn_state = Some(Arc::new(move |info: &ConnInfo, state| {
+        let mut began = began.lock().unwrap_or_else(PoisonError::into_inner);
+        match state {
+            ConnState::New => _ = began.insert(info.id, Instant::now()),
+            ConnState::Closed => {
+                let age = began.remove(&info.id).map_or(Duration::ZERO, |began| began.elapsed());
+                if age > OLD {
+                    eprintln!("a connection of {} s was closed: {:?}", age.as_secs(), info.reason);
+                }
+            }
+            _ => {}
+        }
+    }));
 }
 
 fn routes(faults: &Arc<AtomicUsize>) -> ServeMux {
@@ -88,7 +123,7 @@ fn routes(faults: &Arc<AtomicUsize>) -> ServeMux {
     mux.handle("/fail", async |_: &mut ResponseWriter, _: &mut Request| {
         Err(Error::answer(StatusCode::IM_A_TEAPOT, "no coffee"))
     });
-    mux.handle("/panic", async |_: &mut ResponseWriter, _: &mut Request| panic!("as it was asked"));
+    mux.handle("/panic", async |_: &mut ResponseWriter, _: &mut Request| panic!("{ASKED}"));
     // Begins a response that it cannot complete.
     mux.handle("/cut", async |w: &mut ResponseWriter, _: &mut Request| {
         w.write("half of ").await?;
