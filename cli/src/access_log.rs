@@ -3,6 +3,8 @@
 use clap::ValueEnum;
 use nethttp::middleware::{AccessLog, LogFormat};
 
+use crate::lines::put_line;
+
 /// The form of the lines.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub(crate) enum LogForm {
@@ -21,7 +23,7 @@ pub(crate) enum LogForm {
 impl LogForm {
     /// A log of this form on standard error, unless there is to be none.
     pub(crate) fn log(self) -> Option<AccessLog> {
-        self.format().map(AccessLog::new)
+        self.format().map(|format| AccessLog::new(format).to(put_line))
     }
 
     /// The library's form; `None` where there are to be no lines.

@@ -4,6 +4,7 @@
 mod access_log;
 mod auth;
 mod get;
+mod lines;
 mod listen;
 mod proxy;
 mod serve;
@@ -39,6 +40,7 @@ fn main() -> ExitCode {
         Command::Get(arguments) => return get::run(*arguments),
         Command::Hash(arguments) => auth::run(&arguments),
     };
+    lines::finish();
     match done {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {

@@ -10,6 +10,7 @@ use clap::builder::{PathBufValueParser, TypedValueParser as _};
 use nethttp::Server;
 
 use crate::access_log;
+use crate::lines::{self, put_line};
 use crate::listen::{Address, Bound};
 use crate::serving::{GRACE_TIMEOUT, Service, Serving, report_fault, runtime, socket_count, summary};
 use crate::signals::Signals;
@@ -98,16 +99,20 @@ async fn serve(arguments: &ServeArguments) -> anyhow::Result<()> {
         _ = signals.next_stop() => {}
     }
 
-    eprintln!("Stopping: requests under way have {} s. Press Ctrl-C again to stop at once.", GRACE_TIMEOUT.as_secs());
+    put_line(&format!(
+        "Stopping: requests under way have {} s. Press Ctrl-C again to stop at once.",
+        GRACE_TIMEOUT.as_secs()
+    ));
     let report = tokio::select! {
         report = server.shutdown(GRACE_TIMEOUT) => report,
         again = signals.next_stop() => {
             // Their files are removed, which `exit` would not do.
             drop(bound);
+            lines::finish();
             std::process::exit(again.exit_code());
         }
     };
-    eprintln!("{}", summary(&report));
+    put_line(&summary(&report));
     serving.end()
 }
 

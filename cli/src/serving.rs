@@ -1,7 +1,7 @@
 //! Serving on the sockets of all addresses, on one runtime or on a thread for each worker, until a signal ends it.
 
 use std::future::Future;
-use std::io::{self, Write as _};
+use std::io;
 use std::thread;
 use std::time::Duration;
 
@@ -14,6 +14,7 @@ use nethttp::{ErrorKind, Server};
 use tokio::runtime::{Builder, Runtime};
 use tokio::sync::{mpsc, watch};
 
+use crate::lines::put_line;
 use crate::listen::{Bound, Listening};
 
 /// How long requests that are under way may take once the end was asked for.
@@ -43,8 +44,7 @@ fn one_thread() -> io::Result<Runtime> {
 /// Says on standard error what is a fault of this side.
 pub(crate) fn report_fault(event: &ServerEvent) {
     if event.is_own_fault() && !is_peer_s_leaving(event) {
-        // If standard error is closed there is nowhere to report that, as for the access log.
-        let _ = writeln!(io::stderr(), "nethttp: {event}");
+        put_line(&format!("nethttp: {event}"));
     }
 }
 

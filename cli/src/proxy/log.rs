@@ -7,7 +7,6 @@
 
 use std::cell::RefCell;
 use std::fmt::Write as _;
-use std::io::Write as _;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -17,6 +16,7 @@ use nethttp::server::RequestRecord;
 use nethttp::{Request, ResponseWriter};
 
 use crate::access_log::LogForm;
+use crate::lines::put_line;
 
 /// Where the record of an exchange is kept until its request is over.
 #[derive(Clone, Default)]
@@ -74,8 +74,7 @@ pub(super) fn lines(form: LogForm) -> Option<Arc<dyn Fn(&RequestRecord) + Send +
     let format = form.format()?;
     let log = AccessLog::new(format).to(move |line| {
         let times = ENDED.with_borrow_mut(Option::take);
-        // In one write, so that lines of two threads do not mix. If standard error is closed, serving goes on.
-        let _ = std::io::stderr().write_all(with_times(line, format, times.as_ref()).as_bytes());
+        put_line(&with_times(line, format, times.as_ref()));
     });
     Some(Arc::new(move |record| log.log(record)))
 }
@@ -91,7 +90,6 @@ fn with_times(line: &str, format: LogFormat, times: Option<&ExchangeTimes>) -> S
         (_, Some(times)) => write!(out, "{line} {}", times.words()),
         (_, None) => write!(out, "{line}"),
     };
-    out.push('\n');
     out
 }
 
@@ -154,9 +152,9 @@ mod tests {
     fn a_line_has_the_server_and_the_times_behind_it() {
         let line = with_times("GET / 200", LogFormat::Short, Some(&times()));
         let expected = "GET / 200 http://10.0.0.1:8000 queue=0.0ms connect=0.1ms first=- whole=2.0ms retries=1 up=12 \
-                        down=4500\n";
+                        down=4500";
         assert!(line == expected || line == expected.replace("0.1ms", "0.2ms"), "{line}");
-        assert_eq!(with_times("GET / 400", LogFormat::Short, None), "GET / 400\n");
+        assert_eq!(with_times("GET / 400", LogFormat::Short, None), "GET / 400");
     }
 
     #[test]

@@ -20,6 +20,7 @@ use nethttp::{BoxHandler, Handler as _, Request, ResponseWriter, Server};
 use self::front::{Front, ProxySite, redirect_to_https};
 pub(crate) use self::options::ProxyArguments;
 use self::status::Status;
+use crate::lines::{self, put_line};
 use crate::listen::{Address, Bound};
 use crate::serving::{GRACE_TIMEOUT, Service, Serving, report_fault, runtime, socket_count, summary};
 use crate::signals::{Asked, Signals};
@@ -80,16 +81,20 @@ async fn serve(arguments: ProxyArguments, written: &[OsString]) -> anyhow::Resul
         }
     }
 
-    eprintln!("Stopping: requests under way have {} s. Press Ctrl-C again to stop at once.", GRACE_TIMEOUT.as_secs());
+    put_line(&format!(
+        "Stopping: requests under way have {} s. Press Ctrl-C again to stop at once.",
+        GRACE_TIMEOUT.as_secs()
+    ));
     let report = tokio::select! {
         report = server.shutdown(GRACE_TIMEOUT) => report,
         again = signals.next_stop() => {
             // Their files are removed, which `exit` would not do.
             drop((bound, beside));
+            lines::finish();
             std::process::exit(again.exit_code());
         }
     };
-    eprintln!("{}", summary(&report));
+    put_line(&summary(&report));
     serving.end()
 }
 
@@ -134,7 +139,7 @@ async fn serve_beside(address: &Address, handler: BoxHandler) -> anyhow::Result<
         let serving = service.clone().serve_on(socket);
         tasks.spawn(async move {
             if let Err(error) = serving.await {
-                eprintln!("nethttp: {error}");
+                put_line(&format!("nethttp: {error}"));
             }
         });
     }
@@ -200,16 +205,16 @@ impl Running {
     fn reload_certificates(&self) {
         let Some(tls) = &self.tls else { return };
         match certificates::reload(&self.arguments, tls) {
-            Ok(()) => eprintln!("nethttp: the certificates were read again"),
-            Err(error) => eprintln!("nethttp: the old certificates stay: {error:#}"),
+            Ok(()) => put_line("nethttp: the certificates were read again"),
+            Err(error) => put_line(&format!("nethttp: the old certificates stay: {error:#}")),
         }
     }
 
     /// Reads the file of options again, and the certificates. With a mistake, all stays as it is.
     fn reload(&mut self, written: &[OsString]) {
         match self.reloaded(written) {
-            Ok(()) => eprintln!("nethttp: the options were read again"),
-            Err(error) => eprintln!("nethttp: the old options stay: {error:#}"),
+            Ok(()) => put_line("nethttp: the options were read again"),
+            Err(error) => put_line(&format!("nethttp: the old options stay: {error:#}")),
         }
     }
 
@@ -217,7 +222,7 @@ impl Running {
         let arguments = config::complete(written)?;
         for (option, stays) in self.arguments.fixed().into_iter().zip(arguments.fixed()) {
             if option != stays {
-                eprintln!("nethttp: {} stays as it is until the command is started again", option.0);
+                put_line(&format!("nethttp: {} stays as it is until the command is started again", option.0));
             }
         }
         if let Some(tls) = &self.tls {

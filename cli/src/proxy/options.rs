@@ -1,5 +1,6 @@
 //! What the command line of `nethttp proxy` can say.
 
+use std::fs::File;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -25,7 +26,7 @@ use crate::site::AddedField;
 ///     nethttp proxy --to http://10.0.0.1:8000 --to http://10.0.0.2:8000 --policy least-connections
 ///     nethttp proxy --route '/api/=http://10.0.0.3:8000 strip=/api' --to unix:/run/site.sock
 #[derive(Clone, Debug, Args)]
-#[command(verbatim_doc_comment)]
+#[command(verbatim_doc_comment, allow_negative_numbers = true)]
 pub(crate) struct ProxyArguments {
     /// Where to listen: an IP address or a name, and a port, or unix:PATH; may be given several times
     #[arg(short, long = "addr", value_name = "ADDR:PORT", default_value = "127.0.0.1:8000", help_heading = "Serving")]
@@ -221,10 +222,24 @@ impl ProxyArguments {
         if self.health_path.as_ref().is_some_and(|path| !path.starts_with('/')) {
             return found("health-path", "write a path that begins with a slash, such as /healthz");
         }
+        if let Some((option, message)) = self.unreadable_file() {
+            return found(option, &message);
+        }
         let mut patterns: Vec<&str> = self.route.iter().map(|route| &*route.pattern).collect();
         patterns.sort_unstable();
         let twice = patterns.windows(2).find(|two| two[0] == two[1]);
         twice.and_then(|two| found("route", &format!("{} is given twice", two[0])))
+    }
+
+    /// The first file that cannot be opened, by the option that names it.
+    fn unreadable_file(&self) -> Option<(&'static str, String)> {
+        let certificates = self.tls_cert.iter().map(|path| ("tls-cert", path));
+        let keys = self.tls_key.iter().map(|path| ("tls-key", path));
+        let roots = self.cacert.iter().map(|path| ("cacert", path));
+        certificates.chain(keys).chain(roots).find_map(|(option, path)| {
+            let error = File::open(path).err()?;
+            Some((option, format!("--{option} {}: {error}", path.display())))
+        })
     }
 
     pub(super) fn serves_tls(&self) -> bool {

@@ -256,11 +256,11 @@ const PAGE_BEGIN: &str = "<!doctype html><html lang=\"en\"><head><meta charset=\
     <title>nethttp proxy</title><style>\
     :root{color-scheme:light dark;--line:light-dark(#dde1e6,#343a42);--soft:light-dark(#5b6470,#9aa4b0);\
     --head:light-dark(#f5f7f9,#1d2127)}\
-    body{font:15px/1.5 system-ui,sans-serif;margin:0;background:light-dark(#fff,#14171b);color:light-dark(#1b1f24,#e6e9ed)}\
+    body{font:14px/1.5 system-ui,sans-serif;margin:0;background:light-dark(#fff,#14171b);color:light-dark(#1b1f24,#e6e9ed)}\
     main{max-width:76rem;margin:0 auto;padding:1.5rem 1rem}h1{font-size:1.35rem;margin:0}h2{font-size:1rem;margin:2rem 0 .5rem;\
     font-family:ui-monospace,monospace}.sum,footer{color:var(--soft);margin:.25rem 0}footer{margin-top:2rem}\
     .scroll{overflow-x:auto;border:1px solid var(--line);border-radius:8px}table{border-collapse:collapse;width:100%;\
-    font-variant-numeric:tabular-nums}th,td{padding:.5rem .75rem;text-align:right;white-space:nowrap;\
+    font-variant-numeric:tabular-nums}th,td{padding:.5rem .55rem;text-align:right;white-space:nowrap;\
     border-bottom:1px solid var(--line)}tbody tr:last-child>*{border-bottom:0}thead th{background:var(--head);\
     font-weight:500;color:var(--soft);font-size:.85rem}th:first-child{text-align:left}tbody th{font-weight:500;\
     font-family:ui-monospace,monospace}td:nth-child(2){text-align:left}thead th:nth-child(2){text-align:left}\

@@ -6,6 +6,7 @@ use std::time::Duration;
 use nethttp::reverse_proxy::UpstreamHealth;
 
 use super::front::Front;
+use crate::lines::put_line;
 
 /// What lasts for less is not worth a line.
 const LOOK_INTERVAL: Duration = Duration::from_millis(200);
@@ -30,7 +31,7 @@ fn told(front: &Front, known: &Known) -> Known {
             let key = (route.pattern.as_deref().unwrap_or_default().to_owned(), stats.name);
             // One that has just come is well until it shows something else.
             if known.get(&key).copied().unwrap_or(true) != is_up {
-                eprintln!("nethttp: {}", line(&key.1, stats.health));
+                put_line(&format!("nethttp: {}", line(&key.1, stats.health)));
             }
             found.insert(key, is_up);
         }

@@ -195,6 +195,66 @@ fn sigterm_lets_an_answer_end_and_the_command_ends_well() {
     assert!(proxy.child.wait().unwrap().success());
 }
 
+/// A frame of HTTP/2 (RFC 9113 §4.1).
+fn frame(kind: u8, flags: u8, stream: u32, payload: &[u8]) -> Vec<u8> {
+    let length = u32::try_from(payload.len()).unwrap().to_be_bytes();
+    [&length[1..], &[kind, flags], &stream.to_be_bytes(), payload].concat()
+}
+
+#[cfg(unix)]
+#[test]
+fn sigterm_says_goaway_ends_answers_of_http2_and_tunnels() {
+    const HEADERS: u8 = 1;
+    const GOAWAY: u8 = 7;
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let url = format!("http://{}", listener.local_addr().unwrap());
+    let mut proxy = Proxy::start(&["--to", &url]);
+    // A tunnel.
+    let mut tunnel = proxy.connect();
+    tunnel.write_all(b"GET / HTTP/1.1\r\nHost: cli.test\r\nConnection: Upgrade\r\nUpgrade: echo\r\n\r\n").unwrap();
+    let (mut far, _) = listener.accept().unwrap();
+    far.write_all(b"HTTP/1.1 101 S\r\nConnection: Upgrade\r\nUpgrade: echo\r\n\r\nhello").unwrap();
+    let mut head = Vec::new();
+    while !head.ends_with(b"hello") {
+        let mut byte = [0];
+        tunnel.read_exact(&mut byte).unwrap();
+        head.push(byte[0]);
+    }
+    // A request over HTTP/2: `GET http://h/` from the static table of HPACK.
+    let mut client = proxy.connect();
+    let get = frame(HEADERS, 5, 1, &[0x82, 0x86, 0x84, 1, 1, b'h']);
+    client.write_all(&[&b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"[..], &frame(4, 0, 0, b""), &get].concat()).unwrap();
+    let (mut server, _) = listener.accept().unwrap();
+    let mut asked = [0; 14];
+    server.read_exact(&mut asked).unwrap();
+    assert_eq!(&asked, b"GET / HTTP/1.1");
+    proxy.signal("TERM");
+    let mut heard = Vec::new();
+    let is_in = |heard: &[u8], kind: u8| {
+        let mut rest = heard;
+        while let Some((head, behind)) = rest.split_at_checked(9) {
+            if head[3] == kind {
+                return true;
+            }
+            rest = behind.get(usize::from(head[1]) << 8 | usize::from(head[2])..).unwrap_or_default();
+        }
+        false
+    };
+    let mut piece = [0; 1000];
+    while !is_in(&heard, GOAWAY) {
+        let len = client.read(&mut piece).unwrap();
+        assert!(len > 0, "it ends without a word");
+        heard.extend_from_slice(&piece[..len]);
+    }
+    assert!(!is_in(&heard, HEADERS));
+    server.write_all(b"HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\nhalf").unwrap();
+    client.read_to_end(&mut heard).unwrap();
+    assert!(is_in(&heard, HEADERS) && heard.windows(4).any(|four| four == b"half"), "{heard:?}");
+    // Both ends of the tunnel have ended.
+    assert_eq!((tunnel.read(&mut piece).unwrap_or(0), far.read_to_end(&mut Vec::new()).is_ok()), (0, true));
+    assert!(proxy.child.wait().unwrap().success());
+}
+
 #[test]
 fn workers_serve_as_one_does() {
     let site = Site::named("a");

@@ -29,6 +29,9 @@ fn a_check_says_what_is_wrong_and_where() {
         ("to = 'http://a'\n\ntos = 'http://b'\n", "nethttp: FILE:3: there is no option tos; is it to?"),
         ("to = 'http://a'\ntls-cert = 'a.pem'\n", "nethttp: FILE:2: give a --tls-key for each --tls-cert"),
         ("to = 'http://a\n", "nethttp: FILE:1: "),
+        ("to = 'http://a'\nfail-timeout = -3\n", "nethttp: FILE:2: invalid value '-3'"),
+        ("to = 'http://a'\n\ncacert = '/no/ca.pem'\n", "nethttp: FILE:3: --cacert /no/ca.pem: "),
+        ("to = 'http://a'\ntls-cert = '/no/a.pem'\ntls-key = '/no/a.key'\n", "nethttp: FILE:2: --tls-cert /no/a.pem: "),
         ("retries = 1\n", "nethttp: say where requests go"),
     ] {
         let (code, said) = check(text);

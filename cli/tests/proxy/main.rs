@@ -3,6 +3,7 @@
 
 mod clients;
 mod config;
+mod logs;
 mod routes;
 mod support;
 mod upstreams;
