@@ -5,6 +5,8 @@
 
 #[path = "../support/fake.rs"]
 mod fake;
+#[path = "../support/frames.rs"]
+mod frames;
 #[path = "../support/handed.rs"]
 mod handed;
 mod kit;

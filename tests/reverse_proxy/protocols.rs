@@ -5,11 +5,13 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use nethttp::client::ClientProtocols;
 use nethttp::net::{DialedStream, dial_fn};
-use nethttp::reverse_proxy::{ReverseProxy, proxy_transport};
-use nethttp::{Header, Method, Request, ResponseWriter, Result, StatusCode, Version};
-use tokio::io::{DuplexStream, duplex};
+use nethttp::reverse_proxy::{ReverseProxy, UpstreamServer, Upstreams, proxy_transport};
+use nethttp::{Header, Method, Request, ResponseWriter, Result, StatusCode, Version, handle_with, testing};
+use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream, duplex};
 
-use crate::kit::{BOTH, Chain, Spoken, on_all_chains};
+use crate::fake::fake;
+use crate::frames;
+use crate::kit::{BOTH, Chain, Spoken, on_all_chains, plain};
 use crate::wire::{Host, kept};
 
 /// Says what it was asked.
@@ -159,5 +161,100 @@ async fn a_host_field_beside_another_authority_never_makes_two() {
         } else {
             assert_eq!(response.status(), StatusCode::BAD_REQUEST);
         }
+    }
+}
+
+/// A request of HTTP/2 with these pseudo-fields, as literal fields without indexing.
+fn odd_request(stream: u32, method: &str, path: &str) -> Vec<u8> {
+    let fields = [(":method", method), (":scheme", "http"), (":path", path), (":authority", "h")];
+    let field = |(name, value): (&str, &str)| {
+        [&[0, name.len() as u8], name.as_bytes(), &[value.len() as u8], value.as_bytes()].concat()
+    };
+    frames::frame(frames::HEADERS, 5, stream, &fields.into_iter().flat_map(field).collect::<Vec<u8>>())
+}
+
+#[tokio::test(start_paused = true)]
+async fn no_odd_path_or_method_of_http2_reaches_a_request_line() {
+    let (transport, mut upstream) = fake();
+    let proxy = ReverseProxy::to("http://u.test").unwrap().transport(plain(&transport));
+    let front = testing::Server::builder(proxy).in_memory().http2().start();
+    let paths = ["/p?a b", "/p q", "/p\r\nX: 1", "/p\n", "/p\0", "/p\tx", "p", "*", "", "/p#f", "http://x/", "/\u{7f}"];
+    let methods = ["GE T", "GET\r\n", "", "G\0T", "GET / HTTP/1.1\r\nX: 1\r\n\r\nGET"];
+    let odd = paths.into_iter().map(|path| ("GET", path)).chain(methods.into_iter().map(|method| (method, "/")));
+    for (method, path) in odd {
+        let mut peer = frames::RawPeer::dial(front.dialer().unwrap(), &[]).await;
+        peer.send(&odd_request(1, method, path)).await;
+        // Refused by an answer, or as what it is: malformed.
+        loop {
+            let frame = peer.frame().await.expect("the connection lives");
+            match frame.kind {
+                frames::HEADERS => assert_eq!(frame.payload[0], 0x8c, "400 to {method:?} {path:?}"),
+                frames::RST_STREAM => {}
+                _ => continue,
+            }
+            break;
+        }
+        assert!(upstream.try_accept().is_none(), "{method:?} {path:?}");
+    }
+    // One that is only unusual passes.
+    let mut peer = frames::RawPeer::dial(front.dialer().unwrap(), &[]).await;
+    peer.send(&odd_request(1, "M-SEARCH", "//p/../%2F?")).await;
+    assert!(upstream.accept().await.head().await.starts_with("M-SEARCH //p/../%2F? HTTP/1.1\r\n"));
+}
+
+/// Takes the settings and the first head, and answers that with these bytes.
+async fn answer_first_with(mut stream: DuplexStream, answer: Vec<u8>) {
+    stream.write_all(&frames::frame(frames::SETTINGS, 0, 0, b"")).await.unwrap();
+    let mut preface = [0; 24];
+    stream.read_exact(&mut preface).await.unwrap();
+    loop {
+        let mut head = [0; 9];
+        if stream.read_exact(&mut head).await.is_err() {
+            return;
+        }
+        let mut payload = vec![0; usize::from(head[1]) << 8 | usize::from(head[2])];
+        stream.read_exact(&mut payload).await.unwrap();
+        if head[3] == frames::HEADERS {
+            stream.write_all(&answer).await.unwrap();
+        }
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_post_that_an_upstream_of_http2_has_not_processed_goes_to_another_one() {
+    let goaway = frames::frame(frames::GOAWAY, 0, 0, &[0; 8]);
+    let refused = frames::frame(frames::RST_STREAM, 0, 1, &7_u32.to_be_bytes());
+    // Cancelled is not refused: it may have run.
+    let cancelled = frames::frame(frames::RST_STREAM, 0, 1, &8_u32.to_be_bytes());
+    for (answer, status) in [(goaway, 200), (refused, 200), (cancelled, 502)] {
+        let asked = Arc::new(AtomicUsize::new(0));
+        let echo = async |asked: &Arc<AtomicUsize>, w: &mut ResponseWriter, r: &mut Request| {
+            asked.fetch_add(1, Ordering::Relaxed);
+            let content = r.body.text().await?;
+            w.write(content).await
+        };
+        let back = testing::Server::builder(handle_with(asked.clone(), echo));
+        let back = back.in_memory().http2().start();
+        let dialer = back.dialer().unwrap().clone();
+        let mut transport = proxy_transport();
+        transport.protocols = ClientProtocols::Http2;
+        transport.dial = Arc::new(dial_fn(move |host, _| {
+            let (dialer, answer, is_bad) = (dialer.clone(), answer.clone(), host == "127.0.0.1");
+            async move {
+                if is_bad {
+                    let (ours, theirs) = duplex(64 * 1024);
+                    tokio::spawn(answer_first_with(theirs, answer));
+                    return Ok(DialedStream::new(ours));
+                }
+                dialer.dial().await.map(DialedStream::new)
+            }
+        }));
+        let servers = ["http://127.0.0.1:8001", "http://127.0.0.2:8001"].map(|url| UpstreamServer::new(url).unwrap());
+        let upstreams = Upstreams::new(servers).transport(transport);
+        let host = Host::new(ReverseProxy::new(upstreams));
+        let heard = host.connect().talk("POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 5\r\n\r\nhello").await;
+        assert!(heard.text.starts_with(&format!("HTTP/1.1 {status} ")), "{heard:?}");
+        let is_answered = status == 200;
+        assert_eq!((heard.text.ends_with("hello"), asked.load(Ordering::Relaxed)), (is_answered, is_answered as usize));
     }
 }

@@ -4,6 +4,7 @@
 mod clients;
 mod config;
 mod logs;
+mod peers;
 mod routes;
 mod support;
 mod upstreams;
