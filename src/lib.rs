@@ -79,6 +79,7 @@
 //! | `json` | yes | [`Request::json`], [`Body::json`] and [`Json`]; brings `serde` |
 //! | `serde` | yes | [`Request::query_as`], [`Request::path_as`] and [`Request::form_as`] |
 //! | `tracing` | yes | server events go to `tracing` where no sink is set |
+//! | `socket-activation` | | [`net`]'s `ListenerSet` and `Server::until_replaced`: listeners of systemd, restarts without loss |
 //! | `tower` | | services as handlers and transports, handlers and clients as services: axum, tonic, tower-http |
 //! | `brotli`, `zstd` | | decoded by the client |
 //! | `tls-ring` | | TLS with ring in place of aws-lc-rs |

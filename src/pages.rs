@@ -28,6 +28,7 @@ pages! {
     guide_middleware: "../docs/guide/middleware.md",
     guide_net: "../docs/guide/net.md",
     guide_pool: "../docs/guide/pool.md",
+    guide_production: "../docs/guide/production.md",
     guide_proxies: "../docs/guide/proxies.md",
     guide_requests: "../docs/guide/requests.md",
     guide_reverse_proxy: "../docs/guide/reverse-proxy.md",

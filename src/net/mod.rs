@@ -19,6 +19,8 @@ mod io;
 #[cfg(feature = "server")]
 mod ip_network;
 mod listener;
+#[cfg(all(feature = "socket-activation", unix))]
+mod listener_set;
 #[cfg(any(feature = "server", feature = "client"))]
 mod proxy_protocol;
 #[cfg(all(feature = "http2", any(feature = "server", feature = "client")))]
@@ -40,6 +42,8 @@ pub use dial::{
     Dial, DialTarget, DialWatch, DialedStream, FixedResolver, Resolve, Resolved, SystemResolver, TcpDialer, dial_fn,
 };
 pub use listener::Listener;
+#[cfg(all(feature = "socket-activation", unix))]
+pub use listener_set::ListenerSet;
 #[cfg(feature = "server")]
 pub use proxy_protocol::{ProxiedStream, ProxyProtocolListener};
 #[cfg(feature = "client")]
@@ -54,6 +58,8 @@ pub(crate) use io::Io;
 #[cfg(feature = "server")]
 pub(crate) use ip_network::{IpNetwork, client_network, networks};
 pub(crate) use listener::{bind_loopback, bind_reuse_port, bind_tcp, from_std, is_temporary};
+#[cfg(all(feature = "socket-activation", unix))]
+pub(crate) use listener_set::this_program;
 #[cfg(all(feature = "http2", any(feature = "server", feature = "client")))]
 #[allow(unused_imports, reason = "the drivers of HTTP/2 come one after the other")]
 pub(crate) use ready_list::ReadyList;

@@ -35,6 +35,13 @@ impl Listener for OwnUnixListener {
 /// [`AddrInUse`](io::ErrorKind::AddrInUse) where somebody listens, and where another kind of file is: it is
 /// never removed.
 pub(crate) fn bind_unix(path: &Path) -> io::Result<OwnUnixListener> {
+    let listener = bind_path(path)?;
+    let file = SocketFile { path: path.to_owned(), identity: identity(path)? };
+    Ok(OwnUnixListener { listener, _file: file })
+}
+
+/// The same without removing the file afterwards.
+pub(super) fn bind_path(path: &Path) -> io::Result<UnixListener> {
     if let Ok(found) = path.symlink_metadata() {
         if !found.file_type().is_socket() {
             return Err(io::Error::new(io::ErrorKind::AddrInUse, "the file there is no socket"));
@@ -44,9 +51,7 @@ pub(crate) fn bind_unix(path: &Path) -> io::Result<OwnUnixListener> {
         }
         fs::remove_file(path)?;
     }
-    let listener = UnixListener::bind(path)?;
-    let file = SocketFile { path: path.to_owned(), identity: identity(path)? };
-    Ok(OwnUnixListener { listener, _file: file })
+    UnixListener::bind(path)
 }
 
 /// Whether a socket's file has a listener. Found out by connecting, which must not block the runtime's

@@ -88,6 +88,12 @@ pub enum ServerEvent {
         /// What was wrong: a fixed text.
         reason: &'static str,
     },
+    /// The process that was to replace this one did not begin to serve; this one goes on. See
+    /// [`Server::until_signal`](crate::Server::until_signal) and `until_replaced` beside it.
+    SuccessorFailed {
+        /// What became of it.
+        error: io::Error,
+    },
     /// An HTTP/2 connection was ended with an error, because its peer broke the protocol or did
     /// more than [`Http2Settings`](crate::server::Http2Settings) allow.
     Http2Closed {
@@ -107,7 +113,8 @@ impl ServerEvent {
             ServerEvent::AcceptFailed { .. }
             | ServerEvent::HandlerPanicked { .. }
             | ServerEvent::HookPanicked { .. }
-            | ServerEvent::StatusIgnored { .. } => true,
+            | ServerEvent::StatusIgnored { .. }
+            | ServerEvent::SuccessorFailed { .. } => true,
             // A client that leaves in the middle of a response is nobody's fault here.
             ServerEvent::HandlerFailed { error, status, .. } => {
                 !error.is_of_peer() && status.is_none_or(|status| status.is_server_error())
@@ -178,6 +185,7 @@ impl fmt::Display for ServerEvent {
             ServerEvent::Refused { remote_addr, status, reason } => {
                 write!(f, "refused bytes from {remote_addr} with {}: {reason}", status.as_u16())
             }
+            ServerEvent::SuccessorFailed { error } => write!(f, "the program was not replaced: {error}"),
             ServerEvent::Http2Closed { remote_addr, code, reason } => {
                 write!(f, "ended the HTTP/2 connection of {remote_addr} with error code {code}: {reason}")
             }

@@ -55,6 +55,7 @@ mod http2;
 mod http2;
 pub(crate) mod middleware;
 mod per_core;
+mod readiness;
 mod record;
 mod registration;
 mod registry;
@@ -68,6 +69,8 @@ mod settings;
 mod state;
 #[cfg(feature = "tls-no-provider")]
 pub(crate) mod tls;
+#[cfg(all(feature = "socket-activation", unix))]
+mod until_replaced;
 mod until_signal;
 
 pub use crate::message::Protocols;
@@ -81,6 +84,7 @@ pub use handle_with::{ErrInto, ErrIntoFuture, OwnErrorFn, OwnErrorStateFn, State
 pub use handler::{BoxHandler, Handler, HandlerFn, HandlerFuture, Middleware, Next};
 pub use hijack::Hijacked;
 pub use middleware::{MiddlewareFn, MiddlewareStateFn};
+pub use readiness::{Readiness, liveness};
 pub use record::{RequestRecord, ResponseEnd};
 #[cfg(feature = "json")]
 pub use respond::Json;

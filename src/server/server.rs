@@ -108,6 +108,11 @@ pub struct Server {
     /// cut. [`shutdown`](Self::shutdown) is given its own. Default: 25 s, which is less than the 30 s after which
     /// Kubernetes kills, and more than the 10 s of Docker. Zero: they are cut at once.
     pub shutdown_grace: Duration,
+    /// How long the server serves as before, new connections too, once a signal has asked the program to end, while
+    /// [`Readiness`](crate::server::Readiness) responds with 503 already: for load balancers that go on sending until
+    /// their next probe, and Kubernetes, which takes a second or two to tell all of its nodes. The grace comes after
+    /// it. A second signal ends the delay and cuts. Default: zero.
+    pub shutdown_delay: Duration,
     /// Which protocols are served; all by default. A peer that speaks another one gets a 505.
     pub protocols: Protocols,
     /// The limits of HTTP/2 connections.
@@ -184,6 +189,7 @@ impl Server {
             drain_timeout: Duration::from_secs(1),
             linger_timeout: Duration::from_millis(500),
             shutdown_grace: Duration::from_secs(25),
+            shutdown_delay: Duration::ZERO,
             protocols: Protocols::default(),
             http2: Http2Settings::default(),
             disable_general_options_handler: false,
@@ -312,6 +318,12 @@ impl Server {
 
     pub(crate) fn state(&self) -> &State {
         &self.state
+    }
+
+    /// Reports an event of the server itself, as those of its connections are.
+    #[cfg(all(feature = "socket-activation", unix))]
+    pub(super) fn report(&self, event: &ServerEvent) {
+        self.call_settings().report(event);
     }
 
     /// The same server with this around its handler.

@@ -16,6 +16,8 @@ pub(crate) struct State {
     pub(crate) draining: Arc<Signal>,
     /// Announced when the first listener is accepted from.
     pub(crate) accepting: Signal,
+    /// Announced when a signal has asked for the end, which may come later: the server wants no new clients.
+    pub(crate) leaving: Signal,
     keep_alives: AtomicBool,
     on_shutdown: Mutex<Vec<Arc<dyn Fn() + Send + Sync>>>,
     listening: Mutex<Vec<SocketAddr>>,
@@ -27,6 +29,7 @@ impl State {
             registry: Registry::new(),
             draining: Arc::default(),
             accepting: Signal::default(),
+            leaving: Signal::default(),
             keep_alives: AtomicBool::new(true),
             on_shutdown: Mutex::default(),
             listening: Mutex::default(),

@@ -9,6 +9,7 @@ use std::future::{Future, pending, poll_fn};
 use std::io;
 use std::pin::pin;
 use std::task::{Context, Poll};
+use std::time::Duration;
 
 use tokio::time::sleep;
 
@@ -50,8 +51,8 @@ impl Server {
     /// program is asked to end, then shuts the server down gracefully.
     ///
     /// SIGTERM (service managers, `kill`, containers) and SIGINT (Ctrl-C) ask for it; on Windows Ctrl-C. Then
-    /// listeners close and requests under way are answered, within [`shutdown_grace`](Self::shutdown_grace) at most. A
-    /// second signal cuts what is left and returns at once. Where the server is shut down otherwise
+    /// listeners close, after [`shutdown_delay`](Self::shutdown_delay) if there is one, and requests under way are
+    /// answered, within [`shutdown_grace`](Self::shutdown_grace) at most. A second signal cuts what is left and returns at once. Where the server is shut down otherwise
     /// ([`shutdown`](Self::shutdown), [`close`](Self::close)), this waits for its connections, too.
     ///
     /// A service manager that asks for it (systemd's `Type=notify`) is told when the server accepts connections and
@@ -120,6 +121,10 @@ pub async fn serve_until_signal(addr: impl Into<String>, handler: impl Handler) 
     server.serve_until_signal().await
 }
 
+/// A shutdown closes connections that have sent nothing. Those that were accepted in the last moment get this time to
+/// begin, or their first request would be lost (in Go they have 5 s).
+const FIRST_BYTES_TIMEOUT: Duration = Duration::from_secs(2);
+
 /// Awaits `serving` until a signal asks for the end or `beside` is done, and then shuts the server down. `beside` is
 /// dropped before that. Where it is done, another process has the place of this one, and the manager has been told.
 pub(super) async fn serve_until<T>(
@@ -139,22 +144,33 @@ pub(super) async fn serve_until<T>(
         // Where this fails nobody is left to be told.
         let _ = manager.map(ServiceManager::stopping);
     }
-    let cut = async { first_of(pin!(sleep(server.shutdown_grace)), pin!(signals.next())).await };
     match ended {
         FirstOf::Left(Err(error)) if error.kind() != ErrorKind::ServerClosed => Err(error),
-        FirstOf::Left(_) => Ok(server.shutdown_until(cut).await),
-        FirstOf::Right(_) => {
+        FirstOf::Left(_) => Ok(shut_down(server, &mut signals, Duration::ZERO).await),
+        // What serves is polled no more, so nothing more is accepted: new connections are the successor's.
+        FirstOf::Right(FirstOf::Right(())) => Ok(shut_down(server, &mut signals, FIRST_BYTES_TIMEOUT).await),
+        FirstOf::Right(FirstOf::Left(())) => {
             let goes_on = async {
                 // It ends with `ServerClosed`, as was asked for.
                 let _ = serving.await;
                 pending::<Infallible>().await
             };
-            match first_of(pin!(server.shutdown_until(cut)), pin!(goes_on)).await {
+            match first_of(pin!(shut_down(server, &mut signals, server.shutdown_delay)), pin!(goes_on)).await {
                 FirstOf::Left(report) => Ok(report),
                 FirstOf::Right(never) => match never {},
             }
         }
     }
+}
+
+/// Shuts down within the grace, after a time in which the server serves as before. A signal ends both.
+async fn shut_down(server: &Server, signals: &mut StopSignals, delay: Duration) -> ShutdownReport {
+    server.state().leaving.announce(0);
+    // Without a delay a signal that is there already is left for the grace, which it ends.
+    let is_urgent =
+        !delay.is_zero() && matches!(first_of(pin!(sleep(delay)), pin!(signals.next())).await, FirstOf::Right(()));
+    let grace = if is_urgent { Duration::ZERO } else { server.shutdown_grace };
+    server.shutdown_until(async { first_of(pin!(sleep(grace)), pin!(signals.next())).await }).await
 }
 
 /// Tells a service manager at intervals that this process is alive. Never ends.

@@ -26,6 +26,7 @@ mod filters;
 mod forms;
 mod layers;
 mod limits;
+mod probes;
 mod records;
 mod routers;
 mod shutdowns;

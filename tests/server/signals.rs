@@ -130,6 +130,43 @@ async fn no_grace() {
     assert_eq!(answer.await.unwrap(), "");
 }
 
+#[test]
+fn within_the_delay_new_clients_are_served_and_probes_are_told() {
+    alone("signals::delayed", "");
+}
+
+#[tokio::test]
+#[ignore = "sends signals to its process"]
+async fn delayed() {
+    if !is_alone() {
+        return;
+    }
+    let mux = nethttp::ServeMux::new();
+    mux.handle("GET /readyz", nethttp::server::Readiness::new());
+    mux.handle("GET /", async |w: &mut ResponseWriter, _: &mut Request| w.write("hello\n").await);
+    let mut server = Server::new(mux);
+    server.shutdown_delay = Duration::from_secs(3600);
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let addr = listener.local_addr().unwrap();
+    let serving = tokio::spawn(async move { server.until_signal(server.serve(listener)).await });
+    let get = async |path: &str| {
+        let mut stream = TcpStream::connect(addr).await.unwrap();
+        let request = format!("GET {path} HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n");
+        stream.write_all(request.as_bytes()).await.unwrap();
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer).await.unwrap();
+        answer
+    };
+    assert!(get("/readyz").await.starts_with("HTTP/1.1 200 "));
+    send(Signal::TERM);
+    // The signal comes when the system likes.
+    while !get("/readyz").await.starts_with("HTTP/1.1 503 ") {}
+    assert!(get("/").await.ends_with("hello\n"));
+    send(Signal::TERM);
+    serving.await.unwrap().unwrap();
+    assert!(TcpStream::connect(addr).await.is_err());
+}
+
 #[tokio::test]
 async fn a_port_that_is_taken_ends_the_program_and_a_shutdown_from_within_is_no_error() {
     let taken = TcpListener::bind("127.0.0.1:0").await.unwrap();
