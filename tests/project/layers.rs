@@ -36,11 +36,12 @@ const WITHOUT_RUNTIME: [&str; 3] = ["message", "h1", "h2"];
 const ONLY_BYTES: [&str; 1] = ["h2"];
 
 /// The files that start tasks. A comment at each `spawn` says who ends the task.
-const MAY_SPAWN: [&str; 11] = [
+const MAY_SPAWN: [&str; 12] = [
     "src/client/connect/mod.rs",
     "src/client/http1/body.rs",
     "src/client/http2/driver/mod.rs",
     "src/client/pool/pool.rs",
+    "src/net/listener_set.rs",
     "src/net/proxy_protocol/listener.rs",
     "src/reverse_proxy/upstreams/owned_task.rs",
     "src/server/accept.rs",
