@@ -50,6 +50,7 @@
 //! | [`body`] | [`Body`]: content from memory, streams and files, its limits |
 //! | [`header`] | [`Header`], canonical names, dates |
 //! | [`cookie`] | [`Cookie`], and the [`Jar`](cookie::Jar) of a client |
+//! | [`sse`] | server-sent events: an [`EventStream`](sse::EventStream) out of a handler, an [`EventSource`](sse::EventSource) that reads one |
 //! | [`tls`] | certificates, renewed while a server runs; who is trusted; [`TlsInfo`](tls::TlsInfo) |
 //! | [`url`] | escaping, joining and resolving parts of a [`Uri`] |
 //! | [`httputil`] | dumps of messages; messages written to and read from anything |
@@ -131,6 +132,8 @@ mod pages;
 pub mod reverse_proxy;
 #[cfg(feature = "server")]
 pub mod server;
+#[cfg(any(feature = "server", feature = "client"))]
+pub mod sse;
 #[cfg(feature = "server")]
 pub mod testing;
 pub mod tls;

@@ -23,6 +23,7 @@ pages! {
     guide_handlers: "../docs/guide/handlers.md",
     guide_http2: "../docs/guide/http2.md",
     guide_limits: "../docs/guide/limits.md",
+    guide_live: "../docs/guide/live.md",
     guide_messages: "../docs/guide/messages.md",
     guide_urls: "../docs/guide/urls.md",
     guide_middleware: "../docs/guide/middleware.md",

@@ -31,5 +31,6 @@ mod records;
 mod routers;
 mod shutdowns;
 mod site;
+mod sse;
 mod typed;
 mod upgrades;

@@ -21,8 +21,8 @@ const LAYERS: [&[&str]; 9] = [
     &["net"],
     &["server", "client"],
     &[
-        "mux", "files", "forms", "testing", "tower", "body", "context", "cookie", "header", "httputil", "tls", "trace",
-        "url",
+        "mux", "files", "forms", "testing", "tower", "body", "context", "cookie", "header", "httputil", "sse", "tls",
+        "trace", "url",
     ],
     &["middleware"],
     &["reverse_proxy"],
