@@ -91,7 +91,7 @@ pub struct EventSource {
 enum SourceState {
     /// Before this moment nothing is sent.
     Waiting(Option<Instant>),
-    Open(OpenStream),
+    Open(Box<OpenStream>),
     Closed,
 }
 
@@ -221,7 +221,7 @@ impl EventSource {
             Ok(Some(body)) => {
                 self.failures = 0;
                 let parser = EventParser::new(self.max_event_bytes, self.last_id.clone());
-                self.state = SourceState::Open(OpenStream { body, parser, input: Bytes::new() });
+                self.state = SourceState::Open(Box::new(OpenStream { body, parser, input: Bytes::new() }));
             }
             Err(error) => {
                 self.failures = self.failures.saturating_add(1);
