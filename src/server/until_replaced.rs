@@ -60,7 +60,7 @@ impl Server {
                         return;
                     }
                 }
-                pending().await
+                pending::<()>().await;
             };
             first_of(pin!(replaced), pin!(keep_alive(told))).await;
             // A descriptor of a listener that stays open would collect connections for nobody.
