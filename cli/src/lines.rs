@@ -98,7 +98,7 @@ impl LineQueue {
     /// All lines that wait, once there are some.
     fn take(&self) -> Vec<u8> {
         let mut state = self.lock();
-        while state.text.is_empty() {
+        while state.text.is_empty() && state.lost_count == 0 {
             state.writer = LineWriter::Idle;
             self.changed.notify_all();
             state = self.changed.wait(state).unwrap_or_else(PoisonError::into_inner);
@@ -117,7 +117,7 @@ impl LineQueue {
     fn finish(&self, limit: Duration) {
         let until = Instant::now() + limit;
         let mut state = self.lock();
-        while matches!(state.writer, LineWriter::Writing) || !state.text.is_empty() {
+        while matches!(state.writer, LineWriter::Writing) || !state.text.is_empty() || state.lost_count > 0 {
             let left = until.saturating_duration_since(Instant::now());
             if left.is_zero() || state.writer == LineWriter::Missing {
                 return;
