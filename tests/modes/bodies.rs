@@ -7,12 +7,12 @@ use nethttp::{
     Body, Bytes, ErrorKind, Handler, Method, Request, Response, ResponseWriter, Result, ServeMux, StatusCode,
     handle_with,
 };
-use tokio::sync::mpsc::UnboundedSender;
+use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender};
 use tokio::time::{Instant, sleep, timeout};
 
 use crate::fake::{fed, pieces};
 use crate::site::{Mode, Site, in_all_modes, on_all_sites, whole};
-use crate::support::{echo, hello, millis};
+use crate::support::{echo, hello, millis, secs, settle};
 
 /// Sends back each piece as it comes.
 async fn stream_back(w: &mut ResponseWriter, r: &mut Request) -> Result<()> {
@@ -291,6 +291,58 @@ async fn a_server_that_is_closed_cuts_answers_and_the_client_sees_it() {
             let error = response.body.chunk().await.unwrap_err();
             assert_eq!(error.kind(), ErrorKind::CutOff, "{path}: {error}");
             assert_eq!(site.serving.await.unwrap().unwrap_err().kind(), ErrorKind::ServerClosed);
+        }
+    })
+    .await;
+}
+
+/// Gives its body away, and waits for ever.
+fn giving_its_body_away() -> (impl Handler, UnboundedReceiver<Body>) {
+    let (taken, bodies) = tokio::sync::mpsc::unbounded_channel();
+    let give = async |taken: &UnboundedSender<Body>, _: &mut ResponseWriter, r: &mut Request| {
+        taken.send(std::mem::take(&mut r.body)).unwrap();
+        std::future::pending().await
+    };
+    (handle_with(taken, give), bodies)
+}
+
+/// How reading ends, and reading again.
+async fn ends_of(mut body: Body) -> [ErrorKind; 2] {
+    let first = loop {
+        if let Err(error) = body.chunk().await.map(|chunk| chunk.expect("it has no end")) {
+            break error;
+        }
+    };
+    [first.kind(), body.chunk().await.unwrap_err().kind()]
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_body_that_another_task_reads_fails_at_once_when_the_server_cuts_its_connection() {
+    in_all_modes(async |mode| {
+        for waits_already in [true, false] {
+            let (handler, mut bodies) = giving_its_body_away();
+            let site = Site::start(mode, handler);
+            let (feed, content) = fed();
+            feed.send(Ok("a part".into())).unwrap();
+            let sending = site.client.send(site.request(Method::POST, "/", content));
+            let reading = async {
+                let body = bodies.recv().await.unwrap();
+                if waits_already {
+                    let reader = tokio::spawn(ends_of(body));
+                    settle().await;
+                    site.server.close();
+                    timeout(millis(100), reader).await.map(|ended| ended.unwrap())
+                } else {
+                    site.server.close();
+                    settle().await;
+                    timeout(millis(100), ends_of(body)).await
+                }
+            };
+            // The clock is paused: what waits for ever would run into this at once.
+            let (sent, ends) = tokio::join!(timeout(secs(60), sending), reading);
+            assert!(sent.expect("the client hears of it").is_err());
+            let ends = ends.expect("nobody waits for what cannot come");
+            assert!(ends.iter().all(|end| matches!(end, ErrorKind::CutOff | ErrorKind::RequestOver)), "{ends:?}");
         }
     })
     .await;
