@@ -187,7 +187,8 @@ fn a_server_without_tls_is_spoken_to_in_http2_where_that_is_said() {
     let text = ended.is(0).stdout();
     assert!(text.starts_with("HTTP/2.0 200\r\n") && text.ends_with("\r\n\r\nok"), "{text}");
     assert_eq!(log.only().content, "x");
-    for step in ["connect", "sent", "first byte", "content"] {
+    // Another task writes: that all was sent may be noted behind the response, and then nothing was waited for.
+    for step in ["connect", "sent", "content"] {
         assert!(ended.stderr().contains(&format!("\n  {step} ")), "{step} in {}", ended.stderr());
     }
     assert!(!ended.stderr().contains("not done"), "{}", ended.stderr());
